@@ -1,0 +1,65 @@
+"""The agent's side of Statecast: state, commands, messages and runs. It knows nothing of networks."""
+
+from . import chunks, operations
+from .agent import Agent
+from .chunks import Usage
+from .commands import AddMessage, AddToolResult, Command, CommandSet, NewMessage, UntypedCommand
+from .document import Document, to_json
+from .errors import (
+    AgentError,
+    CommandError,
+    InvalidCommand,
+    MessageConflict,
+    NotJson,
+    OperationError,
+    StatecastError,
+    StateInvalid,
+    UnknownCommand,
+)
+from .messages import AssistantMessage, Messages, ToolCall, new_id
+from .operations import AppendText, Operation, Set
+from .parts import CallStream, Parts, Step
+from .run import CallSettings, Config, Request, Run
+from .values import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Json
+
+__all__ = [
+    "FORBIDDEN_KEYS",
+    "MAX_DEPTH",
+    "MAX_INTEGER",
+    "AddMessage",
+    "AddToolResult",
+    "Agent",
+    "AgentError",
+    "AppendText",
+    "AssistantMessage",
+    "CallSettings",
+    "CallStream",
+    "Command",
+    "CommandError",
+    "CommandSet",
+    "Config",
+    "Document",
+    "InvalidCommand",
+    "Json",
+    "MessageConflict",
+    "Messages",
+    "NewMessage",
+    "NotJson",
+    "Operation",
+    "OperationError",
+    "Parts",
+    "Request",
+    "Run",
+    "Set",
+    "StateInvalid",
+    "StatecastError",
+    "Step",
+    "ToolCall",
+    "UnknownCommand",
+    "UntypedCommand",
+    "Usage",
+    "chunks",
+    "new_id",
+    "operations",
+    "to_json",
+]

@@ -1,0 +1,124 @@
+"""Agent: what runs when commands come, and what it declares about its state, its messages and its commands."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from anyio import to_thread
+
+from .commands import Command, CommandSet
+from .document import to_json
+from .run import Run
+from .schema import StateType
+from .values import Json
+
+__all__ = ["Agent"]
+
+_Handler = TypeVar("_Handler", bound=Callable[..., Any])
+
+
+class Agent:
+    """An agent: handlers for commands, over a state.
+
+    Handlers are `async def`, or plain `def`, which then runs in a worker thread. Either the agent has handlers per
+    command (`on`), called one after the other in the order of the batch, or one function over the batch (`batch`).
+
+    Args:
+        name: How requests choose it where an app serves several: `?agent=name`.
+        state: The state's type: a msgspec struct, dataclass, TypedDict or pydantic model. States that clients hand
+            over are validated against it, and its JSON Schema is published. None: any JSON.
+        initial: The first state of a thread whose client hands over none: a value, or a function that makes one.
+            Default: an instance of `state` made of its defaults, or None.
+        messages: Where in the state the messages are: a key, or several. None: the agent keeps messages in its own
+            form, and applies `add-message` and `add-tool-result` itself.
+        commands: Further command types; those with a handler are known already.
+        adopt: Whether a client may hand over the state of a thread that is new to the server.
+        allow_assistant: Whether a client may add messages in the role of the assistant.
+        accept_base_url: Whether `config.baseUrl` of a request reaches the agent.
+        cancel_grace: Seconds between `run.cancelled` turning true and the handler being cancelled at its next await.
+    """
+
+    def __init__(
+        self,
+        name: str = "agent",
+        *,
+        state: Any = None,
+        initial: Json | Callable[[], Json] = None,
+        messages: str | Sequence[str] | None = "messages",
+        commands: Sequence[type[Command] | str] = (),
+        adopt: bool = True,
+        allow_assistant: bool = False,
+        accept_base_url: bool = False,
+        cancel_grace: float = 0.0,
+    ) -> None:
+        self.name = name
+        self.state_type = StateType(state)
+        self.messages = (messages,) if isinstance(messages, str) else None if messages is None else tuple(messages)
+        self.commands = CommandSet(commands)
+        self.adopt = adopt
+        self.allow_assistant = allow_assistant
+        self.accept_base_url = accept_base_url
+        self.cancel_grace = cancel_grace
+        self._initial = initial
+        self._handlers: dict[str, Callable[..., Any]] = {}
+        self._batch: Callable[[Run], Any] | None = None
+
+    def on(self, *commands: type[Command] | str) -> Callable[[_Handler], _Handler]:
+        """Register the decorated `handler(run, command)` for command types, or for names of untyped commands.
+
+        Raises:
+            TypeError: A command has a handler already, or the agent has a `batch` function.
+        """
+        if self._batch is not None:
+            raise TypeError(f'the agent "{self.name}" has one function over the batch already')
+        names = [self.commands.add(kind) for kind in commands]
+
+        def register(handler: _Handler) -> _Handler:
+            for name in names:
+                if name in self._handlers:
+                    raise TypeError(f'the command "{name}" has a handler already')
+                self._handlers[name] = handler
+            return handler
+
+        return register
+
+    def batch(self, function: _Handler) -> _Handler:
+        """Register the decorated `function(run)`, which deals with all of `run.commands` itself.
+
+        Raises:
+            TypeError: The agent has handlers already.
+        """
+        if self._batch is not None or self._handlers:
+            raise TypeError(f'the agent "{self.name}" has handlers already')
+        self._batch = function
+        return function
+
+    def initial_state(self) -> Json:
+        """Return the state of a new thread whose client handed over none, as plain JSON.
+
+        Raises:
+            NotJson: The declared initial state is not something a state can hold.
+        """
+        value = self._initial() if callable(self._initial) else self._initial
+        return to_json(self.state_type.initial() if value is None else value)
+
+    async def perform(self, run: Run) -> None:
+        """Call the handlers for the commands of `run`. Built-in commands without a handler are applied by then."""
+        if self._batch is not None:
+            await _call(self._batch, run)
+            return
+        for command in run.commands:
+            handler = self._handlers.get(command.type)
+            if handler is not None:
+                await _call(handler, run, command)
+
+
+async def _call(function: Callable[..., Awaitable[None] | None], *args: Any) -> None:
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004  # an async __call__
+        await function(*args)  # type: ignore[misc]  # it is a coroutine function
+    else:
+        result = await to_thread.run_sync(function, *args)
+        if inspect.isawaitable(result):
+            await result

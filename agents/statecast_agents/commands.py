@@ -1,0 +1,182 @@
+"""Commands: what a client asks of an agent, as typed values.
+
+`Command` is a msgspec struct with its `type` on the wire derived from the class name: `class SetTitle(Command)` is
+`{"type": "set-title"}`; fields are camelCase on the wire. `CommandSet` is the set an agent understands, and refuses
+everything else before anything runs. Source: docs/protocol.md, "Commands".
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from .errors import InvalidCommand, UnknownCommand
+from .values import Json
+
+__all__ = ["AddMessage", "AddToolResult", "Command", "CommandSet", "NewMessage", "UntypedCommand"]
+
+MAX_ID: Final = 128  #: characters of a command id
+
+
+def _kebab(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_kebab, rename="camel"):
+    """Base of every command. Subclass it to define your own; give `tag="…"` for another name on the wire."""
+
+    #: made by the client; a command with an id is applied at most once. Up to 128 characters.
+    id: str | None = None
+
+    @property
+    def type(self) -> str:
+        """The command's name on the wire."""
+        return str(self.__struct_config__.tag)
+
+
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The message in an `add-message` command."""
+
+    role: Literal["user", "assistant"]
+    #: `{"type": "text", "text"}`, `{"type": "image", "image"}`, or any other part the client and the agent agree on
+    parts: list[dict[str, Json]]
+    metadata: dict[str, Json] | UnsetType = UNSET
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined by line ends."""
+        return "\n".join(part["text"] for part in self.parts if part.get("type") == "text")
+
+
+class AddMessage(Command, frozen=True, kw_only=True):
+    """The user said something, or said something else instead (`source_id` set: an edit)."""
+
+    message: NewMessage
+    parent_id: str | UnsetType | None = UNSET  #: the message this one follows; None: it is the first
+    source_id: str | None = None  #: the message this one replaces
+
+
+class AddToolResult(Command, frozen=True, kw_only=True):
+    """A tool call was answered by the client: by the user, or by a tool that runs in the page."""
+
+    tool_call_id: str
+    tool_name: str = ""
+    result: Json = None
+    is_error: bool = False
+    artifact: Json | UnsetType = UNSET  #: for the UI, not for the model
+    model_content: list[Json] | UnsetType = UNSET  #: what to show the model instead of `result`
+
+
+class UntypedCommand(msgspec.Struct, frozen=True):
+    """A custom command registered by its name alone: whatever the client sent, unchecked."""
+
+    type: str
+    body: dict[str, Json]  #: all fields but `type` and `id`
+    id: str | None = None
+
+
+AnyCommand = Command | UntypedCommand
+
+
+class _Envelope(msgspec.Struct):
+    type: str
+    id: str | None = None
+
+
+_envelope: Final = msgspec.json.Decoder(_Envelope)
+_body: Final = msgspec.json.Decoder(dict[str, Any])
+
+
+class CommandSet:
+    """The commands an agent understands; `add-message` and `add-tool-result` are always among them.
+
+    Args:
+        types: Subclasses of `Command`, or names of untyped commands.
+    """
+
+    def __init__(self, types: Iterable[type[Command] | str] = ()) -> None:
+        self._types: dict[str, type[Command] | None] = {}
+        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
+        for kind in (AddMessage, AddToolResult, *types):
+            self.add(kind)
+
+    def add(self, kind: type[Command] | str) -> str:
+        """Add a command type, and return its name on the wire.
+
+        Raises:
+            TypeError: Another class has that name, or `kind` is no command.
+        """
+        if isinstance(kind, str):
+            self._types.setdefault(kind, None)
+            return kind
+        if not (isinstance(kind, type) and issubclass(kind, Command)):
+            raise TypeError(f"expected a subclass of Command or a command's name, got {kind!r}")
+        name = str(kind.__struct_config__.tag)
+        known = self._types.get(name, kind)
+        if known is not kind:
+            raise TypeError(f'two commands are named "{name}": {known!r} and {kind!r}')
+        self._types[name] = kind
+        self._decoders[name] = msgspec.json.Decoder(kind)
+        return name
+
+    @property
+    def names(self) -> list[str]:
+        """The names on the wire, built-in ones first."""
+        return list(self._types)
+
+    def decode(self, batch: Sequence[bytes | msgspec.Raw]) -> list[AnyCommand]:
+        """Read a batch of JSON commands: all of them, or none.
+
+        Raises:
+            UnknownCommand: A type that is not in the set.
+            InvalidCommand: Fields that are missing or of the wrong type.
+        """
+        return [self._decode_one(data, index) for index, data in enumerate(batch)]
+
+    def _decode_one(self, data: bytes | msgspec.Raw, index: int) -> AnyCommand:
+        try:
+            envelope = _envelope.decode(data)
+        except msgspec.ValidationError as error:
+            raise InvalidCommand(f"commands[{index}]", str(error)) from None
+        if envelope.id is not None and len(envelope.id) > MAX_ID:
+            problem = f"expected an id of at most {MAX_ID} characters, got {len(envelope.id)}"
+            raise InvalidCommand(envelope.type, problem)
+        if envelope.type not in self._types:
+            close = difflib.get_close_matches(envelope.type, self._types, 1)
+            raise UnknownCommand(envelope.type[:100], self.names, close[0] if close else None)
+        try:
+            if envelope.type in self._decoders:
+                command = self._decoders[envelope.type].decode(data)
+                if isinstance(command, AddMessage):
+                    _check_parts(command.message.parts)
+                return command  # type: ignore[no-any-return]  # the decoder's type is a Command
+            body = _body.decode(data)
+        except msgspec.ValidationError as error:
+            raise InvalidCommand(envelope.type, str(error)) from None
+        return UntypedCommand(body.pop("type"), body, body.pop("id", None))
+
+    def json_schema(self) -> dict[str, dict[str, Json]]:
+        """Return the JSON Schema of each command by its name; an untyped command is an open object."""
+        return {
+            name: _open_schema(name) if kind is None else msgspec.json.schema(kind)
+            for name, kind in self._types.items()
+        }
+
+
+def _check_parts(parts: list[dict[str, Json]]) -> None:
+    for index, part in enumerate(parts):
+        kind = part.get("type")
+        if not isinstance(kind, str):
+            raise msgspec.ValidationError(f"Expected a part with a `type` - at `$.message.parts[{index}]`")
+        if kind in ("text", "image") and not isinstance(part.get(kind), str):
+            raise msgspec.ValidationError(f"Expected `str` - at `$.message.parts[{index}].{kind}`")
+
+
+def _open_schema(name: str) -> dict[str, Json]:
+    properties = {"type": {"enum": [name]}, "id": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}}
+    return {"title": name, "type": "object", "properties": properties, "required": ["type"]}

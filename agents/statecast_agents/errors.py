@@ -1,0 +1,120 @@
+"""Every error of the agent's side, and the codes they carry on the wire.
+
+    StatecastError
+    ├── NotJson               a value that the state cannot hold
+    ├── OperationError        an operation that does not fit the value it is applied to
+    ├── CommandError          a command that was refused; nothing was applied
+    │   ├── UnknownCommand
+    │   ├── InvalidCommand
+    │   └── MessageConflict   a well-formed command that does not fit the conversation
+    ├── StateInvalid          a state that the agent's declared type refuses
+    └── AgentError            raised by an agent to fail its run with a text for the user
+
+An error holds fields and builds its text from them. `code` is stable and goes on the wire; the text is for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = [
+    "AgentError",
+    "CommandError",
+    "InvalidCommand",
+    "MessageConflict",
+    "NotJson",
+    "OperationError",
+    "StateInvalid",
+    "StatecastError",
+    "UnknownCommand",
+]
+
+
+class StatecastError(Exception):
+    """Base of every error raised by Statecast."""
+
+    code: str = "statecast_error"  #: stable, goes on the wire
+
+
+class NotJson(StatecastError, ValueError):
+    """A value that JSON, or the published clients, cannot carry. The state is unchanged."""
+
+    code = "not_json"
+
+    def __init__(self, expected: str, got: str, path: Sequence[str | int] = ()) -> None:
+        super().__init__()
+        self.expected = expected
+        self.got = got
+        self.path = list(path)  #: where in the assigned value, outermost first
+
+    def __str__(self) -> str:
+        where = f' at "{"/".join(map(str, self.path))}"' if self.path else ""
+        return f"expected {self.expected}{where}, got {self.got}"
+
+
+class OperationError(StatecastError, ValueError):
+    """An operation that the strict clients would refuse. The value is unchanged."""
+
+    code = "invalid_operation"
+
+
+class CommandError(StatecastError):
+    """A command that was refused before anything was applied."""
+
+    code: str = "invalid_command"
+
+
+class UnknownCommand(CommandError):
+    """A command type that the agent does not define."""
+
+    code = "unknown_command"
+
+    def __init__(self, got: str, expected: Sequence[str], suggestion: str | None) -> None:
+        super().__init__()
+        self.got = got
+        self.expected = list(expected)
+        self.suggestion = suggestion
+
+    def __str__(self) -> str:
+        known = ", ".join(f'"{name}"' for name in self.expected)
+        hint = f' (did you mean "{self.suggestion}"?)' if self.suggestion else ""
+        return f'expected a command of type {known}, got "{self.got}"{hint}'
+
+
+class InvalidCommand(CommandError):
+    """A command whose fields have the wrong types or are missing."""
+
+    def __init__(self, command: str, problem: str) -> None:
+        super().__init__()
+        self.command = command
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f'in a "{self.command}" command: {self.problem}'
+
+
+class MessageConflict(CommandError):
+    """A command that names a message or a tool call which is not there, or is settled."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code  #: "unknown_parent", "unknown_tool_call" or "tool_call_settled"
+
+
+class StateInvalid(StatecastError):
+    """A posted state that the agent's declared state type refuses."""
+
+    code = "invalid_state"
+
+
+class AgentError(StatecastError):
+    """Fail the run with a text that the user may read.
+
+    Any other exception fails the run too, but its text stays in the server's log.
+    """
+
+    code: str = "agent_failed"
+
+    def __init__(self, text: str, *, code: str = "agent_failed") -> None:
+        super().__init__(text)
+        self.code = code

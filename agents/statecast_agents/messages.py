@@ -1,0 +1,294 @@
+"""Messages in the state: one documented shape, and the two commands that change them.
+
+A message is `{"id", "role", "parts"}`; a part is `{"type": "text", "text"}`, `{"type": "reasoning", "text"}`,
+`{"type": "image", "image"}`, `{"type": "source", …}`, `{"type": "file", …}`, `{"type": "data", "name", "data"}` or
+`{"type": "tool-call", "toolCallId", "toolName", "args", "argsText"}` which gains `"result"` and `"isError"` when it
+settles. Source: docs/protocol.md, "Messages".
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET
+
+from .commands import AddMessage, AddToolResult, AnyCommand
+from .document import Document
+from .errors import MessageConflict, OperationError
+from .tracked import TrackedDict, TrackedList
+from .values import Json
+
+__all__ = ["AssistantMessage", "Messages", "ToolCall", "new_id"]
+
+
+def new_id(kind: str) -> str:
+    """Return a fresh id such as `msg_4b1c…`: 80 random bits, so that ids made by several servers do not meet."""
+    return f"{kind}_{secrets.token_hex(10)}"
+
+
+class Messages:
+    """The list of messages at a path of a state.
+
+    Args:
+        document: The state.
+        path: Keys that lead to the list; it is made when the first message comes.
+    """
+
+    def __init__(self, document: Document, path: Sequence[str]) -> None:
+        self._document = document
+        self._path = tuple(path)
+
+    @property
+    def items(self) -> TrackedList:
+        """The messages themselves, as part of the state; made if there are none yet.
+
+        Raises:
+            MessageConflict: The state has something else where the messages should be.
+        """
+        document = self._document
+        with document.lock:
+            if document.root is None:
+                document.root = {}
+            at = document.root
+            for depth, key in enumerate(self._path):
+                if not isinstance(at, TrackedDict):
+                    break
+                if at.get(key) is None:
+                    at[key] = [] if depth == len(self._path) - 1 else {}
+                at = at[key]
+            if not isinstance(at, TrackedList):
+                where = "/".join(self._path)
+                text = f'expected a list of messages at "{where}" in the state, got {type(at).__name__}'
+                raise MessageConflict("no_messages", text)
+            return at
+
+    def __len__(self) -> int:
+        return len(self._peek())
+
+    def _peek(self) -> Sequence[Json]:
+        at = self._document.root
+        for key in self._path:
+            at = at.get(key) if isinstance(at, dict) else None
+        return at if isinstance(at, list) else ()
+
+    def assistant(self, *, id: str | None = None) -> AssistantMessage:  # the field's name
+        """Open a message of the assistant at the end, and return what writes into it."""
+        self.items.append({"id": id or new_id("msg"), "role": "assistant", "parts": []})
+        return AssistantMessage(self.items[-1])
+
+    def last_assistant(self) -> AssistantMessage:
+        """Return what writes into the assistant's last message; opens one if the last message is the user's."""
+        items = self._peek()
+        if items and items[-1].get("role") == "assistant":
+            return AssistantMessage(items[-1])
+        return self.assistant()
+
+    def find_tool_call(self, tool_call_id: str) -> ToolCall | None:
+        """Return the latest tool call with that id, if there is one."""
+        part = self._find_call(tool_call_id)
+        return None if part is None else ToolCall(part)
+
+    def check(self, commands: Sequence[AnyCommand], *, agrees: bool) -> None:
+        """Check that the built-in commands of a batch fit the messages, without applying any.
+
+        Args:
+            commands: The batch, in order; the later ones are checked as if the earlier ones had been applied.
+            agrees: Whether the client had seen the state as it is, see `apply`.
+
+        Raises:
+            MessageConflict: "unknown_parent", "unknown_tool_call", "tool_call_settled" or "no_messages".
+        """
+        size = len(self._peek())
+        settled: set[str] = set()
+        for command in commands:
+            if isinstance(command, AddMessage):
+                self._require_list()
+                size = self._keep(command, agrees=agrees, size=size) + 1
+            elif isinstance(command, AddToolResult):
+                self._open_call(command, settled, size)
+                settled.add(command.tool_call_id)
+
+    def apply(self, command: AddMessage | AddToolResult, *, agrees: bool) -> None:
+        """Apply a built-in command to the messages.
+
+        A message with `source_id` is an edit: what follows `parent_id` is dropped. Without, it is dropped only where
+        the client had seen the state as it is (`agrees`); a stale tab never deletes what it has not seen.
+
+        Raises:
+            MessageConflict: As in `check`; nothing was applied.
+        """
+        if isinstance(command, AddMessage):
+            keep = self._keep(command, agrees=agrees, size=len(self.items))
+            del self.items[keep:]
+            message: dict[str, Json] = {
+                "id": new_id("msg"),
+                "role": command.message.role,
+                "parts": command.message.parts,
+            }
+            if command.message.metadata is not UNSET:
+                message["metadata"] = command.message.metadata
+            self.items.append(message)
+            return
+        part = self._open_call(command, set(), len(self._peek()))
+        part["result"] = command.result
+        part["isError"] = command.is_error
+        if command.artifact is not UNSET:
+            part["artifact"] = command.artifact
+        if command.model_content is not UNSET:
+            part["modelContent"] = command.model_content
+
+    def _keep(self, command: AddMessage, *, agrees: bool, size: int) -> int:
+        """Return how many messages stay in front of the new one."""
+        items = self._peek()[:size]
+        where = {item.get("id"): index for index, item in enumerate(items) if isinstance(item, dict)}
+        parent = command.parent_id
+        if command.source_id is not None:
+            if parent is None:
+                return 0
+            if parent in where:
+                return where[parent] + 1
+            if parent is UNSET and command.source_id in where:
+                return where[command.source_id]
+            name = "none" if parent is UNSET else f'"{parent}"'
+            raise MessageConflict("unknown_parent", f"expected parentId to name a message of the thread, got {name}")
+        if agrees and isinstance(parent, str) and parent in where:
+            return where[parent] + 1
+        return size
+
+    def _require_list(self) -> None:
+        at = self._document.root
+        for key in self._path:
+            if at is None:
+                return
+            at = at.get(key) if isinstance(at, dict) else False
+        if at is not None and not isinstance(at, list):
+            where = "/".join(self._path)
+            raise MessageConflict("no_messages", f'the state has no list of messages at "{where}"')
+
+    def _open_call(self, command: AddToolResult, settled: set[str], size: int) -> TrackedDict:
+        name = command.tool_call_id
+        part = self._find_call(name, size)
+        if part is None:
+            raise MessageConflict("unknown_tool_call", f'expected toolCallId to name a tool call, got "{name[:100]}"')
+        if "result" in part or name in settled:
+            raise MessageConflict("tool_call_settled", f'the tool call "{name[:100]}" has its result already')
+        return part
+
+    def _find_call(self, tool_call_id: str, size: int | None = None) -> TrackedDict | None:
+        for message in reversed(self._peek()[:size]):
+            parts = message.get("parts") if isinstance(message, dict) else None
+            for part in reversed(parts if isinstance(parts, list) else []):
+                if isinstance(part, TrackedDict) and part.get("toolCallId") == tool_call_id:
+                    return part
+        return None
+
+
+class AssistantMessage:
+    """Writes into a message of the assistant, part by part."""
+
+    def __init__(self, message: TrackedDict) -> None:
+        self.message = message  #: the message itself, as part of the state
+
+    @property
+    def id(self) -> str:
+        """The message's id."""
+        return str(self.message["id"])
+
+    def append_text(self, delta: str) -> None:
+        """Grow the text: the last part if it is a text, else a new one."""
+        self._grow("text", delta)
+
+    def append_reasoning(self, delta: str) -> None:
+        """Grow the reasoning: the last part if it is reasoning, else a new one."""
+        self._grow("reasoning", delta)
+
+    def add_tool_call(self, name: str, args: Json = UNSET, *, id: str | None = None) -> ToolCall:  # field
+        """Add a tool call; without `args` its arguments are streamed with `ToolCall.append_args`."""
+        given = args is not UNSET
+        call = ToolCall(
+            self.add_part(
+                {
+                    "type": "tool-call",
+                    "toolCallId": id or new_id("call"),
+                    "toolName": name,
+                    "args": args if given else {},
+                    "argsText": "",
+                }
+            )
+        )
+        if given:
+            call.part["argsText"] = msgspec.json.encode(call.part["args"]).decode()
+        return call
+
+    def add_source(self, url: str, *, title: str | None = None, id: str | None = None) -> None:  # field
+        """Add a page that the answer rests on."""
+        part = {"type": "source", "sourceType": "url", "id": id or new_id("src"), "url": url}
+        self.add_part(part if title is None else {**part, "title": title})
+
+    def add_file(self, data: str, mime_type: str) -> None:
+        """Add a file; `data` is base64 or a URL."""
+        self.add_part({"type": "file", "data": data, "mimeType": mime_type})
+
+    def add_data(self, name: str, data: Json) -> None:
+        """Add a named piece of application data."""
+        self.add_part({"type": "data", "name": name, "data": data})
+
+    def add_part(self, part: dict[str, Json]) -> TrackedDict:
+        """Add any part, and return it as part of the state."""
+        parts = self.message["parts"]
+        parts.append(part)
+        return parts[-1]  # type: ignore[no-any-return]  # a dict assigned is a tracked dict
+
+    def _grow(self, kind: Literal["text", "reasoning"], delta: str) -> None:
+        parts = self.message["parts"]
+        if not parts or parts[-1].get("type") != kind:
+            parts.append({"type": kind, "text": delta})
+        else:
+            parts[-1].append_text("text", delta)
+
+
+class ToolCall:
+    """Writes into a tool call of the assistant."""
+
+    def __init__(self, part: TrackedDict) -> None:
+        self.part = part  #: the part itself, as part of the state
+
+    @property
+    def id(self) -> str:
+        """The call's id."""
+        return str(self.part["toolCallId"])
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has a result."""
+        return "result" in self.part
+
+    def append_args(self, delta: str) -> None:
+        """Grow the arguments' JSON text; `finish_args` reads it into `args`."""
+        self.part.append_text("argsText", delta)
+
+    def finish_args(self) -> Json:
+        """Read the streamed arguments into `args`, and return them.
+
+        Raises:
+            OperationError: What was streamed is no JSON.
+        """
+        text: str = self.part["argsText"]
+        try:
+            self.part["args"] = msgspec.json.decode(text or "{}")
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise OperationError(f'the arguments of the tool call "{self.id}" are no JSON: {error}') from error
+        return self.part["args"]
+
+    def set_result(self, result: Json, *, is_error: bool = False, artifact: Json = UNSET) -> None:
+        """Settle the call. `artifact` is for the UI and not for the model."""
+        self.part.update({"result": result, "isError": is_error})
+        if artifact is not UNSET:
+            self.part["artifact"] = artifact
+
+
+#: Where the messages are, as an agent declares it: a key, several keys, or None for an agent that keeps its own form.
+MessagesPath = str | Sequence[str] | None

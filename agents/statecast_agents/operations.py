@@ -1,0 +1,199 @@
+"""Operations: what one mutation did, as values, on plain JSON, and in terms of RFC 6902.
+
+`apply` is the reference for what a strict client does with an operation, including what it refuses.
+Source: docs/protocol.md, "Operations".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import jsonpatch
+import msgspec
+
+from .errors import OperationError
+from .tracked import thaw
+from .values import FORBIDDEN_KEYS, Json
+
+__all__ = ["AppendText", "Operation", "Set", "apply", "decode", "diff", "encode", "from_json_patch", "to_json_patch"]
+
+
+class Set(msgspec.Struct, frozen=True, tag_field="type", tag="set"):
+    """Put `value` at `path`; the empty path replaces the whole state, an index equal to a list's length appends."""
+
+    path: tuple[str, ...]
+    value: Json
+
+
+class AppendText(msgspec.Struct, frozen=True, tag_field="type", tag="append-text"):
+    """Grow the text at `path` by `value`."""
+
+    path: tuple[str, ...]
+    value: str
+
+
+Operation = Set | AppendText
+
+_decoder: Final = msgspec.json.Decoder(list[Operation])
+_encoder: Final = msgspec.json.Encoder()
+
+
+def decode(data: bytes) -> list[Operation]:
+    """Read a JSON array of operations.
+
+    Raises:
+        OperationError: It is not one.
+    """
+    try:
+        return _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise OperationError(f"expected a JSON array of operations: {error}") from error
+
+
+def encode(operations: Iterable[Operation]) -> bytes:
+    """Write operations as the JSON array that `decode` reads."""
+    return _encoder.encode(list(operations))
+
+
+def apply(state: Json, operations: Iterable[Operation]) -> Json:
+    """Return what a strict client makes of `state`, which is left as it is; what did not change is shared with it.
+
+    Raises:
+        OperationError: An operation that a strict client refuses.
+    """
+    for operation in operations:
+        state = _apply_at(state, operation.path, 0, operation)
+    return state
+
+
+def _apply_at(current: Json, path: Sequence[str], depth: int, operation: Operation) -> Json:
+    if depth == len(path):
+        if isinstance(operation, Set):
+            return operation.value
+        if not isinstance(current, str):
+            raise OperationError(f"expected a text at {_pointer(path)!r} to append to, got {type(current).__name__}")
+        return current + operation.value
+    segment = path[depth]
+    if segment in FORBIDDEN_KEYS:
+        raise OperationError(f"expected a path that the clients accept, got the reserved segment {segment!r}")
+    if current is None:
+        current = {}
+    if isinstance(current, list):
+        index = _index(segment, len(current), path)
+        below = current[index] if index < len(current) else None
+        return [*current[:index], _apply_at(below, path, depth + 1, operation), *current[index + 1 :]]
+    if isinstance(current, dict):
+        return {**current, segment: _apply_at(current.get(segment), path, depth + 1, operation)}
+    raise OperationError(f"expected a container above {_pointer(path)!r}, got {type(current).__name__}")
+
+
+def _index(segment: str, size: int, path: Sequence[str]) -> int:
+    if not (segment.isascii() and segment.isdigit()) or str(int(segment)) != segment:
+        raise OperationError(f"expected a list index in {_pointer(path)!r}, got {segment!r}")
+    index = int(segment)
+    if index > size:
+        raise OperationError(f"expected an index up to {size} in {_pointer(path)!r}, got {index}")
+    return index
+
+
+def to_json_patch(before: Json, operations: Iterable[Operation]) -> list[dict[str, Json]]:
+    """Return operations as an RFC 6902 patch of `before`.
+
+    JSON Patch has no append to a text, so that becomes a `replace` with the whole text; and no making of missing
+    parents, so those come as operations of their own.
+
+    Raises:
+        OperationError: An operation that does not fit `before`.
+    """
+    patch: list[dict[str, Json]] = []
+    state = before
+    for operation in operations:
+        after = apply(state, [operation])
+        patch.append(_patch_of(state, after, operation.path))
+        state = after
+    return patch
+
+
+def _patch_of(before: Json, after: Json, path: Sequence[str]) -> dict[str, Json]:
+    """Return the one patch operation for a change at `path`; at the first parent that `before` lacks, if it does."""
+    walked: list[str] = []
+    for segment in path:
+        exists = _has(before, segment)
+        if before is None:
+            break
+        walked.append(segment)
+        after = _at(after, segment)
+        if not exists:
+            return {"op": "add", "path": _pointer(walked), "value": after}
+        before = _at(before, segment)
+    return {"op": "replace", "path": _pointer(walked), "value": after}
+
+
+def from_json_patch(before: Json, patch: Sequence[dict[str, Json]]) -> list[Operation]:
+    """Return an RFC 6902 patch of `before` as operations. `test` operations are checked and leave nothing.
+
+    Raises:
+        OperationError: The patch is malformed, does not fit, or one of its tests failed. jsonpatch is the judge.
+    """
+    operations: list[Operation] = []
+    state = before
+    for step in patch:
+        try:
+            after = jsonpatch.apply_patch(thaw(state), [step])
+        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError) as error:
+            raise OperationError(f"JSON Patch operation {step!r:.200} does not apply: {error}") from error
+        operations.extend(diff(state, after))
+        state = after
+    return operations
+
+
+def diff(before: Json, after: Json) -> list[Operation]:
+    """Return operations that lead from one whole state to another, as small as the clients' two kinds allow.
+
+    For agents that only hand over whole states; tracked mutation costs less.
+    """
+    operations: list[Operation] = []
+    _diff(before, after, (), operations.append)
+    return operations
+
+
+def _diff(before: Json, after: Json, path: tuple[str, ...], emit: Callable[[Operation], None]) -> None:
+    if before is after:
+        return
+    if isinstance(before, str) and isinstance(after, str) and after.startswith(before):
+        if len(after) > len(before):
+            emit(AppendText(path, after[len(before) :]))
+    elif isinstance(before, dict) and isinstance(after, dict) and before.keys() <= after.keys():
+        for key, value in after.items():
+            if key in before:
+                _diff(before[key], value, (*path, key), emit)
+            else:
+                emit(Set((*path, key), value))
+    elif isinstance(before, list) and isinstance(after, list) and 0 < len(before) <= len(after):
+        for index, value in enumerate(after):
+            if index < len(before):
+                _diff(before[index], value, (*path, str(index)), emit)
+            else:
+                emit(Set((*path, str(index)), value))
+    elif not _same(before, after):
+        emit(Set(path, after))
+
+
+def _same(one: Json, other: Json) -> bool:
+    """Compare as JSON does: True is not 1. Both are of different kinds, or scalars, or containers that shrank."""
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other) and not isinstance(one, (dict, list))
+
+
+def _has(value: Json, segment: str) -> bool:
+    if isinstance(value, list):
+        return int(segment) < len(value)
+    return isinstance(value, dict) and segment in value
+
+
+def _at(value: Json, segment: str) -> Any:
+    return value[int(segment)] if isinstance(value, list) else value[segment]
+
+
+def _pointer(path: Iterable[str]) -> str:
+    return "".join("/" + segment.replace("~", "~0").replace("/", "~1") for segment in path)

@@ -1,0 +1,248 @@
+"""Emit message parts outside the state: for the protocols that carry an answer as parts rather than as state.
+
+`run.parts` numbers what it opens and closes what it leaves, so that every protocol gets a well-formed sequence: a text
+ends where something else begins, a tool call's arguments are finished before its result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET
+
+from . import chunks
+from .document import to_json
+from .errors import NotJson, OperationError
+from .messages import new_id
+from .values import Json
+
+__all__ = ["CallStream", "Parts", "Step"]
+
+_T = TypeVar("_T")
+
+
+class Parts:
+    """The parts of one run's message.
+
+    Args:
+        emit: Takes each chunk, in order.
+    """
+
+    def __init__(self, emit: Callable[[chunks.Chunk], None]) -> None:
+        self._emit = emit
+        self._count = 0
+        self._open: tuple[int, str, str | None] | None = None  #: the text or reasoning part that still grows
+        self._calls: dict[int, CallStream] = {}
+
+    def append_text(self, delta: str, *, parent_id: str | None = None) -> None:
+        """Grow the answer's text; a new part opens when something else came between."""
+        self._grow("text", delta, parent_id)
+
+    def append_reasoning(self, delta: str, *, summary: str | None = None, parent_id: str | None = None) -> None:
+        """Grow the reasoning; `summary` is taken when a part opens."""
+        self._grow("reasoning", delta, parent_id, summary)
+
+    def add_tool_call(
+        self,
+        name: str,
+        args: Json = UNSET,
+        *,
+        id: str | None = None,  # the field's name
+        parent_id: str | None = None,
+    ) -> CallStream:
+        """Open a tool call; without `args` its arguments are streamed with `CallStream.append_args`."""
+        call_id = id or new_id("call")
+        number = self._start(
+            chunks.ToolCallPart(tool_call_id=call_id, tool_name=name, parent_id=_maybe(parent_id)),
+        )
+        call = CallStream(self, number, call_id)
+        self._calls[number] = call
+        if args is not UNSET:
+            call.append_args(msgspec.json.encode(to_json(args)).decode())
+            call.finish_args()
+        return call
+
+    def add_source(
+        self,
+        url: str,
+        *,
+        title: str | None = None,
+        id: str | None = None,  # the field's name
+        parent_id: str | None = None,
+    ) -> None:
+        """Add a page that the answer rests on."""
+        part = chunks.SourcePart(id=id or new_id("src"), url=url, title=_maybe(title), parent_id=_maybe(parent_id))
+        self._add(part)
+
+    def add_file(self, data: str, mime_type: str, *, parent_id: str | None = None) -> None:
+        """Add a file; `data` is base64 or a URL."""
+        self._add(chunks.FilePart(data=data, mime_type=mime_type, parent_id=_maybe(parent_id)))
+
+    def add_data_part(self, name: str, data: Json, *, parent_id: str | None = None) -> None:
+        """Add a named piece of application data among the parts."""
+        self._add(chunks.DataPart(name=name, data=to_json(data), parent_id=_maybe(parent_id)))
+
+    def add_data(self, *data: Json) -> None:
+        """Add application data beside the message."""
+        self._send(chunks.Data(data=to_json(list(data))))
+
+    def add_annotations(self, *annotations: Json) -> None:
+        """Annotate the message as a whole."""
+        self._send(chunks.Annotations(annotations=to_json(list(annotations))))
+
+    def add_error(
+        self,
+        text: str,
+        *,
+        code: str | None = None,
+        severity: Literal["critical", "warning", "info"] | None = None,
+    ) -> None:
+        """Tell the user of an error without ending the run. To fail the run, raise `AgentError`."""
+        self._send(chunks.Failure(text=text, code=_maybe(code), severity=_maybe(severity)))
+
+    @contextmanager
+    def step(self, message_id: str | None = None) -> Iterator[Step]:
+        """Mark a model call: `with run.parts.step() as step: …; step.usage = Usage(12, 34)`."""
+        self._send(chunks.StepStarted(message_id=message_id or new_id("msg")))
+        step = Step()
+        try:
+            yield step
+        except BaseException:
+            step.finish_reason = "error"
+            raise
+        finally:
+            self.close()
+            finished = chunks.StepFinished(
+                finish_reason=step.finish_reason, usage=step.usage, is_continued=step.is_continued
+            )
+            self._send(finished)
+
+    def finish(self, reason: chunks.FinishReason = "stop", usage: chunks.Usage | None = None) -> None:
+        """Say that the message is complete, and why."""
+        self.close()
+        self._send(chunks.MessageFinished(finish_reason=reason, usage=usage or chunks.Usage()))
+
+    def close(self) -> None:
+        """Close every part that is open. The run does so at its end."""
+        self._close_text()
+        for call in list(self._calls.values()):
+            call.close()
+
+    def _send(self, chunk: chunks.Chunk) -> None:
+        try:
+            msgspec.json.encode(chunk)
+        except UnicodeEncodeError as error:
+            raise NotJson("text without lone surrogates", repr(error.object[error.start])) from None
+        self._emit(chunk)
+
+    def _grow(
+        self, kind: Literal["text", "reasoning"], delta: str, parent_id: str | None, summary: str | None = None
+    ) -> None:
+        if self._open is None or self._open[1:] != (kind, parent_id):
+            part: chunks.Part
+            if kind == "text":
+                part = chunks.TextPart(parent_id=_maybe(parent_id))
+            else:
+                part = chunks.ReasoningPart(parent_id=_maybe(parent_id), unstable_summary=_maybe(summary))
+            self._open = (self._start(part), kind, parent_id)
+        if delta:
+            self._send(chunks.TextDelta(part=self._open[0], text=delta))
+
+    def _add(self, part: chunks.Part) -> None:
+        self._send(chunks.PartFinished(part=self._start(part)))
+
+    def _start(self, part: chunks.Part) -> int:
+        self._close_text()
+        number = self._count
+        self._send(chunks.PartStarted(part=number, init=part))
+        self._count += 1
+        return number
+
+    def _close_text(self) -> None:
+        if self._open is not None:
+            self._send(chunks.PartFinished(part=self._open[0]))
+            self._open = None
+
+
+class CallStream:
+    """A tool call among the parts: its arguments as they come, then its result."""
+
+    def __init__(self, parts: Parts, number: int, id: str) -> None:  # the field's name
+        self.id = id  #: the call's id
+        self._parts = parts
+        self._number = number
+        self._args_finished = False
+        self._closed = False
+
+    def append_args(self, delta: str) -> None:
+        """Grow the arguments' JSON text.
+
+        Raises:
+            OperationError: The arguments are finished.
+        """
+        if self._args_finished:
+            raise OperationError(f'the arguments of the tool call "{self.id}" are finished')
+        if delta:
+            self._parts._send(chunks.TextDelta(part=self._number, text=delta))
+
+    def finish_args(self) -> None:
+        """Say that the arguments are complete."""
+        if not self._args_finished:
+            self._args_finished = True
+            self._parts._send(chunks.ArgsFinished(part=self._number))
+
+    def set_result(
+        self,
+        result: Json,
+        *,
+        is_error: bool = False,
+        artifact: Json = UNSET,
+        model_content: list[Json] | msgspec.UnsetType = UNSET,
+        messages: Json = UNSET,
+    ) -> None:
+        """Settle the call and close its part.
+
+        Raises:
+            OperationError: It is settled or closed.
+        """
+        if self._closed:
+            raise OperationError(f'the tool call "{self.id}" is closed')
+        self.finish_args()
+        chunk = chunks.ToolResult(
+            part=self._number,
+            result=to_json(result),
+            is_error=is_error,
+            artifact=_json(artifact),
+            model_content=_json(model_content),
+            messages=_json(messages),
+        )
+        self._parts._send(chunk)
+        self.close()
+
+    def close(self) -> None:
+        """Close the part; without a result the call is left for the client to answer."""
+        if not self._closed:
+            self.finish_args()
+            self._closed = True
+            self._parts._calls.pop(self._number, None)
+            self._parts._send(chunks.PartFinished(part=self._number))
+
+
+class Step:
+    """What a model call reports when it ends."""
+
+    def __init__(self) -> None:
+        self.finish_reason: chunks.FinishReason = "stop"  #: why it ended
+        self.usage = chunks.Usage()  #: tokens read and written
+        self.is_continued = False  #: whether the next step continues the same message
+
+
+def _maybe(value: _T | None) -> _T | msgspec.UnsetType:
+    return UNSET if value is None else value
+
+
+def _json(value: Json) -> Json:
+    return UNSET if value is UNSET else to_json(value)

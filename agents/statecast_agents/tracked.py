@@ -1,0 +1,500 @@
+"""Dicts and lists that note what happens to them.
+
+Rule 1: the storage is the dict's or list's own, always current, so that everything written in C (json, msgspec, copy,
+sorting, comparison) sees plain containers. Only mutations pass through here.
+Rule 2: what is assigned is copied (`own`) before anything changes, so a refused value leaves no trace.
+Rule 3: a mutation notes the slot it touched, `(node, key)`, and nothing else; what to send is worked out when the turn
+ends, from the values then in place (`document.py`). A value may therefore be noted many times and is encoded once.
+Rule 4: a node knows its parent. A node that left the tree has none; what happens to it afterwards is its own affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, NoReturn, SupportsIndex
+
+from .errors import NotJson, OperationError
+from .values import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Json, check_key, check_scalar, plain
+
+if TYPE_CHECKING:
+    from .document import Document
+
+__all__ = ["NODES", "Node", "TrackedDict", "TrackedList", "adopt", "index_in", "own", "thaw"]
+
+#: Characters. Below it a text grows by plain concatenation, which costs less than the trick of `grow`.
+GROW_IN_PLACE: Final = 16_384
+
+_new_dict = dict.__new__
+_new_list = list.__new__
+_dict_set = dict.__setitem__
+_dict_get = dict.get
+_list_set = list.__setitem__
+_list_append = list.append
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+_ABSENT: Final = object()
+
+
+class TrackedDict(dict[str, Json]):
+    """A dict inside a tracked state. Behaves as a plain dict; copies and pickles as one."""
+
+    __slots__ = ("_cache", "_document", "_key", "_parent")
+
+    _document: Document
+    _parent: Any  #: the node or document this one is in; None once it has left the state
+    _key: Any  #: its key there; for a list a hint only, see `index_in`
+    _cache: Any  #: the encoded path of the slot last noted, see `Document`
+
+    def __setitem__(self, key: str, value: Json) -> None:
+        document = self._document
+        kind = type(value)
+        with document.lock:
+            old = _dict_get(self, key, _ABSENT)
+            if kind is str:
+                if type(old) is str and value.startswith(old):
+                    size = len(old)
+                    if len(value) == size:
+                        return
+                    delta = value[size:]
+                    if not delta.isascii():
+                        check_scalar(delta)
+                    _dict_set(self, key, value)
+                    document.note(self, key, delta)
+                    return
+                if not value.isascii():
+                    check_scalar(value)
+            elif kind is int:
+                if not -MAX_INTEGER <= value <= MAX_INTEGER:
+                    check_scalar(value)
+                if old == value and type(old) is int:
+                    return
+            elif value is old:
+                return
+            else:
+                value = own(value, document, self, key)
+            if old is _ABSENT and (type(key) is not str or key in FORBIDDEN_KEYS or not key.isascii()):
+                key = check_key(key)
+                if type(value) in NODES:
+                    value._key = key
+            if type(old) in NODES:
+                document.drop(old)
+            _dict_set(self, key, value)
+            document.note(self, key, None)
+
+    def __delitem__(self, key: str) -> None:
+        with self._document.lock:
+            old = self[key]
+            super().__delitem__(key)
+            self._document.lost(self, old)
+
+    def append_text(self, key: str, delta: str) -> None:
+        """Grow the text at `key` by `delta`, at a cost that does not depend on how long it is.
+
+        Raises:
+            OperationError: There is no text at `key`.
+            NotJson: `delta` is not a str, or holds a lone surrogate.
+        """
+        document = self._document
+        with document.lock:
+            text = _dict_get(self, key)
+            if type(text) is not str:
+                _no_text(key, text)
+            if type(delta) is not str or not delta.isascii():
+                delta = _check_delta(delta)
+            if len(text) < GROW_IN_PLACE:
+                _dict_set(self, key, text + delta)
+            else:
+                # CPython grows a text in place when the variable is the only reference to it: so the dict lets go.
+                _dict_set(self, key, "")
+                text += delta
+                _dict_set(self, key, text)
+            if delta:
+                document.note(self, key, delta)
+
+    def clear(self) -> None:
+        with self._document.lock:
+            if self:
+                gone = list(self.values())
+                super().clear()
+                self._document.lost(self, *gone)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        with self._document.lock:
+            if key not in self:
+                return super().pop(key, *default)
+            value = super().pop(key)
+            self._document.lost(self, value)
+            return value
+
+    def popitem(self) -> tuple[str, Json]:
+        with self._document.lock:
+            key, value = super().popitem()
+            self._document.lost(self, value)
+            return key, value
+
+    def setdefault(self, key: str, default: Json = None) -> Json:
+        with self._document.lock:
+            if key not in self:
+                self[key] = default
+            return self[check_key(key)]
+
+    def update(self, *args: Any, **kwargs: Json) -> None:
+        changes: dict[str, Json] = _owned(dict(*args, **kwargs), self)
+        with self._document.lock:
+            for key, value in changes.items():
+                if type(value) in NODES:
+                    self._document.drop(self.get(key))
+                    _dict_set(self, key, value)
+                    self._document.note(self, key, None)
+                else:
+                    self[key] = value
+
+    def __ior__(self, other: Any) -> TrackedDict:  # type: ignore[override,misc]  # narrower than dict's overloads
+        self.update(other)
+        return self
+
+    def __copy__(self) -> dict[str, Json]:
+        return dict(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Json]:
+        return thaw(self)  # type: ignore[no-any-return]  # a dict thaws to a dict
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        return dict, (), None, None, iter(dict(self).items())
+
+    @classmethod
+    def fromkeys(cls, iterable: Iterable[str], value: Json = None) -> dict[str, Json]:  # type: ignore[override]  # plain
+        return dict.fromkeys(iterable, value)
+
+
+class TrackedList(list[Json]):
+    """A list inside a tracked state. Behaves as a plain list; copies and pickles as one."""
+
+    __slots__ = ("_cache", "_document", "_key", "_parent")
+
+    _document: Document
+    _parent: Any
+    _key: Any
+    _cache: Any
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        document = self._document
+        with document.lock:
+            if isinstance(key, slice):
+                with _Rearranged(self, self[key]) as kept:
+                    items = [kept.take(item) for item in value]
+                    super().__setitem__(key, items)
+                return
+            old = self[key]
+            if value is old:
+                return
+            index = key.__index__()
+            if index < 0:
+                index += len(self)
+            kind = type(value)
+            if kind is str:
+                if type(old) is str and value.startswith(old):
+                    delta = value[len(old) :]
+                    check_scalar(delta)
+                    if delta:
+                        _list_set(self, index, value)
+                        document.note(self, index, delta)
+                    return
+                check_scalar(value)
+            else:
+                value = own(value, document, self, index)
+                if kind is int and type(old) is int and old == value:
+                    return
+            if type(old) in NODES:
+                document.drop(old)
+            _list_set(self, index, value)
+            document.note(self, index, None)
+
+    def __delitem__(self, key: SupportsIndex | slice) -> None:
+        with self._document.lock:
+            gone = self[key] if isinstance(key, slice) else [self[key]]
+            super().__delitem__(key)
+            if gone:
+                self._document.lost(self, *gone)
+
+    def append(self, value: Json) -> None:
+        document = self._document
+        kind = type(value)
+        with document.lock:
+            index = len(self)
+            if kind is int:
+                if not -MAX_INTEGER <= value <= MAX_INTEGER:
+                    check_scalar(value)
+            elif kind is str:
+                if not value.isascii():
+                    check_scalar(value)
+            else:
+                value = own(value, document, self, index)
+            _list_append(self, value)
+            document.note(self, index, None)
+
+    def append_text(self, index: SupportsIndex, delta: str) -> None:
+        """Grow the text at `index` by `delta`, at a cost that does not depend on how long it is.
+
+        Raises:
+            OperationError: There is no text at `index`.
+            NotJson: `delta` is not a str, or holds a lone surrogate.
+        """
+        document = self._document
+        with document.lock:
+            at = index.__index__()
+            if at < 0:
+                at += len(self)
+            text = self[at] if 0 <= at < len(self) else None
+            if type(text) is not str:
+                _no_text(at, text)
+            delta = _check_delta(delta)
+            if len(text) < GROW_IN_PLACE:
+                _list_set(self, at, text + delta)
+            else:
+                _list_set(self, at, "")  # as in TrackedDict.append_text
+                text += delta
+                _list_set(self, at, text)
+            if delta:
+                document.note(self, at, delta)
+
+    def extend(self, values: Iterable[Json]) -> None:
+        items = _owned(list(values), self)
+        with self._document.lock:
+            for item in items:
+                index = len(self)
+                _link(item, self, index)
+                _list_append(self, item)
+                self._document.note(self, index, None)
+
+    def __iadd__(self, values: Iterable[Json]) -> TrackedList:  # type: ignore[misc]  # `+` makes a plain list
+        self.extend(values)
+        return self
+
+    def __imul__(self, times: SupportsIndex) -> TrackedList:
+        count = times.__index__()
+        if count <= 0:
+            self.clear()
+        else:
+            self.extend(list(self) * (count - 1))
+        return self
+
+    def insert(self, index: SupportsIndex, value: Json) -> None:
+        with self._document.lock:
+            at = index.__index__()
+            at = max(0, at + len(self)) if at < 0 else min(at, len(self))
+            super().insert(at, own(value, self._document, self, at))
+            self._document.shifted(self, at)
+
+    def pop(self, index: SupportsIndex = -1) -> Json:
+        with self._document.lock:
+            value = super().pop(index)
+            self._document.lost(self, value)
+            return value
+
+    def remove(self, value: Json) -> None:
+        with self._document.lock:
+            del self[self.index(value)]
+
+    def clear(self) -> None:
+        del self[:]
+
+    def reverse(self) -> None:
+        with self._document.lock, _Rearranged(self):
+            super().reverse()
+
+    def sort(self, *, key: Callable[[Any], Any] | None = None, reverse: bool = False) -> None:
+        with self._document.lock, _Rearranged(self):
+            super().sort(key=key, reverse=reverse)
+
+    def __copy__(self) -> list[Json]:
+        return list(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> list[Json]:
+        return thaw(self)  # type: ignore[no-any-return]  # a list thaws to a list
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        return list, (), None, iter(list(self))
+
+
+Node = TrackedDict | TrackedList
+NODES: Final = frozenset({TrackedDict, TrackedList})
+
+
+class _Rearranged:
+    """Note what a list's rearrangement changed; items that stay in the list stay the same objects."""
+
+    def __init__(self, items: TrackedList, replaced: list[Json] | None = None) -> None:
+        self._list = items
+        self._before = list(items)
+        self._kept = {id(item): item for item in replaced or () if type(item) in NODES}
+
+    def __enter__(self) -> _Rearranged:
+        return self
+
+    def take(self, item: Json) -> Json:
+        """Own `item`; an item that the assignment itself removes is put back as the object it is, once."""
+        kept = self._kept.pop(id(item), None)
+        return own(item, self._list._document, self._list, 0) if kept is None else kept
+
+    def __exit__(self, *exc: object) -> None:
+        here = self._list
+        inside = {id(item) for item in here if type(item) in NODES}
+        for item in self._before:
+            if type(item) in NODES and id(item) not in inside:
+                here._document.drop(item)
+        here._document.rearranged(here, self._before)
+
+
+def own(value: Json, document: Document, parent: Any, key: str | int | None) -> Json:
+    """Return `value` as the state keeps it: scalars checked, containers copied into nodes under `parent`.
+
+    Raises:
+        NotJson: See `values.py`; also containers nested deeper than `MAX_DEPTH`, a cycle among them.
+    """
+    kind = type(value)
+    if kind in _SCALARS:
+        check_scalar(value)
+        return value
+    depth = 1
+    above = parent
+    while above is not None and above is not document:
+        depth += 1
+        above = above._parent
+    return _own(value, document, parent, key, depth)
+
+
+def _own(value: Json, document: Document, parent: Any, key: str | int | None, depth: int) -> Json:
+    kind = type(value)
+    if kind is dict or kind is TrackedDict:
+        _check_depth(depth)
+        branch: TrackedDict = _new_dict(TrackedDict)
+        branch._document = document
+        branch._parent = parent
+        branch._key = key
+        branch._cache = None
+        name = None
+        try:
+            for name, item in value.items():
+                if type(name) is not str or name in FORBIDDEN_KEYS or not name.isascii():
+                    name = check_key(name)  # the checked key is the key from here on
+                sort = type(item)
+                if sort is str:
+                    if not item.isascii():
+                        check_scalar(item)
+                elif sort in _SCALARS:
+                    check_scalar(item)
+                else:
+                    item = _own(item, document, branch, name, depth + 1)  # owned from here on
+                _dict_set(branch, name, item)
+        except NotJson as error:
+            if name is not None:
+                error.path.insert(0, str(name))
+            raise
+        return branch
+    if kind is list or kind is TrackedList:
+        _check_depth(depth)
+        row: TrackedList = _new_list(TrackedList)
+        row._document = document
+        row._parent = parent
+        row._key = key
+        row._cache = None
+        try:
+            for item in value:
+                if type(item) in _SCALARS:
+                    check_scalar(item)
+                    _list_append(row, item)
+                else:
+                    _list_append(row, _own(item, document, row, len(row), depth + 1))
+        except NotJson as error:
+            error.path.insert(0, len(row))
+            raise
+        return row
+    if kind in _SCALARS:
+        check_scalar(value)
+        return value
+    _check_depth(depth)
+    return _own(plain(value), document, parent, key, depth)
+
+
+def adopt(value: Json, document: Document, parent: Any, key: str | int | None, depth: int = 1) -> Json:
+    """As `own`, for a value fresh from the JSON decoder and already checked: it is no one else's and holds no surprise.
+
+    Raises:
+        NotJson: Containers nested deeper than `MAX_DEPTH`.
+    """
+    kind = type(value)
+    if kind is dict:
+        _check_depth(depth)
+        branch: TrackedDict = _new_dict(TrackedDict)
+        branch._document = document
+        branch._parent = parent
+        branch._key = key
+        branch._cache = None
+        dict.update(branch, value)
+        for name, item in value.items():
+            if type(item) is dict or type(item) is list:
+                _dict_set(branch, name, adopt(item, document, branch, name, depth + 1))
+        return branch
+    if kind is list:
+        _check_depth(depth)
+        row: TrackedList = _new_list(TrackedList)
+        row._document = document
+        row._parent = parent
+        row._key = key
+        row._cache = None
+        list.extend(row, value)
+        for index, item in enumerate(value):
+            if type(item) is dict or type(item) is list:
+                _list_set(row, index, adopt(item, document, row, index, depth + 1))
+        return row
+    return value
+
+
+def thaw(value: Json) -> Json:
+    """Return a deep copy of `value` made of plain dicts and lists."""
+    if isinstance(value, dict):
+        return {key: thaw(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [thaw(item) for item in value]
+    return value
+
+
+def index_in(parent: TrackedList, node: Node) -> int:
+    """Return where `node` is in `parent`, renumbering all of its nodes when the hint is out of date."""
+    index = node._key
+    if index < len(parent) and parent[index] is node:
+        return index  # type: ignore[no-any-return]  # keys of list items are ints
+    for position, item in enumerate(parent):
+        if type(item) in NODES:
+            item._key = position
+    return node._key  # type: ignore[no-any-return]  # as above
+
+
+def _owned(values: Any, parent: Node) -> Any:
+    """Own all of `values`, so that one refused leaves the others unassigned too."""
+    document = parent._document
+    if isinstance(values, dict):
+        return {(name := check_key(key)): own(value, document, parent, name) for key, value in values.items()}
+    return [own(value, document, parent, None) for value in values]
+
+
+def _link(value: Json, parent: Node, key: str | int) -> None:
+    if type(value) in NODES:
+        value._parent = parent
+        value._key = key
+
+
+def _check_delta(delta: str) -> str:
+    if not isinstance(delta, str):
+        raise NotJson("a text to append", f"{type(delta).__name__} {delta!r:.60}")
+    check_scalar(str.__str__(delta))
+    return str.__str__(delta)
+
+
+def _check_depth(depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise NotJson(f"at most {MAX_DEPTH} containers within one another", "more of them, or a cycle")
+
+
+def _no_text(key: str | int, value: Json) -> NoReturn:
+    raise OperationError(f"expected a text at {key!r} to append to, got {type(value).__name__}")

@@ -1,0 +1,136 @@
+"""What the state can hold: JSON values, checked where they are assigned.
+
+Python has more values than JSON, and JSON has more than the published clients accept. Both differences are refused
+here, at the line that assigned them, so that what a client computes is always what the server holds.
+Source: docs/protocol.md, "What a state can hold".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import enum
+import math
+import reprlib
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from .errors import NotJson
+
+__all__ = ["FORBIDDEN_KEYS", "MAX_DEPTH", "MAX_INTEGER", "Json", "check_key", "check_scalar", "plain"]
+
+#: A JSON value: None, bool, int, float, str, or a list or str-keyed dict of them. `Any`, because every read of a
+#: state would otherwise need a cast.
+Json: TypeAlias = Any
+
+#: JavaScript's Number.MAX_SAFE_INTEGER; a client would silently change anything beyond it.
+MAX_INTEGER: Final = 2**53 - 1
+
+#: Containers within containers. Below the 128 that a request may nest, because a client posts the state inside a body.
+MAX_DEPTH: Final = 120
+
+#: The published clients refuse these as path segments, and some of them inside values.
+FORBIDDEN_KEYS: Final = frozenset({"__proto__", "constructor", "prototype"})
+
+_ISO: Final = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta, uuid.UUID)
+
+
+def check_key(key: object) -> str:
+    """Return `key` as an exact str that the clients accept as an object's key.
+
+    Raises:
+        NotJson: It is no string, holds a lone surrogate, or is one of `FORBIDDEN_KEYS`.
+    """
+    if type(key) is not str:
+        if isinstance(key, enum.Enum):
+            return check_key(key.value)
+        if not isinstance(key, str):
+            raise NotJson("a string as key", _describe(key))
+        key = str.__str__(key)
+    if key in FORBIDDEN_KEYS:
+        raise NotJson("a key that the clients accept", f"the reserved name {key!r}")
+    if not key.isascii():
+        _check_text(key)
+    return key
+
+
+def check_scalar(value: object) -> None:
+    """Check a value whose exact type is one of JSON's scalars.
+
+    Raises:
+        NotJson: A number that is not finite or is beyond `MAX_INTEGER`, or a string with a lone surrogate.
+    """
+    kind = type(value)
+    if kind is str:
+        if not value.isascii():  # type: ignore[attr-defined]  # `kind` proves it; isinstance is slower on the hot path
+            _check_text(value)  # type: ignore[arg-type]  # as above
+    elif kind is int:
+        if not -MAX_INTEGER <= value <= MAX_INTEGER:  # type: ignore[operator]  # as above
+            raise NotJson("an integer within ±(2**53 - 1); send larger ones as strings", _describe(value))
+    elif kind is float and not math.isfinite(value):  # type: ignore[arg-type]  # as above
+        raise NotJson("a finite number", _describe(value))
+
+
+def plain(value: object) -> Json:
+    """Convert a value that is not of JSON's exact types into one that is, one level deep.
+
+    Dataclasses, msgspec structs and pydantic models become dicts; tuples become lists; datetimes, dates, times,
+    timedeltas and UUIDs their ISO strings; enums their values; subclasses of str, int and float the plain value.
+
+    Raises:
+        NotJson: JSON has no form for it.
+    """
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, dict):
+        return dict(value)
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    if isinstance(value, _ISO):
+        return msgspec.to_builtins(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    if isinstance(value, msgspec.Struct):
+        return _struct(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    dump = getattr(type(value), "model_dump", None)
+    if dump is not None:
+        return dump(value, by_alias=True)
+    raise NotJson("a JSON value", _describe(value))
+
+
+def _struct(value: msgspec.Struct) -> Json:
+    config = value.__struct_config__
+    fields = list(zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True))
+    tag = [] if config.tag is None else [(config.tag_field, config.tag)]
+    pairs: Iterable[tuple[str | None, Any]] = [*tag, *((wire, getattr(value, name)) for wire, name in fields)]
+    if config.array_like:
+        return [item for _, item in pairs]
+    return {name: item for name, item in pairs if item is not msgspec.UNSET}
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise NotJson("text without lone surrogates", f"{text[error.start]!r} at character {error.start}") from None
+
+
+def _describe(value: object) -> str:
+    name = type(value).__name__
+    hint = ""
+    if isinstance(value, (set, frozenset)):
+        hint = "; use a list, as in sorted(...)"
+    elif isinstance(value, (bytes, bytearray, memoryview)):
+        hint = "; use text, as in base64.b64encode(...).decode()"
+    elif isinstance(value, Mapping):
+        hint = "; use dict(...)"
+    return f"{name} {reprlib.repr(value)}{hint}"
