@@ -1,0 +1,10 @@
+"""Stream the state of AI agents to user interfaces: `from statecast import Agent, Run, create_app, serve`."""
+
+from statecast_agents import *  # noqa: F403  # the one door to both sides
+from statecast_agents import __all__ as _agents_all
+
+from .http import App, create_app
+from .server import serve
+from .threads import Limits
+
+__all__ = [*_agents_all, "App", "Limits", "create_app", "serve"]  # noqa: PLE0604  # strings, all of them

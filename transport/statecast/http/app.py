@@ -1,0 +1,137 @@
+"""`create_app`: agents as an ASGI app, to run alone or to mount in another."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from importlib.metadata import version
+from os import PathLike
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.staticfiles import StaticFiles
+
+from statecast.threads import Hub, Limits, OnDisconnect
+from statecast_agents import Agent
+
+from .assistant import AssistantEndpoint, ResumeEndpoint
+from .control import ControlEndpoints
+from .hosts import HostCheck
+from .openapi import describe_agents, openapi
+from .problems import HANDLERS, json_response
+from .requests import Identify, Service
+
+__all__ = ["App", "create_app"]
+
+#: Response headers that the published clients read, and ours.
+EXPOSED = (
+    "Aui-Replay-Content-Length",
+    "Retry-After",
+    "Statecast-Cursor",
+    "Statecast-Run-Id",
+    "Statecast-Thread-Id",
+    "X-Stream-Status",
+    "x-vercel-ai-data-stream",
+    "x-vercel-ai-ui-message-stream",
+)
+
+
+class App(Starlette):
+    """The ASGI app that `create_app` makes."""
+
+    hub: Hub  #: its threads and runs
+
+
+def create_app(
+    agents: Agent | Sequence[Agent],
+    *,
+    cors_origins: Sequence[str] = (),
+    allowed_hosts: Sequence[str] = (),
+    limits: Limits | None = None,
+    on_disconnect: OnDisconnect = "continue",
+    identify: Identify | None = None,
+    page: str | PathLike[str] | None = None,
+    debug: bool = False,
+) -> App:
+    """Make an ASGI app that serves agents.
+
+    Args:
+        agents: One agent, or several with different names; the first answers requests that name none.
+        cors_origins: Origins whose pages may use this server; `*` for any. Closed by default.
+        allowed_hosts: Host names under which it may be reached, beside localhost and addresses; `*` for any.
+        limits: What it takes on.
+        on_disconnect: What a lost connection does to its run: `continue`, or `cancel`. A request may say otherwise.
+        identify: Tells whose a request is. Threads belong to who made them, and are unknown to everyone else. It may
+            raise starlette's HTTPException to refuse.
+        page: A folder with an `index.html`, served at `/`.
+        debug: Whether errors of the agent's code reach the client, traceback and all.
+
+    Raises:
+        ValueError: No agent was given, or two have the same name.
+    """
+    several = [agents] if isinstance(agents, Agent) else list(agents)
+    named: Mapping[str, Agent] = {agent.name: agent for agent in several}
+    if not several or len(named) != len(several):
+        names = [agent.name for agent in several]
+        raise ValueError(f"expected agents with different names, got {names}")
+    hub = Hub(named, limits=limits, debug=debug)
+    service = Service(hub=hub, identify=identify, on_disconnect=on_disconnect)
+    app = App(
+        routes=_routes(service),
+        exception_handlers=HANDLERS,
+        middleware=[
+            Middleware(HostCheck, allowed=allowed_hosts),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=list(cors_origins),
+                allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+                allow_headers=["*"],
+                expose_headers=EXPOSED,
+            ),
+        ],
+        lifespan=_lifespan,
+    )
+    app.hub = hub
+    if page is not None:
+        app.router.default = StaticFiles(directory=page, html=True)
+    return app
+
+
+def _routes(service: Service) -> list[BaseRoute]:
+    hub = service.hub
+    control = ControlEndpoints(service)
+
+    async def health(request: Request) -> Response:
+        fields = {"status": "ok", "version": version("statecast"), "threads": hub.threads, "runs": hub.runs}
+        return json_response(fields)
+
+    async def agents(request: Request) -> Response:
+        return json_response({"agents": describe_agents(hub.agents)})
+
+    async def document(request: Request) -> Response:
+        return json_response(openapi(hub.agents))
+
+    return [
+        Route("/assistant", AssistantEndpoint(service), methods=["POST"]),
+        Route("/resume", ResumeEndpoint(service), methods=["POST"]),
+        Route("/initial-state", control.initial_state, methods=["POST"]),
+        Route("/cancel", control.cancel, methods=["POST"]),
+        Route("/status/{thread_id}", control.status, methods=["GET"]),
+        Route("/threads/{thread_id}/state", control.state, methods=["GET"]),
+        Route("/agents", agents, methods=["GET"]),
+        Route("/health", health, methods=["GET"]),
+        Route("/openapi.json", document, methods=["GET"]),
+    ]
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: App) -> AsyncIterator[None]:
+    await app.hub.start()
+    try:
+        yield
+    finally:
+        await app.hub.aclose()

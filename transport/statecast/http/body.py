@@ -1,0 +1,123 @@
+"""Request bodies: JSON objects, read within limits, checked before anything is made of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Any, Final
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope
+
+from statecast.protocol.json_text import check_nesting, check_values, decode, read_text
+from statecast.protocol.refusal import Refusal
+from statecast.threads import Limits
+
+__all__ = ["Body", "read_body"]
+
+#: A body that is refused for its size is read to its end up to this many times the limit: a connection closed at once
+#: is reset, and many clients then never see the answer.
+DRAIN: Final = 4
+
+
+class Body:
+    """The fields of a JSON object, each still JSON text.
+
+    Args:
+        fields: By name.
+    """
+
+    def __init__(self, fields: dict[str, msgspec.Raw]) -> None:
+        self._fields = fields
+
+    def raw(self, name: str) -> msgspec.Raw | msgspec.UnsetType:
+        """Return the text of a field, unchecked; UNSET if it is missing."""
+        return self._fields.get(name, msgspec.UNSET)
+
+    def get(self, name: str, type: Any, default: Any) -> Any:  # as in msgspec
+        """Return a field as `type`; `default` if it is missing or null.
+
+        Raises:
+            Refusal: 422, naming the field, and what was expected.
+        """
+        text = self._fields.get(name)
+        if text is None or bytes(text) == b"null":
+            return default
+        check_values(text)
+        try:
+            return decode(text, type)
+        except Refusal as refusal:
+            message = f'in the field "{name}": {refusal.message}'
+            raise Refusal(refusal.status, refusal.code, message, **refusal.details) from None
+
+    def list(self, name: str) -> list[msgspec.Raw]:
+        """Return the items of an array, each still text; none if it is missing or null."""
+        items: list[msgspec.Raw] = self.get(name, list[msgspec.Raw], [])
+        return items
+
+    def others(self, known: Collection[str]) -> dict[str, Any]:
+        """Return the fields that are not `known`, decoded."""
+        return {name: self.get(name, Any, None) for name in self._fields if name not in known}
+
+
+async def read_body(scope: Scope, receive: Receive, limits: Limits) -> Body:
+    """Read a request's body as a JSON object.
+
+    Raises:
+        Refusal: 415 `unsupported_media_type`; 413 `body_too_large`; 408 `body_timeout`; 400 `malformed_json`;
+            422 `too_deep` or `invalid_request`.
+    """
+    _check_type(Headers(scope=scope))
+    data = await _read(scope, receive, limits)
+    read_text(data)
+    check_nesting(data, limits.nesting)
+    try:
+        fields: dict[str, msgspec.Raw] = decode(data, dict[str, msgspec.Raw])
+    except Refusal as refusal:
+        if refusal.code == "invalid_request":
+            raise Refusal(422, "invalid_request", f"expected a JSON object as body: {refusal.message}") from None
+        raise
+    return Body(fields)
+
+
+def _check_type(headers: Headers) -> None:
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    given = headers.get("content-type", "")
+    name, _, parameters = given.partition(";")
+    kind = name.strip().lower()
+    charset = parameters.strip().lower().replace(" ", "").replace('"', "")
+    json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+    if not json or encoding != "identity" or charset not in ("", "charset=utf-8"):
+        got = f'"{given[:80]}"' if given else "none"
+        if encoding != "identity":
+            got += f' encoded as "{encoding[:40]}"'
+        message = f"expected Content-Type: application/json, in UTF-8 and not compressed, got {got}"
+        raise Refusal(415, "unsupported_media_type", message)
+
+
+async def _read(scope: Scope, receive: Receive, limits: Limits) -> bytes:
+    limit = limits.body
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Refusal(400, "body_incomplete", "the connection was closed before the body had arrived")
+                piece = message.get("body", b"")
+                size += len(piece)
+                if size <= limit:
+                    pieces.append(piece)
+                else:
+                    pieces.clear()
+                if not message.get("more_body", False) or size > DRAIN * limit:
+                    break
+    except TimeoutError:
+        seconds = limits.body_seconds
+        text = f"expected the whole body within {seconds:g} seconds, got {size} bytes of it"
+        raise Refusal(408, "body_timeout", text, limit=seconds) from None
+    if size > limit:
+        raise Refusal(413, "body_too_large", f"expected a body of at most {limit} bytes, got more", limit=limit)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -1,0 +1,92 @@
+"""Looking at a thread, and stopping its run: `/cancel`, `/status/{id}`, `/threads/{id}/state`, `/initial-state`."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from statecast.protocol import RunState
+from statecast.protocol.refusal import Refusal
+from statecast.threads import Thread
+
+from .body import read_body
+from .problems import json_response
+from .requests import Service, check_thread_id, thread_id_of
+
+__all__ = ["ControlEndpoints"]
+
+
+class ControlEndpoints:
+    """Requests that are answered at once, in JSON. Source: docs/protocol.md, "Threads"."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def cancel(self, request: Request) -> Response:
+        """Stop a thread's active run."""
+        body = await read_body(request.scope, request.receive, self._service.hub.limits)
+        thread_id = thread_id_of(body)
+        if thread_id is None:
+            raise Refusal(422, "thread_id_required", "expected the threadId of what to cancel, got none")
+        run_id, cancelled = self._service.hub.cancel(
+            thread_id,
+            owner=await self._service.owner(request.scope),
+            run_id=body.get("runId", str, None),
+            queued=body.get("queued", bool, False),
+        )
+        return json_response({"threadId": thread_id, "runId": run_id, "cancelled": cancelled})
+
+    async def status(self, request: Request) -> Response:
+        """Say what a thread is doing."""
+        thread = await self._find(request)
+        run = _run(thread)
+        status = "idle" if run is None or run.ended else run.status
+        return json_response(
+            {
+                "threadId": thread.id,
+                "isRunning": status in ("queued", "running"),
+                "status": status if run is None or not run.ended else run.status,
+                "runId": None if run is None else run.id,
+                "revision": thread.log.revision,
+                "cursor": str(thread.cursor),
+                "queued": len(thread.inbox),
+            }
+        )
+
+    async def state(self, request: Request) -> Response:
+        """Return a thread's state as it is."""
+        thread = await self._find(request)
+        thread.flush()
+        return json_response(
+            {
+                "threadId": thread.id,
+                "revision": thread.log.revision,
+                "cursor": str(thread.cursor),
+                "state": thread.document.root,
+                "run": _run(thread),
+            }
+        )
+
+    async def initial_state(self, request: Request) -> Response:
+        """Return the active run and the state now, for a client that is about to resume; 204 if nothing is active."""
+        body = await read_body(request.scope, request.receive, self._service.hub.limits)
+        thread_id = thread_id_of(body)
+        if thread_id is None:
+            raise Refusal(422, "thread_id_required", "expected a threadId, got none")
+        try:
+            thread = self._service.hub.find(thread_id, owner=await self._service.owner(request.scope))
+        except Refusal:
+            return Response(status_code=204)
+        if thread.active is None:
+            return Response(status_code=204)
+        thread.flush()
+        return json_response({"runId": thread.active.id, "state": thread.document.root})
+
+    async def _find(self, request: Request) -> Thread:
+        thread_id = request.path_params["thread_id"]
+        check_thread_id(thread_id)
+        return self._service.hub.find(thread_id, owner=await self._service.owner(request.scope))
+
+
+def _run(thread: Thread) -> RunState | None:
+    return thread.last_run if thread.active is None else thread.active.state

@@ -1,0 +1,136 @@
+"""The OpenAPI document: what is served, with the schemas of every agent's commands and state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from statecast.protocol import PROTOCOLS
+from statecast_agents import Agent
+
+__all__ = ["describe_agents", "openapi"]
+
+_TEXT = {"type": "string"}
+_ERROR = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {"code": _TEXT, "message": _TEXT},
+            "required": ["code", "message"],
+        }
+    },
+    "required": ["error"],
+}
+_RUN = {
+    "type": ["object", "null"],
+    "properties": {"id": _TEXT, "status": _TEXT, "error": {"type": "object"}},
+}
+
+
+def describe_agents(agents: Mapping[str, Agent]) -> list[dict[str, Any]]:
+    """Return each agent's name, the JSON Schema of each of its commands, and that of its state (null: any JSON)."""
+    return [
+        {"name": name, "commands": agent.commands.json_schema(), "state": agent.state_type.json_schema()}
+        for name, agent in agents.items()
+    ]
+
+
+def openapi(agents: Mapping[str, Agent]) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of an app."""
+    definitions: dict[str, Any] = {"Error": _ERROR}
+    commands: dict[str, Any] = {}
+    for agent in describe_agents(agents):
+        for name, schema in agent["commands"].items():
+            commands[name] = _lift(schema, definitions)
+    request = {
+        "type": "object",
+        "properties": {
+            "commands": {"type": "array", "items": {"anyOf": list(commands.values())}},
+            "state": {"description": "The state as the client knows it; left out: it knows none."},
+            "threadId": {"type": ["string", "null"]},
+            "system": _TEXT,
+            "tools": {"type": "object"},
+            "callSettings": {"type": "object"},
+            "config": {"type": "object"},
+            "onDisconnect": {"enum": ["continue", "cancel"]},
+            "protocol": {"enum": list(PROTOCOLS)},
+            "agent": {"enum": list(agents)},
+        },
+    }
+    protocol = {"name": "protocol", "in": "query", "schema": {"enum": list(PROTOCOLS)}}
+    agent_name = {"name": "agent", "in": "query", "schema": {"enum": list(agents)}}
+    thread_id = {"name": "threadId", "in": "path", "required": True, "schema": _TEXT}
+    thread_only = {"type": "object", "properties": {"threadId": _TEXT, "runId": _TEXT}, "required": ["threadId"]}
+    state = {
+        "type": "object",
+        "properties": {"threadId": _TEXT, "revision": {"type": "integer"}, "state": {}, "run": _RUN},
+    }
+    status = {"type": "object", "properties": {"threadId": _TEXT, "isRunning": {"type": "boolean"}, "status": _TEXT}}
+    initial = {"type": "object", "properties": {"runId": _TEXT, "state": {}}}
+    paths = {
+        "/assistant": {"post": _post("Send commands, follow the run", request, _STREAM, [protocol, agent_name])},
+        "/resume": {"post": _post("Follow the active run again", thread_only, _STREAM, [protocol])},
+        "/initial-state": {"post": _post("The active run and the state now", thread_only, _json(initial), empty=True)},
+        "/cancel": {"post": _post("Stop the active run", thread_only, _json({"type": "object"}))},
+        "/status/{threadId}": {"get": _get("What a thread is doing", status, [thread_id])},
+        "/threads/{threadId}/state": {"get": _get("A thread's state", state, [thread_id])},
+        "/agents": {"get": _get("The agents, with the schemas of their commands and state", {"type": "object"})},
+        "/health": {"get": _get("Whether the server works", {"type": "object"})},
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Statecast", "version": version("statecast")},
+        "paths": paths,
+        "components": {"schemas": definitions},
+    }
+
+
+_STREAM = {
+    "text/plain": {"schema": {"type": "string", "description": "data-stream: lines of `code:json`"}},
+    "text/event-stream": {"schema": {"type": "string", "description": "assistant-transport: one chunk per event"}},
+}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _responses(content: dict[str, Any], *, empty: bool = False) -> dict[str, Any]:
+    error = {"description": "Refused; nothing happened", "content": _json({"$ref": "#/components/schemas/Error"})}
+    nothing = {"204": {"description": "Nothing is active"}} if empty else {}
+    return {"200": {"description": "OK", "content": content}, **nothing, "4XX": error, "503": error}
+
+
+def _get(summary: str, schema: dict[str, Any], parameters: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    return {"summary": summary, "parameters": parameters or [], "responses": _responses(_json(schema))}
+
+
+def _post(
+    summary: str,
+    body: dict[str, Any],
+    content: dict[str, Any],
+    parameters: list[dict[str, Any]] | None = None,
+    *,
+    empty: bool = False,
+) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "parameters": parameters or [],
+        "requestBody": {"required": True, "content": _json(body)},
+        "responses": _responses(content, empty=empty),
+    }
+
+
+def _lift(schema: Any, definitions: dict[str, Any]) -> Any:
+    """Move a schema's `$defs` into the document's components."""
+    if isinstance(schema, dict):
+        for name, definition in schema.get("$defs", {}).items():
+            definitions[name] = _lift(definition, definitions)
+        return {key: _lift(value, definitions) for key, value in schema.items() if key != "$defs"}
+    if isinstance(schema, list):
+        return [_lift(item, definitions) for item in schema]
+    if isinstance(schema, str) and schema.startswith("#/$defs/"):
+        return "#/components/schemas/" + schema.removeprefix("#/$defs/")
+    return schema

@@ -1,0 +1,142 @@
+"""What the endpoints read from a request, the same for all of them: protocol, agent, owner, and the body's fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Literal
+
+import msgspec
+from starlette.datastructures import QueryParams
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
+
+from statecast.protocol import PROTOCOLS, Encoder
+from statecast.protocol.refusal import Refusal
+from statecast.threads import Hub, OnDisconnect
+from statecast_agents import Agent, CallSettings, Config, Request
+
+from .body import Body
+
+__all__ = ["Identify", "Service", "agent_of", "on_disconnect_of", "protocol_of", "request_of", "thread_id_of"]
+
+#: Tells whose a request is; None: no one's in particular.
+Identify = Callable[[HTTPConnection], Awaitable[str | None]]
+
+_THREAD_ID: Final = re.compile(r"[A-Za-z0-9_.:~-]{1,128}")
+_SPREAD: Final = tuple(
+    field.encode_name for field in (*msgspec.structs.fields(CallSettings), *msgspec.structs.fields(Config))
+)
+_KNOWN: Final = frozenset(
+    [
+        "agent",
+        "callSettings",
+        "commands",
+        "config",
+        "onDisconnect",
+        "parentId",
+        "protocol",
+        "runId",
+        "state",
+        "system",
+        "threadId",
+        "tools",
+    ]
+) | set(_SPREAD)
+
+
+class Service(msgspec.Struct, frozen=True):
+    """What every endpoint needs."""
+
+    hub: Hub
+    identify: Identify | None
+    on_disconnect: OnDisconnect
+
+    async def owner(self, scope: Scope) -> str | None:
+        """Return whose the request is."""
+        return None if self.identify is None else await self.identify(HTTPConnection(scope))
+
+
+def protocol_of(scope: Scope, body: Body) -> Callable[[str | None], Encoder]:
+    """Return the encoder of the protocol that the query or the body names; the clients' default if neither does.
+
+    Raises:
+        Refusal: 422 `unknown_protocol`.
+    """
+    name = _query(scope).get("protocol") or body.get("protocol", str, next(iter(PROTOCOLS)))
+    if name not in PROTOCOLS:
+        known = ", ".join(f'"{known}"' for known in PROTOCOLS)
+        raise Refusal(422, "unknown_protocol", f'expected a protocol out of {known}, got "{name[:60]}"')
+    return PROTOCOLS[name]
+
+
+def agent_of(scope: Scope, body: Body, hub: Hub) -> Agent:
+    """Return the agent that the query or the body names; the first if neither does.
+
+    Raises:
+        Refusal: 404 `unknown_agent`.
+    """
+    name = _query(scope).get("agent") or body.get("agent", str, next(iter(hub.agents)))
+    if name not in hub.agents:
+        known = ", ".join(f'"{known}"' for known in hub.agents)
+        raise Refusal(404, "unknown_agent", f'expected an agent out of {known}, got "{name[:60]}"')
+    return hub.agents[name]
+
+
+def thread_id_of(body: Body) -> str | None:
+    """Return the thread's id; None if the request has none.
+
+    Raises:
+        Refusal: 422 `invalid_thread_id`.
+    """
+    thread_id: str | None = body.get("threadId", str, None)
+    if thread_id is not None:
+        check_thread_id(thread_id)
+    return thread_id
+
+
+def check_thread_id(thread_id: str) -> None:
+    """Check the form of a thread's id.
+
+    Raises:
+        Refusal: 422 `invalid_thread_id`.
+    """
+    if _THREAD_ID.fullmatch(thread_id) is None:
+        message = f'expected a thread id of 1 to 128 characters out of A-Z a-z 0-9 _ . : ~ -, got "{thread_id[:140]}"'
+        raise Refusal(422, "invalid_thread_id", message)
+
+
+def on_disconnect_of(body: Body, default: OnDisconnect) -> OnDisconnect:
+    """Return what a lost connection does to the run.
+
+    Raises:
+        Refusal: 422 `invalid_request`.
+    """
+    choice: OnDisconnect = body.get("onDisconnect", Literal["continue", "cancel"], default)
+    return choice
+
+
+def request_of(body: Body, agent: Agent) -> Request:
+    """Return what a request carries beside commands and state.
+
+    `callSettings` and `config` are also spread at the top level by older clients; the nested ones count, and the
+    spread ones are not passed on, so that no key ends up among the app's own fields.
+
+    Raises:
+        Refusal: 422 `invalid_request`, naming the field.
+    """
+    config: Config = body.get("config", Config, Config())
+    if not agent.accept_base_url and config.base_url is not None:
+        config = msgspec.structs.replace(config, base_url=None)
+    return Request(
+        system=body.get("system", str, None),
+        tools=body.get("tools", dict[str, Any], {}),
+        call_settings=body.get("callSettings", CallSettings, CallSettings()),
+        config=config,
+        parent_id=body.get("parentId", str, None),
+        extra=body.others(_KNOWN),
+    )
+
+
+def _query(scope: Scope) -> QueryParams:
+    return QueryParams(scope["query_string"])

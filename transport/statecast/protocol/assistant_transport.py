@@ -1,0 +1,105 @@
+"""The assistant-transport protocol: server-sent events, one chunk each, ended by `[DONE]`.
+
+The k-th `part-start` of a stream opens part k, and later chunks address it by `path: [k]`; so numbers are the
+stream's own, not the run's. Events are never named: strict clients throw at a name.
+Source: docs/protocol.md, "assistant-transport".
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from statecast_agents import chunks
+
+from .entries import ChunkEntry, Entry, OperationsEntry, RunEntry
+
+__all__ = ["AssistantTransportEncoder", "decode"]
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class AssistantTransportEncoder:
+    """Writes entries as assistant-transport.
+
+    Args:
+        run_id: The run whose failure is the stream's; None: no run's.
+    """
+
+    name = "assistant-transport"
+    headers = (
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-cache"),
+        (b"x-accel-buffering", b"no"),
+    )
+    heartbeat = b": \n\n"
+
+    def __init__(self, run_id: str | None = None) -> None:
+        self._run_id = run_id
+        self._parts: dict[tuple[str, int], int] = {}
+
+    def snapshot(self, state: bytes) -> bytes:
+        """Return a `set` at the empty path."""
+        return b'data: {"type":"update-state","path":[],"operations":[{"type":"set","path":[],"value":%b}]}\n\n' % state
+
+    def encode(self, entry: Entry) -> bytes:
+        """Return one event, or nothing."""
+        if type(entry) is OperationsEntry:
+            return b'data: {"type":"update-state","path":[],"operations":%b}\n\n' % entry.operations
+        if type(entry) is ChunkEntry:
+            fields = self._fields(entry.run_id, entry.chunk)
+            return b"" if fields is None else b"data: %b\n\n" % _encode(fields)
+        if type(entry) is RunEntry and entry.run.id == self._run_id and entry.run.error is not None:
+            error = entry.run.error
+            return b"data: %b\n\n" % _encode({"type": "error", "path": [], "error": error.message, "code": error.code})
+        return b""
+
+    def finish(self) -> bytes:
+        """Return the end marker, without which the client reports an error."""
+        return b"data: [DONE]\n\n"
+
+    def _fields(self, run_id: str, chunk: chunks.Chunk) -> dict[str, Any] | None:
+        if isinstance(chunk, chunks.PartStarted):
+            self._parts[run_id, chunk.part] = len(self._parts)
+            return {"type": "part-start", "part": chunk.init, "path": []}
+        if isinstance(chunk, chunks.TextDelta | chunks.ArgsFinished | chunks.ToolResult | chunks.PartFinished):
+            number = self._parts.get((run_id, chunk.part))
+            return None if number is None else {**_part_fields(chunk), "path": [number]}
+        if isinstance(chunk, chunks.Failure):
+            fields = {"type": "error", "error": chunk.text, "code": chunk.code, "severity": chunk.severity}
+            return _present({**fields, "path": []})
+        return {**msgspec.to_builtins(chunk), "path": []}
+
+
+def _part_fields(
+    chunk: chunks.TextDelta | chunks.ArgsFinished | chunks.ToolResult | chunks.PartFinished,
+) -> dict[str, Any]:
+    if isinstance(chunk, chunks.TextDelta):
+        return {"type": "text-delta", "textDelta": chunk.text}
+    if isinstance(chunk, chunks.ArgsFinished):
+        return {"type": "tool-call-args-text-finish"}
+    if isinstance(chunk, chunks.PartFinished):
+        return {"type": "part-finish"}
+    fields = {"artifact": chunk.artifact, "modelContent": chunk.model_content, "messages": chunk.messages}
+    return _present({"type": "result", "result": chunk.result, "isError": chunk.is_error, **fields})
+
+
+def _present(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not msgspec.UNSET}
+
+
+def decode(data: bytes) -> tuple[list[dict[str, Any]], bool]:
+    """Read a whole response: its chunks, and whether it ended with the marker.
+
+    Raises:
+        msgspec.DecodeError: An event is not JSON.
+    """
+    found: list[dict[str, Any]] = []
+    for event in data.split(b"\n\n"):
+        lines = [line[5:].lstrip(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
+        if lines == [b"[DONE]"]:
+            return found, True
+        if lines:
+            found.append(msgspec.json.decode(b"\n".join(lines)))
+    return found, False

@@ -1,0 +1,119 @@
+"""Entries: the numbered lines of a thread's log, and the cursor that names a place in it.
+
+Every protocol reads the same entries. Operations are JSON already, encoded once when they were appended; a protocol
+wraps those bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, Protocol
+
+import msgspec
+
+from statecast_agents.chunks import Chunk
+
+__all__ = ["ChunkEntry", "Cursor", "Encoder", "Entry", "OperationsEntry", "RunEntry", "RunError", "RunState", "Status"]
+
+Status = Literal["queued", "running", "waiting", "completed", "failed", "cancelled", "interrupted"]
+
+#: A run in one of these is over.
+ENDED: Final = frozenset({"completed", "failed", "cancelled", "interrupted"})
+
+
+class RunError(msgspec.Struct, frozen=True):
+    """Why a run failed: a stable code, and a text that the user may read."""
+
+    code: str
+    message: str
+
+
+class RunState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of a run, as clients see it."""
+
+    id: str
+    status: Status
+    error: RunError | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over."""
+        return self.status in ENDED
+
+
+class OperationsEntry(msgspec.Struct, frozen=True, gc=False):
+    """What the mutations of one turn amount to: a JSON array of operations."""
+
+    revision: int
+    operations: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        return len(self.operations) + 120
+
+
+class ChunkEntry(msgspec.Struct, frozen=True):
+    """A message part, or a piece of one, that a run emitted outside the state."""
+
+    revision: int
+    run_id: str
+    chunk: Chunk
+    size: int = 200  #: bytes, about
+
+
+class RunEntry(msgspec.Struct, frozen=True):
+    """A run started, waits, or ended."""
+
+    revision: int
+    run: RunState
+
+    size = 200
+
+
+Entry = OperationsEntry | ChunkEntry | RunEntry
+
+
+class Cursor(msgspec.Struct, frozen=True, order=True):
+    """A place in a thread's log: after entry `revision` of `epoch`. Opaque to clients: `<epoch>-<revision>`."""
+
+    epoch: str
+    revision: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.revision}"
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor | None:
+        """Read what `str` wrote; None for anything else."""
+        epoch, dash, revision = text.rpartition("-")
+        if not dash or not epoch or not (revision.isascii() and revision.isdigit()) or len(revision) > 18:
+            return None
+        return cls(epoch, int(revision))
+
+
+class Encoder(Protocol):
+    """One wire protocol, for one stream: entries in, bytes out. It keeps what the stream has said, and nothing else.
+
+    To add a protocol, write one of these in a file of its own and name it in `protocol/__init__.py`.
+    """
+
+    @property
+    def name(self) -> str:
+        """What `?protocol=` calls it."""
+
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The response's headers, with names in lower case."""
+
+    @property
+    def heartbeat(self) -> bytes:
+        """What an idle stream sends, and its client ignores."""
+
+    def snapshot(self, state: bytes) -> bytes:
+        """Return what replaces the client's state by `state`, which is JSON."""
+
+    def encode(self, entry: Entry) -> bytes:
+        """Return what `entry` is in this protocol; `b""` if it has no form there."""
+
+    def finish(self) -> bytes:
+        """Return what marks the end of a stream that was not cut off."""

@@ -1,0 +1,119 @@
+"""Checks on JSON text before, and instead of, building values from it: fast enough for every body.
+
+The decoder lets through what the clients or the state would not: deep nesting, integers that JavaScript rounds, keys
+that the clients refuse. Where a search of the bytes can rule a problem out, nothing is decoded.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from statecast_agents import FORBIDDEN_KEYS, MAX_INTEGER
+
+from .refusal import Refusal
+
+__all__ = ["check_nesting", "check_values", "decode", "read_text"]
+
+_LONG_NUMBER: Final = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_LONE_SURROGATE: Final = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]")
+_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
+_BRACKETS: Final = bytes.maketrans(b"[]", b"{}")
+_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_SAFE_DIGITS: Final = b"0" * 16  #: an integer with fewer digits is safe
+
+
+def read_text(data: bytes) -> None:
+    """Check that `data` is UTF-8 without a byte order mark.
+
+    Raises:
+        Refusal: 400 `malformed_json`.
+    """
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise Refusal(400, "malformed_json", "expected JSON without a byte order mark, got one")
+    if not data.isascii():
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            message = f"expected JSON as UTF-8, got byte {data[error.start]:#04x} at {error.start}"
+            raise Refusal(400, "malformed_json", message) from None
+
+
+def check_nesting(data: bytes, limit: int) -> None:
+    """Check that containers in JSON text nest at most `limit` deep.
+
+    Raises:
+        Refusal: 422 `too_deep`.
+    """
+    if data.count(b"[") + data.count(b"{") <= limit:
+        return
+    brackets = _bare(data).translate(_BRACKETS, _NOT_BRACKETS)
+    for _ in range(limit):
+        if not brackets:
+            return
+        brackets = brackets.replace(b"{}", b"")
+    if brackets.startswith(b"{"):
+        raise Refusal(422, "too_deep", f"expected at most {limit} containers within one another, got more", limit=limit)
+
+
+def check_values(data: bytes | msgspec.Raw) -> None:
+    """Check that JSON text holds nothing that a JavaScript client would change, or refuse.
+
+    Raises:
+        Refusal: 422 `number_out_of_range` or `forbidden_key`; 400 `malformed_json`.
+    """
+    text = bytes(data)
+    if _SAFE_DIGITS in text.translate(_DIGITS):
+        for match in _LONG_NUMBER.finditer(_bare(text)):
+            number = match.group()
+            if len(number) > 15 and not set(number) & set(b".eE") and _beyond(number):
+                message = f"expected an integer within ±(2**53 - 1), got {number[:40].decode()}; use a string"
+                raise Refusal(422, "number_out_of_range", message)
+    if b"\\u" in text or any(key.encode() in text for key in FORBIDDEN_KEYS):
+        _check_keys(decode(text))
+
+
+def decode(data: bytes | msgspec.Raw, type: Any = Any) -> Any:  # as in msgspec
+    """Decode JSON text.
+
+    Raises:
+        Refusal: 400 `malformed_json` if it is none; 422 `number_out_of_range`, `too_deep`, or `invalid_request` where
+            it is not of `type`.
+    """
+    try:
+        return msgspec.json.decode(data, type=type)
+    except msgspec.ValidationError as error:
+        if str(error).startswith("Number out of range"):
+            raise Refusal(422, "number_out_of_range", "expected numbers that fit a double, got a larger one") from None
+        raise Refusal(422, "invalid_request", str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        lone = _LONE_SURROGATE.search(bytes(data))
+        problem = "a lone surrogate in a string" if lone else str(error)
+        raise Refusal(400, "malformed_json", f"expected JSON, got {problem}") from None
+    except RecursionError:
+        raise Refusal(422, "too_deep", "expected fewer containers within one another, got very many") from None
+
+
+def _bare(data: bytes) -> bytes:
+    """Return JSON text without its strings."""
+    if b"\\" in data:
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return b" ".join(data.split(b'"')[::2])
+
+
+def _beyond(number: bytes) -> bool:
+    digits = number.lstrip(b"-").lstrip(b"0")
+    return len(digits) > 16 or int(digits or b"0") > MAX_INTEGER
+
+
+def _check_keys(value: Any) -> None:
+    if isinstance(value, dict):
+        for key in value:
+            if key in FORBIDDEN_KEYS:
+                message = f'expected keys that the clients accept, got the reserved name "{key}"'
+                raise Refusal(422, "forbidden_key", message, key=key)
+    if isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_keys(item)

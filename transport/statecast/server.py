@@ -1,0 +1,74 @@
+"""`serve`: uvicorn, set up for long streams."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from typing import Any, Final
+
+import uvicorn
+
+from statecast_agents import Agent
+
+from .http import App, create_app
+
+__all__ = ["Server", "config_for", "serve"]
+
+GRACE: Final = 10.0  #: seconds that runs get to end when the server is asked to stop
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which would wait for open streams before it tells the app to stop: here the app goes first."""
+
+    def __init__(self, config: uvicorn.Config, app: App | None = None, *, grace: float = GRACE) -> None:
+        super().__init__(config)
+        self._app = app
+        self._grace = grace
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, let runs end, end the streams, and only then wait for connections."""
+        for server in getattr(self, "servers", []):
+            server.close()
+        for listening in sockets or []:
+            listening.close()
+        if self._app is not None:
+            await self._app.hub.aclose(grace=self._grace)
+        await super().shutdown(sockets)
+
+
+def config_for(app: Any, *, host: str = "127.0.0.1", port: int = 8000, **options: Any) -> uvicorn.Config:
+    """Return the uvicorn configuration that suits this server.
+
+    Args:
+        app: An ASGI app, or the import string of one.
+        host: The address to bind to; the default can be reached from this machine only.
+        port: The port; 0 for any that is free.
+        options: Further options of `uvicorn.Config`.
+    """
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        **{"ws": "wsproto", "server_header": False, "date_header": False, "access_log": False, **options},
+    )
+
+
+def serve(
+    agents: Agent | Sequence[Agent] | App,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    grace: float = GRACE,
+    **options: Any,
+) -> None:
+    """Serve agents until the process is asked to stop.
+
+    Args:
+        agents: One agent, several, or the app that `create_app` made of them.
+        host: The address to bind to; the default can be reached from this machine only.
+        port: The port.
+        grace: Seconds that runs get to end when the server is asked to stop.
+        options: As for `create_app`.
+    """
+    app = agents if isinstance(agents, App) else create_app(agents, **options)
+    Server(config_for(app, host=host, port=port), app, grace=grace).run()

@@ -1,0 +1,9 @@
+"""The engine: threads, their logs and inboxes, runs, and the readers that follow. anyio and asyncio; no HTTP."""
+
+from .hub import Accepted, Hub, Posted
+from .limits import Limits
+from .readers import Reader
+from .run import OnDisconnect
+from .thread import Thread
+
+__all__ = ["Accepted", "Hub", "Limits", "OnDisconnect", "Posted", "Reader", "Thread"]

@@ -1,0 +1,26 @@
+"""Limits, with their defaults. Every one is a setting: `create_app(agent, limits=Limits(body=…))`."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["Limits"]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one server takes on."""
+
+    body: int = 16 * 2**20  #: bytes of a request's body
+    nesting: int = 128  #: containers within one another in a body
+    commands: int = 64  #: commands in one request
+    state: int = 16 * 2**20  #: bytes of a state as JSON
+    body_seconds: float = 30.0  #: until the whole body has arrived
+    heartbeat_seconds: float = 15.0  #: of silence on a stream until it gets a heartbeat
+    runs: int = 1_000  #: queued or under way, on the whole server
+    runs_per_owner: int = 16  #: the same, of one owner; where the app knows owners
+    run_seconds: float = 3_600.0  #: until a run that goes on fails with `run_timeout`
+    keep_entries: int = 1_024  #: of each log, for readers to catch up on; past them a reader gets a snapshot
+    keep_bytes: int = 2**20  #: of each log, likewise
+    resume_seconds: float = 60.0  #: that a thread without a client's id outlives its last run
+    idle_seconds: float = 86_400.0  #: that a thread nobody follows stays in memory
+    send_bytes: int = 65_536  #: about how much of what is pending leaves in one send
