@@ -1,0 +1,65 @@
+/** The operations as they arrive, read beside the runtime from a copy of each response. */
+import { light } from "./changes";
+import { frames } from "./frames";
+import { preview } from "./preview";
+import { Signal } from "./signal";
+
+/** Operations kept for the list; older ones fall out. */
+const KEEP = 200;
+/** Milliseconds between two updates of the list, however fast operations come. */
+const PACE = 30;
+/** Characters of a value that the list shows. */
+const VALUE_LENGTH = 96;
+
+export type Operation = {
+  readonly number: number;
+  readonly type: "set" | "append-text";
+  readonly path: string;
+  readonly value: string;
+};
+
+type WireOperation = { readonly type: Operation["type"]; readonly path: readonly string[]; readonly value: unknown };
+type Chunk = { readonly type: string; readonly operations?: readonly WireOperation[] };
+
+export type Arrived = { readonly total: number; readonly latest: readonly Operation[] };
+
+export const arrived = new Signal<Arrived>({ total: 0, latest: [] });
+
+let total = 0;
+let unseen: Operation[] = [];
+let paths: (readonly string[])[] = [];
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+const publish = (): void => {
+  timer = undefined;
+  light(paths);
+  arrived.set({ total, latest: [...arrived.get().latest, ...unseen].slice(-KEEP) });
+  unseen = [];
+  paths = [];
+};
+
+const record = ({ type, path, value }: WireOperation): void => {
+  total += 1;
+  unseen.push({ number: total, type, path: path.join("/"), value: preview(value, VALUE_LENGTH) });
+  paths.push(path);
+  // A hidden tab may hold the timer back for long; nothing older than the list is worth keeping meanwhile.
+  if (unseen.length > 2 * KEEP) {
+    unseen = unseen.slice(-KEEP);
+    paths = paths.slice(-KEEP);
+  }
+  timer ??= setTimeout(publish, PACE);
+};
+
+/** Read a copy of a response to its end and record its operations. It reads as fast as bytes come, and holds none back. */
+export const follow = async ({ body }: Response): Promise<void> => {
+  if (!body) return;
+  try {
+    for await (const data of frames(body)) {
+      if (data === "[DONE]") continue;
+      const chunk = JSON.parse(data) as Chunk;
+      if (chunk.type === "update-state") chunk.operations?.forEach(record);
+    }
+  } catch {
+    // A stop, or what broke the stream: the runtime reads the same bytes, and reports it.
+  }
+};

@@ -1,0 +1,51 @@
+/** A message of the user, and its composer while it is being edited. */
+import { ActionBarPrimitive, AuiIf, ComposerPrimitive, MessagePrimitive, useAuiState } from "@assistant-ui/react";
+import { EditIcon } from "../icons";
+import { Part } from "./part";
+
+function EditComposer() {
+  return (
+    <ComposerPrimitive.Root className="edit">
+      <ComposerPrimitive.Input className="edit-input" aria-label="Edit message" data-testid="edit-input" autoFocus />
+      <div className="edit-actions">
+        <ComposerPrimitive.Cancel className="button quiet" data-testid="edit-cancel">
+          Cancel
+        </ComposerPrimitive.Cancel>
+        <ComposerPrimitive.Send className="button" data-testid="edit-send">
+          Send
+        </ComposerPrimitive.Send>
+      </div>
+    </ComposerPrimitive.Root>
+  );
+}
+
+export function UserMessage() {
+  const editing = useAuiState((s) => s.message.composer.isEditing);
+  const pending = useAuiState((s) => s.message.metadata.isOptimistic === true);
+  return (
+    <MessagePrimitive.Root
+      className="message user"
+      data-testid="message"
+      data-role="user"
+      data-pending={pending || undefined}
+    >
+      <span className="visually-hidden">You said:</span>
+      {editing ? (
+        <EditComposer />
+      ) : (
+        <>
+          <div className="bubble">
+            <MessagePrimitive.Parts>{({ part }) => <Part part={part} />}</MessagePrimitive.Parts>
+          </div>
+          <AuiIf condition={(s) => !s.thread.isRunning}>
+            <ActionBarPrimitive.Root className="message-actions">
+              <ActionBarPrimitive.Edit className="icon-button" aria-label="Edit message" data-testid="message-edit">
+                <EditIcon />
+              </ActionBarPrimitive.Edit>
+            </ActionBarPrimitive.Root>
+          </AuiIf>
+        </>
+      )}
+    </MessagePrimitive.Root>
+  );
+}

@@ -1,0 +1,116 @@
+/** The live state as a tree. What an operation touched lights up for a moment. */
+import { useAssistantTransportState } from "@assistant-ui/react";
+import { memo, useState } from "react";
+import { child, useChange, type Pointer } from "../agent/changes";
+import { preview } from "../agent/preview";
+import { ChevronIcon } from "../icons";
+import { Panel } from "./panel";
+
+/** Characters of a value that a row shows. */
+const VALUE_LENGTH = 140;
+/** Children that a branch shows; of longer ones, the newest. */
+const CHILDREN = 100;
+/** Deeper branches stay closed until they are opened. */
+const OPEN_DEPTH = 6;
+/** Items of a list, counted from its end, that open by themselves. */
+const OPEN_ITEMS = 2;
+
+type Branch = Readonly<Record<string, unknown>>;
+
+const isBranch = (value: unknown): value is Branch =>
+  typeof value === "object" && value !== null && Object.keys(value).length > 0;
+
+const sizeOf = (value: Branch): string => {
+  const size = Object.keys(value).length;
+  return Array.isArray(value) ? `[${size}]` : `{${size}}`;
+};
+
+function Value({ value }: { value: unknown }) {
+  const kind = value === null ? "null" : typeof value;
+  return (
+    <span className={`value ${kind}`}>
+      {preview(value, VALUE_LENGTH)}
+      {typeof value === "string" && value.length > VALUE_LENGTH && (
+        <small> {value.length.toLocaleString("en")} characters</small>
+      )}
+    </span>
+  );
+}
+
+type NodeProps = {
+  readonly name: string;
+  readonly value: unknown;
+  readonly pointer: Pointer;
+  readonly depth: number;
+  /** Whether the branch opens until the reader decides otherwise. */
+  readonly opens: boolean;
+};
+
+const Children = ({ value, pointer, depth }: { value: Branch; pointer: Pointer; depth: number }) => {
+  const keys = Object.keys(value);
+  const shown = keys.slice(-CHILDREN);
+  const list = Array.isArray(value);
+  return (
+    <ul>
+      {shown.length < keys.length && (
+        <li className="more">{(keys.length - shown.length).toLocaleString("en")} earlier ones not shown</li>
+      )}
+      {shown.map((key) => (
+        <Node
+          key={key}
+          name={key}
+          value={value[key]}
+          pointer={child(pointer, key)}
+          depth={depth + 1}
+          opens={depth + 1 < OPEN_DEPTH && (!list || Number(key) >= keys.length - OPEN_ITEMS)}
+        />
+      ))}
+    </ul>
+  );
+};
+
+const Node = memo(function Node({ name, value, pointer, depth, opens }: NodeProps) {
+  const [chosen, choose] = useState<boolean | null>(null);
+  const branch = isBranch(value);
+  const open = branch && (chosen ?? opens);
+  const change = useChange(pointer, open);
+  const row = {
+    className: "row",
+    "data-path": pointer.slice(1),
+    "data-changed": change && "true",
+    "data-change": change,
+    style: { "--depth": depth } as React.CSSProperties,
+  };
+  if (!branch) {
+    return (
+      <li>
+        <div {...row}>
+          <span className="key">{name}</span>
+          <Value value={value} />
+        </div>
+      </li>
+    );
+  }
+  return (
+    <li>
+      <button type="button" {...row} aria-expanded={open} onClick={() => choose(!open)}>
+        <ChevronIcon />
+        <span className="key">{name}</span>
+        <span className="size">{sizeOf(value)}</span>
+        {!open && <Value value={value} />}
+      </button>
+      {open && <Children value={value} pointer={pointer} depth={depth} />}
+    </li>
+  );
+});
+
+export function StateTree() {
+  const state: unknown = useAssistantTransportState();
+  return (
+    <Panel title="State" note="one JSON document, owned by the server" className="state">
+      <ul className="tree" data-testid="state-tree">
+        <Node name="state" value={state ?? null} pointer="" depth={0} opens />
+      </ul>
+    </Panel>
+  );
+}
