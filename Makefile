@@ -1,0 +1,73 @@
+# Everything below needs Python 3.11 or newer with pip, and make. `make page` needs Node.js 20.19 or newer as well.
+#
+# The virtual environment is always .venv, whichever environment is active. A target installs what it needs, once, and
+# again when pyproject.toml changes or another PYTHON is asked for.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready-$(subst /,_,$(PYTHON))
+CODE = $(wildcard agents/statecast_agents transport/statecast tests examples benchmarks)
+
+# An active environment must not leak into ours.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH __PYVENV_LAUNCHER__
+
+MAKEFLAGS += --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types imports bench page format setup clean
+
+help: ## Show this help
+	@echo "Usage: make <target> [ARGS=\"...\"] [PYTHON=python3.12]"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: $(STAMP) ## Serve the demo on http://127.0.0.1:8000; ARGS="--port 9000" for another port
+	@exec $(BIN)/statecast demo $(ARGS)
+
+test: $(STAMP)-dev ## Run the tests; ARGS="-k name" for some of them
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: lint types imports ## Check style, format, types and layers
+
+lint: $(STAMP)-dev
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+types: $(STAMP)-dev
+	$(BIN)/python -m mypy $(CODE)
+
+imports: $(STAMP)-dev
+	$(BIN)/lint-imports --no-logo
+
+bench: $(STAMP)-bench ## Run the benchmarks; ARGS are theirs
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+page: ## Build the demo page from page/ into transport/statecast/demo/page/
+	@command -v npm >/dev/null || { echo "make page needs Node.js 20.19 or newer with npm, and found no npm." >&2; exit 1; }
+	@cd page && npm ci --no-audit --no-fund && npm run build
+
+format: $(STAMP)-dev ## Format the code and fix what can be fixed automatically
+	$(BIN)/python -m ruff check --fix-only .
+	$(BIN)/python -m ruff format .
+
+setup: $(STAMP)-dev ## Install everything that tests and checks need
+
+# Each builds on the one before, so that `make -j` never installs twice at once.
+$(STAMP): pyproject.toml tools/setup.sh
+	@tools/setup.sh "$(PYTHON)" $@
+
+$(STAMP)-dev: $(STAMP)
+	@tools/setup.sh "$(PYTHON)" $@ dev
+
+$(STAMP)-bench: $(STAMP)-dev
+	@tools/setup.sh "$(PYTHON)" $@ bench
+
+clean: ## Remove the virtual environment, node_modules and all caches
+	rm -rf $(VENV) $(VENV).lock .node dist build .coverage htmlcov
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf page/node_modules tests/clients/node_modules
+	find agents transport tests examples benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
