@@ -1,7 +1,7 @@
 """The agent's side of Statecast: state, commands, messages and runs. It knows nothing of networks."""
 
 from . import chunks, operations
-from .agent import Agent
+from .agent import Agent, Policy
 from .chunks import Usage
 from .commands import AddMessage, AddToolResult, Command, CommandSet, NewMessage, UntypedCommand
 from .document import Document, to_json
@@ -14,6 +14,7 @@ from .errors import (
     OperationError,
     StatecastError,
     StateInvalid,
+    ToolFailed,
     UnknownCommand,
 )
 from .messages import AssistantMessage, Messages, ToolCall, new_id
@@ -21,6 +22,7 @@ from .operations import AppendText, Operation, Set
 from .parts import CallStream, Parts, Step
 from .run import CallSettings, Config, Request, Run
 from .values import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Json
+from .waiting import Listening
 
 __all__ = [
     "FORBIDDEN_KEYS",
@@ -41,6 +43,7 @@ __all__ = [
     "Document",
     "InvalidCommand",
     "Json",
+    "Listening",
     "MessageConflict",
     "Messages",
     "NewMessage",
@@ -48,6 +51,7 @@ __all__ = [
     "Operation",
     "OperationError",
     "Parts",
+    "Policy",
     "Request",
     "Run",
     "Set",
@@ -55,6 +59,7 @@ __all__ = [
     "StatecastError",
     "Step",
     "ToolCall",
+    "ToolFailed",
     "UnknownCommand",
     "UntypedCommand",
     "Usage",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from anyio import to_thread
 
@@ -14,7 +14,12 @@ from .run import Run
 from .schema import StateType
 from .values import Json
 
-__all__ = ["Agent"]
+__all__ = ["Agent", "Policy"]
+
+#: What happens to a batch that comes while a run is under way, as far as the run is not listening for its commands:
+#: `enqueue`, it runs afterwards; `reject`, it is refused; `interrupt`, the run is stopped and the batch runs next;
+#: `rollback`, likewise, and the state is put back to what it was before the stopped run; `deliver`, it is refused.
+Policy = Literal["enqueue", "reject", "interrupt", "rollback", "deliver"]
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 
@@ -37,6 +42,8 @@ class Agent:
         adopt: Whether a client may hand over the state of a thread that is new to the server.
         allow_assistant: Whether a client may add messages in the role of the assistant.
         accept_base_url: Whether `config.baseUrl` of a request reaches the agent.
+        policy: What happens to a batch that comes while a run is under way, see `Policy`. A request may ask otherwise.
+        restartable: Whether a run that a crash cut off is run again, rather than marked as interrupted.
         cancel_grace: Seconds between `run.cancelled` turning true and the handler being cancelled at its next await.
     """
 
@@ -51,6 +58,8 @@ class Agent:
         adopt: bool = True,
         allow_assistant: bool = False,
         accept_base_url: bool = False,
+        policy: Policy = "enqueue",
+        restartable: bool = False,
         cancel_grace: float = 0.0,
     ) -> None:
         self.name = name
@@ -60,6 +69,8 @@ class Agent:
         self.adopt = adopt
         self.allow_assistant = allow_assistant
         self.accept_base_url = accept_base_url
+        self.policy: Policy = policy
+        self.restartable = restartable
         self.cancel_grace = cancel_grace
         self._initial = initial
         self._handlers: dict[str, Callable[..., Any]] = {}
@@ -106,13 +117,14 @@ class Agent:
 
     async def perform(self, run: Run) -> None:
         """Call the handlers for the commands of `run`. Built-in commands without a handler are applied by then."""
-        if self._batch is not None:
-            await _call(self._batch, run)
-            return
-        for command in run.commands:
-            handler = self._handlers.get(command.type)
-            if handler is not None:
-                await _call(handler, run, command)
+        with run.waiting.busy():
+            if self._batch is not None:
+                await _call(self._batch, run)
+                return
+            for command in run.commands:
+                handler = self._handlers.get(command.type)
+                if handler is not None:
+                    await _call(handler, run, command)
 
 
 async def _call(function: Callable[..., Awaitable[None] | None], *args: Any) -> None:

@@ -8,12 +8,13 @@ number of mutations beneath it are part of it already and are dropped, as are th
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from .errors import OperationError
+from .operations import AppendText, Operation, check_path, keys_of
 from .tracked import NODES, Node, TrackedList, adopt, index_in, own, thaw
 from .values import Json, check_scalar
 
@@ -85,20 +86,56 @@ class Document:
             self._root = value
             self.note(self, None, None)
 
-    def append_text(self, delta: str) -> None:
-        """Grow a state that is a single text.
+    def append_text(self, delta: str, path: Sequence[str | int] = ()) -> None:
+        """Grow the text at `path`; costs what `delta` costs, however long the text is.
 
         Raises:
-            OperationError: The state is not a text.
+            OperationError: There is no text there.
             NotJson: `delta` holds a lone surrogate.
         """
         with self.lock:
+            if path:
+                self._at(path[:-1], path).append_text(path[-1], delta)
+                return
             if type(self._root) is not str:
                 raise OperationError(f"expected the state to be a text, got {type(self._root).__name__}")
             check_scalar(delta)
             self._root += delta
             if delta:
                 self.note(self, None, delta)
+
+    def apply(self, operation: Operation) -> None:
+        """Apply an operation in place, as a strict client does.
+
+        Raises:
+            OperationError: It does not fit; the state is unchanged.
+            NotJson: Its value is not something a state can hold; the state is unchanged.
+        """
+        with self.lock:
+            if isinstance(operation, AppendText):
+                self.append_text(operation.value, keys_of(self._root, operation.path))
+            elif not operation.path:
+                self.root = operation.value
+            else:
+                check_path(self._root, operation.path)
+                to_json(operation.value)
+                if self._root is None:
+                    self.root = {}
+                *above, last = keys_of(self._root, operation.path)
+                at = self._root
+                for key in above:
+                    if not _holds(at, key) or at[key] is None:
+                        _put(at, key, {})
+                    at = at[key]
+                _put(at, last, operation.value)
+
+    def _at(self, path: Sequence[str | int], whole: Sequence[str | int]) -> Any:
+        at = self._root
+        for key in path:
+            at = at[key] if _holds(at, key) else None
+        if type(at) not in NODES:
+            raise OperationError(f"expected a text at {'/'.join(map(str, whole))!r}, got nothing there")
+        return at
 
     def encode(self) -> bytes:
         """Return the state as JSON. Flush first where it must match a revision."""
@@ -217,6 +254,19 @@ def to_json(value: Json) -> Json:
         NotJson: It is not something a state can hold.
     """
     return thaw(Document(value).root)
+
+
+def _holds(container: Json, key: str | int) -> bool:
+    if isinstance(container, list):
+        return isinstance(key, int) and -len(container) <= key < len(container)
+    return isinstance(container, dict) and key in container
+
+
+def _put(container: Json, key: str | int, value: Json) -> None:
+    if isinstance(container, list) and key == len(container):
+        container.append(value)
+    else:
+        container[key] = value
 
 
 def _step(path: bytes, key: str | int | None) -> bytes:

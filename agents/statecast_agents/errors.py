@@ -9,6 +9,7 @@
     │   └── MessageConflict   a well-formed command that does not fit the conversation
     ├── StateInvalid          a state that the agent's declared type refuses
     └── AgentError            raised by an agent to fail its run with a text for the user
+        └── ToolFailed        a frontend tool answered with an error
 
 An error holds fields and builds its text from them. `code` is stable and goes on the wire; the text is for people.
 """
@@ -26,6 +27,7 @@ __all__ = [
     "OperationError",
     "StateInvalid",
     "StatecastError",
+    "ToolFailed",
     "UnknownCommand",
 ]
 
@@ -118,3 +120,12 @@ class AgentError(StatecastError):
     def __init__(self, text: str, *, code: str = "agent_failed") -> None:
         super().__init__(text)
         self.code = code
+
+
+class ToolFailed(AgentError):
+    """A tool of the frontend answered with an error."""
+
+    def __init__(self, tool: str, result: object) -> None:
+        super().__init__(f'the tool "{tool}" failed', code="tool_failed")
+        self.tool = tool
+        self.result = result  #: what it answered

@@ -67,6 +67,35 @@ def apply(state: Json, operations: Iterable[Operation]) -> Json:
     return state
 
 
+def check_path(state: Json, path: Sequence[str]) -> None:
+    """Check that a value can be set at `path` of `state`.
+
+    Raises:
+        OperationError: A strict client would refuse it.
+    """
+    for segment in path:
+        if segment in FORBIDDEN_KEYS:
+            raise OperationError(f"expected a path that the clients accept, got the reserved segment {segment!r}")
+        if isinstance(state, list):
+            index = _index(segment, len(state), path)
+            state = state[index] if index < len(state) else None
+        elif state is None or isinstance(state, dict):
+            state = None if state is None else state.get(segment)
+        else:
+            raise OperationError(f"expected a container above {_pointer(path)!r}, got {type(state).__name__}")
+
+
+def keys_of(state: Json, path: Sequence[str]) -> list[str | int]:
+    """Return a path's segments as keys: indexes as ints where `state` has lists."""
+    keys: list[str | int] = []
+    for segment in path:
+        key: str | int = int(segment) if isinstance(state, list) and segment.isdigit() else segment
+        keys.append(key)
+        inside = key in state if isinstance(state, dict) else isinstance(key, int) and key < len(state)
+        state = state[key] if inside else None
+    return keys
+
+
 def _apply_at(current: Json, path: Sequence[str], depth: int, operation: Operation) -> Json:
     if depth == len(path):
         if isinstance(operation, Set):

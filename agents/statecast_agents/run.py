@@ -7,24 +7,25 @@ it emits goes, is not known here: an engine hands in `emit` and `defer`.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 import msgspec
 from anyio.abc import TaskGroup
 
 from .chunks import Chunk
-from .commands import AnyCommand
+from .commands import AddToolResult, AnyCommand, Command
 from .document import Document
-from .errors import AgentError, OperationError
-from .messages import Messages
-from .operations import Operation, Set, apply
+from .errors import AgentError, ToolFailed
+from .messages import AssistantMessage, Messages
+from .operations import Operation
 from .parts import Parts
-from .tracked import TrackedDict, TrackedList
 from .values import Json
+from .waiting import Listening, Waiting, wanting
 
 __all__ = ["CallSettings", "Config", "Request", "Run"]
 
 _Args = TypeVarTuple("_Args")
+_Command = TypeVar("_Command", bound=Command)
 
 
 class CallSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -75,6 +76,7 @@ class Run:
         messages: The path of the messages in the state; None if the agent keeps its own form.
         emit: Takes chunks, in order, from any thread.
         flush: Sends what has changed, from any thread.
+        waits: Told whether the run waits for a client, when that changes.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Run:
         messages: Sequence[str] | None = ("messages",),
         emit: Callable[[Chunk], None] = lambda chunk: None,
         flush: Callable[[], None] = lambda: None,
+        waits: Callable[[bool], None] = lambda waits: None,
     ) -> None:
         self.id = id  #: `run_…`
         self.thread_id = thread_id  #: the thread it runs on
@@ -96,6 +99,7 @@ class Run:
         self.parts = Parts(emit)  #: message parts outside the state
         self.cancelled = False  #: whether someone asked the run to stop; see `Agent.cancel_grace`
         self.tasks: TaskGroup | None = None
+        self.waiting = Waiting(waits)
         self._document = document
         self._flush = flush
         self._messages = None if messages is None else Messages(document, messages)
@@ -136,18 +140,7 @@ class Run:
             OperationError: There is no text there.
             NotJson: `delta` holds a lone surrogate.
         """
-        if not path:
-            self._document.append_text(delta)
-            return
-        at = self._document.root
-        try:
-            for key in path[:-1]:
-                at = at[key]
-        except (KeyError, IndexError, TypeError) as error:
-            raise OperationError(f"expected a text at {'/'.join(map(str, path))!r}, got nothing there") from error
-        if not isinstance(at, (TrackedDict, TrackedList)):
-            raise OperationError(f"expected a text at {'/'.join(map(str, path))!r}, got nothing there")
-        at.append_text(path[-1], delta)  # type: ignore[arg-type]  # each checks its key
+        self._document.append_text(delta, path)
 
     def apply(self, *operations: Operation) -> None:
         """Apply operations that came from elsewhere, such as `operations.diff` of two whole states.
@@ -157,13 +150,7 @@ class Run:
             NotJson: A value is not something a state can hold.
         """
         for operation in operations:
-            path = operation.path
-            if not path:
-                self.state = apply(self.state, [operation])
-            elif isinstance(operation, Set):
-                self._set_at(path, operation.value)
-            else:
-                self.append_text(self._keys(path), operation.value)
+            self._document.apply(operation)
 
     def flush(self) -> None:
         """Send now what has changed, rather than at the end of the event loop's turn."""
@@ -177,38 +164,65 @@ class Run:
         """
         if self.tasks is None:
             raise RuntimeError("expected a run that is under way: start tasks from within a handler")
-        self.tasks.start_soon(function, *args)
+        self.tasks.start_soon(self._beside, function, *args)
 
-    def _keys(self, path: Sequence[str]) -> list[str | int]:
-        keys: list[str | int] = []
-        at = self.state
-        for segment in path:
-            key: str | int = int(segment) if isinstance(at, list) and segment.isdigit() else segment
-            keys.append(key)
-            at = at[key] if _holds(at, key) else None
-        return keys
+    async def wait_for(self, *kinds: type[_Command] | str, where: Callable[[_Command], bool] | None = None) -> _Command:
+        """Wait for a command of one of these kinds. The client's response ends meanwhile, so that it can send one.
 
-    def _set_at(self, path: Sequence[str], value: Json) -> None:
-        apply(self.state, [Set(tuple(path), None)])  # refuses what a client would refuse
-        if self.state is None:
-            self.state = {}
-        *above, last = self._keys(path)
-        at = self.state
-        for key in above:
-            if not _holds(at, key) or at[key] is None:
-                _put(at, key, {})
-            at = at[key]
-        _put(at, last, value)
+        Args:
+            kinds: Command types, or names of untyped commands.
+            where: Which of them; default: any.
 
+        Raises:
+            RuntimeError: The run is not under way.
+        """
+        if self.tasks is None:
+            raise RuntimeError("expected a run that is under way: wait from within a handler")
+        listening = self.waiting.listen(wanting(kinds, where))
+        try:
+            return await listening.receive()  # type: ignore[no-any-return]  # of one of `kinds`
+        finally:
+            listening.close()
 
-def _holds(container: Json, key: str | int) -> bool:
-    if isinstance(container, list):
-        return isinstance(key, int) and key < len(container)
-    return isinstance(container, dict) and key in container
+    def listen(self, *kinds: type[Command] | str, where: Callable[[Any], bool] | None = None) -> Listening:
+        """Receive commands of these kinds while the run goes on, rather than in a run of their own.
 
+        Args:
+            kinds: Command types, or names of untyped commands.
+            where: Which of them; default: any.
+        """
+        return self.waiting.listen(wanting(kinds, where))
 
-def _put(container: Json, key: str | int, value: Json) -> None:
-    if isinstance(container, list) and key == len(container):
-        container.append(value)
-    else:
-        container[key] = value
+    async def call_tool(self, name: str, args: Json = None, *, message: AssistantMessage | None = None) -> Json:
+        """Call a tool of the frontend, and return its result.
+
+        Args:
+            name: The tool's name in the page.
+            args: Its arguments, a dict.
+            message: The message of the assistant to show the call in; default: the last one, or a new one.
+
+        Raises:
+            ToolFailed: The tool answered with an error.
+        """
+        call = (message or self.messages.last_assistant()).add_tool_call(name, {} if args is None else args)
+        answer = await self.wait_for(AddToolResult, where=lambda command: command.tool_call_id == call.id)
+        if answer.is_error:
+            raise ToolFailed(name, answer.result)
+        return answer.result
+
+    async def approval(self, question: str, **details: Json) -> bool:
+        """Ask the user for approval, as a call of the frontend tool `approval`; true if it was given.
+
+        Args:
+            question: What the user is asked.
+            details: Further arguments of the call.
+        """
+        try:
+            result = await self.call_tool("approval", {"question": question, **details})
+        except ToolFailed:
+            return False
+        return bool(result.get("approved")) if isinstance(result, dict) else result is True
+
+    async def _beside(self, function: Callable[[*_Args], Coroutine[Any, Any, Any]], *args: *_Args) -> None:
+        with self.waiting.busy():
+            await function(*args)

@@ -57,6 +57,12 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--host", default="127.0.0.1", help="address to bind to (default: %(default)s)")
         command.add_argument("--port", type=int, default=8000, help="port (default: %(default)s)")
         command.add_argument("--reload", action="store_true", help="restart when the code changes")
+        command.add_argument(
+            "--store",
+            default="memory" if command is show else "sqlite:///statecast.db",
+            metavar="URL",
+            help="where threads are kept: memory, sqlite:///relative.db, sqlite:////absolute.db (default: %(default)s)",
+        )
         command.add_argument("--debug", action="store_true", help="show errors of the agent's code to clients")
         command.add_argument(
             "--cors-origin",
@@ -92,6 +98,7 @@ def _app(options: argparse.Namespace) -> App:
         cors_origins=options.cors_origin,
         allowed_hosts=[*options.allowed_host, options.host],
         on_disconnect=options.on_disconnect,
+        store=options.store,
         page=demo.PAGE if options.command == "demo" else None,
         debug=options.debug,
     )
@@ -133,3 +140,7 @@ def _serve_reloading(options: argparse.Namespace) -> int:
 
 def _shown(host: str) -> str:
     return "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # shown
+
+
+if __name__ == "__main__":
+    sys.exit(main())

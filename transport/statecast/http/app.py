@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.staticfiles import StaticFiles
 
+from statecast.stores import Store, store_of
 from statecast.threads import Hub, Limits, OnDisconnect
 from statecast_agents import Agent
 
@@ -51,6 +52,7 @@ def create_app(
     *,
     cors_origins: Sequence[str] = (),
     allowed_hosts: Sequence[str] = (),
+    store: Store | str = "memory",
     limits: Limits | None = None,
     on_disconnect: OnDisconnect = "continue",
     identify: Identify | None = None,
@@ -63,6 +65,7 @@ def create_app(
         agents: One agent, or several with different names; the first answers requests that name none.
         cors_origins: Origins whose pages may use this server; `*` for any. Closed by default.
         allowed_hosts: Host names under which it may be reached, beside localhost and addresses; `*` for any.
+        store: Where threads are kept: a store, or the URL of one, such as `sqlite:///statecast.db`.
         limits: What it takes on.
         on_disconnect: What a lost connection does to its run: `continue`, or `cancel`. A request may say otherwise.
         identify: Tells whose a request is. Threads belong to who made them, and are unknown to everyone else. It may
@@ -71,14 +74,15 @@ def create_app(
         debug: Whether errors of the agent's code reach the client, traceback and all.
 
     Raises:
-        ValueError: No agent was given, or two have the same name.
+        ValueError: No agent was given, two have the same name, or the URL names no store.
     """
     several = [agents] if isinstance(agents, Agent) else list(agents)
     named: Mapping[str, Agent] = {agent.name: agent for agent in several}
     if not several or len(named) != len(several):
         names = [agent.name for agent in several]
         raise ValueError(f"expected agents with different names, got {names}")
-    hub = Hub(named, limits=limits, debug=debug)
+    kept = store_of(store) if isinstance(store, str) else store
+    hub = Hub(named, store=kept, limits=limits, debug=debug)
     service = Service(hub=hub, identify=identify, on_disconnect=on_disconnect)
     app = App(
         routes=_routes(service),

@@ -9,7 +9,7 @@ from statecast.protocol.refusal import Refusal
 from statecast.threads import Accepted, Posted
 
 from .body import read_body
-from .requests import Service, agent_of, on_disconnect_of, protocol_of, request_of, thread_id_of
+from .requests import Service, agent_of, on_disconnect_of, policy_of, protocol_of, request_of, thread_id_of
 from .stream import send_stream
 
 __all__ = ["AssistantEndpoint", "ResumeEndpoint"]
@@ -34,6 +34,7 @@ class AssistantEndpoint:
             owner=await service.owner(scope),
             request=request_of(body, agent),
             on_disconnect=on_disconnect_of(body, service.on_disconnect),
+            policy=policy_of(body),
         )
         del body
         accepted = await service.hub.submit(posted)
@@ -57,7 +58,9 @@ class ResumeEndpoint:
         if body.list("commands"):
             raise Refusal(422, "commands_on_resume", "expected no commands on a resume; send them to /assistant")
         run_id = body.get("runId", str, None)
-        accepted = service.hub.resume(thread_id, body.raw("state"), owner=await service.owner(scope), run_id=run_id)
+        accepted = await service.hub.resume(
+            thread_id, body.raw("state"), owner=await service.owner(scope), run_id=run_id
+        )
         if accepted is None:
             nothing = encoder(None)
             headers = [*nothing.headers, (b"x-stream-status", b"not_found")]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from statecast.protocol import RunState
+from statecast.protocol import Cursor, RunState
 from statecast.protocol.refusal import Refusal
 from statecast.threads import Thread
 
@@ -28,7 +29,7 @@ class ControlEndpoints:
         thread_id = thread_id_of(body)
         if thread_id is None:
             raise Refusal(422, "thread_id_required", "expected the threadId of what to cancel, got none")
-        run_id, cancelled = self._service.hub.cancel(
+        run_id, cancelled = await self._service.hub.cancel(
             thread_id,
             owner=await self._service.owner(request.scope),
             run_id=body.get("runId", str, None),
@@ -47,7 +48,7 @@ class ControlEndpoints:
                 "isRunning": status in ("queued", "running"),
                 "status": status if run is None or not run.ended else run.status,
                 "runId": None if run is None else run.id,
-                "revision": thread.log.revision,
+                "revision": thread.log.visible,
                 "cursor": str(thread.cursor),
                 "queued": len(thread.inbox),
             }
@@ -56,14 +57,15 @@ class ControlEndpoints:
     async def state(self, request: Request) -> Response:
         """Return a thread's state as it is."""
         thread = await self._find(request)
-        thread.flush()
+        run = _run(thread)
+        revision, state = await self._service.hub.snapshot(thread)
         return json_response(
             {
                 "threadId": thread.id,
-                "revision": thread.log.revision,
-                "cursor": str(thread.cursor),
-                "state": thread.document.root,
-                "run": _run(thread),
+                "revision": revision,
+                "cursor": str(Cursor(thread.epoch, revision)),
+                "state": msgspec.Raw(state),
+                "run": run,
             }
         )
 
@@ -74,18 +76,21 @@ class ControlEndpoints:
         if thread_id is None:
             raise Refusal(422, "thread_id_required", "expected a threadId, got none")
         try:
-            thread = self._service.hub.find(thread_id, owner=await self._service.owner(request.scope))
-        except Refusal:
+            thread = await self._service.hub.find(thread_id, owner=await self._service.owner(request.scope))
+        except Refusal as refusal:
+            if refusal.status == 404:
+                return Response(status_code=204)
+            raise
+        active = thread.active
+        if active is None or active.waits_since is not None:
             return Response(status_code=204)
-        if thread.active is None:
-            return Response(status_code=204)
-        thread.flush()
-        return json_response({"runId": thread.active.id, "state": thread.document.root})
+        _, state = await self._service.hub.snapshot(thread)
+        return json_response({"runId": active.id, "state": msgspec.Raw(state)})
 
     async def _find(self, request: Request) -> Thread:
         thread_id = request.path_params["thread_id"]
         check_thread_id(thread_id)
-        return self._service.hub.find(thread_id, owner=await self._service.owner(request.scope))
+        return await self._service.hub.find(thread_id, owner=await self._service.owner(request.scope))
 
 
 def _run(thread: Thread) -> RunState | None:

@@ -14,7 +14,7 @@ from starlette.types import Scope
 from statecast.protocol import PROTOCOLS, Encoder
 from statecast.protocol.refusal import Refusal
 from statecast.threads import Hub, OnDisconnect
-from statecast_agents import Agent, CallSettings, Config, Request
+from statecast_agents import Agent, CallSettings, Config, Policy, Request
 
 from .body import Body
 
@@ -35,6 +35,7 @@ _KNOWN: Final = frozenset(
         "config",
         "onDisconnect",
         "parentId",
+        "policy",
         "protocol",
         "runId",
         "state",
@@ -114,6 +115,16 @@ def on_disconnect_of(body: Body, default: OnDisconnect) -> OnDisconnect:
     """
     choice: OnDisconnect = body.get("onDisconnect", Literal["continue", "cancel"], default)
     return choice
+
+
+def policy_of(body: Body) -> Policy | None:
+    """Return what is asked to happen while a run is under way; None: what the agent declares.
+
+    Raises:
+        Refusal: 422 `invalid_request`.
+    """
+    policy: Policy | None = body.get("policy", Policy, None)
+    return policy
 
 
 def request_of(body: Body, agent: Agent) -> Request:

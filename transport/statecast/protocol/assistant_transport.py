@@ -33,13 +33,14 @@ class AssistantTransportEncoder:
         (b"cache-control", b"no-cache"),
         (b"x-accel-buffering", b"no"),
     )
+    replays_parts = False
     heartbeat = b": \n\n"
 
     def __init__(self, run_id: str | None = None) -> None:
         self._run_id = run_id
         self._parts: dict[tuple[str, int], int] = {}
 
-    def snapshot(self, state: bytes) -> bytes:
+    def snapshot(self, state: bytes, revision: int) -> bytes:
         """Return a `set` at the empty path."""
         return b'data: {"type":"update-state","path":[],"operations":[{"type":"set","path":[],"value":%b}]}\n\n' % state
 

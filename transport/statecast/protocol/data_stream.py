@@ -34,6 +34,7 @@ class DataStreamEncoder:
         (b"cache-control", b"no-cache"),
         (b"x-accel-buffering", b"no"),
     )
+    replays_parts = False
     heartbeat = b"\n"
 
     def __init__(self, run_id: str | None = None) -> None:
@@ -41,7 +42,7 @@ class DataStreamEncoder:
         self._parts: dict[tuple[str, int], chunks.Part] = {}
         self._with_args: set[tuple[str, int]] = set()
 
-    def snapshot(self, state: bytes) -> bytes:
+    def snapshot(self, state: bytes, revision: int) -> bytes:
         """Return a `set` at the empty path."""
         return b'aui-state:[{"type":"set","path":[],"value":%b}]\n' % state
 

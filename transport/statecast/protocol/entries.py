@@ -109,8 +109,12 @@ class Encoder(Protocol):
     def heartbeat(self) -> bytes:
         """What an idle stream sends, and its client ignores."""
 
-    def snapshot(self, state: bytes) -> bytes:
-        """Return what replaces the client's state by `state`, which is JSON."""
+    @property
+    def replays_parts(self) -> bool:
+        """Whether a snapshot also starts the message parts of the active run anew."""
+
+    def snapshot(self, state: bytes, revision: int) -> bytes:
+        """Return what replaces the client's state by `state`, which is JSON, as of `revision`."""
 
     def encode(self, entry: Entry) -> bytes:
         """Return what `entry` is in this protocol; `b""` if it has no form there."""

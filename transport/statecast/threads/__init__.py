@@ -1,6 +1,7 @@
 """The engine: threads, their logs and inboxes, runs, and the readers that follow. anyio and asyncio; no HTTP."""
 
-from .hub import Accepted, Hub, Posted
+from .hub import Accepted, Hub
+from .inbox import Posted
 from .limits import Limits
 from .readers import Reader
 from .run import OnDisconnect

@@ -7,38 +7,36 @@ began dies with the request.
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import contextlib
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Final
 
 import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
-from statecast.protocol import Cursor
+from statecast import stores
+from statecast.protocol import Cursor, RunError, RunState
 from statecast.protocol.refusal import Refusal
-from statecast_agents import AddMessage, Agent, CommandError, Messages, Request, new_id
+from statecast.stores import Key, Store, StoreUnavailable
+from statecast_agents import Agent, CommandError, new_id
 from statecast_agents.commands import AnyCommand
-from statecast_agents.errors import MessageConflict
 
 from .claims import Claim, adopt, agrees
+from .inbox import Posted, check_messages, check_policy, check_room, decode_commands, digest, unapplied
+from .journal import Journal
 from .limits import Limits
-from .run import Execution, OnDisconnect
+from .run import INTERRUPTED, Batch, Execution
 from .thread import Thread
 
-__all__ = ["Accepted", "Hub", "Posted"]
+__all__ = ["Accepted", "Hub"]
 
+#: Seconds between looks at the store for threads whose time is over.
+SWEEP: Final = 60.0
 
-class Posted(msgspec.Struct, frozen=True, kw_only=True):
-    """A request, as far as it concerns a thread."""
-
-    agent: Agent
-    commands: Sequence[bytes | msgspec.Raw] = ()
-    thread_id: str | None = None  #: None: a thread of its own that nobody can name
-    claim: Claim = msgspec.UNSET
-    owner: str | None = None
-    request: Request = Request()
-    on_disconnect: OnDisconnect = "continue"
+_log: Final = logging.getLogger("statecast")
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,22 +59,35 @@ class Hub:
 
     Args:
         agents: The agents by name.
+        store: Where threads are kept; default: in memory.
         limits: What it takes on.
         debug: Whether errors of an agent's code are shown to clients.
     """
 
-    def __init__(self, agents: Mapping[str, Agent], *, limits: Limits | None = None, debug: bool = False) -> None:
+    def __init__(
+        self,
+        agents: Mapping[str, Agent],
+        *,
+        store: Store | None = None,
+        limits: Limits | None = None,
+        debug: bool = False,
+    ) -> None:
         self.agents = dict(agents)
         self.limits = limits or Limits()
         self.debug = debug
-        self._threads: dict[tuple[str | None, str], Thread] = {}
+        self.store = store or stores.MemoryStore()
+        self.journal = Journal(self.store)
+        self._threads: dict[Key, Thread] = {}
+        self._opening: dict[Key, asyncio.Lock] = {}
         self._live: dict[str, Execution] = {}
         self._tasks: TaskGroup | None = None
         self._supervisor: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()  #: set once runs can be started
         self._stop = asyncio.Event()
         self._closing = False
         self._idle = asyncio.Event()  #: set while no run is queued or under way
         self._idle.set()
+        self._swept = 0.0
 
     @property
     def threads(self) -> int:
@@ -89,27 +100,48 @@ class Hub:
         return len(self._live)
 
     async def start(self) -> None:
-        """Start what runs live in, if it is not there yet. Requests do so themselves."""
+        """Open the store, start what runs live in, and take up what was left, if not yet done. Requests do so too.
+
+        Raises:
+            StoreUnavailable: The store cannot be opened.
+        """
         loop = asyncio.get_running_loop()
-        if self._supervisor is not None and not self._supervisor.done() and self._supervisor.get_loop() is loop:
+        if self._supervisor is not None and self._supervisor.get_loop() is loop and not self._supervisor.done():
+            await self._until_ready()
             return
-        self._stop = asyncio.Event()
-        self._closing = False
-        self._idle = asyncio.Event()
+        # What lived on an earlier loop ended with it; the store has what was kept.
+        self._threads.clear()
+        self._live.clear()
+        self._opening.clear()
+        self._stop, self._ready, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._idle.set()
-        ready = asyncio.Event()
-        self._supervisor = loop.create_task(self._supervise(ready), name="statecast hub")
-        await ready.wait()
+        self._closing = False
+        self.journal = Journal(self.store)
+        self._supervisor = loop.create_task(self._supervise(), name="statecast hub")
+        await self._until_ready()
+
+    async def _until_ready(self) -> None:
+        if self._ready.is_set() or self._supervisor is None:
+            return
+        ready = asyncio.ensure_future(self._ready.wait())
+        await asyncio.wait({ready, self._supervisor}, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            ready.cancel()
+            await self._supervisor  # raises why it could not start
 
     async def aclose(self, *, grace: float = 0.0) -> None:
-        """Accept nothing more, give runs `grace` seconds to end, interrupt the others, and end all streams."""
+        """Accept nothing more, give runs `grace` seconds to end, interrupt the others, and end all streams.
+
+        Queued batches stay in the store, and run when the server is back.
+        """
         self._closing = True
-        with anyio.move_on_after(grace):
-            await self._idle.wait()
+        active = [execution for execution in self._live.values() if execution is execution.thread.active]
         for thread in self._threads.values():
             while thread.inbox:
                 self._forget(thread.inbox.pop())
-        for execution in list(self._live.values()):
+        with anyio.move_on_after(grace):
+            await self._idle.wait()
+        for execution in active:
             execution.cancel("interrupted")
         if self._supervisor is not None and not self._supervisor.done():
             self._stop.set()
@@ -117,50 +149,60 @@ class Hub:
         for thread in self._threads.values():
             thread.close_readers()
 
-    def find(self, thread_id: str, *, owner: str | None = None) -> Thread:
+    async def find(self, thread_id: str, *, owner: str | None = None) -> Thread:
         """Return a thread by its id.
 
         Raises:
-            Refusal: 404 `unknown_thread`; also for one that belongs to another owner.
+            Refusal: 404 `unknown_thread`; also for one that belongs to another owner. 503 `store_unavailable`.
         """
-        thread = self._threads.get((owner, thread_id))
+        await self.start()
+        thread = await self._lookup(Key(owner, thread_id))
         if thread is None:
             message = f'expected the id of a thread, got "{thread_id[:128]}", which this server does not know'
             raise Refusal(404, "unknown_thread", message)
         return thread
 
+    async def snapshot(self, thread: Thread) -> tuple[int, bytes]:
+        """Return the end of a thread's log, and the state there as JSON, once it is kept.
+
+        Raises:
+            Refusal: 503 `store_unavailable`.
+        """
+        found = thread.snapshot()
+        await self._settle()
+        return found
+
     async def submit(self, posted: Posted) -> Accepted:
-        """Accept a batch: all of its commands are valid, and will be run after whatever waits already.
+        """Accept a batch: all of its commands are valid, kept, and will be run after whatever waits already.
 
         Raises:
             Refusal: Nothing was applied.
         """
         await self.start()
-        if self._closing:
-            raise Refusal(503, "server_stopping", "the server is stopping; try again soon", retry_after=2)
-        commands = self._decode(posted)
-        thread = self._threads.get((posted.owner, posted.thread_id)) if posted.thread_id is not None else None
-        if thread is None:
-            return self._open(posted, commands)
-        if thread.agent is not posted.agent:
-            message = f'the thread belongs to the agent "{thread.agent.name}", not to "{posted.agent.name}"'
-            raise Refusal(409, "agent_mismatch", message)
-        thread.used = time.monotonic()
-        thread.flush()
-        agreed = agrees(posted.claim, thread.document)
-        fresh, original = _unapplied(thread, commands)
-        if not fresh:
-            run = self._live.get(original or "")
-            if run is not None:
-                return Accepted(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
-            revision = thread.log.revision
-            return Accepted(thread=thread, run=None, run_id=original, revision=revision, snapshot=not agreed)
-        self._check_room(posted.owner)
-        if thread.active is None:
-            _check_messages(thread, fresh, agrees=agreed)
-        return self._enqueue(thread, fresh, posted, agreed=agreed)
+        self._check_open()
+        commands = decode_commands(posted, self.limits)
+        key = Key(posted.owner, posted.thread_id or new_id("thr"))
+        async with self._one_at_a_time(key):
+            thread = None if posted.thread_id is None else await self._lookup(key)
+            if thread is not None:
+                return await self._post(thread, posted, commands)
+            check_room(self._live.values(), posted.owner, self.limits)
+            document = adopt(posted.claim, posted.agent, limit=self.limits.state)
+            thread = Thread(
+                key,
+                posted.agent,
+                document,
+                journal=self.journal,
+                limits=self.limits,
+                lasting=posted.thread_id is not None,
+            )
+            agreed = agrees(posted.claim, document)
+            check_messages(thread, commands, agrees=agreed)
+            fresh, _ = unapplied(thread, commands)
+            self._threads[key] = thread
+            return await self._accept(thread, posted, fresh, agreed=agreed, created=[thread.created()])
 
-    def resume(
+    async def resume(
         self, thread_id: str, claim: Claim, *, owner: str | None = None, run_id: str | None = None
     ) -> Accepted | None:
         """Return where a client that lost a thread's stream goes on; None for a thread that is not known.
@@ -168,7 +210,8 @@ class Hub:
         Raises:
             Refusal: 409 `run_mismatch` when another run than `run_id` is active.
         """
-        thread = self._threads.get((owner, thread_id))
+        await self.start()
+        thread = await self._lookup(Key(owner, thread_id))
         if thread is None:
             return None
         active = thread.active
@@ -180,7 +223,7 @@ class Hub:
         _check_run(active, run_id, headers={"x-stream-status": "run_mismatch"})
         return Accepted(thread=thread, run=active, run_id=active.id, revision=active.start, snapshot=True)
 
-    def cancel(
+    async def cancel(
         self, thread_id: str, *, owner: str | None = None, run_id: str | None = None, queued: bool = False
     ) -> tuple[str | None, bool]:
         """Ask the active run of a thread to stop; returns its id, and whether there was one to stop.
@@ -194,15 +237,13 @@ class Hub:
         Raises:
             Refusal: 404 `unknown_thread`; 409 `run_mismatch` when another run is active.
         """
-        thread = self.find(thread_id, owner=owner)
+        thread = await self.find(thread_id, owner=owner)
         active = thread.active
         if active is not None:
             _check_run(active, run_id)
         if queued:
-            while thread.inbox:
-                dropped = thread.inbox.pop()
-                self._forget(dropped)
-            thread.wake_readers()
+            for dropped in list(thread.inbox):
+                self._drop(dropped)
         if active is None:
             return (thread.last_run.id if thread.last_run else None), False
         active.cancel()
@@ -211,90 +252,180 @@ class Hub:
     def left(self, accepted: Accepted) -> None:
         """Note that a stream was lost before its run had ended."""
         run = accepted.run
-        if run is None or run.on_disconnect != "cancel" or run.thread.followers_of(run.id):
+        if run is None or run.batch.on_disconnect != "cancel" or run.thread.followers_of(run.id):
             return
         if run is run.thread.active:
             run.cancel()
         elif run in run.thread.inbox:
-            run.thread.inbox.remove(run)
-            self._forget(run)
+            self._drop(run)
 
-    def _decode(self, posted: Posted) -> list[AnyCommand]:
-        limit = self.limits.commands
-        if len(posted.commands) > limit:
-            message = f"expected at most {limit} commands, got {len(posted.commands)}"
-            raise Refusal(422, "too_many_commands", message, limit=limit)
-        try:
-            commands = posted.agent.commands.decode(posted.commands)
-        except CommandError as error:
-            raise Refusal(422, error.code, str(error)) from None
-        for command in commands:
-            if isinstance(command, AddMessage) and command.message.role != "user" and not posted.agent.allow_assistant:
-                message = f'expected a message of the user, got one of the "{command.message.role}"'
-                raise Refusal(422, "role_not_allowed", message)
-        return commands
-
-    def _open(self, posted: Posted, commands: list[AnyCommand]) -> Accepted:
-        self._check_room(posted.owner)
-        document = adopt(posted.claim, posted.agent, limit=self.limits.state)
-        lasting = posted.thread_id is not None
-        thread = Thread(
-            posted.thread_id or new_id("thr"),
-            posted.agent,
-            document,
-            owner=posted.owner,
-            lasting=lasting,
-            limits=self.limits,
-        )
-        agreed = agrees(posted.claim, document)
-        _check_messages(thread, commands, agrees=agreed)
-        fresh, _ = _unapplied(thread, commands)
-        self._threads[posted.owner, thread.id] = thread
-        return self._enqueue(thread, fresh, posted, agreed=agreed)
-
-    def _enqueue(self, thread: Thread, commands: list[AnyCommand], posted: Posted, *, agreed: bool) -> Accepted:
+    async def _post(self, thread: Thread, posted: Posted, commands: list[AnyCommand]) -> Accepted:
+        """Accept a batch for a thread that is known."""
+        if thread.agent is not posted.agent:
+            message = f'the thread belongs to the agent "{thread.agent.name}", not to "{posted.agent.name}"'
+            raise Refusal(409, "agent_mismatch", message)
+        thread.used = time.monotonic()
+        thread.flush()
+        agreed = agrees(posted.claim, thread.document)
+        fresh, original = unapplied(thread, commands)
+        active = thread.active
+        if not fresh:
+            run = self._live.get(original or "")
+            if run is not None:
+                return Accepted(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
+            revision = thread.log.revision
+            return Accepted(thread=thread, run=None, run_id=original, revision=revision, snapshot=not agreed)
+        check_room(self._live.values(), posted.owner, self.limits)
+        if active is None:
+            if not thread.inbox:
+                check_messages(thread, fresh, agrees=agreed)
+            return await self._accept(thread, posted, fresh, agreed=agreed)
+        wanted = [command for command in fresh if active.wants(command)]
+        others = [command for command in fresh if not active.wants(command)]
+        if others:
+            check_policy(posted, active)
+        check_messages(thread, wanted, agrees=agreed)
         revision = thread.log.revision
-        if not commands:
-            return Accepted(thread=thread, run=None, run_id=None, revision=revision, snapshot=not agreed)
-        execution = Execution(
-            thread,
-            commands,
-            posted.request,
-            agrees=agreed,
-            on_disconnect=posted.on_disconnect,
-            limits=self.limits,
-            debug=self.debug,
-        )
-        for command in commands:
-            if command.id is not None:
-                thread.applied[command.id] = (_digest(command), execution.id)
-        self._live[execution.id] = execution
-        self._idle.clear()
-        thread.inbox.append(execution)
-        self._start_next(thread)
-        return Accepted(thread=thread, run=execution, run_id=execution.id, revision=revision, snapshot=not agreed)
+        for command in wanted:
+            active.deliver(command, agrees=agreed and revision == thread.log.revision)
+            self._remember(thread, command, active.id)
+        if others:
+            return await self._accept(thread, posted, others, agreed=agreed)
+        await self._settle()
+        return Accepted(thread=thread, run=active, run_id=active.id, revision=revision, snapshot=not agreed)
 
-    def _check_room(self, owner: str | None) -> None:
-        limits = self.limits
-        if len(self._live) >= limits.runs:
-            message = f"the server runs {limits.runs} agents already; try again soon"
-            raise Refusal(503, "server_full", message, retry_after=5, limit=limits.runs)
-        if owner is None:
+    async def _accept(
+        self,
+        thread: Thread,
+        posted: Posted,
+        commands: list[AnyCommand],
+        *,
+        agreed: bool,
+        created: Sequence[stores.Change] = (),
+    ) -> Accepted:
+        """Put a batch into the inbox, and start it as soon as it is kept and its turn has come."""
+        revision = thread.log.revision
+        changes: list[stores.Change] = list(created)
+        run: Execution | None = None
+        if commands:
+            batch = Batch(commands=commands, request=posted.request, on_disconnect=posted.on_disconnect)
+            run = Execution(thread, batch, agrees=agreed, limits=self.limits, debug=self.debug)
+            for command in commands:
+                if command.id is not None:
+                    mark = digest(command)
+                    thread.applied[command.id] = (mark, run.id)
+                    changes.append(stores.Applied(thread.key, command.id, mark, run.id))
+            changes.append(stores.Accepted(thread.key, run.id, batch.encode()))
+            self._live[run.id] = run
+            self._idle.clear()
+            overtakes = posted.chosen_policy in ("interrupt", "rollback") and thread.active is not None
+            (thread.inbox.appendleft if overtakes else thread.inbox.append)(run)
+            run.kept = False
+        self.journal.add(*changes)
+        try:
+            await self._settle()
+        except Refusal:
+            self.journal.withdraw(changes)
+            self._withdraw(thread, run, changes, created=bool(created))
+            raise
+        if run is not None:
+            run.kept = True
+            if thread.active is not None and posted.chosen_policy in ("interrupt", "rollback"):
+                thread.active.cancel("interrupted", roll_back=posted.chosen_policy == "rollback")
+            self._start_next(thread)
+        run_id = None if run is None else run.id
+        return Accepted(thread=thread, run=run, run_id=run_id, revision=revision, snapshot=not agreed)
+
+    def _withdraw(
+        self, thread: Thread, run: Execution | None, changes: Sequence[stores.Change], *, created: bool
+    ) -> None:
+        if run is not None and run in thread.inbox:
+            thread.inbox.remove(run)
+            self._forget(run)
+        for change in changes:
+            if isinstance(change, stores.Applied):
+                thread.applied.pop(change.command_id, None)
+        if created:
+            self._threads.pop(thread.key, None)
+
+    async def _settle(self) -> None:
+        try:
+            await self.journal.settled()
+        except StoreUnavailable:
+            raise _unavailable() from None
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise Refusal(503, "server_stopping", "the server is stopping; try again soon", retry_after=2)
+        if self.journal.failing is not None:
+            raise _unavailable()
+
+    def _remember(self, thread: Thread, command: AnyCommand, run_id: str) -> None:
+        if command.id is not None:
+            thread.applied[command.id] = (digest(command), run_id)
+            self.journal.add(stores.Applied(thread.key, command.id, digest(command), run_id))
+
+    @contextlib.asynccontextmanager
+    async def _one_at_a_time(self, key: Key) -> AsyncIterator[None]:
+        """Let one request at a time look for a thread and open it: of two first ones, one is adopted."""
+        if key in self._threads and key not in self._opening:
+            yield
             return
-        theirs = sum(execution.thread.owner == owner for execution in self._live.values())
-        if theirs >= limits.runs_per_owner:
-            message = f"you have {theirs} runs under way; wait for one to end, or stop it"
-            raise Refusal(429, "too_many_runs", message, retry_after=5, limit=limits.runs_per_owner)
+        lock = self._opening.setdefault(key, asyncio.Lock())
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked():
+                self._opening.pop(key, None)
 
-    def _forget(self, execution: Execution) -> None:
-        self._live.pop(execution.id, None)
-        if not self._live:
-            self._idle.set()
+    async def _lookup(self, key: Key) -> Thread | None:
+        """Return a thread from memory, or from the store."""
+        thread = self._threads.get(key)
+        if thread is not None:
+            return thread
+        try:
+            saved = await self.store.load(key)
+        except StoreUnavailable:
+            raise _unavailable() from None
+        if key in self._threads:  # another request was faster
+            return self._threads[key]
+        if saved is None:
+            return None
+        agent = self.agents.get(saved.agent)
+        if agent is None:
+            message = f'the thread belongs to the agent "{saved.agent}", which is not served here'
+            raise Refusal(409, "agent_mismatch", message)
+        thread = Thread.restore(saved, agent, journal=self.journal, limits=self.limits)
+        self._threads[key] = thread
+        self._revive(thread, saved.inbox)
+        return thread
+
+    def _revive(self, thread: Thread, inbox: Sequence[tuple[str, bytes]]) -> None:
+        """Mark the run that was cut off, or run it again, and queue what waited."""
+        cut_off = thread.last_run if thread.last_run is not None and not thread.last_run.ended else None
+        if cut_off is not None and cut_off.id not in dict(inbox):
+            thread.record(RunState(cut_off.id, "interrupted", INTERRUPTED))
+        for run_id, data in inbox:
+            try:
+                batch = Batch.decode(data, thread.agent.commands)
+            except CommandError as error:
+                thread.record(RunState(run_id, "failed", RunError(error.code, str(error))))
+                self.journal.add(stores.Settled(thread.key, run_id))
+                continue
+            run = Execution(thread, batch, agrees=False, limits=self.limits, debug=self.debug, id=run_id)
+            run.again = cut_off is not None and cut_off.id == run_id
+            self._live[run_id] = run
+            self._idle.clear()
+            thread.inbox.append(run)
+        self._start_next(thread)
 
     def _start_next(self, thread: Thread) -> None:
-        if thread.active is None and thread.inbox and self._tasks is not None:
+        if thread.active is None and thread.inbox and thread.inbox[0].kept and self._tasks is not None:
             execution = thread.active = thread.inbox.popleft()
             execution.begin()
+            if not thread.agent.restartable:
+                self.journal.add(stores.Settled(thread.key, execution.id))
             self._tasks.start_soon(self._execute, execution)
 
     async def _execute(self, execution: Execution) -> None:
@@ -302,73 +433,85 @@ class Hub:
         try:
             await execution.execute()
         finally:
+            if thread.agent.restartable:
+                self.journal.add(stores.Settled(thread.key, execution.id))
             thread.active = None
             thread.used = time.monotonic()
             self._forget(execution)
-            self._start_next(thread)
+            if not self._closing:
+                self._start_next(thread)
             thread.wake_readers()
 
-    async def _supervise(self, ready: asyncio.Event) -> None:
+    def _drop(self, run: Execution) -> None:
+        """Take a batch out of the inbox for good."""
+        run.thread.inbox.remove(run)
+        self.journal.add(stores.Settled(run.thread.key, run.id))
+        self._forget(run)
+        run.thread.wake_readers()
+
+    def _forget(self, execution: Execution) -> None:
+        self._live.pop(execution.id, None)
+        if not self._live:
+            self._idle.set()
+
+    async def _supervise(self) -> None:
+        await self.store.open()
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
+            tasks.start_soon(self.journal.run)
             tasks.start_soon(self._tend)
-            ready.set()
+            for key in await self.store.unsettled():
+                try:
+                    await self._lookup(key)
+                except Refusal as refusal:
+                    _log.warning("the thread %r is left as it is: %s", key.thread_id, refusal)
+            self._ready.set()
             await self._stop.wait()
             await self._idle.wait()
+            await self._settle_at_last()
             tasks.cancel_scope.cancel()
         self._tasks = None
+        await self.store.aclose()
+
+    async def _settle_at_last(self) -> None:
+        try:
+            await self.journal.settled()
+        except StoreUnavailable as error:
+            _log.error("what happened last could not be kept: %s", error)
 
     async def _tend(self) -> None:
-        """Send heartbeats, and let go of threads that nobody needs."""
+        """Send heartbeats, let go of threads that nobody needs, and end those whose time is over."""
         while True:
             await asyncio.sleep(self.limits.heartbeat_seconds / 2)
             now = time.monotonic()
             for key, thread in list(self._threads.items()):
                 thread.beat()
                 stays = self.limits.idle_seconds if thread.lasting else self.limits.resume_seconds
-                if thread.active is None and not thread.readers and now - thread.used > stays:
+                if thread.active is None and not thread.inbox and not thread.readers and now - thread.used > stays:
                     del self._threads[key]
+                    if not thread.lasting:
+                        self.journal.add(stores.Deleted(key))
+            if now - self._swept > SWEEP and self.journal.failing is None:
+                self._swept = now
+                await self._sweep()
+
+    async def _sweep(self) -> None:
+        """Delete what the store keeps of threads whose time is over."""
+        for lasting, seconds in ((False, self.limits.resume_seconds + 2 * SWEEP), (True, self.limits.keep_seconds)):
+            if seconds is not None:
+                try:
+                    keys = await self.store.idle_since(time.time() - seconds, lasting=lasting)
+                except StoreUnavailable:
+                    return
+                gone = [key for key in keys if key not in self._threads]
+                self.journal.add(*map(stores.Deleted, gone))
+
+
+def _unavailable() -> Refusal:
+    return Refusal(503, "store_unavailable", "the store cannot be reached; try again soon", retry_after=2)
 
 
 def _check_run(active: Execution, run_id: str | None, *, headers: Mapping[str, str] | None = None) -> None:
     if run_id not in (None, active.id):
         message = f'expected the id of the active run, "{active.id}", got "{run_id}"'
         raise Refusal(409, "run_mismatch", message, headers=headers, runId=active.id)
-
-
-def _check_messages(thread: Thread, commands: Sequence[AnyCommand], *, agrees: bool) -> None:
-    if thread.agent.messages is None:
-        return
-    try:
-        Messages(thread.document, thread.agent.messages).check(commands, agrees=agrees)
-    except MessageConflict as error:
-        raise Refusal(409, error.code, str(error)) from None
-
-
-def _unapplied(thread: Thread, commands: Sequence[AnyCommand]) -> tuple[list[AnyCommand], str | None]:
-    """Return the commands that are new to the thread, and the run that the others led to.
-
-    Raises:
-        Refusal: 409 `command_id_reused`: an id that stands for another command.
-    """
-    fresh: list[AnyCommand] = []
-    original: str | None = None
-    seen: dict[str, bytes] = {}
-    for command in commands:
-        if command.id is None:
-            fresh.append(command)
-            continue
-        digest = _digest(command)
-        known, run_id = thread.applied.get(command.id, (seen.get(command.id), None))
-        if known is None:
-            fresh.append(command)
-            seen[command.id] = digest
-        elif known != digest:
-            raise Refusal(409, "command_id_reused", f'the command id "{command.id}" stands for another command already')
-        else:
-            original = run_id or original
-    return fresh, original
-
-
-def _digest(command: AnyCommand) -> bytes:
-    return hashlib.sha256(msgspec.json.encode(command, order="sorted")).digest()

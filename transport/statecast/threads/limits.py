@@ -19,8 +19,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     runs: int = 1_000  #: queued or under way, on the whole server
     runs_per_owner: int = 16  #: the same, of one owner; where the app knows owners
     run_seconds: float = 3_600.0  #: until a run that goes on fails with `run_timeout`
+    waiting_seconds: float = 86_400.0  #: until a run that waits for its user fails with `wait_timeout`
     keep_entries: int = 1_024  #: of each log, for readers to catch up on; past them a reader gets a snapshot
     keep_bytes: int = 2**20  #: of each log, likewise
     resume_seconds: float = 60.0  #: that a thread without a client's id outlives its last run
-    idle_seconds: float = 86_400.0  #: that a thread nobody follows stays in memory
+    idle_seconds: float = 600.0  #: that a thread nobody follows stays in memory; the store has it all the same
+    keep_seconds: float | None = None  #: that the store keeps a thread nobody writes to; None: for ever
     send_bytes: int = 65_536  #: about how much of what is pending leaves in one send

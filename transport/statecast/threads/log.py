@@ -30,6 +30,7 @@ class Log:
 
     def __init__(self, *, keep_entries: int, keep_bytes: int) -> None:
         self.revision = 0  #: of the last entry
+        self.visible = 0  #: of the last entry that readers may see, because the store has it
         self.older: list[ChunkEntry | RunEntry] = []  #: kept from before `start`
         self._keep_entries = keep_entries
         self._keep_bytes = keep_bytes
@@ -41,6 +42,12 @@ class Log:
         """The revision after which every entry is there."""
         return self.revision - len(self._entries)
 
+    def restore(self, revision: int, entries: Sequence[Entry]) -> None:
+        """Take up a log that was kept: the entries after `revision`."""
+        self._entries = list(entries)
+        self._bytes = sum(entry.size for entry in entries)
+        self.revision = self.visible = revision + len(entries)
+
     def append(self, entry: Entry, readers: Iterable[int] = ()) -> None:
         """Add the entry numbered `revision + 1`; `readers` are where those that follow stand."""
         self._entries.append(entry)
@@ -50,14 +57,14 @@ class Log:
             self._trim(sorted(readers))
 
     def after(self, revision: int) -> Sequence[Entry]:
-        """Return the entries after `revision`, which is at or past `start`."""
-        count = self.revision - revision
-        return self._entries[-count:] if count else ()
+        """Return the visible entries after `revision`, which is at or past `start`."""
+        start = self.start
+        return self._entries[revision - start : self.visible - start]
 
     def rest(self, revision: int) -> list[ChunkEntry | RunEntry]:
-        """Return the entries after `revision` that a snapshot does not stand for, however old they are."""
+        """Return the visible entries after `revision` that a snapshot does not stand for, however old they are."""
         later = [entry for entry in self._entries if not isinstance(entry, OperationsEntry)]
-        return [entry for entry in [*self.older, *later] if entry.revision > revision]
+        return [entry for entry in [*self.older, *later] if revision < entry.revision <= self.visible]
 
     def forget_parts(self, readers: Iterable[int] = ()) -> None:
         """Drop older chunks that no reader still needs: a run begins, and a message with it."""

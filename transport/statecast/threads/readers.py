@@ -1,7 +1,7 @@
 """Readers: one connection each, following a thread. A reader is a place in the log and an encoder, never a queue.
 
 What it has not read yet costs nothing: it is in the log anyway. When the log no longer reaches back to a reader's
-place, it gets the state as it is now and goes on from there.
+place, it gets the state as it is now and goes on from there. What the store does not have yet, no reader sees.
 """
 
 from __future__ import annotations
@@ -25,14 +25,18 @@ class Reader:
         encoder: The protocol, for this stream.
         revision: The place: entries after it are read.
         snapshot: Whether the state as it is comes first.
-        until: The run whose end is the end of the stream; None: it ends as soon as it has caught up.
+        until: The run whose end is the end of the stream; None: the stream ends as soon as it has caught up.
+        endless: Whether the stream goes on until someone closes it, whatever `until` says.
         send_bytes: About how much `take` returns at most, though never less than one entry.
     """
 
     __slots__ = (
         "_beat",
         "_encoder",
+        "_endless",
         "_finished",
+        "_goal",
+        "_held",
         "_snapshot",
         "_thread",
         "_waiting",
@@ -50,6 +54,7 @@ class Reader:
         revision: int,
         snapshot: bool = False,
         until: str | None = None,
+        endless: bool = False,
         send_bytes: int = 65_536,
     ) -> None:
         self.revision = revision
@@ -58,7 +63,10 @@ class Reader:
         self.quiet = True  #: whether nothing was taken since the last heartbeat was due
         self._thread = thread
         self._encoder = encoder
+        self._endless = endless
+        self._goal = thread.log.revision  #: where a stream without a run ends
         self._snapshot = snapshot
+        self._held: tuple[int, bytes] | None = None  #: a snapshot that the store does not have yet
         self._beat = False
         self._finished = False
         self._waiting: asyncio.Future[None] | None = None
@@ -67,27 +75,24 @@ class Reader:
         """Return everything that is there to send, in one piece; `b""` if there is nothing yet."""
         if self._finished:
             return b""
-        thread = self._thread
-        log = thread.log
+        log = self._thread.log
         pieces: list[bytes] = []
         if self._snapshot or self.revision < log.start:
-            thread.flush()
-            pieces.append(self._encoder.snapshot(thread.encoded()))
-            pieces += map(self._encoder.encode, log.rest(self.revision))
-            self._snapshot = False
-            self.revision = log.revision
-        size = 0
-        encode = self._encoder.encode
-        for entry in log.after(self.revision):
-            frame = encode(entry)
-            pieces.append(frame)
-            self.revision = entry.revision
-            size += len(frame)
-            if size >= self.send_bytes:
-                break
-        if self.revision == log.revision and (self.until is None or not thread.is_live(self.until)):
-            pieces.append(self._encoder.finish())
-            self._finished = True
+            pieces = self._take_snapshot()
+        if self._held is None:
+            size = 0
+            encode = self._encoder.encode
+            for entry in log.after(self.revision):
+                frame = encode(entry)
+                self.revision = entry.revision
+                if frame:
+                    pieces.append(frame)
+                    size += len(frame)
+                    if size >= self.send_bytes:
+                        break
+            if not self._endless and self._at_end():
+                pieces.append(self._encoder.finish())
+                self._finished = True
         if not pieces and self._beat:
             pieces.append(self._encoder.heartbeat)
         self._beat = False
@@ -102,10 +107,9 @@ class Reader:
 
     async def wait(self) -> None:
         """Wait until there may be something to take. Cancelling the wait loses nothing."""
-        thread = self._thread
-        if self.revision != thread.log.revision or self._beat:
+        if self._beat or self._finished or (self._held is None and self.revision != self._thread.log.visible):
             return
-        self._waiting = thread.loop.create_future()
+        self._waiting = self._thread.loop.create_future()
         try:
             await self._waiting
         finally:
@@ -128,3 +132,23 @@ class Reader:
         """End the stream early, so that its client reconnects: nothing more is taken."""
         self._finished = True
         self.wake()
+
+    def _take_snapshot(self) -> list[bytes]:
+        """Return the state as it is, and what it does not stand for; nothing while the store does not have it yet."""
+        thread, encoder = self._thread, self._encoder
+        if self._held is None:
+            self._held = thread.snapshot()
+        at, state = self._held
+        if thread.log.visible < at:
+            return []
+        active = thread.active
+        since = active.start if encoder.replays_parts and active is not None else self.revision
+        rest = [encoder.encode(entry) for entry in thread.log.rest(since) if entry.revision <= at]
+        self._held = None
+        self._snapshot = False
+        self.revision = at
+        return [encoder.snapshot(state, at), *rest]
+
+    def _at_end(self) -> bool:
+        end = self._goal if self.until is None else self._thread.end_of(self.until)
+        return end is not None and self.revision >= end

@@ -5,24 +5,67 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import anyio
+import msgspec
 
 from statecast.protocol import RunError, RunState, Status
-from statecast_agents import AddMessage, AddToolResult, AgentError, Request, Run, StatecastError, new_id
-from statecast_agents.commands import AnyCommand
+from statecast_agents import (
+    AddMessage,
+    AddToolResult,
+    AgentError,
+    Request,
+    Run,
+    StatecastError,
+    new_id,
+    operations,
+)
+from statecast_agents.commands import AnyCommand, CommandSet, UntypedCommand
+from statecast_agents.errors import MessageConflict
 
 from .limits import Limits
 from .thread import Thread
 
-__all__ = ["Execution", "OnDisconnect"]
+__all__ = ["INTERRUPTED", "Batch", "Execution", "OnDisconnect"]
 
 OnDisconnect = Literal["continue", "cancel"]
 
 _log: Final = logging.getLogger("statecast")
 
-_INTERRUPTED: Final = RunError("run_interrupted", "The server stopped before the run had ended.")
+INTERRUPTED: Final = RunError("run_interrupted", "The server stopped before the run had ended.")
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run is given, as it waits in the inbox. The store keeps it without the client's API key."""
+
+    commands: Sequence[AnyCommand]
+    request: Request
+    on_disconnect: OnDisconnect = "continue"
+
+    def encode(self) -> bytes:
+        """Return it for the store."""
+        config = msgspec.structs.replace(self.request.config, api_key=None)
+        request = msgspec.structs.replace(self.request, config=config)
+        commands = [_fields(command) for command in self.commands]
+        return msgspec.json.encode(_KeptBatch(commands, request, self.on_disconnect))
+
+    @classmethod
+    def decode(cls, data: bytes, commands: CommandSet) -> Batch:
+        """Read what `encode` wrote.
+
+        Raises:
+            CommandError: The agent does not know such commands any more.
+        """
+        kept = msgspec.json.decode(data, type=_KeptBatch)
+        known = commands.decode([msgspec.json.encode(command) for command in kept.commands])
+        return cls(commands=known, request=kept.request, on_disconnect=kept.on_disconnect)
+
+
+class _KeptBatch(msgspec.Struct, frozen=True):
+    commands: list[Any]
+    request: Request
+    on_disconnect: OnDisconnect
 
 
 class Execution:
@@ -30,36 +73,39 @@ class Execution:
 
     Args:
         thread: The thread.
-        commands: The batch.
-        request: What else the request carried.
+        batch: What it is given.
         agrees: Whether the client had seen the state as it was when the batch was accepted.
-        on_disconnect: What happens to the run when the last stream that waits for it is gone.
         limits: How long it may take.
         debug: Whether errors of the agent's code are shown to the client, traceback and all.
+        id: Its id, if it has one already.
     """
 
     def __init__(
         self,
         thread: Thread,
-        commands: Sequence[AnyCommand],
-        request: Request,
+        batch: Batch,
         *,
         agrees: bool,
-        on_disconnect: OnDisconnect,
         limits: Limits,
         debug: bool,
+        id: str | None = None,
     ) -> None:
-        self.id = new_id("run")
+        self.id = id or new_id("run")
         self.thread = thread
-        self.commands = list(commands)
-        self.on_disconnect = on_disconnect
+        self.batch = batch
         self.state = RunState(self.id, "queued")
+        self.kept = True  #: whether the store has it, so that it may begin
+        self.again = False  #: whether a crash cut it off, after its commands were applied to the messages
         self.start = thread.log.revision  #: the revision it began at
+        self.waits_since: int | None = None  #: the revision at which it began to wait for the user
         self._agrees_at = thread.log.revision if agrees else None
-        self._request = request
         self._limits = limits
         self._debug = debug
         self._run: Run | None = None
+        self._before: bytes | None = None  #: the state it found, where it may be rolled back
+        self._rolls_back = False
+        self._left = limits.run_seconds
+        self._began = 0.0
         self._scope = anyio.CancelScope()
         self._stopped: Status | None = None
         self._failure: RunError | None = None
@@ -68,6 +114,8 @@ class Execution:
         """Begin: the built-in commands are applied at once, so that the first frame of a stream shows them."""
         thread = self.thread
         agrees = self._agrees_at == thread.log.revision
+        if thread.agent.policy == "rollback":
+            _, self._before = thread.snapshot()
         self.start = thread.log.revision
         thread.begin_message()
         self._record("running")
@@ -75,42 +123,70 @@ class Execution:
             id=self.id,
             thread_id=thread.id,
             document=thread.document,
-            commands=self.commands,
-            request=self._request,
+            commands=self.batch.commands,
+            request=self.batch.request,
             messages=thread.agent.messages,
             emit=lambda chunk: thread.emit(self.id, chunk),
             flush=thread.flush_from_anywhere,
+            waits=self._waits,
         )
+        if self.again:
+            return
         try:
-            apply_messages(self._run, agrees=agrees)
-        except StatecastError as error:
-            self._failure = RunError(str(error.code), str(error))
+            apply_messages(self._run, self.batch.commands, agrees=agrees)
+        except Exception as failure:  # it is this run that fails, not whoever begins it
+            self._failure = self._explain(failure)
 
     async def execute(self) -> None:
         """Run the agent, and record how it ended. Raises nothing but the server's own cancellation."""
         run = self._run
         assert run is not None, "begin() comes first"
         status: Status = "interrupted"
-        error: RunError | None = _INTERRUPTED
+        error: RunError | None = INTERRUPTED
         try:
             if self._failure is None:
-                self._scope.deadline = anyio.current_time() + self._limits.run_seconds
+                self._began = anyio.current_time()
+                self._scope.deadline = self._began + self._left
                 with self._scope:
                     async with anyio.create_task_group() as tasks:
                         run.tasks = tasks
                         await self.thread.agent.perform(run)
             status, error = self._outcome()
         except Exception as failure:  # whatever an agent raises is a failed run, never a failed server
-            status, error = "failed", self._explain(failure)
+            stopped = self._failure is not None or self._stopped is not None or self._scope.cancel_called
+            status, error = self._outcome() if stopped else ("failed", self._explain(failure))
         finally:
             run.tasks = None
             run.parts.close()
+            self.waits_since = None
+            if self._rolls_back:
+                self._roll_back()
             self._record(status, error)
 
-    def cancel(self, status: Literal["cancelled", "interrupted"] = "cancelled") -> None:
-        """Ask the run to stop: the agent is told, and after its grace its handler is cancelled."""
+    def wants(self, command: AnyCommand) -> bool:
+        """Whether the run listens for a command."""
+        return self._run is not None and self._run.tasks is not None and self._run.waiting.wants(command)
+
+    def deliver(self, command: AnyCommand, *, agrees: bool) -> None:
+        """Hand the run a command that it wants, applied to the messages if it is a built-in one.
+
+        Raises:
+            MessageConflict: It does not fit the messages.
+        """
+        assert self._run is not None, "a run that wants something has begun"
+        apply_messages(self._run, [command], agrees=agrees)
+        self._run.waiting.deliver(command)
+
+    def cancel(self, status: Literal["cancelled", "interrupted"] = "cancelled", *, roll_back: bool = False) -> None:
+        """Ask the run to stop: the agent is told, and after its grace its handler is cancelled.
+
+        Args:
+            status: What it then is.
+            roll_back: Whether the state is put back to what the run found.
+        """
         if self._stopped is None:
             self._stopped = status
+            self._rolls_back = roll_back
             if self._run is not None:
                 self._run.cancelled = True
             self.thread.loop.call_later(self.thread.agent.cancel_grace, self._scope.cancel)
@@ -124,18 +200,41 @@ class Execution:
     def _outcome(self) -> tuple[Status, RunError | None]:
         if self._failure is not None:
             return "failed", self._failure
-        if self._stopped == "interrupted":
-            return "interrupted", _INTERRUPTED
         if self._stopped is not None:
-            return "cancelled", None
-        if self._scope.cancelled_caught:
+            return self._stopped, None
+        if self._scope.cancel_called:
+            if self.waits_since is not None:
+                seconds = self._limits.waiting_seconds
+                return "failed", RunError("wait_timeout", f"Nobody answered within {seconds:g} seconds.")
             seconds = self._limits.run_seconds
             return "failed", RunError("run_timeout", f"The run was stopped after {seconds:g} seconds.")
         return "completed", None
 
+    def _waits(self, waits: bool) -> None:
+        """Note that the run begins to wait for its client, or goes on. The time it waits is counted apart."""
+        now = anyio.current_time()
+        if waits:
+            self._left -= now - self._began
+            self._scope.deadline = now + self._limits.waiting_seconds
+            self._record("waiting")
+            self.waits_since = self.thread.log.revision
+            self.thread.wake_readers()
+        else:
+            self._began = now
+            self._scope.deadline = now + self._left
+            self.waits_since = None
+            self._record("running")
+
+    def _roll_back(self) -> None:
+        thread = self.thread
+        if self._before is not None:
+            before = msgspec.json.decode(self._before)
+            for operation in operations.diff(thread.document.root, before):
+                thread.document.apply(operation)
+
     def _explain(self, failure: Exception) -> RunError:
         cause = _cause(failure)
-        if isinstance(cause, AgentError):
+        if isinstance(cause, AgentError | MessageConflict):
             return RunError(cause.code, str(cause))
         _log.error("run %s on thread %s failed", self.id, self.thread.id, exc_info=failure)
         if self._debug:
@@ -147,15 +246,15 @@ class Execution:
         self.thread.record(self.state)
 
 
-def apply_messages(run: Run, *, agrees: bool) -> None:
-    """Apply the built-in commands of a batch to the messages in the state, all or none.
+def apply_messages(run: Run, commands: Sequence[AnyCommand], *, agrees: bool) -> None:
+    """Apply the built-in ones of some commands to the messages in the state, all or none.
 
     Raises:
         MessageConflict: One does not fit.
     """
     if run.keeps_messages:
-        run.messages.check(run.commands, agrees=agrees)
-        for command in run.commands:
+        run.messages.check(commands, agrees=agrees)
+        for command in commands:
             if isinstance(command, AddMessage | AddToolResult):
                 run.messages.apply(command, agrees=agrees)
         run.flush()
@@ -167,3 +266,10 @@ def _cause(failure: BaseException) -> BaseException:
         causes = [_cause(inner) for inner in failure.exceptions]
         return next((cause for cause in causes if isinstance(cause, StatecastError)), causes[0])
     return failure
+
+
+def _fields(command: AnyCommand) -> dict[str, Any]:
+    if isinstance(command, UntypedCommand):
+        return {**command.body, "type": command.type, "id": command.id}
+    fields: dict[str, Any] = msgspec.to_builtins(command)
+    return fields

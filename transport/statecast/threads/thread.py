@@ -10,13 +10,17 @@ import asyncio
 import secrets
 import threading
 import time
-from collections import deque
-from typing import TYPE_CHECKING
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING, Final
 
-from statecast.protocol import ChunkEntry, Cursor, Encoder, OperationsEntry, RunEntry, RunError, RunState
-from statecast_agents import Agent, Document
+import msgspec
+
+from statecast.protocol import ChunkEntry, Cursor, Encoder, Entry, OperationsEntry, RunEntry, RunError, RunState
+from statecast.stores import Appended, Compacted, Created, Key, Saved, read_entry, write_entry
+from statecast_agents import Agent, Document, operations
 from statecast_agents.chunks import Chunk
 
+from .journal import Journal
 from .limits import Limits
 from .log import Log
 from .readers import Reader
@@ -26,35 +30,39 @@ if TYPE_CHECKING:
 
 __all__ = ["Thread"]
 
+#: Ends of runs that are remembered, for streams that are still to reach them.
+ENDS: Final = 256
+
 
 class Thread:
     """One conversation: the unit that is numbered, followed and kept.
 
     Args:
-        id: The thread's id.
+        key: Whose it is, and its id.
         agent: The agent that runs on it.
         document: Its state.
-        owner: Whose it is; None where the app knows no owners.
-        lasting: Whether a client can name it; if not, it is gone soon after its last run.
+        journal: Takes what happens on it to the store.
         limits: What its log keeps, and how large its state may grow.
+        lasting: Whether a client can name it; if not, it is gone soon after its last run.
+        epoch: Of its log; a new one unless it was kept.
     """
 
     def __init__(
         self,
-        id: str,
+        key: Key,
         agent: Agent,
         document: Document,
         *,
-        owner: str | None = None,
-        lasting: bool = True,
+        journal: Journal,
         limits: Limits,
+        lasting: bool = True,
+        epoch: str | None = None,
     ) -> None:
-        self.id = id
+        self.key = key
         self.agent = agent
-        self.owner = owner
-        self.lasting = lasting
         self.document = document
-        self.epoch = secrets.token_hex(6)
+        self.lasting = lasting
+        self.epoch = epoch or secrets.token_hex(6)
         self.log = Log(keep_entries=limits.keep_entries, keep_bytes=limits.keep_bytes)
         self.loop = asyncio.get_running_loop()
         self.active: Execution | None = None
@@ -62,38 +70,79 @@ class Thread:
         self.applied: dict[str, tuple[bytes, str]] = {}  #: command id → digest of the command, run id
         self.last_run: RunState | None = None
         self.used = time.monotonic()
+        self._journal = journal
         self._limits = limits
         self._readers: set[Reader] = set()
+        self._ends: OrderedDict[str, int] = OrderedDict()
         self._home = threading.get_ident()
         self._encoded: bytes | None = None  #: until the state changes
-        self._grown = 0  #: bytes of operations since the state's size was last known
-        self._size = 0
+        self._size = 0  #: bytes of the state, when it was last encoded whole
+        self._grown = 0  #: bytes of operations since then
+        self._uncompacted = 0  #: bytes of entries since the store's snapshot
         document.flush()
         document.wake = self._wake
 
+    @classmethod
+    def restore(cls, saved: Saved, agent: Agent, *, journal: Journal, limits: Limits) -> Thread:
+        """Take up a thread that was kept, at its last entry."""
+        document = Document.adopting(msgspec.json.decode(saved.state))
+        entries = [read_entry(*entry) for entry in saved.entries]
+        for entry in entries:
+            if isinstance(entry, OperationsEntry):
+                for operation in operations.decode(entry.operations):
+                    document.apply(operation)
+        thread = cls(
+            saved.key, agent, document, journal=journal, limits=limits, lasting=saved.lasting, epoch=saved.epoch
+        )
+        thread.log.restore(saved.revision, entries)
+        thread.applied = saved.applied
+        runs = [entry.run for entry in entries if isinstance(entry, RunEntry)]
+        thread.last_run = runs[-1] if runs else msgspec.json.decode(saved.run, type=RunState | None)
+        thread._uncompacted = sum(entry.size for entry in entries)
+        return thread
+
+    @property
+    def id(self) -> str:
+        """The thread's id."""
+        return self.key.thread_id
+
+    @property
+    def owner(self) -> str | None:
+        """Whose it is; None where the app knows no owners."""
+        return self.key.owner
+
     @property
     def cursor(self) -> Cursor:
-        """The end of the log."""
-        return Cursor(self.epoch, self.log.revision)
+        """The end of the log, as far as readers may see it."""
+        return Cursor(self.epoch, self.log.visible)
 
     @property
     def readers(self) -> int:
         """How many follow."""
         return len(self._readers)
 
-    def is_live(self, run_id: str) -> bool:
-        """Whether that run is queued or under way."""
-        if self.active is not None and self.active.id == run_id:
-            return True
-        return any(waiting.id == run_id for waiting in self.inbox)
+    def created(self) -> Created:
+        """Return what a store is told of this thread when it is new."""
+        return Created(self.key, self.agent.name, self.epoch, self.lasting, self.snapshot()[1])
+
+    def end_of(self, run_id: str) -> int | None:
+        """Return the revision at which nothing more comes of a run without its client; None while something may.
+
+        That is where it ended, or where it, or the run it is queued behind, began to wait for the user.
+        """
+        active = self.active
+        queued = any(waiting.id == run_id for waiting in self.inbox)
+        if active is not None and (queued or active.id == run_id):
+            return active.waits_since
+        return None if queued else self._ends.get(run_id, 0)
 
     def flush(self) -> None:
         """Append what has changed in the state to the log, if anything has."""
-        operations = self.document.flush()
-        if operations:
+        changed = self.document.flush()
+        if changed:
             self._encoded = None
-            self._grown += len(operations)
-            self._append(OperationsEntry(self.log.revision + 1, operations))
+            self._grown += len(changed)
+            self._append(OperationsEntry(self.log.revision + 1, changed))
             if self._size + self._grown > self._limits.state:
                 self._check_size()
 
@@ -110,6 +159,10 @@ class Thread:
         self.flush()
         self.last_run = run
         self._append(RunEntry(self.log.revision + 1, run))
+        if run.ended:
+            self._ends[run.id] = self.log.revision
+            if len(self._ends) > ENDS:
+                self._ends.popitem(last=False)
 
     def flush_from_anywhere(self) -> None:
         """Flush, from any thread: at once on the event loop's, soon from another."""
@@ -118,16 +171,47 @@ class Thread:
         else:
             self.loop.call_soon_threadsafe(self.flush)
 
-    def encoded(self) -> bytes:
-        """Return the state at the end of the log as JSON; flush first."""
-        if self._encoded is None:
-            self._encoded = self.document.encode()
-        return self._encoded
+    def show(self, revision: int) -> None:
+        """Let readers see the log up to `revision`: the store has it."""
+        self.log.visible = revision
+        for reader in self._readers:
+            reader.wake()
 
-    def follow(self, encoder: Encoder, *, revision: int, snapshot: bool = False, until: str | None = None) -> Reader:
+    async def settled(self) -> None:
+        """Wait until everything that has happened so far is kept, and may be shown.
+
+        Raises:
+            StoreUnavailable: The store did not take it.
+        """
+        self.flush()
+        await self._journal.settled()
+
+    def snapshot(self) -> tuple[int, bytes]:
+        """Return the end of the log, and the state there as JSON."""
+        with self.document.lock:  # no other thread may mutate between the two
+            self.flush()
+            if self._encoded is None:
+                self._encoded = self.document.encode()
+            return self.log.revision, self._encoded
+
+    def follow(
+        self,
+        encoder: Encoder,
+        *,
+        revision: int,
+        snapshot: bool = False,
+        until: str | None = None,
+        endless: bool = False,
+    ) -> Reader:
         """Add a reader; `leave` removes it."""
         reader = Reader(
-            self, encoder, revision=revision, snapshot=snapshot, until=until, send_bytes=self._limits.send_bytes
+            self,
+            encoder,
+            revision=revision,
+            snapshot=snapshot,
+            until=until,
+            endless=endless,
+            send_bytes=self._limits.send_bytes,
         )
         self._readers.add(reader)
         return reader
@@ -160,10 +244,21 @@ class Thread:
         for reader in self._readers:
             reader.close()
 
-    def _append(self, entry: OperationsEntry | ChunkEntry | RunEntry) -> None:
+    def _append(self, entry: Entry) -> None:
         self.log.append(entry, (reader.revision for reader in self._readers))
-        for reader in self._readers:
-            reader.wake()
+        kind, data = write_entry(entry)
+        goes_on = not entry.run.ended if isinstance(entry, RunEntry) else None
+        self._journal.add_entry(self, Appended(self.key, entry.revision, kind, data, goes_on), entry.revision)
+        self._uncompacted += entry.size
+        if self._uncompacted > max(self._limits.keep_bytes, 2 * self._size):
+            self._compact()
+
+    def _compact(self) -> None:
+        """Replace what the store has by a snapshot. At most as often as the log has grown by twice the state."""
+        self._uncompacted = 0
+        revision, state = self.snapshot()
+        self._size, self._grown = len(state), 0
+        self._journal.add(Compacted(self.key, revision, state, msgspec.json.encode(self.last_run)))
 
     def _check_size(self) -> None:
         """Fail the run whose state outgrew its limit. Measured only when enough was written that it could have."""

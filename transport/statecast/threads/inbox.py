@@ -1,0 +1,137 @@
+"""The inbox: what a posted batch must be before it is accepted. Everything here refuses, and changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from statecast.protocol.refusal import Refusal
+from statecast_agents import AddMessage, Agent, CommandError, Messages, Policy, Request
+from statecast_agents.commands import AnyCommand
+from statecast_agents.errors import MessageConflict
+
+from .claims import Claim
+from .limits import Limits
+from .run import Execution, OnDisconnect
+from .thread import Thread
+
+__all__ = ["Posted", "check_messages", "check_policy", "check_room", "decode_commands", "digest", "unapplied"]
+
+
+class Posted(msgspec.Struct, frozen=True, kw_only=True):
+    """A request, as far as it concerns a thread."""
+
+    agent: Agent
+    commands: Sequence[bytes | msgspec.Raw] = ()
+    thread_id: str | None = None  #: None: a thread of its own that nobody can name
+    claim: Claim = msgspec.UNSET
+    owner: str | None = None
+    request: Request = Request()
+    on_disconnect: OnDisconnect = "continue"
+    policy: Policy | None = None  #: None: the agent's
+
+    @property
+    def chosen_policy(self) -> Policy:
+        """What happens to the batch while a run is under way."""
+        return self.policy or self.agent.policy
+
+
+def decode_commands(posted: Posted, limits: Limits) -> list[AnyCommand]:
+    """Return the commands of a batch.
+
+    Raises:
+        Refusal: 422 `too_many_commands`, `unknown_command`, `invalid_command`, `role_not_allowed`.
+    """
+    limit = limits.commands
+    if len(posted.commands) > limit:
+        message = f"expected at most {limit} commands, got {len(posted.commands)}"
+        raise Refusal(422, "too_many_commands", message, limit=limit)
+    try:
+        commands = posted.agent.commands.decode(posted.commands)
+    except CommandError as error:
+        raise Refusal(422, error.code, str(error)) from None
+    for command in commands:
+        if isinstance(command, AddMessage) and command.message.role != "user" and not posted.agent.allow_assistant:
+            message = f'expected a message of the user, got one of the "{command.message.role}"'
+            raise Refusal(422, "role_not_allowed", message)
+    return commands
+
+
+def unapplied(thread: Thread, commands: Sequence[AnyCommand]) -> tuple[list[AnyCommand], str | None]:
+    """Return the commands that are new to the thread, and the run that the others led to.
+
+    Raises:
+        Refusal: 409 `command_id_reused`: an id that stands for another command.
+    """
+    fresh: list[AnyCommand] = []
+    original: str | None = None
+    seen: dict[str, bytes] = {}
+    for command in commands:
+        if command.id is None:
+            fresh.append(command)
+            continue
+        known, run_id = thread.applied.get(command.id, (seen.get(command.id), None))
+        if known is None:
+            fresh.append(command)
+            seen[command.id] = digest(command)
+        elif known != digest(command):
+            raise Refusal(409, "command_id_reused", f'the command id "{command.id}" stands for another command already')
+        else:
+            original = run_id or original
+    return fresh, original
+
+
+def digest(command: AnyCommand) -> bytes:
+    """Return what two commands share only if they are the same."""
+    return hashlib.sha256(msgspec.json.encode(command, order="sorted")).digest()
+
+
+def check_messages(thread: Thread, commands: Sequence[AnyCommand], *, agrees: bool) -> None:
+    """Check that built-in commands fit the messages.
+
+    Raises:
+        Refusal: 409 `unknown_parent`, `unknown_tool_call`, `tool_call_settled`, `no_messages`.
+    """
+    if thread.agent.messages is None:
+        return
+    try:
+        Messages(thread.document, thread.agent.messages).check(commands, agrees=agrees)
+    except MessageConflict as error:
+        raise Refusal(409, error.code, str(error)) from None
+
+
+def check_policy(posted: Posted, active: Execution) -> None:
+    """Check that a batch may come while a run is under way that does not listen for it.
+
+    Raises:
+        Refusal: 409 `run_active` or `not_listening`; 422 `policy_not_available`.
+    """
+    policy = posted.chosen_policy
+    if policy == "reject":
+        raise Refusal(409, "run_active", f'the run "{active.id}" is under way; wait for its end', runId=active.id)
+    if policy == "deliver":
+        message = f'the run "{active.id}" does not listen for these commands'
+        raise Refusal(409, "not_listening", message, runId=active.id)
+    if policy == "rollback" and posted.agent.policy != "rollback":
+        message = f'the agent "{posted.agent.name}" does not keep what a rollback needs; it must declare the policy'
+        raise Refusal(422, "policy_not_available", message)
+
+
+def check_room(live: Iterable[Execution], owner: str | None, limits: Limits) -> None:
+    """Check that there is room for another run.
+
+    Raises:
+        Refusal: 503 `server_full`; 429 `too_many_runs`.
+    """
+    runs = list(live)
+    if len(runs) >= limits.runs:
+        message = f"the server runs {limits.runs} agents already; try again soon"
+        raise Refusal(503, "server_full", message, retry_after=5, limit=limits.runs)
+    if owner is None:
+        return
+    theirs = sum(execution.thread.owner == owner for execution in runs)
+    if theirs >= limits.runs_per_owner:
+        message = f"you have {theirs} runs under way; wait for one to end, or stop it"
+        raise Refusal(429, "too_many_runs", message, retry_after=5, limit=limits.runs_per_owner)
