@@ -15,7 +15,7 @@ import msgspec
 
 from .errors import OperationError
 from .operations import AppendText, Operation, check_path, keys_of
-from .tracked import NODES, Node, TrackedList, adopt, index_in, own, thaw
+from .tracked import NODES, Node, TrackedDict, TrackedList, adopt, check_depth, index_in, own, thaw
 from .values import Json, check_scalar
 
 __all__ = ["Document", "to_json"]
@@ -42,7 +42,7 @@ class Document:
         NotJson: `value` is not something a state can hold.
     """
 
-    __slots__ = ("_cache", "_pending", "_root", "lock", "version", "wake")
+    __slots__ = ("_cache", "_decoded", "_pending", "_root", "lock", "version", "wake")
 
     def __init__(self, value: Json = None, *, wake: Callable[[], None] | None = None) -> None:
         self.lock = threading.RLock()  #: held during every mutation; hold it to read consistently from another thread
@@ -50,17 +50,24 @@ class Document:
         self.wake = wake
         self._pending: list[_Slot] = []
         self._cache: Any = None
+        self._decoded: Json = None  #: a container that is yet to become the root, see `adopting`
         self._root: Json = own(value, self, self, None)
 
     @classmethod
     def adopting(cls, value: Json) -> Document:
         """Make a document of a value that comes straight from the JSON decoder and is checked; it is taken, not copied.
 
+        What is tracked is made of it when the state is first looked at, so that adopting a large one costs little.
+
         Raises:
             NotJson: It nests deeper than a state may.
         """
+        check_depth(value)
         document = cls()
-        document._root = adopt(value, document, document, None)
+        if isinstance(value, (dict, list)):
+            document._decoded = value
+        else:
+            document._root = value
         return document
 
     @property
@@ -70,12 +77,14 @@ class Document:
         Raises:
             NotJson: The assigned value is not something a state can hold; the state is unchanged.
         """
+        if self._decoded is not None:
+            self._track()
         return self._root
 
     @root.setter
     def root(self, value: Json) -> None:
         with self.lock:
-            old = self._root
+            old = self.root
             if value is old:
                 return
             if type(value) is str and type(old) is str and value.startswith(old):
@@ -97,8 +106,8 @@ class Document:
             if path:
                 self._at(path[:-1], path).append_text(path[-1], delta)
                 return
-            if type(self._root) is not str:
-                raise OperationError(f"expected the state to be a text, got {type(self._root).__name__}")
+            if type(self.root) is not str:
+                raise OperationError(f"expected the state to be a text, got {type(self.root).__name__}")
             check_scalar(delta)
             self._root += delta
             if delta:
@@ -113,11 +122,11 @@ class Document:
         """
         with self.lock:
             if isinstance(operation, AppendText):
-                self.append_text(operation.value, keys_of(self._root, operation.path))
+                self.append_text(operation.value, keys_of(self.root, operation.path))
             elif not operation.path:
                 self.root = operation.value
             else:
-                check_path(self._root, operation.path)
+                check_path(self.root, operation.path)
                 to_json(operation.value)
                 if self._root is None:
                     self.root = {}
@@ -129,8 +138,27 @@ class Document:
                     at = at[key]
                 _put(at, last, operation.value)
 
+    def dispose(self) -> None:
+        """Take the state apart, so that it is freed at once rather than by the garbage collector. The last call."""
+        with self.lock:
+            self.wake = None
+            nodes: list[Any] = [self._root] if type(self._root) in NODES else []
+            self._root = self._decoded = None
+            while nodes:
+                node = nodes.pop()
+                node._parent = None
+                nodes += [
+                    item for item in (node.values() if type(node) is TrackedDict else node) if type(item) in NODES
+                ]
+
+    def _track(self) -> None:
+        with self.lock:
+            decoded, self._decoded = self._decoded, None
+            if decoded is not None:
+                self._root = adopt(decoded, self, self, None)
+
     def _at(self, path: Sequence[str | int], whole: Sequence[str | int]) -> Any:
-        at = self._root
+        at = self.root
         for key in path:
             at = at[key] if _holds(at, key) else None
         if type(at) not in NODES:
@@ -140,7 +168,7 @@ class Document:
     def encode(self) -> bytes:
         """Return the state as JSON. Flush first where it must match a revision."""
         with self.lock:
-            return _encode(self._root)
+            return _encode(self._root if self._decoded is None else self._decoded)
 
     def flush(self) -> bytes:
         """Return the operations since the last flush as a JSON array, `b""` when there are none."""

@@ -19,7 +19,7 @@ from .values import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Json, check_key, che
 if TYPE_CHECKING:
     from .document import Document
 
-__all__ = ["NODES", "Node", "TrackedDict", "TrackedList", "adopt", "index_in", "own", "thaw"]
+__all__ = ["NODES", "Node", "TrackedDict", "TrackedList", "adopt", "check_depth", "index_in", "own", "thaw"]
 
 #: Characters. Below it a text grows by plain concatenation, which costs less than the trick of `grow`.
 GROW_IN_PLACE: Final = 16_384
@@ -31,6 +31,7 @@ _dict_get = dict.get
 _list_set = list.__setitem__
 _list_append = list.append
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+_CONTAINERS: Final = frozenset({dict, list})
 _ABSENT: Final = object()
 
 
@@ -416,38 +417,47 @@ def _own(value: Json, document: Document, parent: Any, key: str | int | None, de
     return _own(plain(value), document, parent, key, depth)
 
 
-def adopt(value: Json, document: Document, parent: Any, key: str | int | None, depth: int = 1) -> Json:
-    """As `own`, for a value fresh from the JSON decoder and already checked: it is no one else's and holds no surprise.
-
-    Raises:
-        NotJson: Containers nested deeper than `MAX_DEPTH`.
-    """
-    kind = type(value)
-    if kind is dict:
-        _check_depth(depth)
-        branch: TrackedDict = _new_dict(TrackedDict)
+def adopt(value: Json, document: Document, parent: Any, key: str | int | None) -> Json:
+    """As `own`, for a container fresh from the JSON decoder, and checked: it is no one else's, and holds no surprise."""
+    if type(value) is dict:
+        branch = TrackedDict(value)
         branch._document = document
         branch._parent = parent
         branch._key = key
         branch._cache = None
-        dict.update(branch, value)
         for name, item in value.items():
             if type(item) is dict or type(item) is list:
-                _dict_set(branch, name, adopt(item, document, branch, name, depth + 1))
+                _dict_set(branch, name, adopt(item, document, branch, name))
         return branch
-    if kind is list:
-        _check_depth(depth)
-        row: TrackedList = _new_list(TrackedList)
-        row._document = document
-        row._parent = parent
-        row._key = key
-        row._cache = None
-        list.extend(row, value)
+    row = TrackedList(value)
+    row._document = document
+    row._parent = parent
+    row._key = key
+    row._cache = None
+    if not _CONTAINERS.isdisjoint(map(type, value)):
         for index, item in enumerate(value):
             if type(item) is dict or type(item) is list:
-                _list_set(row, index, adopt(item, document, row, index, depth + 1))
-        return row
-    return value
+                _list_set(row, index, adopt(item, document, row, index))
+    return row
+
+
+def check_depth(value: Json) -> None:
+    """Check that a value of plain containers nests no deeper than a state may.
+
+    Raises:
+        NotJson: It does.
+    """
+    level = [value] if type(value) in _CONTAINERS else []
+    depth = 0
+    while level:
+        depth += 1
+        _check_depth(depth)
+        level = [
+            item
+            for container in level
+            for item in (container.values() if type(container) is dict else container)
+            if type(item) is dict or type(item) is list
+        ]
 
 
 def thaw(value: Json) -> Json:

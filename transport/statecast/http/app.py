@@ -6,14 +6,13 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.metadata import version
 from os import PathLike
+from typing import Any
 
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, Router
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from statecast.stores import Store, store_of
 from statecast.threads import Hub, Limits, OnDisconnect
@@ -21,30 +20,38 @@ from statecast_agents import Agent
 
 from .assistant import AssistantEndpoint, ResumeEndpoint
 from .control import ControlEndpoints
+from .cors import Cors
 from .hosts import HostCheck
 from .openapi import describe_agents, openapi
-from .problems import HANDLERS, json_response
+from .problems import Errors, json_response
 from .requests import Identify, Service
 
 __all__ = ["App", "create_app"]
 
-#: Response headers that the published clients read, and ours.
-EXPOSED = (
-    "Aui-Replay-Content-Length",
-    "Retry-After",
-    "Statecast-Cursor",
-    "Statecast-Run-Id",
-    "Statecast-Thread-Id",
-    "X-Stream-Status",
-    "x-vercel-ai-data-stream",
-    "x-vercel-ai-ui-message-stream",
-)
 
+class App:
+    """The ASGI app that `create_app` makes.
 
-class App(Starlette):
-    """The ASGI app that `create_app` makes."""
+    Not a `Starlette`: that wraps every `send` of a stream twice, to turn errors into responses that a stream, once it
+    has begun, cannot have.
 
-    hub: Hub  #: its threads and runs
+    Args:
+        hub: Its threads and runs.
+        router: What is served.
+        cors_origins: Origins whose pages may use it.
+        allowed_hosts: Names under which it may be reached.
+    """
+
+    def __init__(
+        self, hub: Hub, router: Router, *, cors_origins: Sequence[str] = (), allowed_hosts: Sequence[str] = ()
+    ) -> None:
+        self.hub = hub
+        self._app = HostCheck(Cors(Errors(router), cors_origins), allowed_hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        scope["app"] = self
+        await self._app(scope, receive, send)
 
 
 def create_app(
@@ -84,25 +91,10 @@ def create_app(
     kept = store_of(store) if isinstance(store, str) else store
     hub = Hub(named, store=kept, limits=limits, debug=debug)
     service = Service(hub=hub, identify=identify, on_disconnect=on_disconnect)
-    app = App(
-        routes=_routes(service),
-        exception_handlers=HANDLERS,
-        middleware=[
-            Middleware(HostCheck, allowed=allowed_hosts),
-            Middleware(
-                CORSMiddleware,
-                allow_origins=list(cors_origins),
-                allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-                allow_headers=["*"],
-                expose_headers=EXPOSED,
-            ),
-        ],
-        lifespan=_lifespan,
-    )
-    app.hub = hub
+    router = Router(_routes(service), lifespan=_lifespan)
     if page is not None:
-        app.router.default = StaticFiles(directory=page, html=True)
-    return app
+        router.default = StaticFiles(directory=page, html=True)
+    return App(hub, router, cors_origins=cors_origins, allowed_hosts=allowed_hosts)
 
 
 def _routes(service: Service) -> list[BaseRoute]:
@@ -133,7 +125,7 @@ def _routes(service: Service) -> list[BaseRoute]:
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(app: App) -> AsyncIterator[None]:
+async def _lifespan(app: Any) -> AsyncIterator[None]:
     await app.hub.start()
     try:
         yield

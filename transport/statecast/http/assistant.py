@@ -9,6 +9,7 @@ from statecast.protocol.refusal import Refusal
 from statecast.threads import Accepted, Posted
 
 from .body import read_body
+from .problems import STREAMING
 from .requests import Service, agent_of, on_disconnect_of, policy_of, protocol_of, request_of, thread_id_of
 from .stream import send_stream
 
@@ -39,6 +40,7 @@ class AssistantEndpoint:
         del body
         accepted = await service.hub.submit(posted)
         del posted
+        scope[STREAMING] = True
         await _stream(service, accepted, encoder(accepted.run_id), receive, send)
 
 
@@ -69,6 +71,7 @@ class ResumeEndpoint:
             return
         status = accepted.thread.last_run.status if accepted.run is None and accepted.thread.last_run else None
         extra = [] if status is None else [(b"x-stream-status", status.encode())]
+        scope[STREAMING] = True
         await _stream(service, accepted, encoder(accepted.run_id), receive, send, extra)
 
 

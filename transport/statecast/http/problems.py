@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statecast.protocol.refusal import Refusal
 
-__all__ = ["HANDLERS", "json_response", "refused"]
+__all__ = ["STREAMING", "Errors", "json_response", "refused"]
+
+STREAMING: Final = "statecast.streaming"  #: in a scope whose response has begun
 
 
 def json_response(value: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -22,28 +26,40 @@ def refused(refusal: Refusal) -> Response:
     return json_response(refusal.body(), status=refusal.status, headers=refusal.headers)
 
 
-async def _on_refusal(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)
-    return refused(error)
+class Errors:
+    """Answers with the error what a request met instead of a response.
+
+    A response that has begun cannot be taken back: an endpoint that streams says so by `scope[STREAMING]`, and what
+    goes wrong then is the server's to log.
+
+    Args:
+        app: What answers the requests.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except (Refusal, HTTPException) as error:
+            if scope["type"] != "http" or STREAMING in scope:
+                raise
+            refusal = error if isinstance(error, Refusal) else _from_http(error, scope)
+            await refused(refusal)(scope, receive, send)
+        except Exception:
+            if scope["type"] == "http" and STREAMING not in scope:
+                failure = Refusal(500, "internal_error", "the server failed; the reason is in its log")
+                await refused(failure)(scope, receive, send)
+            raise
 
 
-async def _on_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    method, path = request.method, request.url.path
+def _from_http(error: HTTPException, scope: Scope) -> Refusal:
+    path = scope["path"]
+    headers = dict(error.headers or {})
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        refusal = Refusal(405, "method_not_allowed", f"expected {allowed} for {path}, got {method}")
-    elif error.status_code == 404:
-        refusal = Refusal(404, "not_found", f"there is nothing at {path}; see /openapi.json for what is served")
-    else:
-        refusal = Refusal(error.status_code, "http_error", str(error.detail))
-    response = refused(refusal)
-    response.headers.update(error.headers or {})
-    return response
-
-
-async def _on_failure(request: Request, error: Exception) -> Response:
-    return refused(Refusal(500, "internal_error", "the server failed; the reason is in its log"))
-
-
-HANDLERS = {Refusal: _on_refusal, HTTPException: _on_http, Exception: _on_failure}
+        message = f"expected {headers.get('Allow', 'another method')} for {path}, got {scope['method']}"
+        return Refusal(405, "method_not_allowed", message, headers=headers)
+    if error.status_code == 404:
+        return Refusal(404, "not_found", f"there is nothing at {path}; see /openapi.json for what is served")
+    return Refusal(error.status_code, "http_error", str(error.detail), headers=headers)

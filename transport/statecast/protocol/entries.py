@@ -10,9 +10,12 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
-from statecast_agents.chunks import Chunk
+from statecast_agents.chunks import Chunk, TextDelta
 
 __all__ = ["ChunkEntry", "Cursor", "Encoder", "Entry", "OperationsEntry", "RunEntry", "RunError", "RunState", "Status"]
+
+#: Bytes that an entry takes beside its operations, about.
+ENTRY: Final = 160
 
 Status = Literal["queued", "running", "waiting", "completed", "failed", "cancelled", "interrupted"]
 
@@ -46,11 +49,6 @@ class OperationsEntry(msgspec.Struct, frozen=True, gc=False):
     revision: int
     operations: bytes
 
-    @property
-    def size(self) -> int:
-        """Bytes, about."""
-        return len(self.operations) + 120
-
 
 class ChunkEntry(msgspec.Struct, frozen=True):
     """A message part, or a piece of one, that a run emitted outside the state."""
@@ -58,7 +56,6 @@ class ChunkEntry(msgspec.Struct, frozen=True):
     revision: int
     run_id: str
     chunk: Chunk
-    size: int = 200  #: bytes, about
 
 
 class RunEntry(msgspec.Struct, frozen=True):
@@ -67,10 +64,17 @@ class RunEntry(msgspec.Struct, frozen=True):
     revision: int
     run: RunState
 
-    size = 200
-
 
 Entry = OperationsEntry | ChunkEntry | RunEntry
+
+
+def size_of(entry: Entry) -> int:
+    """Return about how many bytes an entry takes."""
+    if type(entry) is OperationsEntry:
+        return len(entry.operations) + ENTRY
+    if type(entry) is ChunkEntry and isinstance(entry.chunk, TextDelta):
+        return len(entry.chunk.text) + 2 * ENTRY
+    return 2 * ENTRY
 
 
 class Cursor(msgspec.Struct, frozen=True, order=True):

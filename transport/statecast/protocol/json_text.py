@@ -71,7 +71,7 @@ def check_values(data: bytes | msgspec.Raw) -> None:
             if len(number) > 15 and not set(number) & set(b".eE") and _beyond(number):
                 message = f"expected an integer within ±(2**53 - 1), got {number[:40].decode()}; use a string"
                 raise Refusal(422, "number_out_of_range", message)
-    if b"\\u" in text or any(key.encode() in text for key in FORBIDDEN_KEYS):
+    if b"proto" in text or b"constructor" in text or (b"\\" in text and b"\\u" in text):
         _check_keys(decode(text))
 
 

@@ -109,8 +109,9 @@ class Hub:
         if self._supervisor is not None and self._supervisor.get_loop() is loop and not self._supervisor.done():
             await self._until_ready()
             return
-        # What lived on an earlier loop ended with it; the store has what was kept.
-        self._threads.clear()
+        # What ran on an earlier loop ended with it; the store has what was kept.
+        for thread in list(self._threads.values()):
+            self._let_go(thread)
         self._live.clear()
         self._opening.clear()
         self._stop, self._ready, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -422,15 +423,16 @@ class Hub:
 
     def _start_next(self, thread: Thread) -> None:
         if thread.active is None and thread.inbox and thread.inbox[0].kept and self._tasks is not None:
-            execution = thread.active = thread.inbox.popleft()
-            execution.begin()
-            if not thread.agent.restartable:
-                self.journal.add(stores.Settled(thread.key, execution.id))
-            self._tasks.start_soon(self._execute, execution)
+            # It begins a turn later, once whoever answers the request has said that it was accepted.
+            thread.active = thread.inbox.popleft()
+            self._tasks.start_soon(self._execute, thread.active)
 
     async def _execute(self, execution: Execution) -> None:
         thread = execution.thread
         try:
+            execution.begin()
+            if not thread.agent.restartable:
+                self.journal.add(stores.Settled(thread.key, execution.id))
             await execution.execute()
         finally:
             if thread.agent.restartable:
@@ -484,16 +486,23 @@ class Hub:
         while True:
             await asyncio.sleep(self.limits.heartbeat_seconds / 2)
             now = time.monotonic()
-            for key, thread in list(self._threads.items()):
+            for thread in list(self._threads.values()):
                 thread.beat()
                 stays = self.limits.idle_seconds if thread.lasting else self.limits.resume_seconds
                 if thread.active is None and not thread.inbox and not thread.readers and now - thread.used > stays:
-                    del self._threads[key]
-                    if not thread.lasting:
-                        self.journal.add(stores.Deleted(key))
+                    self._let_go(thread)
             if now - self._swept > SWEEP and self.journal.failing is None:
                 self._swept = now
                 await self._sweep()
+
+    def _let_go(self, thread: Thread) -> None:
+        """Forget a thread that nobody uses; the store keeps it if a client can name it."""
+        if not thread.lasting:
+            self.journal.add(stores.Deleted(thread.key))
+        elif self.store.instant:
+            thread.compact()
+        self._threads.pop(thread.key, None)
+        thread.document.dispose()
 
     async def _sweep(self) -> None:
         """Delete what the store keeps of threads whose time is over."""

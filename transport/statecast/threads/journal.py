@@ -49,14 +49,10 @@ class Journal:
             self._ready.set()
 
     def add_entry(self, thread: Thread, change: Change, revision: int) -> None:
-        """Take an entry; its thread shows it when it is kept."""
-        if self.instant:
-            self.store.commit_nowait((change,))
-            thread.show(revision)
-        else:
-            self._pending.append(change)
-            self._ahead[thread] = revision
-            self._ready.set()
+        """Take an entry; its thread shows it when it is kept. Not for instant stores."""
+        self._pending.append(change)
+        self._ahead[thread] = revision
+        self._ready.set()
 
     def withdraw(self, changes: Sequence[Change]) -> None:
         """Take back changes that the store refused, after `settled` has raised."""

@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Final
 
 from statecast.protocol import ChunkEntry, Entry, OperationsEntry, RunEntry
+from statecast.protocol.entries import size_of
 from statecast_agents.chunks import TextDelta
 
 __all__ = ["Log"]
@@ -45,21 +46,22 @@ class Log:
     def restore(self, revision: int, entries: Sequence[Entry]) -> None:
         """Take up a log that was kept: the entries after `revision`."""
         self._entries = list(entries)
-        self._bytes = sum(entry.size for entry in entries)
+        self._bytes = sum(map(size_of, entries))
         self.revision = self.visible = revision + len(entries)
 
-    def append(self, entry: Entry, readers: Iterable[int] = ()) -> None:
-        """Add the entry numbered `revision + 1`; `readers` are where those that follow stand."""
+    def append(self, entry: Entry, size: int) -> bool:
+        """Add the entry numbered `revision + 1`, of about `size` bytes; tells whether it is time to `trim`."""
         self._entries.append(entry)
-        self._bytes += entry.size
+        self._bytes += size
         self.revision = entry.revision
-        if len(self._entries) > 2 * self._keep_entries or self._bytes > 2 * self._keep_bytes:
-            self._trim(sorted(readers))
+        return self._bytes > 2 * self._keep_bytes or len(self._entries) > 2 * self._keep_entries
 
     def after(self, revision: int) -> Sequence[Entry]:
         """Return the visible entries after `revision`, which is at or past `start`."""
-        start = self.start
-        return self._entries[revision - start : self.visible - start]
+        behind, hidden = self.revision - revision, self.revision - self.visible
+        if hidden:
+            return self._entries[-behind:-hidden] if behind > hidden else ()
+        return self._entries[-behind:] if behind else ()
 
     def rest(self, revision: int) -> list[ChunkEntry | RunEntry]:
         """Return the visible entries after `revision` that a snapshot does not stand for, however old they are."""
@@ -72,18 +74,20 @@ class Log:
         runs = [entry for entry in self.older if isinstance(entry, RunEntry)][-OLDER_RUNS:]
         self.older = [entry for entry in self.older if entry.revision > oldest or entry in runs]
 
-    def _trim(self, readers: Sequence[int]) -> None:
+    def trim(self, readers: Iterable[int]) -> None:
+        """Let go of the oldest entries; `readers` are where those that follow stand."""
+        places = sorted(readers)
         count = 0
         while count < len(self._entries) - 1 and (
             len(self._entries) - count > self._keep_entries or self._bytes > self._keep_bytes
         ):
-            self._bytes -= self._entries[count].size
+            self._bytes -= size_of(self._entries[count])
             count += 1
         gone = [entry for entry in self._entries[:count] if not isinstance(entry, OperationsEntry)]
         del self._entries[:count]
         if gone:
             last = [self.older.pop()] if self.older else []
-            for _, group in groupby([*last, *gone], key=lambda entry: _growing(entry, readers)):
+            for _, group in groupby([*last, *gone], key=lambda entry: _growing(entry, places)):
                 self.older.extend(_merged(list(group)))
 
 

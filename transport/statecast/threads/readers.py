@@ -39,11 +39,11 @@ class Reader:
         "_held",
         "_snapshot",
         "_thread",
-        "_waiting",
         "quiet",
         "revision",
         "send_bytes",
         "until",
+        "waiting",
     )
 
     def __init__(
@@ -69,20 +69,26 @@ class Reader:
         self._held: tuple[int, bytes] | None = None  #: a snapshot that the store does not have yet
         self._beat = False
         self._finished = False
-        self._waiting: asyncio.Future[None] | None = None
+        self.waiting: asyncio.Future[None] | None = None  #: what `wait` waits for
 
     def take(self) -> bytes:
         """Return everything that is there to send, in one piece; `b""` if there is nothing yet."""
         if self._finished:
             return b""
         log = self._thread.log
+        active = self._thread.active
+        if active is not None and not active.begun:
+            return b""  # the first frame is to show what the run begins with
         pieces: list[bytes] = []
         if self._snapshot or self.revision < log.start:
             pieces = self._take_snapshot()
         if self._held is None:
             size = 0
             encode = self._encoder.encode
+            end = self._end()
             for entry in log.after(self.revision):
+                if end is not None and entry.revision > end:
+                    break  # what comes after is another run's
                 frame = encode(entry)
                 self.revision = entry.revision
                 if frame:
@@ -90,7 +96,7 @@ class Reader:
                     size += len(frame)
                     if size >= self.send_bytes:
                         break
-            if not self._endless and self._at_end():
+            if end is not None and self.revision >= end:
                 pieces.append(self._encoder.finish())
                 self._finished = True
         if not pieces and self._beat:
@@ -107,17 +113,21 @@ class Reader:
 
     async def wait(self) -> None:
         """Wait until there may be something to take. Cancelling the wait loses nothing."""
-        if self._beat or self._finished or (self._held is None and self.revision != self._thread.log.visible):
+        if self._finished or self._beat:
             return
-        self._waiting = self._thread.loop.create_future()
+        active = self._thread.active
+        held = self._held is not None or (active is not None and not active.begun)
+        if not held and self.revision != self._thread.log.visible:
+            return
+        self.waiting = self._thread.loop.create_future()
         try:
-            await self._waiting
+            await self.waiting
         finally:
-            self._waiting = None
+            self.waiting = None
 
     def wake(self) -> None:
         """Let `wait` return."""
-        waiting = self._waiting
+        waiting = self.waiting
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
 
@@ -149,6 +159,8 @@ class Reader:
         self.revision = at
         return [encoder.snapshot(state, at), *rest]
 
-    def _at_end(self) -> bool:
-        end = self._goal if self.until is None else self._thread.end_of(self.until)
-        return end is not None and self.revision >= end
+    def _end(self) -> int | None:
+        """Return the revision at which the stream ends; None while that is open."""
+        if self._endless:
+            return None
+        return self._goal if self.until is None else self._thread.end_of(self.until)

@@ -95,6 +95,7 @@ class Execution:
         self.batch = batch
         self.state = RunState(self.id, "queued")
         self.kept = True  #: whether the store has it, so that it may begin
+        self.begun = False  #: whether its first entries are there
         self.again = False  #: whether a crash cut it off, after its commands were applied to the messages
         self.start = thread.log.revision  #: the revision it began at
         self.waits_since: int | None = None  #: the revision at which it began to wait for the user
@@ -118,6 +119,7 @@ class Execution:
             _, self._before = thread.snapshot()
         self.start = thread.log.revision
         thread.begin_message()
+        self.begun = True
         self._record("running")
         self._run = Run(
             id=self.id,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from statecast.protocol import ChunkEntry, Cursor, Encoder, Entry, OperationsEntry, RunEntry, RunError, RunState
+from statecast.protocol.entries import ENTRY, size_of
 from statecast.stores import Appended, Compacted, Created, Key, Saved, read_entry, write_entry
 from statecast_agents import Agent, Document, operations
 from statecast_agents.chunks import Chunk
@@ -71,6 +72,7 @@ class Thread:
         self.last_run: RunState | None = None
         self.used = time.monotonic()
         self._journal = journal
+        self._instant = journal.instant
         self._limits = limits
         self._readers: set[Reader] = set()
         self._ends: OrderedDict[str, int] = OrderedDict()
@@ -98,7 +100,7 @@ class Thread:
         thread.applied = saved.applied
         runs = [entry.run for entry in entries if isinstance(entry, RunEntry)]
         thread.last_run = runs[-1] if runs else msgspec.json.decode(saved.run, type=RunState | None)
-        thread._uncompacted = sum(entry.size for entry in entries)
+        thread._uncompacted = sum(map(size_of, entries))
         return thread
 
     @property
@@ -140,9 +142,10 @@ class Thread:
         """Append what has changed in the state to the log, if anything has."""
         changed = self.document.flush()
         if changed:
+            size = len(changed) + ENTRY
             self._encoded = None
-            self._grown += len(changed)
-            self._append(OperationsEntry(self.log.revision + 1, changed))
+            self._grown += size
+            self._append(OperationsEntry(self.log.revision + 1, changed), size)
             if self._size + self._grown > self._limits.state:
                 self._check_size()
 
@@ -152,13 +155,14 @@ class Thread:
             self.loop.call_soon_threadsafe(self.emit, run_id, chunk)
             return
         self.flush()
-        self._append(ChunkEntry(self.log.revision + 1, run_id, chunk))
+        entry = ChunkEntry(self.log.revision + 1, run_id, chunk)
+        self._append(entry, size_of(entry))
 
     def record(self, run: RunState) -> None:
         """Append what became of a run."""
         self.flush()
         self.last_run = run
-        self._append(RunEntry(self.log.revision + 1, run))
+        self._append(RunEntry(self.log.revision + 1, run), ENTRY)
         if run.ended:
             self._ends[run.id] = self.log.revision
             if len(self._ends) > ENDS:
@@ -175,7 +179,9 @@ class Thread:
         """Let readers see the log up to `revision`: the store has it."""
         self.log.visible = revision
         for reader in self._readers:
-            reader.wake()
+            waiting = reader.waiting
+            if waiting is not None and not waiting.done():
+                waiting.set_result(None)
 
     async def settled(self) -> None:
         """Wait until everything that has happened so far is kept, and may be shown.
@@ -244,16 +250,22 @@ class Thread:
         for reader in self._readers:
             reader.close()
 
-    def _append(self, entry: Entry) -> None:
-        self.log.append(entry, (reader.revision for reader in self._readers))
+    def _append(self, entry: Entry, size: int) -> None:
+        log = self.log
+        if log.append(entry, size):
+            log.trim(reader.revision for reader in self._readers)
+        if self._instant:
+            # An instant store holds nothing that the thread does not hold as well, until the thread is let go.
+            self.show(entry.revision)
+            return
         kind, data = write_entry(entry)
         goes_on = not entry.run.ended if isinstance(entry, RunEntry) else None
         self._journal.add_entry(self, Appended(self.key, entry.revision, kind, data, goes_on), entry.revision)
-        self._uncompacted += entry.size
+        self._uncompacted += size
         if self._uncompacted > max(self._limits.keep_bytes, 2 * self._size):
-            self._compact()
+            self.compact()
 
-    def _compact(self) -> None:
+    def compact(self) -> None:
         """Replace what the store has by a snapshot. At most as often as the log has grown by twice the state."""
         self._uncompacted = 0
         revision, state = self.snapshot()
