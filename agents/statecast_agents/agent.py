@@ -43,6 +43,7 @@ class Agent:
         allow_assistant: Whether a client may add messages in the role of the assistant.
         accept_base_url: Whether `config.baseUrl` of a request reaches the agent.
         policy: What happens to a batch that comes while a run is under way, see `Policy`. A request may ask otherwise.
+        writable: Parts of the state that clients may patch, as JSON Pointers: `/title`, `/settings`. Default: none.
         restartable: Whether a run that a crash cut off is run again, rather than marked as interrupted.
         cancel_grace: Seconds between `run.cancelled` turning true and the handler being cancelled at its next await.
     """
@@ -59,6 +60,7 @@ class Agent:
         allow_assistant: bool = False,
         accept_base_url: bool = False,
         policy: Policy = "enqueue",
+        writable: Sequence[str] = (),
         restartable: bool = False,
         cancel_grace: float = 0.0,
     ) -> None:
@@ -70,6 +72,7 @@ class Agent:
         self.allow_assistant = allow_assistant
         self.accept_base_url = accept_base_url
         self.policy: Policy = policy
+        self.writable = tuple(writable)
         self.restartable = restartable
         self.cancel_grace = cancel_grace
         self._initial = initial

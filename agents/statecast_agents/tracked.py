@@ -418,7 +418,7 @@ def _own(value: Json, document: Document, parent: Any, key: str | int | None, de
 
 
 def adopt(value: Json, document: Document, parent: Any, key: str | int | None) -> Json:
-    """As `own`, for a container fresh from the JSON decoder, and checked: it is no one else's, and holds no surprise."""
+    """As `own`, for a container fresh from the JSON decoder, and checked: it is no one else's."""
     if type(value) is dict:
         branch = TrackedDict(value)
         branch._document = document

@@ -21,8 +21,10 @@ from statecast_agents import Agent
 from .assistant import AssistantEndpoint, ResumeEndpoint
 from .control import ControlEndpoints
 from .cors import Cors
+from .events import EventsEndpoint
 from .hosts import HostCheck
 from .openapi import describe_agents, openapi
+from .patching import PatchEndpoint
 from .problems import Errors, json_response
 from .requests import Identify, Service
 
@@ -118,6 +120,8 @@ def _routes(service: Service) -> list[BaseRoute]:
         Route("/cancel", control.cancel, methods=["POST"]),
         Route("/status/{thread_id}", control.status, methods=["GET"]),
         Route("/threads/{thread_id}/state", control.state, methods=["GET"]),
+        Route("/threads/{thread_id}/state", PatchEndpoint(service).patch, methods=["PATCH"]),
+        Route("/threads/{thread_id}/events", EventsEndpoint(service), methods=["GET"]),
         Route("/agents", agents, methods=["GET"]),
         Route("/health", health, methods=["GET"]),
         Route("/openapi.json", document, methods=["GET"]),

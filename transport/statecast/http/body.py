@@ -26,10 +26,12 @@ class Body:
 
     Args:
         fields: By name.
+        nesting: Containers within one another that the whole may have. A field that nobody asks for is not looked at.
     """
 
-    def __init__(self, fields: dict[str, msgspec.Raw]) -> None:
+    def __init__(self, fields: dict[str, msgspec.Raw], nesting: int) -> None:
         self._fields = fields
+        self._nesting = nesting
 
     def raw(self, name: str) -> msgspec.Raw | msgspec.UnsetType:
         """Return the text of a field, unchecked; UNSET if it is missing."""
@@ -44,8 +46,9 @@ class Body:
         text = self._fields.get(name)
         if text is None or bytes(text) == b"null":
             return default
-        check_values(text)
         try:
+            check_nesting(bytes(text), self._nesting - 1)
+            check_values(text)
             return decode(text, type)
         except Refusal as refusal:
             message = f'in the field "{name}": {refusal.message}'
@@ -65,20 +68,40 @@ async def read_body(scope: Scope, receive: Receive, limits: Limits) -> Body:
     """Read a request's body as a JSON object.
 
     Raises:
-        Refusal: 415 `unsupported_media_type`; 413 `body_too_large`; 408 `body_timeout`; 400 `malformed_json`;
-            422 `too_deep` or `invalid_request`.
+        Refusal: As `read_text_of`; 422 `invalid_request` for anything but an object.
     """
-    _check_type(Headers(scope=scope))
-    data = await _read(scope, receive, limits)
-    read_text(data)
-    check_nesting(data, limits.nesting)
+    data = await read_text_of(scope, receive, limits)
     try:
         fields: dict[str, msgspec.Raw] = decode(data, dict[str, msgspec.Raw])
     except Refusal as refusal:
         if refusal.code == "invalid_request":
             raise Refusal(422, "invalid_request", f"expected a JSON object as body: {refusal.message}") from None
         raise
-    return Body(fields)
+    return Body(fields, limits.nesting)
+
+
+async def read_json(scope: Scope, receive: Receive, limits: Limits, type: Any) -> Any:  # as in msgspec
+    """Read a request's body as a value of `type`.
+
+    Raises:
+        Refusal: As `read_text_of`; 422 naming what is wrong with the value.
+    """
+    data = await read_text_of(scope, receive, limits)
+    check_nesting(data, limits.nesting)
+    check_values(data)
+    return decode(data, type)
+
+
+async def read_text_of(scope: Scope, receive: Receive, limits: Limits) -> bytes:
+    """Read a request's body as JSON text.
+
+    Raises:
+        Refusal: 415 `unsupported_media_type`; 413 `body_too_large`; 408 `body_timeout`; 400 `malformed_json`.
+    """
+    _check_type(Headers(scope=scope))
+    data = await _read(scope, receive, limits)
+    read_text(data)
+    return data
 
 
 def _check_type(headers: Headers) -> None:

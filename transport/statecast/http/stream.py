@@ -24,6 +24,7 @@ async def send_stream(
     send: Send,
     *,
     lost: Callable[[], None] = lambda: None,
+    gather: float = GATHER,
 ) -> None:
     """Send what a reader takes, as the body of a 200 response.
 
@@ -33,13 +34,16 @@ async def send_stream(
         receive: Tells when the client has gone, which sending alone does not.
         send: Waits while the socket is full, and nothing but this stream waits with it.
         lost: Called when the client has gone before the end.
+        gather: Seconds in which it sends once at most.
     """
     await send({"type": "http.response.start", "status": 200, "headers": list(headers)})
     # In a task of its own a wake-up costs one step; here it would walk through every layer above this function. Waiting
     # for the disconnect ends either way: it is also what a server says once the response is complete.
-    sending = asyncio.ensure_future(_send_all(reader, send))
+    sending = asyncio.ensure_future(_send_all(reader, send, gather))
     request = asyncio.current_task()
-    sending.add_done_callback(lambda task: task.cancelled() or task.exception() is None or (request and request.cancel()))
+    sending.add_done_callback(
+        lambda task: task.cancelled() or task.exception() is None or (request and request.cancel())
+    )
     try:
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -50,9 +54,9 @@ async def send_stream(
         await asyncio.wait({sending})
 
 
-async def _send_all(reader: Reader, send: Send) -> None:
+async def _send_all(reader: Reader, send: Send, gather: float) -> None:
     clock = asyncio.get_running_loop().time
-    last = -GATHER
+    last = -gather
     while True:
         data = reader.take()
         if data:
@@ -65,5 +69,6 @@ async def _send_all(reader: Reader, send: Send) -> None:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
         await reader.wait()
-        if clock() - last < GATHER and not reader.finished:
-            await asyncio.sleep(GATHER)
+        wait = last + gather - clock()
+        if wait > 0 and not reader.finished:
+            await asyncio.sleep(wait)

@@ -7,6 +7,7 @@ Source: docs/protocol.md, "assistant-transport".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +16,7 @@ from statecast_agents import chunks
 
 from .entries import ChunkEntry, Entry, OperationsEntry, RunEntry
 
-__all__ = ["AssistantTransportEncoder", "decode"]
+__all__ = ["AssistantTransportEncoder", "ChunkFields", "decode"]
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -38,18 +39,20 @@ class AssistantTransportEncoder:
 
     def __init__(self, run_id: str | None = None) -> None:
         self._run_id = run_id
-        self._parts: dict[tuple[str, int], int] = {}
+        self._chunks = ChunkFields()
 
-    def snapshot(self, state: bytes, revision: int) -> bytes:
-        """Return a `set` at the empty path."""
-        return b'data: {"type":"update-state","path":[],"operations":[{"type":"set","path":[],"value":%b}]}\n\n' % state
+    def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry] = ()) -> bytes:
+        """Return a `set` at the empty path, then the rest."""
+        operation = b'{"type":"set","path":[],"value":%b}' % state
+        first = b'data: {"type":"update-state","path":[],"operations":[%b]}\n\n' % operation
+        return first + b"".join(map(self.encode, rest))
 
     def encode(self, entry: Entry) -> bytes:
         """Return one event, or nothing."""
         if type(entry) is OperationsEntry:
             return b'data: {"type":"update-state","path":[],"operations":%b}\n\n' % entry.operations
         if type(entry) is ChunkEntry:
-            fields = self._fields(entry.run_id, entry.chunk)
+            fields = self._chunks.of(entry.run_id, entry.chunk)
             return b"" if fields is None else b"data: %b\n\n" % _encode(fields)
         if type(entry) is RunEntry and entry.run.id == self._run_id and entry.run.error is not None:
             error = entry.run.error
@@ -60,7 +63,15 @@ class AssistantTransportEncoder:
         """Return the end marker, without which the client reports an error."""
         return b"data: [DONE]\n\n"
 
-    def _fields(self, run_id: str, chunk: chunks.Chunk) -> dict[str, Any] | None:
+
+class ChunkFields:
+    """Numbers the parts of a stream, and gives chunks the fields that they have in this protocol."""
+
+    def __init__(self) -> None:
+        self._parts: dict[tuple[str, int], int] = {}
+
+    def of(self, run_id: str, chunk: chunks.Chunk) -> dict[str, Any] | None:
+        """Return a chunk's fields; None if it belongs to a part that the stream has not seen begin."""
         if isinstance(chunk, chunks.PartStarted):
             self._parts[run_id, chunk.part] = len(self._parts)
             return {"type": "part-start", "part": chunk.init, "path": []}

@@ -7,6 +7,7 @@ Source: docs/protocol.md, "data-stream".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, assert_never
 
 import msgspec
@@ -42,9 +43,10 @@ class DataStreamEncoder:
         self._parts: dict[tuple[str, int], chunks.Part] = {}
         self._with_args: set[tuple[str, int]] = set()
 
-    def snapshot(self, state: bytes, revision: int) -> bytes:
-        """Return a `set` at the empty path."""
-        return b'aui-state:[{"type":"set","path":[],"value":%b}]\n' % state
+    def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry] = ()) -> bytes:
+        """Return a `set` at the empty path, then the rest."""
+        first = b'aui-state:[{"type":"set","path":[],"value":%b}]\n' % state
+        return first + b"".join(map(self.encode, rest))
 
     def encode(self, entry: Entry) -> bytes:
         """Return one line, or nothing."""

@@ -6,6 +6,7 @@ wraps those bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal, Protocol
 
 import msgspec
@@ -117,8 +118,11 @@ class Encoder(Protocol):
     def replays_parts(self) -> bool:
         """Whether a snapshot also starts the message parts of the active run anew."""
 
-    def snapshot(self, state: bytes, revision: int) -> bytes:
-        """Return what replaces the client's state by `state`, which is JSON, as of `revision`."""
+    def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry]) -> bytes:
+        """Return what replaces the client's state by `state`, which is JSON, as of `revision`.
+
+        `rest` are the entries up to there that a state does not stand for: message parts, and what became of runs.
+        """
 
     def encode(self, entry: Entry) -> bytes:
         """Return what `entry` is in this protocol; `b""` if it has no form there."""

@@ -21,13 +21,14 @@ from statecast import stores
 from statecast.protocol import Cursor, RunError, RunState
 from statecast.protocol.refusal import Refusal
 from statecast.stores import Key, Store, StoreUnavailable
-from statecast_agents import Agent, CommandError, new_id
+from statecast_agents import Agent, CommandError, Json, new_id
 from statecast_agents.commands import AnyCommand
 
 from .claims import Claim, adopt, agrees
 from .inbox import Posted, check_messages, check_policy, check_room, decode_commands, digest, unapplied
 from .journal import Journal
 from .limits import Limits
+from .patches import patched
 from .run import INTERRUPTED, Batch, Execution
 from .thread import Thread
 
@@ -249,6 +250,23 @@ class Hub:
             return (thread.last_run.id if thread.last_run else None), False
         active.cancel()
         return active.id, True
+
+    async def patch(self, thread_id: str, steps: Sequence[dict[str, Json]], *, owner: str | None = None) -> Cursor:
+        """Apply a client's RFC 6902 patch to the parts of a state that the agent lets clients write.
+
+        Raises:
+            Refusal: 404 `unknown_thread`; 409 `run_active`, because it would race the run, or `patch_failed`;
+                403 `not_writable`; 422 `invalid_patch`, `invalid_state`.
+        """
+        thread = await self.find(thread_id, owner=owner)
+        self._check_open()
+        if thread.active is not None or thread.inbox:
+            raise Refusal(409, "run_active", "a run is under way; send a command, or patch when it has ended")
+        for operation in patched(thread, steps):
+            thread.document.apply(operation)
+        thread.used = time.monotonic()
+        revision, _ = await self.snapshot(thread)
+        return Cursor(thread.epoch, revision)
 
     def left(self, accepted: Accepted) -> None:
         """Note that a stream was lost before its run had ended."""

@@ -27,6 +27,7 @@ class Reader:
         snapshot: Whether the state as it is comes first.
         until: The run whose end is the end of the stream; None: the stream ends as soon as it has caught up.
         endless: Whether the stream goes on until someone closes it, whatever `until` says.
+        whole: Whether every change is shown as the whole state again.
         send_bytes: About how much `take` returns at most, though never less than one entry.
     """
 
@@ -39,6 +40,7 @@ class Reader:
         "_held",
         "_snapshot",
         "_thread",
+        "_whole",
         "quiet",
         "revision",
         "send_bytes",
@@ -55,6 +57,7 @@ class Reader:
         snapshot: bool = False,
         until: str | None = None,
         endless: bool = False,
+        whole: bool = False,
         send_bytes: int = 65_536,
     ) -> None:
         self.revision = revision
@@ -62,6 +65,7 @@ class Reader:
         self.send_bytes = send_bytes
         self.quiet = True  #: whether nothing was taken since the last heartbeat was due
         self._thread = thread
+        self._whole = whole
         self._encoder = encoder
         self._endless = endless
         self._goal = thread.log.revision  #: where a stream without a run ends
@@ -80,7 +84,7 @@ class Reader:
         if active is not None and not active.begun:
             return b""  # the first frame is to show what the run begins with
         pieces: list[bytes] = []
-        if self._snapshot or self.revision < log.start:
+        if self._snapshot or self.revision < log.start or (self._whole and self.revision < log.visible):
             pieces = self._take_snapshot()
         if self._held is None:
             size = 0
@@ -153,11 +157,11 @@ class Reader:
             return []
         active = thread.active
         since = active.start if encoder.replays_parts and active is not None else self.revision
-        rest = [encoder.encode(entry) for entry in thread.log.rest(since) if entry.revision <= at]
+        rest = [entry for entry in thread.log.rest(since) if entry.revision <= at]
         self._held = None
         self._snapshot = False
         self.revision = at
-        return [encoder.snapshot(state, at), *rest]
+        return [encoder.snapshot(state, at, rest)]
 
     def _end(self) -> int | None:
         """Return the revision at which the stream ends; None while that is open."""

@@ -208,6 +208,7 @@ class Thread:
         snapshot: bool = False,
         until: str | None = None,
         endless: bool = False,
+        whole: bool = False,
     ) -> Reader:
         """Add a reader; `leave` removes it."""
         reader = Reader(
@@ -217,6 +218,7 @@ class Thread:
             snapshot=snapshot,
             until=until,
             endless=endless,
+            whole=whole,
             send_bytes=self._limits.send_bytes,
         )
         self._readers.add(reader)

@@ -1,0 +1,118 @@
+"""The events of a thread, as it is followed across runs: over server-sent events, or over a WebSocket.
+
+One frame is one JSON object: a `snapshot`, an `update-state`, a `patch`, a `run`, or a message part's chunk. Every
+frame names the cursor after it, so a reader that was cut off goes on where it was. A snapshot also carries what it does
+not stand for: the latest run, and the parts that an active one has emitted so far.
+Source: docs/protocol.md, "GET /threads/{id}/events".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+
+from statecast_agents import Json, operations
+
+from .assistant_transport import ChunkFields
+from .entries import ChunkEntry, Cursor, Entry, OperationsEntry, RunEntry, RunState
+
+__all__ = ["EventsEncoder", "Format", "framed_as_event", "framed_as_line"]
+
+Format = Literal["operations", "json-patch", "snapshot"]
+Framing = Callable[[Cursor, bytes], bytes]
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def framed_as_event(cursor: Cursor, frame: bytes) -> bytes:
+    """Return a frame as an unnamed server-sent event, with the cursor as its id."""
+    return b"id: %b\ndata: %b\n\n" % (str(cursor).encode(), frame)
+
+
+def framed_as_line(cursor: Cursor, frame: bytes) -> bytes:
+    """Return a frame as a line, for a WebSocket message, with the cursor among its fields."""
+    return b'{"cursor":"%b",%b\n' % (str(cursor).encode(), frame[1:])
+
+
+class EventsEncoder:
+    """Writes entries as events.
+
+    Args:
+        epoch: Of the thread's log.
+        framing: How a frame and its cursor go on the wire.
+        form: Changes as operations, as RFC 6902, or as the whole state again.
+        heartbeat: What an idle stream sends.
+    """
+
+    name = "events"
+    headers = (
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-cache"),
+        (b"x-accel-buffering", b"no"),
+    )
+    replays_parts = True
+
+    def __init__(
+        self,
+        epoch: str,
+        framing: Framing = framed_as_event,
+        *,
+        form: Format = "operations",
+        heartbeat: bytes = b": \n\n",
+    ) -> None:
+        self.heartbeat = heartbeat
+        self._epoch = epoch
+        self._framing = framing
+        self._form = form
+        self._chunks = ChunkFields()
+        self._state: Json = None  #: as the reader has it; for patches only
+
+    def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry] = ()) -> bytes:
+        """Return one frame that replaces everything the reader had."""
+        self._chunks = ChunkFields()
+        run: RunState | None = None
+        parts: list[Any] = []
+        for entry in rest:
+            if isinstance(entry, RunEntry):
+                run = entry.run
+            elif isinstance(entry, ChunkEntry):
+                fields = self._chunks.of(entry.run_id, entry.chunk)
+                if fields is not None:
+                    parts.append({**fields, "runId": entry.run_id})
+        if self._form == "json-patch":
+            self._state = msgspec.json.decode(state)
+        more: dict[str, Any] = {} if run is None else {"run": run}
+        if parts:
+            more["parts"] = parts
+        frame = _encode({"type": "snapshot", "revision": revision, "state": msgspec.Raw(state), **more})
+        return self._framed(revision, frame)
+
+    def encode(self, entry: Entry) -> bytes:
+        """Return one frame, or nothing."""
+        if type(entry) is OperationsEntry:
+            if self._form == "json-patch":
+                return self._framed(entry.revision, self._patch(entry))
+            frame = b'{"type":"update-state","revision":%d,"operations":%b}' % (entry.revision, entry.operations)
+            return self._framed(entry.revision, frame)
+        if type(entry) is RunEntry:
+            return self._framed(entry.revision, _encode({"type": "run", "revision": entry.revision, "run": entry.run}))
+        assert type(entry) is ChunkEntry
+        fields = self._chunks.of(entry.run_id, entry.chunk)
+        if fields is None:
+            return b""
+        return self._framed(entry.revision, _encode({**fields, "revision": entry.revision, "runId": entry.run_id}))
+
+    def finish(self) -> bytes:
+        """Return nothing: these streams end when someone closes them."""
+        return b""
+
+    def _patch(self, entry: OperationsEntry) -> bytes:
+        changed = operations.decode(entry.operations)
+        patch = operations.to_json_patch(self._state, changed)
+        self._state = operations.apply(self._state, changed)
+        return _encode({"type": "patch", "revision": entry.revision, "patch": patch})
+
+    def _framed(self, revision: int, frame: bytes) -> bytes:
+        return self._framing(Cursor(self._epoch, revision), frame)
