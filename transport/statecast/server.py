@@ -49,7 +49,14 @@ def config_for(app: Any, *, host: str = "127.0.0.1", port: int = 8000, **options
         app,
         host=host,
         port=port,
-        **{"ws": "wsproto", "server_header": False, "date_header": False, "access_log": False, **options},
+        **{
+            "ws": "wsproto",
+            "server_header": False,
+            "date_header": False,
+            "proxy_headers": False,
+            "access_log": False,
+            **options,
+        },
     )
 
 

@@ -27,6 +27,7 @@ from .openapi import describe_agents, openapi
 from .patching import PatchEndpoint
 from .problems import Errors, json_response
 from .requests import Identify, Service
+from .stream import STREAM, Stream
 
 __all__ = ["App", "create_app"]
 
@@ -54,6 +55,9 @@ class App:
         """Answer a request."""
         scope["app"] = self
         await self._app(scope, receive, send)
+        stream: Stream | None = scope.pop(STREAM, None)
+        if stream is not None:
+            await stream.run(receive, send)
 
 
 def create_app(

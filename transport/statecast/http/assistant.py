@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.types import Receive, Scope, Send
 
 from statecast.protocol import Encoder
@@ -9,9 +11,8 @@ from statecast.protocol.refusal import Refusal
 from statecast.threads import Accepted, Posted
 
 from .body import read_body
-from .problems import STREAMING
 from .requests import Service, agent_of, on_disconnect_of, policy_of, protocol_of, request_of, thread_id_of
-from .stream import send_stream
+from .stream import Stream, begin_stream
 
 __all__ = ["AssistantEndpoint", "ResumeEndpoint"]
 
@@ -40,8 +41,7 @@ class AssistantEndpoint:
         del body
         accepted = await service.hub.submit(posted)
         del posted
-        scope[STREAMING] = True
-        await _stream(service, accepted, encoder(accepted.run_id), receive, send)
+        await _begin(service, accepted, encoder(accepted.run_id), scope, send)
 
 
 class ResumeEndpoint:
@@ -71,34 +71,28 @@ class ResumeEndpoint:
             return
         status = accepted.thread.last_run.status if accepted.run is None and accepted.thread.last_run else None
         extra = [] if status is None else [(b"x-stream-status", status.encode())]
-        scope[STREAMING] = True
-        await _stream(service, accepted, encoder(accepted.run_id), receive, send, extra)
+        await _begin(service, accepted, encoder(accepted.run_id), scope, send, extra)
 
 
-async def _stream(
+async def _begin(
     service: Service,
     accepted: Accepted,
     encoder: Encoder,
-    receive: Receive,
+    scope: Scope,
     send: Send,
-    extra: list[tuple[bytes, bytes]] | None = None,
+    extra: Sequence[tuple[bytes, bytes]] = (),
 ) -> None:
     thread = accepted.thread
-    headers = [*encoder.headers, (b"statecast-thread-id", thread.id.encode()), *(extra or ())]
+    headers = [*encoder.headers, (b"statecast-thread-id", thread.id.encode()), *extra]
     headers.append((b"statecast-cursor", str(accepted.cursor).encode()))
     if accepted.run_id is not None:
         headers.append((b"statecast-run-id", accepted.run_id.encode()))
     until = None if accepted.run is None else accepted.run_id
     reader = thread.follow(encoder, revision=accepted.revision, snapshot=accepted.snapshot, until=until)
-    gone = False
 
-    def lost() -> None:
-        nonlocal gone
-        gone = True
-
-    try:
-        await send_stream(reader, headers, receive, send, lost=lost)
-    finally:
+    def closed(left: bool) -> None:
         thread.leave(reader)
-        if gone:
+        if left:
             service.hub.left(accepted)
+
+    await begin_stream(scope, send, headers, Stream(reader, closed))

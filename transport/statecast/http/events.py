@@ -12,9 +12,8 @@ from statecast.protocol.events import EventsEncoder, Format
 from statecast.protocol.refusal import Refusal
 from statecast.threads import Thread
 
-from .problems import STREAMING
 from .requests import Service, check_thread_id
-from .stream import GATHER, send_stream
+from .stream import GATHER, Stream, begin_stream
 
 __all__ = ["EventsEndpoint", "place_of"]
 
@@ -41,11 +40,8 @@ class EventsEndpoint:
         whole = form == "snapshot"
         reader = thread.follow(encoder, revision=place or 0, snapshot=place is None, endless=True, whole=whole)
         headers = [*encoder.headers, (b"statecast-thread-id", thread.id.encode())]
-        scope[STREAMING] = True
-        try:
-            await send_stream(reader, headers, receive, send, gather=WHOLE_EVERY if whole else GATHER)
-        finally:
-            thread.leave(reader)
+        stream = Stream(reader, lambda left: thread.leave(reader), gather=WHOLE_EVERY if whole else GATHER)
+        await begin_stream(scope, send, headers, stream)
 
 
 def format_of(query: QueryParams) -> Format:

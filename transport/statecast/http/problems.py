@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -11,9 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statecast.protocol.refusal import Refusal
 
-__all__ = ["STREAMING", "Errors", "json_response", "refused"]
-
-STREAMING: Final = "statecast.streaming"  #: in a scope whose response has begun
+__all__ = ["Errors", "json_response", "refused"]
 
 
 def json_response(value: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -29,8 +25,7 @@ def refused(refusal: Refusal) -> Response:
 class Errors:
     """Answers with the error what a request met instead of a response.
 
-    A response that has begun cannot be taken back: an endpoint that streams says so by `scope[STREAMING]`, and what
-    goes wrong then is the server's to log.
+    Endpoints that stream do so after this has returned, so no response has begun when an error comes by.
 
     Args:
         app: What answers the requests.
@@ -43,12 +38,12 @@ class Errors:
         try:
             await self._app(scope, receive, send)
         except (Refusal, HTTPException) as error:
-            if scope["type"] != "http" or STREAMING in scope:
+            if scope["type"] != "http":
                 raise
             refusal = error if isinstance(error, Refusal) else _from_http(error, scope)
             await refused(refusal)(scope, receive, send)
         except Exception:
-            if scope["type"] == "http" and STREAMING not in scope:
+            if scope["type"] == "http":
                 failure = Refusal(500, "internal_error", "the server failed; the reason is in its log")
                 await refused(failure)(scope, receive, send)
             raise
