@@ -1,15 +1,41 @@
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vite";
+import { defineConfig, type Plugin } from "vite";
 
 /** Where `npm run dev` finds a running `statecast demo`. */
 const SERVER = "http://127.0.0.1:8000";
 
+/**
+ * Nothing from elsewhere runs here, and nothing goes elsewhere; only images may come from the web, they stand in messages.
+ *
+ * `eval` is left alone, which `default-src` or `script-src` would forbid: the page has none, and tools that drive a
+ * browser wait with it.
+ */
+const POLICY = [
+  "script-src-elem 'self'",
+  "script-src-attr 'none'",
+  "style-src 'self'",
+  "connect-src 'self'",
+  "img-src 'self' data: blob: https:",
+  ...["font", "media", "object", "child", "worker", "manifest"].map((kind) => `${kind}-src 'none'`),
+  "base-uri 'none'",
+  "form-action 'none'",
+].join("; ");
+
+/** The policy of the built page; the development server needs inline scripts. */
+const contentSecurityPolicy = (): Plugin => ({
+  name: "content-security-policy",
+  apply: "build",
+  transformIndexHtml: () => [
+    { tag: "meta", attrs: { "http-equiv": "Content-Security-Policy", content: POLICY }, injectTo: "head-prepend" },
+  ],
+});
+
 export default defineConfig({
   base: "./",
-  plugins: [react()],
+  plugins: [react(), contentSecurityPolicy()],
   server: {
     proxy: {
-      "^/(assistant|agents|cancel|resume)(\\?|$)": { target: SERVER, changeOrigin: true },
+      "^/(assistant|agents|cancel|resume)(\\?|$)|^/status/": { target: SERVER, changeOrigin: true },
     },
   },
   build: {

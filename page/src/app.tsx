@@ -1,8 +1,9 @@
 /** The whole page: the chat, and beside it what the server does. */
 import { AssistantRuntimeProvider, useAui, useAuiState } from "@assistant-ui/react";
 import { useEffect, type ReactNode } from "react";
+import { behind, listen } from "./agent/following";
 import { useAgentRuntime } from "./agent/runtime";
-import { reopened } from "./agent/thread";
+import { useSignal } from "./agent/signal";
 import { Chat } from "./chat/chat";
 import { Commands } from "./panels/commands";
 import { Header } from "./panels/header";
@@ -12,14 +13,19 @@ import { StateTree } from "./panels/state-tree";
 /**
  * Hold the page back for the moment until the runtime stands: before it does, there is no state to read.
  *
- * A thread that the address names is then asked for, once: where it stands, and what still comes.
+ * Whenever the page is behind and at rest, ask where the thread stands, and follow what still comes.
  */
 function Connected({ children }: { children: ReactNode }) {
   const aui = useAui();
   const ready = useAuiState((s) => s.thread.extras !== undefined);
+  const running = useAuiState((s) => s.thread.isRunning);
+  const late = useSignal(behind);
+  useEffect(listen, []);
   useEffect(() => {
-    if (ready && reopened) aui.thread.resumeRun({ parentId: null });
-  }, [aui, ready]);
+    if (!ready || running || !late) return;
+    behind.set(false);
+    aui.thread.resumeRun({ parentId: null });
+  }, [aui, ready, running, late]);
   return ready ? children : null;
 }
 

@@ -56,5 +56,12 @@ const changeAt = ({ places, above }: Lit, pointer: Pointer, open: boolean): Chan
   return undefined;
 };
 
+/** Whether any of these places, or anything inside them, changed. */
+export const useChangeAmong = (pointers: readonly Pointer[]): boolean =>
+  useSyncExternalStore(lit.subscribe, () => {
+    const { places, above } = lit.get();
+    return places.size > 0 && pointers.some((pointer) => places.has(pointer) || above.has(pointer));
+  });
+
 export const useChange = (pointer: Pointer, open: boolean): Change =>
   useSyncExternalStore(lit.subscribe, () => changeAt(lit.get(), pointer, open));

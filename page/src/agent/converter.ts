@@ -7,6 +7,7 @@ import {
   type ThreadMessageLike,
 } from "@assistant-ui/react";
 import { isAddMessage, isAddToolResult, type AddMessage } from "./commands";
+import { wasSent } from "./delivery";
 import type { DemoState, Json, Message, Part, ToolCallPart } from "./state";
 
 type Status = NonNullable<ThreadMessageLike["status"]>;
@@ -40,13 +41,14 @@ const convert = (message: Message, running: boolean): ThreadMessage => {
   return fresh;
 };
 
-const pendingMessage = (command: AddMessage, index: number): ThreadMessage =>
+/** `queued`: it waits in the page until the run that is under way has ended. */
+const pendingMessage = (command: AddMessage, index: number, queued: boolean): ThreadMessage =>
   fromThreadMessageLike(
     {
       id: `pending-${index}`,
       role: command.message.role,
       content: command.message.parts as Exclude<ThreadMessageLike["content"], string>,
-      metadata: { isOptimistic: true },
+      metadata: { isOptimistic: true, custom: { queued } },
     },
     `pending-${index}`,
     RUNNING,
@@ -71,13 +73,15 @@ export const converter = (
 ): { messages: ThreadMessage[]; isRunning: boolean } => {
   const stored = withAnswers(state?.messages ?? [], pendingCommands);
   const last = stored.at(-1);
-  const messages = stored.map((message) => convert(message, isSending && message === last));
+  // While a message is on its way, the last reply is not yet the one that grows.
+  const growing = isSending && !pendingCommands.some(wasSent);
+  const messages = stored.map((message) => convert(message, growing && message === last));
   pendingCommands.filter(isAddMessage).forEach((command, index) => {
     if (command.sourceId !== null) {
       // An edit replaces what follows its parent; `null` is the start of the thread.
       messages.length = messages.findIndex(({ id }) => id === command.parentId) + 1;
     }
-    messages.push(pendingMessage(command, index));
+    messages.push(pendingMessage(command, index, isSending && !wasSent(command)));
   });
   return { messages, isRunning: isSending };
 };

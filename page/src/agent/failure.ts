@@ -1,15 +1,18 @@
-/** Why the last request or run failed, in words, and what the user had written. */
+/** What went wrong with the last request or run, in words, and what the user had written. */
 import type { AssistantTransportCommand } from "@assistant-ui/react";
 import { isAddMessage } from "./commands";
 import { Signal } from "./signal";
 
-export const failure = new Signal<string | null>(null);
+/** `lost`: only the connection failed, and the run may well go on. `note`: nothing failed, but the user should know. */
+export type Failure = { readonly kind: "failed" | "lost" | "note"; readonly text: string };
+
+export const failure = new Signal<Failure | null>(null);
 
 /** Text of messages that never reached the thread; the composer takes it back. */
 export const unsent = new Signal<string | null>(null);
 
 /** The text of an error: a refused request carries `{"error": {"message"}}` after its status. */
-export const readable = (error: Error): string => {
+const readable = (error: Error): string => {
   const refused = /^Status (\d+): ([\s\S]*)$/.exec(error.message);
   if (refused) {
     const [, status = "", body = ""] = refused;
@@ -21,11 +24,17 @@ export const readable = (error: Error): string => {
     }
     return body && body.length < 300 && !body.startsWith("<") ? body : `The server answered with status ${status}.`;
   }
-  if (error instanceof TypeError) return "The connection to the server was lost.";
   return error.message || "The run failed.";
 };
 
-/** Hand back what the server has not confirmed: messages to the composer, other commands by name to the reader. */
+export const fail = (error: Error): void =>
+  failure.set(
+    error instanceof TypeError
+      ? { kind: "lost", text: "The connection to the server was lost." }
+      : { kind: "failed", text: readable(error) },
+  );
+
+/** Hand back what the server has not accepted: messages to the composer, other commands by name to the reader. */
 export const giveBack = (commands: readonly AssistantTransportCommand[]): void => {
   const text = commands
     .filter(isAddMessage)
@@ -35,5 +44,7 @@ export const giveBack = (commands: readonly AssistantTransportCommand[]): void =
     .trim();
   if (text) unsent.set(text);
   const others = commands.filter((command) => !isAddMessage(command)).map(({ type }) => type);
-  if (others.length > 0) failure.set([failure.get(), `Not confirmed: ${others.join(", ")}.`].filter(Boolean).join(" "));
+  if (others.length === 0) return;
+  const { kind, text: before } = failure.get() ?? { kind: "note", text: "" };
+  failure.set({ kind, text: `${before} Not sent: ${others.join(", ")}.`.trim() });
 };

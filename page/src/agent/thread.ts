@@ -17,9 +17,11 @@ export const reopened = named !== null && SHAPE.test(named);
 
 export const threadId: string = reopened && named !== null ? named : freshId();
 
+export const inAddress = (): boolean => new URL(location.href).searchParams.get(PARAMETER) === threadId;
+
 export const showInAddress = (): void => {
+  if (inAddress()) return;
   const address = new URL(location.href);
-  if (address.searchParams.get(PARAMETER) === threadId) return;
   address.searchParams.set(PARAMETER, threadId);
   history.replaceState(history.state, "", address);
 };

@@ -1,6 +1,6 @@
-/** Where the user writes. While a run goes on, the send button is a stop button. */
+/** Where the user writes. A run can be stopped, and what is sent while it goes on waits for its end. */
 import { AuiIf, ComposerPrimitive, useAui } from "@assistant-ui/react";
-import { useEffect } from "react";
+import { useEffect, type KeyboardEvent } from "react";
 import { unsent } from "../agent/failure";
 import { useSignal } from "../agent/signal";
 import { SendIcon, StopIcon } from "../icons";
@@ -18,6 +18,17 @@ function TakeBack() {
 }
 
 export function Composer() {
+  const aui = useAui();
+  // The client queues by itself, but its composer keeps quiet while a run goes on.
+  const queue = (): void => {
+    if (aui.composer.getState().canSend) void aui.composer.send();
+  };
+  const queueOnEnter = (event: KeyboardEvent<HTMLTextAreaElement>): void => {
+    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    if (!aui.thread.getState().isRunning) return;
+    event.preventDefault();
+    queue();
+  };
   return (
     <ComposerPrimitive.Root className="composer">
       <TakeBack />
@@ -29,11 +40,24 @@ export function Composer() {
         rows={1}
         maxRows={8}
         autoFocus
+        onKeyDown={queueOnEnter}
       />
       <AuiIf condition={(s) => s.thread.isRunning}>
-        <ComposerPrimitive.Cancel className="round-button stop" aria-label="Stop the run" data-testid="composer-stop">
+        <ComposerPrimitive.Cancel className="round-button stop" aria-label="Stop the run" title="Stop the run" data-testid="composer-stop">
           <StopIcon />
         </ComposerPrimitive.Cancel>
+      </AuiIf>
+      <AuiIf condition={(s) => s.thread.isRunning && s.composer.canSend}>
+        <button
+          type="button"
+          className="round-button"
+          aria-label="Send when the run has ended"
+          title="Send when the run has ended"
+          data-testid="composer-queue"
+          onClick={queue}
+        >
+          <SendIcon />
+        </button>
       </AuiIf>
       <AuiIf condition={(s) => !s.thread.isRunning}>
         <ComposerPrimitive.Send className="round-button" aria-label="Send" data-testid="composer-send">

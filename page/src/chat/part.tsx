@@ -1,26 +1,36 @@
 /** One part of a message, drawn by its type. */
 import type { EnrichedPartState } from "@assistant-ui/react";
+import { useState } from "react";
+import { ChevronIcon } from "../icons";
 import { AskUser } from "./ask-user";
+import { Inline } from "./inline";
 import { ToolCall } from "./tool-call";
+import { isWebAddress } from "./web-address";
 
-/** Only addresses that a click may safely follow. */
-const isWebAddress = (url: string): boolean => /^https?:\/\//i.test(url);
+/** Open if it was seen growing, so that it can be read along; what the reader chooses after that stays. */
+function Reasoning({ text, growing }: { text: string; growing: boolean }) {
+  const [open] = useState(growing);
+  return (
+    <details className="reasoning" data-testid="reasoning" open={open}>
+      <summary>
+        <ChevronIcon />
+        {growing ? "Thinking…" : "Reasoning"}
+      </summary>
+      <p>{text}</p>
+    </details>
+  );
+}
 
 export function Part({ part }: { part: EnrichedPartState }) {
   switch (part.type) {
     case "text":
       return (
         <p className="text" data-running={part.status.type === "running" || undefined}>
-          {part.text}
+          <Inline text={part.text} />
         </p>
       );
     case "reasoning":
-      return (
-        <details className="reasoning" data-testid="reasoning">
-          <summary>{part.status.type === "running" ? "Thinking…" : "Reasoning"}</summary>
-          <p>{part.text}</p>
-        </details>
-      );
+      return <Reasoning text={part.text} growing={part.status.type === "running"} />;
     case "image":
       return <img className="image" src={part.image} alt={part.filename ?? "Image in the message"} />;
     case "source":

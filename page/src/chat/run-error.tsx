@@ -1,16 +1,22 @@
-/** Why the last run failed, until the next one starts or the user has read it. */
+/** What went wrong, until the next run starts or the user has read it. */
 import { failure } from "../agent/failure";
+import { behind } from "../agent/following";
 import { useSignal } from "../agent/signal";
 import { AlertIcon, CloseIcon } from "../icons";
 
 export function RunError() {
-  const text = useSignal(failure);
+  const problem = useSignal(failure);
   return (
     <div role="alert" className="run-error-place">
-      {text !== null && (
-        <div className="run-error" data-testid="run-error">
+      {problem !== null && (
+        <div className="run-error" data-testid="run-error" data-kind={problem.kind}>
           <AlertIcon />
-          <p>{text}</p>
+          <p>{problem.text}</p>
+          {problem.kind === "lost" && (
+            <button type="button" className="text-button" data-testid="reconnect" onClick={() => behind.set(true)}>
+              Reconnect
+            </button>
+          )}
           <button type="button" className="icon-button" aria-label="Dismiss" onClick={() => failure.set(null)}>
             <CloseIcon />
           </button>

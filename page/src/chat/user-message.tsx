@@ -22,20 +22,25 @@ function EditComposer() {
 export function UserMessage() {
   const editing = useAuiState((s) => s.message.composer.isEditing);
   const pending = useAuiState((s) => s.message.metadata.isOptimistic === true);
+  const queued = useAuiState((s) => s.message.metadata.custom["queued"] === true);
   return (
     <MessagePrimitive.Root
       className="message user"
       data-testid="message"
       data-role="user"
       data-pending={pending || undefined}
+      data-queued={queued || undefined}
     >
       <span className="visually-hidden">You said:</span>
       {editing ? (
         <EditComposer />
       ) : (
         <>
-          <div className="bubble">
-            <MessagePrimitive.Parts>{({ part }) => <Part part={part} />}</MessagePrimitive.Parts>
+          <div className="said">
+            <div className="bubble">
+              <MessagePrimitive.Parts>{({ part }) => <Part part={part} />}</MessagePrimitive.Parts>
+            </div>
+            {queued && <span className="note">Queued until the run ends</span>}
           </div>
           <AuiIf condition={(s) => !s.thread.isRunning}>
             <ActionBarPrimitive.Root className="message-actions">

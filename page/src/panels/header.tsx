@@ -12,11 +12,11 @@ function RunStatus() {
     const last = s.thread.messages.at(-1);
     return last?.role === "assistant" && last.status.type === "requires-action";
   });
-  const failed = useSignal(failure) !== null;
+  const problem = useSignal(failure)?.kind;
   const [status, text] = running
     ? ["running", "Running"]
-    : failed
-      ? ["failed", "Failed"]
+    : problem === "failed" || problem === "lost"
+      ? ["failed", problem === "lost" ? "Disconnected" : "Failed"]
       : asking
         ? ["waiting", "Waiting for you"]
         : ["idle", "Ready"];
@@ -28,15 +28,20 @@ function RunStatus() {
 }
 
 function Plan({ steps }: { steps: readonly Step[] }) {
+  // A step that was under way when its run was stopped or failed stands still.
+  const still = useAuiState((s) => !s.thread.isRunning && s.thread.messages.at(-1)?.status?.type !== "requires-action");
   return (
     <ol className="plan" data-testid="plan" aria-label="Plan">
-      {steps.map(({ title, status }, index) => (
-        <li key={index} data-status={status} aria-current={status === "running" ? "step" : undefined}>
-          <span className="step-mark">{status === "done" ? <CheckIcon /> : index + 1}</span>
-          <span className="step-title">{title}</span>
-          <span className="visually-hidden">, {status}</span>
-        </li>
-      ))}
+      {steps.map(({ title, status }, index) => {
+        const shown = status === "running" && still ? "stopped" : status;
+        return (
+          <li key={index} data-status={shown} aria-current={shown === "running" ? "step" : undefined}>
+            <span className="step-mark">{status === "done" ? <CheckIcon /> : index + 1}</span>
+            <span className="step-title">{title}</span>
+            <span className="visually-hidden">, {shown}</span>
+          </li>
+        );
+      })}
     </ol>
   );
 }
@@ -68,17 +73,19 @@ export function Header() {
           <MarkIcon />
           Statecast
         </span>
-        <h1 data-testid="state-title">{title || "Untitled thread"}</h1>
+        <h1 data-testid="state-title">{title || "Untitled"}</h1>
         <RunStatus />
         <a className="button quiet" href="./" data-testid="new-thread">
           New thread
         </a>
       </div>
-      {(plan?.length || busy) && (
+      {plan?.length || busy ? (
         <div className="header-line overview">
           {plan && plan.length > 0 && <Plan steps={plan} />}
           {busy && <ProgressBar progress={progress} />}
         </div>
+      ) : (
+        <p className="header-line overview-hint">The agent's plan and its progress appear here.</p>
       )}
     </header>
   );

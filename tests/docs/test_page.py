@@ -1,0 +1,181 @@
+"""The TypeScript of the documentation is type-checked, built with the packages it names, and tried in a browser."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from statecast import create_app
+from tests.clients.node import need_chromium, need_node, run_browser
+from tests.clients.serving import served
+from tests.docs.pages import PAGES, ROOT, load
+
+PINNED = ROOT / "page"
+INSTALL_TIMEOUT = 600  # seconds: an empty cache and a slow network
+BUILD_TIMEOUT = 120
+
+README = load(ROOT / "README.md")
+GUIDE = load(ROOT / "docs" / "guides" / "getting-started.md")
+
+
+@pytest.fixture(scope="module")
+def packages() -> Path:
+    """Return the folder of the packages that the demo page is built with, installed."""
+    need_node()
+    npm = shutil.which("npm")
+    assert npm is not None, "the clients are installed, so npm is there"
+    name = hashlib.sha256(str(PINNED.resolve()).encode()).hexdigest()[:16]
+    with open(Path(tempfile.gettempdir()) / f"statecast-npm-{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (PINNED / "node_modules" / ".bin" / "vite").exists():
+            command = [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"]
+            answer = subprocess.run(command, cwd=PINNED, capture_output=True, text=True, timeout=INSTALL_TIMEOUT)
+            if answer.returncode != 0 and os.environ.get("STATECAST_TEST_ALL") != "1":
+                pytest.skip(f"`npm ci` in {PINNED} failed: run it by hand. It said: {answer.stderr.strip()[-500:]}")
+            assert answer.returncode == 0, answer.stderr
+    return PINNED / "node_modules"
+
+
+@pytest.fixture
+def guide(packages: Path, tmp_path: Path) -> Path:
+    """Return a folder with the files of the guide, as the reader has them at the end."""
+    return _written(GUIDE.blocks, tmp_path, packages)
+
+
+@pytest.fixture
+def readme(packages: Path, tmp_path: Path) -> Path:
+    """Return a folder with the file of the README in the page of the guide, whose other files are like a template's."""
+    folder = _written(GUIDE.blocks, tmp_path, packages)
+    (app,) = (block.text for block in README.blocks if block.language == "tsx")
+    (folder / "page" / "src" / "App.tsx").write_text(app, encoding="utf-8")
+    (folder / "page" / "src" / "agent.ts").unlink()
+    shutil.copy(PINNED / "tsconfig.json", folder / "page")
+    return folder
+
+
+@pytest.fixture
+def guide_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Yield the agent of the guide."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (source,) = (block.text for block in GUIDE.blocks if block.file == "my_agent.py")
+    (tmp_path / "my_agent.py").write_text(source, encoding="utf-8")
+    importlib.invalidate_caches()
+    yield importlib.import_module("my_agent").agent
+    del sys.modules["my_agent"]
+
+
+def _written(blocks: Any, folder: Path, packages: Path) -> Path:
+    for block in blocks:
+        if block.file is not None and block.file.startswith("page/"):
+            path = folder / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+    (folder / "page" / "node_modules").symlink_to(packages)
+    return folder
+
+
+def _build(folder: Path) -> Path:
+    command = [shutil.which("npm") or "npm", "run", "build"]
+    page = folder / "page"
+    answer = subprocess.run(command, cwd=page, capture_output=True, text=True, timeout=BUILD_TIMEOUT)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return page / "dist"
+
+
+def test_the_packages_of_the_guide_are_those_that_are_tested() -> None:
+    (written,) = (json.loads(block.text) for block in GUIDE.blocks if block.file == "page/package.json")
+    pinned = json.loads((PINNED / "package.json").read_text(encoding="utf-8"))
+
+    for kind in ("dependencies", "devDependencies"):
+        assert written[kind] == pinned[kind]
+
+
+def test_every_snippet_passes_the_strictest_type_check(packages: Path, tmp_path: Path) -> None:
+    folder = _written(GUIDE.blocks, tmp_path, packages) / "page"
+    for index, page in enumerate(PAGES):
+        for block in page.blocks:
+            if block.language in ("ts", "tsx") and page is not GUIDE and page.path != GUIDE.path:
+                (folder / "src" / f"snippet{index}{block.line}.tsx").write_text(block.text, encoding="utf-8")
+    config = json.loads((PINNED / "tsconfig.json").read_text(encoding="utf-8"))
+    (folder / "tsconfig.json").write_text(json.dumps({**config, "include": ["src", "vite.config.ts"]}))
+    tsc = [need_node(), str(packages / ".bin" / "tsc"), "--noEmit"]
+    answer = subprocess.run(tsc, cwd=folder, capture_output=True, text=True, timeout=BUILD_TIMEOUT)
+
+    assert answer.returncode == 0, answer.stdout
+
+
+def test_the_page_of_the_readme_shows_the_agent_of_the_readme(
+    readme: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need_chromium()
+    namespace: dict[str, Any] = {}
+    (source,) = (block.text for block in README.blocks if block.file == "my_agent.py")
+    exec(compile(source, "my_agent.py", "exec", dont_inherit=True), namespace)
+    app = readme / "page" / "src" / "App.tsx"
+    written = app.read_text(encoding="utf-8")
+    with served(create_app(namespace["agent"], cors_origins=["*"])) as base:
+        app.write_text(written.replace("http://127.0.0.1:8000", base), encoding="utf-8")
+        assert base in app.read_text(encoding="utf-8")
+        with served(create_app(namespace["agent"], page=_build(readme))) as page:
+            report = run_browser(
+                [
+                    {"do": "goto", "url": page},
+                    {"do": "fill", "selector": "textarea", "text": "Hello there"},
+                    {"do": "click", "selector": "button", "text": "Send"},
+                    {"do": "wait", "selector": "body", "text": "You said: Hello there"},
+                    {"do": "fill", "selector": "textarea", "text": "And again"},
+                    {"do": "click", "selector": "button", "text": "Send"},
+                    {"do": "wait", "selector": "body", "text": "You said: And again"},
+                    {"do": "wait", "selector": "body", "text": "Hello there"},
+                ]
+            )
+
+    assert report.complaints == []
+    posts = [entry["body"] for entry in report.network if entry["method"] == "POST"]
+    assert len(posts) == 2
+
+
+def test_the_page_of_the_guide_streams_reloads_and_stops(guide: Path, guide_agent: Any) -> None:
+    need_chromium()
+    text = " ".join(f"word{number}" for number in range(40))
+    with served(create_app(guide_agent, page=_build(guide))) as base:
+        address = f"{base}/?thread=guide"
+        report = run_browser(
+            [
+                {"do": "goto", "url": address},
+                {"do": "fill", "selector": "textarea", "text": text},
+                {"do": "click", "selector": "button", "text": "Send"},
+                {"do": "wait", "selector": ".assistant", "text": "You said: word0 word1"},
+                {"do": "tab", "name": "second", "url": address},
+                {"do": "wait", "selector": ".assistant", "text": "You said: word0 word1"},
+                {"do": "reload"},
+                {"do": "wait", "selector": ".assistant", "text": text},
+                {"do": "wait", "selector": "#words", "text": "Words so far: 42"},
+                {"do": "tab", "name": "first"},
+                {"do": "wait", "selector": ".assistant", "text": text},
+                {"do": "fill", "selector": "textarea", "text": text},
+                {"do": "click", "selector": "button", "text": "Send"},
+                {"do": "wait", "selector": "#words", "text": "Words so far: 3"},
+                {"do": "click", "selector": "button", "text": "Stop"},
+                {"do": "wait", "selector": "button", "text": "Send"},
+            ]
+        )
+        # Joins the run if it is not over yet, and ends with it.
+        httpx.post(f"{base}/resume", json={"threadId": "guide"}, timeout=30)
+        status = httpx.get(f"{base}/status/guide").json()["status"]
+
+    assert report.complaints == []
+    assert status == "cancelled"

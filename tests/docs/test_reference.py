@@ -1,0 +1,266 @@
+"""The reference says what the code says: names, errors, limits, settings, chunks, endpoints, sections."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import asyncio
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from starlette.routing import Route
+
+import statecast
+from statecast import Agent, Limits, Run, Usage, cli, create_app, demo, testing
+from statecast.demo.library import best, passages
+from statecast.http.app import EXPOSED
+from statecast.http.requests import _KNOWN, _SPREAD
+from statecast.protocol import PROTOCOLS, assistant_transport, data_stream
+from statecast.testing import Client
+from tests.docs.pages import API, PAGES, PROTOCOL, ROOT, code, load
+
+SOURCES = [path for top in ("agents", "transport") for path in sorted((ROOT / top).rglob("*.py"))]
+
+
+# Names
+
+
+def test_the_api_page_lists_every_public_name() -> None:
+    listed = re.findall(r"^- `(\w+)`: ", API.text, re.MULTILINE)
+
+    assert sorted(listed) == sorted(statecast.__all__)
+    assert all(hasattr(statecast, name) for name in listed)
+
+
+def test_the_api_page_lists_the_names_for_tests() -> None:
+    assert set(code(API.section("Testing"))) == {"statecast.testing", *testing.__all__}
+
+
+def test_every_section_that_the_code_cites_is_there() -> None:
+    cited = {
+        (path.name, match[1], match[2])
+        for path in SOURCES
+        for match in re.finditer(r'(docs/[\w./-]+\.md), "([^"]+)"', re.sub(r"\s+", " ", path.read_text("utf-8")))
+    }
+
+    assert len(cited) > 8
+    assert [cite for cite in sorted(cited) if cite[2] not in load(ROOT / cite[1]).headings] == []
+
+
+# Errors
+
+
+def test_the_table_of_errors_has_every_code_with_its_status() -> None:
+    documented = {code(name)[0]: set(statuses.split(", ")) for statuses, name, _ in PROTOCOL.rows("Errors")}
+    found: dict[str, set[str]] = {}
+    for path in SOURCES:
+        for status, name in _codes(ast.parse(path.read_text("utf-8"))):
+            found.setdefault(name, set()).add(status)
+    # Refused with the error's own code: a request's by the statuses below, a run's where its turn comes.
+    for name in ("unknown_command", "invalid_command", "invalid_state"):
+        found[name] = {"422"}
+    for name in ("unknown_parent", "unknown_tool_call", "tool_call_settled", "no_messages"):
+        found[name] = {"409", "run"}
+    found["not_json"].add("run")
+    # Of exceptions that are raised as others.
+    found["http_error"] = {"any"}
+
+    assert documented == found
+
+
+def _codes(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield the status and the code of every error that a module makes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            texts = [arg.value if isinstance(arg, ast.Constant) else None for arg in node.args]
+            keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+            if node.func.id == "Refusal" and isinstance(texts[1], str):
+                yield str(texts[0]), texts[1]
+            elif node.func.id == "RunError" and isinstance(texts[0], str):
+                yield "run", texts[0]
+            elif node.func.id == "MessageConflict" and isinstance(texts[0], str):
+                yield "409", texts[0]
+            elif node.func.id == "AgentError" and isinstance(keywords.get("code"), ast.Constant):
+                yield "run", keywords["code"].value  # type: ignore[attr-defined]  # a constant has one
+        elif isinstance(node, ast.ClassDef):
+            for line in node.body:
+                target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
+                value = getattr(line, "value", None)
+                if isinstance(target, ast.Name) and target.id == "code" and isinstance(value, ast.Constant):
+                    # AgentError's is the code of a run that failed without one of its own.
+                    yield ("run" if node.name == "AgentError" else "Python"), str(value.value)
+
+
+def test_a_failed_request_has_the_shape_that_is_documented() -> None:
+    async def scenario() -> list[Any]:
+        async with Client(demo.agent) as client:
+            requests = [("GET", "/nothing"), ("GET", "/assistant"), ("POST", "/assistant")]
+            return [(await client.request(*request)).json() for request in requests]
+
+    for answer in asyncio.run(scenario()):
+        assert {"code", "message"} <= answer["error"].keys()
+
+
+# Limits and settings
+
+
+def test_the_table_of_limits_has_every_field_with_its_default() -> None:
+    documented = {code(name)[0]: float(default) for name, default, _ in PROTOCOL.rows("Limits")}
+
+    assert documented == {field.name: float(field.default) for field in msgspec.structs.fields(Limits)}
+
+
+def test_the_table_of_settings_has_every_argument_and_option() -> None:
+    rows = PROTOCOL.rows("Settings")
+    parameters = inspect.signature(create_app).parameters
+
+    assert [code(argument)[0] for argument, *_ in rows] == [name for name in parameters if name != "agents"]
+    options = {option.split()[0] for _, cell, *_ in rows for option in code(cell)}
+    assert options | {"--host", "--port", "--reload"} == _options()
+    assert all(f"`{option}" in PROTOCOL.section("Settings") for option in _options())
+
+
+def _options() -> set[str]:
+    (commands,) = (action for action in cli._parser()._actions if isinstance(action, argparse._SubParsersAction))
+    return {option for action in commands.choices["serve"]._actions for option in action.option_strings} - {
+        "-h",
+        "--help",
+    }
+
+
+def test_the_table_of_the_body_has_every_field() -> None:
+    documented = {code(name)[0] for name, *_ in PROTOCOL.rows("Body")}
+
+    assert documented == _KNOWN - set(_SPREAD)
+    settings = {text for _, _, meaning in PROTOCOL.rows("Body") for text in code(meaning)}
+    assert set(_SPREAD) <= settings
+
+
+def test_every_endpoint_is_documented() -> None:
+    routes = [route for route in create_app(demo.agent).routes if isinstance(route, Route)]
+    served = {
+        (method, route.path.replace("thread_id", "threadId"))
+        for route in routes
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+
+    assert served == set(re.findall(r"(GET|POST) (/[\w/{}.-]+)", PROTOCOL.prose))
+
+
+# The wire
+
+
+def test_the_tables_of_chunks_have_everything_that_the_encoders_write() -> None:
+    agent = Agent()
+
+    @agent.batch
+    async def everything(run: Run) -> None:
+        parts = run.parts
+        with parts.step() as step:
+            parts.append_text("a")
+            parts.append_text("b", parent_id="p")
+            parts.append_reasoning("c")
+            parts.append_reasoning("d", summary="s", parent_id="p")
+            step.usage = Usage(1, 2)
+        call = parts.add_tool_call("tool", {"x": 1})
+        call.set_result(1, is_error=True, artifact=2, model_content=[], messages=[])
+        parts.add_source("https://example.com", title="t", parent_id="p")
+        parts.add_file("data", "text/plain")
+        parts.add_data_part("name", 1)
+        parts.add_data(1)
+        parts.add_annotations(1)
+        parts.add_error("e", code="c", severity="info")
+        parts.finish()
+
+    async def scenario(protocol: str) -> bytes:
+        async with Client(agent) as client:
+            body = {"commands": [{"type": "add-message", "message": {"role": "user", "parts": []}}]}
+            return (await client.post(f"/assistant?protocol={protocol}", json=body)).content
+
+    lines = data_stream.decode(asyncio.run(scenario("data-stream")))
+    assert {name for name, _ in lines} == {code(cell)[0] for cell, _ in PROTOCOL.rows("data-stream")}
+    for name, value in lines:
+        if isinstance(value, dict):
+            row = next(row for row in PROTOCOL.rows("data-stream") if code(row[0])[0] == name)
+            assert value.keys() <= set(re.findall(r'"(\w+)"', row[1])), name
+
+    chunks, _ = assistant_transport.decode(asyncio.run(scenario("assistant-transport")))
+    rows = {code(row[0])[0]: row for row in PROTOCOL.rows("assistant-transport")}
+    assert {chunk["type"] for chunk in chunks} == rows.keys()
+    for chunk in chunks:
+        _, path, fields = rows[chunk["type"]]
+        assert ("[k]" in path) == bool(chunk["path"])
+        documented = set(re.findall(r"\w+", " ".join(code(fields))))
+        assert chunk.keys() - {"type", "path"} <= documented
+        assert chunk.get("part", {}).keys() <= documented
+
+
+def test_the_protocols_are_named() -> None:
+    assert list(PROTOCOLS) == ["data-stream", "assistant-transport"]
+    assert [heading for heading in PROTOCOL.headings if heading in PROTOCOLS] == ["assistant-transport", "data-stream"]
+
+
+def test_the_table_of_message_parts_has_what_the_helpers_write() -> None:
+    rows = {code(row[0])[0]: set(re.findall(r"\w+", " ".join(code(row[1])))) for row in PROTOCOL.rows("Messages")}
+    agent = Agent()
+
+    @agent.batch
+    async def everything(run: Run) -> None:
+        message = run.messages.assistant()
+        message.append_text("a")
+        message.append_reasoning("b")
+        message.add_source("https://example.com", title="t")
+        message.add_file("data", "text/plain")
+        message.add_data("name", 1)
+        message.add_tool_call("tool").set_result(1, artifact=2)
+
+    async def scenario() -> Any:
+        async with Client(agent) as client:
+            return (await client.run("hi")).state
+
+    parts = asyncio.run(scenario())["messages"][1]["parts"]
+    assert {part["type"] for part in parts} | {"image"} == rows.keys()
+    for part in parts:
+        assert part.keys() - {"type"} <= rows[part["type"]]
+
+
+def test_the_headers_of_a_stream_are_documented() -> None:
+    written = {code(cell)[0] for cell, _ in PROTOCOL.rows("Response headers")}
+    assert written <= set(EXPOSED)
+    assert {name for name in EXPOSED if name.startswith("Statecast-")} <= written
+
+
+# The demo
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("What is Statecast?", "Python server and library that streams the state"),
+        ("How do I start it?", "make demo"),
+        ("How do I start an agent?", "statecast serve"),
+        ("What is a cursor?", "A **cursor** is a place in a thread's log"),
+        ("What is a run?", "A **run** is one execution of an agent"),
+        ("What is a snapshot?", "A **snapshot** is the whole state"),
+        ("How do I stop a run?", "/cancel"),
+    ],
+)
+def test_the_demo_finds_answers_in_the_documents(question: str, words: str) -> None:
+    documents = {page.path.name: page.text for page in PAGES}
+    found = best(question, [passage for name, text in documents.items() for passage in passages(name, text)])
+
+    assert any(words in passage.text for passage in found), [passage.text for passage in found]
+
+
+def test_the_steering_words_of_the_readme_are_those_of_the_demo() -> None:
+    readme = load(ROOT / "README.md")
+    words = {code(word)[0] for word, _ in readme.rows("Try it")}
+    source = (ROOT / "transport" / "statecast" / "demo" / "agent.py").read_text(encoding="utf-8")
+
+    assert words == set(re.findall(r'"(\w+)" in steering', source))
+    for command in demo.agent.commands.names[2:]:
+        assert f"`{command}`" in readme.section("Try it")

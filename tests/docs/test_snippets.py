@@ -1,0 +1,106 @@
+"""Every snippet of the documentation is run, page by page, from top to bottom, as a reader would.
+
+Python blocks share a namespace within a page, and may use `await`; files are written and imported; files of tests are
+given to pytest; shell blocks are followed by `terminal.py`; JSON is parsed. TypeScript is for test_page.py.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import importlib
+import inspect
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docs.pages import PAGES, Block, Page
+from tests.docs.terminal import Terminal, same_but_ids
+
+#: Languages whose blocks need nothing done, or have it done in test_page.py.
+ELSEWHERE = {"text", "html", "ts", "tsx"}
+
+WITH_SNIPPETS = [page for page in PAGES if page.blocks]
+
+
+@pytest.mark.parametrize("page", WITH_SNIPPETS, ids=lambda page: page.name)
+def test_the_snippets_of_a_page_run(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    namespace: dict[str, Any] = {"__name__": "snippet"}
+    modules = set(sys.modules)
+    try:
+        with Terminal(tmp_path) as terminal:
+            for block in page.blocks:
+                monkeypatch.chdir(terminal.here)
+                monkeypatch.syspath_prepend(terminal.here)
+                _run(page, block, terminal, namespace)
+    finally:
+        for name in set(sys.modules) - modules:
+            if _is_within(sys.modules[name], tmp_path):
+                del sys.modules[name]
+
+
+def test_every_language_is_one_that_the_tests_know() -> None:
+    languages = {block.language for page in PAGES for block in page.blocks}
+
+    assert languages <= {"python", "sh", "json"} | ELSEWHERE
+
+
+def _run(page: Page, block: Block, terminal: Terminal, namespace: dict[str, Any]) -> None:
+    if block.file is not None:
+        _write(terminal.here / block.file, block.text)
+    printed = ""
+    match block.language, block.file:
+        case "python", None:
+            printed = _execute(page, block, namespace)
+        case "python", str(file) if file.startswith("test_"):
+            _test(file)
+        case "python", str(file):
+            importlib.invalidate_caches()
+            namespace.update(vars(importlib.import_module(Path(file).stem)))
+        case "json", _:
+            json.loads(block.text)
+        case "sh", _:
+            printed = terminal.follow(block.text)
+        case language, _:
+            assert language in ELSEWHERE
+    if block.output is not None:
+        assert same_but_ids(printed).strip() == block.output.strip(), f"{page.name}:{block.line}"
+
+
+def _execute(page: Page, block: Block, namespace: dict[str, Any]) -> str:
+    source = "\n" * (block.line - 1) + block.text  # so that errors name the page's lines
+    code = compile(source, str(page.path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        if code.co_flags & inspect.CO_COROUTINE:
+            asyncio.run(_awaited(code, namespace))
+        else:
+            exec(code, namespace)
+    return printed.getvalue()
+
+
+async def _awaited(code: Any, namespace: dict[str, Any]) -> None:
+    await eval(code, namespace)
+
+
+def _test(file: str) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", file]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _is_within(module: Any, folder: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and folder in Path(file).parents

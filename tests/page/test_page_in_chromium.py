@@ -1,0 +1,313 @@
+"""The demo page, as it is shipped, on a real `statecast demo` in a real Chromium."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+
+from .demo_page import AGENT, STATUS, USER, Page, form, part, row
+
+Open = Callable[..., Page]
+
+WIDE = {"width": 1440, "height": 900}
+SCREENS = {"desktop": WIDE, "tablet": {"width": 900, "height": 1100}, "phone": {"width": 390, "height": 844}}
+
+ZOO = "The zebra of the northern zoo is called Ottilie, and she eats three buckets of carrots each day."
+
+
+def assert_grows(lengths: list[int]) -> None:
+    assert all(shorter < longer for shorter, longer in itertools.pairwise(lengths)), lengths
+
+
+def test_a_reply_grows_word_by_word(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.shoot("welcome")
+        page.say("slow: what is a cursor?")
+        assert_grows(page.growth(steps=8))
+        page.shoot("growing")
+        page.wait(f'{part("operation")}[data-type="append-text"]')
+        page.wait(f'{part("plan")} [data-status="running"]')
+        page.click(part("composer-stop"))
+        page.rest()
+
+
+def test_a_finished_reply_is_what_the_server_has(open_page: Open) -> None:
+    with open_page() as page:
+        page.say("what is a cursor?")
+        page.wait(f"{AGENT} .text")
+        page.rest()
+        page.assert_shows_the_servers_messages()
+        page.wait(f'{part("plan")} [data-status="done"] >> nth=2')
+
+
+def test_reasoning_is_shown_while_it_grows(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.say("slow: please think about cursors, readers, snapshots, revisions and epochs")
+        assert_grows(page.growth(".reasoning p", steps=4))
+        page.shoot("thinking")
+        page.growth(steps=1)
+        assert "cursors" in page.texts(part("reasoning"))[0]
+        page.click(part("composer-stop"))
+        page.rest()
+
+
+def test_a_command_from_its_form_changes_the_title(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.command("set-title", title="The first title")
+        page.wait(part("state-title"), text="The first title")
+        page.rest()
+        page.watch("() => document.querySelector('[data-changed]') === null || null")
+        page.collect_lit_places()
+        page.command("set-title", title="All about readers")
+        page.wait(row("title"), text="All about readers")
+        page.shoot("title-changed")
+        page.wait(part("state-title"), text="All about readers")
+        page.wait(form("set-title"), text="Sent")
+        page.rest()
+        assert page.lit_places() == ["title"]
+        assert page.state()["title"] == "All about readers"
+
+
+def test_a_form_refuses_what_its_schema_forbids(open_page: Open) -> None:
+    with open_page() as page:
+        page.click(f"{form('set-title')} button")
+        assert page.script(f"() => document.querySelector('{form('set-title')} [name=title]').matches(':invalid')")
+        assert page.texts(f"{form('set-title')} [role=status]") == [""]
+
+
+def test_a_pasted_text_is_answered_from(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.command("paste-text", name="zoo.txt", text=ZOO)
+        page.wait(row("documents/0/name"), text="zoo.txt")
+        page.rest()
+        page.say("What is the zebra called?")
+        page.wait(AGENT, text="Ottilie")
+        page.rest()
+        page.wait(".source", text="zoo.txt")
+        page.shoot("answered-from-a-pasted-text")
+        page.assert_shows_the_servers_messages()
+
+
+def test_a_question_of_the_agent_is_answered_and_the_run_goes_on(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.say("use a tool")
+        page.wait(part("ask-user"))
+        page.rest("waiting")
+        page.shoot("question")
+        page.fill(part("ask-user-input"), "the operations")
+        page.click(part("ask-user-submit"))
+        page.wait(part("ask-user-answered"), text="the operations")
+        page.wait(f"{AGENT} .text", text='You said "the operations"')
+        page.rest()
+        page.shoot("question-answered")
+        page.assert_shows_the_servers_messages()
+        call = page.state()["messages"][1]["parts"][1]
+        assert (call["toolName"], call["result"], call["isError"]) == ("ask_user", "the operations", False)
+
+
+def test_a_failed_run_says_why_until_the_next_one(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.say("now fail")
+        page.wait(part("run-error"), text="The demo failed, because the message asked it to.")
+        page.rest("failed")
+        page.shoot("error")
+        page.say("what is a cursor?")
+        page.wait(part("run-error"), state="detached")
+        page.rest()
+        page.assert_shows_the_servers_messages()
+
+
+def test_stop_ends_the_run_on_the_server_and_the_page_shows_its_state(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.say("slow: what is a cursor?")
+        page.growth(steps=4)
+        page.click(part("composer-stop"))
+        page.watch(
+            "() => performance.getEntriesByType('resource').some(({ name }) => name.includes('/resume')) || null"
+        )
+        page.rest()
+        status = page.server(f"status/{page.thread}")
+        assert (status["status"], status["isRunning"]) == ("cancelled", False)
+        page.assert_shows_the_servers_messages()
+        page.wait(f'{part("plan")} [data-status="stopped"]')
+        page.shoot("stopped")
+        report = page.report()
+    assert [entry["status"] for entry in report.network if entry["url"].endswith("/cancel")] == [200]
+
+
+def test_a_message_written_during_a_run_waits_for_its_end(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.say("what is a cursor, and think slow")
+        page.wait(f"{AGENT} .reasoning")
+        page.say("fail")
+        page.wait(f"{USER}[data-queued]", text="fail")
+        page.command("set-title", title="Queued as well")
+        page.wait(form("set-title"), text="Queued")
+        page.shoot("queued")
+        page.click(part("composer-stop"))
+        # Nothing that was still in the page goes out: it is given back instead.
+        page.wait(part("run-error"), text="Not sent: set-title.")
+        page.rest()
+        assert page.texts(part("composer-input")) == ["fail"]
+        assert page.texts(f"{form('set-title')} [role=status]") == [""]
+
+
+def test_two_messages_in_a_row_are_both_answered(open_page: Open) -> None:
+    with open_page() as page:
+        page.say("think about cursors")
+        page.say("think about readers")
+        page.wait(f"{AGENT} >> nth=1")
+        page.watch(
+            f"""() => document.querySelectorAll('{USER}[data-pending]').length === 0
+                && document.querySelector('{STATUS}').dataset.status === 'idle' || null"""
+        )
+        page.assert_shows_the_servers_messages()
+        assert [message["role"] for message in page.state()["messages"]] == ["user", "assistant"] * 2
+
+
+def test_an_edit_replaces_what_follows(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        for number, text in enumerate(["first question", "second question"]):
+            page.say(text)
+            page.wait(f"{AGENT} >> nth={number}")
+            page.rest()
+        page.edit(1, "the second question again")
+        page.wait(f"{USER}:not([data-pending])", text="again")
+        page.rest()
+        assert page.texts(f"{USER} .text") == ["first question", "the second question again"]
+        page.assert_shows_the_servers_messages()
+
+        page.edit(0, "a new beginning")
+        page.wait(f"{USER}:not([data-pending])", text="a new beginning")
+        page.rest()
+        page.shoot("edited")
+        assert page.texts(f"{USER} .text") == ["a new beginning"]
+        page.assert_shows_the_servers_messages()
+        assert len(page.state()["messages"]) == 2
+
+
+def test_a_reload_in_the_middle_of_a_reply_goes_on_with_the_live_run(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.say("slow: what is a cursor?")
+        before = page.growth(steps=6)
+        run = page.server(f"status/{page.thread}")["runId"]
+        page.do("reload")
+        after = page.growth(steps=4)
+        assert_grows([before[-1] - 1, *after])
+        page.shoot("reloaded")
+        status = page.server(f"status/{page.thread}")
+        assert (status["runId"], status["status"]) == (run, "running")
+        page.click(part("composer-stop"))
+        page.rest()
+        report = page.report()
+    posted = [entry for entry in report.network if entry["method"] == "POST" and "/assistant" in entry["url"]]
+    assert len(posted) == 1
+
+
+def test_a_reload_at_rest_brings_the_thread_back(open_page: Open) -> None:
+    with open_page() as page:
+        page.command("set-title", title="Here to stay")
+        page.wait(part("state-title"), text="Here to stay")
+        page.say("what is a cursor?")
+        page.wait(f"{AGENT} .text")
+        page.rest()
+        page.do("reload")
+        page.wait(part("state-title"), text="Here to stay")
+        page.wait(f"{AGENT} .text")
+        page.rest()
+        page.assert_shows_the_servers_messages()
+
+
+def test_a_second_tab_follows_the_same_run_and_can_stop_it(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.say("slow: what is a cursor?")
+        page.growth(steps=3)
+        page.do("tab", name="second", url=page.script("() => location.href"))
+        assert_grows(page.growth(steps=4))
+        page.shoot("second-tab")
+        page.click(part("composer-stop"))
+        page.rest()
+        assert page.server(f"status/{page.thread}")["status"] == "cancelled"
+        text = page.state()["messages"][-1]["parts"][0]["text"]
+        page.watch(f"() => document.body.innerText.includes({text.strip()!r}) || null")
+        page.do("tab", name="first")
+        page.rest()
+        assert page.reply() == text
+
+
+def test_a_tab_at_rest_hears_of_a_run_that_another_one_starts(open_page: Open) -> None:
+    with open_page() as page:
+        page.say("what is a cursor?")
+        page.wait(f"{AGENT} .text")
+        page.rest()
+        page.do("tab", name="second", url=page.script("() => location.href"))
+        page.wait(f"{AGENT} .text")
+        page.rest()
+        page.do("tab", name="first")
+        page.say("slow: what is a reader?")
+        page.growth(steps=2)
+        page.do("tab", name="second")
+        page.wait(f"{USER} >> nth=1")
+        assert_grows(page.growth(steps=4))
+        page.click(part("composer-stop"))
+        page.rest()
+        page.do("tab", name="first")
+        page.rest()
+
+
+def test_a_new_thread_is_empty_and_leaves_the_old_one_alone(open_page: Open) -> None:
+    with open_page() as page:
+        page.command("set-title", title="The old one")
+        page.wait(part("state-title"), text="The old one")
+        page.rest()
+        old = page.thread
+        page.click(part("new-thread"))
+        page.wait(part("suggestion-think"))
+        page.click(part("suggestion-think"))
+        page.wait(f"{AGENT} .text")
+        page.rest()
+        assert page.thread != old
+        assert page.server(f"threads/{old}/state")["state"]["messages"] == []
+        page.assert_shows_the_servers_messages()
+
+
+def test_a_message_that_found_no_server_returns_to_the_composer(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.expect_complaint("ERR_INTERNET_DISCONNECTED")
+        page.say("what is a cursor?")
+        page.wait(f"{AGENT} .text")
+        page.rest()
+        page.do("offline")
+        page.say("is anybody there?")
+        page.wait(part("run-error"), text="The connection to the server was lost.")
+        assert page.texts(part("composer-input")) == ["is anybody there?"]
+        page.shoot("offline")
+        page.wait(part("reconnect"))
+        page.do("offline", offline=False)
+        page.wait(part("run-error"), state="detached")
+        page.rest()
+        page.assert_shows_the_servers_messages()
+
+
+@pytest.mark.parametrize("colors", ["light", "dark"])
+def test_nothing_runs_out_of_the_screen(open_page: Open, colors: str) -> None:
+    with open_page(viewport=WIDE, colorScheme=colors) as page:
+        for screen, viewport in SCREENS.items():
+            page.do("viewport", **viewport)
+            page.click(part("new-thread"))
+            page.wait(".welcome")
+            page.shoot(f"{screen}-{colors}-welcome")
+            page.command("paste-text", name="zoo.txt", text=f"{ZOO} {'endless' * 60}")
+            page.wait(row("documents/0/name"), text="zoo.txt")
+            page.rest()
+            page.say(f"Use a tool: {'Donaudampfschifffahrtsgesellschaft' * 6}")
+            page.rest("waiting")
+            page.shoot(f"{screen}-{colors}-question")
+            page.say("now fail, but think first about zebras, carrots, buckets, the north and the south")
+            page.wait(part("run-error"))
+            page.shoot(f"{screen}-{colors}-error")
+            assert page.script("() => document.documentElement.scrollWidth <= innerWidth"), screen
+            page.script("() => document.querySelector('.panel.operations').scrollIntoView({ block: 'end' })")
+            page.shoot(f"{screen}-{colors}-panels")
