@@ -126,7 +126,9 @@ class Agent:
                 return
             for command in run.commands:
                 handler = self._handlers.get(command.type)
-                if handler is not None:
+                if inspect.iscoroutinefunction(handler):
+                    await handler(run, command)
+                elif handler is not None:
                     await _call(handler, run, command)
 
 

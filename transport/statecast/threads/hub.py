@@ -15,7 +15,6 @@ from typing import Final
 
 import anyio
 import msgspec
-from anyio.abc import TaskGroup
 
 from statecast import stores
 from statecast.protocol import Cursor, RunError, RunState
@@ -81,7 +80,7 @@ class Hub:
         self._threads: dict[Key, Thread] = {}
         self._opening: dict[Key, asyncio.Lock] = {}
         self._live: dict[str, Execution] = {}
-        self._tasks: TaskGroup | None = None
+        self._tasks: asyncio.TaskGroup | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()  #: set once runs can be started
         self._stop = asyncio.Event()
@@ -338,7 +337,7 @@ class Hub:
             self._live[run.id] = run
             self._idle.clear()
             overtakes = posted.chosen_policy in ("interrupt", "rollback") and thread.active is not None
-            (thread.inbox.appendleft if overtakes else thread.inbox.append)(run)
+            thread.inbox.insert(0 if overtakes else len(thread.inbox), run)
             run.kept = False
         self.journal.add(*changes)
         try:
@@ -442,8 +441,8 @@ class Hub:
     def _start_next(self, thread: Thread) -> None:
         if thread.active is None and thread.inbox and thread.inbox[0].kept and self._tasks is not None:
             # It begins a turn later, once whoever answers the request has said that it was accepted.
-            thread.active = thread.inbox.popleft()
-            self._tasks.start_soon(self._execute, thread.active)
+            thread.active = thread.inbox.pop(0)
+            self._tasks.create_task(self._execute(thread.active))
 
     async def _execute(self, execution: Execution) -> None:
         thread = execution.thread
@@ -476,10 +475,10 @@ class Hub:
 
     async def _supervise(self) -> None:
         await self.store.open()
-        async with anyio.create_task_group() as tasks:
+        # asyncio's: a task of anyio's holds a cancel scope and a handle as well, and runs have a scope of their own.
+        async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            tasks.start_soon(self.journal.run)
-            tasks.start_soon(self._tend)
+            tending = [tasks.create_task(self.journal.run()), tasks.create_task(self._tend())]
             for key in await self.store.unsettled():
                 try:
                     await self._lookup(key)
@@ -489,7 +488,8 @@ class Hub:
             await self._stop.wait()
             await self._idle.wait()
             await self._settle_at_last()
-            tasks.cancel_scope.cancel()
+            for task in tending:
+                task.cancel()
         self._tasks = None
         await self.store.aclose()
 
@@ -500,10 +500,18 @@ class Hub:
             _log.error("what happened last could not be kept: %s", error)
 
     async def _tend(self) -> None:
-        """Send heartbeats, let go of threads that nobody needs, and end those whose time is over."""
+        """Stop runs whose time is over, send heartbeats, let go of threads that nobody needs, and end old ones."""
+        limits = self.limits
+        tick = min(1.0, limits.heartbeat_seconds / 2, limits.run_seconds / 2, limits.waiting_seconds / 2)
+        beaten = time.monotonic()
         while True:
-            await asyncio.sleep(self.limits.heartbeat_seconds / 2)
+            await asyncio.sleep(tick)
             now = time.monotonic()
+            for execution in list(self._live.values()):
+                execution.check_time(now)
+            if now - beaten < limits.heartbeat_seconds / 2:
+                continue
+            beaten = now
             for thread in list(self._threads.values()):
                 thread.beat()
                 stays = self.limits.idle_seconds if thread.lasting else self.limits.resume_seconds

@@ -10,7 +10,6 @@ import asyncio
 import secrets
 import threading
 import time
-from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -67,7 +66,7 @@ class Thread:
         self.log = Log(keep_entries=limits.keep_entries, keep_bytes=limits.keep_bytes)
         self.loop = asyncio.get_running_loop()
         self.active: Execution | None = None
-        self.inbox: deque[Execution] = deque()
+        self.inbox: list[Execution] = []  #: short, and an empty deque holds 760 bytes
         self.applied: dict[str, tuple[bytes, str]] = {}  #: command id → digest of the command, run id
         self.last_run: RunState | None = None
         self.used = time.monotonic()
@@ -75,7 +74,7 @@ class Thread:
         self._instant = journal.instant
         self._limits = limits
         self._readers: set[Reader] = set()
-        self._ends: OrderedDict[str, int] = OrderedDict()
+        self._ends: dict[str, int] = {}
         self._home = threading.get_ident()
         self._encoded: bytes | None = None  #: until the state changes
         self._size = 0  #: bytes of the state, when it was last encoded whole
@@ -166,7 +165,7 @@ class Thread:
         if run.ended:
             self._ends[run.id] = self.log.revision
             if len(self._ends) > ENDS:
-                self._ends.popitem(last=False)
+                del self._ends[next(iter(self._ends))]
 
     def flush_from_anywhere(self) -> None:
         """Flush, from any thread: at once on the event loop's, soon from another."""
