@@ -28,6 +28,7 @@ _APPEND: Final = b'{"type":"append-text","path":['
 _VALUE: Final = b'],"value":'
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
 _Slot = tuple[Any, str | int | None, str | None]
 
 
@@ -42,7 +43,7 @@ class Document:
         NotJson: `value` is not something a state can hold.
     """
 
-    __slots__ = ("_cache", "_decoded", "_pending", "_root", "lock", "version", "wake")
+    __slots__ = ("_cache", "_decoded", "_pending", "_resting", "_root", "lock", "version", "wake")
 
     def __init__(self, value: Json = None, *, wake: Callable[[], None] | None = None) -> None:
         self.lock = threading.RLock()  #: held during every mutation; hold it to read consistently from another thread
@@ -51,6 +52,7 @@ class Document:
         self._pending: list[_Slot] = []
         self._cache: Any = None
         self._decoded: Json = None  #: a container that is yet to become the root, see `adopting`
+        self._resting: bytes | None = None  #: the state as JSON, while nobody looks at it, see `rest`
         self._root: Json = own(value, self, self, None)
 
     @classmethod
@@ -77,7 +79,7 @@ class Document:
         Raises:
             NotJson: The assigned value is not something a state can hold; the state is unchanged.
         """
-        if self._decoded is not None:
+        if self._decoded is not None or self._resting is not None:
             self._track()
         return self._root
 
@@ -109,7 +111,7 @@ class Document:
             if type(self.root) is not str:
                 raise OperationError(f"expected the state to be a text, got {type(self.root).__name__}")
             check_scalar(delta)
-            self._root += delta
+            self._root = self.root + delta
             if delta:
                 self.note(self, None, delta)
 
@@ -138,10 +140,27 @@ class Document:
                     at = at[key]
                 _put(at, last, operation.value)
 
+    def rest(self) -> bytes:
+        """Keep the state as JSON until it is looked at again, and return that. Flush first.
+
+        A resting state takes a tenth of the memory. Nodes that someone still holds are no part of it any more.
+        """
+        with self.lock:
+            if self._resting is None:
+                self._resting = self.encode()
+                self._take_apart()
+            return self._resting
+
     def dispose(self) -> None:
         """Take the state apart, so that it is freed at once rather than by the garbage collector. The last call."""
         with self.lock:
             self.wake = None
+            self._resting = None
+            self._take_apart()
+
+    def _take_apart(self) -> None:
+        with self.lock:
+            self.version += 1
             nodes: list[Any] = [self._root] if type(self._root) in NODES else []
             self._root = self._decoded = None
             while nodes:
@@ -153,6 +172,10 @@ class Document:
 
     def _track(self) -> None:
         with self.lock:
+            if self._resting is not None:
+                self._decoded, self._resting = _decode(self._resting), None
+                if not isinstance(self._decoded, (dict, list)):
+                    self._root, self._decoded = self._decoded, None
             decoded, self._decoded = self._decoded, None
             if decoded is not None:
                 self._root = adopt(decoded, self, self, None)
@@ -168,6 +191,8 @@ class Document:
     def encode(self) -> bytes:
         """Return the state as JSON. Flush first where it must match a revision."""
         with self.lock:
+            if self._resting is not None:
+                return self._resting
             return _encode(self._root if self._decoded is None else self._decoded)
 
     def flush(self) -> bytes:

@@ -37,6 +37,11 @@ class Messages:
         path: Keys that lead to the list; it is made when the first message comes.
     """
 
+    __slots__ = (
+        "_document",
+        "_path",
+    )
+
     def __init__(self, document: Document, path: Sequence[str]) -> None:
         self._document = document
         self._path = tuple(path)

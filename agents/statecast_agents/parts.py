@@ -31,6 +31,13 @@ class Parts:
         emit: Takes each chunk, in order.
     """
 
+    __slots__ = (
+        "_calls",
+        "_count",
+        "_emit",
+        "_open",
+    )
+
     def __init__(self, emit: Callable[[chunks.Chunk], None]) -> None:
         self._emit = emit
         self._count = 0

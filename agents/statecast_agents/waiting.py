@@ -79,6 +79,13 @@ class Waiting:
         changed: Called with whether the run waits, when that changes.
     """
 
+    __slots__ = (
+        "_busy",
+        "_changed",
+        "_waits",
+        "listeners",
+    )
+
     def __init__(self, changed: Callable[[bool], None]) -> None:
         self.listeners: list[Listening] = []
         self._changed = changed

@@ -1,7 +1,7 @@
 """Streams: a reader's bytes into a response, until the run ends, the client leaves or the server stops.
 
 A stream begins where its endpoint is, under routing and middleware, and goes on at the door of the app when they have
-returned: a stream may stand open for hours, and they would hold their frames, and a step of every wake-up, all the time.
+returned: it may stand open for hours, and they would hold their frames, and a step of every wake-up, all the time.
 """
 
 from __future__ import annotations

@@ -28,12 +28,16 @@ def agrees(claim: Claim, document: Document) -> bool:
         theirs = msgspec.json.decode(claim)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    sorted_ours = msgspec.json.encode(document.root, order="sorted")
-    return msgspec.json.encode(theirs, order="sorted") == sorted_ours or _same(theirs, document.root)
+    state = msgspec.json.decode(ours)  # not the document's own, which may rest
+    return msgspec.json.encode(theirs, order="sorted") == msgspec.json.encode(state, order="sorted") or _same(
+        theirs, state
+    )
 
 
-def adopt(claim: Claim, agent: Agent, *, limit: int) -> Document:
+def adopt(claim: Claim, agent: Agent, *, limit: int) -> tuple[Document, bool]:
     """Make the document of a new thread: of the claim where the agent allows it, else of the agent's first state.
+
+    Returns the document, and whether it is the claim's.
 
     A claim of null is no state yet, so an agent that has a first state gives that.
 
@@ -41,11 +45,11 @@ def adopt(claim: Claim, agent: Agent, *, limit: int) -> Document:
         Refusal: 413 `state_too_large`; 422 `invalid_state`, `too_deep`, `number_out_of_range`, `forbidden_key`.
     """
     if isinstance(claim, msgspec.UnsetType) or not agent.adopt:
-        return Document(agent.initial_state())
+        return Document(agent.initial_state()), False
     if bytes(claim) == b"null":
         initial = agent.initial_state()
         if initial is not None:
-            return Document(initial)
+            return Document(initial), False
     if len(bytes(claim)) > limit:
         message = f"expected a state of at most {limit} bytes as JSON, got {len(bytes(claim))}"
         raise Refusal(413, "state_too_large", message, limit=limit)
@@ -53,7 +57,7 @@ def adopt(claim: Claim, agent: Agent, *, limit: int) -> Document:
     value = decode(claim)
     try:
         agent.state_type.validate(value)
-        return Document.adopting(value)
+        return Document.adopting(value), True
     except StateInvalid as error:
         raise Refusal(422, error.code, str(error)) from None
     except NotJson as error:

@@ -188,7 +188,7 @@ class Hub:
             if thread is not None:
                 return await self._post(thread, posted, commands)
             check_room(self._live.values(), posted.owner, self.limits)
-            document = adopt(posted.claim, posted.agent, limit=self.limits.state)
+            document, adopted = adopt(posted.claim, posted.agent, limit=self.limits.state)
             thread = Thread(
                 key,
                 posted.agent,
@@ -197,7 +197,7 @@ class Hub:
                 limits=self.limits,
                 lasting=posted.thread_id is not None,
             )
-            agreed = agrees(posted.claim, document)
+            agreed = adopted or agrees(posted.claim, document)
             check_messages(thread, commands, agrees=agreed)
             fresh, _ = unapplied(thread, commands)
             self._threads[key] = thread
@@ -459,6 +459,8 @@ class Hub:
             self._forget(execution)
             if not self._closing:
                 self._start_next(thread)
+            if thread.active is None:
+                thread.rest()
             thread.wake_readers()
 
     def _drop(self, run: Execution) -> None:
@@ -509,11 +511,11 @@ class Hub:
             now = time.monotonic()
             for execution in list(self._live.values()):
                 execution.check_time(now)
-            if now - beaten < limits.heartbeat_seconds / 2:
-                continue
-            beaten = now
+            beats = now - beaten >= limits.heartbeat_seconds / 2
+            beaten = now if beats else beaten
             for thread in list(self._threads.values()):
-                thread.beat()
+                if beats:
+                    thread.beat()
                 stays = self.limits.idle_seconds if thread.lasting else self.limits.resume_seconds
                 if thread.active is None and not thread.inbox and not thread.readers and now - thread.used > stays:
                     self._let_go(thread)

@@ -29,6 +29,16 @@ class Log:
         keep_bytes: Bytes of them, about.
     """
 
+    __slots__ = (
+        "_bytes",
+        "_entries",
+        "_keep_bytes",
+        "_keep_entries",
+        "older",
+        "revision",
+        "visible",
+    )
+
     def __init__(self, *, keep_entries: int, keep_bytes: int) -> None:
         self.revision = 0  #: of the last entry
         self.visible = 0  #: of the last entry that readers may see, because the store has it

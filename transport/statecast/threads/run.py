@@ -82,6 +82,30 @@ class Execution:
         id: Its id, if it has one already.
     """
 
+    __slots__ = (
+        "_agrees_at",
+        "_before",
+        "_began",
+        "_deadline",
+        "_debug",
+        "_failure",
+        "_left",
+        "_limits",
+        "_rolls_back",
+        "_run",
+        "_stopped",
+        "_tasks",
+        "again",
+        "batch",
+        "begun",
+        "id",
+        "kept",
+        "start",
+        "state",
+        "thread",
+        "waits_since",
+    )
+
     def __init__(
         self,
         thread: Thread,

@@ -47,6 +47,31 @@ class Thread:
         epoch: Of its log; a new one unless it was kept.
     """
 
+    __slots__ = (
+        "_encoded",
+        "_ends",
+        "_grown",
+        "_home",
+        "_instant",
+        "_journal",
+        "_limits",
+        "_readers",
+        "_size",
+        "_uncompacted",
+        "active",
+        "agent",
+        "applied",
+        "document",
+        "epoch",
+        "inbox",
+        "key",
+        "last_run",
+        "lasting",
+        "log",
+        "loop",
+        "used",
+    )
+
     def __init__(
         self,
         key: Key,
@@ -190,6 +215,13 @@ class Thread:
         """
         self.flush()
         await self._journal.settled()
+
+    def rest(self) -> None:
+        """Keep the state as JSON until it is looked at again: no run is under way."""
+        with self.document.lock:
+            self.flush()
+            self._encoded = None
+            self.document.rest()
 
     def snapshot(self) -> tuple[int, bytes]:
         """Return the end of the log, and the state there as JSON."""
