@@ -41,13 +41,14 @@ class Document:
         NotJson: `value` is not something a state can hold.
     """
 
-    __slots__ = ("_cache", "_pending", "_root", "lock", "version", "wake")
+    __slots__ = ("_cache", "_merge_at", "_pending", "_root", "lock", "version", "wake")
 
     def __init__(self, value: Json = None, *, wake: Callable[[], None] | None = None) -> None:
         self.lock = threading.RLock()  #: held during every mutation; hold it to read consistently from another thread
         self.version = 0  #: grows whenever the path of some node may have changed
         self.wake = wake
         self._pending: list[_Slot] = []
+        self._merge_at = MERGE_AT
         self._cache: Any = None
         self._root: Json = own(value, self, self, None)
 
@@ -124,6 +125,7 @@ class Document:
             if not pending:
                 return b""
             self._pending = []
+            self._merge_at = MERGE_AT
             return self._encode_slots(_merge(pending))
 
     def note(self, node: Any, key: str | int | None, delta: str | None) -> None:
@@ -134,8 +136,9 @@ class Document:
         if size == 0:
             if self.wake is not None:
                 self.wake()
-        elif size >= MERGE_AT:
+        elif size >= self._merge_at:
             self._pending = _merge(pending)
+            self._merge_at = max(MERGE_AT, 2 * len(self._pending))  # slots that are all different do not shrink
 
     def drop(self, value: Json) -> None:
         """Let `value` leave the tree."""

@@ -17,7 +17,7 @@ from .commands import AnyCommand
 from .document import Document
 from .errors import AgentError, OperationError
 from .messages import Messages
-from .operations import Operation, Set, apply
+from .operations import Operation, Set, apply, list_index
 from .parts import Parts
 from .tracked import TrackedDict, TrackedList
 from .values import Json
@@ -46,10 +46,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     model_name: str | None = None
 
     def __repr__(self) -> str:
-        key = None if self.api_key is None else "…"
-        return f"Config(api_key={key!r}, base_url={self.base_url!r}, model_name={self.model_name!r})"
+        return f"Config({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
     __str__ = __repr__
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        key = None if self.api_key is None else "…"
+        return [("api_key", key), ("base_url", self.base_url), ("model_name", self.model_name)]
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,9 +148,13 @@ class Run:
                 at = at[key]
         except (KeyError, IndexError, TypeError) as error:
             raise OperationError(f"expected a text at {'/'.join(map(str, path))!r}, got nothing there") from error
-        if not isinstance(at, (TrackedDict, TrackedList)):
-            raise OperationError(f"expected a text at {'/'.join(map(str, path))!r}, got nothing there")
-        at.append_text(path[-1], delta)  # type: ignore[arg-type]  # each checks its key
+        match at, path[-1]:
+            case TrackedDict() as branch, str(key):
+                branch.append_text(key, delta)
+            case TrackedList() as row, int(index):
+                row.append_text(index, delta)
+            case _:
+                raise OperationError(f"expected a text at {'/'.join(map(str, path))!r}, got nothing there")
 
     def apply(self, *operations: Operation) -> None:
         """Apply operations that came from elsewhere, such as `operations.diff` of two whole states.
@@ -183,22 +190,23 @@ class Run:
         keys: list[str | int] = []
         at = self.state
         for segment in path:
-            key: str | int = int(segment) if isinstance(at, list) and segment.isdigit() else segment
+            key: str | int = list_index(segment, len(at), path) if isinstance(at, list) else segment
             keys.append(key)
             at = at[key] if _holds(at, key) else None
         return keys
 
     def _set_at(self, path: Sequence[str], value: Json) -> None:
         apply(self.state, [Set(tuple(path), None)])  # refuses what a client would refuse
-        if self.state is None:
-            self.state = {}
-        *above, last = self._keys(path)
-        at = self.state
-        for key in above:
-            if not _holds(at, key) or at[key] is None:
-                _put(at, key, {})
-            at = at[key]
-        _put(at, last, value)
+        keys = self._keys(path)
+        at, depth = self.state, 0
+        while depth < len(keys) - 1 and _holds(at, keys[depth]) and at[keys[depth]] is not None:
+            at, depth = at[keys[depth]], depth + 1
+        for segment in reversed(path[depth + 1 :]):  # missing parents come with the value, all or none
+            value = {segment: value}
+        if at is None:
+            self.state = {path[0]: value}
+        else:
+            _put(at, keys[depth], value)
 
 
 def _holds(container: Json, key: str | int) -> bool:

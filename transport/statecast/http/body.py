@@ -10,7 +10,7 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
-from statecast.protocol.json_text import check_nesting, check_values, decode, read_text
+from statecast.protocol.json_text import check_keys, check_nesting, check_values, decode, read_text
 from statecast.protocol.refusal import Refusal
 from statecast.threads import Limits
 
@@ -66,7 +66,7 @@ async def read_body(scope: Scope, receive: Receive, limits: Limits) -> Body:
 
     Raises:
         Refusal: 415 `unsupported_media_type`; 413 `body_too_large`; 408 `body_timeout`; 400 `malformed_json`;
-            422 `too_deep` or `invalid_request`.
+            422 `too_deep`, `forbidden_key` or `invalid_request`.
     """
     _check_type(Headers(scope=scope))
     data = await _read(scope, receive, limits)
@@ -78,6 +78,7 @@ async def read_body(scope: Scope, receive: Receive, limits: Limits) -> Body:
         if refusal.code == "invalid_request":
             raise Refusal(422, "invalid_request", f"expected a JSON object as body: {refusal.message}") from None
         raise
+    check_keys(fields)
     return Body(fields)
 
 

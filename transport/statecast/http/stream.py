@@ -35,8 +35,9 @@ async def send_stream(
         while True:
             data = reader.take()
             if data:
-                await send({"type": "http.response.body", "body": data, "more_body": not reader.finished})
-                if reader.finished:
+                last = reader.finished  # the reader may be closed while this is sent
+                await send({"type": "http.response.body", "body": data, "more_body": not last})
+                if last:
                     return
             elif reader.finished:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})

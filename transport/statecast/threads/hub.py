@@ -10,14 +10,16 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
 from statecast.protocol import Cursor
+from statecast.protocol.json_text import check_nesting
 from statecast.protocol.refusal import Refusal
-from statecast_agents import AddMessage, Agent, CommandError, Messages, Request, new_id
+from statecast_agents import MAX_DEPTH, AddMessage, AddToolResult, Agent, CommandError, Messages, Request, new_id
 from statecast_agents.commands import AnyCommand
 from statecast_agents.errors import MessageConflict
 
@@ -27,6 +29,9 @@ from .run import Execution, OnDisconnect
 from .thread import Thread
 
 __all__ = ["Accepted", "Hub", "Posted"]
+
+#: Containers around a tool's result in the state, beyond those that lead to the messages and those of its command.
+DEEPER: Final = 3
 
 
 class Posted(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +78,7 @@ class Hub:
         self._live: dict[str, Execution] = {}
         self._tasks: TaskGroup | None = None
         self._supervisor: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()  #: set once runs can be started
         self._stop = asyncio.Event()
         self._closing = False
         self._idle = asyncio.Event()  #: set while no run is queued or under way
@@ -92,14 +98,15 @@ class Hub:
         """Start what runs live in, if it is not there yet. Requests do so themselves."""
         loop = asyncio.get_running_loop()
         if self._supervisor is not None and not self._supervisor.done() and self._supervisor.get_loop() is loop:
+            await self._ready.wait()
             return
         self._stop = asyncio.Event()
         self._closing = False
         self._idle = asyncio.Event()
         self._idle.set()
-        ready = asyncio.Event()
-        self._supervisor = loop.create_task(self._supervise(ready), name="statecast hub")
-        await ready.wait()
+        self._ready = asyncio.Event()
+        self._supervisor = loop.create_task(self._supervise(), name="statecast hub")
+        await self._ready.wait()
 
     async def aclose(self, *, grace: float = 0.0) -> None:
         """Accept nothing more, give runs `grace` seconds to end, interrupt the others, and end all streams."""
@@ -135,7 +142,8 @@ class Hub:
         Raises:
             Refusal: Nothing was applied.
         """
-        await self.start()
+        if not self._closing:
+            await self.start()
         if self._closing:
             raise Refusal(503, "server_stopping", "the server is stopping; try again soon", retry_after=2)
         commands = self._decode(posted)
@@ -228,7 +236,9 @@ class Hub:
             commands = posted.agent.commands.decode(posted.commands)
         except CommandError as error:
             raise Refusal(422, error.code, str(error)) from None
-        for command in commands:
+        for command, text in zip(commands, posted.commands, strict=True):
+            if isinstance(command, AddMessage | AddToolResult) and posted.agent.messages is not None:
+                check_nesting(bytes(text), MAX_DEPTH - len(posted.agent.messages) - DEEPER)
             if isinstance(command, AddMessage) and command.message.role != "user" and not posted.agent.allow_assistant:
                 message = f'expected a message of the user, got one of the "{command.message.role}"'
                 raise Refusal(422, "role_not_allowed", message)
@@ -308,11 +318,11 @@ class Hub:
             self._start_next(thread)
             thread.wake_readers()
 
-    async def _supervise(self, ready: asyncio.Event) -> None:
+    async def _supervise(self) -> None:
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             tasks.start_soon(self._tend)
-            ready.set()
+            self._ready.set()
             await self._stop.wait()
             await self._idle.wait()
             tasks.cancel_scope.cancel()

@@ -85,6 +85,8 @@ class Execution:
             apply_messages(self._run, agrees=agrees)
         except StatecastError as error:
             self._failure = RunError(str(error.code), str(error))
+        except Exception as failure:  # a state of an unforeseen shape fails this run, and no other
+            self._failure = self._explain(failure)
 
     async def execute(self) -> None:
         """Run the agent, and record how it ended. Raises nothing but the server's own cancellation."""
@@ -101,7 +103,10 @@ class Execution:
                         await self.thread.agent.perform(run)
             status, error = self._outcome()
         except Exception as failure:  # whatever an agent raises is a failed run, never a failed server
-            status, error = "failed", self._explain(failure)
+            explained = self._explain(failure)
+            # What an agent raises because it was stopped is not why it ended.
+            stopped = self._stopped is not None or self._failure is not None or self._scope.cancel_called
+            status, error = self._outcome() if stopped else ("failed", explained)
         finally:
             run.tasks = None
             run.parts.close()
@@ -128,7 +133,7 @@ class Execution:
             return "interrupted", _INTERRUPTED
         if self._stopped is not None:
             return "cancelled", None
-        if self._scope.cancelled_caught:
+        if self._scope.cancel_called:
             seconds = self._limits.run_seconds
             return "failed", RunError("run_timeout", f"The run was stopped after {seconds:g} seconds.")
         return "completed", None
