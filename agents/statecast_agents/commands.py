@@ -90,6 +90,7 @@ class _Envelope(msgspec.Struct):
 
 _envelope: Final = msgspec.json.Decoder(_Envelope)
 _body: Final = msgspec.json.Decoder(dict[str, Any])
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class CommandSet:
@@ -134,14 +135,14 @@ class CommandSet:
 
         Raises:
             UnknownCommand: A type that is not in the set.
-            InvalidCommand: Fields that are missing or of the wrong type.
+            InvalidCommand: Fields that are missing or of the wrong type, or no JSON.
         """
         return [self._decode_one(data, index) for index, data in enumerate(batch)]
 
     def _decode_one(self, data: bytes | msgspec.Raw, index: int) -> AnyCommand:
         try:
             envelope = _envelope.decode(data)
-        except msgspec.ValidationError as error:
+        except _UNREADABLE as error:
             raise InvalidCommand(f"commands[{index}]", str(error)) from None
         if envelope.id is not None and len(envelope.id) > MAX_ID:
             problem = f"expected an id of at most {MAX_ID} characters, got {len(envelope.id)}"
@@ -156,7 +157,7 @@ class CommandSet:
                     _check_parts(command.message.parts)
                 return command  # type: ignore[no-any-return]  # the decoder's type is a Command
             body = _body.decode(data)
-        except msgspec.ValidationError as error:
+        except _UNREADABLE as error:
             raise InvalidCommand(envelope.type, str(error)) from None
         return UntypedCommand(body.pop("type"), body, body.pop("id", None))
 

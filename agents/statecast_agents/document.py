@@ -43,13 +43,14 @@ class Document:
         NotJson: `value` is not something a state can hold.
     """
 
-    __slots__ = ("_cache", "_decoded", "_pending", "_resting", "_root", "lock", "version", "wake")
+    __slots__ = ("_cache", "_decoded", "_merge_at", "_pending", "_resting", "_root", "lock", "version", "wake")
 
     def __init__(self, value: Json = None, *, wake: Callable[[], None] | None = None) -> None:
         self.lock = threading.RLock()  #: held during every mutation; hold it to read consistently from another thread
         self.version = 0  #: grows whenever the path of some node may have changed
         self.wake = wake
         self._pending: list[_Slot] = []
+        self._merge_at = MERGE_AT
         self._cache: Any = None
         self._decoded: Json = None  #: a container that is yet to become the root, see `adopting`
         self._resting: bytes | None = None  #: the state as JSON, while nobody looks at it, see `rest`
@@ -106,7 +107,7 @@ class Document:
         """
         with self.lock:
             if path:
-                self._at(path[:-1], path).append_text(path[-1], delta)
+                self._append_text_at(path, delta)
                 return
             if type(self.root) is not str:
                 raise OperationError(f"expected the state to be a text, got {type(self.root).__name__}")
@@ -129,16 +130,16 @@ class Document:
                 self.root = operation.value
             else:
                 check_path(self.root, operation.path)
-                to_json(operation.value)
-                if self._root is None:
-                    self.root = {}
-                *above, last = keys_of(self._root, operation.path)
-                at = self._root
-                for key in above:
-                    if not _holds(at, key) or at[key] is None:
-                        _put(at, key, {})
-                    at = at[key]
-                _put(at, last, operation.value)
+                keys = keys_of(self.root, operation.path)
+                at, depth, value = self.root, 0, operation.value
+                while depth < len(keys) - 1 and _holds(at, keys[depth]) and at[keys[depth]] is not None:
+                    at, depth = at[keys[depth]], depth + 1
+                for segment in reversed(operation.path[depth + 1 :]):  # missing parents come with it, all or none
+                    value = {segment: value}
+                if at is None:
+                    self.root = {operation.path[0]: value}
+                else:
+                    _put(at, keys[depth], value)
 
     def rest(self) -> bytes:
         """Keep the state as JSON until it is looked at again, and return that. Flush first.
@@ -180,13 +181,17 @@ class Document:
             if decoded is not None:
                 self._root = adopt(decoded, self, self, None)
 
-    def _at(self, path: Sequence[str | int], whole: Sequence[str | int]) -> Any:
+    def _append_text_at(self, path: Sequence[str | int], delta: str) -> None:
         at = self.root
-        for key in path:
+        for key in path[:-1]:
             at = at[key] if _holds(at, key) else None
-        if type(at) not in NODES:
-            raise OperationError(f"expected a text at {'/'.join(map(str, whole))!r}, got nothing there")
-        return at
+        match at, path[-1]:
+            case TrackedDict() as branch, str(key):
+                branch.append_text(key, delta)
+            case TrackedList() as row, int(index):
+                row.append_text(index, delta)
+            case _:
+                raise OperationError(f"expected a text at {'/'.join(map(str, path))!r}, got nothing there")
 
     def encode(self) -> bytes:
         """Return the state as JSON. Flush first where it must match a revision."""
@@ -214,6 +219,7 @@ class Document:
             if not pending:
                 return b""
             self._pending = []
+            self._merge_at = MERGE_AT
             return self._encode_slots(_merge(pending))
 
     def note(self, node: Any, key: str | int | None, delta: str | None) -> None:
@@ -224,8 +230,9 @@ class Document:
         if size == 0:
             if self.wake is not None:
                 self.wake()
-        elif size >= MERGE_AT:
+        elif size >= self._merge_at:
             self._pending = _merge(pending)
+            self._merge_at = max(MERGE_AT, 2 * len(self._pending))  # slots that are all different do not shrink
 
     def drop(self, value: Json) -> None:
         """Let `value` leave the tree."""

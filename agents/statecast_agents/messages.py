@@ -55,20 +55,15 @@ class Messages:
         """
         document = self._document
         with document.lock:
+            self._require_list()
             if document.root is None:
-                document.root = {}
+                document.root = {} if self._path else []
             at = document.root
-            for depth, key in enumerate(self._path):
-                if not isinstance(at, TrackedDict):
-                    break
+            for depth, key in enumerate(self._path, 1):
                 if at.get(key) is None:
-                    at[key] = [] if depth == len(self._path) - 1 else {}
+                    at[key] = {} if depth < len(self._path) else []
                 at = at[key]
-            if not isinstance(at, TrackedList):
-                where = "/".join(self._path)
-                text = f'expected a list of messages at "{where}" in the state, got {type(at).__name__}'
-                raise MessageConflict("no_messages", text)
-            return at
+            return at  # type: ignore[no-any-return]  # the list that was required
 
     def __len__(self) -> int:
         return len(self._peek())
@@ -87,7 +82,7 @@ class Messages:
     def last_assistant(self) -> AssistantMessage:
         """Return what writes into the assistant's last message; opens one if the last message is the user's."""
         items = self._peek()
-        if items and items[-1].get("role") == "assistant":
+        if items and isinstance(items[-1], TrackedDict) and items[-1].get("role") == "assistant":
             return AssistantMessage(items[-1])
         return self.assistant()
 
@@ -101,17 +96,18 @@ class Messages:
 
         Args:
             commands: The batch, in order; the later ones are checked as if the earlier ones had been applied.
-            agrees: Whether the client had seen the state as it is, see `apply`.
+            agrees: Whether the client had seen the state as it is, see `apply`. It has not seen what the batch adds.
 
         Raises:
             MessageConflict: "unknown_parent", "unknown_tool_call", "tool_call_settled" or "no_messages".
         """
-        size = len(self._peek())
+        size = len(self._peek())  # of the messages there are, how many the batch leaves
         settled: set[str] = set()
         for command in commands:
             if isinstance(command, AddMessage):
                 self._require_list()
-                size = self._keep(command, agrees=agrees, size=size) + 1
+                size = self._keep(command, agrees=agrees, size=size)
+                agrees = False
             elif isinstance(command, AddToolResult):
                 self._open_call(command, settled, size)
                 settled.add(command.tool_call_id)
@@ -120,14 +116,15 @@ class Messages:
         """Apply a built-in command to the messages.
 
         A message with `source_id` is an edit: what follows `parent_id` is dropped. Without, it is dropped only where
-        the client had seen the state as it is (`agrees`); a stale tab never deletes what it has not seen.
+        the client had seen the state as it is (`agrees`); a stale tab never deletes what it has not seen. Nor does the
+        second message of a batch, whose parent is the same as the first's: pass `agrees` for the first one only.
 
         Raises:
             MessageConflict: As in `check`; nothing was applied.
+            NotJson: The message or the result is not something a state can hold; nothing was applied.
         """
         if isinstance(command, AddMessage):
             keep = self._keep(command, agrees=agrees, size=len(self.items))
-            del self.items[keep:]
             message: dict[str, Json] = {
                 "id": new_id("msg"),
                 "role": command.message.role,
@@ -135,20 +132,21 @@ class Messages:
             }
             if command.message.metadata is not UNSET:
                 message["metadata"] = command.message.metadata
-            self.items.append(message)
+            self.items[keep:] = [message]
             return
         part = self._open_call(command, set(), len(self._peek()))
-        part["result"] = command.result
-        part["isError"] = command.is_error
+        settled: dict[str, Json] = {"result": command.result, "isError": command.is_error}
         if command.artifact is not UNSET:
-            part["artifact"] = command.artifact
+            settled["artifact"] = command.artifact
         if command.model_content is not UNSET:
-            part["modelContent"] = command.model_content
+            settled["modelContent"] = command.model_content
+        part.update(settled)
 
     def _keep(self, command: AddMessage, *, agrees: bool, size: int) -> int:
         """Return how many messages stay in front of the new one."""
         items = self._peek()[:size]
-        where = {item.get("id"): index for index, item in enumerate(items) if isinstance(item, dict)}
+        ids = [item.get("id") if isinstance(item, dict) else None for item in items]
+        where = {id: index for index, id in enumerate(ids) if isinstance(id, str)}
         parent = command.parent_id
         if command.source_id is not None:
             if parent is None:
@@ -168,10 +166,15 @@ class Messages:
         for key in self._path:
             if at is None:
                 return
-            at = at.get(key) if isinstance(at, dict) else False
-        if at is not None and not isinstance(at, list):
-            where = "/".join(self._path)
-            raise MessageConflict("no_messages", f'the state has no list of messages at "{where}"')
+            if not isinstance(at, dict):
+                break
+            at = at.get(key)
+        else:
+            if at is None or isinstance(at, list):
+                return
+        where = "/".join(self._path)
+        text = f'expected a list of messages at "{where}" in the state, got {type(at).__name__}'
+        raise MessageConflict("no_messages", text)
 
     def _open_call(self, command: AddToolResult, settled: set[str], size: int) -> TrackedDict:
         name = command.tool_call_id
@@ -290,9 +293,9 @@ class ToolCall:
 
     def set_result(self, result: Json, *, is_error: bool = False, artifact: Json = UNSET) -> None:
         """Settle the call. `artifact` is for the UI and not for the model."""
-        self.part.update({"result": result, "isError": is_error})
-        if artifact is not UNSET:
-            self.part["artifact"] = artifact
+        self.part.update(
+            {"result": result, "isError": is_error} | ({} if artifact is UNSET else {"artifact": artifact}),
+        )
 
 
 #: Where the messages are, as an agent declares it: a key, several keys, or None for an agent that keeps its own form.

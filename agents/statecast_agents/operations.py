@@ -6,6 +6,7 @@ Source: docs/protocol.md, "Operations".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -37,6 +38,7 @@ Operation = Set | AppendText
 
 _decoder: Final = msgspec.json.Decoder(list[Operation])
 _encoder: Final = msgspec.json.Encoder()
+_INDEX: Final = re.compile("0|[1-9][0-9]{0,15}")
 
 
 def decode(data: bytes) -> list[Operation]:
@@ -77,7 +79,7 @@ def check_path(state: Json, path: Sequence[str]) -> None:
         if segment in FORBIDDEN_KEYS:
             raise OperationError(f"expected a path that the clients accept, got the reserved segment {segment!r}")
         if isinstance(state, list):
-            index = _index(segment, len(state), path)
+            index = list_index(segment, len(state), path)
             state = state[index] if index < len(state) else None
         elif state is None or isinstance(state, dict):
             state = None if state is None else state.get(segment)
@@ -89,7 +91,7 @@ def keys_of(state: Json, path: Sequence[str]) -> list[str | int]:
     """Return a path's segments as keys: indexes as ints where `state` has lists."""
     keys: list[str | int] = []
     for segment in path:
-        key: str | int = int(segment) if isinstance(state, list) and segment.isdigit() else segment
+        key: str | int = list_index(segment, len(state), path) if isinstance(state, list) else segment
         keys.append(key)
         inside = key in state if isinstance(state, dict) else isinstance(key, int) and key < len(state)
         state = state[key] if inside else None
@@ -109,7 +111,7 @@ def _apply_at(current: Json, path: Sequence[str], depth: int, operation: Operati
     if current is None:
         current = {}
     if isinstance(current, list):
-        index = _index(segment, len(current), path)
+        index = list_index(segment, len(current), path)
         below = current[index] if index < len(current) else None
         return [*current[:index], _apply_at(below, path, depth + 1, operation), *current[index + 1 :]]
     if isinstance(current, dict):
@@ -117,8 +119,13 @@ def _apply_at(current: Json, path: Sequence[str], depth: int, operation: Operati
     raise OperationError(f"expected a container above {_pointer(path)!r}, got {type(current).__name__}")
 
 
-def _index(segment: str, size: int, path: Sequence[str]) -> int:
-    if not (segment.isascii() and segment.isdigit()) or str(int(segment)) != segment:
+def list_index(segment: str, size: int, path: Sequence[str]) -> int:
+    """Return a path segment as an index into a list of `size` items, as strict clients read it.
+
+    Raises:
+        OperationError: It is no index, or one beyond the end.
+    """
+    if not _INDEX.fullmatch(segment):
         raise OperationError(f"expected a list index in {_pointer(path)!r}, got {segment!r}")
     index = int(segment)
     if index > size:
@@ -199,7 +206,7 @@ def _diff(before: Json, after: Json, path: tuple[str, ...], emit: Callable[[Oper
                 _diff(before[key], value, (*path, key), emit)
             else:
                 emit(Set((*path, key), value))
-    elif isinstance(before, list) and isinstance(after, list) and 0 < len(before) <= len(after):
+    elif isinstance(before, list) and isinstance(after, list) and len(before) <= len(after) and (before or not after):
         for index, value in enumerate(after):
             if index < len(before):
                 _diff(before[index], value, (*path, str(index)), emit)

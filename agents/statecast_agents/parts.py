@@ -61,14 +61,15 @@ class Parts:
         parent_id: str | None = None,
     ) -> CallStream:
         """Open a tool call; without `args` its arguments are streamed with `CallStream.append_args`."""
+        text = None if args is UNSET else msgspec.json.encode(to_json(args)).decode()
         call_id = id or new_id("call")
         number = self._start(
             chunks.ToolCallPart(tool_call_id=call_id, tool_name=name, parent_id=_maybe(parent_id)),
         )
         call = CallStream(self, number, call_id)
         self._calls[number] = call
-        if args is not UNSET:
-            call.append_args(msgspec.json.encode(to_json(args)).decode())
+        if text is not None:
+            call.append_args(text)
             call.finish_args()
         return call
 
@@ -217,7 +218,6 @@ class CallStream:
         """
         if self._closed:
             raise OperationError(f'the tool call "{self.id}" is closed')
-        self.finish_args()
         chunk = chunks.ToolResult(
             part=self._number,
             result=to_json(result),
@@ -226,6 +226,7 @@ class CallStream:
             model_content=_json(model_content),
             messages=_json(messages),
         )
+        self.finish_args()
         self._parts._send(chunk)
         self.close()
 

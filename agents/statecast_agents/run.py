@@ -47,10 +47,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     model_name: str | None = None
 
     def __repr__(self) -> str:
-        key = None if self.api_key is None else "…"
-        return f"Config(api_key={key!r}, base_url={self.base_url!r}, model_name={self.model_name!r})"
+        return f"Config({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
     __str__ = __repr__
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        key = None if self.api_key is None else "…"
+        return [("api_key", key), ("base_url", self.base_url), ("model_name", self.model_name)]
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

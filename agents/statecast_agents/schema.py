@@ -58,6 +58,8 @@ class StateType:
         """Return an instance made of defaults alone; None when the type has none, or none is declared."""
         if self.declared is None or not isinstance(self.declared, type):
             return None
+        if getattr(self.declared, "__required_keys__", None):  # a TypedDict, which makes itself without them
+            return None
         try:
             return self.declared()
         except (TypeError, ValueError):  # a field without a default: the first state is the client's to give

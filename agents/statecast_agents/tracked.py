@@ -10,6 +10,7 @@ Rule 4: a node knows its parent. A node that left the tree has none; what happen
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NoReturn, SupportsIndex
 
@@ -45,9 +46,17 @@ class TrackedDict(dict[str, Json]):
     _key: Any  #: its key there; for a list a hint only, see `index_in`
     _cache: Any  #: the encoded path of the slot last noted, see `Document`
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> dict[str, Json]:  # type: ignore[misc]  # `type(x)(…)` is plain
+        return dict(*args, **kwargs)
+
+    def __init__(self, *args: Any, **kwargs: Json) -> None:
+        self.update(*args, **kwargs)
+
     def __setitem__(self, key: str, value: Json) -> None:
         document = self._document
         kind = type(value)
+        if type(key) is not str:
+            key = check_key(key)
         with document.lock:
             old = _dict_get(self, key, _ABSENT)
             if kind is str:
@@ -72,10 +81,10 @@ class TrackedDict(dict[str, Json]):
                 return
             else:
                 value = own(value, document, self, key)
-            if old is _ABSENT and (type(key) is not str or key in FORBIDDEN_KEYS or not key.isascii()):
-                key = check_key(key)
-                if type(value) in NODES:
-                    value._key = key
+                if kind is float and type(old) is float and old == value:
+                    return
+            if old is _ABSENT and (key in FORBIDDEN_KEYS or not key.isascii()):
+                check_key(key)
             if type(old) in NODES:
                 document.drop(old)
             _dict_set(self, key, value)
@@ -99,6 +108,8 @@ class TrackedDict(dict[str, Json]):
             text = _dict_get(self, key)
             if type(text) is not str:
                 _no_text(key, text)
+            if type(key) is not str:
+                key = check_key(key)
             if type(delta) is not str or not delta.isascii():
                 delta = _check_delta(delta)
             if len(text) < GROW_IN_PLACE:
@@ -133,15 +144,17 @@ class TrackedDict(dict[str, Json]):
             return key, value
 
     def setdefault(self, key: str, default: Json = None) -> Json:
+        key = check_key(key)
         with self._document.lock:
             if key not in self:
                 self[key] = default
-            return self[check_key(key)]
+            return self[key]
 
     def update(self, *args: Any, **kwargs: Json) -> None:
-        changes: dict[str, Json] = _owned(dict(*args, **kwargs), self)
+        given = dict(*args, **kwargs)
         with self._document.lock:
-            for key, value in changes.items():
+            changes = {key: item for key, item in given.items() if type(item) not in NODES or item is not self.get(key)}
+            for key, value in _owned(changes, self).items():
                 if type(value) in NODES:
                     self._document.drop(self.get(key))
                     _dict_set(self, key, value)
@@ -177,14 +190,20 @@ class TrackedList(list[Json]):
     _key: Any
     _cache: Any
 
+    def __new__(cls, *args: Any) -> list[Json]:  # type: ignore[misc]  # `type(x)(…)` is plain
+        return list(*args)
+
+    def __init__(self, *args: Any) -> None:
+        self[:] = list(*args)
+
     def __setitem__(self, key: Any, value: Any) -> None:
         document = self._document
+        if isinstance(key, slice):
+            items = list(value)  # before anything else: it may be a generator that takes from this very list
+            with document.lock, _Rearranged(self, self[key]) as kept:
+                super().__setitem__(key, [kept.take(item) for item in items])
+            return
         with document.lock:
-            if isinstance(key, slice):
-                with _Rearranged(self, self[key]) as kept:
-                    items = [kept.take(item) for item in value]
-                    super().__setitem__(key, items)
-                return
             old = self[key]
             if value is old:
                 return
@@ -203,7 +222,7 @@ class TrackedList(list[Json]):
                 check_scalar(value)
             else:
                 value = own(value, document, self, index)
-                if kind is int and type(old) is int and old == value:
+                if (kind is int or kind is float) and type(old) is kind and old == value:
                     return
             if type(old) in NODES:
                 document.drop(old)
@@ -242,7 +261,7 @@ class TrackedList(list[Json]):
         """
         document = self._document
         with document.lock:
-            at = index.__index__()
+            at = operator.index(index)
             if at < 0:
                 at += len(self)
             text = self[at] if 0 <= at < len(self) else None
@@ -259,9 +278,9 @@ class TrackedList(list[Json]):
                 document.note(self, at, delta)
 
     def extend(self, values: Iterable[Json]) -> None:
-        items = _owned(list(values), self)
+        items = list(values)
         with self._document.lock:
-            for item in items:
+            for item in _owned(items, self):
                 index = len(self)
                 _link(item, self, index)
                 _list_append(self, item)
@@ -272,7 +291,7 @@ class TrackedList(list[Json]):
         return self
 
     def __imul__(self, times: SupportsIndex) -> TrackedList:
-        count = times.__index__()
+        count = operator.index(times)
         if count <= 0:
             self.clear()
         else:
@@ -281,7 +300,7 @@ class TrackedList(list[Json]):
 
     def insert(self, index: SupportsIndex, value: Json) -> None:
         with self._document.lock:
-            at = index.__index__()
+            at = operator.index(index)
             at = max(0, at + len(self)) if at < 0 else min(at, len(self))
             super().insert(at, own(value, self._document, self, at))
             self._document.shifted(self, at)
@@ -305,7 +324,11 @@ class TrackedList(list[Json]):
 
     def sort(self, *, key: Callable[[Any], Any] | None = None, reverse: bool = False) -> None:
         with self._document.lock, _Rearranged(self):
-            super().sort(key=key, reverse=reverse)
+            before = list(self)
+            after = sorted(before, key=key, reverse=reverse)  # `key` may change items, so they stay in place meanwhile
+            if len(before) != len(self) or any(map(operator.is_not, before, self)):
+                raise ValueError("list modified during sort")
+            super().__setitem__(slice(None), after)
 
     def __copy__(self) -> list[Json]:
         return list(self)
@@ -373,7 +396,7 @@ def _own(value: Json, document: Document, parent: Any, key: str | int | None, de
         branch._parent = parent
         branch._key = key
         branch._cache = None
-        name = None
+        name: Any = _ABSENT
         try:
             for name, item in value.items():
                 if type(name) is not str or name in FORBIDDEN_KEYS or not name.isascii():
@@ -388,7 +411,7 @@ def _own(value: Json, document: Document, parent: Any, key: str | int | None, de
                     item = _own(item, document, branch, name, depth + 1)  # owned from here on
                 _dict_set(branch, name, item)
         except NotJson as error:
-            if name is not None:
+            if name is not _ABSENT:
                 error.path.insert(0, str(name))
             raise
         return branch
@@ -413,14 +436,14 @@ def _own(value: Json, document: Document, parent: Any, key: str | int | None, de
     if kind in _SCALARS:
         check_scalar(value)
         return value
-    _check_depth(depth)
     return _own(plain(value), document, parent, key, depth)
 
 
 def adopt(value: Json, document: Document, parent: Any, key: str | int | None) -> Json:
     """As `own`, for a container fresh from the JSON decoder, and checked: it is no one else's."""
     if type(value) is dict:
-        branch = TrackedDict(value)
+        branch: TrackedDict = _new_dict(TrackedDict)
+        dict.update(branch, value)
         branch._document = document
         branch._parent = parent
         branch._key = key
@@ -429,7 +452,8 @@ def adopt(value: Json, document: Document, parent: Any, key: str | int | None) -
             if type(item) is dict or type(item) is list:
                 _dict_set(branch, name, adopt(item, document, branch, name))
         return branch
-    row = TrackedList(value)
+    row: TrackedList = _new_list(TrackedList)
+    list.extend(row, value)
     row._document = document
     row._parent = parent
     row._key = key

@@ -36,6 +36,7 @@ MAX_DEPTH: Final = 120
 FORBIDDEN_KEYS: Final = frozenset({"__proto__", "constructor", "prototype"})
 
 _ISO: Final = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta, uuid.UUID)
+_Iso: TypeAlias = datetime.datetime | datetime.date | datetime.time | datetime.timedelta | uuid.UUID
 
 
 def check_key(key: object) -> str:
@@ -90,7 +91,7 @@ def plain(value: object) -> Json:
     if isinstance(value, (list, tuple)):
         return list(value)
     if isinstance(value, _ISO):
-        return msgspec.to_builtins(value)
+        return msgspec.to_builtins(_exact(value))
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
@@ -105,6 +106,18 @@ def plain(value: object) -> Json:
     if dump is not None:
         return dump(value, by_alias=True)
     raise NotJson("a JSON value", _describe(value))
+
+
+def _exact(value: _Iso) -> _Iso:
+    """Return `value` as what msgspec writes: subclasses, such as those of pandas and freezegun, it refuses."""
+    if type(value) in _ISO:
+        return value
+    if isinstance(value, datetime.timedelta):
+        return datetime.timedelta(value.days, value.seconds, value.microseconds)
+    if isinstance(value, uuid.UUID):
+        return uuid.UUID(int=value.int)
+    kind = next(kind for kind in (datetime.datetime, datetime.date, datetime.time) if isinstance(value, kind))
+    return kind.fromisoformat(kind.isoformat(value))  # type: ignore[arg-type]  # `kind` is a base of its class
 
 
 def _struct(value: msgspec.Struct) -> Json:

@@ -17,7 +17,7 @@ from statecast_agents import Agent
 
 from . import demo
 from .http import App, create_app
-from .server import Server, config_for
+from .server import GRACE, Server, config_for
 
 __all__ = ["main", "reloading_app"]
 
@@ -36,8 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if options.reload:
         return _serve_reloading(options)
-    print(f"Statecast serves {', '.join(app.hub.agents)} on http://{_shown(options.host)}:{options.port}", flush=True)
-    server = Server(config_for(app, host=options.host, port=options.port, log_level="warning"), app)
+
+    def announce(port: int) -> None:
+        print(f"Statecast serves {', '.join(app.hub.agents)} on http://{_shown(options.host)}:{port}", flush=True)
+
+    config = config_for(app, host=options.host, port=options.port, log_level="warning")
+    server = Server(config, app, grace=options.grace, on_started=announce)
     server.run()
     return 0 if server.started else 1
 
@@ -55,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("demo", help="serve the demo, with its page")
     for command in (serve, show):
         command.add_argument("--host", default="127.0.0.1", help="address to bind to (default: %(default)s)")
-        command.add_argument("--port", type=int, default=8000, help="port (default: %(default)s)")
+        command.add_argument("--port", type=_port, default=8000, help="port; 0 for any (default: %(default)s)")
         command.add_argument("--reload", action="store_true", help="restart when the code changes")
         command.add_argument(
             "--store",
@@ -80,7 +84,21 @@ def _parser() -> argparse.ArgumentParser:
             default="continue",
             help="what a lost connection does to its run (default: %(default)s)",
         )
+        command.add_argument(
+            "--grace",
+            type=float,
+            default=GRACE,
+            metavar="SECONDS",
+            help="how long runs get to end when the server is asked to stop (default: %(default)g)",
+        )
     return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65_535:
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got {port}")
+    return port
 
 
 def _app(options: argparse.Namespace) -> App:
@@ -105,8 +123,8 @@ def _app(options: argparse.Namespace) -> App:
 
 
 def _load(target: str) -> Any:
-    module_name, colon, attribute = target.partition(":")
-    if not colon or not attribute:
+    module_name, _, attribute = target.partition(":")
+    if not module_name or not attribute:
         raise ValueError(f'expected module:attribute, as in "my_agent:agent", got "{target}"')
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import uvicorn
@@ -18,12 +19,38 @@ GRACE: Final = 10.0  #: seconds that runs get to end when the server is asked to
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which would wait for open streams before it tells the app to stop: here the app goes first."""
+    """uvicorn's server, with two differences.
 
-    def __init__(self, config: uvicorn.Config, app: App | None = None, *, grace: float = GRACE) -> None:
+    It would wait for open streams before it tells the app to stop: here the app goes first. And it would end the
+    process by the signal that asked it to stop: here that is a success, and `run` returns.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        app: App | None = None,
+        *,
+        grace: float = GRACE,
+        on_started: Callable[[int], None] = lambda port: None,
+    ) -> None:
         super().__init__(config)
         self._app = app
         self._grace = grace
+        self._on_started = on_started  #: called with the port, once it is bound
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take SIGINT and SIGTERM as a request to stop."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Bind, and say so."""
+        await super().startup(sockets)
+        if self.started:
+            bound = sockets or [bound for server in self.servers for bound in server.sockets]
+            self._on_started(bound[0].getsockname()[1])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, let runs end, end the streams, and only then wait for connections."""

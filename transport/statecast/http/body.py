@@ -10,7 +10,7 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
-from statecast.protocol.json_text import check_nesting, check_values, decode, read_text
+from statecast.protocol.json_text import check_keys, check_nesting, check_values, decode, read_text
 from statecast.protocol.refusal import Refusal
 from statecast.threads import Limits
 
@@ -68,7 +68,7 @@ async def read_body(scope: Scope, receive: Receive, limits: Limits) -> Body:
     """Read a request's body as a JSON object.
 
     Raises:
-        Refusal: As `read_text_of`; 422 `invalid_request` for anything but an object.
+        Refusal: As `read_text_of`; 422 `forbidden_key`, or `invalid_request` for anything but an object.
     """
     data = await read_text_of(scope, receive, limits)
     try:
@@ -77,6 +77,7 @@ async def read_body(scope: Scope, receive: Receive, limits: Limits) -> Body:
         if refusal.code == "invalid_request":
             raise Refusal(422, "invalid_request", f"expected a JSON object as body: {refusal.message}") from None
         raise
+    check_keys(fields)
     return Body(fields, limits.nesting)
 
 

@@ -7,6 +7,8 @@ that the clients refuse. Where a search of the bytes can rule a problem out, not
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any, Final
 
 import msgspec
@@ -15,12 +17,13 @@ from statecast_agents import FORBIDDEN_KEYS, MAX_INTEGER
 
 from .refusal import Refusal
 
-__all__ = ["check_nesting", "check_values", "decode", "read_text"]
+__all__ = ["check_keys", "check_nesting", "check_values", "decode", "read_text"]
 
 _LONG_NUMBER: Final = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _LONE_SURROGATE: Final = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]")
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
-_BRACKETS: Final = bytes.maketrans(b"[]", b"{}")
+_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  #: as signed bytes: one deeper, one back
+_BLOCK: Final = 65_536  #: bytes looked at before the next are, so that a body refused at its start costs little
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _SAFE_DIGITS: Final = b"0" * 16  #: an integer with fewer digits is safe
 
@@ -49,13 +52,13 @@ def check_nesting(data: bytes, limit: int) -> None:
     """
     if data.count(b"[") + data.count(b"{") <= limit:
         return
-    brackets = _bare(data).translate(_BRACKETS, _NOT_BRACKETS)
-    for _ in range(limit):
-        if not brackets:
-            return
-        brackets = brackets.replace(b"{}", b"")
-    if brackets.startswith(b"{"):
-        raise Refusal(422, "too_deep", f"expected at most {limit} containers within one another, got more", limit=limit)
+    depth = 0
+    for block in _bare(data):
+        steps = memoryview(block.translate(_STEPS, _NOT_BRACKETS)).cast("b")
+        if max(accumulate(steps, initial=depth)) > limit:
+            message = f"expected at most {limit} containers within one another, got more"
+            raise Refusal(422, "too_deep", message, limit=limit)
+        depth += sum(steps)
 
 
 def check_values(data: bytes | msgspec.Raw) -> None:
@@ -66,13 +69,24 @@ def check_values(data: bytes | msgspec.Raw) -> None:
     """
     text = bytes(data)
     if _SAFE_DIGITS in text.translate(_DIGITS):
-        for match in _LONG_NUMBER.finditer(_bare(text)):
+        for match in _LONG_NUMBER.finditer(b"".join(_bare(text))):
             number = match.group()
             if len(number) > 15 and not set(number) & set(b".eE") and _beyond(number):
                 message = f"expected an integer within ±(2**53 - 1), got {number[:40].decode()}; use a string"
                 raise Refusal(422, "number_out_of_range", message)
     if b"proto" in text or b"constructor" in text or (b"\\" in text and b"\\u" in text):
         _check_keys(decode(text))
+
+
+def check_keys(value: dict[str, Any]) -> None:
+    """Check that none of an object's own keys is one that the clients refuse.
+
+    Raises:
+        Refusal: 422 `forbidden_key`.
+    """
+    for key in value.keys() & FORBIDDEN_KEYS:
+        message = f'expected keys that the clients accept, got the reserved name "{key}"'
+        raise Refusal(422, "forbidden_key", message, key=key)
 
 
 def decode(data: bytes | msgspec.Raw, type: Any = Any) -> Any:  # as in msgspec
@@ -96,11 +110,15 @@ def decode(data: bytes | msgspec.Raw, type: Any = Any) -> Any:  # as in msgspec
         raise Refusal(422, "too_deep", "expected fewer containers within one another, got very many") from None
 
 
-def _bare(data: bytes) -> bytes:
-    """Return JSON text without its strings."""
+def _bare(data: bytes) -> Iterator[bytes]:
+    """Yield JSON text without its strings, block by block."""
     if b"\\" in data:
         data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
-    return b" ".join(data.split(b'"')[::2])
+    inside = False
+    for start in range(0, len(data), _BLOCK):
+        pieces = data[start : start + _BLOCK].split(b'"')
+        yield b" ".join(pieces[inside::2])
+        inside ^= len(pieces) % 2 == 0
 
 
 def _beyond(number: bytes) -> bool:
@@ -110,10 +128,7 @@ def _beyond(number: bytes) -> bool:
 
 def _check_keys(value: Any) -> None:
     if isinstance(value, dict):
-        for key in value:
-            if key in FORBIDDEN_KEYS:
-                message = f'expected keys that the clients accept, got the reserved name "{key}"'
-                raise Refusal(422, "forbidden_key", message, key=key)
+        check_keys(value)
     if isinstance(value, (dict, list)):
         for item in value.values() if isinstance(value, dict) else value:
             _check_keys(item)

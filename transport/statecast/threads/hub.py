@@ -179,7 +179,8 @@ class Hub:
         Raises:
             Refusal: Nothing was applied.
         """
-        await self.start()
+        if not self._closing:
+            await self.start()
         self._check_open()
         commands = decode_commands(posted, self.limits)
         key = Key(posted.owner, posted.thread_id or new_id("thr"))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 
+from statecast.protocol.json_text import check_nesting
 from statecast.protocol.refusal import Refusal
-from statecast_agents import AddMessage, Agent, CommandError, Messages, Policy, Request
+from statecast_agents import MAX_DEPTH, AddMessage, AddToolResult, Agent, CommandError, Messages, Policy, Request
 from statecast_agents.commands import AnyCommand
 from statecast_agents.errors import MessageConflict
 
@@ -18,6 +20,9 @@ from .run import Execution, OnDisconnect
 from .thread import Thread
 
 __all__ = ["Posted", "check_messages", "check_policy", "check_room", "decode_commands", "digest", "unapplied"]
+
+#: Containers around a tool's result in the state, beyond those that lead to the messages and those of its command.
+DEEPER: Final = 3
 
 
 class Posted(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +57,9 @@ def decode_commands(posted: Posted, limits: Limits) -> list[AnyCommand]:
         commands = posted.agent.commands.decode(posted.commands)
     except CommandError as error:
         raise Refusal(422, error.code, str(error)) from None
-    for command in commands:
+    for command, text in zip(commands, posted.commands, strict=True):
+        if isinstance(command, AddMessage | AddToolResult) and posted.agent.messages is not None:
+            check_nesting(bytes(text), MAX_DEPTH - len(posted.agent.messages) - DEEPER)
         if isinstance(command, AddMessage) and command.message.role != "user" and not posted.agent.allow_assistant:
             message = f'expected a message of the user, got one of the "{command.message.role}"'
             raise Refusal(422, "role_not_allowed", message)

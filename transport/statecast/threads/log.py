@@ -78,11 +78,21 @@ class Log:
         later = [entry for entry in self._entries if not isinstance(entry, OperationsEntry)]
         return [entry for entry in [*self.older, *later] if revision < entry.revision <= self.visible]
 
-    def forget_parts(self, readers: Iterable[int] = ()) -> None:
-        """Drop older chunks that no reader still needs: a run begins, and a message with it."""
-        oldest = min(readers, default=self.revision)
-        runs = [entry for entry in self.older if isinstance(entry, RunEntry)][-OLDER_RUNS:]
-        self.older = [entry for entry in self.older if entry.revision > oldest or entry in runs]
+    def forget_parts(self, readers: Iterable[tuple[int, str | None]] = ()) -> None:
+        """Drop older chunks that no reader still needs: a run begins, and a message with it.
+
+        Args:
+            readers: Where each stands, and the run whose stream it is: of other runs it needs none.
+        """
+        needed: dict[str | None, int] = {}
+        for revision, run_id in readers:
+            needed[run_id] = min(revision, needed.get(run_id, revision))
+        runs = [entry.revision for entry in self.older if isinstance(entry, RunEntry)][-OLDER_RUNS:]
+        self.older = [
+            entry
+            for entry in self.older
+            if entry.revision in runs or entry.revision > needed.get(_run(entry), self.revision)
+        ]
 
     def trim(self, readers: Iterable[int]) -> None:
         """Let go of the oldest entries; `readers` are where those that follow stand."""
@@ -99,6 +109,10 @@ class Log:
             last = [self.older.pop()] if self.older else []
             for _, group in groupby([*last, *gone], key=lambda entry: _growing(entry, places)):
                 self.older.extend(_merged(list(group)))
+
+
+def _run(entry: ChunkEntry | RunEntry) -> str:
+    return entry.run_id if isinstance(entry, ChunkEntry) else entry.run.id
 
 
 def _growing(entry: ChunkEntry | RunEntry, readers: Sequence[int]) -> object:

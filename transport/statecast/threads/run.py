@@ -288,6 +288,7 @@ def apply_messages(run: Run, commands: Sequence[AnyCommand], *, agrees: bool) ->
         for command in commands:
             if isinstance(command, AddMessage | AddToolResult):
                 run.messages.apply(command, agrees=agrees)
+                agrees = agrees and not isinstance(command, AddMessage)  # no client has seen what its own batch adds
         run.flush()
 
 

@@ -266,7 +266,7 @@ class Thread:
 
     def begin_message(self) -> None:
         """Forget the parts of earlier runs, as far as no reader needs them."""
-        self.log.forget_parts(reader.revision for reader in self._readers)
+        self.log.forget_parts((reader.revision, reader.until) for reader in self._readers)
 
     def beat(self) -> None:
         """Send heartbeats to readers that have been quiet."""
