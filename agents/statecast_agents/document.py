@@ -184,7 +184,7 @@ class Document:
     def _append_text_at(self, path: Sequence[str | int], delta: str) -> None:
         at = self.root
         for key in path[:-1]:
-            at = at[key] if _holds(at, key) else None
+            at = at[key] if isinstance(key, (str, int)) and _holds(at, key) else None
         match at, path[-1]:
             case TrackedDict() as branch, str(key):
                 branch.append_text(key, delta)

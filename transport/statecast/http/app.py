@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, Router
+from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
@@ -27,6 +27,7 @@ from .openapi import describe_agents, openapi
 from .patching import PatchEndpoint
 from .problems import Errors, json_response
 from .requests import Identify, Service
+from .socket import SocketEndpoint
 from .stream import STREAM, Stream
 
 __all__ = ["App", "create_app"]
@@ -97,13 +98,13 @@ def create_app(
     kept = store_of(store) if isinstance(store, str) else store
     hub = Hub(named, store=kept, limits=limits, debug=debug)
     service = Service(hub=hub, identify=identify, on_disconnect=on_disconnect)
-    router = Router(_routes(service), lifespan=_lifespan)
+    router = Router(_routes(service, frozenset(cors_origins)), lifespan=_lifespan)
     if page is not None:
         router.default = StaticFiles(directory=page, html=True)
     return App(hub, router, cors_origins=cors_origins, allowed_hosts=allowed_hosts)
 
 
-def _routes(service: Service) -> list[BaseRoute]:
+def _routes(service: Service, origins: frozenset[str]) -> list[BaseRoute]:
     hub = service.hub
     control = ControlEndpoints(service)
 
@@ -126,6 +127,7 @@ def _routes(service: Service) -> list[BaseRoute]:
         Route("/threads/{thread_id}/state", control.state, methods=["GET"]),
         Route("/threads/{thread_id}/state", PatchEndpoint(service).patch, methods=["PATCH"]),
         Route("/threads/{thread_id}/events", EventsEndpoint(service), methods=["GET"]),
+        WebSocketRoute("/threads/{thread_id}/ws", SocketEndpoint(service, origins)),
         Route("/agents", agents, methods=["GET"]),
         Route("/health", health, methods=["GET"]),
         Route("/openapi.json", document, methods=["GET"]),

@@ -8,10 +8,10 @@ from starlette.types import Receive, Scope, Send
 
 from statecast.protocol import Encoder
 from statecast.protocol.refusal import Refusal
-from statecast.threads import Accepted, Posted
+from statecast.threads import Accepted
 
 from .body import read_body
-from .requests import Service, agent_of, on_disconnect_of, policy_of, protocol_of, request_of, thread_id_of
+from .requests import Service, posted_of, protocol_of, thread_id_of
 from .stream import Stream, begin_stream
 
 __all__ = ["AssistantEndpoint", "ResumeEndpoint"]
@@ -27,17 +27,8 @@ class AssistantEndpoint:
         service = self._service
         body = await read_body(scope, receive, service.hub.limits)
         encoder = protocol_of(scope, body)
-        agent = agent_of(scope, body, service.hub)
-        posted = Posted(
-            agent=agent,
-            commands=body.list("commands"),
-            thread_id=thread_id_of(body),
-            claim=body.raw("state"),
-            owner=await service.owner(scope),
-            request=request_of(body, agent),
-            on_disconnect=on_disconnect_of(body, service.on_disconnect),
-            policy=policy_of(body),
-        )
+        owner = await service.owner(scope)
+        posted = posted_of(scope, body, service, owner, thread_id=thread_id_of(body))
         del body
         accepted = await service.hub.submit(posted)
         del posted

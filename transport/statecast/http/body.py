@@ -51,8 +51,9 @@ class Body:
             check_values(text)
             return decode(text, type)
         except Refusal as refusal:
+            details = {"limit": self._nesting} if refusal.code == "too_deep" else refusal.details
             message = f'in the field "{name}": {refusal.message}'
-            raise Refusal(refusal.status, refusal.code, message, **refusal.details) from None
+            raise Refusal(refusal.status, refusal.code, message, **details) from None
 
     def list(self, name: str) -> list[msgspec.Raw]:
         """Return the items of an array, each still text; none if it is missing or null."""

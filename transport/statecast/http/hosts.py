@@ -34,9 +34,12 @@ class HostCheck:
         self._below = tuple(name[1:] for name in names if name.startswith("*."))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._any:
+        if scope["type"] in ("http", "websocket") and not self._any:
             host = Headers(scope=scope).get("host", "")
             if not self._knows(_name(host)):
+                if scope["type"] == "websocket":
+                    await send({"type": "websocket.close", "code": 4421})
+                    return
                 message = f'expected a known host name, got "{host[:100]}"; allow it with --allowed-host'
                 await refused(Refusal(421, "unknown_host", message))(scope, receive, send)
                 return

@@ -13,12 +13,19 @@ from starlette.types import Scope
 
 from statecast.protocol import PROTOCOLS, Encoder
 from statecast.protocol.refusal import Refusal
-from statecast.threads import Hub, OnDisconnect
+from statecast.threads import Hub, OnDisconnect, Posted
 from statecast_agents import Agent, CallSettings, Config, Policy, Request
 
 from .body import Body
 
-__all__ = ["Identify", "Service", "agent_of", "on_disconnect_of", "protocol_of", "request_of", "thread_id_of"]
+__all__ = [
+    "Identify",
+    "Service",
+    "check_thread_id",
+    "posted_of",
+    "protocol_of",
+    "thread_id_of",
+]
 
 #: Tells whose a request is; None: no one's in particular.
 Identify = Callable[[HTTPConnection], Awaitable[str | None]]
@@ -37,11 +44,13 @@ _KNOWN: Final = frozenset(
         "parentId",
         "policy",
         "protocol",
+        "ref",
         "runId",
         "state",
         "system",
         "threadId",
         "tools",
+        "type",
     ]
 ) | set(_SPREAD)
 
@@ -115,6 +124,25 @@ def on_disconnect_of(body: Body, default: OnDisconnect) -> OnDisconnect:
     """
     choice: OnDisconnect = body.get("onDisconnect", Literal["continue", "cancel"], default)
     return choice
+
+
+def posted_of(scope: Scope, body: Body, service: Service, owner: str | None, *, thread_id: str | None) -> Posted:
+    """Return what a request's body asks of a thread.
+
+    Raises:
+        Refusal: 404 `unknown_agent`; 422 for fields of the wrong kind.
+    """
+    agent = agent_of(scope, body, service.hub)
+    return Posted(
+        agent=agent,
+        commands=body.list("commands"),
+        thread_id=thread_id,
+        claim=body.raw("state"),
+        owner=owner,
+        request=request_of(body, agent),
+        on_disconnect=on_disconnect_of(body, service.on_disconnect),
+        policy=policy_of(body),
+    )
 
 
 def policy_of(body: Body) -> Policy | None:
