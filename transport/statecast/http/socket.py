@@ -167,8 +167,7 @@ class _Session:
         thread = accepted.thread
         if self._following is None:
             self._follow(thread)
-        while accepted.run is not None and accepted.run is thread.active and not accepted.run.begun:
-            await asyncio.sleep(0)  # what is applied at once is in the revision that is answered
+        await asyncio.sleep(0)  # a run that begins at once does so in the next turn: what it applies is in the answer
         revision, _ = await self._service.hub.snapshot(thread)
         await self._send(Ack(ref, accepted.run_id, revision, str(Cursor(thread.epoch, revision))))
 
