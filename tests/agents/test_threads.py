@@ -1,0 +1,122 @@
+"""A state may be changed from any thread, while another flushes it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from statecast_agents import Document, Json, operations
+from tests.agents.programs import same
+
+WORKERS = 8
+ROUNDS = 400
+
+Work = Callable[[Json, int, int], None]
+
+
+def append_to_one_list(state: Json, worker: int, step: int) -> None:
+    state["list"].append({"worker": worker, "step": step})
+
+
+def write_to_one_dict(state: Json, worker: int, step: int) -> None:
+    state["dict"][f"{worker}/{step % 7}"] = [step]
+    state["dict"].pop(f"{worker}/{step % 5}", None)
+    state["dict"].update({f"{worker}": step, f"{worker}/x": {"step": step}})
+
+
+def grow_a_text_of_its_own(state: Json, worker: int, step: int) -> None:
+    state["texts"][worker] += f"{step} "
+    state["texts"].append_text(worker, "😀")
+
+
+def move_things_about(state: Json, worker: int, step: int) -> None:
+    state["rows"].insert(step % 3, {"n": step})
+    state["rows"].extend([step, state["rows"]] if step % 50 == 0 else [step])
+    del state["rows"][:2]
+    state["rows"].sort(key=str)
+
+
+def copy_what_others_change(state: Json, worker: int, step: int) -> None:
+    state["copies"][worker] = state["dict"]
+    state["rows"] += [state["dict"]]
+    state["rows"].pop()
+    state["latest"].update({f"{worker}": state["dict"]})
+
+
+WORK: list[list[Work]] = [
+    [append_to_one_list],
+    [write_to_one_dict],
+    [grow_a_text_of_its_own],
+    [move_things_about],
+    [append_to_one_list, write_to_one_dict, grow_a_text_of_its_own, move_things_about],
+    [write_to_one_dict, copy_what_others_change],
+]
+
+
+@pytest.mark.parametrize("work", WORK, ids=lambda work: ", ".join(each.__name__ for each in work))
+def test_threads_change_a_state_while_it_is_flushed(work: list[Work]) -> None:
+    before: Json = {"list": [], "dict": {}, "texts": [""] * WORKERS, "rows": [0, 1, 2], "copies": [None] * WORKERS}
+    before["latest"] = {}
+    document = Document(before)
+    state = document.root
+    frames: list[bytes] = []
+    begin = threading.Barrier(WORKERS + 1)
+
+    def live(worker: int) -> None:
+        begin.wait()
+        for step in range(ROUNDS):
+            for change in work:
+                change(state, worker, step)
+
+    with _eager_switching(), ThreadPoolExecutor(WORKERS) as pool:
+        lives = [pool.submit(live, worker) for worker in range(WORKERS)]
+        begin.wait()
+        while not all(each.done() for each in lives):
+            frames.append(document.flush())
+    frames.append(document.flush())
+
+    for each in lives:
+        each.result()
+    client = before
+    for frame in filter(None, frames):
+        client = operations.apply(client, operations.decode(frame))
+    assert same(client, document.root)
+    if append_to_one_list in work:
+        assert len(state["list"]) == WORKERS * ROUNDS
+    if grow_a_text_of_its_own in work:
+        assert state["texts"] == ["".join(f"{step} 😀" for step in range(ROUNDS))] * WORKERS
+
+
+def test_a_thread_that_holds_the_lock_reads_what_nobody_changes_meanwhile() -> None:
+    document = Document({"a": 0, "b": 0})
+    stopped = threading.Event()
+
+    def live() -> None:
+        while not stopped.is_set():
+            with document.lock:
+                document.root["a"] += 1
+                document.root["b"] += 1
+
+    with _eager_switching(), ThreadPoolExecutor(1) as pool:
+        lives = pool.submit(live)
+        for _ in range(300):
+            with document.lock:
+                assert document.root["a"] == document.root["b"]
+        stopped.set()
+        lives.result()
+
+
+@contextmanager
+def _eager_switching() -> Iterator[None]:
+    """Let Python switch between threads as often as it can."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
