@@ -216,7 +216,7 @@ def test_what_an_agent_emits_on_the_wire(emitted: Sequence[chunks.Chunk], events
 def test_state_on_the_wire(protocol: str, snapshot: bytes, operations: bytes, heartbeat: bytes, end: bytes) -> None:
     encoder = PROTOCOLS[protocol](None)
 
-    assert encoder.snapshot(b'{"a":1}') == snapshot
+    assert encoder.snapshot(b'{"a":1}', 0, []) == snapshot
     assert encoder.encode(OperationsEntry(1, b"[1]")) == operations
     assert encoder.heartbeat == heartbeat
     assert encoder.finish() == end

@@ -94,7 +94,7 @@ async def test_the_nesting_of_a_body() -> None:
         assert allowed.status == 200
         for field in (b"mine", b"state", b"commands", b"threadId"):
             refused = await client.post("/assistant", content=nested(field, 129), headers=headers)
-            assert error_of(refused) == (422, "too_deep", 128)
+            assert error_of(refused) == (422, "too_deep", 120 if field == b"state" else 128)
 
 
 async def test_a_state_nests_less_deep_than_a_body() -> None:
@@ -206,7 +206,7 @@ async def test_the_log_of_a_thread() -> None:
     app = create_app(agent, limits=Limits(keep_entries=10, keep_bytes=2_000))
     async with Client(app) as client:
         await client.run({"type": "grow"}, thread_id="t")
-        log = app.hub.find("t").log
+        log = (await app.hub.find("t")).log
     assert log.revision > 200
     assert log.revision - log.start <= 20
 

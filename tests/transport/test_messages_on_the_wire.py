@@ -70,7 +70,8 @@ async def test_a_conflict_of_a_queued_command_fails_its_run(commands: list[dict[
 
 def _queued(client: Client) -> bool:
     app: Any = client.app
-    return bool(app.hub.find("t").inbox)
+    thread = app.hub.loaded("t")
+    return thread is not None and bool(thread.inbox)
 
 
 async def test_a_tool_result_settles_its_call() -> None:

@@ -101,7 +101,7 @@ async def test_everything_it_names_is_served_and_everything_served_is_named() ->
     app = create_app(agent())
     served = {
         (re.sub(r"{thread_id}", "{threadId}", getattr(route, "path", "")), method.lower())
-        for route in app.routes
+        for route in app.router.routes
         for method in getattr(route, "methods", None) or ()
     } - {("/openapi.json", "get")}
 

@@ -176,7 +176,7 @@ def test_state_and_parts_share_a_stream(accumulator: Accumulator, protocol: Prot
     document.root["text"] += "grüß"
     encoder = PROTOCOLS[protocol]("run")
 
-    body = encoder.snapshot(b'{"text":""}') + encoder.encode(ChunkEntry(1, "run", made[0]))
+    body = encoder.snapshot(b'{"text":""}', 0, []) + encoder.encode(ChunkEntry(1, "run", made[0]))
     body += encoder.encode(OperationsEntry(2, document.flush())) + encoder.encode(ChunkEntry(3, "run", made[1]))
     decoded = accumulator.decode(protocol, body + encoder.finish())
 

@@ -84,7 +84,8 @@ async def test_batches_run_in_the_order_they_were_accepted() -> None:
 
 
 def _waiting(client: Client, count: int) -> bool:
-    return len(_app(client).hub.find("t").inbox) == count
+    thread = _app(client).hub.loaded("t")
+    return thread is not None and len(thread.inbox) == count
 
 
 async def test_a_run_outlives_its_connection() -> None:
@@ -186,7 +187,7 @@ async def test_a_slow_client_slows_neither_the_agent_nor_the_others() -> None:
         await anext(stalled)
         joined = await client.post("/resume?protocol=assistant-transport", json={"threadId": "t"})
         assert b"2999 " in joined.content
-        log = app.hub.find("t").log
+        log = (await app.hub.find("t")).log
         assert log.revision - log.start <= 2 * app.hub.limits.keep_entries
         before = len(stalled.content)
         rest = (await stalled.read())[before:]

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from statecast import Agent, Limits, Parts
 from statecast.protocol import PROTOCOLS, Cursor, RunError, RunState
 from statecast.protocol.assistant_transport import decode
+from statecast.stores import Key, MemoryStore
 from statecast.threads import Reader, Thread
+from statecast.threads.journal import Journal
 from statecast.threads.run import Execution
 from statecast_agents import Document, Json, chunks, operations
 
@@ -31,7 +33,8 @@ ACTS = st.lists(
 
 
 def thread_of(limits: Limits = TIGHT, state: Json = None) -> Thread:
-    return Thread("t", Agent(), Document({} if state is None else state), limits=limits)
+    journal = Journal(MemoryStore())
+    return Thread(Key(None, "t"), Agent(), Document({} if state is None else state), journal=journal, limits=limits)
 
 
 def follow(thread: Thread, *, revision: int = 0, snapshot: bool = False, until: str | None = "run") -> Reader:
@@ -105,7 +108,7 @@ async def _interleave(acts: Sequence[str]) -> None:
                 for reader, _, pieces, _ in readers[number % len(readers) :][: 1 if act == "read one" else None]:
                     pieces.append(reader.take())
         thread.flush()
-        history[thread.log.revision] = msgspec.json.decode(thread.encoded())
+        history[thread.log.revision] = msgspec.json.decode(thread.snapshot()[1])
     for reader, base, pieces, from_the_start in readers:
         while data := reader.take():
             pieces.append(data)
@@ -117,7 +120,7 @@ async def _interleave(acts: Sequence[str]) -> None:
 
 def _alive(thread: Thread, run_id: str) -> None:
     """Let a run be under way, so that its streams do not end."""
-    thread.active = cast("Execution", SimpleNamespace(id=run_id))
+    thread.active = cast("Execution", SimpleNamespace(id=run_id, begun=True, waits_since=None, start=0))
 
 
 async def _grow(thread: Thread, times: int) -> None:

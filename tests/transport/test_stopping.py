@@ -33,11 +33,12 @@ async def test_a_run_that_ends_within_the_grace_completes() -> None:
     app = create_app(agent)
     async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as response:
         await response.read_until(b"held")
+        thread = await app.hub.find("t")
         closed = await closing(app, 60)
         release.set()
         body = await response.read()
         await closed
-        run = app.hub.find("t").last_run
+        run = thread.last_run
 
     assert b"went on" in body
     assert body.endswith(b"data: [DONE]\n\n")
@@ -49,10 +50,11 @@ async def test_a_run_that_does_not_is_interrupted_and_its_stream_says_so() -> No
     app = create_app(held()[0])
     async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as response:
         await response.read_until(b"held")
+        thread = await app.hub.find("t")
         closed = await closing(app, 0.01)
         body = await response.read()
         await closed
-        run = app.hub.find("t").last_run
+        run = thread.last_run
 
     assert b'"code":"run_interrupted"' in body
     assert run
@@ -64,6 +66,7 @@ async def test_nothing_more_is_accepted_meanwhile() -> None:
     app = create_app(agent)
     async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as response:
         await response.read_until(b"held")
+        thread = await app.hub.find("t")
         closed = await closing(app, 60)
         refused = await client.post("/assistant", json=posted(NOTE))
         release.set()

@@ -50,6 +50,7 @@ class App:
         self, hub: Hub, router: Router, *, cors_origins: Sequence[str] = (), allowed_hosts: Sequence[str] = ()
     ) -> None:
         self.hub = hub
+        self.router = router
         self._app = HostCheck(Cors(Errors(router), cors_origins), allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import Any, get_args
 
 from statecast.protocol import PROTOCOLS
+from statecast.protocol.events import Format
 from statecast_agents import Agent
 
 __all__ = ["describe_agents", "openapi"]
@@ -68,6 +69,11 @@ def openapi(agents: Mapping[str, Agent]) -> dict[str, Any]:
         "properties": {"threadId": _TEXT, "revision": {"type": "integer"}, "state": {}, "run": _RUN},
     }
     status = {"type": "object", "properties": {"threadId": _TEXT, "isRunning": {"type": "boolean"}, "status": _TEXT}}
+    step = {"type": "object", "properties": {"op": _TEXT, "path": _TEXT, "from": _TEXT, "value": {}}}
+    patch = {"type": "array", "items": {**step, "required": ["op", "path"]}}
+    event = {"type": "object", "properties": {"type": _TEXT, "revision": {"type": "integer"}}, "required": ["type"]}
+    form = {"name": "format", "in": "query", "schema": {"enum": list(get_args(Format))}}
+    cursor = {"name": "cursor", "in": "query", "schema": _TEXT}
     initial = {"type": "object", "properties": {"runId": _TEXT, "state": {}}}
     paths = {
         "/assistant": {"post": _post("Send commands, follow the run", request, _STREAM, [protocol, agent_name])},
@@ -75,7 +81,13 @@ def openapi(agents: Mapping[str, Agent]) -> dict[str, Any]:
         "/initial-state": {"post": _post("The active run and the state now", thread_only, _json(initial), empty=True)},
         "/cancel": {"post": _post("Stop the active run", thread_only, _json({"type": "object"}))},
         "/status/{threadId}": {"get": _get("What a thread is doing", status, [thread_id])},
-        "/threads/{threadId}/state": {"get": _get("A thread's state", state, [thread_id])},
+        "/threads/{threadId}/state": {
+            "get": _get("A thread's state", state, [thread_id]),
+            "patch": _post("Patch what clients may write", patch, _json(state), [thread_id]),
+        },
+        "/threads/{threadId}/events": {
+            "get": _get("Follow a thread across its runs", event, [thread_id, form, cursor])
+        },
         "/agents": {"get": _get("The agents, with the schemas of their commands and state", {"type": "object"})},
         "/health": {"get": _get("Whether the server works", {"type": "object"})},
     }

@@ -143,12 +143,16 @@ class Hub:
         with anyio.move_on_after(grace):
             await self._idle.wait()
         for execution in active:
-            execution.cancel("interrupted")
+            execution.cancel("interrupted", INTERRUPTED)
         if self._supervisor is not None and not self._supervisor.done():
             self._stop.set()
             await self._supervisor
         for thread in self._threads.values():
             thread.close_readers()
+
+    def loaded(self, thread_id: str, *, owner: str | None = None) -> Thread | None:
+        """Return a thread that is in memory; None for one that is only in the store, or nowhere."""
+        return self._threads.get(Key(owner, thread_id))
 
     async def find(self, thread_id: str, *, owner: str | None = None) -> Thread:
         """Return a thread by its id.

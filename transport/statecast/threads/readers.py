@@ -33,6 +33,7 @@ class Reader:
 
     __slots__ = (
         "_beat",
+        "_closing",
         "_encoder",
         "_endless",
         "_finished",
@@ -72,6 +73,7 @@ class Reader:
         self._snapshot = snapshot
         self._held: tuple[int, bytes] | None = None  #: a snapshot that the store does not have yet
         self._beat = False
+        self._closing = False
         self._finished = False
         self.waiting: asyncio.Future[None] | None = None  #: what `wait` waits for
 
@@ -82,6 +84,7 @@ class Reader:
         log = self._thread.log
         active = self._thread.active
         if active is not None and not active.begun:
+            self._finished = self._closing
             return b""  # the first frame is to show what the run begins with
         pieces: list[bytes] = []
         if self._snapshot or self.revision < log.start or (self._whole and self.revision < log.visible):
@@ -103,6 +106,8 @@ class Reader:
             if end is not None and self.revision >= end:
                 pieces.append(self._encoder.finish())
                 self._finished = True
+        if self._closing and (self._held is not None or self.revision == log.visible):
+            self._finished = True
         if not pieces and self._beat:
             pieces.append(self._encoder.heartbeat)
         self._beat = False
@@ -117,7 +122,7 @@ class Reader:
 
     async def wait(self) -> None:
         """Wait until there may be something to take. Cancelling the wait loses nothing."""
-        if self._finished or self._beat:
+        if self._finished or self._beat or self._closing:
             return
         active = self._thread.active
         held = self._held is not None or (active is not None and not active.begun)
@@ -143,8 +148,8 @@ class Reader:
         self.quiet = True
 
     def close(self) -> None:
-        """End the stream early, so that its client reconnects: nothing more is taken."""
-        self._finished = True
+        """End the stream early, behind what is there, so that its client reconnects."""
+        self._closing = True
         self.wake()
 
     def _take_snapshot(self) -> list[bytes]:

@@ -91,6 +91,7 @@ class Execution:
         "_failure",
         "_left",
         "_limits",
+        "_reason",
         "_rolls_back",
         "_run",
         "_stopped",
@@ -136,6 +137,7 @@ class Execution:
         self._deadline = math.inf
         self._tasks = anyio.create_task_group()
         self._stopped: Status | None = None
+        self._reason: RunError | None = None
         self._failure: RunError | None = None
 
     def begin(self) -> None:
@@ -204,15 +206,23 @@ class Execution:
         apply_messages(self._run, [command], agrees=agrees)
         self._run.waiting.deliver(command)
 
-    def cancel(self, status: Literal["cancelled", "interrupted"] = "cancelled", *, roll_back: bool = False) -> None:
+    def cancel(
+        self,
+        status: Literal["cancelled", "interrupted"] = "cancelled",
+        error: RunError | None = None,
+        *,
+        roll_back: bool = False,
+    ) -> None:
         """Ask the run to stop: the agent is told, and after its grace its handler is cancelled.
 
         Args:
             status: What it then is.
+            error: Why, where its stream should say so.
             roll_back: Whether the state is put back to what the run found.
         """
         if self._stopped is None:
             self._stopped = status
+            self._reason = error
             self._rolls_back = roll_back
             if self._run is not None:
                 self._run.cancelled = True
@@ -238,7 +248,7 @@ class Execution:
         if self._failure is not None:
             return "failed", self._failure
         if self._stopped is not None:
-            return self._stopped, None
+            return self._stopped, self._reason
         return "completed", None
 
     def _waits(self, waits: bool) -> None:
