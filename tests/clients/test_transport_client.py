@@ -423,30 +423,6 @@ def test_commands_made_during_a_run_follow_it_in_one_request(protocol: Protocol)
     assert said(report.final_state)[-1] == ("assistant", "waited")
 
 
-def test_a_message_written_during_a_run_deletes_nothing_that_the_run_adds_after_it(protocol: Protocol) -> None:
-    agent = Agent()
-    release = threading.Event()
-
-    @agent.on(AddMessage)
-    async def answer(run: Run, command: AddMessage) -> None:
-        run.messages.assistant().append_text(f"On {command.message.text}.")
-        if command.message.text == "one":
-            await asyncio.to_thread(release.wait, PATIENCE)
-            run.messages.assistant().append_text("And more.")
-
-    with served(create_app(agent)) as url, Transport(settings(url, protocol, threadId="thread-1")) as client:
-        client.step("append", text="one")
-        client.step("wait", **{"for": {"path": ["messages", 1, "parts", 0, "text"], "equals": "On one."}})
-        client.step("append", text="two")
-        release.set()
-        client.step(**IDLE)
-        report = client.report()
-        check(report, url)
-
-    assert report.commands[1]["parentId"] == report.final_state["messages"][1]["id"]
-    assert [text for _, text in said(report.final_state)] == ["one", "On one.", "And more.", "two", "On two."]
-
-
 def test_a_failure_that_the_agent_explains_reaches_the_user(protocol: Protocol) -> None:
     agent = Agent()
 

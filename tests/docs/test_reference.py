@@ -17,7 +17,7 @@ from starlette.routing import Route
 import statecast
 from statecast import Agent, Limits, Run, Usage, cli, create_app, demo, testing
 from statecast.demo.library import best, passages
-from statecast.http.app import EXPOSED
+from statecast.http.cors import EXPOSED
 from statecast.http.requests import _KNOWN, _SPREAD
 from statecast.protocol import PROTOCOLS, assistant_transport, data_stream
 from statecast.testing import Client

@@ -66,7 +66,6 @@ async def test_nothing_more_is_accepted_meanwhile() -> None:
     app = create_app(agent)
     async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as response:
         await response.read_until(b"held")
-        thread = await app.hub.find("t")
         closed = await closing(app, 60)
         refused = await client.post("/assistant", json=posted(NOTE))
         release.set()
