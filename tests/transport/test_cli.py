@@ -1,0 +1,213 @@
+"""The command line, as a process of its own: `statecast serve module:agent`, `statecast demo`."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import IO
+
+import httpx
+import pytest
+
+from statecast import cli
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 30  # seconds for a process to start, and to end
+AGENT = """
+import asyncio
+from statecast import Agent, create_app
+
+agent = Agent("mine")
+other = Agent("other")
+both = [agent, other]
+app = create_app(other)
+number = 5
+
+@agent.on("hold")
+async def hold(run, command):
+    run.state = "held"
+    await asyncio.sleep(3600)
+
+@agent.on("fail")
+async def fail(run, command):
+    raise LookupError("hunter2")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "my_agent.py").write_text(AGENT)
+    (tmp_path / "broken_agent.py").write_text("import no_such_module")
+    return tmp_path
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    paths = [str(ROOT / "agents"), str(ROOT / "transport")]
+    return subprocess.Popen(
+        [sys.executable, "-c", "import sys; from statecast.cli import main; sys.exit(main())", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def running(folder: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Yield the URL at which a server answers, and its process; it is stopped afterwards, if it still runs."""
+    process = start(folder, *arguments, "--port", "0")
+    with process:
+        try:
+            line = _out(process).readline()
+            found = re.fullmatch(r"Statecast serves .+ on (http://\S+:\d+)\n", line)
+            assert found, (line, process.communicate(timeout=PATIENCE))
+            yield found[1], process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.communicate(timeout=PATIENCE)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+
+
+def _out(process: subprocess.Popen[str]) -> IO[str]:
+    assert process.stdout is not None
+    return process.stdout
+
+
+def test_an_agent_is_served(folder: Path) -> None:
+    with running(folder, "serve", "my_agent:agent") as (url, _):
+        assert url.startswith("http://127.0.0.1:")
+        answer = httpx.post(f"{url}/assistant?protocol=assistant-transport", json={"commands": [], "state": {"a": 1}})
+        assert answer.text == "data: [DONE]\n\n"
+        assert httpx.get(f"{url}/agents").json()["agents"][0]["name"] == "mine"
+        assert httpx.get(f"{url}/health", headers={"host": "evil.example"}).status_code == 421
+        failed = httpx.post(f"{url}/assistant", json={"commands": [{"type": "fail"}]})
+        assert "hunter2" not in failed.text
+
+
+@pytest.mark.parametrize(
+    ("targets", "names"),
+    [(["my_agent:both"], ["mine", "other"]), (["my_agent:other", "my_agent:agent"], ["other", "mine"])],
+)
+def test_several_agents_are_served(folder: Path, targets: list[str], names: list[str]) -> None:
+    with running(folder, "serve", *targets) as (url, _):
+        assert [agent["name"] for agent in httpx.get(f"{url}/agents").json()["agents"]] == names
+
+
+def test_an_app_is_served(folder: Path) -> None:
+    with running(folder, "serve", "my_agent:app") as (url, _):
+        assert [agent["name"] for agent in httpx.get(f"{url}/agents").json()["agents"]] == ["other"]
+
+
+def test_the_options_of_a_server(folder: Path) -> None:
+    options = ["--cors-origin", "https://page.example", "--allowed-host", "good.example", "--debug"]
+    with running(folder, "serve", "my_agent:agent", *options) as (url, _):
+        page = {"origin": "https://page.example"}
+        assert httpx.get(f"{url}/health", headers=page).headers["access-control-allow-origin"] == page["origin"]
+        other = httpx.get(f"{url}/health", headers={"origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in other.headers
+        assert httpx.get(f"{url}/health", headers={"host": "good.example"}).status_code == 200
+        assert httpx.get(f"{url}/health", headers={"host": "evil.example"}).status_code == 421
+        assert "hunter2" in httpx.post(f"{url}/assistant", json={"commands": [{"type": "fail"}]}).text
+
+
+def test_the_demo_is_served_with_its_page(folder: Path) -> None:
+    with running(folder, "demo") as (url, _):
+        assert "<html" in httpx.get(url).text
+        titled = httpx.post(f"{url}/assistant", json={"commands": [{"type": "set-title", "title": "Cursors"}]})
+        assert "Cursors" in titled.text
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("my_agent", 'expected module:attribute, as in "my_agent:agent", got "my_agent"'),
+        ("my_agent:", 'got "my_agent:"'),
+        (":agent", "expected module:attribute"),
+        ("no_such:agent", "No module named 'no_such'"),
+        ("my_agent:missing", 'the module "my_agent" has no "missing"'),
+        ("my_agent:number", "to be an Agent, a list of them, or an App, got int"),
+        ("broken_agent:agent", "No module named 'no_such_module'"),
+    ],
+)
+def test_a_bad_target_is_a_plain_message(folder: Path, target: str, message: str) -> None:
+    with start(folder, "serve", target) as process:
+        out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out) == (2, "")
+    assert err.startswith("statecast: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["serve"], ["brew"], ["demo", "--port", "x"], ["demo", "--port", "70000"], ["demo", "--on-disconnect", "x"]],
+)
+def test_bad_arguments_are_answered_with_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: statecast")
+
+
+def test_a_port_in_use_is_a_plain_message(folder: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with start(folder, "serve", "my_agent:agent", "--port", str(taken.getsockname()[1])) as process:
+            out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode not in (0, 2)
+    assert out == ""
+    assert "address already in use" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_is_asked_to_stop_ends_its_streams_and_itself(folder: Path, number: signal.Signals) -> None:
+    with running(folder, "serve", "my_agent:agent", "--grace", "0.1") as (url, process), httpx.Client() as client:
+        body = {"commands": [{"type": "hold"}]}
+        path = f"{url}/assistant?protocol=assistant-transport"
+        with client.stream("POST", path, json=body, timeout=PATIENCE) as response:
+            lines = response.iter_lines()
+            assert any("held" in line for line in lines)
+            process.send_signal(number)
+            assert any("run_interrupted" in line for line in lines)
+        _, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err) == (0, "")
+
+
+def test_an_idle_server_stops_at_once(folder: Path) -> None:
+    with running(folder, "serve", "my_agent:agent", "--grace", "3600") as (url, process), httpx.Client() as client:
+        client.get(f"{url}/health")  # and the connection stays open
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+
+
+def test_what_is_no_http_does_no_harm(folder: Path) -> None:
+    with running(folder, "serve", "my_agent:agent") as (url, process):
+        host, _, port = url.removeprefix("http://").partition(":")
+        for nonsense in (b"\x00\x01\x02\r\n\r\n", b"GET / SMTP/1.0\r\n\r\n", b"GET /health HTTP/1.1\r\n\r\n"):
+            with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
+                connection.sendall(nonsense)
+                assert connection.recv(1_000).startswith(b"HTTP/1.1 4")
+        assert httpx.get(f"{url}/health").status_code == 200
+        process.terminate()
+        _, err = process.communicate(timeout=PATIENCE)
+    assert "Traceback" not in err
+
+
+def test_the_command_is_installed() -> None:
+    (script,) = entry_points(group="console_scripts", name="statecast")
+    assert script.load() is cli.main
