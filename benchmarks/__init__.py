@@ -1,0 +1,1 @@
+"""How fast Statecast is, beside limits that no server of this kind can beat: `python -m benchmarks`."""

@@ -1,0 +1,77 @@
+"""`python -m benchmarks`: measure, and print the table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from . import burst, growth, idle, many, operations, posted, stalled, stream
+from .harness import Options, Result, machine, table
+
+MEASURES: dict[str, Callable[[Options], list[Result]]] = {
+    "A": operations.measure,
+    "B": growth.measure,
+    "C": burst.measure,
+    "D": stream.measure,
+    "E": many.measure,
+    "F": stalled.measure,
+    "G": idle.measure,
+    "H": posted.measure,
+}
+
+DOCS = Path(__file__).parents[1] / "docs" / "performance.md"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure Statecast beside its limits.")
+    parser.add_argument("--only", metavar="D,E", help="some of the measures: " + ", ".join(MEASURES))
+    parser.add_argument("--rounds", type=int, help="rounds of each measure; by default as many as each needs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures with all samples to a file")
+    parser.add_argument("--plot", action="store_true", help="draw the plots of docs/performance.md instead")
+    parser.add_argument("--docs", action="store_true", help="put the figures into docs/performance.md")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a target is not met")
+    arguments = parser.parse_args()
+    if arguments.plot:
+        from . import plot
+
+        print(plot.draw())
+        return 0
+    names = list(MEASURES) if arguments.only is None else arguments.only.upper().split(",")
+    if unknown := [name for name in names if name not in MEASURES]:
+        parser.error(f"expected measures out of {', '.join(MEASURES)}, got {', '.join(unknown)}")
+    options = Options(rounds=arguments.rounds)
+    results: list[Result] = []
+    for name in names:
+        print(f"measuring {name}", file=sys.stderr, flush=True)
+        found = MEASURES[name](options)
+        results += found
+        if len(names) > 1:
+            print(table(found), file=sys.stderr, flush=True)
+    print(table(results))
+    print(", ".join(f"{key} {value}" for key, value in machine().items()))
+    if arguments.json is not None:
+        figures = {"machine": machine(), "results": results}
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=1) + b"\n")
+    if arguments.docs:
+        write_docs(results, arguments.rounds)
+    missed = [result for result in results if result.verdict in ("over", "under")]
+    return 1 if arguments.strict and missed else 0
+
+
+def write_docs(results: list[Result], rounds: int | None) -> None:
+    """Put the table where docs/performance.md has the last one."""
+    head, begin, rest = DOCS.read_text(encoding="utf-8").partition("<!-- figures -->\n")
+    _, end, tail = rest.partition("<!-- end of figures -->\n")
+    if not (begin and end):
+        raise ValueError(f"expected the marks of the figures in {DOCS}, got none")
+    how = "the usual number of rounds" if rounds is None else f"{rounds} rounds"
+    on = ", ".join(f"{key} {value}" for key, value in machine().items())
+    DOCS.write_text(f"{head}{begin}{table(results)}\n\nOne run, {how}: {on}.\n{end}{tail}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
