@@ -47,9 +47,10 @@ async def test_the_same_id_is_another_thread_for_another_owner() -> None:
         for owner, state in ((ANN, {"who": "ann"}), (BOB, {"who": "bob"})):
             body = {"commands": [NOTE], "threadId": "t", "state": state}
             await client.post("/assistant", json=body, headers=owner)
+        await client.post("/assistant", json={"commands": [NOTE], "threadId": "t"}, headers=ANN)
         states = [(await client.get("/threads/t/state", headers=owner)).json()["state"] for owner in (ANN, BOB)]
 
-    assert states == [{"who": "ann", "notes": ["noted"]}, {"who": "bob", "notes": ["noted"]}]
+    assert states == [{"who": "ann", "notes": ["noted", "noted"]}, {"who": "bob", "notes": ["noted"]}]
 
 
 async def test_a_command_id_of_another_owner_is_free() -> None:

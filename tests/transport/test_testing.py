@@ -120,6 +120,21 @@ async def test_a_response_without_its_end_is_an_error() -> None:
             await client.get("/")
 
 
+async def test_a_silent_app_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await receive()
+
+    async def deaf(scope: Any, receive: Any, send: Any) -> None:
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr("statecast.testing.PATIENCE", 0.01)
+    for app in (silent, deaf):
+        async with Client(app, lifespan=False) as client:
+            with pytest.raises(TimeoutError):
+                await client.get("/")
+
+
 async def test_the_lifespan_runs_around_the_requests() -> None:
     app = create_app(Agent())
     async with Client(app) as client:

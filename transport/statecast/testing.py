@@ -28,7 +28,9 @@ from .http import create_app
 
 __all__ = ["ASGIApp", "Body", "Client", "Response", "Result"]
 
-PATIENCE: Final = 10.0  #: seconds that an app gets to start, to stop, and to notice that its client has gone
+#: Seconds until a client gives an app up that is silent, does not start or stop, or goes on when its client has left: a
+#: test that would hang fails instead.
+PATIENCE: Final = 10.0
 
 _Message: TypeAlias = MutableMapping[str, Any]
 ASGIApp: TypeAlias = Callable[
@@ -66,7 +68,10 @@ class Result:
 
 
 class Response:
-    """An answer: its head, and its body as it comes. Iterate over it for the pieces that the app sent."""
+    """An answer: its head, and its body as it comes. Iterate over it for the pieces that the app sent.
+
+    Whatever reads raises TimeoutError when nothing comes for ten seconds.
+    """
 
     def __init__(self, upload: AsyncIterator[bytes]) -> None:
         self.status = 0
@@ -83,7 +88,8 @@ class Response:
 
     async def __anext__(self) -> bytes:
         try:
-            piece = await self._pieces.receive()
+            with anyio.fail_after(PATIENCE):
+                piece = await self._pieces.receive()
         except anyio.EndOfStream:
             if not self._over.is_set():
                 raise EOFError("expected the end of the response, got none") from self._failure
@@ -149,7 +155,8 @@ class Response:
             self._over.set()
 
     async def _head(self) -> None:
-        await self._started.wait()
+        with anyio.fail_after(PATIENCE):
+            await self._started.wait()
         if not self.status:
             raise EOFError("expected a response, got none") from self._failure
 
@@ -198,7 +205,7 @@ class Client:
 
         Raises:
             EOFError: The app returned without a response.
-            TimeoutError: It went on for ten seconds after its client had left.
+            TimeoutError: It said nothing for ten seconds, or went on for ten seconds after its client had left.
         """
         content = msgspec.json.encode(body["json"]) if "json" in body else body.get("content", b"")
         headers = {"content-type": "application/json"} if "json" in body else {}
