@@ -11,7 +11,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
-from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from statecast.stores import Store, store_of
@@ -24,6 +23,7 @@ from .cors import Cors
 from .events import EventsEndpoint
 from .hosts import HostCheck
 from .openapi import describe_agents, openapi
+from .page import Page
 from .patching import PatchEndpoint
 from .problems import Errors, json_response
 from .requests import Identify, Service
@@ -101,7 +101,7 @@ def create_app(
     service = Service(hub=hub, identify=identify, on_disconnect=on_disconnect)
     router = Router(_routes(service, frozenset(cors_origins)), lifespan=_lifespan)
     if page is not None:
-        router.default = StaticFiles(directory=page, html=True)
+        router.default = Page(directory=page, html=True)
     return App(hub, router, cors_origins=cors_origins, allowed_hosts=allowed_hosts)
 
 

@@ -60,9 +60,10 @@ class ResumeEndpoint:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": nothing.finish()})
             return
-        status = accepted.thread.last_run.status if accepted.run is None and accepted.thread.last_run else None
-        extra = [] if status is None else [(b"x-stream-status", status.encode())]
-        await _begin(service, accepted, encoder(accepted.run_id), scope, send, extra)
+        await service.hub.snapshot(accepted.thread)  # what is replayed is kept, so that its length is known
+        last = accepted.thread.last_run
+        over = [] if accepted.run is not None or last is None else [(b"x-stream-status", last.status.encode())]
+        await _begin(service, accepted, encoder(accepted.run_id), scope, send, over, replays=True)
 
 
 async def _begin(
@@ -72,6 +73,8 @@ async def _begin(
     scope: Scope,
     send: Send,
     extra: Sequence[tuple[bytes, bytes]] = (),
+    *,
+    replays: bool = False,
 ) -> None:
     thread = accepted.thread
     headers = [*encoder.headers, (b"statecast-thread-id", thread.id.encode()), *extra]
@@ -79,11 +82,16 @@ async def _begin(
     if accepted.run_id is not None:
         headers.append((b"statecast-run-id", accepted.run_id.encode()))
     until = None if accepted.run is None else accepted.run_id
-    reader = thread.follow(encoder, revision=accepted.revision, snapshot=accepted.snapshot, until=until)
+    reader = thread.follow(
+        encoder, revision=accepted.revision, snapshot=accepted.snapshot, until=until, replay=accepted.replay
+    )
+    first = reader.take() if replays else b""
+    if replays:
+        headers.append((b"aui-replay-content-length", b"%d" % len(first)))
 
     def closed(left: bool) -> None:
         thread.leave(reader)
         if left:
             service.hub.left(accepted)
 
-    await begin_stream(scope, send, headers, Stream(reader, closed))
+    await begin_stream(scope, send, headers, Stream(reader, closed, first=first))

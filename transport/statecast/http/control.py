@@ -75,17 +75,11 @@ class ControlEndpoints:
         thread_id = thread_id_of(body)
         if thread_id is None:
             raise Refusal(422, "thread_id_required", "expected a threadId, got none")
-        try:
-            thread = await self._service.hub.find(thread_id, owner=await self._service.owner(request.scope))
-        except Refusal as refusal:
-            if refusal.status == 404:
-                return Response(status_code=204)
-            raise
-        active = thread.active
-        if active is None or active.waits_since is not None:
+        handed = await self._service.hub.hand_out(thread_id, owner=await self._service.owner(request.scope))
+        if handed is None:
             return Response(status_code=204)
-        _, state = await self._service.hub.snapshot(thread)
-        return json_response({"runId": active.id, "state": msgspec.Raw(state)})
+        run_id, state = handed
+        return json_response({"runId": run_id, "state": msgspec.Raw(state)})
 
     async def _find(self, request: Request) -> Thread:
         thread_id = request.path_params["thread_id"]

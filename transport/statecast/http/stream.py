@@ -30,12 +30,16 @@ class Stream:
     Args:
         reader: Whose `take` is sent.
         closed: Called at the end, with whether the client left before it.
+        first: What was taken already.
         gather: Seconds in which it sends once at most.
     """
 
-    __slots__ = ("_closed", "_gather", "_reader")
+    __slots__ = ("_closed", "_first", "_gather", "_reader")
 
-    def __init__(self, reader: Reader, closed: Callable[[bool], None], *, gather: float = GATHER) -> None:
+    def __init__(
+        self, reader: Reader, closed: Callable[[bool], None], *, first: bytes = b"", gather: float = GATHER
+    ) -> None:
+        self._first = first
         self._reader = reader
         self._closed = closed
         self._gather = gather
@@ -54,8 +58,9 @@ class Stream:
         left = False
         try:
             while not left:
-                data = reader.take()
+                data = self._first or reader.take()
                 if data:
+                    self._first = b""
                     finished = reader.finished  # it may be closed while this is sent
                     await send({"type": "http.response.body", "body": data, "more_body": not finished})
                     if finished:
