@@ -11,7 +11,7 @@ import pytest
 
 from statecast import Agent, AgentError, Limits, Run, UntypedCommand, create_app
 from statecast.testing import Client
-from tests.transport.held import note, said
+from tests.transport.held import HOLD, NOTE, held, note, said
 
 pytestmark = pytest.mark.anyio
 
@@ -37,12 +37,6 @@ async def no_luck(run: Run) -> None:
 async def secret(run: Run) -> None:
     note(run, "tried")
     raise LookupError("the password is hunter2")
-
-
-async def within_a_group(run: Run) -> None:
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(no_luck, run)
-        tasks.start_soon(anyio.sleep_forever)
 
 
 async def test_an_agents_own_error_reaches_the_user() -> None:
@@ -78,8 +72,15 @@ async def test_debug_shows_it_traceback_and_all() -> None:
     assert "Traceback" in (failed.error or {})["message"]
 
 
-async def test_of_a_group_the_agents_own_error_counts() -> None:
-    async with Client(agent_that(within_a_group)) as client:
+@pytest.mark.parametrize("others", [[], [secret], [secret, secret]])
+@pytest.mark.parametrize("first", [True, False])
+async def test_of_a_group_the_agents_own_error_counts(others: list[Callable[[Run], Any]], first: bool) -> None:
+    async def group(run: Run) -> None:
+        async with anyio.create_task_group() as tasks:
+            for task in [no_luck, *others] if first else [*others, no_luck]:
+                tasks.start_soon(task, run)
+
+    async with Client(agent_that(group)) as client:
         assert (await client.run(WORK)).code == "no_luck"
 
 
@@ -230,6 +231,24 @@ async def test_a_function_over_the_batch_sees_all_of_it() -> None:
 
     async with Client(agent) as client:
         assert (await client.run({"type": "two"}, {"type": "one"})).state == ["two", "one"]
+
+
+async def test_what_goes_wrong_with_a_batch_before_its_agent_runs_is_no_matter_of_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(run: Run, *rest: Any, **named: Any) -> None:
+        if run.thread_id == "broken":
+            raise LookupError("an odd state")
+
+    agent, release = held()
+    monkeypatch.setattr("statecast.threads.run.apply_messages", broken)
+    body = {"commands": [HOLD], "threadId": "other"}
+    async with Client(agent) as client, client.stream("POST", "/assistant", json=body) as other:
+        await other.read_until(b"held")
+        assert (await client.run(NOTE, thread_id="broken")).error == HIDDEN
+        assert (await client.get("/status/broken")).json()["status"] == "failed"
+        release.set()
+        assert b"went on" in await other.read()
 
 
 async def test_parts_are_closed_at_the_end_of_a_run_however_it_ends(caplog: pytest.LogCaptureFixture) -> None:

@@ -60,6 +60,20 @@ async def test_a_body_in_pieces_has_one_size() -> None:
     assert error_of(refused) == (413, "body_too_large", 1_000)
 
 
+async def test_a_body_that_is_too_large_is_read_to_its_end_before_the_answer() -> None:
+    read = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(30):
+            read += 100
+            yield b" " * 100
+
+    async with Client(create_app(held()[0], limits=Limits(body=1_000))) as client:
+        refused = await client.post("/assistant", content=pieces(), headers={"content-type": "application/json"})
+    assert (refused.status, read) == (413, 3_000)
+
+
 async def test_a_body_without_end_is_read_up_to_a_bound() -> None:
     read = 0
 

@@ -55,10 +55,15 @@ class ControlEndpoints:
         )
 
     async def state(self, request: Request) -> Response:
-        """Return a thread's state as it is."""
+        """Return a thread's state as it is, or as it was at `?revision=`."""
         thread = await self._find(request)
         run = _run(thread)
-        revision, state = await self._service.hub.snapshot(thread)
+        asked = request.query_params.get("revision")
+        if asked is None:
+            revision, state = await self._service.hub.snapshot(thread)
+        else:
+            revision = _number(asked)
+            state = await self._service.hub.state_at(thread, revision)
         return json_response(
             {
                 "threadId": thread.id,
@@ -85,6 +90,12 @@ class ControlEndpoints:
         thread_id = request.path_params["thread_id"]
         check_thread_id(thread_id)
         return await self._service.hub.find(thread_id, owner=await self._service.owner(request.scope))
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise Refusal(422, "invalid_revision", f'expected a revision, a whole number, got "{text[:40]}"')
+    return int(text)
 
 
 def _run(thread: Thread) -> RunState | None:

@@ -29,7 +29,7 @@ from .journal import Journal
 from .limits import Limits
 from .patches import patched
 from .run import INTERRUPTED, Batch, Execution
-from .thread import Thread
+from .thread import Thread, replayed
 
 __all__ = ["Accepted", "Hub"]
 
@@ -177,6 +177,27 @@ class Hub:
         found = thread.snapshot()
         await self._settle()
         return found
+
+    async def state_at(self, thread: Thread, revision: int) -> bytes:
+        """Return the state at an earlier revision as JSON, as far back as the store's last snapshot.
+
+        Raises:
+            Refusal: 404 `unknown_revision` for one that is yet to come; 410 `revision_gone` for one that is not kept;
+                503 `store_unavailable`.
+        """
+        now, state = await self.snapshot(thread)
+        if revision == now:
+            return state
+        if revision > now:
+            message = f"expected a revision up to {now}, the thread's last, got {revision}"
+            raise Refusal(404, "unknown_revision", message, limit=now)
+        try:
+            saved = None if self.store.instant else await self.store.load(thread.key)
+        except StoreUnavailable:
+            raise _unavailable() from None
+        if saved is None or revision < saved.revision:
+            raise Refusal(410, "revision_gone", f"the state at revision {revision} is not kept any more")
+        return replayed(saved, revision).encode()
 
     async def submit(self, posted: Posted) -> Accepted:
         """Accept a batch: all of its commands are valid, kept, and will be run after whatever waits already.

@@ -28,7 +28,7 @@ from .readers import Reader
 if TYPE_CHECKING:
     from .run import Execution
 
-__all__ = ["Thread"]
+__all__ = ["Thread", "replayed"]
 
 #: Ends of runs that are remembered, for streams that are still to reach them.
 ENDS: Final = 256
@@ -113,12 +113,8 @@ class Thread:
     @classmethod
     def restore(cls, saved: Saved, agent: Agent, *, journal: Journal, limits: Limits) -> Thread:
         """Take up a thread that was kept, at its last entry."""
-        document = Document.adopting(msgspec.json.decode(saved.state))
+        document = replayed(saved)
         entries = [read_entry(*entry) for entry in saved.entries]
-        for entry in entries:
-            if isinstance(entry, OperationsEntry):
-                for operation in operations.decode(entry.operations):
-                    document.apply(operation)
         thread = cls(
             saved.key, agent, document, journal=journal, limits=limits, lasting=saved.lasting, epoch=saved.epoch
         )
@@ -335,3 +331,14 @@ class Thread:
             self.loop.call_soon(self.flush)
         else:
             self.loop.call_soon_threadsafe(self.flush)
+
+
+def replayed(saved: Saved, until: int | None = None) -> Document:
+    """Return the state that was kept: the snapshot, and the operations after it, up to a revision or all of them."""
+    document = Document.adopting(msgspec.json.decode(saved.state))
+    for revision, kind, data in saved.entries:
+        if kind == "operations" and (until is None or revision <= until):
+            for operation in operations.decode(data):
+                document.apply(operation)
+    document.flush()
+    return document
