@@ -60,7 +60,7 @@ class ResumeEndpoint:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": nothing.finish()})
             return
-        await service.hub.snapshot(accepted.thread)  # what is replayed is kept, so that its length is known
+        await service.hub.registry.snapshot(accepted.thread)  # what is replayed is kept, so that its length is known
         last = accepted.thread.last_run
         over = [] if accepted.run is not None or last is None else [(b"x-stream-status", last.status.encode())]
         await _begin(service, accepted, encoder(accepted.run_id), scope, send, over, replays=True)

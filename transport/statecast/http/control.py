@@ -60,10 +60,10 @@ class ControlEndpoints:
         run = _run(thread)
         asked = request.query_params.get("revision")
         if asked is None:
-            revision, state = await self._service.hub.snapshot(thread)
+            revision, state = await self._service.hub.registry.snapshot(thread)
         else:
             revision = _number(asked)
-            state = await self._service.hub.state_at(thread, revision)
+            state = await self._service.hub.registry.state_at(thread, revision)
         return json_response(
             {
                 "threadId": thread.id,

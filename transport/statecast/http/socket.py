@@ -168,7 +168,7 @@ class _Session:
         if self._following is None:
             self._follow(thread)
         await asyncio.sleep(0)  # a run that begins at once does so in the next turn: what it applies is in the answer
-        revision, _ = await self._service.hub.snapshot(thread)
+        revision, _ = await self._service.hub.registry.snapshot(thread)
         await self._send(Ack(ref, accepted.run_id, revision, str(Cursor(thread.epoch, revision))))
 
     async def _cancel(self, ref: str | None, body: Body) -> None:

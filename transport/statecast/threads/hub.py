@@ -7,29 +7,29 @@ began dies with the request.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import anyio
 import msgspec
 
 from statecast import stores
-from statecast.protocol import Cursor, RunError, RunState
+from statecast.protocol import Cursor
 from statecast.protocol.refusal import Refusal
 from statecast.stores import Key, Store, StoreUnavailable
-from statecast_agents import Agent, CommandError, Json, new_id
+from statecast_agents import Agent, Json, new_id
 from statecast_agents.commands import AnyCommand
 
 from .claims import Claim, adopt, agrees
 from .inbox import Posted, check_messages, check_policy, check_room, decode_commands, digest, unapplied
-from .journal import Journal
 from .limits import Limits
 from .patches import patched
+from .registry import Registry, unavailable
 from .run import INTERRUPTED, Batch, Execution
-from .thread import Thread, replayed
+from .runs import Runs
+from .thread import Thread
 
 __all__ = ["Accepted", "Hub"]
 
@@ -75,30 +75,22 @@ class Hub:
     ) -> None:
         self.agents = dict(agents)
         self.limits = limits or Limits()
-        self.debug = debug
-        self.store = store or stores.MemoryStore()
-        self.journal = Journal(self.store)
-        self._threads: dict[Key, Thread] = {}
-        self._opening: dict[Key, asyncio.Lock] = {}
-        self._live: dict[str, Execution] = {}
-        self._tasks: asyncio.TaskGroup | None = None
+        self._runs = Runs(self.limits, debug=debug)
+        self.registry = Registry(store or stores.MemoryStore(), self.agents, self.limits, self._runs.revive)
         self._supervisor: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()  #: set once runs can be started
         self._stop = asyncio.Event()
-        self._closing = False
-        self._idle = asyncio.Event()  #: set while no run is queued or under way
-        self._idle.set()
         self._swept = 0.0
 
     @property
     def threads(self) -> int:
         """How many threads are in memory."""
-        return len(self._threads)
+        return len(self.registry)
 
     @property
     def runs(self) -> int:
         """How many runs are queued or under way."""
-        return len(self._live)
+        return len(self._runs)
 
     async def start(self) -> None:
         """Open the store, start what runs live in, and take up what was left, if not yet done. Requests do so too.
@@ -110,15 +102,9 @@ class Hub:
         if self._supervisor is not None and self._supervisor.get_loop() is loop and not self._supervisor.done():
             await self._until_ready()
             return
-        # What ran on an earlier loop ended with it; the store has what was kept.
-        for thread in list(self._threads.values()):
-            self._let_go(thread)
-        self._live.clear()
-        self._opening.clear()
-        self._stop, self._ready, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._idle.set()
-        self._closing = False
-        self.journal = Journal(self.store)
+        self.registry.restart()
+        self._runs.restart()
+        self._stop, self._ready = asyncio.Event(), asyncio.Event()
         self._supervisor = loop.create_task(self._supervise(), name="statecast hub")
         await self._until_ready()
 
@@ -136,24 +122,24 @@ class Hub:
 
         Queued batches stay in the store, and run when the server is back.
         """
-        self._closing = True
-        active = [execution for execution in self._live.values() if execution is execution.thread.active]
-        for thread in self._threads.values():
+        self._runs.stopping = True
+        active = [execution for execution in self._runs if execution is execution.thread.active]
+        for thread in self.registry:
             while thread.inbox:
-                self._forget(thread.inbox.pop())
+                self._runs.forget(thread.inbox.pop())
         with anyio.move_on_after(grace):
-            await self._idle.wait()
+            await self._runs.none_left.wait()
         for execution in active:
             execution.cancel("interrupted", INTERRUPTED)
         if self._supervisor is not None and not self._supervisor.done():
             self._stop.set()
             await self._supervisor
-        for thread in self._threads.values():
+        for thread in self.registry:
             thread.close_readers()
 
     def loaded(self, thread_id: str, *, owner: str | None = None) -> Thread | None:
         """Return a thread that is in memory; None for one that is only in the store, or nowhere."""
-        return self._threads.get(Key(owner, thread_id))
+        return self.registry.get(Key(owner, thread_id))
 
     async def find(self, thread_id: str, *, owner: str | None = None) -> Thread:
         """Return a thread by its id.
@@ -162,42 +148,11 @@ class Hub:
             Refusal: 404 `unknown_thread`; also for one that belongs to another owner. 503 `store_unavailable`.
         """
         await self.start()
-        thread = await self._lookup(Key(owner, thread_id))
+        thread = await self.registry.find(Key(owner, thread_id))
         if thread is None:
             message = f'expected the id of a thread, got "{thread_id[:128]}", which this server does not know'
             raise Refusal(404, "unknown_thread", message)
         return thread
-
-    async def snapshot(self, thread: Thread) -> tuple[int, bytes]:
-        """Return the end of a thread's log, and the state there as JSON, once it is kept.
-
-        Raises:
-            Refusal: 503 `store_unavailable`.
-        """
-        found = thread.snapshot()
-        await self._settle()
-        return found
-
-    async def state_at(self, thread: Thread, revision: int) -> bytes:
-        """Return the state at an earlier revision as JSON, as far back as the store's last snapshot.
-
-        Raises:
-            Refusal: 404 `unknown_revision` for one that is yet to come; 410 `revision_gone` for one that is not kept;
-                503 `store_unavailable`.
-        """
-        now, state = await self.snapshot(thread)
-        if revision == now:
-            return state
-        if revision > now:
-            message = f"expected a revision up to {now}, the thread's last, got {revision}"
-            raise Refusal(404, "unknown_revision", message, limit=now)
-        try:
-            saved = None if self.store.instant else await self.store.load(thread.key)
-        except StoreUnavailable:
-            raise _unavailable() from None
-        if saved is None or revision < saved.revision:
-            raise Refusal(410, "revision_gone", f"the state at revision {revision} is not kept any more")
-        return replayed(saved, revision).encode()
 
     async def submit(self, posted: Posted) -> Accepted:
         """Accept a batch: all of its commands are valid, kept, and will be run after whatever waits already.
@@ -205,29 +160,29 @@ class Hub:
         Raises:
             Refusal: Nothing was applied.
         """
-        if not self._closing:
+        if not self._runs.stopping:
             await self.start()
         self._check_open()
         commands = decode_commands(posted, self.limits)
         key = Key(posted.owner, posted.thread_id or new_id("thr"))
-        async with self._one_at_a_time(key):
-            thread = None if posted.thread_id is None else await self._lookup(key)
+        async with self.registry.one_at_a_time(key):
+            thread = None if posted.thread_id is None else await self.registry.find(key)
             if thread is not None:
                 return await self._post(thread, posted, commands)
-            check_room(self._live.values(), posted.owner, self.limits)
+            check_room(self._runs, posted.owner, self.limits)
             document, adopted = adopt(posted.claim, posted.agent, limit=self.limits.state)
             thread = Thread(
                 key,
                 posted.agent,
                 document,
-                journal=self.journal,
+                journal=self.registry.journal,
                 limits=self.limits,
                 lasting=posted.thread_id is not None,
             )
             agreed = adopted or agrees(posted.claim, document)
             check_messages(thread, commands, agrees=agreed)
             fresh, _ = unapplied(thread, commands)
-            self._threads[key] = thread
+            self.registry.add(thread)
             return await self._accept(thread, posted, fresh, agreed=agreed, created=[thread.created()])
 
     async def resume(
@@ -239,7 +194,7 @@ class Hub:
             Refusal: 409 `run_mismatch` when another run than `run_id` is active.
         """
         await self.start()
-        thread = await self._lookup(Key(owner, thread_id))
+        thread = await self.registry.find(Key(owner, thread_id))
         if thread is None:
             return None
         active = thread.active
@@ -266,11 +221,11 @@ class Hub:
             Refusal: 503 `store_unavailable`.
         """
         await self.start()
-        thread = await self._lookup(Key(owner, thread_id))
+        thread = await self.registry.find(Key(owner, thread_id))
         active = None if thread is None else thread.active
         if thread is None or active is None or active.waits_since is not None:
             return None
-        revision, state = await self.snapshot(thread)
+        revision, state = await self.registry.snapshot(thread)
         thread.hand_out(active.id, revision)
         return active.id, state
 
@@ -294,7 +249,7 @@ class Hub:
             _check_run(active, run_id)
         if queued:
             for dropped in list(thread.inbox):
-                self._drop(dropped)
+                self._runs.drop(dropped)
         if active is None:
             return (thread.last_run.id if thread.last_run else None), False
         active.cancel()
@@ -314,7 +269,7 @@ class Hub:
         for operation in patched(thread, steps):
             thread.document.apply(operation)
         thread.used = time.monotonic()
-        revision, _ = await self.snapshot(thread)
+        revision, _ = await self.registry.snapshot(thread)
         return Cursor(thread.epoch, revision)
 
     def left(self, accepted: Accepted) -> None:
@@ -325,7 +280,7 @@ class Hub:
         if run is run.thread.active:
             run.cancel()
         elif run in run.thread.inbox:
-            self._drop(run)
+            self._runs.drop(run)
 
     async def _post(self, thread: Thread, posted: Posted, commands: list[AnyCommand]) -> Accepted:
         """Accept a batch for a thread that is known."""
@@ -338,12 +293,12 @@ class Hub:
         fresh, original = unapplied(thread, commands)
         active = thread.active
         if not fresh:
-            run = self._live.get(original or "")
+            run = self._runs.get(original or "")
             if run is not None:
                 return Accepted(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
             revision = thread.log.revision
             return Accepted(thread=thread, run=None, run_id=original, revision=revision, snapshot=not agreed)
-        check_room(self._live.values(), posted.owner, self.limits)
+        check_room(self._runs, posted.owner, self.limits)
         if active is None:
             if not thread.inbox:
                 check_messages(thread, fresh, agrees=agreed)
@@ -359,7 +314,7 @@ class Hub:
             self._remember(thread, command, active.id)
         if others:
             return await self._accept(thread, posted, others, agreed=agreed)
-        await self._settle()
+        await self.registry.settle()
         return Accepted(thread=thread, run=active, run_id=active.id, revision=revision, snapshot=not agreed)
 
     async def _accept(
@@ -377,30 +332,28 @@ class Hub:
         run: Execution | None = None
         if commands:
             batch = Batch(commands=commands, request=posted.request, on_disconnect=posted.on_disconnect)
-            run = Execution(thread, batch, agrees=agreed, limits=self.limits, debug=self.debug)
+            run = self._runs.new(thread, batch, agrees=agreed)
             for command in commands:
                 if command.id is not None:
                     mark = digest(command)
                     thread.applied[command.id] = (mark, run.id)
                     changes.append(stores.Applied(thread.key, command.id, mark, run.id))
             changes.append(stores.Accepted(thread.key, run.id, batch.encode()))
-            self._live[run.id] = run
-            self._idle.clear()
             overtakes = posted.chosen_policy in ("interrupt", "rollback") and thread.active is not None
-            thread.inbox.insert(0 if overtakes else len(thread.inbox), run)
+            self._runs.queue(run, next_up=overtakes)
             run.kept = False
-        self.journal.add(*changes)
+        self.registry.journal.add(*changes)
         try:
-            await self._settle()
+            await self.registry.settle()
         except Refusal:
-            self.journal.withdraw(changes)
+            self.registry.journal.withdraw(changes)
             self._withdraw(thread, run, changes, created=bool(created))
             raise
         if run is not None:
             run.kept = True
             if thread.active is not None and posted.chosen_policy in ("interrupt", "rollback"):
                 thread.active.cancel("interrupted", roll_back=posted.chosen_policy == "rollback")
-            self._start_next(thread)
+            self._runs.start_next(thread)
         run_id = None if run is None else run.id
         return Accepted(thread=thread, run=run, run_id=run_id, revision=revision, snapshot=not agreed)
 
@@ -409,145 +362,47 @@ class Hub:
     ) -> None:
         if run is not None and run in thread.inbox:
             thread.inbox.remove(run)
-            self._forget(run)
+            self._runs.forget(run)
         for change in changes:
             if isinstance(change, stores.Applied):
                 thread.applied.pop(change.command_id, None)
         if created:
-            self._threads.pop(thread.key, None)
-
-    async def _settle(self) -> None:
-        try:
-            await self.journal.settled()
-        except StoreUnavailable:
-            raise _unavailable() from None
+            self.registry.drop(thread)
 
     def _check_open(self) -> None:
-        if self._closing:
+        if self._runs.stopping:
             raise Refusal(503, "server_stopping", "the server is stopping; try again soon", retry_after=2)
-        if self.journal.failing is not None:
-            raise _unavailable()
+        if self.registry.journal.failing is not None:
+            raise unavailable()
 
     def _remember(self, thread: Thread, command: AnyCommand, run_id: str) -> None:
         if command.id is not None:
             thread.applied[command.id] = (digest(command), run_id)
-            self.journal.add(stores.Applied(thread.key, command.id, digest(command), run_id))
-
-    @contextlib.asynccontextmanager
-    async def _one_at_a_time(self, key: Key) -> AsyncIterator[None]:
-        """Let one request at a time look for a thread and open it: of two first ones, one is adopted."""
-        if key in self._threads and key not in self._opening:
-            yield
-            return
-        lock = self._opening.setdefault(key, asyncio.Lock())
-        try:
-            async with lock:
-                yield
-        finally:
-            if not lock.locked():
-                self._opening.pop(key, None)
-
-    async def _lookup(self, key: Key) -> Thread | None:
-        """Return a thread from memory, or from the store."""
-        thread = self._threads.get(key)
-        if thread is not None:
-            return thread
-        try:
-            saved = await self.store.load(key)
-        except StoreUnavailable:
-            raise _unavailable() from None
-        if key in self._threads:  # another request was faster
-            return self._threads[key]
-        if saved is None:
-            return None
-        agent = self.agents.get(saved.agent)
-        if agent is None:
-            message = f'the thread belongs to the agent "{saved.agent}", which is not served here'
-            raise Refusal(409, "agent_mismatch", message)
-        thread = Thread.restore(saved, agent, journal=self.journal, limits=self.limits)
-        self._threads[key] = thread
-        self._revive(thread, saved.inbox)
-        return thread
-
-    def _revive(self, thread: Thread, inbox: Sequence[tuple[str, bytes]]) -> None:
-        """Mark the run that was cut off, or run it again, and queue what waited."""
-        cut_off = thread.last_run if thread.last_run is not None and not thread.last_run.ended else None
-        if cut_off is not None and cut_off.id not in dict(inbox):
-            thread.record(RunState(cut_off.id, "interrupted", INTERRUPTED))
-        for run_id, data in inbox:
-            try:
-                batch = Batch.decode(data, thread.agent.commands)
-            except CommandError as error:
-                thread.record(RunState(run_id, "failed", RunError(error.code, str(error))))
-                self.journal.add(stores.Settled(thread.key, run_id))
-                continue
-            run = Execution(thread, batch, agrees=False, limits=self.limits, debug=self.debug, id=run_id)
-            run.again = cut_off is not None and cut_off.id == run_id
-            self._live[run_id] = run
-            self._idle.clear()
-            thread.inbox.append(run)
-        self._start_next(thread)
-
-    def _start_next(self, thread: Thread) -> None:
-        if thread.active is None and thread.inbox and thread.inbox[0].kept and self._tasks is not None:
-            # It begins a turn later, once whoever answers the request has said that it was accepted.
-            thread.active = thread.inbox.pop(0)
-            self._tasks.create_task(self._execute(thread.active))
-
-    async def _execute(self, execution: Execution) -> None:
-        thread = execution.thread
-        try:
-            execution.begin()
-            if not thread.agent.restartable:
-                self.journal.add(stores.Settled(thread.key, execution.id))
-            await execution.execute()
-        finally:
-            if thread.agent.restartable:
-                self.journal.add(stores.Settled(thread.key, execution.id))
-            thread.active = None
-            thread.used = time.monotonic()
-            self._forget(execution)
-            if not self._closing:
-                self._start_next(thread)
-            if thread.active is None:
-                thread.rest()
-            thread.wake_readers()
-
-    def _drop(self, run: Execution) -> None:
-        """Take a batch out of the inbox for good."""
-        run.thread.inbox.remove(run)
-        self.journal.add(stores.Settled(run.thread.key, run.id))
-        self._forget(run)
-        run.thread.wake_readers()
-
-    def _forget(self, execution: Execution) -> None:
-        self._live.pop(execution.id, None)
-        if not self._live:
-            self._idle.set()
+            self.registry.journal.add(stores.Applied(thread.key, command.id, digest(command), run_id))
 
     async def _supervise(self) -> None:
-        await self.store.open()
+        await self.registry.store.open()
         # asyncio's: a task of anyio's holds a cancel scope and a handle as well, and runs have a scope of their own.
         async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            tending = [tasks.create_task(self.journal.run()), tasks.create_task(self._tend())]
-            for key in await self.store.unsettled():
+            self._runs.tasks = tasks
+            tending = [tasks.create_task(self.registry.journal.run()), tasks.create_task(self._tend())]
+            for key in await self.registry.store.unsettled():
                 try:
-                    await self._lookup(key)
+                    await self.registry.find(key)
                 except Refusal as refusal:
                     _log.warning("the thread %r is left as it is: %s", key.thread_id, refusal)
             self._ready.set()
             await self._stop.wait()
-            await self._idle.wait()
+            await self._runs.none_left.wait()
             await self._settle_at_last()
             for task in tending:
                 task.cancel()
-        self._tasks = None
-        await self.store.aclose()
+        self._runs.tasks = None
+        await self.registry.store.aclose()
 
     async def _settle_at_last(self) -> None:
         try:
-            await self.journal.settled()
+            await self.registry.journal.settled()
         except StoreUnavailable as error:
             _log.error("what happened last could not be kept: %s", error)
 
@@ -559,43 +414,16 @@ class Hub:
         while True:
             await asyncio.sleep(tick)
             now = time.monotonic()
-            for execution in list(self._live.values()):
+            for execution in self._runs:
                 execution.check_time(now)
-            beats = now - beaten >= limits.heartbeat_seconds / 2
-            beaten = now if beats else beaten
-            for thread in list(self._threads.values()):
-                if beats:
+            if now - beaten >= limits.heartbeat_seconds / 2:
+                beaten = now
+                for thread in self.registry:
                     thread.beat()
-                stays = self.limits.idle_seconds if thread.lasting else self.limits.resume_seconds
-                if thread.active is None and not thread.inbox and not thread.readers and now - thread.used > stays:
-                    self._let_go(thread)
-            if now - self._swept > SWEEP and self.journal.failing is None:
+            self.registry.tidy(now)
+            if now - self._swept > SWEEP and self.registry.journal.failing is None:
                 self._swept = now
-                await self._sweep()
-
-    def _let_go(self, thread: Thread) -> None:
-        """Forget a thread that nobody uses; the store keeps it if a client can name it."""
-        if not thread.lasting:
-            self.journal.add(stores.Deleted(thread.key))
-        elif self.store.instant:
-            thread.compact()
-        self._threads.pop(thread.key, None)
-        thread.document.dispose()
-
-    async def _sweep(self) -> None:
-        """Delete what the store keeps of threads whose time is over."""
-        for lasting, seconds in ((False, self.limits.resume_seconds + 2 * SWEEP), (True, self.limits.keep_seconds)):
-            if seconds is not None:
-                try:
-                    keys = await self.store.idle_since(time.time() - seconds, lasting=lasting)
-                except StoreUnavailable:
-                    return
-                gone = [key for key in keys if key not in self._threads]
-                self.journal.add(*map(stores.Deleted, gone))
-
-
-def _unavailable() -> Refusal:
-    return Refusal(503, "store_unavailable", "the store cannot be reached; try again soon", retry_after=2)
+                await self.registry.sweep()
 
 
 def _check_run(active: Execution, run_id: str | None, *, headers: Mapping[str, str] | None = None) -> None:

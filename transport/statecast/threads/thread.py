@@ -54,7 +54,6 @@ class Thread:
         "_handed",
         "_home",
         "_instant",
-        "_journal",
         "_limits",
         "_readers",
         "_size",
@@ -65,6 +64,7 @@ class Thread:
         "document",
         "epoch",
         "inbox",
+        "journal",
         "key",
         "last_run",
         "lasting",
@@ -96,7 +96,7 @@ class Thread:
         self.applied: dict[str, tuple[bytes, str]] = {}  #: command id → digest of the command, run id
         self.last_run: RunState | None = None
         self.used = time.monotonic()
-        self._journal = journal
+        self.journal = journal  #: takes what happens to the store
         self._instant = journal.instant
         self._limits = limits
         self._readers: set[Reader] = set()
@@ -212,7 +212,7 @@ class Thread:
             StoreUnavailable: The store did not take it.
         """
         self.flush()
-        await self._journal.settled()
+        await self.journal.settled()
 
     def rest(self) -> None:
         """Keep the state as JSON until it is looked at again: no run is under way."""
@@ -307,7 +307,7 @@ class Thread:
             return
         kind, data = write_entry(entry)
         goes_on = not entry.run.ended if isinstance(entry, RunEntry) else None
-        self._journal.add_entry(self, Appended(self.key, entry.revision, kind, data, goes_on), entry.revision)
+        self.journal.add_entry(self, Appended(self.key, entry.revision, kind, data, goes_on), entry.revision)
         self._uncompacted += size
         if self._uncompacted > max(self._limits.keep_bytes, 2 * self._size):
             self.compact()
@@ -317,7 +317,7 @@ class Thread:
         self._uncompacted = 0
         revision, state = self.snapshot()
         self._size, self._grown = len(state), 0
-        self._journal.add(Compacted(self.key, revision, state, msgspec.json.encode(self.last_run)))
+        self.journal.add(Compacted(self.key, revision, state, msgspec.json.encode(self.last_run)))
 
     def _check_size(self) -> None:
         """Fail the run whose state outgrew its limit. Measured only when enough was written that it could have."""

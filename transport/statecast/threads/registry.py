@@ -1,0 +1,188 @@
+"""Registry: the threads that are in memory, and those that the store has.
+
+A thread is taken from the store when somebody asks for it, and let go when nobody has for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+from statecast import stores
+from statecast.protocol.refusal import Refusal
+from statecast.stores import Key, Store, StoreUnavailable
+from statecast_agents import Agent
+
+from .journal import Journal
+from .limits import Limits
+from .thread import Thread, replayed
+
+__all__ = ["Registry", "unavailable"]
+
+#: Seconds beyond their time after which nameless threads of an earlier process are deleted.
+LEFT_BEHIND: Final = 120.0
+
+#: What takes up the batches that waited in a thread's inbox: run ids, and the batches as they were kept.
+Revive = Callable[[Thread, Sequence[tuple[str, bytes]]], None]
+
+
+class Registry:
+    """The threads of a server.
+
+    Args:
+        store: Where they are kept.
+        agents: The agents by name.
+        limits: How long they stay.
+        revive: Called with each thread that is taken from the store.
+    """
+
+    def __init__(self, store: Store, agents: Mapping[str, Agent], limits: Limits, revive: Revive) -> None:
+        self.store = store
+        self.journal = Journal(store)
+        self._agents = agents
+        self._limits = limits
+        self._revive = revive
+        self._threads: dict[Key, Thread] = {}
+        self._opening: dict[Key, asyncio.Lock] = {}
+
+    def __len__(self) -> int:
+        return len(self._threads)
+
+    def __iter__(self) -> Iterator[Thread]:
+        return iter(list(self._threads.values()))
+
+    def get(self, key: Key) -> Thread | None:
+        """Return a thread that is in memory."""
+        return self._threads.get(key)
+
+    def add(self, thread: Thread) -> None:
+        """Take a thread that is new."""
+        self._threads[thread.key] = thread
+
+    def drop(self, thread: Thread) -> None:
+        """Forget a thread that came to nothing."""
+        self._threads.pop(thread.key, None)
+
+    def restart(self) -> None:
+        """Begin anew on another event loop: what was in memory ended with the earlier one, the store has the rest."""
+        for thread in self:
+            self._let_go(thread)
+        self._opening.clear()
+        self.journal = Journal(self.store)
+
+    @contextlib.asynccontextmanager
+    async def one_at_a_time(self, key: Key) -> AsyncIterator[None]:
+        """Let one request at a time look for a thread and open it: of two first ones, one is adopted."""
+        if key in self._threads and key not in self._opening:
+            yield
+            return
+        lock = self._opening.setdefault(key, asyncio.Lock())
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked():
+                self._opening.pop(key, None)
+
+    async def find(self, key: Key) -> Thread | None:
+        """Return a thread from memory, or from the store; None if neither has it.
+
+        Raises:
+            Refusal: 409 `agent_mismatch` if its agent is not served; 503 `store_unavailable`.
+        """
+        thread = self._threads.get(key)
+        if thread is not None:
+            return thread
+        try:
+            saved = await self.store.load(key)
+        except StoreUnavailable:
+            raise unavailable() from None
+        if key in self._threads:  # another request was faster
+            return self._threads[key]
+        if saved is None:
+            return None
+        agent = self._agents.get(saved.agent)
+        if agent is None:
+            message = f'the thread belongs to the agent "{saved.agent}", which is not served here'
+            raise Refusal(409, "agent_mismatch", message)
+        thread = Thread.restore(saved, agent, journal=self.journal, limits=self._limits)
+        self._threads[key] = thread
+        self._revive(thread, saved.inbox)
+        return thread
+
+    async def snapshot(self, thread: Thread) -> tuple[int, bytes]:
+        """Return the end of a thread's log, and the state there as JSON, once it is kept.
+
+        Raises:
+            Refusal: 503 `store_unavailable`.
+        """
+        found = thread.snapshot()
+        await self.settle()
+        return found
+
+    async def state_at(self, thread: Thread, revision: int) -> bytes:
+        """Return the state at an earlier revision as JSON, as far back as the store's last snapshot.
+
+        Raises:
+            Refusal: 404 `unknown_revision` for one that is yet to come; 410 `revision_gone` for one that is not kept;
+                503 `store_unavailable`.
+        """
+        now, state = await self.snapshot(thread)
+        if revision == now:
+            return state
+        if revision > now:
+            message = f"expected a revision up to {now}, the thread's last, got {revision}"
+            raise Refusal(404, "unknown_revision", message, limit=now)
+        try:
+            saved = None if self.store.instant else await self.store.load(thread.key)
+        except StoreUnavailable:
+            raise unavailable() from None
+        if saved is None or revision < saved.revision:
+            raise Refusal(410, "revision_gone", f"the state at revision {revision} is not kept any more")
+        return replayed(saved, revision).encode()
+
+    async def settle(self) -> None:
+        """Wait until everything that has happened is kept.
+
+        Raises:
+            Refusal: 503 `store_unavailable`.
+        """
+        try:
+            await self.journal.settled()
+        except StoreUnavailable:
+            raise unavailable() from None
+
+    def tidy(self, now: float) -> None:
+        """Let go of the threads that nobody has used for a while; `now` is the monotonic clock's."""
+        for thread in self:
+            stays = self._limits.idle_seconds if thread.lasting else self._limits.resume_seconds
+            if thread.active is None and not thread.inbox and not thread.readers and now - thread.used > stays:
+                self._let_go(thread)
+
+    def _let_go(self, thread: Thread) -> None:
+        """Forget a thread that nobody uses; the store keeps it if a client can name it."""
+        if not thread.lasting:
+            self.journal.add(stores.Deleted(thread.key))
+        elif self.store.instant:
+            thread.compact()
+        self._threads.pop(thread.key, None)
+        thread.document.dispose()
+
+    async def sweep(self) -> None:
+        """Delete what the store keeps of threads whose time is over."""
+        for lasting, seconds in ((False, self._limits.resume_seconds + LEFT_BEHIND), (True, self._limits.keep_seconds)):
+            if seconds is not None:
+                try:
+                    keys = await self.store.idle_since(time.time() - seconds, lasting=lasting)
+                except StoreUnavailable:
+                    return
+                gone = [key for key in keys if key not in self._threads]
+                self.journal.add(*map(stores.Deleted, gone))
+
+
+def unavailable() -> Refusal:
+    """Return why nothing can be accepted while the store is away."""
+    return Refusal(503, "store_unavailable", "the store cannot be reached; try again soon", retry_after=2)

@@ -1,0 +1,119 @@
+"""Runs: those that are queued or under way, one after the other on each thread, and the tasks they live in.
+
+The tasks are the hub's, so that nothing a request began dies with the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+
+from statecast import stores
+from statecast.protocol import RunError, RunState
+from statecast_agents import CommandError
+
+from .limits import Limits
+from .run import INTERRUPTED, Batch, Execution
+from .thread import Thread
+
+__all__ = ["Runs"]
+
+
+class Runs:
+    """The runs of a server.
+
+    Args:
+        limits: How long each may take.
+        debug: Whether errors of an agent's code are shown to clients.
+    """
+
+    def __init__(self, limits: Limits, *, debug: bool) -> None:
+        self.tasks: asyncio.TaskGroup | None = None  #: what they live in, while there is one
+        self.stopping = False  #: whether none is to begin any more
+        self.none_left = asyncio.Event()  #: set while no run is queued or under way
+        self.none_left.set()
+        self._limits = limits
+        self._debug = debug
+        self._live: dict[str, Execution] = {}
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __iter__(self) -> Iterator[Execution]:
+        return iter(list(self._live.values()))
+
+    def get(self, run_id: str) -> Execution | None:
+        """Return a run that is queued or under way."""
+        return self._live.get(run_id)
+
+    def restart(self) -> None:
+        """Begin anew on another event loop: what ran on an earlier one ended with it."""
+        self._live.clear()
+        self.stopping = False
+        self.none_left = asyncio.Event()
+        self.none_left.set()
+
+    def new(self, thread: Thread, batch: Batch, *, agrees: bool, id: str | None = None) -> Execution:
+        """Return a run that is yet to be queued."""
+        return Execution(thread, batch, agrees=agrees, limits=self._limits, debug=self._debug, id=id)
+
+    def queue(self, run: Execution, *, next_up: bool = False) -> None:
+        """Put a run into its thread's inbox, at the end or at the front."""
+        self._live[run.id] = run
+        self.none_left.clear()
+        run.thread.inbox.insert(0 if next_up else len(run.thread.inbox), run)
+
+    def revive(self, thread: Thread, inbox: Sequence[tuple[str, bytes]]) -> None:
+        """Mark the run that was cut off, or run it again, and queue what waited."""
+        cut_off = thread.last_run if thread.last_run is not None and not thread.last_run.ended else None
+        if cut_off is not None and cut_off.id not in dict(inbox):
+            thread.record(RunState(cut_off.id, "interrupted", INTERRUPTED))
+        for run_id, data in inbox:
+            try:
+                batch = Batch.decode(data, thread.agent.commands)
+            except CommandError as error:
+                thread.record(RunState(run_id, "failed", RunError(error.code, str(error))))
+                thread.journal.add(stores.Settled(thread.key, run_id))
+                continue
+            run = self.new(thread, batch, agrees=False, id=run_id)
+            run.again = cut_off is not None and cut_off.id == run_id
+            self.queue(run)
+        self.start_next(thread)
+
+    def start_next(self, thread: Thread) -> None:
+        if thread.active is None and thread.inbox and thread.inbox[0].kept and self.tasks is not None:
+            # It begins a turn later, once whoever answers the request has said that it was accepted.
+            thread.active = thread.inbox.pop(0)
+            self.tasks.create_task(self._execute(thread.active))
+
+    async def _execute(self, execution: Execution) -> None:
+        thread = execution.thread
+        try:
+            execution.begin()
+            if not thread.agent.restartable:
+                thread.journal.add(stores.Settled(thread.key, execution.id))
+            await execution.execute()
+        finally:
+            if thread.agent.restartable:
+                thread.journal.add(stores.Settled(thread.key, execution.id))
+            thread.active = None
+            thread.used = time.monotonic()
+            self.forget(execution)
+            if not self.stopping:
+                self.start_next(thread)
+            if thread.active is None:
+                thread.rest()
+            thread.wake_readers()
+
+    def drop(self, run: Execution) -> None:
+        """Take a batch out of the inbox for good."""
+        run.thread.inbox.remove(run)
+        run.thread.journal.add(stores.Settled(run.thread.key, run.id))
+        self.forget(run)
+        run.thread.wake_readers()
+
+    def forget(self, execution: Execution) -> None:
+        self._live.pop(execution.id, None)
+        if not self._live:
+            self.none_left.set()
