@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal
 
 import msgspec
-from starlette.datastructures import QueryParams
+from starlette.datastructures import Headers, QueryParams
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
@@ -29,6 +29,8 @@ __all__ = [
 
 #: Tells whose a request is; None: no one's in particular.
 Identify = Callable[[HTTPConnection], Awaitable[str | None]]
+
+MAX_KEY: Final = 120  #: characters of an Idempotency-Key
 
 _THREAD_ID: Final = re.compile(r"[A-Za-z0-9_.:~-]{1,128}")
 _SPREAD: Final = tuple(
@@ -133,6 +135,10 @@ def posted_of(scope: Scope, body: Body, service: Service, owner: str | None, *, 
         Refusal: 404 `unknown_agent`; 422 for fields of the wrong kind.
     """
     agent = agent_of(scope, body, service.hub)
+    key = Headers(scope=scope).get("idempotency-key")
+    if key is not None and not 0 < len(key) <= MAX_KEY:
+        message = f"expected an Idempotency-Key of 1 to {MAX_KEY} characters, got {len(key)}"
+        raise Refusal(422, "invalid_idempotency_key", message, limit=MAX_KEY)
     return Posted(
         agent=agent,
         commands=body.list("commands"),
@@ -142,6 +148,7 @@ def posted_of(scope: Scope, body: Body, service: Service, owner: str | None, *, 
         request=request_of(body, agent),
         on_disconnect=on_disconnect_of(body, service.on_disconnect),
         policy=policy_of(body),
+        key=key if scope["type"] == "http" else None,
     )
 
 

@@ -368,6 +368,8 @@ class Hub:
                 thread.applied.pop(change.command_id, None)
         if created:
             self.registry.drop(thread)
+        else:
+            self._runs.start_next(thread)
 
     def _check_open(self) -> None:
         if self._runs.stopping:

@@ -36,6 +36,7 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     request: Request = Request()
     on_disconnect: OnDisconnect = "continue"
     policy: Policy | None = None  #: None: the agent's
+    key: str | None = None  #: stands for the ids of commands that have none, see `decode_commands`
 
     @property
     def chosen_policy(self) -> Policy:
@@ -44,7 +45,7 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decode_commands(posted: Posted, limits: Limits) -> list[AnyCommand]:
-    """Return the commands of a batch.
+    """Return the commands of a batch. Those without an id get one made of the request's key, if it has one.
 
     Raises:
         Refusal: 422 `too_many_commands`, `unknown_command`, `invalid_command`, `role_not_allowed`.
@@ -63,7 +64,12 @@ def decode_commands(posted: Posted, limits: Limits) -> list[AnyCommand]:
         if isinstance(command, AddMessage) and command.message.role != "user" and not posted.agent.allow_assistant:
             message = f'expected a message of the user, got one of the "{command.message.role}"'
             raise Refusal(422, "role_not_allowed", message)
-    return commands
+    if posted.key is None:
+        return commands
+    return [
+        msgspec.structs.replace(command, id=f"{posted.key}/{index}") if command.id is None else command
+        for index, command in enumerate(commands)
+    ]
 
 
 def unapplied(thread: Thread, commands: Sequence[AnyCommand]) -> tuple[list[AnyCommand], str | None]:
