@@ -208,14 +208,17 @@ class Document:
                 node, key, delta = pending[0]
                 pending.clear()
                 cache = node._cache
-                if cache is None or cache[1] != key or cache[0] != self.version:
+                if cache is None or cache[0] != self.version:
                     path = self._path_to(node, set(), {})
                     if path is None:
                         return b""
-                    cache = node._cache = _heads(self.version, path, key)
-                if delta is None:
-                    return b"[%b%b}]" % (cache[3], _encode(node._root if node is self else node[key]))
-                return b"[%b%b}]" % (cache[2], _encode(delta))
+                    cache = node._cache = (self.version, path, key, delta is None, _head(path, key, delta is None))
+                elif cache[2] != key or cache[3] is not (delta is None):
+                    path = cache[1]
+                    cache = node._cache = (self.version, path, key, delta is None, _head(path, key, delta is None))
+                if delta is not None:
+                    return b"[%b%b}]" % (cache[4], _encode(delta))
+                return b"[%b%b}]" % (cache[4], _encode(node._root if node is self else node[key]))
             if not pending:
                 return b""
             self._pending = []
@@ -283,11 +286,8 @@ class Document:
             path = self._path_to(node, sets, paths)
             if path is None:
                 continue
-            cache = _heads(self.version, path, key)
-            if delta is None:
-                operations.append(b"%b%b}" % (cache[3], _encode(node._root if node is self else node[key])))
-            else:
-                operations.append(b"%b%b}" % (cache[2], _encode(delta)))
+            value = delta if delta is not None else node._root if node is self else node[key]
+            operations.append(b"%b%b}" % (_head(path, key, delta is None), _encode(value)))
         return b"[%b]" % b",".join(operations) if operations else b""
 
     def _path_to(self, node: Any, sets: set[tuple[int, Any]], known: dict[int, bytes | None]) -> bytes | None:
@@ -336,9 +336,12 @@ def _step(path: bytes, key: str | int | None) -> bytes:
     return b"%b,%b" % (path, segment) if path else segment
 
 
-def _heads(version: int, path: bytes, key: str | int | None) -> tuple[int, str | int | None, bytes, bytes]:
-    full = _step(path, key)
-    return version, key, b"%b%b%b" % (_APPEND, full, _VALUE), b"%b%b%b" % (_SET, full, _VALUE)
+def _head(path: bytes, key: str | int | None, is_set: bool) -> bytes:
+    """Return an operation up to its value."""
+    start = _SET if is_set else _APPEND
+    if type(key) is int and path:
+        return b'%b%b,"%d"%b' % (start, path, key, _VALUE)
+    return b"%b%b%b" % (start, _step(path, key), _VALUE)
 
 
 def _merge(pending: list[_Slot]) -> list[_Slot]:

@@ -44,7 +44,7 @@ class TrackedDict(dict[str, Json]):
     _document: Document
     _parent: Any  #: the node or document this one is in; None once it has left the state
     _key: Any  #: its key there; for a list a hint only, see `index_in`
-    _cache: Any  #: the encoded path of the slot last noted, see `Document`
+    _cache: Any  #: the encoded path, and the beginning of the operation last sent, see `Document.flush`
 
     def __new__(cls, *args: Any, **kwargs: Any) -> dict[str, Json]:  # type: ignore[misc]  # `type(x)(…)` is plain
         return dict(*args, **kwargs)

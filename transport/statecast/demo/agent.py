@@ -75,6 +75,7 @@ async def answer(run: Run, command: AddMessage) -> None:
         {"title": "Search the documents", "status": "pending"},
         {"title": "Write the answer", "status": "pending"},
     ]
+    run.state["progress"] = {}
     message = run.messages.assistant()
     await asyncio.sleep(pace)
     if "think" in steering:
@@ -98,7 +99,8 @@ async def go_on(run: Run, command: AddToolResult) -> None:
         await _write(message.append_text, "Then I will go on without it.", PACE)
     reply = "" if command.is_error or command.result is None else str(command.result)
     question = f"{reply} {_last_question(run)}"
-    await _write(message.append_text, f'You said "{reply}", so that is what I looked for. ' if reply else " ", PACE)
+    if reply:
+        await _write(message.append_text, f'You said "{reply}", so that is what I looked for.', PACE)
     await _answer_from_documents(run, message, question, PACE)
 
 
@@ -139,13 +141,13 @@ async def _search(run: Run, question: str, pace: float) -> list[Passage]:
         everything += passages(name, text)
         run.state["progress"]["done"] += 1
         await asyncio.sleep(pace)
-    run.state["progress"]["label"] = f"Read {len(everything)} passages"
+    run.state["progress"]["label"] = f"Read {len(everything)} passage{'' if len(everything) == 1 else 's'}"
     among_pasted = [passage for passage in everything if passage.document in pasted]
     return best(question, among_pasted) or best(question, everything)
 
 
 async def _write(grow: Callable[[str], None], text: str, pace: float) -> None:
-    for word in re.findall(r"\S+\s*", text + " "):
+    for word in re.findall(r"\s*\S+", text):
         grow(word)
         await asyncio.sleep(pace)
 

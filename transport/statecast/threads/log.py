@@ -19,6 +19,7 @@ from statecast_agents.chunks import TextDelta
 __all__ = ["Log"]
 
 OLDER_RUNS: Final = 8  #: run entries kept in `older`
+MERGED: Final = 65_536  #: bytes of merged deltas; beyond them a new entry begins, so that merging never copies more
 
 
 class Log:
@@ -106,7 +107,7 @@ class Log:
         gone = [entry for entry in self._entries[:count] if not isinstance(entry, OperationsEntry)]
         del self._entries[:count]
         if gone:
-            last = [self.older.pop()] if self.older else []
+            last = [self.older.pop()] if self.older and size_of(self.older[-1]) < MERGED else []
             for _, group in groupby([*last, *gone], key=lambda entry: _growing(entry, places)):
                 self.older.extend(_merged(list(group)))
 
