@@ -107,7 +107,9 @@ def check_messages(thread: Thread, commands: Sequence[AnyCommand], *, agrees: bo
     Raises:
         Refusal: 409 `unknown_parent`, `unknown_tool_call`, `tool_call_settled`, `no_messages`.
     """
-    if thread.agent.messages is None:
+    if thread.agent.messages is None or not any(
+        isinstance(command, AddMessage | AddToolResult) for command in commands
+    ):
         return
     try:
         Messages(thread.document, thread.agent.messages).check(commands, agrees=agrees)
@@ -115,12 +117,15 @@ def check_messages(thread: Thread, commands: Sequence[AnyCommand], *, agrees: bo
         raise Refusal(409, error.code, str(error)) from None
 
 
-def check_policy(posted: Posted, active: Execution) -> None:
-    """Check that a batch may come while a run is under way that does not listen for it.
+def check_policy(thread: Thread, posted: Posted) -> None:
+    """Check that a batch may come while a run is under way, or about to be, that does not listen for it.
 
     Raises:
         Refusal: 409 `run_active` or `not_listening`; 422 `policy_not_available`.
     """
+    active = thread.active or next(iter(thread.inbox), None)
+    if active is None:
+        return
     policy = posted.chosen_policy
     if policy == "reject":
         raise Refusal(409, "run_active", f'the run "{active.id}" is under way; wait for its end', runId=active.id)
