@@ -181,7 +181,7 @@ class Run:
         """
         if self.tasks is None:
             raise RuntimeError("expected a run that is under way: wait from within a handler")
-        listening = self.waiting.listen(wanting(kinds, where))
+        listening = self.waiting.listen(wanting(kinds, where), once=True)
         try:
             return await listening.receive()  # type: ignore[no-any-return]  # of one of `kinds`
         finally:

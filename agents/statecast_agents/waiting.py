@@ -7,7 +7,8 @@ that the run wants is handed to it here, by the engine, in place of starting ano
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any, Final
 
 import anyio
@@ -33,11 +34,12 @@ def wanting(kinds: tuple[type[Command] | str, ...], predicate: Callable[[Any], b
 class Listening:
     """Commands of some kinds, received while the run goes on: `async for command in listening`, or `taken()`."""
 
-    def __init__(self, wanted: Wanted, waiting: Waiting) -> None:
+    def __init__(self, wanted: Wanted, waiting: Waiting, *, once: bool = False) -> None:
+        self.once = once  #: whether it is for one command only, so that the next is for someone else
         self._wanted = wanted
         self._waiting = waiting
         self._commands: deque[AnyCommand] = deque()
-        self._event = anyio.Event()
+        self._receivers: deque[tuple[anyio.Event, Activity | None]] = deque()
 
     def taken(self) -> list[Any]:
         """Return what has come since the last call, without waiting."""
@@ -46,11 +48,17 @@ class Listening:
         return commands
 
     async def receive(self) -> Any:
-        """Return the next one; the run counts as waiting until it comes."""
+        """Return the next one; the run counts as waiting until it comes, unless it works elsewhere."""
         while not self._commands:
-            self._event = anyio.Event()
-            with self._waiting.idle():
-                await self._event.wait()
+            receiver = anyio.Event(), self._waiting.current()
+            self._receivers.append(receiver)
+            self._waiting.rest(receiver[1])
+            try:
+                await receiver[0].wait()
+            finally:
+                if receiver in self._receivers:
+                    self._receivers.remove(receiver)
+                    self._waiting.resume(receiver[1])
         return self._commands.popleft()
 
     def __aiter__(self) -> Listening:
@@ -63,13 +71,25 @@ class Listening:
         """Listen no longer."""
         self._waiting.listeners.remove(self)
 
+    def wants(self, command: AnyCommand) -> bool:
+        """Whether it would take a command."""
+        return not (self.once and self._commands) and self._wanted(command)
+
     def offer(self, command: AnyCommand) -> bool:
-        """Take a command if it is wanted."""
-        if not self._wanted(command):
+        """Take a command if it is wanted; who receives it is at work from here on."""
+        if not self.wants(command):
             return False
         self._commands.append(command)
-        self._event.set()
+        if self._receivers:
+            event, activity = self._receivers.popleft()
+            event.set()
+            self._waiting.resume(activity)
         return True
+
+    @property
+    def received(self) -> bool:
+        """Whether someone waits for the next one."""
+        return bool(self._receivers)
 
 
 class Waiting:
@@ -92,50 +112,76 @@ class Waiting:
         self._busy = 0
         self._waits = False
 
-    def listen(self, wanted: Wanted) -> Listening:
+    def listen(self, wanted: Wanted, *, once: bool = False) -> Listening:
         """Begin to listen."""
-        listening = Listening(wanted, self)
+        listening = Listening(wanted, self, once=once)
         self.listeners.append(listening)
         return listening
 
-    def wants(self, command: AnyCommand) -> bool:
-        """Whether some listener would take a command."""
-        return any(listening._wanted(command) for listening in self.listeners)
+    def wanted(self, commands: Sequence[AnyCommand]) -> list[AnyCommand]:
+        """Return which commands of a batch listeners would take; of several, one that waits for one takes the first."""
+        listeners = list(self.listeners)
+        found = []
+        for command in commands:
+            taker = next((listening for listening in listeners if listening.wants(command)), None)
+            if taker is not None:
+                found.append(command)
+                if taker.once:
+                    listeners.remove(taker)
+        return found
 
     def deliver(self, command: AnyCommand) -> bool:
-        """Hand a command to the first listener that takes it; it is busy from here on."""
-        for listening in self.listeners:
-            if listening.offer(command):
-                self._tell(waits=False)
-                return True
-        return False
+        """Hand a command to the first listener that takes it."""
+        return any(listening.offer(command) for listening in self.listeners)
 
-    def busy(self) -> _Busy:
-        """Mark the time in which something may happen: `with waiting.busy(): …`."""
-        return _Busy(self, 1)
+    def busy(self) -> Activity:
+        """Mark a part of the run that may do something: `with waiting.busy(): …`."""
+        return Activity(self)
 
-    def idle(self) -> _Busy:
-        """Mark the time in which nothing happens, within a busy one."""
-        return _Busy(self, -1)
+    def current(self) -> Activity | None:
+        """Return the part of the run that this is called in, be it from a task that the agent has made itself."""
+        activity = _current.get()
+        return activity if activity is not None and activity.waiting is self else None
 
-    def change(self, by: int) -> None:
-        """Count what is busy."""
+    def rest(self, activity: Activity | None) -> None:
+        """Note that a part of the run waits for a command; it may do so several times at once."""
+        if activity is not None:
+            activity.receivers += 1
+        self._count(-1 if activity is not None and activity.receivers == 1 else 0)
+
+    def resume(self, activity: Activity | None) -> None:
+        """Note that it does so once less."""
+        if activity is not None:
+            activity.receivers -= 1
+        self._count(1 if activity is not None and activity.receivers == 0 and activity.lasts else 0)
+
+    def _count(self, by: int) -> None:
         self._busy += by
-        self._tell(waits=self._busy == 0 and bool(self.listeners))
-
-    def _tell(self, *, waits: bool) -> None:
+        waits = self._busy == 0 and any(listening.received for listening in self.listeners)
         if waits != self._waits:
             self._waits = waits
             self._changed(waits)
 
 
-class _Busy:
-    def __init__(self, waiting: Waiting, by: int) -> None:
-        self._waiting = waiting
-        self._by = by
+class Activity:
+    """A part of a run that works, or waits: its handlers, or one of the tasks beside them."""
+
+    __slots__ = ("_token", "lasts", "receivers", "waiting")
+
+    def __init__(self, waiting: Waiting) -> None:
+        self.waiting = waiting
+        self.receivers = 0  #: how often it waits for a command
+        self.lasts = False
 
     def __enter__(self) -> None:
-        self._waiting.change(self._by)
+        self.lasts = True
+        self._token = _current.set(self)
+        self.waiting._count(1)
 
     def __exit__(self, *exc: object) -> None:
-        self._waiting.change(-self._by)
+        self.lasts = False
+        _current.reset(self._token)
+        self.waiting._count(0 if self.receivers else -1)
+
+
+_current: Final[ContextVar[Activity | None]] = ContextVar("statecast_activity", default=None)

@@ -40,6 +40,7 @@ class ControlEndpoints:
     async def status(self, request: Request) -> Response:
         """Say what a thread is doing."""
         thread = await self._find(request)
+        await self._service.hub.registry.settle()  # what is said of a run is kept
         run = _run(thread)
         status = "idle" if run is None or run.ended else run.status
         return json_response(

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from statecast.protocol import PROTOCOLS
 from statecast.protocol.events import Format
-from statecast_agents import Agent
+from statecast_agents import Agent, Policy
 
 __all__ = ["describe_agents", "openapi"]
 
@@ -55,6 +55,7 @@ def openapi(agents: Mapping[str, Agent]) -> dict[str, Any]:
             "tools": {"type": "object"},
             "callSettings": {"type": "object"},
             "config": {"type": "object"},
+            "policy": {"enum": list(get_args(Policy))},
             "onDisconnect": {"enum": ["continue", "cancel"]},
             "protocol": {"enum": list(PROTOCOLS)},
             "agent": {"enum": list(agents)},
@@ -73,6 +74,7 @@ def openapi(agents: Mapping[str, Agent]) -> dict[str, Any]:
     patch = {"type": "array", "items": {**step, "required": ["op", "path"]}}
     event = {"type": "object", "properties": {"type": _TEXT, "revision": {"type": "integer"}}, "required": ["type"]}
     form = {"name": "format", "in": "query", "schema": {"enum": list(get_args(Format))}}
+    at = {"name": "revision", "in": "query", "schema": {"type": "integer"}}
     cursor = {"name": "cursor", "in": "query", "schema": _TEXT}
     initial = {"type": "object", "properties": {"runId": _TEXT, "state": {}}}
     paths = {
@@ -82,7 +84,7 @@ def openapi(agents: Mapping[str, Agent]) -> dict[str, Any]:
         "/cancel": {"post": _post("Stop the active run", thread_only, _json({"type": "object"}))},
         "/status/{threadId}": {"get": _get("What a thread is doing", status, [thread_id])},
         "/threads/{threadId}/state": {
-            "get": _get("A thread's state", state, [thread_id]),
+            "get": _get("A thread's state", state, [thread_id, at]),
             "patch": _post("Patch what clients may write", patch, _json(state), [thread_id]),
         },
         "/threads/{threadId}/events": {

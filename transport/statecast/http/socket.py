@@ -13,12 +13,13 @@ from typing import Any, Final
 
 import msgspec
 from starlette.datastructures import Headers, QueryParams
+from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from statecast.protocol import Cursor
 from statecast.protocol.events import EventsEncoder, framed_as_line
-from statecast.protocol.json_text import decode, read_text
+from statecast.protocol.json_text import check_keys, decode, read_text
 from statecast.protocol.refusal import Refusal
 from statecast.threads import Thread
 
@@ -30,7 +31,8 @@ from .stream import GATHER
 __all__ = ["SocketEndpoint"]
 
 STOPPING: Final = 1012  #: the server restarts; connect again
-NOT_ALLOWED: Final = 4403  #: the page's origin may not use this server
+AWAY: Final = 1013  #: the server cannot tell what it has of the thread; try again later
+NOT_ALLOWED: Final = 4403  #: the page's origin, or whoever asks, may not use this server
 UNKNOWN: Final = 4404  #: there is no such thread, and the first frame did not make it
 STALLED: Final = 4408  #: the client read nothing for too long
 INVALID: Final = 4422  #: the thread's id is none
@@ -94,6 +96,9 @@ class SocketEndpoint:
         except Refusal:
             await socket.close(INVALID)
             return
+        except HTTPException:
+            await socket.close(NOT_ALLOWED)
+            return
         await socket.accept()
         await _Session(self._service, socket, scope, thread_id, owner).run()
 
@@ -119,8 +124,10 @@ class _Session:
         """Serve until either side closes."""
         try:
             thread = await self._service.hub.find(self._thread_id, owner=self._owner)
-        except Refusal:
-            pass  # its first commands may make it
+        except Refusal as refusal:
+            if refusal.status == 503:
+                await self._socket.close(AWAY)
+                return  # if it is not known, its first commands may make it
         else:
             self._follow(thread)
         try:
@@ -143,8 +150,14 @@ class _Session:
     async def _handle(self, data: bytes) -> None:
         ref: str | None = None
         try:
+            limits = self._service.hub.limits
+            if len(data) > limits.body:
+                message = f"expected a frame of at most {limits.body} bytes, got {len(data)}"
+                raise Refusal(413, "body_too_large", message, limit=limits.body)
             read_text(data)
-            body = Body(decode(data, dict[str, msgspec.Raw]), self._service.hub.limits.nesting)
+            fields: dict[str, msgspec.Raw] = decode(data, dict[str, msgspec.Raw])
+            check_keys(fields)
+            body = Body(fields, limits.nesting)
             ref = body.get("ref", str, None)
             kind = body.get("type", str, "")
             if kind == "ping":
@@ -202,6 +215,7 @@ class _Session:
                     await asyncio.sleep(wait)
             await self._socket.close(STOPPING)
         except TimeoutError:
+            thread.leave(reader)  # to say so may take as long again
             await self._socket.close(STALLED)
         except (WebSocketDisconnect, RuntimeError):  # as in `run`
             pass

@@ -69,7 +69,8 @@ class Stream:
                 elif reader.finished:
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
                     return
-                await reader.wait()
+                if not watch.done():  # it may have been while this was sending
+                    await reader.wait()
                 wait = last + gather - clock()
                 if wait > 0 and not reader.finished:
                     await asyncio.sleep(wait)

@@ -16,9 +16,10 @@ from statecast_agents import chunks
 
 from .entries import ChunkEntry, Entry, OperationsEntry, RunEntry
 
-__all__ = ["AssistantTransportEncoder", "ChunkFields", "decode"]
+__all__ = ["AssistantTransportEncoder", "ChunkFields", "decode", "fields_of"]
 
 _encode: Final = msgspec.json.Encoder().encode
+WithinPart: Final = chunks.TextDelta | chunks.ArgsFinished | chunks.ToolResult | chunks.PartFinished
 
 
 class AssistantTransportEncoder:
@@ -74,14 +75,23 @@ class ChunkFields:
         """Return a chunk's fields; None if it belongs to a part that the stream has not seen begin."""
         if isinstance(chunk, chunks.PartStarted):
             self._parts[run_id, chunk.part] = len(self._parts)
-            return {"type": "part-start", "part": chunk.init, "path": []}
-        if isinstance(chunk, chunks.TextDelta | chunks.ArgsFinished | chunks.ToolResult | chunks.PartFinished):
+            return fields_of(chunk)
+        if isinstance(chunk, WithinPart):
             number = self._parts.get((run_id, chunk.part))
-            return None if number is None else {**_part_fields(chunk), "path": [number]}
-        if isinstance(chunk, chunks.Failure):
-            fields = {"type": "error", "error": chunk.text, "code": chunk.code, "severity": chunk.severity}
-            return _present({**fields, "path": []})
-        return {**msgspec.to_builtins(chunk), "path": []}
+            return None if number is None else {**fields_of(chunk), "path": [number]}
+        return fields_of(chunk)
+
+
+def fields_of(chunk: chunks.Chunk) -> dict[str, Any]:
+    """Return a chunk's fields, with parts numbered as the run numbers them."""
+    if isinstance(chunk, chunks.PartStarted):
+        return {"type": "part-start", "part": chunk.init, "path": []}
+    if isinstance(chunk, WithinPart):
+        return {**_part_fields(chunk), "path": [chunk.part]}
+    if isinstance(chunk, chunks.Failure):
+        fields = {"type": "error", "error": chunk.text, "code": chunk.code, "severity": chunk.severity}
+        return _present({**fields, "path": []})
+    return {**msgspec.to_builtins(chunk), "path": []}
 
 
 def _part_fields(

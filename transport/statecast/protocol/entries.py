@@ -116,7 +116,7 @@ class Encoder(Protocol):
 
     @property
     def replays_parts(self) -> bool:
-        """Whether a snapshot also starts the message parts of the active run anew."""
+        """Whether a snapshot also starts the message parts of the latest run anew."""
 
     def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry]) -> bytes:
         """Return what replaces the client's state by `state`, which is JSON, as of `revision`.

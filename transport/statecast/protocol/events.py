@@ -2,7 +2,8 @@
 
 One frame is one JSON object: a `snapshot`, an `update-state`, a `patch`, a `run`, or a message part's chunk. Every
 frame names the cursor after it, so a reader that was cut off goes on where it was. A snapshot also carries what it does
-not stand for: the latest run, and the parts that an active one has emitted so far.
+not stand for: the latest run, and the parts that it has emitted so far. Parts are numbered by their run, not by the
+stream, so that a frame says the same to a reader that joined late, or went on from a cursor.
 Source: docs/protocol.md, "GET /threads/{id}/events".
 """
 
@@ -13,9 +14,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from statecast_agents import Json, operations
+from statecast_agents import Json, chunks, operations
 
-from .assistant_transport import ChunkFields
+from .assistant_transport import fields_of
 from .entries import ChunkEntry, Cursor, Entry, OperationsEntry, RunEntry, RunState
 
 __all__ = ["EventsEncoder", "Format", "framed_as_event", "framed_as_line"]
@@ -66,21 +67,24 @@ class EventsEncoder:
         self._epoch = epoch
         self._framing = framing
         self._form = form
-        self._chunks = ChunkFields()
         self._state: Json = None  #: as the reader has it; for patches only
 
     def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry] = ()) -> bytes:
         """Return one frame that replaces everything the reader had."""
-        self._chunks = ChunkFields()
         run: RunState | None = None
         parts: list[Any] = []
+        begun: set[int | None] = {None}
         for entry in rest:
             if isinstance(entry, RunEntry):
+                if run is None or run.id != entry.run.id:
+                    parts, begun = [], {None}
                 run = entry.run
-            elif isinstance(entry, ChunkEntry):
-                fields = self._chunks.of(entry.run_id, entry.chunk)
-                if fields is not None:
-                    parts.append({**fields, "runId": entry.run_id})
+            elif isinstance(entry, ChunkEntry) and run is not None and run.id == entry.run_id:
+                number: int | None = getattr(entry.chunk, "part", None)
+                if isinstance(entry.chunk, chunks.PartStarted):
+                    begun.add(number)
+                if number in begun:  # a crash may have left the end of a part alone
+                    parts.append({**fields_of(entry.chunk), "runId": entry.run_id})
         if self._form == "json-patch":
             self._state = msgspec.json.decode(state)
         more: dict[str, Any] = {} if run is None else {"run": run}
@@ -99,10 +103,8 @@ class EventsEncoder:
         if type(entry) is RunEntry:
             return self._framed(entry.revision, _encode({"type": "run", "revision": entry.revision, "run": entry.run}))
         assert type(entry) is ChunkEntry
-        fields = self._chunks.of(entry.run_id, entry.chunk)
-        if fields is None:
-            return b""
-        return self._framed(entry.revision, _encode({**fields, "revision": entry.revision, "runId": entry.run_id}))
+        fields = {**fields_of(entry.chunk), "revision": entry.revision, "runId": entry.run_id}
+        return self._framed(entry.revision, _encode(fields))
 
     def finish(self) -> bytes:
         """Return nothing: these streams end when someone closes them."""

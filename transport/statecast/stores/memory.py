@@ -6,7 +6,20 @@ import time
 from collections.abc import Sequence
 from typing import ClassVar
 
-from .seam import Accepted, Appended, Applied, Change, Compacted, Created, Deleted, Key, Kind, Saved, Settled
+from .seam import (
+    Accepted,
+    Appended,
+    Applied,
+    Change,
+    Compacted,
+    Created,
+    Deleted,
+    Key,
+    Kind,
+    Saved,
+    Settled,
+    StoreUnavailable,
+)
 
 __all__ = ["MemoryStore"]
 
@@ -43,16 +56,10 @@ class MemoryStore:
         """Do nothing: a store that is opened again still has what it had."""
 
     def commit_nowait(self, changes: Sequence[Change]) -> None:
-        """Apply changes, all of which fit."""
+        """Apply changes, all or none."""
+        self._check(changes)
         for change in changes:
-            if type(change) is Appended:
-                row = self._rows[change.key]
-                row.entries.append((change.revision, change.kind, change.data))
-                if change.open is not None:
-                    row.open = change.open
-                    row.written = time.time()
-            else:
-                self._apply(change)
+            self._apply(change)
 
     async def commit(self, changes: Sequence[Change]) -> None:
         """As `commit_nowait`."""
@@ -84,6 +91,17 @@ class MemoryStore:
         """Return threads not written to since a time."""
         return [key for key, row in self._rows.items() if row.written < before and row.lasting == lasting]
 
+    def _check(self, changes: Sequence[Change]) -> None:
+        """Refuse changes that do not fit, as a database would."""
+        known: dict[Key, bool] = {}
+        for change in changes:
+            there = known.get(change.key, change.key in self._rows)
+            if isinstance(change, Created) and there:
+                raise StoreUnavailable(f"the store has a thread {change.key.thread_id!r} already")
+            if not there and not isinstance(change, Created | Deleted):
+                raise StoreUnavailable(f"the store has no thread {change.key.thread_id!r} to write to")
+            known[change.key] = not isinstance(change, Deleted)
+
     def _apply(self, change: Change) -> None:
         if isinstance(change, Created):
             self._rows[change.key] = _Row(change)
@@ -93,7 +111,10 @@ class MemoryStore:
             return
         row = self._rows[change.key]
         row.written = time.time()
-        if isinstance(change, Accepted):
+        if isinstance(change, Appended):
+            row.entries.append((change.revision, change.kind, change.data))
+            row.open = row.open if change.open is None else change.open
+        elif isinstance(change, Accepted):
             row.inbox[change.run_id] = change.data
         elif isinstance(change, Settled):
             row.inbox.pop(change.run_id, None)

@@ -99,7 +99,7 @@ class Compacted(msgspec.Struct, frozen=True):
 
 
 class Deleted(msgspec.Struct, frozen=True):
-    """The thread is gone, with everything that belongs to it."""
+    """The thread is gone, with everything that belongs to it. One that is not there may be deleted all the same."""
 
     key: Key
 

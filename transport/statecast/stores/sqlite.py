@@ -79,8 +79,9 @@ class SqliteStore:
         self.path = Path(path)
         self._durable = durable
         self._patience = patience
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="statecast-sqlite")
+        self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
+        self._files: list[tuple[Path, tuple[int, int]]] = []  #: what is open, by device and number
         self._rows: dict[Key, int] = {}
         self._touched: dict[int, float] = {}
 
@@ -90,12 +91,21 @@ class SqliteStore:
         Raises:
             StoreUnavailable: Another process has it, it is no SQLite file, or a newer version of Statecast wrote it.
         """
-        await self._do(self._open)
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="statecast-sqlite")
+        try:
+            await self._do(self._open)
+        except BaseException:
+            self._end_thread()
+            raise
 
     async def aclose(self) -> None:
-        """Close the file."""
-        await self._do(self._close)
-        self._thread.shutdown()
+        """Close the file, if it is open; it may be opened again."""
+        if self._thread is not None:
+            try:
+                await self._do(self._close)
+            finally:
+                self._end_thread()
 
     def commit_nowait(self, changes: Sequence[Change]) -> None:
         """Refuse: this store is not instant."""
@@ -120,17 +130,26 @@ class SqliteStore:
         )
 
     async def idle_since(self, before: float, *, lasting: bool) -> list[Key]:
-        """Return threads not written to since a time; up to half a minute late."""
+        """Return threads not written to since a time; what was written in the half minute before it may not count."""
         query = "SELECT owner, thread_id FROM threads WHERE lasting = ? AND written < ?"
         return await self._do(self._keys, query, lasting, before)
 
+    def _end_thread(self) -> None:
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
+            self._thread = None
+
     async def _do(self, function: Callable[..., _T], *args: Any) -> _T:
+        if self._thread is None:
+            raise StoreUnavailable(f"the store {self.path} is not open")
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(f"the store {self.path} failed: {error}") from error
 
     def _open(self) -> None:
+        if self._connection is not None:
+            return
         connection = sqlite3.connect(
             self.path, timeout=self._patience, isolation_level=None, check_same_thread=False, cached_statements=256
         )
@@ -151,6 +170,10 @@ class SqliteStore:
             connection.close()
             raise
         self._connection = connection
+        self._rows.clear()
+        self._touched.clear()
+        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        self._files = [(path, _identity(path)) for path in files]
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -176,18 +199,33 @@ class SqliteStore:
 
     def _commit(self, changes: Sequence[Change]) -> None:
         connection = self._open_connection
-        connection.execute("BEGIN IMMEDIATE")
+        self._check_files()
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")  # the one below did not go through
+        now = time.time()
         try:
-            self._write(connection, changes)
+            connection.execute("BEGIN IMMEDIATE")
+            touched = self._write(connection, changes, now)
             connection.execute("COMMIT")
         except BaseException:
+            self._rows.clear()  # rows made in the transaction are not there
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            self._rows.clear()  # rows made in the transaction are not there
             raise
+        self._touched.update(dict.fromkeys(touched, now))
 
-    def _write(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
-        """Write changes in their order; neighbouring entries go in one statement."""
+    def _check_files(self) -> None:
+        """Refuse to write what nobody could find again: a file that was deleted is written to as if it were there."""
+        for path, identity in self._files:
+            try:
+                found = _identity(path)
+            except FileNotFoundError:
+                found = None
+            if found != identity:
+                raise StoreUnavailable(f"{path} was deleted or replaced while it was open; put it back, or start again")
+
+    def _write(self, connection: sqlite3.Connection, changes: Sequence[Change], now: float) -> list[int]:
+        """Write changes in their order; neighbouring entries go in one statement. Returns the threads touched."""
         entries: list[tuple[int, int, str, bytes]] = []
         rows: set[int] = set()
         for change in changes:
@@ -204,11 +242,10 @@ class SqliteStore:
             self._write_one(connection, change)
         if entries:
             self._insert(connection, entries)
-        now = time.time()
         late = [row for row in rows if now - self._touched.get(row, 0.0) > TOUCH_EVERY]
         if late:
             connection.executemany("UPDATE threads SET written = ? WHERE row = ?", [(now, row) for row in late])
-            self._touched.update(dict.fromkeys(late, now))
+        return late
 
     def _insert(self, connection: sqlite3.Connection, entries: list[tuple[int, int, str, bytes]]) -> None:
         connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?)", entries)
@@ -229,6 +266,9 @@ class SqliteStore:
                 ),
             )
             return
+        if isinstance(change, Deleted):
+            self._delete(connection, change.key)
+            return
         row = self._row(connection, change.key)
         if isinstance(change, Accepted):
             execute("INSERT INTO inbox (row, run_id, data) VALUES (?, ?, ?)", (row, change.run_id, change.data))
@@ -236,26 +276,33 @@ class SqliteStore:
             execute("DELETE FROM inbox WHERE row = ? AND run_id = ?", (row, change.run_id))
         elif isinstance(change, Applied):
             values = (row, change.command_id, change.digest, change.run_id)
-            execute("INSERT INTO applied VALUES (?, ?, ?, ?)", values)
+            execute("INSERT OR REPLACE INTO applied VALUES (?, ?, ?, ?)", values)
         elif isinstance(change, Compacted):
             execute("DELETE FROM entries WHERE row = ? AND revision <= ?", (row, change.revision))
             values_of = (change.revision, change.state, change.run, row)
             execute("UPDATE threads SET revision = ?, state = ?, run = ? WHERE row = ?", values_of)
-        elif isinstance(change, Deleted):
+
+    def _delete(self, connection: sqlite3.Connection, key: Key) -> None:
+        row = self._find_row(connection, key)
+        if row is not None:
             for table in ("entries", "inbox", "applied", "threads"):
-                execute(f"DELETE FROM {table} WHERE row = ?", (row,))  # names from the line above
-            self._rows.pop(change.key, None)
-            self._touched.pop(row, None)
+                connection.execute(f"DELETE FROM {table} WHERE row = ?", (row,))  # names from the line above
+            self._rows.pop(key, None)
+            self._touched.pop(row, None)  # the next thread may get its number
 
     def _row(self, connection: sqlite3.Connection, key: Key) -> int:
+        row = self._find_row(connection, key)
+        if row is None:
+            raise StoreUnavailable(f"the store {self.path} has no thread {key.thread_id!r} to write to")
+        return row
+
+    def _find_row(self, connection: sqlite3.Connection, key: Key) -> int | None:
         row = self._rows.get(key)
         if row is None:
-            found = connection.execute(
-                "SELECT row FROM threads WHERE owner = ? AND thread_id = ?", _names(key)
-            ).fetchone()
-            if found is None:
-                raise StoreUnavailable(f"the store {self.path} has no thread {key.thread_id!r} to write to")
-            row = self._rows[key] = found[0]
+            query = "SELECT row FROM threads WHERE owner = ? AND thread_id = ?"
+            found = connection.execute(query, _names(key)).fetchone()
+            if found is not None:
+                row = self._rows[key] = found[0]
         return row
 
     def _load(self, key: Key) -> Saved | None:
@@ -285,6 +332,11 @@ class SqliteStore:
     def _keys(self, query: str, *values: Any) -> list[Key]:
         found = self._open_connection.execute(query, values).fetchall()
         return [Key(None if owner == "" else owner[1:], thread_id) for owner, thread_id in found]
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _names(key: Key) -> tuple[str, str]:

@@ -81,6 +81,7 @@ class Hub:
         self._ready = asyncio.Event()  #: set once runs can be started
         self._stop = asyncio.Event()
         self._swept = 0.0
+        self._keeping: set[asyncio.Task[None]] = set()  #: batches on their way to the store
 
     @property
     def threads(self) -> int:
@@ -123,19 +124,22 @@ class Hub:
         Queued batches stay in the store, and run when the server is back.
         """
         self._runs.stopping = True
-        active = [execution for execution in self._runs if execution is execution.thread.active]
-        for thread in self.registry:
-            while thread.inbox:
-                self._runs.forget(thread.inbox.pop())
+        for execution in self._runs:
+            if execution is not execution.thread.active:
+                self._runs.forget(execution)  # it stays in its thread's inbox, so that its stream is not over
+            elif execution.waits_since is not None:
+                execution.cancel("interrupted", INTERRUPTED)  # nobody can answer it any more
         with anyio.move_on_after(grace):
             await self._runs.none_left.wait()
-        for execution in active:
+        for execution in self._runs:
             execution.cancel("interrupted", INTERRUPTED)
         if self._supervisor is not None and not self._supervisor.done():
             self._stop.set()
             await self._supervisor
         for thread in self.registry:
             thread.close_readers()
+            if self.registry.store.instant and thread.lasting:
+                thread.compact()  # so that another hub may take it up
 
     def loaded(self, thread_id: str, *, owner: str | None = None) -> Thread | None:
         """Return a thread that is in memory; None for one that is only in the store, or nowhere."""
@@ -147,12 +151,24 @@ class Hub:
         Raises:
             Refusal: 404 `unknown_thread`; also for one that belongs to another owner. 503 `store_unavailable`.
         """
-        await self.start()
-        thread = await self.registry.find(Key(owner, thread_id))
+        thread = await self._known(thread_id, owner)
         if thread is None:
             message = f'expected the id of a thread, got "{thread_id[:128]}", which this server does not know'
             raise Refusal(404, "unknown_thread", message)
         return thread
+
+    async def _start(self) -> None:
+        """Start on the first request, where no lifespan did; once stopped, it stays so until it is started again."""
+        if not self._runs.stopping:
+            try:
+                await self.start()
+            except StoreUnavailable as error:
+                _log.error("%s", error)
+                raise unavailable() from None
+
+    async def _known(self, thread_id: str, owner: str | None) -> Thread | None:
+        await self._start()
+        return await self.registry.find(Key(owner, thread_id))
 
     async def submit(self, posted: Posted) -> Accepted:
         """Accept a batch: all of its commands are valid, kept, and will be run after whatever waits already.
@@ -160,8 +176,7 @@ class Hub:
         Raises:
             Refusal: Nothing was applied.
         """
-        if not self._runs.stopping:
-            await self.start()
+        await self._start()
         self._check_open()
         commands = decode_commands(posted, self.limits)
         key = Key(posted.owner, posted.thread_id or new_id("thr"))
@@ -193,8 +208,7 @@ class Hub:
         Raises:
             Refusal: 409 `run_mismatch` when another run than `run_id` is active.
         """
-        await self.start()
-        thread = await self.registry.find(Key(owner, thread_id))
+        thread = await self._known(thread_id, owner)
         if thread is None:
             return None
         active = thread.active
@@ -220,8 +234,7 @@ class Hub:
         Raises:
             Refusal: 503 `store_unavailable`.
         """
-        await self.start()
-        thread = await self.registry.find(Key(owner, thread_id))
+        thread = await self._known(thread_id, owner)
         active = None if thread is None else thread.active
         if thread is None or active is None or active.waits_since is not None:
             return None
@@ -269,7 +282,8 @@ class Hub:
         for operation in patched(thread, steps):
             thread.document.apply(operation)
         thread.used = time.monotonic()
-        revision, _ = await self.registry.snapshot(thread)
+        revision, _ = thread.snapshot()
+        await self.registry.kept()
         return Cursor(thread.epoch, revision)
 
     def left(self, accepted: Accepted) -> None:
@@ -292,29 +306,29 @@ class Hub:
         agreed = agrees(posted.claim, thread.document)
         fresh, original = unapplied(thread, commands)
         active = thread.active
+        revision = thread.log.revision
         if not fresh:
+            await self.registry.settle()  # the first try may not be kept yet
             run = self._runs.get(original or "")
             if run is not None:
                 return Accepted(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
-            revision = thread.log.revision
             return Accepted(thread=thread, run=None, run_id=original, revision=revision, snapshot=not agreed)
-        check_room(self._runs, posted.owner, self.limits)
+        wanted = [] if active is None else active.wanted(fresh)
+        others = [command for command in fresh if not any(command is taken for taken in wanted)]
+        if others:
+            check_room(self._runs, posted.owner, self.limits)
+            check_policy(thread, posted)
         if active is None:
             if not thread.inbox:
                 check_messages(thread, fresh, agrees=agreed)
             return await self._accept(thread, posted, fresh, agreed=agreed)
-        wanted = [command for command in fresh if active.wants(command)]
-        others = [command for command in fresh if not active.wants(command)]
-        if others:
-            check_policy(posted, active)
         check_messages(thread, wanted, agrees=agreed)
-        revision = thread.log.revision
         for command in wanted:
             active.deliver(command, agrees=agreed and revision == thread.log.revision)
             self._remember(thread, command, active.id)
         if others:
             return await self._accept(thread, posted, others, agreed=agreed)
-        await self.registry.settle()
+        await self.registry.kept()
         return Accepted(thread=thread, run=active, run_id=active.id, revision=revision, snapshot=not agreed)
 
     async def _accept(
@@ -327,6 +341,7 @@ class Hub:
         created: Sequence[stores.Change] = (),
     ) -> Accepted:
         """Put a batch into the inbox, and start it as soon as it is kept and its turn has come."""
+        self._check_open()
         revision = thread.log.revision
         changes: list[stores.Change] = list(created)
         run: Execution | None = None
@@ -339,23 +354,49 @@ class Hub:
                     thread.applied[command.id] = (mark, run.id)
                     changes.append(stores.Applied(thread.key, command.id, mark, run.id))
             changes.append(stores.Accepted(thread.key, run.id, batch.encode()))
-            overtakes = posted.chosen_policy in ("interrupt", "rollback") and thread.active is not None
-            self._runs.queue(run, next_up=overtakes)
+            self._runs.queue(run, next_up=posted.chosen_policy in ("interrupt", "rollback"))
             run.kept = False
         self.registry.journal.add(*changes)
+        keeping = self._keep(thread, posted, run, changes, created=bool(created))
+        if self.registry.journal.instant:
+            await keeping
+        else:
+            # A request that is given up leaves no run behind that is neither kept nor withdrawn.
+            task = asyncio.ensure_future(keeping)
+            self._keeping.add(task)
+            task.add_done_callback(self._kept)
+            await asyncio.shield(task)
+        run_id = None if run is None else run.id
+        return Accepted(thread=thread, run=run, run_id=run_id, revision=revision, snapshot=not agreed)
+
+    async def _keep(
+        self,
+        thread: Thread,
+        posted: Posted,
+        run: Execution | None,
+        changes: Sequence[stores.Change],
+        *,
+        created: bool,
+    ) -> None:
+        """Wait until a batch is kept, and let it begin; or withdraw it."""
+        thread.kept = thread.kept and not (created and not self.registry.journal.instant)
         try:
             await self.registry.settle()
         except Refusal:
             self.registry.journal.withdraw(changes)
-            self._withdraw(thread, run, changes, created=bool(created))
+            self._withdraw(thread, run, changes, created=created)
             raise
+        thread.kept = True
         if run is not None:
             run.kept = True
             if thread.active is not None and posted.chosen_policy in ("interrupt", "rollback"):
                 thread.active.cancel("interrupted", roll_back=posted.chosen_policy == "rollback")
             self._runs.start_next(thread)
-        run_id = None if run is None else run.id
-        return Accepted(thread=thread, run=run, run_id=run_id, revision=revision, snapshot=not agreed)
+
+    def _kept(self, task: asyncio.Task[None]) -> None:
+        self._keeping.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited for it has it; if nobody did, nobody needs it
 
     def _withdraw(
         self, thread: Thread, run: Execution | None, changes: Sequence[stores.Change], *, created: bool
@@ -384,11 +425,16 @@ class Hub:
 
     async def _supervise(self) -> None:
         await self.registry.store.open()
+        try:
+            unsettled = await self.registry.store.unsettled()
+        except StoreUnavailable:
+            await self.registry.store.aclose()
+            raise
         # asyncio's: a task of anyio's holds a cancel scope and a handle as well, and runs have a scope of their own.
         async with asyncio.TaskGroup() as tasks:
             self._runs.tasks = tasks
             tending = [tasks.create_task(self.registry.journal.run()), tasks.create_task(self._tend())]
-            for key in await self.registry.store.unsettled():
+            for key in unsettled:
                 try:
                     await self.registry.find(key)
                 except Refusal as refusal:

@@ -32,13 +32,15 @@ class Journal:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.failing: StoreUnavailable | None = None  #: why the store did not take the last commit
+        self.failing: Exception | None = None  #: why the store did not take what waits
         self.instant = store.instant
         self._pending: list[Change] = []
         self._writing: list[Change] = []
         self._ahead: dict[Thread, int] = {}
         self._ready = asyncio.Event()
         self._settled: list[asyncio.Future[None]] = []
+        self._complained = False
+        self.over = False  #: whether nothing is written any more
 
     def add(self, *changes: Change) -> None:
         """Take changes that have happened."""
@@ -63,9 +65,11 @@ class Journal:
         """Wait until everything taken so far is kept.
 
         Raises:
-            StoreUnavailable: The store did not take it; it is tried again, unless it is withdrawn.
+            StoreUnavailable: The store did not take it; it is tried again, unless it is withdrawn, or it is too late.
         """
         if self._pending or self._writing:
+            if self.over:
+                raise StoreUnavailable("the server has stopped")
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._settled.append(future)
             self._ready.set()
@@ -73,40 +77,49 @@ class Journal:
 
     async def run(self) -> None:
         """Write, for as long as the server lives."""
-        tries = 0
-        while True:
-            await self._ready.wait()
-            self._ready.clear()
-            while self._pending:
-                if await self._write():
-                    tries = 0
-                else:
-                    await asyncio.sleep(RETRY[min(tries, len(RETRY) - 1)])
-                    tries += 1
-            self._release(None)
+        try:
+            while True:
+                await self._ready.wait()
+                self._ready.clear()
+                tries = 0
+                while self._pending:
+                    if await self._write():
+                        tries = 0
+                    else:
+                        await asyncio.sleep(RETRY[min(tries, len(RETRY) - 1)])
+                        tries += 1
+                self.failing = None  # all of it may have been withdrawn: then the next request is the next try
+                self._release(None)
+        finally:
+            self.over = True
+            self._release(StoreUnavailable("the server has stopped"))
 
     async def _write(self) -> bool:
         batch, ahead, waiting = self._pending, self._ahead, self._settled
         self._writing, self._pending, self._ahead, self._settled = batch, [], {}, []
         try:
             await self.store.commit(batch)
-        except StoreUnavailable as error:
+        except Exception as error:  # a store that breaks its word must not take the server with it
             self._pending = [*batch, *self._pending]
             self._ahead = {**ahead, **self._ahead}
             self._settled = [*waiting, *self._settled]
-            if self.failing is None:
-                _log.error("nothing is shown or accepted until the store works again: %s", error)
+            if not self._complained:
+                reason = None if isinstance(error, StoreUnavailable) else error
+                _log.error("nothing is shown or accepted until the store works again: %s", error, exc_info=reason)
+            self._complained = True
             self.failing = error
             self._writing = []
-            self._release(error)
+            self._release(error if isinstance(error, StoreUnavailable) else StoreUnavailable(str(error)))
             return False
         except BaseException:
             self._pending = [*batch, *self._pending]
+            self._settled = [*waiting, *self._settled]
             raise
         self._writing = []
-        if self.failing is not None:
+        self.failing = None
+        if self._complained:
+            self._complained = False
             _log.warning("the store works again")
-            self.failing = None
         for thread, revision in ahead.items():
             thread.show(revision)
         for future in waiting:

@@ -54,8 +54,9 @@ class Log:
         """The revision after which every entry is there."""
         return self.revision - len(self._entries)
 
-    def restore(self, revision: int, entries: Sequence[Entry]) -> None:
-        """Take up a log that was kept: the entries after `revision`."""
+    def restore(self, revision: int, entries: Sequence[Entry], older: Sequence[RunEntry] = ()) -> None:
+        """Take up a log that was kept: the entries after `revision`, and what is known of those before."""
+        self.older = list(older)
         self._entries = list(entries)
         self._bytes = sum(map(size_of, entries))
         self.revision = self.visible = revision + len(entries)

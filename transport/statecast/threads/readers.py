@@ -168,8 +168,7 @@ class Reader:
         at, state = self._held
         if thread.log.visible < at:
             return []
-        active = thread.active
-        since = active.start if encoder.replays_parts and active is not None else self.revision
+        since = -1 if encoder.replays_parts else self.revision
         rest = [entry for entry in thread.log.rest(since) if entry.revision <= at]
         self._held = None
         self._snapshot = False

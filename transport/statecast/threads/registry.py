@@ -25,6 +25,9 @@ __all__ = ["Registry", "unavailable"]
 #: Seconds beyond their time after which nameless threads of an earlier process are deleted.
 LEFT_BEHIND: Final = 120.0
 
+#: Seconds between two looks whether a store is back.
+AGAIN: Final = 0.25
+
 #: What takes up the batches that waited in a thread's inbox: run ids, and the batches as they were kept.
 Revive = Callable[[Thread, Sequence[tuple[str, bytes]]], None]
 
@@ -95,13 +98,15 @@ class Registry:
         """
         thread = self._threads.get(key)
         if thread is not None:
-            return thread
+            return thread if thread.kept else None  # a crash could still take it back
+        await self.settle()  # it may have been deleted, and the store not know yet
         try:
             saved = await self.store.load(key)
         except StoreUnavailable:
             raise unavailable() from None
-        if key in self._threads:  # another request was faster
-            return self._threads[key]
+        thread = self._threads.get(key)
+        if thread is not None:  # another request was faster
+            return thread if thread.kept else None
         if saved is None:
             return None
         agent = self._agents.get(saved.agent)
@@ -144,6 +149,23 @@ class Registry:
             raise Refusal(410, "revision_gone", f"the state at revision {revision} is not kept any more")
         return replayed(saved, revision).encode()
 
+    async def kept(self) -> None:
+        """Wait until everything that has happened is kept, however long the store is away.
+
+        For what has been done already, and cannot be refused any more.
+
+        Raises:
+            Refusal: 503 `store_unavailable`: the server stopped before.
+        """
+        while True:
+            try:
+                await self.journal.settled()
+                return
+            except StoreUnavailable:
+                if self.journal.over:
+                    raise unavailable() from None
+                await asyncio.sleep(AGAIN)
+
     async def settle(self) -> None:
         """Wait until everything that has happened is kept.
 
@@ -159,7 +181,8 @@ class Registry:
         """Let go of the threads that nobody has used for a while; `now` is the monotonic clock's."""
         for thread in self:
             stays = self._limits.idle_seconds if thread.lasting else self._limits.resume_seconds
-            if thread.active is None and not thread.inbox and not thread.readers and now - thread.used > stays:
+            idle = thread.active is None and not thread.inbox and not thread.readers and now - thread.used > stays
+            if idle and thread.log.visible == thread.log.revision:  # the store has all of it
                 self._let_go(thread)
 
     def _let_go(self, thread: Thread) -> None:
@@ -179,7 +202,7 @@ class Registry:
                     keys = await self.store.idle_since(time.time() - seconds, lasting=lasting)
                 except StoreUnavailable:
                     return
-                gone = [key for key in keys if key not in self._threads]
+                gone = [key for key in keys if key not in self._threads and key not in self._opening]
                 self.journal.add(*map(stores.Deleted, gone))
 
 

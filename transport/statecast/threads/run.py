@@ -192,9 +192,11 @@ class Execution:
                 self._roll_back()
             self._record(status, error)
 
-    def wants(self, command: AnyCommand) -> bool:
-        """Whether the run listens for a command."""
-        return self._run is not None and self._run.tasks is not None and self._run.waiting.wants(command)
+    def wanted(self, commands: Sequence[AnyCommand]) -> list[AnyCommand]:
+        """Return which commands of a batch the run listens for; none once it is being stopped."""
+        if self._run is None or self._run.tasks is None or self._stopped is not None or self._failure is not None:
+            return []
+        return self._run.waiting.wanted(commands)
 
     def deliver(self, command: AnyCommand, *, agrees: bool) -> None:
         """Hand the run a command that it wants, applied to the messages if it is a built-in one.
@@ -205,6 +207,9 @@ class Execution:
         assert self._run is not None, "a run that wants something has begun"
         apply_messages(self._run, [command], agrees=agrees)
         self._run.waiting.deliver(command)
+        if self.waits_since is not None:  # it waits for something else as well
+            self.thread.flush()
+            self.waits_since = self.thread.log.revision
 
     def cancel(
         self,
@@ -220,10 +225,11 @@ class Execution:
             error: Why, where its stream should say so.
             roll_back: Whether the state is put back to what the run found.
         """
+        self._rolls_back = self._rolls_back or roll_back
         if self._stopped is None:
             self._stopped = status
             self._reason = error
-            self._rolls_back = roll_back
+            self.waits_since = None  # it goes on, to its end
             if self._run is not None:
                 self._run.cancelled = True
             self.thread.loop.call_later(self.thread.agent.cancel_grace, self._tasks.cancel_scope.cancel)
@@ -258,7 +264,7 @@ class Execution:
             self._left -= now - self._began
             self._deadline = now + self._limits.waiting_seconds
             self._record("waiting")
-            self.waits_since = self.thread.log.revision
+            self.waits_since = self.thread.log.revision if self._stopped is None else None
             self.thread.wake_readers()
         else:
             self._began = now

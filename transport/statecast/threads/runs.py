@@ -77,12 +77,14 @@ class Runs:
                 thread.journal.add(stores.Settled(thread.key, run_id))
                 continue
             run = self.new(thread, batch, agrees=False, id=run_id)
-            run.again = cut_off is not None and cut_off.id == run_id
+            run.again = thread.last_run is not None and thread.last_run.id == run_id
             self.queue(run)
         self.start_next(thread)
 
     def start_next(self, thread: Thread) -> None:
-        if thread.active is None and thread.inbox and thread.inbox[0].kept and self.tasks is not None:
+        """Begin what is next on a thread, if its turn has come, and it is kept."""
+        ready = thread.active is None and bool(thread.inbox) and thread.inbox[0].kept
+        if ready and self.tasks is not None and not self.stopping:
             # It begins a turn later, once whoever answers the request has said that it was accepted.
             thread.active = thread.inbox.pop(0)
             self.tasks.create_task(self._execute(thread.active))
@@ -95,13 +97,13 @@ class Runs:
                 thread.journal.add(stores.Settled(thread.key, execution.id))
             await execution.execute()
         finally:
-            if thread.agent.restartable:
+            runs_again = self.stopping and execution.state.status == "interrupted"
+            if thread.agent.restartable and not runs_again:
                 thread.journal.add(stores.Settled(thread.key, execution.id))
             thread.active = None
             thread.used = time.monotonic()
             self.forget(execution)
-            if not self.stopping:
-                self.start_next(thread)
+            self.start_next(thread)
             if thread.active is None:
                 thread.rest()
             thread.wake_readers()
@@ -111,9 +113,11 @@ class Runs:
         run.thread.inbox.remove(run)
         run.thread.journal.add(stores.Settled(run.thread.key, run.id))
         self.forget(run)
+        self.start_next(run.thread)
         run.thread.wake_readers()
 
     def forget(self, execution: Execution) -> None:
+        """Count a run as over."""
         self._live.pop(execution.id, None)
         if not self._live:
             self.none_left.set()

@@ -48,6 +48,7 @@ class Thread:
     """
 
     __slots__ = (
+        "_closed",
         "_encoded",
         "_ends",
         "_grown",
@@ -65,6 +66,7 @@ class Thread:
         "epoch",
         "inbox",
         "journal",
+        "kept",
         "key",
         "last_run",
         "lasting",
@@ -102,6 +104,8 @@ class Thread:
         self._readers: set[Reader] = set()
         self._ends: dict[str, int] = {}
         self._handed: list[tuple[float, str, int]] = []  #: when, of which run, at which revision
+        self._closed = False  #: whether streams are to end, because the server stops
+        self.kept = True  #: whether the store has it, so that it may be shown
         self._home = threading.get_ident()
         self._encoded: bytes | None = None  #: until the state changes
         self._size = 0  #: bytes of the state, when it was last encoded whole
@@ -118,10 +122,10 @@ class Thread:
         thread = cls(
             saved.key, agent, document, journal=journal, limits=limits, lasting=saved.lasting, epoch=saved.epoch
         )
-        thread.log.restore(saved.revision, entries)
+        last = msgspec.json.decode(saved.run, type=RunState | None)
+        thread.log.restore(saved.revision, entries, [] if last is None else [RunEntry(saved.revision, last)])
         thread.applied = saved.applied
-        runs = [entry.run for entry in entries if isinstance(entry, RunEntry)]
-        thread.last_run = runs[-1] if runs else msgspec.json.decode(saved.run, type=RunState | None)
+        thread.last_run = next((entry.run for entry in reversed(entries) if isinstance(entry, RunEntry)), last)
         thread._uncompacted = sum(map(size_of, entries))
         return thread
 
@@ -253,6 +257,8 @@ class Thread:
             send_bytes=self._limits.send_bytes,
         )
         self._readers.add(reader)
+        if self._closed:
+            reader.close()
         return reader
 
     def hand_out(self, run_id: str, revision: int) -> None:
@@ -293,7 +299,8 @@ class Thread:
             reader.wake()
 
     def close_readers(self) -> None:
-        """End every stream early."""
+        """End every stream early, and those that are yet to begin."""
+        self._closed = True
         for reader in self._readers:
             reader.close()
 
