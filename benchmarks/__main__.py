@@ -9,7 +9,21 @@ from pathlib import Path
 
 import msgspec
 
-from . import burst, growth, idle, many, operations, posted, stalled, stream
+from . import (
+    burst,
+    crowded,
+    durable,
+    fanout,
+    followers,
+    growth,
+    idle,
+    joining,
+    many,
+    operations,
+    posted,
+    stalled,
+    stream,
+)
 from .harness import Options, Result, machine, table
 
 MEASURES: dict[str, Callable[[Options], list[Result]]] = {
@@ -21,6 +35,11 @@ MEASURES: dict[str, Callable[[Options], list[Result]]] = {
     "F": stalled.measure,
     "G": idle.measure,
     "H": posted.measure,
+    "I": fanout.measure,
+    "J": durable.measure,
+    "K": joining.measure,
+    "L": crowded.measure,
+    "M": followers.measure,
 }
 
 DOCS = Path(__file__).parents[1] / "docs" / "performance.md"

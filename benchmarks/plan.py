@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import AsyncIterator
 from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["PART", "PATH", "Plan", "encode_plan", "first_state", "read_plan", "report", "stamp", "token"]
+__all__ = ["PART", "PATH", "Plan", "encode_plan", "first_state", "read_plan", "report", "stamp", "ticks", "token"]
 
 #: Where the growing text is in the state.
 PATH = ("messages", "0", "parts", "0", "text")
@@ -63,6 +65,19 @@ def token(index: int) -> str:
 def stamp() -> str:
     """Return a token that tells when it was made, to the microsecond, on the clock all processes share."""
     return f"{time.perf_counter():.6f} "
+
+
+async def ticks(plan: Plan) -> AsyncIterator[None]:
+    """Yield when a token is due, `count` times.
+
+    By the clock rather than by sleeping for the pause: streams whose pauses begin when a token is done fall into step,
+    and then wait for one another with the processor idle.
+    """
+    due = time.perf_counter() + plan.delay
+    for _ in range(plan.count):
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        yield
+        due += plan.pause
 
 
 def report(seconds: float) -> None:

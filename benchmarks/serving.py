@@ -30,15 +30,17 @@ class Served:
 
     Args:
         name: A module of `benchmarks.apps`.
+        environment: Further environment variables.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, **environment: str) -> None:
         self.name = name
+        self._environment = {**_environment(), **environment}
 
     def __enter__(self) -> Served:
         command = [sys.executable, "-m", "benchmarks.serving", self.name]
         self._process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment()
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self._environment
         )
         self.port = int(self.line("port"))
         self._usage = psutil.Process(self._process.pid)

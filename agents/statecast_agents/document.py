@@ -15,7 +15,7 @@ import msgspec
 
 from .errors import OperationError
 from .operations import AppendText, Operation, check_path, keys_of
-from .tracked import NODES, Node, TrackedDict, TrackedList, adopt, check_depth, index_in, own, thaw
+from .tracked import NODES, Node, TrackedDict, TrackedList, adopt, index_in, own, thaw
 from .values import Json, check_scalar
 
 __all__ = ["Document", "to_json"]
@@ -57,17 +57,19 @@ class Document:
         self._root: Json = own(value, self, self, None)
 
     @classmethod
-    def adopting(cls, value: Json) -> Document:
-        """Make a document of a value that comes straight from the JSON decoder and is checked; it is taken, not copied.
+    def adopting(cls, value: Json, text: bytes = b"") -> Document:
+        """Make a document of a value that comes straight from the JSON decoder, and was checked; it is not copied.
 
         What is tracked is made of it when the state is first looked at, so that adopting a large one costs little.
 
-        Raises:
-            NotJson: It nests deeper than a state may.
+        Args:
+            value: What was decoded.
+            text: What it was decoded from, if that may be kept as it is: it rests then.
         """
-        check_depth(value)
         document = cls()
-        if isinstance(value, (dict, list)):
+        if text:
+            document._resting = text
+        elif isinstance(value, (dict, list)):
             document._decoded = value
         else:
             document._root = value

@@ -20,7 +20,7 @@ from .values import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Json, check_key, che
 if TYPE_CHECKING:
     from .document import Document
 
-__all__ = ["NODES", "Node", "TrackedDict", "TrackedList", "adopt", "check_depth", "index_in", "own", "thaw"]
+__all__ = ["NODES", "Node", "TrackedDict", "TrackedList", "adopt", "index_in", "own", "thaw"]
 
 #: Characters. Below it a text grows by plain concatenation, which costs less than the trick of `grow`.
 GROW_IN_PLACE: Final = 16_384
@@ -463,25 +463,6 @@ def adopt(value: Json, document: Document, parent: Any, key: str | int | None) -
             if type(item) is dict or type(item) is list:
                 _list_set(row, index, adopt(item, document, row, index))
     return row
-
-
-def check_depth(value: Json) -> None:
-    """Check that a value of plain containers nests no deeper than a state may.
-
-    Raises:
-        NotJson: It does.
-    """
-    level = [value] if type(value) in _CONTAINERS else []
-    depth = 0
-    while level:
-        depth += 1
-        _check_depth(depth)
-        level = [
-            item
-            for container in level
-            for item in (container.values() if type(container) is dict else container)
-            if type(item) is dict or type(item) is list
-        ]
 
 
 def thaw(value: Json) -> Json:

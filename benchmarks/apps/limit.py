@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.plan import PATH, Plan, read_plan, stamp, token
+from benchmarks.plan import PATH, Plan, read_plan, stamp, ticks, token
 
 _HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
@@ -90,10 +90,8 @@ async def _produce(plan: Plan, hand: Callable[[bytes], Awaitable[None]]) -> None
                 if index % plan.burst == plan.burst - 1:
                     await asyncio.sleep(0)
         case "paced":
-            await asyncio.sleep(plan.delay)
-            for _ in range(plan.count):
+            async for _ in ticks(plan):
                 await hand(frame(stamp()))
-                await asyncio.sleep(plan.pause)
         case "wait":
             await asyncio.Event().wait()
     await hand(_DONE)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.plan import PART, Plan, report, stamp, token
+from benchmarks.plan import PART, Plan, report, stamp, ticks, token
 from statecast import Agent, Limits, Run, UntypedCommand, create_app
 
 agent = Agent("benchmark", commands=["talk"])
@@ -22,10 +22,8 @@ async def talk(run: Run, command: UntypedCommand) -> None:
             await _tokens(run, plan)
         case "paced":
             part = _part(run)
-            await asyncio.sleep(plan.delay)
-            for _ in range(plan.count):
+            async for _ in ticks(plan):
                 part.append_text("text", stamp())
-                await asyncio.sleep(plan.pause)
         case "pages" | "parts":
             text = "x" * (plan.size - 12)
             started = time.perf_counter()

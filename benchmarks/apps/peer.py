@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from benchmarks.plan import PART, PATH, Plan, read_plan, report, stamp, token
+from benchmarks.plan import PART, PATH, Plan, read_plan, report, stamp, ticks, token
 
 _KEYS = [int(key) if key.isdigit() else key for key in PATH]
 
@@ -33,10 +33,8 @@ async def _talk(controller: RunController, plan: Plan) -> None:
         case "tokens":
             await _tokens(controller, plan)
         case "paced":
-            await asyncio.sleep(plan.delay)
-            for _ in range(plan.count):
+            async for _ in ticks(plan):
                 controller.append_state_text(_KEYS, stamp())
-                await asyncio.sleep(plan.pause)
         case "pages" | "parts":
             text = "x" * (plan.size - 12)
             started = time.perf_counter()

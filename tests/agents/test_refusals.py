@@ -237,13 +237,6 @@ def test_containers_nest_as_deep_as_allowed_however_they_got_there(leaf: Json) -
     assert copy.deepcopy(at_once.root) == nested(MAX_DEPTH, leaf)
 
 
-@pytest.mark.parametrize("surplus", [[], {}, [[]], [{}]])
-def test_a_value_from_the_decoder_nests_no_deeper_either(surplus: Json) -> None:
-    assert Document.adopting(nested(MAX_DEPTH)).root == nested(MAX_DEPTH)
-    with pytest.raises(NotJson, match=str(MAX_DEPTH)):
-        Document.adopting(nested(MAX_DEPTH, surplus))
-
-
 def test_one_refused_value_refuses_all_that_came_with_it() -> None:
     document = Document({"l": [1], "n": 1})
 

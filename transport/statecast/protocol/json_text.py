@@ -99,7 +99,7 @@ def decode(data: bytes | msgspec.Raw, type: Any = Any) -> Any:  # as in msgspec
     try:
         return msgspec.json.decode(data, type=type)
     except msgspec.ValidationError as error:
-        if str(error).startswith("Number out of range"):
+        if "out of range" in str(error):
             raise Refusal(422, "number_out_of_range", "expected numbers that fit a double, got a larger one") from None
         raise Refusal(422, "invalid_request", str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import msgspec
 
-from statecast.protocol.json_text import check_values, decode
+from statecast.protocol.json_text import decode
 from statecast.protocol.refusal import Refusal
-from statecast_agents import Agent, Document, NotJson, StateInvalid
-from statecast_agents.values import MAX_DEPTH
+from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Document, StateInvalid
 
 __all__ = ["Claim", "adopt", "agrees"]
 
@@ -37,31 +37,55 @@ def agrees(claim: Claim, document: Document) -> bool:
 def adopt(claim: Claim, agent: Agent, *, limit: int) -> tuple[Document, bool]:
     """Make the document of a new thread: of the claim where the agent allows it, else of the agent's first state.
 
-    Returns the document, and whether it is the claim's.
-
-    A claim of null is no state yet, so an agent that has a first state gives that.
+    Returns the document, and whether it is the claim's. A claim of null is no state yet, so an agent that has a first
+    state gives that.
 
     Raises:
         Refusal: 413 `state_too_large`; 422 `invalid_state`, `too_deep`, `number_out_of_range`, `forbidden_key`.
     """
     if isinstance(claim, msgspec.UnsetType) or not agent.adopt:
         return Document(agent.initial_state()), False
-    if bytes(claim) == b"null":
+    text = bytes(claim)
+    if text == b"null":
         initial = agent.initial_state()
         if initial is not None:
             return Document(initial), False
-    if len(bytes(claim)) > limit:
-        message = f"expected a state of at most {limit} bytes as JSON, got {len(bytes(claim))}"
+    if len(text) > limit:
+        message = f"expected a state of at most {limit} bytes as JSON, got {len(text)}"
         raise Refusal(413, "state_too_large", message, limit=limit)
-    check_values(claim)
-    value = decode(claim)
+    value = decode(text)
+    _check(value)
     try:
         agent.state_type.validate(value)
-        return Document.adopting(value), True
     except StateInvalid as error:
         raise Refusal(422, error.code, str(error)) from None
-    except NotJson as error:
-        raise Refusal(422, "too_deep", f"in the state: {error}", limit=MAX_DEPTH) from None
+    # On one line it can be part of any frame; a client's own JSON is.
+    return Document.adopting(value, b"" if b"\n" in text or b"\r" in text else text), True
+
+
+def _check(value: Any) -> None:
+    """Check that a decoded value is one that a state can hold, level by level: few steps for many values.
+
+    Raises:
+        Refusal: 422 `too_deep`, `number_out_of_range`, `forbidden_key`.
+    """
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        numbers = [item for item in level if type(item) is int]
+        if numbers and (max(numbers) > MAX_INTEGER or min(numbers) < -MAX_INTEGER):
+            message = "in the state: expected integers within ±(2**53 - 1), got one beyond; use a string"
+            raise Refusal(422, "number_out_of_range", message)
+        dicts = [item for item in level if type(item) is dict]
+        if not FORBIDDEN_KEYS.isdisjoint(chain.from_iterable(dicts)):
+            (key, *_) = FORBIDDEN_KEYS.intersection(chain.from_iterable(dicts))
+            message = f'in the state: expected keys that the clients accept, got the reserved name "{key}"'
+            raise Refusal(422, "forbidden_key", message, key=key)
+        lists = [item for item in level if type(item) is list]
+        level = [*chain.from_iterable(map(dict.values, dicts)), *chain.from_iterable(lists)]
+        if not level and not dicts and not lists:
+            return
+    message = f"in the state: expected at most {MAX_DEPTH} containers within one another, got more"
+    raise Refusal(422, "too_deep", message, limit=MAX_DEPTH)
 
 
 def _same(one: Any, other: Any) -> bool:
