@@ -159,10 +159,11 @@ class Thread:
         That is where it ended, or where it, or the run it is queued behind, began to wait for the user.
         """
         active = self.active
-        queued = any(waiting.id == run_id for waiting in self.inbox)
-        if active is not None and (queued or active.id == run_id):
+        if active is not None and active.id == run_id:
             return active.waits_since
-        return None if queued else self._ends.get(run_id, 0)
+        if any(waiting.id == run_id for waiting in self.inbox):
+            return None if active is None else active.waits_since
+        return self._ends.get(run_id, 0)
 
     def flush(self) -> None:
         """Append what has changed in the state to the log, if anything has."""
