@@ -106,6 +106,7 @@ def load(path: Path) -> Page:
 
 PAGES = [load(path) for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))]
 PROTOCOL = load(ROOT / "docs" / "protocol.md")
+SETTINGS = load(ROOT / "docs" / "settings.md")
 API = load(ROOT / "docs" / "api.md")
 
 

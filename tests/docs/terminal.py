@@ -25,6 +25,8 @@ from tests.docs.pages import ROOT
 
 PATIENCE = 20  # seconds to start, and to stop
 PORT = "8000"  # the one in the documentation
+GLANCE = 1.5  # seconds to look at a stream without end
+TIMED_OUT = 28  # what curl then exits with
 
 _CLI = [sys.executable, "-c", "from statecast.cli import main; raise SystemExit(main())"]
 
@@ -44,13 +46,17 @@ class Terminal:
     def __exit__(self, *_: object) -> None:
         self._stop()
 
+    def reachable(self, text: str) -> str:
+        """Return a text with the port of the documentation replaced by the one of the server."""
+        return text.replace(f"127.0.0.1:{PORT}", f"127.0.0.1:{self._port}")
+
     def follow(self, script: str) -> str:
         """Do what a shell snippet says, and return what its commands print."""
         return "".join(map(self._do, _commands(script)))
 
     def _do(self, words: list[str]) -> str:
         match words:
-            case ["make", target]:
+            case ["make", target, *_]:
                 assert f"\n{target}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
             case ["mkdir", name]:
                 (self.here / name).mkdir()
@@ -64,6 +70,8 @@ class Terminal:
                 assert (ROOT / "pyproject.toml").is_file()
             case ["npm", *rest]:
                 self._npm(rest)
+            case ["statecast", "send" | "watch", *_]:
+                return self._ask(words[1:])
             case ["statecast", *rest]:
                 self._serve(rest)
             case ["curl", *rest]:
@@ -110,12 +118,27 @@ class Terminal:
         url = f"http://127.0.0.1:{self._port}/health"
         self._curl(["--retry", "50", "--retry-delay", "0", "--retry-connrefused", url])
 
+    def _ask(self, words: list[str]) -> str:
+        answer = subprocess.run(
+            [*_CLI, words[0], "--url", f"http://127.0.0.1:{self._port}", *words[1:]],
+            cwd=self.here,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert answer.returncode == 0, answer.stderr
+        return answer.stdout
+
     def _curl(self, words: list[str]) -> str:
         curl = shutil.which("curl")
         if curl is None:
             missing = pytest.fail if os.environ.get("STATECAST_TEST_ALL") == "1" else pytest.skip
             missing("needs curl: install it from your distribution")
-        words = [word.replace(f"127.0.0.1:{PORT}", f"127.0.0.1:{self._port}") for word in words]
+        words = [self.reachable(word) for word in words]
+        endless = any(word.endswith("/events") for word in words)
+        if endless:  # the reader stops it by hand
+            words += ["--max-time", str(GLANCE)]
         answer = subprocess.run(
             [curl, "--silent", "--show-error", "--noproxy", "*", *words],
             capture_output=True,
@@ -123,7 +146,7 @@ class Terminal:
             timeout=PATIENCE,
             check=False,
         )
-        assert answer.returncode == 0, answer.stderr
+        assert answer.returncode == (TIMED_OUT if endless else 0), answer.stderr
         return answer.stdout
 
     def _said(self) -> str:
@@ -163,4 +186,5 @@ def _commands(script: str) -> list[list[str]]:
 def same_but_ids(text: str) -> str:
     """Return a text with every made-up id and cursor replaced by what the documentation writes there."""
     text = re.sub(r"(msg|run|call|thr|src)_[0-9a-f]{20}", r"\1_…", text)
-    return re.sub(r'"[0-9a-f]{12}-(\d+)"', r'"…-\1"', text)
+    text = re.sub(r'"[0-9a-f]{12}-(\d+)"', r'"…-\1"', text)
+    return re.sub(r"^id: [0-9a-f]{12}-(\d+)$", r"id: …-\1", text, flags=re.MULTILINE)

@@ -8,20 +8,22 @@ import asyncio
 import inspect
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 import statecast
-from statecast import Agent, Limits, Run, Usage, cli, create_app, demo, testing
+from statecast import Agent, Limits, Policy, Run, Usage, cli, client, create_app, demo, stores, testing
 from statecast.demo.library import best, passages
+from statecast.http import socket
 from statecast.http.cors import EXPOSED
 from statecast.http.requests import _KNOWN, _SPREAD
 from statecast.protocol import PROTOCOLS, assistant_transport, data_stream
+from statecast.protocol.events import Format
 from statecast.testing import Client
-from tests.docs.pages import API, PAGES, PROTOCOL, ROOT, code, load
+from tests.docs.pages import API, PAGES, PROTOCOL, ROOT, SETTINGS, code, load
 
 SOURCES = [path for top in ("agents", "transport") for path in sorted((ROOT / top).rglob("*.py"))]
 
@@ -38,6 +40,18 @@ def test_the_api_page_lists_every_public_name() -> None:
 
 def test_the_api_page_lists_the_names_for_tests() -> None:
     assert set(code(API.section("Testing"))) == {"statecast.testing", *testing.__all__}
+
+
+def test_the_api_page_lists_the_names_for_clients_and_stores() -> None:
+    assert set(code(API.section("Clients"))) == {"statecast.client", *client.__all__}
+    assert set(code(API.section("Stores"))) - {"statecast.stores"} <= set(stores.__all__)
+
+
+def test_the_guide_lists_the_methods_of_a_clients_thread() -> None:
+    rows = load(ROOT / "docs" / "guides" / "clients.md").rows("From Python")
+    methods = [name for name, value in vars(client.Thread).items() if not name.startswith("_") and callable(value)]
+
+    assert [code(cell)[0] for cell, _ in rows] == methods
 
 
 def test_every_section_that_the_code_cites_is_there() -> None:
@@ -61,13 +75,16 @@ def test_the_table_of_errors_has_every_code_with_its_status() -> None:
         for status, name in _codes(ast.parse(path.read_text("utf-8"))):
             found.setdefault(name, set()).add(status)
     # Refused with the error's own code: a request's by the statuses below, a run's where its turn comes.
-    for name in ("unknown_command", "invalid_command", "invalid_state"):
-        found[name] = {"422"}
+    for name in ("unknown_command", "invalid_command"):
+        found[name] = {"422", "run"}
+    found["invalid_state"] = {"422"}
     for name in ("unknown_parent", "unknown_tool_call", "tool_call_settled", "no_messages"):
         found[name] = {"409", "run"}
-    found["not_json"].add("run")
-    # Of exceptions that are raised as others.
+    found["not_json"] |= {"422", "run"}
+    found["unknown_frame"].add("frame")
+    # Of exceptions that are raised as others, and of a response that is starlette's.
     found["http_error"] = {"any"}
+    found["origin_not_allowed"] = {"400"}
 
     assert documented == found
 
@@ -86,6 +103,10 @@ def _codes(tree: ast.Module) -> Iterator[tuple[str, str]]:
                 yield "409", texts[0]
             elif node.func.id == "AgentError" and isinstance(keywords.get("code"), ast.Constant):
                 yield "run", keywords["code"].value  # type: ignore[attr-defined]  # a constant has one
+        elif isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "AgentError" for base in node.bases):
+            for call in ast.walk(node):
+                if isinstance(call, ast.keyword) and call.arg == "code" and isinstance(call.value, ast.Constant):
+                    yield "run", str(call.value.value)
         elif isinstance(node, ast.ClassDef):
             for line in node.body:
                 target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
@@ -109,27 +130,59 @@ def test_a_failed_request_has_the_shape_that_is_documented() -> None:
 
 
 def test_the_table_of_limits_has_every_field_with_its_default() -> None:
-    documented = {code(name)[0]: float(default) for name, default, _ in PROTOCOL.rows("Limits")}
+    documented = {code(name)[0]: default for name, default, _ in SETTINGS.rows("Limits")}
+    defaults = {field.name: field.default for field in msgspec.structs.fields(Limits)}
 
-    assert documented == {field.name: float(field.default) for field in msgspec.structs.fields(Limits)}
+    assert documented == {
+        name: "none" if value is None else f"{value:g}" if value % 1 else str(int(value))
+        for name, value in defaults.items()
+    }
 
 
 def test_the_table_of_settings_has_every_argument_and_option() -> None:
-    rows = PROTOCOL.rows("Settings")
+    rows = SETTINGS.rows("Arguments and options")
     parameters = inspect.signature(create_app).parameters
 
     assert [code(argument)[0] for argument, *_ in rows] == [name for name in parameters if name != "agents"]
     options = {option.split()[0] for _, cell, *_ in rows for option in code(cell)}
-    assert options | {"--host", "--port", "--reload"} == _options()
-    assert all(f"`{option}" in PROTOCOL.section("Settings") for option in _options())
+    assert options | {"--grace", "--host", "--port", "--reload"} == _options()
+    assert all(f"`{option}" in SETTINGS.section("Arguments and options") for option in _options())
+
+
+def test_the_table_of_stores_names_stores() -> None:
+    for url, _ in SETTINGS.rows("Stores"):
+        assert stores.store_of(code(url)[0]) is not None
+    defaults = {name: _commands()[name].get_default("store") for name in ("serve", "demo")}
+    assert defaults == {"serve": "sqlite:///statecast.db", "demo": "memory"}
+    assert all(f"`{default}`" in SETTINGS.section("Stores") for default in defaults.values())
 
 
 def _options() -> set[str]:
+    actions = _commands()["serve"]._actions
+    return {option for action in actions for option in action.option_strings} - {"-h", "--help"}
+
+
+def _commands() -> dict[str, argparse.ArgumentParser]:
     (commands,) = (action for action in cli._parser()._actions if isinstance(action, argparse._SubParsersAction))
-    return {option for action in commands.choices["serve"]._actions for option in action.option_strings} - {
-        "-h",
-        "--help",
-    }
+    return commands.choices
+
+
+def test_the_table_of_policies_has_every_policy() -> None:
+    assert [code(name)[0] for name, _ in PROTOCOL.rows("Policies")] == list(get_args(Policy))
+
+
+def test_the_formats_of_events_are_documented() -> None:
+    section = PROTOCOL.section("GET /threads/{id}/events")
+
+    assert all(f"`{name}`" in section for name in get_args(Format))
+
+
+def test_the_codes_of_a_closed_socket_are_documented() -> None:
+    section = PROTOCOL.section("WS /threads/{id}/ws")
+    documented = [int(code) for code in re.findall(r"^\| (\d{4}) \|", section, re.MULTILINE)]
+
+    # The others are refused before there is a socket to close.
+    assert documented == [socket.STOPPING, socket.UNKNOWN, socket.STALLED]
 
 
 def test_the_table_of_the_body_has_every_field() -> None:
@@ -141,14 +194,13 @@ def test_the_table_of_the_body_has_every_field() -> None:
 
 
 def test_every_endpoint_is_documented() -> None:
-    routes = [route for route in create_app(demo.agent).routes if isinstance(route, Route)]
-    served = {
-        (method, route.path.replace("thread_id", "threadId"))
-        for route in routes
-        for method in (route.methods or set()) - {"HEAD"}
-    }
+    served = set()
+    for route in create_app(demo.agent).router.routes:
+        assert isinstance(route, Route | WebSocketRoute)
+        methods = (route.methods or set()) - {"HEAD"} if isinstance(route, Route) else {"WS"}
+        served |= {(method, route.path.replace("{thread_id}", "{id}")) for method in methods}
 
-    assert served == set(re.findall(r"(GET|POST) (/[\w/{}.-]+)", PROTOCOL.prose))
+    assert served == set(re.findall(r"(GET|PATCH|POST|WS) (/[\w/{}.-]+)", PROTOCOL.prose))
 
 
 # The wire

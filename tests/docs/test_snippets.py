@@ -14,6 +14,7 @@ import inspect
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_the_snippets_of_a_page_run(page: Page, tmp_path: Path, monkeypatch: pyt
 def test_every_language_is_one_that_the_tests_know() -> None:
     languages = {block.language for page in PAGES for block in page.blocks}
 
-    assert languages <= {"python", "sh", "json"} | ELSEWHERE
+    assert languages <= {"python", "sh", "console", "json"} | ELSEWHERE
 
 
 def _run(page: Page, block: Block, terminal: Terminal, namespace: dict[str, Any]) -> None:
@@ -58,7 +59,7 @@ def _run(page: Page, block: Block, terminal: Terminal, namespace: dict[str, Any]
     printed = ""
     match block.language, block.file:
         case "python", None:
-            printed = _execute(page, block, namespace)
+            printed = _execute(page, terminal.reachable(block.text), block.line, namespace)
         case "python", str(file) if file.startswith("test_"):
             _test(file)
         case "python", str(file):
@@ -68,14 +69,16 @@ def _run(page: Page, block: Block, terminal: Terminal, namespace: dict[str, Any]
             json.loads(block.text)
         case "sh", _:
             printed = terminal.follow(block.text)
+        case "console", _:
+            terminal.follow("".join(re.findall(r"^\$ (.*\n)", block.text, re.MULTILINE)))
         case language, _:
             assert language in ELSEWHERE
     if block.output is not None:
         assert same_but_ids(printed).strip() == block.output.strip(), f"{page.name}:{block.line}"
 
 
-def _execute(page: Page, block: Block, namespace: dict[str, Any]) -> str:
-    source = "\n" * (block.line - 1) + block.text  # so that errors name the page's lines
+def _execute(page: Page, text: str, line: int, namespace: dict[str, Any]) -> str:
+    source = "\n" * (line - 1) + text  # so that errors name the page's lines
     code = compile(source, str(page.path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         if code.co_flags & inspect.CO_COROUTINE:

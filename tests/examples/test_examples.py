@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -16,7 +16,7 @@ import pytest
 
 from statecast import create_app
 from tests.clients.serving import served
-from tests.examples.asking import PROTOCOLS, ask, say
+from tests.examples.asking import PROTOCOLS, Json, ask, say
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -43,7 +43,7 @@ def free_port() -> int:
         return port
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(*command: str, port: int) -> Iterator[str]:
     """Yield the base URL of a server that a command starts."""
     base = f"http://127.0.0.1:{port}"
@@ -90,7 +90,7 @@ def test_an_example_runs_as_a_script(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_runs_from_the_command_line(path: Path) -> None:
+def test_an_example_runs_from_the_command_line(path: Path, tmp_path: Path) -> None:
     command = re.search(r"statecast serve (examples\.\w+:\w+)", first_lines(path))
     if path.stem == "mounted":
         assert command is None, "an app around the app is served by its own server"
@@ -99,7 +99,8 @@ def test_an_example_runs_from_the_command_line(path: Path) -> None:
     assert command[1] == f"examples.{path.stem}:agent"
     port = free_port()
     cli = [sys.executable, "-c", "from statecast.cli import main; raise SystemExit(main())"]
-    with running(*cli, "serve", command[1], "--port", str(port), port=port) as base:
+    store = ["--store", f"sqlite:///{tmp_path / 'statecast.db'}"]  # by default it is kept where one stands
+    with running(*cli, "serve", command[1], "--port", str(port), *store, port=port) as base:
         assert httpx.get(f"{base}/health").json()["status"] == "ok"
 
 
@@ -153,3 +154,46 @@ def test_the_mounted_app_answers_beside_the_others_pages(protocol: str) -> None:
         assert httpx.get(base).text == "The agents are at /agents."
         assert ask(f"{base}/agents", say("Hello"), protocol=protocol, thread=protocol).text == "You said: Hello"
         assert httpx.get(f"{base}/agents/nothing").json()["error"]["code"] == "not_found"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize(
+    ("result", "said"), [({"approved": True}, "Done: delete old logs."), ({"approved": False}, "Then I leave it.")]
+)
+def test_the_careful_agent_takes_an_answer_before_and_after_a_restart(
+    protocol: str, restarts: bool, result: Json, said: str, tmp_path: Path
+) -> None:
+    from examples.approval import agent
+
+    store = f"sqlite:///{tmp_path / 'threads.db'}"
+    with contextlib.ExitStack() as servers:
+        base = servers.enter_context(served(create_app(agent, store=store)))
+        asked = ask(base, say("delete old logs"), protocol=protocol)
+        call = asked.parts[-1]
+        assert (call["toolName"], call["args"]["task"]) == ("approval", "delete old logs")
+        assert httpx.get(f"{base}/status/t").json()["status"] == "waiting"
+        if restarts:
+            servers.close()
+            base = servers.enter_context(served(create_app(agent, store=store)))
+            assert httpx.get(f"{base}/status/t").json()["status"] == "interrupted"
+        command = {
+            "type": "add-tool-result",
+            "toolCallId": call["toolCallId"],
+            "toolName": "approval",
+            "result": result,
+        }
+        answer = ask(base, command, protocol=protocol, state=asked.state)
+
+    assert (answer.text, answer.error) == (f"Let me make sure. {said}", None)
+
+
+def test_the_careful_agent_drops_its_question_for_another_message() -> None:
+    from examples.approval import agent
+
+    with served(create_app(agent)) as base:
+        asked = ask(base, say("delete old logs"))
+        again = ask(base, say("delete everything"), state=asked.state)
+
+    assert [part["type"] for part in again.parts] == ["text", "tool-call"]
+    assert again.parts[-1]["args"]["task"] == "delete everything"

@@ -51,8 +51,11 @@ class Body:
             check_values(text)
             return decode(text, type)
         except Refusal as refusal:
-            details = {"limit": self._nesting} if refusal.code == "too_deep" else refusal.details
-            message = f'in the field "{name}": {refusal.message}'
+            problem, details = refusal.message, refusal.details
+            if refusal.code == "too_deep":  # the field is one container deep itself
+                problem = f"expected at most {self._nesting} containers within one another, got more"
+                details = {"limit": self._nesting}
+            message = f'in the field "{name}": {problem}'
             raise Refusal(refusal.status, refusal.code, message, **details) from None
 
     def list(self, name: str) -> list[msgspec.Raw]:
