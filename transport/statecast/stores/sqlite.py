@@ -9,6 +9,7 @@ of power, at the cost of one sync a commit.
 from __future__ import annotations
 
 import asyncio
+import functools
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -59,6 +60,9 @@ MIGRATIONS: Final = (
     ) WITHOUT ROWID;
     """,
 )
+
+#: Rows in one statement, as a power of two; SQLite takes 32,766 values.
+MOST_ROWS: Final = 11
 
 #: Seconds between updates of a thread's `written`, which only retention reads.
 TOUCH_EVERY: Final = 30.0
@@ -248,7 +252,14 @@ class SqliteStore:
         return late
 
     def _insert(self, connection: sqlite3.Connection, entries: list[tuple[int, int, str, bytes]]) -> None:
-        connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?)", entries)
+        # Many rows in one statement: between statements this thread lets go of the interpreter, and while the event
+        # loop is busy it gets it back only milliseconds later.
+        start = 0
+        while start < len(entries):
+            rows = 1 << min((len(entries) - start).bit_length() - 1, MOST_ROWS)
+            values = [value for entry in entries[start : start + rows] for value in entry]
+            connection.execute(_insert_of(rows), values)
+            start += rows
 
     def _write_one(self, connection: sqlite3.Connection, change: Change) -> None:
         execute = connection.execute
@@ -342,3 +353,8 @@ def _identity(path: Path) -> tuple[int, int]:
 def _names(key: Key) -> tuple[str, str]:
     """Return a key's columns; no owner is "", and an owner starts with "=" so that none is mistaken for it."""
     return ("" if key.owner is None else f"={key.owner}"), key.thread_id
+
+
+@functools.cache
+def _insert_of(rows: int) -> str:
+    return "INSERT INTO entries VALUES " + ", ".join(["(?, ?, ?, ?)"] * rows)
