@@ -20,7 +20,7 @@ from .messages import AssistantMessage, Messages
 from .operations import Operation
 from .parts import Parts
 from .values import Json
-from .waiting import Listening, Waiting, wanting
+from .waiting import Activity, Listening, Waiting, wanting
 
 __all__ = ["CallSettings", "Config", "Request", "Run"]
 
@@ -167,7 +167,7 @@ class Run:
         """
         if self.tasks is None:
             raise RuntimeError("expected a run that is under way: start tasks from within a handler")
-        self.tasks.start_soon(self._beside, function, *args)
+        self.tasks.start_soon(self._beside, self.waiting.busy().begin(), function, *args)
 
     async def wait_for(self, *kinds: type[_Command] | str, where: Callable[[_Command], bool] | None = None) -> _Command:
         """Wait for a command of one of these kinds. The client's response ends meanwhile, so that it can send one.
@@ -226,6 +226,8 @@ class Run:
             return False
         return bool(result.get("approved")) if isinstance(result, dict) else result is True
 
-    async def _beside(self, function: Callable[[*_Args], Coroutine[Any, Any, Any]], *args: *_Args) -> None:
-        with self.waiting.busy():
+    async def _beside(
+        self, activity: Activity, function: Callable[[*_Args], Coroutine[Any, Any, Any]], *args: *_Args
+    ) -> None:
+        with activity:
             await function(*args)

@@ -102,15 +102,15 @@ class Waiting:
     __slots__ = (
         "_busy",
         "_changed",
-        "_waits",
         "listeners",
+        "waits",
     )
 
     def __init__(self, changed: Callable[[bool], None]) -> None:
         self.listeners: list[Listening] = []
         self._changed = changed
         self._busy = 0
-        self._waits = False
+        self.waits = False  #: whether nothing can happen without a client
 
     def listen(self, wanted: Wanted, *, once: bool = False) -> Listening:
         """Begin to listen."""
@@ -158,8 +158,8 @@ class Waiting:
     def _count(self, by: int) -> None:
         self._busy += by
         waits = self._busy == 0 and any(listening.received for listening in self.listeners)
-        if waits != self._waits:
-            self._waits = waits
+        if waits != self.waits:
+            self.waits = waits
             self._changed(waits)
 
 
@@ -173,10 +173,16 @@ class Activity:
         self.receivers = 0  #: how often it waits for a command
         self.lasts = False
 
+    def begin(self) -> Activity:
+        """Count it from now on, though it is entered a turn later."""
+        if not self.lasts:
+            self.lasts = True
+            self.waiting._count(1)
+        return self
+
     def __enter__(self) -> None:
-        self.lasts = True
+        self.begin()
         self._token = _current.set(self)
-        self.waiting._count(1)
 
     def __exit__(self, *exc: object) -> None:
         self.lasts = False

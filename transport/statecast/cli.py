@@ -1,13 +1,16 @@
-"""The command line: `statecast serve module:agent`, `statecast demo`."""
+"""The command line: `statecast serve module:agent`, `statecast demo`, `statecast send`, `statecast watch`."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib
+import json
 import logging
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,19 +18,27 @@ import uvicorn
 
 from statecast_agents import Agent
 
-from . import demo
+from . import console, demo
 from .http import App, create_app
 from .server import GRACE, Server, config_for
+from .stores import Store, StoreUnavailable
 
 __all__ = ["main", "reloading_app"]
 
 _TARGET: Final = "_STATECAST_TARGET"  #: how `--reload` tells its child processes what to serve
 _SEPARATOR: Final = "\n"
 
+STORES: Final = {"demo": "memory", "serve": "sqlite:///statecast.db"}  #: by command
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = _parser().parse_args(arguments)
+    if options.command == "send":
+        commands = [options.text] if options.text is not None else options.json
+        return console.run(console.send(options.url, options.thread, options.agent, commands))
+    if options.command == "watch":
+        return console.run(console.watch(options.url, options.thread, once=options.once, lines=options.json))
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     try:
         app = _app(options)
@@ -36,6 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if options.reload:
         return _serve_reloading(options)
+    try:
+        asyncio.run(_try(app.hub.registry.store))
+    except StoreUnavailable as error:
+        print(f"statecast: {error}", file=sys.stderr)
+        return 1
 
     def announce(port: int) -> None:
         print(f"Statecast serves {', '.join(app.hub.agents)} on http://{_shown(options.host)}:{port}", flush=True)
@@ -46,6 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if server.started else 1
 
 
+async def _try(store: Store) -> None:
+    """Open a store and close it again: what is wrong with it is said in one line, before anything starts."""
+    await store.open()
+    await store.aclose()
+
+
 def reloading_app() -> App:
     """Make the app that `--reload` asked for; called in each child process."""
     return _app(_parser().parse_args(os.environ[_TARGET].split(_SEPARATOR)))
@@ -53,6 +75,7 @@ def reloading_app() -> App:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="statecast", description="Stream the state of AI agents to user interfaces.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('statecast')}")
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="serve your agents")
     serve.add_argument("target", nargs="+", help="module:attribute of an agent, of a list of agents, or of an app")
@@ -63,9 +86,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--reload", action="store_true", help="restart when the code changes")
         command.add_argument(
             "--store",
-            default="memory" if command is show else "sqlite:///statecast.db",
             metavar="URL",
-            help="where threads are kept: memory, sqlite:///relative.db, sqlite:////absolute.db (default: %(default)s)",
+            help="where threads are kept: memory, sqlite:///relative.db, sqlite:////absolute.db "
+            f"(default: {STORES[command.prog.split()[-1]]})",
         )
         command.add_argument("--debug", action="store_true", help="show errors of the agent's code to clients")
         command.add_argument(
@@ -91,7 +114,35 @@ def _parser() -> argparse.ArgumentParser:
             metavar="SECONDS",
             help="how long runs get to end when the server is asked to stop (default: %(default)g)",
         )
+    _add_client_commands(commands)
     return parser
+
+
+def _add_client_commands(commands: Any) -> None:
+    send = commands.add_parser("send", help="send a message or commands, and show the answer as it comes")
+    watch = commands.add_parser("watch", help="show a thread's state as it changes")
+    for command in (send, watch):
+        command.add_argument("--url", default="http://127.0.0.1:8000", help="the server (default: %(default)s)")
+    send.add_argument("--thread", metavar="ID", help="the thread (default: a new one)")
+    send.add_argument("--agent", metavar="NAME", help="who answers (default: the server's first agent)")
+    what = send.add_mutually_exclusive_group(required=True)
+    what.add_argument("text", nargs="?", metavar="TEXT", help="a message of the user")
+    what.add_argument(
+        "--command", dest="json", action="append", type=_command, metavar="JSON", help="a command; may be repeated"
+    )
+    watch.add_argument("thread", metavar="THREAD", help="the thread; one that is not there yet is waited for")
+    watch.add_argument("--once", action="store_true", help="show the state as it is, and end")
+    watch.add_argument("--json", action="store_true", help="a line of JSON for each change, as into a pipe")
+
+
+def _command(text: str) -> dict[str, Any]:
+    try:
+        command = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected JSON: {error}") from None
+    if not isinstance(command, dict) or not isinstance(command.get("type"), str):
+        raise argparse.ArgumentTypeError(f'expected an object with a "type", got {text}')
+    return command
 
 
 def _port(text: str) -> int:
@@ -109,6 +160,7 @@ def _app(options: argparse.Namespace) -> App:
         for target in options.target:
             found = _load(target)
             if isinstance(found, App):
+                _check_settings(options, target)
                 return found
             agents += [found] if isinstance(found, Agent) else found
     return create_app(
@@ -116,10 +168,25 @@ def _app(options: argparse.Namespace) -> App:
         cors_origins=options.cors_origin,
         allowed_hosts=[*options.allowed_host, options.host],
         on_disconnect=options.on_disconnect,
-        store=options.store,
+        store=options.store or STORES[options.command],
         page=demo.PAGE if options.command == "demo" else None,
         debug=options.debug,
     )
+
+
+def _check_settings(options: argparse.Namespace, target: str) -> None:
+    given = {
+        "--cors-origin": options.cors_origin,
+        "--allowed-host": options.allowed_host,
+        "--store": options.store,
+        "--debug": options.debug,
+        "--on-disconnect": options.on_disconnect != "continue",
+    }
+    names = [name for name, value in given.items() if value]
+    if names:
+        raise ValueError(
+            f'"{target}" is an app, which has its own settings: give create_app what {", ".join(names)} says'
+        )
 
 
 def _load(target: str) -> Any:

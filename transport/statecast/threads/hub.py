@@ -316,6 +316,7 @@ class Hub:
         wanted = [] if active is None else active.wanted(fresh)
         others = [command for command in fresh if not any(command is taken for taken in wanted)]
         if others:
+            self._check_open()
             check_room(self._runs, posted.owner, self.limits)
             check_policy(thread, posted)
         if active is None:
@@ -327,7 +328,7 @@ class Hub:
             active.deliver(command, agrees=agreed and revision == thread.log.revision)
             self._remember(thread, command, active.id)
         if others:
-            return await self._accept(thread, posted, others, agreed=agreed)
+            return await self._accept(thread, posted, others, agreed=agreed, revision=revision)
         await self.registry.kept()
         return Accepted(thread=thread, run=active, run_id=active.id, revision=revision, snapshot=not agreed)
 
@@ -338,11 +339,12 @@ class Hub:
         commands: list[AnyCommand],
         *,
         agreed: bool,
+        revision: int | None = None,
         created: Sequence[stores.Change] = (),
     ) -> Accepted:
         """Put a batch into the inbox, and start it as soon as it is kept and its turn has come."""
         self._check_open()
-        revision = thread.log.revision
+        revision = thread.log.revision if revision is None else revision
         changes: list[stores.Change] = list(created)
         run: Execution | None = None
         if commands:

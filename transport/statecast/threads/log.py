@@ -76,9 +76,9 @@ class Log:
         return self._entries[-behind:] if behind else ()
 
     def rest(self, revision: int) -> list[ChunkEntry | RunEntry]:
-        """Return the visible entries after `revision` that a snapshot does not stand for, however old they are."""
+        """Return the entries after `revision` that a snapshot does not stand for, visible or not, however old."""
         later = [entry for entry in self._entries if not isinstance(entry, OperationsEntry)]
-        return [entry for entry in [*self.older, *later] if revision < entry.revision <= self.visible]
+        return [entry for entry in [*self.older, *later] if revision < entry.revision]
 
     def forget_parts(self, readers: Iterable[tuple[int, str | None]] = ()) -> None:
         """Drop older chunks that no reader still needs: a run begins, and a message with it.

@@ -7,9 +7,10 @@ place, it gets the state as it is now and goes on from there. What the store doe
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from statecast.protocol import Encoder
+from statecast.protocol import Encoder, Entry
 
 if TYPE_CHECKING:
     from .thread import Thread
@@ -75,7 +76,8 @@ class Reader:
         self._replay = replay
         self._goal = thread.log.revision  #: where a stream without a run ends
         self._snapshot = snapshot
-        self._held: tuple[int, bytes] | None = None  #: a snapshot that the store does not have yet
+        #: a snapshot that the store does not have yet, and what it does not stand for
+        self._held: tuple[int, bytes, Sequence[Entry]] | None = None
         self._beat = False
         self._closing = False
         self._finished = False
@@ -97,7 +99,7 @@ class Reader:
             again = [entry for entry in log.rest(self._replay) if entry.revision <= self.revision]
             pieces += filter(None, map(self._encoder.encode, again))
             self._replay = None
-        if self._held is None:
+        if self._held is None and self.revision >= log.start:  # a snapshot that was held may be far behind already
             size = 0
             encode = self._encoder.encode
             end = self._end()
@@ -164,12 +166,11 @@ class Reader:
         """Return the state as it is, and what it does not stand for; nothing while the store does not have it yet."""
         thread, encoder = self._thread, self._encoder
         if self._held is None:
-            self._held = thread.snapshot()
-        at, state = self._held
+            at, state = thread.snapshot()
+            self._held = at, state, thread.log.rest(-1 if encoder.replays_parts else self.revision)
+        at, state, rest = self._held
         if thread.log.visible < at:
             return []
-        since = -1 if encoder.replays_parts else self.revision
-        rest = [entry for entry in thread.log.rest(since) if entry.revision <= at]
         self._held = None
         self._snapshot = False
         self.revision = at

@@ -259,18 +259,23 @@ class Execution:
 
     def _waits(self, waits: bool) -> None:
         """Note that the run begins to wait for its client, or goes on. The time it waits is counted apart."""
-        now = time.monotonic()
         if waits:
+            self.thread.loop.call_soon(self._begin_to_wait)  # what was started this turn may have work to do
+        elif self.state.status == "waiting":
+            self._began = time.monotonic()
+            self._deadline = self._began + self._left
+            self.waits_since = None
+            self._record("running")
+
+    def _begin_to_wait(self) -> None:
+        assert self._run is not None, "it has begun"
+        if self._run.waiting.waits and self._run.tasks is not None and self.state.status == "running":
+            now = time.monotonic()
             self._left -= now - self._began
             self._deadline = now + self._limits.waiting_seconds
             self._record("waiting")
             self.waits_since = self.thread.log.revision if self._stopped is None else None
             self.thread.wake_readers()
-        else:
-            self._began = now
-            self._deadline = now + self._left
-            self.waits_since = None
-            self._record("running")
 
     def _roll_back(self) -> None:
         thread = self.thread

@@ -1,0 +1,26 @@
+"""A process of its own that commits a script, and says so: `python -m tests.stores.committing file seed 0`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from statecast.stores import SqliteStore
+from tests.stores.model import script
+
+COMMITS = 300
+
+
+async def main(file: str, seed: int, first: int) -> None:
+    store = SqliteStore(file)
+    await store.open()
+    batches = script(seed, COMMITS)
+    print("open", flush=True)
+    for number in range(first, COMMITS):
+        await store.commit(batches[number])
+        print(number + 1, flush=True)
+    await store.aclose()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

@@ -1,0 +1,244 @@
+"""The file of the SQLite store: whose it is, what is in it, and what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from statecast.stores import Appended, Created, Key, SqliteStore, StoreUnavailable, store_of
+from statecast.stores.sqlite import MIGRATIONS
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[2]
+KEY = Key(None, "t")
+CREATED = Created(KEY, "agent", "epoch", True, b"0")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be deleted there")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "threads.db"
+
+
+async def opened(path: Path) -> SqliteStore:
+    store = SqliteStore(path, patience=0.05)
+    await store.open()
+    return store
+
+
+async def made(path: Path) -> None:
+    """Make a file with one thread."""
+    store = await opened(path)
+    await store.commit([CREATED])
+    await store.aclose()
+
+
+def changed(path: Path, *statements: str) -> None:
+    """Change a file behind the store's back."""
+    connection = sqlite3.connect(path)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+async def test_a_second_store_is_refused_and_does_the_first_no_harm(path: Path) -> None:
+    first = await opened(path)
+    await first.commit([CREATED])
+    for number in range(3):
+        with pytest.raises(StoreUnavailable, match=r"expected .*threads\.db to be free, but another process has it"):
+            await opened(path)
+        await first.commit([Appended(KEY, 1, "operations", b"1")] if number == 0 else [])
+    saved = await first.load(KEY)
+    assert saved is not None
+    assert len(saved.entries) == 1
+    await first.aclose()
+    await (await opened(path)).aclose()
+
+
+async def test_a_second_process_is_refused(path: Path) -> None:
+    first = await opened(path)
+    await first.commit([CREATED])
+    code = (
+        "import asyncio, sys; from statecast.stores import *\n"
+        "try: asyncio.run(SqliteStore(sys.argv[1], patience=0.05).open())\n"
+        "except StoreUnavailable as error: print(error)"
+    )
+    paths = os.pathsep.join(str(ROOT / part) for part in ("agents", "transport"))
+    command = [sys.executable, "-c", code, str(path)]
+    environment = {**os.environ, "PYTHONPATH": paths}
+    second = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, text=True)
+    assert (second.returncode, second.stderr) == (0, "")
+    assert "another process has it open" in second.stdout
+    await first.commit([Appended(KEY, 1, "operations", b"1")])
+    await first.aclose()
+
+
+async def test_a_store_waits_for_the_file_that_its_predecessor_is_about_to_close(path: Path) -> None:
+    first = await opened(path)
+    second = SqliteStore(path, patience=30)
+    opening = asyncio.create_task(second.open())
+    await first.commit([CREATED])
+    await first.aclose()
+    await opening
+    assert await second.load(KEY) is not None
+    await second.aclose()
+
+
+@pytest.mark.parametrize("content", [b"hello", b"x" * 5_000, b"SQLite format 3\x00" + b"\xff" * 5_000])
+async def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(StoreUnavailable, match=r"threads\.db"):
+        await opened(path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["missing/threads.db", "."])
+async def test_a_path_where_no_file_can_be_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StoreUnavailable, match="unable to open"):
+        await opened(tmp_path / name)
+
+
+async def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> None:
+    await made(path)
+    changed(path, f"PRAGMA user_version = {len(MIGRATIONS) + 1}", "ALTER TABLE threads ADD COLUMN mood TEXT")
+    before = path.read_bytes()
+    expected = f"newer version: it has schema {len(MIGRATIONS) + 1}, this one {len(MIGRATIONS)}"
+    with pytest.raises(StoreUnavailable, match=expected):
+        await opened(path)
+    assert path.read_bytes() == before
+
+    changed(path, f"PRAGMA user_version = {len(MIGRATIONS)}")
+    store = await opened(path)
+    assert await store.load(KEY) is not None
+    await store.aclose()
+
+
+async def test_an_empty_file_gets_the_schema(path: Path) -> None:
+    path.touch()
+    await made(path)
+    store = await opened(path)
+    assert await store.load(KEY) is not None
+    await store.aclose()
+
+
+@pytest.mark.parametrize("version", range(len(MIGRATIONS) + 1))
+async def test_files_of_every_earlier_version_are_brought_up_to_date(path: Path, version: int) -> None:
+    statements = [part for script in MIGRATIONS[:version] for part in script.split(";") if part.strip()]
+    changed(path, *statements, f"PRAGMA user_version = {version}")
+    await made(path)
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
+
+
+async def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path) -> None:
+    changed(path, "CREATE TABLE inbox (mine TEXT)", "INSERT INTO inbox VALUES ('precious')")
+    with pytest.raises(StoreUnavailable, match="table inbox already exists"):
+        await opened(path)
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("inbox",)]
+    assert connection.execute("SELECT mine FROM inbox").fetchall() == [("precious",)]
+    assert connection.execute("PRAGMA user_version").fetchone() == (0,)
+    connection.close()
+
+
+@posix
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+async def test_a_file_that_is_gone_takes_no_commit_until_it_is_back(path: Path, suffix: str) -> None:
+    store = await opened(path)
+    await store.commit([CREATED])
+    file = Path(f"{path}{suffix}")
+    away = path.with_name("away")
+    file.rename(away)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match=f"{file.name} was deleted or replaced"):
+            await store.commit([Appended(KEY, 1, "operations", b"1")])
+    file.write_bytes(b"another one")
+    with pytest.raises(StoreUnavailable, match="deleted or replaced"):
+        await store.commit([Appended(KEY, 1, "operations", b"1")])
+    away.replace(file)
+    await store.commit([Appended(KEY, 1, "operations", b"1")])
+    await store.aclose()
+
+    store = await opened(path)
+    saved = await store.load(KEY)
+    assert saved is not None
+    assert len(saved.entries) == 1
+    await store.aclose()
+
+
+async def test_a_full_disk_takes_no_commit_until_there_is_room(path: Path) -> None:
+    store = await opened(path)
+    assert store._connection is not None
+    await store.commit([CREATED])
+    (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
+    store._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    batch = [Appended(KEY, number, "operations", bytes(4_000)) for number in range(1, 9)]
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="full"):
+            await store.commit(batch)
+        saved = await store.load(KEY)
+        assert saved is not None
+        assert list(saved.entries) == []
+    store._connection.execute("PRAGMA max_page_count = 1000000")
+    await store.commit(batch)
+    saved = await store.load(KEY)
+    assert saved is not None
+    assert len(saved.entries) == 8
+    await store.aclose()
+
+
+async def test_a_store_that_is_not_open_refuses(path: Path) -> None:
+    store = SqliteStore(path)
+    with pytest.raises(StoreUnavailable, match="not open"):
+        await store.load(KEY)
+    await made(path)
+    await store.open()
+    await store.aclose()
+    with pytest.raises(StoreUnavailable, match="not open"):
+        await store.commit([])
+
+
+async def test_a_store_that_could_not_be_opened_can_be_later(path: Path) -> None:
+    path.write_bytes(b"no database")
+    store = SqliteStore(path)
+    with pytest.raises(StoreUnavailable):
+        await store.open()
+    path.unlink()
+    await store.open()
+    await store.commit([CREATED])
+    await store.aclose()
+
+
+async def test_a_commit_that_is_closed_on_is_whole(path: Path) -> None:
+    """What was begun is finished: closing waits behind it."""
+    store = await opened(path)
+    commit = asyncio.create_task(store.commit([CREATED]))
+    await asyncio.sleep(0)
+    await store.aclose()
+    await commit
+    store = await opened(path)
+    assert await store.load(KEY) is not None
+    await store.aclose()
+
+
+@pytest.mark.parametrize("url", ["", "memory:", "sqlite", "sqlite://", "sqlite:///", "redis://x", "/threads.db"])
+def test_what_names_no_store_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="expected a store such as"):
+        store_of(url)
+
+
+def test_a_url_names_a_file() -> None:
+    for url, path in [("sqlite:///a.db", "a.db"), ("sqlite:////a/b.db", "/a/b.db"), ("sqlite:///a b/c.db", "a b/c.db")]:
+        store = store_of(url)
+        assert isinstance(store, SqliteStore)
+        assert store.path == Path(path)
