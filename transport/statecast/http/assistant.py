@@ -63,7 +63,10 @@ class ResumeEndpoint:
         await service.hub.registry.snapshot(accepted.thread)  # what is replayed is kept, so that its length is known
         last = accepted.thread.last_run
         over = [] if accepted.run is not None or last is None else [(b"x-stream-status", last.status.encode())]
-        await _begin(service, accepted, encoder(accepted.run_id), scope, send, over, replays=True)
+        # What a run waits for is the page's to do, be it a page that has only just been loaded; a client runs no tool
+        # whose call is in a replay, so nothing is called a replay then.
+        waits = accepted.run is not None and accepted.run.waits_since is not None
+        await _begin(service, accepted, encoder(accepted.run_id), scope, send, over, replays=not waits)
 
 
 async def _begin(
@@ -82,9 +85,7 @@ async def _begin(
     if accepted.run_id is not None:
         headers.append((b"statecast-run-id", accepted.run_id.encode()))
     until = None if accepted.run is None else accepted.run_id
-    reader = thread.follow(
-        encoder, revision=accepted.revision, snapshot=accepted.snapshot, until=until, replay=accepted.replay
-    )
+    reader = thread.follow(encoder, revision=accepted.revision, snapshot=accepted.snapshot, until=until)
     first = reader.take() if replays else b""
     if replays:
         headers.append((b"aui-replay-content-length", b"%d" % len(first)))

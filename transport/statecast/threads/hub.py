@@ -47,7 +47,6 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str | None
     revision: int
     snapshot: bool
-    replay: int | None = None  #: the revision after which message parts are shown again
 
     @property
     def cursor(self) -> Cursor:
@@ -215,19 +214,14 @@ class Hub:
         thread.flush()
         if active is not None:
             _check_run(active, run_id, headers={"x-stream-status": "run_mismatch"})
-        handed = thread.take_handed(active.id) if active is not None and run_id is not None else None
         if active is None:
             last = thread.last_run.id if thread.last_run else None
             snapshot = not agrees(claim, thread.document)
             return Accepted(thread=thread, run=None, run_id=last, revision=thread.log.revision, snapshot=snapshot)
-        if handed is not None and isinstance(claim, msgspec.UnsetType):
-            return Accepted(
-                thread=thread, run=active, run_id=active.id, revision=handed, snapshot=False, replay=active.start
-            )
         return Accepted(thread=thread, run=active, run_id=active.id, revision=active.start, snapshot=True)
 
     async def hand_out(self, thread_id: str, *, owner: str | None = None) -> tuple[str, bytes] | None:
-        """Return the active run of a thread, and the state now as JSON, as the base that `resume` goes on from.
+        """Return the active run of a thread, and the state now as JSON, for a client that is about to resume.
 
         None where nothing is active, or only the client can go on; also for a thread that is not known.
 
@@ -238,8 +232,7 @@ class Hub:
         active = None if thread is None else thread.active
         if thread is None or active is None or active.waits_since is not None:
             return None
-        revision, state = await self.registry.snapshot(thread)
-        thread.hand_out(active.id, revision)
+        _, state = await self.registry.snapshot(thread)
         return active.id, state
 
     async def cancel(

@@ -27,7 +27,6 @@ class Reader:
         revision: The place: entries after it are read.
         snapshot: Whether the state as it is comes first.
         until: The run whose end is the end of the stream; None: the stream ends as soon as it has caught up.
-        replay: A place before `revision`: the message parts between the two are shown again first.
         endless: Whether the stream goes on until someone closes it, whatever `until` says.
         whole: Whether every change is shown as the whole state again.
         send_bytes: About how much `take` returns at most, though never less than one entry.
@@ -41,7 +40,6 @@ class Reader:
         "_finished",
         "_goal",
         "_held",
-        "_replay",
         "_snapshot",
         "_thread",
         "_whole",
@@ -60,7 +58,6 @@ class Reader:
         revision: int,
         snapshot: bool = False,
         until: str | None = None,
-        replay: int | None = None,
         endless: bool = False,
         whole: bool = False,
         send_bytes: int = 65_536,
@@ -73,7 +70,6 @@ class Reader:
         self._whole = whole
         self._encoder = encoder
         self._endless = endless
-        self._replay = replay
         self._goal = thread.log.revision  #: where a stream without a run ends
         self._snapshot = snapshot
         #: a snapshot that the store does not have yet, and what it does not stand for
@@ -95,10 +91,6 @@ class Reader:
         pieces: list[bytes] = []
         if self._snapshot or self.revision < log.start or (self._whole and self.revision < log.visible):
             pieces = self._take_snapshot()
-        if self._replay is not None:
-            again = [entry for entry in log.rest(self._replay) if entry.revision <= self.revision]
-            pieces += filter(None, map(self._encoder.encode, again))
-            self._replay = None
         if self._held is None and self.revision >= log.start:  # a snapshot that was held may be far behind already
             size = 0
             encode = self._encoder.encode

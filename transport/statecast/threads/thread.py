@@ -52,7 +52,6 @@ class Thread:
         "_encoded",
         "_ends",
         "_grown",
-        "_handed",
         "_home",
         "_instant",
         "_limits",
@@ -103,7 +102,6 @@ class Thread:
         self._limits = limits
         self._readers: set[Reader] = set()
         self._ends: dict[str, int] = {}
-        self._handed: list[tuple[float, str, int]] = []  #: when, of which run, at which revision
         self._closed = False  #: whether streams are to end, because the server stops
         self.kept = True  #: whether the store has it, so that it may be shown
         self._home = threading.get_ident()
@@ -241,7 +239,6 @@ class Thread:
         revision: int,
         snapshot: bool = False,
         until: str | None = None,
-        replay: int | None = None,
         endless: bool = False,
         whole: bool = False,
     ) -> Reader:
@@ -252,7 +249,6 @@ class Thread:
             revision=revision,
             snapshot=snapshot,
             until=until,
-            replay=replay,
             endless=endless,
             whole=whole,
             send_bytes=self._limits.send_bytes,
@@ -261,20 +257,6 @@ class Thread:
         if self._closed:
             reader.close()
         return reader
-
-    def hand_out(self, run_id: str, revision: int) -> None:
-        """Remember that a client was given the state at a revision, to go on from."""
-        self._handed = [*self._recently_handed(), (time.monotonic(), run_id, revision)]
-
-    def take_handed(self, run_id: str) -> int | None:
-        """Return the revision that a client was given; None where it cannot be told which one it was."""
-        handed = [revision for _, run, revision in self._recently_handed() if run == run_id]
-        self._handed = []
-        return handed[0] if len(handed) == 1 else None
-
-    def _recently_handed(self) -> list[tuple[float, str, int]]:
-        oldest = time.monotonic() - self._limits.resume_seconds
-        return [handed for handed in self._handed if handed[0] > oldest]
 
     def leave(self, reader: Reader) -> None:
         """Remove a reader."""
