@@ -164,7 +164,15 @@ export const mount = (config) => {
 
   const Provided = ({ runtime }) => {
     page.runtime = runtime;
-    useEffect(() => runtime.thread.subscribe(noted), [runtime]);
+    useEffect(() => {
+      let last = false;
+      return runtime.thread.subscribe(() => {
+        const { isLoading } = runtime.thread.getState();
+        if (isLoading !== last) facts.loading.push({ isLoading, states: facts.states.length });
+        last = isLoading;
+        noted();
+      });
+    }, [runtime]);
     return h(
       AssistantRuntimeProvider,
       { runtime },

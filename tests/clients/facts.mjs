@@ -8,6 +8,7 @@ export const facts = {
   errors: [], // onError: {message, commands}
   cancels: [], // onCancel: {commands, error}
   finishes: 0,
+  loading: [], // each change of the thread's isLoading: {isLoading, states: how many states had been seen}
   console: [], // {level, text}
   uncaught: [], // errors and rejections that nobody caught
 };

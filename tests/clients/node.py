@@ -66,6 +66,7 @@ class TransportReport:
     errors: list[Json]  #: onError: {message, commands}
     cancels: list[Json]  #: onCancel: {commands, error}
     finishes: int  #: onFinish
+    loading: list[Json]  #: each change of the thread's isLoading: {isLoading, states: seen by then}
     console: list[Json]  #: {level, text}
     uncaught: list[str]  #: what nobody caught
     steps: list[Json]  #: what each step saw

@@ -1,11 +1,19 @@
-"""Serve an ASGI application on a free port of this machine, in a thread, for clients that need a real socket."""
+"""Serve on a free port of this machine, for clients that need a real socket: an app, or the command line."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
+import subprocess
+import sysconfig
 import threading
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from statecast import App
@@ -50,3 +58,62 @@ def served(app: Any) -> Iterator[str]:
         thread.join(PATIENCE)
         listener.close()
         assert not thread.is_alive(), f"the server did not stop within {PATIENCE} s"
+
+
+class Restarting:
+    """A `statecast` process that may be ended and started again, on the same port: a context manager.
+
+    Args:
+        arguments: Of the command line; `--port` is added.
+        folder: Where it runs. Modules there can be imported, and its log is there.
+    """
+
+    def __init__(self, *arguments: str, folder: Path) -> None:
+        command = shutil.which("statecast", path=sysconfig.get_path("scripts")) or shutil.which("statecast")
+        assert command, "expected the command `statecast`: install the project, for example with `pip install -e .`"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self._command = [command, *arguments, "--port", str(port)]
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Restarting:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        log = self._folder / "log"
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                self._command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=dict(os.environ)
+            )
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                urllib.request.urlopen(f"{self.url}/health", timeout=PATIENCE).close()
+                return
+            except urllib.error.URLError:
+                waiting = self._process.poll() is None and time.monotonic() < end
+                assert waiting, f"the server did not start: {log.read_text()}"
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self, grace: float = PATIENCE) -> None:
+        """Ask it to end, and wait until it has; killed after `grace` seconds."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(grace)
+            except subprocess.TimeoutExpired:
+                self.kill()

@@ -8,17 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-import httpx
 import pytest
 
 from statecast import AddMessage, AddToolResult, Agent, AgentError, Command, Run, UntypedCommand, create_app
 from tests.clients.node import Json, Protocol, Transport, TransportReport, need_node, run_transport
+from tests.clients.playing import IDLE, PATIENCE, check, said, settings
 from tests.clients.serving import served
-
-PATIENCE = 20  # seconds for what another thread is about to do
-IDLE = {"do": "wait", "for": "idle"}
 
 
 @pytest.fixture(params=["assistant-transport", "data-stream"], autouse=True)
@@ -28,47 +25,12 @@ def protocol(request: pytest.FixtureRequest) -> Protocol:
     return name
 
 
-def settings(url: str, protocol: Protocol, **more: Json) -> dict[str, Json]:
-    """Return what the hook is given."""
-    api = f"{url}/assistant?protocol={protocol}"
-    return {"api": api, "protocol": protocol, "initialState": {}, **more}
-
-
 def play(agent: Agent, protocol: Protocol, *steps: Mapping[str, Json], **more: Json) -> TransportReport:
     """Play a scenario in which nothing goes wrong."""
     with served(create_app(agent)) as url:
         report = run_transport(settings(url, protocol, steps=list(steps), **more))
         check(report, url)
     return report
-
-
-def check(report: TransportReport, url: str, *, errors: Sequence[str] = ()) -> None:
-    """Check what holds in every scenario: no complaints, no errors but these, and the server's state."""
-    assert report.complaints == []
-    assert [error["message"] for error in report.errors] == list(errors)
-    assert plain(report.final_state) == plain(server_side(report, url)["state"])
-
-
-def server_side(report: TransportReport, url: str) -> Json:
-    """Return what the server knows of the thread that the client spoke of last."""
-    spoken = [response["headers"].get("statecast-thread-id") for response in report.responses]
-    answer = httpx.get(f"{url}/threads/{[name for name in spoken if name][-1]}/state")
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def plain(value: Json) -> str:
-    """Return JSON text that is equal for equal values; in Python `1 == True`."""
-    return json.dumps(value, sort_keys=True)
-
-
-def said(state: Json) -> list[tuple[str, Json]]:
-    """Return who said what: text where a part is text, else the part."""
-    return [
-        (message["role"], part["text"] if part["type"] == "text" else part)
-        for message in state["messages"]
-        for part in message["parts"]
-    ]
 
 
 def echo(name: str = "echo") -> Agent:

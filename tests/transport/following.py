@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,9 +17,13 @@ import msgspec
 from wsproto import ConnectionType, WSConnection, events
 
 from statecast import App
+from statecast.http.events import place_of
+from statecast.protocol import Cursor
+from statecast.protocol.events import EventsEncoder, Format
 from statecast.server import Server, config_for
 from statecast.stores import Change, Key, MemoryStore, Saved, SqliteStore, Store, StoreUnavailable
 from statecast.testing import Client, Response
+from statecast.threads import Thread
 from statecast_agents import Json, operations
 
 PATH = "/assistant?protocol=assistant-transport"
@@ -68,12 +74,68 @@ class View:
             case _:
                 self._part(frame)
 
+    def copy(self) -> View:
+        """Return another view of the same, but for its frames."""
+        copied = View(self.state)
+        copied.revision, copied.cursor, copied.run = self.revision, self.cursor, self.run
+        copied.parts = dict(self.parts)
+        return copied
+
     def _part(self, frame: dict[str, Any]) -> None:
         if frame["type"] == "part-start":
             number = sum(run == frame["runId"] for run, _ in self.parts)
             self.parts[frame["runId"], number] = ""
         elif frame["type"] == "text-delta":
             self.parts[frame["runId"], frame["path"][0]] += frame["textDelta"]
+
+
+class Connection:
+    """A reader of a thread in this process, whose connection may be lost again and again."""
+
+    def __init__(self, thread: Thread, *, form: Format = "operations", view: View | None = None) -> None:
+        self.thread = thread
+        self.view = view or View()
+        self.past: list[View] = []  #: what there was after each frame
+        self.streams: list[list[int]] = []  #: the revisions of the frames of each connection
+        self._form = form
+        self.connect()
+
+    def connect(self) -> None:
+        """Go on from the cursor that the view has, if that is a place."""
+        place = place_of(self.view.cursor, self.thread) if self._form == "operations" else None
+        encoder = EventsEncoder(self.thread.epoch, form=self._form)
+        whole = self._form == "snapshot"
+        self.streams.append([])
+        self._reader = self.thread.follow(
+            encoder, revision=place or 0, snapshot=place is None, endless=True, whole=whole
+        )
+
+    def leave(self) -> None:
+        """Lose the connection."""
+        self.thread.leave(self._reader)
+
+    def cut(self, back: int = 0) -> None:
+        """Lose the connection, and connect again with a cursor of `back` frames ago."""
+        self.leave()
+        if back and len(self.past) > back:
+            self.view = self.past[-1 - back].copy()
+            del self.past[-back:]
+        self.connect()
+
+    def read(self) -> None:
+        """Take what there is, once."""
+        for event in self._reader.take().split(b"\n\n"):
+            if event.startswith(b"id: "):
+                cursor, _, frame = event[4:].partition(b"\ndata: ")
+                self.view.take(msgspec.json.decode(frame), cursor.decode())
+                self.past.append(self.view.copy())
+                self.streams[-1].append(self.view.revision)
+                assert self.view.cursor == str(Cursor(self.thread.epoch, self.view.revision))
+
+    def read_all(self) -> None:
+        """Take what there is until it is at the end of the log."""
+        while self.view.revision != self.thread.log.visible:
+            self.read()
 
 
 class Follower(View):
@@ -150,6 +212,14 @@ async def until_status(client: Client, *statuses: str, thread_id: str = "t") -> 
     with anyio.fail_after(10):
         while await status_of(client, thread_id) not in statuses:  # noqa: ASYNC110  # asked over HTTP
             await anyio.sleep(0.001)
+
+
+def crashed(store: SqliteStore, folder: Path) -> SqliteStore:
+    """Return what another process finds when this one is killed now: the file, and its log."""
+    path = folder / f"crashed {time.monotonic_ns()}.db"
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{store.path}{suffix}", f"{path}{suffix}")
+    return SqliteStore(path)
 
 
 def store_of(kind: str, folder: Path) -> Store:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import anyio
 import msgspec
@@ -15,10 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import HTTPConnection
 
-from statecast import Agent, App, Json, Limits, Parts, Run, UntypedCommand, create_app
-from statecast.http.events import place_of
+from statecast import Agent, App, Limits, Parts, Run, UntypedCommand, create_app
 from statecast.protocol import Cursor, RunError, RunState
-from statecast.protocol.events import EventsEncoder
 from statecast.stores import Key, MemoryStore
 from statecast.testing import Client
 from statecast.threads import Thread
@@ -27,9 +25,9 @@ from statecast.threads.run import Execution
 from statecast_agents import Document
 from tests.transport.following import (
     PATH,
+    Connection,
     Failing,
     Follower,
-    View,
     following,
     posted,
     state_of,
@@ -253,57 +251,6 @@ def test_any_cursors_and_any_reconnects_are_one_uninterrupted_read(acts: Sequenc
     asyncio.run(_live_through(acts, lagging=lagging))
 
 
-class _Connection:
-    """A client that loses its connection again and again, and goes on from the last cursor, or an earlier one."""
-
-    def __init__(self, thread: Thread, form: Any = "operations") -> None:
-        self.thread = thread
-        self.form = form
-        self.view = View()
-        self.past: list[tuple[str, View]] = []  #: cursors, and what there was then
-        self.streams: list[list[int]] = []  #: the revisions of the frames of each
-        self.connect()
-
-    def connect(self, cursor: str = "") -> None:
-        place = place_of(cursor, self.thread) if self.form == "operations" else None
-        self.streams.append([])
-        encoder = EventsEncoder(self.thread.epoch, form=self.form)
-        self._reader = self.thread.follow(
-            encoder, revision=place or 0, snapshot=place is None, endless=True, whole=self.form == "snapshot"
-        )
-
-    def cut(self, back: int) -> None:
-        """Lose the connection, and connect again with a cursor of `back` frames ago."""
-        self.thread.leave(self._reader)
-        if back and len(self.past) > back:
-            cursor, self.view = self.past[-1 - back]
-            del self.past[-back:]
-            self.view = _copied(self.view)
-        self.connect(self.view.cursor)
-
-    def read(self) -> None:
-        """Take what there is, once."""
-        for event in self._reader.take().split(b"\n\n"):
-            if event.startswith(b"id: "):
-                cursor, _, frame = event[4:].partition(b"\ndata: ")
-                self.view.take(msgspec.json.decode(frame), cursor.decode())
-                self.past.append((cursor.decode(), _copied(self.view)))
-                self.streams[-1].append(self.view.revision)
-                assert self.view.cursor == str(Cursor(self.thread.epoch, self.view.revision))
-
-    @property
-    def at_end(self) -> bool:
-        return self.view.revision == self.thread.log.visible
-
-
-def _copied(view: View) -> View:
-    copied = View(view.state)
-    copied.__dict__.update({name: getattr(view, name) for name in ("revision", "cursor", "run", "state")})
-    copied.parts = dict(view.parts)
-    copied.cursors = list(view.cursors)
-    return copied
-
-
 async def _live_through(acts: Sequence[str], *, lagging: bool) -> None:
     store = Failing() if lagging else MemoryStore()
     key = Key(None, "t")
@@ -311,8 +258,8 @@ async def _live_through(acts: Sequence[str], *, lagging: bool) -> None:
     if not lagging:
         store.commit_nowait([thread.created()])
     state = thread.document.root
-    witness = _Connection(thread)
-    readers = [_Connection(thread), _Connection(thread), _Connection(thread, "json-patch")]
+    witness = Connection(thread)
+    readers = [Connection(thread), Connection(thread), Connection(thread, form="json-patch")]
     parts, runs = Parts(lambda chunk: None), 0
 
     def emit(run_id: str) -> Parts:
@@ -360,15 +307,14 @@ async def _live_through(acts: Sequence[str], *, lagging: bool) -> None:
                 for reader in readers if act == "read" else [readers[number % 3]]:
                     reader.read()
             case "cut":
-                readers[number % 3].cut(0)
+                readers[number % 3].cut()
             case "back":
                 readers[number % 2].cut(number % 4)
         thread.flush()
         witness.read()
     keep()
     for reader in [witness, *readers]:
-        while not reader.at_end:
-            reader.read()
+        reader.read_all()
     expected = msgspec.json.decode(thread.snapshot()[1])
     for reader in [witness, *readers]:
         view = reader.view

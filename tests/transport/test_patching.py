@@ -28,8 +28,8 @@ def editable(**more: Any) -> Agent:
 
 
 async def patch(client: Client, *steps: Any, thread_id: str = "t", **body: Any) -> Response:
-    given = {"json": list(steps)} if not body else body
-    return await client.request("PATCH", f"/threads/{thread_id}/state", **given)  # type: ignore[arg-type]  # a Body
+    given = body or {"json": list(steps)}
+    return await client.request("PATCH", f"/threads/{thread_id}/state", **given)
 
 
 async def patched(*steps: Any, agent: Agent | None = None) -> tuple[Response, Json]:

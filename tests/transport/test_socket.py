@@ -555,4 +555,3 @@ async def test_a_socket_is_no_page() -> None:
         assert (await client.get("/threads/t/ws")).status in (404, 426)
         await client.run(NOTE, thread_id="t")
         assert await status_of(client) == "completed"
-

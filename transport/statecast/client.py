@@ -237,7 +237,7 @@ class Client:
             content = msgspec.json.encode(body)
         if cursor is not None:
             headers["last-event-id"] = cursor
-        timeout = self._timeout if kind == _JSON else self._stream_timeout
+        timeout = self._stream_timeout if kind == _EVENTS and method == "GET" else self._timeout
         try:
             async with self._http.stream(
                 method, self.url + path, content=content, headers=headers, timeout=timeout
@@ -347,7 +347,7 @@ class Thread:
                 error: Refused | ConnectionLost = ConnectionLost(client.url, "the stream ended")
             except (Refused, ConnectionLost) as broken:
                 error = broken
-            except (OperationError, msgspec.DecodeError) as broken:
+            except (OperationError, msgspec.DecodeError, UnicodeDecodeError) as broken:
                 view.cursor = None  # a snapshot mends whatever it was
                 error = ConnectionLost(client.url, f"the stream is damaged: {broken}")
             missing = isinstance(error, Refused) and error.code == "unknown_thread"
@@ -413,8 +413,8 @@ class Thread:
                 if frame.run is not None and frame.run.id == wanted.run_id and frame.run.ended:
                     return frame.revision, frame.run
                 if frame.type == "snapshot" or frame.revision >= revision:
-                    break
-        raise RunLost(self.id, wanted.run_id)
+                    raise RunLost(self.id, wanted.run_id)
+        raise ConnectionLost(self._client.url, "the stream ended")
 
 
 class _Tries:

@@ -18,7 +18,7 @@ import sys
 import time
 import unicodedata
 from collections import deque
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -266,13 +266,14 @@ class _Screen:
         shown = rows[self._top : self._top + fits]
         more = f"rows {self._top + 1} to {self._top + len(shown)} of {len(rows)}" if len(shown) < len(rows) else ""
         lines = [_fitted(self._headline(more), width), *shown]
-        return _BEGIN + "\x1b[K\r\n".join(map(_painted, lines)) + "\x1b[K" + _END
+        return _BEGIN + "\x1b[K\n".join(map(_painted, lines)) + "\x1b[K" + _END
 
     def _headline(self, more: str) -> _Spans:
-        spans: _Spans = [(f"{self._id} ", _BOLD)]
+        spans: _Spans = [(self._id, _BOLD)]
         if self._now is not None:
             run = self._now.run
-            spans += [("idle", _DIM)] if run is None else [(run.status, _COLORS.get(run.status, _BOLD))]
+            status = "idle" if run is None else run.status
+            spans += [(" ", ""), (status, _COLORS.get(status, _BOLD))]
             if run is not None and run.error is not None:
                 spans.append((f" {run.error.message}", ""))
             spans.append((f" · revision {self._now.revision}", _DIM))
@@ -321,21 +322,23 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).translate(_VISIBLE)
 
 
-def _wrapped(spans: Iterator[tuple[str, str]], width: int) -> Iterator[_Spans]:
-    """Yield rows that fit into `width` cells; what does not fit goes on in the next one."""
+def _wrapped(spans: Iterable[tuple[str, str]], width: int) -> Iterator[_Spans]:
+    """Yield rows that fit into `width` cells; what does not fit goes on in the next one, indented as the first."""
     row: _Spans = []
-    left = width
+    left, indent = width, 0
     for text, style in spans:
         line, ends, _ = text.partition("\n")
+        if not row:
+            indent = len(line) - len(line.lstrip(" "))
+            indent = indent if 2 * indent < width else 0
         while line:
-            piece = _cut(line, left)
-            if piece:
-                row.append((piece, style))
-                left -= _cells(piece)
-                line = line[len(piece) :]
+            piece = _cut(line, left) or ("" if left < width - indent else line[0])
+            line = line[len(piece) :]
+            row.append((piece, style))
+            left -= _cells(piece)
             if line:
                 yield row
-                row, left = [], width
+                row, left = [(" " * indent, "")], width - indent
         if ends:
             yield row
             row, left = [], width
@@ -343,7 +346,7 @@ def _wrapped(spans: Iterator[tuple[str, str]], width: int) -> Iterator[_Spans]:
 
 
 def _fitted(spans: _Spans, width: int) -> _Spans:
-    return next(_wrapped(iter(spans), width))
+    return next(_wrapped(spans, width))
 
 
 def _cut(text: str, cells: int) -> str:

@@ -60,6 +60,8 @@ class Journal:
         """Take back changes that the store refused, after `settled` has raised."""
         gone = set(map(id, changes))
         self._pending = [change for change in self._pending if id(change) not in gone]
+        if not self._pending:
+            self.failing = None  # the next request is the next try
 
     async def settled(self) -> None:
         """Wait until everything taken so far is kept.
@@ -88,7 +90,6 @@ class Journal:
                     else:
                         await asyncio.sleep(RETRY[min(tries, len(RETRY) - 1)])
                         tries += 1
-                self.failing = None  # all of it may have been withdrawn: then the next request is the next try
                 self._release(None)
         finally:
             self.over = True
