@@ -1,0 +1,10 @@
+"""Fixtures of this folder. Async tests carry `pytestmark = pytest.mark.anyio`."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
