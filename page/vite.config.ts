@@ -35,7 +35,7 @@ export default defineConfig({
   plugins: [react(), contentSecurityPolicy()],
   server: {
     proxy: {
-      "^/(assistant|agents|cancel|resume)(\\?|$)|^/status/": { target: SERVER, changeOrigin: true },
+      "^/(assistant|agents|cancel|resume)(\\?|$)|^/threads/": { target: SERVER, changeOrigin: true },
     },
   },
   build: {

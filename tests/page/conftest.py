@@ -12,7 +12,7 @@ import pytest
 from tests.clients.fixtures import chromium, node
 from tests.clients.node import need_node
 
-from .demo_page import Page, demo, screenshots_folder
+from .demo_page import Demo, Page, screenshots_folder
 from .sources import PAGE, npm
 
 __all__ = ["chromium", "node"]
@@ -38,17 +38,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="module")
 def demo_url() -> Iterator[str]:
     """Run one demo for all tests of a module; each test has threads of its own."""
-    with demo() as url:
-        yield url
+    with Demo() as demo:
+        yield f"{demo.url}/"
 
 
 @pytest.fixture
 def open_page(chromium: str, screenshots: Path, request: pytest.FixtureRequest) -> Callable[..., Page]:
-    """Return what opens the page in a Chromium of its own."""
-    url: str = request.getfixturevalue("demo_url")  # only now, behind `chromium`: a skipped test starts no server
+    """Return what opens the page in a Chromium of its own; `url` names another demo."""
 
-    def opened(**settings: Any) -> Page:
-        return Page(url, screenshots, **settings)
+    def opened(*, url: str | None = None, **settings: Any) -> Page:
+        # The demo starts only now, behind `chromium`: a skipped test starts no server.
+        return Page(url or request.getfixturevalue("demo_url"), screenshots, **settings)
 
     return opened
 

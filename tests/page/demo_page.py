@@ -5,21 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import socket
-import subprocess
-import sysconfig
 import tempfile
-import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from tests.clients.node import Browser, BrowserReport
+from tests.clients.serving import Restarting
 
 PATIENCE = 20  # seconds that a fact may take to come true
 
@@ -61,6 +54,11 @@ _COLLECT_LIT = """
 }
 """
 
+_SHOWN = """
+() => [...document.querySelectorAll('[data-role] .text')]
+    .map((text) => [text.closest('[data-role]').dataset.role, text.textContent])
+"""
+
 
 def part(name: str) -> str:
     """Return the selector of a part of the page that has a name for tests."""
@@ -85,14 +83,15 @@ def row(path: str) -> str:
 class Page:
     """One Chromium with the demo page in it: a context manager that ends with no complaint of the page."""
 
-    def __init__(self, url: str, screenshots: Path, **settings: Any) -> None:
+    def __init__(self, url: str, screenshots: Path, *, thread: str | None = None, **settings: Any) -> None:
         self._url = url
+        self._address = url if thread is None else f"{url}?thread={thread}"
         self._screenshots = screenshots
         self._browser = Browser(settings)
         self._expected: re.Pattern[str] | None = None
 
     def __enter__(self) -> Page:
-        self.do("goto", url=self._url)
+        self.do("goto", url=self._address)
         self.wait(form("set-title"))
         return self
 
@@ -200,56 +199,41 @@ class Page:
         """Return the state of the page's thread, as the server has it."""
         return self.server(f"threads/{self.thread}/state")["state"]
 
-    def assert_shows_the_servers_messages(self) -> None:
-        """Compare the chat, word for word, with the messages in the server's state."""
-        texts = [
-            (message["role"], part["text"])
+    def servers_messages(self) -> list[list[str]]:
+        """Return role and text of every text in the server's state."""
+        return [
+            [message["role"], part["text"]]
             for message in self.state()["messages"]
             for part in message["parts"]
             if part["type"] == "text"
         ]
-        shown = self.script(
-            "() => [...document.querySelectorAll('[data-role] .text')]"
-            ".map((text) => [text.closest('[data-role]').dataset.role, text.textContent])"
+
+    def assert_shows_the_servers_messages(self) -> None:
+        """Compare the chat, word for word, with the messages in the server's state."""
+        assert self.script(_SHOWN) == self.servers_messages()
+
+    def watch_until_it_shows_the_servers_messages(self) -> None:
+        """Wait until the chat is, word for word, the messages in the server's state, which rests."""
+        wanted = json.dumps(json.dumps(self.servers_messages()))
+        self.watch(
+            f"() => JSON.stringify(({_SHOWN})()) === JSON.stringify(JSON.parse({wanted})) || null",
         )
-        assert [tuple(pair) for pair in shown] == texts
 
 
-@contextmanager
-def demo() -> Iterator[str]:
-    """Run `statecast demo` on a free port and yield its address."""
-    command = shutil.which("statecast", path=sysconfig.get_path("scripts")) or shutil.which("statecast")
-    assert command, "expected the command `statecast`: install the project, for example with `pip install -e .`"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder, open(Path(folder) / "log", "w+b") as log:
-        process = subprocess.Popen(
-            [command, "demo", "--port", str(port)], cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
-        try:
-            url = f"http://127.0.0.1:{port}/"
-            _until_it_answers(f"{url}health", process, Path(log.name))
-            yield url
-        finally:
-            process.terminate()
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+class Demo(Restarting):
+    """A `statecast demo` on a free port, in a folder of its own: a context manager.
 
+    Args:
+        store: Where it keeps threads.
+    """
 
-def _until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=PATIENCE).close()
-            return
-        except urllib.error.URLError:
-            waiting = process.poll() is None and time.monotonic() < end
-            assert waiting, f"the demo did not start: {log.read_text()}"
-            time.sleep(0.05)
+    def __init__(self, store: str = "memory") -> None:
+        self._own = tempfile.TemporaryDirectory()
+        super().__init__("demo", "--store", store, folder=Path(self._own.name))
+
+    def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
+        self._own.cleanup()
 
 
 def screenshots_folder() -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .demo_page import AGENT, STATUS, USER, Page, form, part, row
+from .demo_page import AGENT, STATUS, USER, Demo, Page, form, part, row
 
 Open = Callable[..., Page]
 
@@ -15,6 +15,9 @@ WIDE = {"width": 1440, "height": 900}
 SCREENS = {"desktop": WIDE, "tablet": {"width": 900, "height": 1100}, "phone": {"width": 390, "height": 844}}
 
 ZOO = "The zebra of the northern zoo is called Ottilie, and she eats three buckets of carrots each day."
+
+#: Whether a request with that in its address has ended.
+_FETCHED = "() => performance.getEntriesByType('resource').some(({ name }) => name.includes('%s')) || null"
 
 
 def assert_grows(lengths: list[int]) -> None:
@@ -124,14 +127,12 @@ def test_stop_ends_the_run_on_the_server_and_the_page_shows_its_state(open_page:
         page.say("slow: what is a cursor?")
         page.growth(steps=4)
         page.click(part("composer-stop"))
-        page.watch(
-            "() => performance.getEntriesByType('resource').some(({ name }) => name.includes('/resume')) || null"
-        )
+        page.wait(f'{part("plan")} [data-status="stopped"]')
+        page.watch(_FETCHED % "/resume")
         page.rest()
         status = page.server(f"status/{page.thread}")
         assert (status["status"], status["isRunning"]) == ("cancelled", False)
         page.assert_shows_the_servers_messages()
-        page.wait(f'{part("plan")} [data-status="stopped"]')
         page.shoot("stopped")
         report = page.report()
     assert [entry["status"] for entry in report.network if entry["url"].endswith("/cancel")] == [200]
@@ -257,6 +258,151 @@ def test_a_tab_at_rest_hears_of_a_run_that_another_one_starts(open_page: Open) -
         page.rest()
 
 
+def test_another_browser_follows_live_and_can_stop_the_run(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.command("set-title", title="Shared")
+        page.wait(part("state-title"), text="Shared")
+        page.rest()
+        with open_page(viewport=WIDE, thread=page.thread) as other:
+            other.wait(part("state-title"), text="Shared")
+            other.rest()
+            page.say("slow: what is a cursor?")
+            assert_grows(other.growth(steps=4))
+            other.wait(f'{STATUS}[data-status="running"]')
+            other.shoot("another-browser")
+            other.click(part("composer-stop"))
+            page.rest()
+            other.rest()
+            assert page.server(f"status/{page.thread}")["status"] == "cancelled"
+            for one in (page, other):
+                one.watch_until_it_shows_the_servers_messages()
+
+            other.say("slow: what is a reader?")
+            page.wait(f"{USER} >> nth=1")
+            assert_grows(page.growth(steps=4))
+            page.click(part("composer-stop"))
+            other.rest()
+            page.rest()
+            for one in (page, other):
+                one.watch_until_it_shows_the_servers_messages()
+
+
+def test_a_question_that_another_browser_answers_is_answered_everywhere(open_page: Open) -> None:
+    with open_page() as page:
+        page.say("use a tool")
+        page.wait(part("ask-user"))
+        page.rest("waiting")
+        with open_page(thread=page.thread) as other:
+            other.wait(part("ask-user"))
+            other.fill(part("ask-user-input"), "the operations")
+            other.click(part("ask-user-submit"))
+            for one in (page, other):
+                one.wait(part("ask-user-answered"), text="the operations")
+                one.wait(f'{part("plan")} [data-status="done"] >> nth=2')
+                one.rest()
+                one.watch_until_it_shows_the_servers_messages()
+
+
+def test_a_failure_elsewhere_is_told_here(open_page: Open) -> None:
+    with open_page() as page:
+        page.command("set-title", title="Shared")
+        page.wait(part("state-title"), text="Shared")
+        page.rest()
+        with open_page(thread=page.thread) as other:
+            other.wait(part("state-title"), text="Shared")
+            other.rest()
+            page.say("now fail")
+            other.wait(part("run-error"), text="The demo failed, because the message asked it to.")
+            page.rest("failed")
+            other.rest("failed")
+            page.do("reload")
+            page.wait(part("run-error"), text="The demo failed, because the message asked it to.")
+
+
+_HIDE = """
+() => {
+  Object.defineProperty(document, "hidden", { configurable: true, get: () => window.isHidden });
+  window.show = (shown) => { window.isHidden = !shown; document.dispatchEvent(new Event("visibilitychange")); };
+  window.show(false);
+}
+"""
+
+
+def test_a_page_that_nobody_sees_holds_no_connection_and_catches_up_when_it_is_seen(open_page: Open) -> None:
+    with open_page() as page:
+        page.command("set-title", title="Before")
+        page.wait(part("state-title"), text="Before")
+        page.rest()
+        with open_page(thread=page.thread) as other:
+            other.wait(part("state-title"), text="Before")
+            other.rest()
+            other.script(_HIDE)
+            other.watch(_FETCHED % "/events")
+            page.command("set-title", title="After")
+            page.wait(part("state-title"), text="After")
+            page.rest()
+            assert other.texts(part("state-title")) == ["Before"]
+            other.script("() => window.show(true)")
+            other.wait(part("state-title"), text="After")
+            other.rest()
+
+
+def test_a_page_goes_on_by_itself_when_its_server_was_killed_and_is_back(open_page: Open, chromium: str) -> None:
+    with Demo("sqlite:///demo.db") as demo, open_page(url=f"{demo.url}/", viewport=WIDE) as page:
+        page.expect_complaint("ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_RESET")
+        page.say("slow: what is a cursor?")
+        page.growth(steps=4)
+        demo.kill()
+        page.wait(part("run-error"), text="Reconnecting")
+        page.shoot("reconnecting")
+        demo.start()
+        page.wait(part("run-error"), text="The server stopped before the run had ended.")
+        page.rest("failed")
+        page.shoot("interrupted")
+        page.watch_until_it_shows_the_servers_messages()
+        assert page.server(f"status/{page.thread}")["status"] == "interrupted"
+        page.say("what is a reader?")
+        page.wait(part("run-error"), state="detached")
+        page.wait(f"{AGENT} >> nth=1")
+        page.rest()
+        page.watch_until_it_shows_the_servers_messages()
+
+
+def test_a_page_at_rest_hears_what_happens_after_a_restart(open_page: Open, chromium: str) -> None:
+    with Demo("sqlite:///demo.db") as demo, open_page(url=f"{demo.url}/") as page:
+        page.expect_complaint("ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_RESET")
+        page.command("set-title", title="Here to stay")
+        page.wait(part("state-title"), text="Here to stay")
+        page.rest()
+        demo.stop()
+        page.wait(part("run-error"), text="Reconnecting")
+        demo.start()
+        page.wait(part("run-error"), state="detached")
+        page.rest()
+        with open_page(url=f"{demo.url}/", thread=page.thread) as other:
+            other.wait(part("state-title"), text="Here to stay")
+            other.rest()
+            other.command("set-title", title="And to change")
+            page.wait(part("state-title"), text="And to change")
+            page.rest()
+
+
+def test_a_server_that_forgot_the_thread_gets_it_back_with_the_next_message(open_page: Open, chromium: str) -> None:
+    with Demo() as demo, open_page(url=f"{demo.url}/") as page:
+        page.expect_complaint("ERR_|status of 404")
+        page.say("what is a cursor?")
+        page.wait(f"{AGENT} .text")
+        page.rest()
+        demo.stop()
+        demo.start()
+        page.wait(part("run-error"), text="The server no longer has this thread.")
+        page.say("what is a reader?")
+        page.wait(f"{AGENT} >> nth=1")
+        page.rest()
+        page.watch_until_it_shows_the_servers_messages()
+        assert len(page.state()["messages"]) == 4
+
+
 def test_a_new_thread_is_empty_and_leaves_the_old_one_alone(open_page: Open) -> None:
     with open_page() as page:
         page.command("set-title", title="The old one")
@@ -284,7 +430,6 @@ def test_a_message_that_found_no_server_returns_to_the_composer(open_page: Open)
         page.wait(part("run-error"), text="The connection to the server was lost.")
         assert page.texts(part("composer-input")) == ["is anybody there?"]
         page.shoot("offline")
-        page.wait(part("reconnect"))
         page.do("offline", offline=False)
         page.wait(part("run-error"), state="detached")
         page.rest()

@@ -3,7 +3,7 @@ import type { AssistantTransportCommand } from "@assistant-ui/react";
 import { isAddMessage } from "./commands";
 import { Signal } from "./signal";
 
-/** `lost`: only the connection failed, and the run may well go on. `note`: nothing failed, but the user should know. */
+/** `lost`: the server cannot be reached, and the run may well go on. `note`: nothing failed, but the user should know. */
 export type Failure = { readonly kind: "failed" | "lost" | "note"; readonly text: string };
 
 export const failure = new Signal<Failure | null>(null);
@@ -27,12 +27,23 @@ const readable = (error: Error): string => {
   return error.message || "The run failed.";
 };
 
-export const fail = (error: Error): void =>
-  failure.set(
-    error instanceof TypeError
-      ? { kind: "lost", text: "The connection to the server was lost." }
-      : { kind: "failed", text: readable(error) },
-  );
+export const fail = (error: Error): void => failure.set({ kind: "failed", text: readable(error) });
+
+/** The server is out of reach. That is looked at again and again. */
+export const lost = (): void =>
+  failure.set({ kind: "lost", text: "The connection to the server was lost. Reconnecting…" });
+
+/** The server is there again. */
+export const found = (): void => {
+  if (failure.get()?.kind === "lost") failure.set(null);
+};
+
+/** The server has forgotten the thread. It adopts what the page still has, with the next command. */
+export const gone = (): void =>
+  failure.set({ kind: "note", text: "The server no longer has this thread. The next message starts it anew from here." });
+
+/** Whether it is the connection that failed: there was none, it broke, or it ended without the end marker. */
+export const isLoss = (error: Error): boolean => error instanceof TypeError || error.message.includes("[DONE]");
 
 /** Hand back what the server has not accepted: messages to the composer, other commands by name to the reader. */
 export const giveBack = (commands: readonly AssistantTransportCommand[]): void => {

@@ -1,13 +1,13 @@
-/** The data of a stream of server-sent events, as far as this server uses them: one `data:` line per event. */
+/** The events of a thread's stream, as far as this server uses server-sent events: an `id:` and a `data:` line each. */
 
-const DATA = /^data: ?(.*)$/s;
+export type Frame = { readonly cursor: string; readonly data: string };
 
-/**
- * Yield the data of each event until the stream ends, whatever the events say: a body that is read to its end closes
- * in order, one that is dropped at its last event looks to the server like a lost client.
- */
-export async function* frames(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
+const FIELD = /^(id|data): ?(.*)$/s;
+
+/** Yield each event until the stream ends. */
+export async function* frames(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<Frame> {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let cursor = "";
   let open = "";
   try {
     for (;;) {
@@ -17,12 +17,12 @@ export async function* frames(body: ReadableStream<Uint8Array<ArrayBuffer>>): As
       lines[0] = open + lines[0];
       open = lines.pop() ?? "";
       for (const line of lines) {
-        const data = DATA.exec(line)?.[1];
-        if (data !== undefined) yield data;
+        const [, field, text = ""] = FIELD.exec(line) ?? [];
+        if (field === "id") cursor = text;
+        if (field === "data") yield { cursor, data: text };
       }
     }
   } finally {
-    // A copy that nobody reads would pile up.
     void reader.cancel().catch(() => undefined);
   }
 }

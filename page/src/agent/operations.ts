@@ -1,6 +1,5 @@
-/** The operations as they arrive, read beside the runtime from a copy of each response. */
+/** The operations as they arrive on the thread's stream, for the list and for the tree. */
 import { light } from "./changes";
-import { frames } from "./frames";
 import { preview } from "./preview";
 import { Signal } from "./signal";
 
@@ -18,8 +17,11 @@ export type Operation = {
   readonly value: string;
 };
 
-type WireOperation = { readonly type: Operation["type"]; readonly path: readonly string[]; readonly value: unknown };
-type Chunk = { readonly type: string; readonly operations?: readonly WireOperation[] };
+export type WireOperation = {
+  readonly type: Operation["type"];
+  readonly path: readonly string[];
+  readonly value: unknown;
+};
 
 export type Arrived = { readonly total: number; readonly latest: readonly Operation[] };
 
@@ -38,28 +40,14 @@ const publish = (): void => {
   paths = [];
 };
 
-const record = ({ type, path, value }: WireOperation): void => {
+export const record = ({ type, path, value }: WireOperation): void => {
   total += 1;
   unseen.push({ number: total, type, path: path.join("/"), value: preview(value, VALUE_LENGTH) });
   paths.push(path);
-  // A hidden tab may hold the timer back for long; nothing older than the list is worth keeping meanwhile.
+  // The timer may be held back for long; nothing older than the list is worth keeping meanwhile.
   if (unseen.length > 2 * KEEP) {
     unseen = unseen.slice(-KEEP);
     paths = paths.slice(-KEEP);
   }
   timer ??= setTimeout(publish, PACE);
-};
-
-/** Read a copy of a response to its end and record its operations. It reads as fast as bytes come, and holds none back. */
-export const follow = async ({ body }: Response): Promise<void> => {
-  if (!body) return;
-  try {
-    for await (const data of frames(body)) {
-      if (data === "[DONE]") continue;
-      const chunk = JSON.parse(data) as Chunk;
-      if (chunk.type === "update-state") chunk.operations?.forEach(record);
-    }
-  } catch {
-    // A stop, or what broke the stream: the runtime reads the same bytes, and reports it.
-  }
 };

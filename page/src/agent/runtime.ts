@@ -2,24 +2,20 @@
 import { useAssistantTransportRuntime, type AssistantRuntime } from "@assistant-ui/react";
 import { converter } from "./converter";
 import { markAccepted, markSent, wasAccepted } from "./delivery";
-import { fail, failure, giveBack } from "./failure";
-import { behind, latestRun, noteRun } from "./following";
-import { follow } from "./operations";
+import { fail, failure, giveBack, isLoss } from "./failure";
+import { asking, follow, lostTouch, missed, reading, rested, runOnScreen } from "./following";
 import type { DemoState } from "./state";
 import { showInAddress, threadId } from "./thread";
 
 /** One object for good: the hook builds its runtime anew for each it is given. */
 type Options = Parameters<typeof useAssistantTransportRuntime<DemoState>>[0];
 
-/** Whether the open request carries commands; one without only asks where the thread stands. */
-let commanding = false;
-
 /**
  * An aborted request is all that the server would see of a stop, and runs outlive their requests: so ask. What the run
- * still wrote until it stopped, the page reads afterwards.
+ * still writes until it stops, the page reads afterwards.
  */
 const cancel = async (): Promise<void> => {
-  const runId = latestRun();
+  const runId = runOnScreen();
   try {
     const response = await fetch("cancel", {
       method: "POST",
@@ -27,11 +23,11 @@ const cancel = async (): Promise<void> => {
       body: JSON.stringify({ threadId, ...(runId !== null && { runId }) }),
     });
     if (!response.ok) throw new Error(`Status ${response.status}: ${await response.text()}`);
+    missed();
   } catch (error) {
-    fail(error as Error);
-    return;
+    if (isLoss(error as Error)) lostTouch();
+    else fail(error as Error);
   }
-  behind.set(true);
 };
 
 const options: Options = {
@@ -44,9 +40,8 @@ const options: Options = {
   body: { threadId },
   converter,
   prepareSendCommandsRequest: (body) => {
-    commanding = body.commands.length > 0;
-    if (commanding || failure.get()?.kind === "lost") failure.set(null);
-    noteRun(null, false);
+    if (body.commands.length > 0) failure.set(null);
+    asking();
     markSent(body.commands);
     return body;
   },
@@ -54,18 +49,19 @@ const options: Options = {
     if (!response.ok) return;
     markAccepted();
     showInAddress();
-    noteRun(response.headers.get("Statecast-Run-Id"), commanding);
-    void follow(response.clone());
+    reading(response.headers.get("Statecast-Run-Id"));
+    void follow(response.headers.get("Statecast-Cursor"));
   },
   onError: (error, { commands }) => {
-    fail(error);
-    noteRun(null, false);
+    if (isLoss(error)) lostTouch();
+    else fail(error);
     giveBack(commands.filter((command) => !wasAccepted(command)));
   },
   onCancel: ({ commands, error }) => {
     giveBack(commands.filter((command) => !wasAccepted(command)));
     if (!error) void cancel();
   },
+  onFinish: rested,
 };
 
 export const useAgentRuntime = (): AssistantRuntime => useAssistantTransportRuntime<DemoState>(options);

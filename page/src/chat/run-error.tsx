@@ -1,6 +1,5 @@
 /** What went wrong, until the next run starts or the user has read it. */
 import { failure } from "../agent/failure";
-import { behind } from "../agent/following";
 import { useSignal } from "../agent/signal";
 import { AlertIcon, CloseIcon } from "../icons";
 
@@ -12,11 +11,6 @@ export function RunError() {
         <div className="run-error" data-testid="run-error" data-kind={problem.kind}>
           <AlertIcon />
           <p>{problem.text}</p>
-          {problem.kind === "lost" && (
-            <button type="button" className="text-button" data-testid="reconnect" onClick={() => behind.set(true)}>
-              Reconnect
-            </button>
-          )}
           <button type="button" className="icon-button" aria-label="Dismiss" onClick={() => failure.set(null)}>
             <CloseIcon />
           </button>

@@ -95,13 +95,12 @@ async def answer(run: Run, command: AddMessage) -> None:
 async def go_on(run: Run, command: AddToolResult) -> None:
     """Go on where the answer of the user was needed."""
     message = run.messages.last_assistant()
-    if command.is_error:
-        await _write(message.append_text, "Then I will go on without it.", PACE)
     reply = "" if command.is_error or command.result is None else str(command.result)
-    question = f"{reply} {_last_question(run)}"
-    if reply:
-        await _write(message.append_text, f'You said "{reply}", so that is what I looked for.', PACE)
-    await _answer_from_documents(run, message, question, PACE)
+    begin = f'You said "{reply}", so that is what I looked for.' if reply else ""
+    if command.is_error:
+        begin = "Then I will go on without it."
+    await _write(message.append_text, begin, PACE)
+    await _answer_from_documents(run, message, f"{reply} {_last_question(run)}", PACE, gap=" " if begin else "")
 
 
 async def _think(message: AssistantMessage, question: str, pace: float) -> None:
@@ -110,7 +109,10 @@ async def _think(message: AssistantMessage, question: str, pace: float) -> None:
     await _write(message.append_reasoning, thought, pace)
 
 
-async def _answer_from_documents(run: Run, message: AssistantMessage, question: str, pace: float) -> None:
+async def _answer_from_documents(
+    run: Run, message: AssistantMessage, question: str, pace: float, *, gap: str = ""
+) -> None:
+    """Search, and write what was found, with `gap` between it and what the message says already."""
     found = await _search(run, question, pace)
     _advance(run, 1)
     if found:
@@ -120,7 +122,7 @@ async def _answer_from_documents(run: Run, message: AssistantMessage, question: 
         text = "I found nothing about that in the documents. Ask about Statecast, or paste a text for me to read."
     if pace == SLOW_PACE:
         text += " " + " ".join(["I", "take", "my", "time."] * (SLOW_WORDS // 4))
-    await _write(message.append_text, text, pace)
+    await _write(message.append_text, gap + text, pace)
     for name in dict.fromkeys(passage.document for passage in found):
         message.add_source(f"#{name}", title=name)
     _advance(run, 2)
