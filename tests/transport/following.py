@@ -135,7 +135,9 @@ class Connection:
     def read_all(self) -> None:
         """Take what there is until it is at the end of the log."""
         while self.view.revision != self.thread.log.visible:
+            frames = len(self.view.frames)
             self.read()
+            assert len(self.view.frames) > frames, "there is more, and it does not come"
 
 
 class Follower(View):

@@ -193,6 +193,24 @@ async def test_what_does_not_fit_runs_afterwards() -> None:
     assert ids[0] == ids[2] != ids[1]
 
 
+async def test_what_the_agent_cannot_judge_runs_afterwards(caplog: pytest.LogCaptureFixture) -> None:
+    agent = Agent(commands=["go"])
+
+    @agent.on("work")
+    async def work(run: Run, command: UntypedCommand) -> None:
+        await run.wait_for("go", where=lambda command: command.body["to"] == "north")
+        note(run, "went")
+
+    async with Client(agent) as client:
+        await client.run(WORK, thread_id="t")
+        odd = await client.run(GO, thread_id="t")
+        assert (odd.status, odd.error) == (200, None)
+        assert (await client.get("/status/t")).json()["queued"] == 1
+        await client.run({**GO, "to": "north"}, thread_id="t")
+        assert await state_of(client) == {"notes": ["went"]}
+    assert "cannot tell what it waits for" in caplog.text
+
+
 async def test_of_two_fitting_commands_one_answers_and_the_other_runs_afterwards() -> None:
     agent = asking()
 

@@ -196,7 +196,11 @@ class Execution:
         """Return which commands of a batch the run listens for; none once it is being stopped."""
         if self._run is None or self._run.tasks is None or self._stopped is not None or self._failure is not None:
             return []
-        return self._run.waiting.wanted(commands)
+        try:
+            return self._run.waiting.wanted(commands)
+        except Exception:  # the agent's own `where` met what it did not expect, which is not the client's failure
+            _log.exception("run %s on thread %s cannot tell what it waits for", self.id, self.thread.id)
+            return []
 
     def deliver(self, command: AnyCommand, *, agrees: bool) -> None:
         """Hand the run a command that it wants, applied to the messages if it is a built-in one.
