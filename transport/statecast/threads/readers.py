@@ -108,7 +108,7 @@ class Reader:
             if end is not None and self.revision >= end:
                 pieces.append(self._encoder.finish())
                 self._finished = True
-        if self._closing and (self._held is not None or self.revision == log.visible):
+        if self._closing and (self._held is not None or self.revision >= log.visible):
             self._finished = True
         if not pieces and self._beat:
             pieces.append(self._encoder.heartbeat)
@@ -128,7 +128,7 @@ class Reader:
             return
         active = self._thread.active
         held = self._held is not None or (active is not None and not active.begun)
-        if not held and self.revision != self._thread.log.visible:
+        if not held and self.revision < self._thread.log.visible:
             return
         self.waiting = self._thread.loop.create_future()
         try:
