@@ -326,6 +326,53 @@ async def _live_through(acts: Sequence[str], *, lagging: bool) -> None:
         assert revisions == sorted(set(revisions))
 
 
+def _unkept() -> Thread:
+    """Return a thread whose store has nothing yet, and has it as far as `show` says."""
+    return Thread(Key(None, "t"), Agent(), Document({"n": -1}), journal=Journal(Failing()), limits=TIGHT)
+
+
+def _grow(thread: Thread, times: int) -> None:
+    for number in range(times):
+        thread.document.root["n"] = number
+        thread.document.root[f"key{number}"] = number
+        thread.flush()
+
+
+async def test_a_snapshot_that_had_to_wait_for_the_store_may_be_far_behind_and_nothing_is_missed() -> None:
+    thread = _unkept()
+    _grow(thread, 1)
+    connection = Connection(thread)
+    connection.read()
+    assert connection.view.frames == []
+    _grow(thread, 30)
+    thread.show(thread.log.revision)
+    connection.read_all()
+    assert connection.view.state == msgspec.json.decode(thread.snapshot()[1])
+
+
+async def test_a_snapshot_that_had_to_wait_for_the_store_still_begins_the_parts_that_go_on() -> None:
+    thread = _unkept()
+    thread.show(0)
+    parts = Parts(lambda chunk: thread.emit("one", chunk))
+    thread.record(RunState("one", "running"))
+    parts.append_text("a ")
+    _grow(thread, 4)
+    connection = Connection(thread)
+    connection.read()
+    assert connection.view.frames == []
+    parts.append_text("b ")
+    parts.close()
+    thread.record(RunState("one", "completed"))
+    thread.begin_message()
+    thread.show(thread.log.revision - 1)
+    connection.read_all()
+    assert connection.view.texts == ["a b "]
+    thread.record(RunState("two", "running"))
+    thread.show(thread.log.revision)
+    connection.read_all()
+    assert connection.view.texts == []
+
+
 # Streams that last
 
 

@@ -618,14 +618,14 @@ async def test_what_is_loaded_is_the_state_and_a_tail_however_long_the_history(k
             await client.run({"type": "work"}, thread_id="t")
         revision = (await client.get("/status/t")).json()["revision"]
     assert revision > 6_000
+    saved = await store.kept.load(Key(None, "t"))
+    assert saved
+    assert saved.revision + len(saved.entries) == revision
+    assert len(saved.entries) < 200
+    assert len(saved.state) + sum(len(data) for _, _, data in saved.entries) < 60_000
     async with Client(create_app(agent, store=store.kept, limits=limits)) as client:
         assert await state_of(client) == {"n": 2_999}
         assert (await client.get("/status/t")).json()["revision"] == revision
-    saved = await store.kept.load(Key(None, "t"))
-    assert saved
-    size = len(saved.state) + sum(len(data) for _, _, data in saved.entries)
-    assert len(saved.entries) < 200
-    assert size < 60_000
 
 
 async def test_a_long_thread_reopens_as_it_was(tmp_path: Path) -> None:

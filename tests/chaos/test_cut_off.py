@@ -1,0 +1,48 @@
+"""The network drops, cuts, stalls and resets connections: every client ends where the server is."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.crowd import Crowd, repeatable, seeded
+from tests.chaos.proxy import Proxy
+from tests.chaos.serving import Served
+
+pytestmark = pytest.mark.anyio
+
+HARMS = int(os.environ.get("STATECAST_HARMS", "600"))  #: done to connections, in all
+ROUND = 150  #: between two quiet moments
+
+
+async def test_a_network_that_fails_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
+    seed, random = seeded("cut off")
+    served = Served(tmp_path)
+
+    async def through() -> str:
+        return proxy.url
+
+    async with (
+        repeatable(seed, served),
+        Proxy(served.up, random) as proxy,
+        Crowd(served, random, up=through) as crowd,
+    ):
+        try:
+            await served.start()
+            for goal in range(ROUND, HARMS + 1, ROUND):
+                async with crowd.using((f"once-{goal}", "once"), (f"again-{goal}", "again")):
+                    proxy.rough = True
+                    while sum(proxy.harm.values()) < goal:  # noqa: ASYNC110  # many facts
+                        await asyncio.sleep(0.01)
+                    proxy.calm()
+            assert await served.stop() == 0
+            figures = await crowd.ledger.audit(served.file, crowd.threads)
+        finally:
+            await served.aclose()
+    assert served.errors == b""
+    assert figures["interrupted"] == 0
+    assert all(proxy.harm.values())
+    print(f"seed {seed}: {figures | proxy.harm | {'commands': len(crowd.ledger.sent)}}")
