@@ -13,7 +13,7 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.serving import Served
 from tests.chaos.tabs import EventFollower, Follower, SocketFollower, Tab, World
 
-PATIENCE = 60  #: seconds after which a fact that does not come counts as missing
+PATIENCE = 120  #: seconds after which a fact that does not come counts as missing
 
 
 def seeded(test: str) -> tuple[int, Random]:
@@ -76,7 +76,7 @@ class Crowd:
             yield
             for tab in tabs:
                 tab.stopping = True
-            await _within("all commands to be accepted", asyncio.gather(*using))
+            await within("all commands to be accepted", asyncio.gather(*using))
             for thread, agent in threads:
                 mine = [follower for follower in followers if follower.thread == thread]
                 await self._check(thread, agent, mine, [tab for tab in tabs if tab.thread == thread])
@@ -99,20 +99,20 @@ class Crowd:
             while any(follower.cursor != known["cursor"] for follower in followers):  # noqa: ASYNC110  # many facts
                 await asyncio.sleep(0.02)
 
-        await _within(f"{thread} to be quiet", quiet())
+        await within(f"{thread} to be quiet", quiet())
         self.ledger.see(thread, known["cursor"], known["state"], known["run"])
         places = [follower.cursor for follower in followers]
-        await _within(f"{places} to arrive at {known['cursor']}", arrived())
+        await within(f"{places} to arrive at {known['cursor']}", arrived())
         for follower in followers:
             assert follower.state == known["state"], f"{follower} computed {follower.state}, not {known['state']}"
         for tab in tabs:
             if not tab.follows:
-                await _within(f"{tab.name} to catch up", tab.catch_up())
+                await within(f"{tab.name} to catch up", tab.catch_up())
                 assert tab.state == known["state"], f"{tab.name} computed {tab.state}, not {known['state']}"
         self.ledger.check(thread, known["state"], again=agent == "again")
 
 
-async def _within(fact: str, coming: Awaitable[object]) -> None:
+async def within(fact: str, coming: Awaitable[object]) -> None:
     """Wait for a fact."""
     try:
         async with asyncio.timeout(PATIENCE):

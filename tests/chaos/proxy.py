@@ -42,6 +42,11 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def harmed(self, times: int) -> None:
+        """Wait until that much harm is done."""
+        while sum(self.harm.values()) < times:  # noqa: ASYNC110  # whatever it is
+            await asyncio.sleep(0.01)
+
     def calm(self) -> None:
         """Harm nothing from now on."""
         self.rough = False

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60  #: seconds after which a process that does not start, or does not end, counts as hanging
+PATIENCE = 120  #: seconds after which a process that does not start, or does not end, counts as hanging
 
 
 class Served:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.crowd import Crowd, repeatable, seeded
+from tests.chaos.crowd import Crowd, repeatable, seeded, within
 from tests.chaos.proxy import Proxy
 from tests.chaos.serving import Served
 
@@ -35,8 +34,7 @@ async def test_a_network_that_fails_loses_nothing_and_does_nothing_twice(tmp_pat
             for goal in range(ROUND, HARMS + 1, ROUND):
                 async with crowd.using((f"once-{goal}", "once"), (f"again-{goal}", "again")):
                     proxy.rough = True
-                    while sum(proxy.harm.values()) < goal:  # noqa: ASYNC110  # many facts
-                        await asyncio.sleep(0.01)
+                    await within(f"{goal} harms", proxy.harmed(goal))
                     proxy.calm()
             assert await served.stop() == 0
             figures = await crowd.ledger.audit(served.file, crowd.threads)
