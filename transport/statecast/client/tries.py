@@ -1,0 +1,74 @@
+"""When the client tries again, and when it gives up."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+
+from .errors import ClientError, ConnectionLost, Refused
+
+__all__ = ["Tries"]
+
+FIRST_DELAY: Final = 0.1  #: seconds before the first further try; each wait doubles, less up to half of it by chance
+LAST_DELAY: Final = 5.0  #: seconds that no wait exceeds, unless the server asks for more
+
+#: What may go well on another try: a slow upload, too many runs, a full or stopping server, a proxy without its server.
+TRANSIENT: Final = frozenset({408, 429, 502, 503, 504})
+
+_log: Final = logging.getLogger("statecast.client")
+
+
+class Tries:
+    """Waits between tries, longer each time, until the patience is over.
+
+    Args:
+        patience: Seconds without a sign of the server; None: for ever.
+        on_trouble: Called with what went wrong, and with None when it goes well.
+    """
+
+    def __init__(self, patience: float | None, on_trouble: Callable[[ClientError | None], None] | None) -> None:
+        self._patience = patience
+        self._on_trouble = on_trouble
+        self._told: ClientError | None = None
+        self.arrived()
+
+    def arrived(self) -> None:
+        """Start over: something came from the server."""
+        self._delay = FIRST_DELAY
+        self._since = time.monotonic()
+
+    def succeeded(self) -> None:
+        """Say that it went well."""
+        self._tell(None)
+
+    async def wait(self, error: Refused | ConnectionLost, *, at_most: float | None = None) -> None:
+        """Wait before the next try; raises `error` where there is to be none.
+
+        Args:
+            error: What went wrong.
+            at_most: Seconds, where the server is there, and only what it is asked for is missing.
+        """
+        delay = self._delay * random.uniform(0.5, 1)  # so that not all clients come back at once
+        self._delay = min(2 * self._delay, LAST_DELAY)
+        if at_most is not None:
+            delay = min(delay, at_most)
+            self._since = time.monotonic()
+        elif isinstance(error, Refused):
+            if error.status not in TRANSIENT:
+                raise error
+            delay = max(delay, error.retry_after)
+        if self._patience is not None and time.monotonic() + delay - self._since > self._patience:
+            raise error
+        _log.info("%s; trying again in %.1f s", error, delay)
+        self._tell(error)
+        await anyio.sleep(delay)
+
+    def _tell(self, error: ClientError | None) -> None:
+        if self._on_trouble is not None and str(error) != str(self._told):
+            self._on_trouble(error)
+        self._told = error
