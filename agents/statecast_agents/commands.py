@@ -46,6 +46,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     #: `{"type": "text", "text"}`, `{"type": "image", "image"}`, or any other part the client and the agent agree on
     parts: list[dict[str, Json]]
     metadata: dict[str, Json] | UnsetType = UNSET
+    id: str | UnsetType = UNSET  #: made by the client, and kept unless a message has it already; up to 128 characters
 
     @property
     def text(self) -> str:
@@ -130,6 +131,12 @@ class CommandSet:
         """The names on the wire, built-in ones first."""
         return list(self._types)
 
+    def knows(self, kind: type[AnyCommand] | str) -> bool:
+        """Whether a command of that name, or of that type, can be read at all."""
+        if isinstance(kind, str):
+            return kind in self._types
+        return any(issubclass(known or UntypedCommand, kind) for known in self._types.values())
+
     def decode(self, batch: Sequence[bytes | msgspec.Raw]) -> list[AnyCommand]:
         """Read a batch of JSON commands: all of them, or none.
 
@@ -154,7 +161,7 @@ class CommandSet:
             if envelope.type in self._decoders:
                 command = self._decoders[envelope.type].decode(data)
                 if isinstance(command, AddMessage):
-                    _check_parts(command.message.parts)
+                    _check_message(command.message)
                 return command  # type: ignore[no-any-return]  # the decoder's type is a Command
             body = _body.decode(data)
         except _UNREADABLE as error:
@@ -169,8 +176,10 @@ class CommandSet:
         }
 
 
-def _check_parts(parts: list[dict[str, Json]]) -> None:
-    for index, part in enumerate(parts):
+def _check_message(message: NewMessage) -> None:
+    if isinstance(message.id, str) and not 0 < len(message.id) <= MAX_ID:
+        raise msgspec.ValidationError(f"Expected 1 to {MAX_ID} characters - at `$.message.id`")
+    for index, part in enumerate(message.parts):
         kind = part.get("type")
         if not isinstance(kind, str):
             raise msgspec.ValidationError(f"Expected a part with a `type` - at `$.message.parts[{index}]`")

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from .commands import AddMessage, AddToolResult, AnyCommand
 from .document import Document
 from .errors import MessageConflict, OperationError
-from .tracked import TrackedDict, TrackedList
+from .tracked import TrackedDict, TrackedList, thaw
 from .values import Json
 
 __all__ = ["AssistantMessage", "Messages", "ToolCall", "new_id"]
@@ -40,9 +40,13 @@ class Messages:
     __slots__ = (
         "_document",
         "_path",
+        "dropped",
     )
 
     def __init__(self, document: Document, path: Sequence[str]) -> None:
+        #: what edits in the batch took out of the list, in its order: `{"parentId", "message"}`, with the id of the
+        #: message before it. A message that an edit left its id has another here, unless it says the same and stays.
+        self.dropped: list[dict[str, Json]] = []
         self._document = document
         self._path = tuple(path)
 
@@ -126,13 +130,15 @@ class Messages:
         if isinstance(command, AddMessage):
             keep = self._keep(command, agrees=agrees, size=len(self.items))
             message: dict[str, Json] = {
-                "id": new_id("msg"),
+                "id": self._id_for(command, keep),
                 "role": command.message.role,
                 "parts": command.message.parts,
             }
             if command.message.metadata is not UNSET:
                 message["metadata"] = command.message.metadata
+            dropped = self._dropped(keep, message)
             self.items[keep:] = [message]
+            self.dropped += dropped
             return
         part = self._open_call(command, set(), len(self._peek()))
         settled: dict[str, Json] = {"result": command.result, "isError": command.is_error}
@@ -141,6 +147,25 @@ class Messages:
         if command.model_content is not UNSET:
             settled["modelContent"] = command.model_content
         part.update(settled)
+
+    def _dropped(self, keep: int, new: dict[str, Json]) -> list[dict[str, Json]]:
+        """Return what `new` takes the place of, as `dropped` has it."""
+        items = self._peek()
+        parent = _id_of(items[keep - 1]) if keep else None
+        found: list[dict[str, Json]] = []
+        for message in thaw(items[keep:]):
+            if _id_of(message) != new["id"]:
+                found.append({"parentId": parent, "message": message})
+            elif message.get("parts") != new["parts"]:
+                message["id"] = new_id("msg")
+                found.append({"parentId": parent, "message": message})
+            parent = _id_of(message)
+        return found
+
+    def _id_for(self, command: AddMessage, keep: int) -> str:
+        given = command.message.id
+        taken = any(isinstance(item, dict) and item.get("id") == given for item in self._peek()[:keep])
+        return new_id("msg") if isinstance(given, UnsetType) or taken else given
 
     def _keep(self, command: AddMessage, *, agrees: bool, size: int) -> int:
         """Return how many messages stay in front of the new one."""
@@ -192,6 +217,10 @@ class Messages:
                 if isinstance(part, TrackedDict) and part.get("toolCallId") == tool_call_id:
                     return part
         return None
+
+
+def _id_of(message: Json) -> Json:
+    return message.get("id") if isinstance(message, dict) else None
 
 
 class AssistantMessage:

@@ -13,14 +13,14 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from .chunks import Chunk
-from .commands import AddToolResult, AnyCommand, Command
+from .commands import AddToolResult, AnyCommand, Command, CommandSet
 from .document import Document
 from .errors import AgentError, ToolFailed
 from .messages import AssistantMessage, Messages
 from .operations import Operation
 from .parts import Parts
 from .values import Json
-from .waiting import Activity, Listening, Waiting, wanting
+from .waiting import Activity, Listening, Waiting
 
 __all__ = ["CallSettings", "Config", "Request", "Run"]
 
@@ -80,6 +80,7 @@ class Run:
         emit: Takes chunks, in order, from any thread.
         flush: Sends what has changed, from any thread.
         waits: Told whether the run waits for a client, when that changes.
+        known: The commands that can come while it goes on; None: any.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Run:
         emit: Callable[[Chunk], None] = lambda chunk: None,
         flush: Callable[[], None] = lambda: None,
         waits: Callable[[bool], None] = lambda waits: None,
+        known: CommandSet | None = None,
     ) -> None:
         self.id = id  #: `run_…`
         self.thread_id = thread_id  #: the thread it runs on
@@ -102,7 +104,7 @@ class Run:
         self.parts = Parts(emit)  #: message parts outside the state
         self.cancelled = False  #: whether someone asked the run to stop; see `Agent.cancel_grace`
         self.tasks: TaskGroup | None = None
-        self.waiting = Waiting(waits)
+        self.waiting = Waiting(waits, known)
         self._document = document
         self._flush = flush
         self._messages = None if messages is None else Messages(document, messages)
@@ -178,10 +180,11 @@ class Run:
 
         Raises:
             RuntimeError: The run is not under way.
+            ValueError: The agent does not understand commands of such a kind, so none could come.
         """
         if self.tasks is None:
             raise RuntimeError("expected a run that is under way: wait from within a handler")
-        listening = self.waiting.listen(wanting(kinds, where), once=True)
+        listening = self.waiting.listen(kinds, where, once=True)
         try:
             return await listening.receive()  # type: ignore[no-any-return]  # of one of `kinds`
         finally:
@@ -193,8 +196,11 @@ class Run:
         Args:
             kinds: Command types, or names of untyped commands.
             where: Which of them; default: any.
+
+        Raises:
+            ValueError: The agent does not understand commands of such a kind, so none could come.
         """
-        return self.waiting.listen(wanting(kinds, where))
+        return self.waiting.listen(kinds, where)
 
     async def call_tool(self, name: str, args: Json = None, *, message: AssistantMessage | None = None) -> Json:
         """Call a tool of the frontend, and return its result.

@@ -13,14 +13,15 @@ from typing import Any, Final
 
 import anyio
 
-from .commands import AnyCommand, Command
+from .commands import AnyCommand, Command, CommandSet
 
 __all__ = ["Listening", "Waiting"]
 
+Kinds = Sequence[type[Command] | str]
 Wanted = Callable[[AnyCommand], bool]
 
 
-def wanting(kinds: tuple[type[Command] | str, ...], predicate: Callable[[Any], bool] | None) -> Wanted:
+def _wanting(kinds: Kinds, predicate: Callable[[Any], bool] | None) -> Wanted:
     """Return what tells whether a command is of one of `kinds`, and fits."""
     types = tuple(kind for kind in kinds if isinstance(kind, type))
     names: Final = frozenset(kind for kind in kinds if isinstance(kind, str))
@@ -97,24 +98,42 @@ class Waiting:
 
     Args:
         changed: Called with whether the run waits, when that changes.
+        known: The commands that can come; None: any.
     """
 
     __slots__ = (
         "_busy",
         "_changed",
+        "_known",
         "listeners",
         "waits",
     )
 
-    def __init__(self, changed: Callable[[bool], None]) -> None:
+    def __init__(self, changed: Callable[[bool], None], known: CommandSet | None = None) -> None:
         self.listeners: list[Listening] = []
         self._changed = changed
+        self._known = known
         self._busy = 0
         self.waits = False  #: whether nothing can happen without a client
 
-    def listen(self, wanted: Wanted, *, once: bool = False) -> Listening:
-        """Begin to listen."""
-        listening = Listening(wanted, self, once=once)
+    @property
+    def asks(self) -> bool:
+        """Whether a part of the run waits for a client, be it beside parts that work."""
+        return self.waits or any(listening.once and listening.received for listening in self.listeners)
+
+    def listen(self, kinds: Kinds, where: Callable[[Any], bool] | None = None, *, once: bool = False) -> Listening:
+        """Begin to listen.
+
+        Raises:
+            ValueError: A command of one of these kinds would be refused, so that it could never come.
+        """
+        for kind in kinds:
+            if self._known is not None and not self._known.knows(kind):
+                name = f'"{kind}"' if isinstance(kind, str) else kind.__name__
+                known = ", ".join(f'"{known}"' for known in self._known.names)
+                message = f"expected a command that the agent understands, out of {known}, got {name}"
+                raise ValueError(f"{message}; declare it: Agent(commands=[{name}])")
+        listening = Listening(_wanting(kinds, where), self, once=once)
         self.listeners.append(listening)
         return listening
 

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from statecast_agents import AddMessage, Command, Document, NewMessage, Run, UntypedCommand
+from statecast_agents import AddMessage, AddToolResult, Agent, Command, Document, NewMessage, Run, UntypedCommand
 
 pytestmark = pytest.mark.anyio
 
@@ -281,3 +281,45 @@ async def test_waiting_needs_a_run_that_is_under_way() -> None:
 
     with pytest.raises(RuntimeError, match="under way"):
         await run.wait_for("go")
+
+
+# What could never come
+
+
+class Steer(Command, frozen=True, kw_only=True):
+    """Base of commands that are never sent themselves."""
+
+
+class Left(Steer, frozen=True, kw_only=True):
+    """To the left."""
+
+
+def of(agent: Agent) -> Run:
+    """Return a run of an agent."""
+    return Run(id="run", thread_id="t", document=Document({}), known=agent.commands)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("went", '"went"'), (Stop, "Stop"), (Steer, "Steer"), (UntypedCommand, "UntypedCommand")]
+)
+async def test_what_the_agent_does_not_understand_is_not_waited_for(kind: Any, name: str) -> None:
+    run = of(Agent(commands=[Go]))
+    known = r'out of "add-message", "add-tool-result", "go", '
+    async with anyio.create_task_group() as run.tasks:
+        with pytest.raises(ValueError, match=rf"{known}got {name}; declare it: Agent\(commands=\[{name}\]\)"):
+            await run.wait_for(Go, kind)
+        with pytest.raises(ValueError, match=known):
+            run.listen(kind)
+    assert run.waiting.listeners == []
+
+
+async def test_what_the_agent_understands_is_listened_for() -> None:
+    agent = Agent(commands=[Go, "other", Left])
+
+    @agent.on("stop")
+    def stop(run: Run, command: UntypedCommand) -> None:
+        """Stop."""
+
+    run = of(agent)
+    for kind in (Go, "go", "other", "stop", Left, Steer, AddMessage, AddToolResult, UntypedCommand, Command):
+        run.listen(kind).close()  # type: ignore[arg-type]  # an untyped one is no Command

@@ -188,8 +188,22 @@ class Script:
         self.heads: list[str] = []  #: of the requests, in lower case
         self.url = ""
         self._answers = iter(answers)
+        self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def leave(self) -> None:
+        """Close the connections that are open."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve a connection."""
+        task = asyncio.ensure_future(self._answer(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: writer.transport.abort())
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
             self.heads.append(head)
@@ -199,7 +213,8 @@ class Script:
             else:
                 writer.write(answer)
                 await writer.drain()
-        writer.close()
+                writer.close()
+                await writer.wait_closed()
 
     def header(self, index: int, name: str) -> str | None:
         """Return a header of a request."""
@@ -210,12 +225,13 @@ class Script:
 @asynccontextmanager
 async def scripted(*answers: bytes) -> AsyncIterator[Script]:
     script = Script(answers)
-    server = await asyncio.start_server(script.answer, "127.0.0.1", 0)
+    server = await asyncio.start_server(script.meet, "127.0.0.1", 0)
     script.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield script
     finally:
         server.close()
+        await script.leave()
 
 
 def http(status: str, body: bytes | str = b"", **headers: str) -> bytes:

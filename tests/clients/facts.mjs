@@ -13,6 +13,12 @@ export const facts = {
   uncaught: [], // errors and rejections that nobody caught
 };
 
+/** Forget all of it: another scenario begins. */
+export const forget = () => {
+  for (const fact of Object.values(facts)) if (Array.isArray(fact)) fact.length = 0;
+  facts.finishes = 0;
+};
+
 const waiting = new Set();
 
 export const noted = () => {

@@ -4,7 +4,7 @@
 // beside this file lists the settings, steps and conditions; scenario.mjs says how they come in.
 
 import "./page.mjs";
-import { facts, settle, until } from "./facts.mjs";
+import { facts, forget, settle, until } from "./facts.mjs";
 import { ToolResponse } from "assistant-stream";
 import { mount } from "./app.mjs";
 import { play } from "./scenario.mjs";
@@ -58,6 +58,7 @@ const openCalls = () =>
 const COUNTS = {
   states: () => facts.states.length,
   requests: () => facts.requests.length,
+  heads: () => facts.responses.filter(({ status }) => status !== null).length,
   responses: () => facts.responses.filter(({ end }) => end !== "open").length,
   errors: () => facts.errors.length,
   cancels: () => facts.cancels.length,
@@ -114,6 +115,8 @@ const closed = async (timeout) => {
   page.unmount();
   await until(() => facts.responses.every(({ end }) => end !== "open"), timeout, "the open requests to be given up");
 };
+
+const told = () => ({ finalState: page?.state(), messages: page?.messages() ?? [], ...facts });
 
 const STEPS = {
   append: ({ messages, ...message }, timeout) => {
@@ -189,6 +192,15 @@ const STEPS = {
     await closed(timeout);
     await opened({ ...config, ...(keep && { initialState: page.state() }), ...changes });
   },
+
+  /** Another scenario in the same process. */
+  begin: async ({ settings }, timeout) => {
+    await closed(timeout);
+    forget();
+    await opened(settings);
+  },
+
+  report: () => ({ report: told() }),
 };
 
 const perform = async (step) => {
@@ -216,5 +228,5 @@ const perform = async (step) => {
 await play({
   open: opened,
   perform,
-  report: () => ({ finalState: page?.state(), messages: page?.messages() ?? [], ...facts }),
+  report: told,
 });

@@ -9,15 +9,14 @@ import pytest
 
 from statecast import Agent, AgentError, Run, UntypedCommand, create_app
 from statecast.testing import Client
+from tests.transport.following import PATH, View, following, posted
 from tests.transport.held import HOLD, NOTE, held, note
 
 pytestmark = pytest.mark.anyio
 
-PATH = "/assistant?protocol=assistant-transport"
 
-
-def posted(*commands: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return {"commands": list(commands), "threadId": "t", **fields}
+def shows(view: View, run_id: str) -> bool:
+    return view.run is not None and view.run["id"] == run_id
 
 
 @pytest.mark.parametrize("protocol", ["assistant-transport", "data-stream"])
@@ -57,6 +56,42 @@ async def test_what_waits_behind_is_dropped_where_asked_for() -> None:
             assert b"noted" not in await second.read()
         await first.read()
         assert app.hub.runs == 0
+
+
+async def test_whoever_follows_is_told_of_what_was_dropped_after_the_run_in_front() -> None:
+    async with Client(held()[0]) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+        await first.read_until(b"held")
+        async with following(client) as follower:
+            await follower.until(lambda view: view.run)
+            run_ids = [first.headers["statecast-run-id"]]
+            for _ in range(2):
+                async with client.stream("POST", PATH, json=posted(NOTE)) as dropped:
+                    run_ids.append(dropped.headers["statecast-run-id"])
+            await client.post("/cancel", json={"threadId": "t", "queued": True})
+            await follower.until(lambda view: shows(view, run_ids[-1]))
+        await first.read()
+        told = [frame["run"] for frame in follower.frames if frame["type"] == "run"]
+        assert told == [{"id": run_id, "status": "cancelled"} for run_id in run_ids]
+        assert (await client.get("/threads/t/state")).json()["run"] == told[-1]
+
+
+async def test_what_was_dropped_is_not_told_before_the_run_in_front_has_ended() -> None:
+    """It is that run which is the thread's until then, also for who joins late, and after a crash."""
+    agent, release = held()
+    async with Client(create_app(agent, on_disconnect="cancel")) as client:
+        async with client.stream("POST", PATH, json=posted(HOLD)) as first:
+            await first.read_until(b"held")
+            async with client.stream("POST", PATH, json=posted(NOTE)) as left:
+                await anext(left)
+            async with following(client) as late:
+                await late.until(lambda view: view.run)
+                assert late.run == {"id": first.headers["statecast-run-id"], "status": "running"}
+                release.set()
+                await late.until(lambda view: shows(view, left.headers["statecast-run-id"]))
+            await first.read()
+
+    assert late.statuses == ["completed", "cancelled"]
+    assert late.state == {"notes": ["held", "went on"]}
 
 
 async def test_nothing_active_is_nothing_to_cancel() -> None:

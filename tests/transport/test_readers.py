@@ -262,6 +262,25 @@ async def test_a_quiet_stream_gets_a_heartbeat_and_a_busy_one_none() -> None:
     assert reader.take() == b": \n\n"
 
 
+async def test_a_heartbeat_that_is_due_before_a_run_has_begun_does_not_end_the_waiting() -> None:
+    thread = thread_of(state={"text": ""})
+    _alive(thread, "run")
+    assert thread.active
+    thread.active.begun = False
+    reader = follow(thread)
+    thread.beat()
+    thread.beat()
+    assert reader.take() == b""
+    waiting = asyncio.ensure_future(reader.wait())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+
+    thread.active.begun = True
+    await _grow(thread, 1)
+    await asyncio.wait_for(waiting, 10)
+    assert state_after({"text": ""}, reader.take()) == {"text": "0 "}
+
+
 async def test_waiting_ends_when_there_is_something_and_may_be_given_up() -> None:
     thread = thread_of(state={"text": ""})
     _alive(thread, "run")

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
 import pytest
 
-from statecast import Agent, AgentError, Json, Run, UntypedCommand, operations
+from statecast import Agent, AgentError, Json, Run, UntypedCommand
 from statecast.protocol.assistant_transport import decode
 from statecast.testing import Client
+from tests.transport.following import PATH, posted
 from tests.transport.held import HOLD, NOTE, held
+from tests.transport.resuming import RESUME, after, first_step
 
 pytestmark = pytest.mark.anyio
-
-PATH = "/assistant?protocol=assistant-transport"
-RESUME = "/resume?protocol=assistant-transport"
-
-
-def posted(*commands: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return {"commands": list(commands), "threadId": "t", **fields}
-
-
-def after(state: Json, body: bytes) -> Json:
-    for chunk in decode(body)[0]:
-        state = operations.apply(state, msgspec.convert(chunk["operations"], list[operations.Operation]))
-    return state
 
 
 async def test_resuming_in_two_steps() -> None:
     agent, release = held()
     async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
-        base = (await client.post("/initial-state", json={"threadId": "t"})).json()
+        base = await first_step(client)
         body = {"threadId": "t", "runId": base["runId"], "commands": []}
         async with client.stream("POST", RESUME, json=body) as again:
             await anext(again)
@@ -40,8 +26,9 @@ async def test_resuming_in_two_steps() -> None:
             assert after(base["state"], await again.read()) == {"notes": ["held", "went on"]}
         await first.read()
 
-    assert base == {"runId": first.headers["statecast-run-id"], "state": {"notes": ["held"]}}
-    assert again.headers["statecast-run-id"] == base["runId"]
+    run_id = first.headers["statecast-run-id"]
+    assert base == {"runId": f"{run_id}@{base['runId'].rpartition('@')[2]}", "state": {"notes": ["held"]}}
+    assert again.headers["statecast-run-id"] == run_id
     assert "x-stream-status" not in again.headers
 
 

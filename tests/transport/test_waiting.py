@@ -113,6 +113,20 @@ async def test_an_answer_with_a_stale_state_gets_a_snapshot(protocol: str) -> No
     assert b'{"type":"set","path":[],"value":{"notes":["asks"' in answer.content
 
 
+async def test_a_run_that_waits_for_what_would_be_refused_fails_at_once() -> None:
+    agent = Agent()
+
+    @agent.on("work")
+    async def work(run: Run, command: UntypedCommand) -> None:
+        await run.wait_for("go")
+
+    async with Client(create_app(agent, debug=True)) as client:
+        result = await client.run(WORK, thread_id="t")
+        assert await status_of(client) == "failed"
+    assert result.error is not None
+    assert 'got "go"; declare it: Agent(commands=["go"])' in result.error["message"]
+
+
 async def test_a_run_may_wait_again_and_again() -> None:
     agent = Agent(commands=["go"])
 

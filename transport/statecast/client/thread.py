@@ -165,7 +165,8 @@ class Thread:
     async def _looking_for(self, wanted: Accepted, change: Change) -> Change:
         """Return a change that shows another run with the wanted one in its place, if that one was over by then.
 
-        A snapshot shows only the latest run; and a run that was dropped in the queue is never shown.
+        A snapshot shows only the latest run; and one that was dropped in the queue is not shown before the one in front
+        of it has ended.
 
         Raises:
             RunLost: It is neither queued nor active, and the log does not say how it ended.

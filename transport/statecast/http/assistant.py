@@ -60,13 +60,9 @@ class ResumeEndpoint:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": nothing.finish()})
             return
-        await service.hub.registry.snapshot(accepted.thread)  # what is replayed is kept, so that its length is known
-        last = accepted.thread.last_run
-        over = [] if accepted.run is not None or last is None else [(b"x-stream-status", last.status.encode())]
-        # What a run waits for is the page's to do, be it a page that has only just been loaded; a client runs no tool
-        # whose call is in a replay, so nothing is called a replay then.
-        waits = accepted.run is not None and accepted.run.waits_since is not None
-        await _begin(service, accepted, encoder(accepted.run_id), scope, send, over, replays=not waits)
+        latest = accepted.thread.run
+        over = [] if accepted.run is not None or latest is None else [(b"x-stream-status", latest.status.encode())]
+        await _begin(service, accepted, encoder(accepted.run_id), scope, send, over, replays=True)
 
 
 async def _begin(
@@ -86,13 +82,24 @@ async def _begin(
         headers.append((b"statecast-run-id", accepted.run_id.encode()))
     until = None if accepted.run is None else accepted.run_id
     reader = thread.follow(encoder, revision=accepted.revision, snapshot=accepted.snapshot, until=until)
-    first = reader.take() if replays else b""
-    if replays:
-        headers.append((b"aui-replay-content-length", b"%d" % len(first)))
 
     def closed(left: bool) -> None:
         thread.leave(reader)
         if left:
             service.hub.left(accepted)
 
+    first = b""
+    if replays:
+        try:
+            first = await reader.replay(accepted.run_id if accepted.handed else None)
+        except BaseException:
+            closed(left=True)
+            raise
+        # A client takes the state that it was handed, and what a replay holds, for history, and runs no tool whose call
+        # is there; so there is a replay, be it an empty frame. But what a run asks for is still to be done, even by a
+        # page that has only just been loaded: nothing is called a replay then.
+        if accepted.run is None or not accepted.run.asks:
+            if accepted.handed and not first:
+                first = encoder.heartbeat
+            headers.append((b"aui-replay-content-length", b"%d" % len(first)))
     await begin_stream(scope, send, headers, Stream(reader, closed, first=first))

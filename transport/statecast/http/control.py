@@ -6,7 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from statecast.protocol import Cursor, RunState
+from statecast.protocol import Cursor
 from statecast.protocol.refusal import Refusal
 from statecast.threads import Thread
 
@@ -41,7 +41,7 @@ class ControlEndpoints:
         """Say what a thread is doing."""
         thread = await self._find(request)
         await self._service.hub.registry.settle()  # what is said of a run is kept
-        run = _run(thread)
+        run = thread.run
         status = "idle" if run is None or run.ended else run.status
         return json_response(
             {
@@ -58,7 +58,7 @@ class ControlEndpoints:
     async def state(self, request: Request) -> Response:
         """Return a thread's state as it is, or as it was at `?revision=`."""
         thread = await self._find(request)
-        run = _run(thread)
+        run = thread.run
         asked = request.query_params.get("revision")
         if asked is None:
             revision, state = await self._service.hub.registry.snapshot(thread)
@@ -76,7 +76,7 @@ class ControlEndpoints:
         )
 
     async def initial_state(self, request: Request) -> Response:
-        """Return the active run and the state now, for a client that is about to resume; 204 if nothing is active."""
+        """Return the state now, and the `runId` to resume from it with; 204 if no run is active, or it waits."""
         body = await read_body(request.scope, request.receive, self._service.hub.limits)
         thread_id = thread_id_of(body)
         if thread_id is None:
@@ -97,7 +97,3 @@ def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         raise Refusal(422, "invalid_revision", f'expected a revision, a whole number, got "{text[:40]}"')
     return int(text)
-
-
-def _run(thread: Thread) -> RunState | None:
-    return thread.last_run if thread.active is None else thread.active.state

@@ -63,4 +63,4 @@ def place_of(text: str, thread: Thread) -> int | None:
     cursor = Cursor.parse(text)
     if cursor is None or cursor.epoch != thread.epoch:
         return None
-    return cursor.revision if thread.log.start <= cursor.revision <= thread.log.visible else None
+    return cursor.revision if thread.log.reaches(cursor.revision) else None

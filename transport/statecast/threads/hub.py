@@ -23,6 +23,7 @@ from statecast_agents import Agent, Json, new_id
 from statecast_agents.commands import AnyCommand
 
 from .claims import Claim, adopt, agrees
+from .handed import Handed
 from .inbox import Posted, check_messages, check_policy, check_room, decode_commands, digest, unapplied
 from .limits import Limits
 from .patches import patched
@@ -47,6 +48,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str | None
     revision: int
     snapshot: bool
+    handed: bool = False  #: whether the client was handed the state at `revision`, but none of the run's message parts
 
     @property
     def cursor(self) -> Cursor:
@@ -150,7 +152,7 @@ class Hub:
         Raises:
             Refusal: 404 `unknown_thread`; also for one that belongs to another owner. 503 `store_unavailable`.
         """
-        thread = await self._known(thread_id, owner)
+        thread = await self.known(thread_id, owner=owner)
         if thread is None:
             message = f'expected the id of a thread, got "{thread_id[:128]}", which this server does not know'
             raise Refusal(404, "unknown_thread", message)
@@ -165,7 +167,12 @@ class Hub:
                 _log.error("%s", error)
                 raise unavailable() from None
 
-    async def _known(self, thread_id: str, owner: str | None) -> Thread | None:
+    async def known(self, thread_id: str, *, owner: str | None = None) -> Thread | None:
+        """Return a thread by its id; None for one that is not known, also because it belongs to another owner.
+
+        Raises:
+            Refusal: 503 `store_unavailable`.
+        """
         await self._start()
         return await self.registry.find(Key(owner, thread_id))
 
@@ -180,6 +187,9 @@ class Hub:
         commands = decode_commands(posted, self.limits)
         key = Key(posted.owner, posted.thread_id or new_id("thr"))
         async with self.registry.one_at_a_time(key):
+            made = self.registry.get(key)
+            if made is not None and not made.kept:
+                await self.registry.settle()  # whoever made it has given up before it was kept
             thread = None if posted.thread_id is None else await self.registry.find(key)
             if thread is not None:
                 return await self._post(thread, posted, commands)
@@ -196,7 +206,6 @@ class Hub:
             agreed = adopted or agrees(posted.claim, document)
             check_messages(thread, commands, agrees=agreed)
             fresh, _ = unapplied(thread, commands)
-            self.registry.add(thread)
             return await self._accept(thread, posted, fresh, agreed=agreed, created=[thread.created()])
 
     async def resume(
@@ -204,36 +213,46 @@ class Hub:
     ) -> Accepted | None:
         """Return where a client that lost a thread's stream goes on; None for a thread that is not known.
 
+        Args:
+            thread_id: The thread.
+            claim: The state as the client has it.
+            owner: Whose it is.
+            run_id: The run that is meant, or what `hand_out` named it; None: whichever is active.
+
         Raises:
-            Refusal: 409 `run_mismatch` when another run than `run_id` is active.
+            Refusal: 409 `run_mismatch` when another run than `run_id` is active; 503 `store_unavailable`.
         """
-        thread = await self._known(thread_id, owner)
+        thread = await self.known(thread_id, owner=owner)
         if thread is None:
             return None
-        active = thread.active
+        await self.registry.settle()  # what is said of a run is kept, and so is what is replayed
         thread.flush()
+        active, latest = thread.active, thread.run
         if active is not None:
             _check_run(active, run_id, headers={"x-stream-status": "run_mismatch"})
+        last = None if latest is None else latest.id
+        handed = None if run_id is None or claim is not msgspec.UNSET else Handed.parse(run_id).place_in(thread)
+        if handed is not None:
+            return Accepted(thread=thread, run=active, run_id=last, revision=handed, snapshot=False, handed=True)
         if active is None:
-            last = thread.last_run.id if thread.last_run else None
             snapshot = not agrees(claim, thread.document)
             return Accepted(thread=thread, run=None, run_id=last, revision=thread.log.revision, snapshot=snapshot)
-        return Accepted(thread=thread, run=active, run_id=active.id, revision=active.start, snapshot=True)
+        return Accepted(thread=thread, run=active, run_id=last, revision=active.start, snapshot=True)
 
     async def hand_out(self, thread_id: str, *, owner: str | None = None) -> tuple[str, bytes] | None:
-        """Return the active run of a thread, and the state now as JSON, for a client that is about to resume.
+        """Return what `resume` is to be given to go on from here, and the state here as JSON.
 
         None where nothing is active, or only the client can go on; also for a thread that is not known.
 
         Raises:
             Refusal: 503 `store_unavailable`.
         """
-        thread = await self._known(thread_id, owner)
+        thread = await self.known(thread_id, owner=owner)
         active = None if thread is None else thread.active
         if thread is None or active is None or active.waits_since is not None:
             return None
-        _, state = await self.registry.snapshot(thread)
-        return active.id, state
+        revision, state = await self.registry.snapshot(thread)
+        return str(Handed(active.id, revision)), state
 
     async def cancel(
         self, thread_id: str, *, owner: str | None = None, run_id: str | None = None, queued: bool = False
@@ -340,6 +359,9 @@ class Hub:
         revision = thread.log.revision if revision is None else revision
         changes: list[stores.Change] = list(created)
         run: Execution | None = None
+        if created:
+            thread.kept = self.registry.journal.instant  # until the store has it, nobody else sees it
+            self.registry.add(thread)
         if commands:
             batch = Batch(commands=commands, request=posted.request, on_disconnect=posted.on_disconnect)
             run = self._runs.new(thread, batch, agrees=agreed)
@@ -374,7 +396,6 @@ class Hub:
         created: bool,
     ) -> None:
         """Wait until a batch is kept, and let it begin; or withdraw it."""
-        thread.kept = thread.kept and not (created and not self.registry.journal.instant)
         try:
             await self.registry.settle()
         except Refusal:
@@ -470,6 +491,6 @@ class Hub:
 
 
 def _check_run(active: Execution, run_id: str | None, *, headers: Mapping[str, str] | None = None) -> None:
-    if run_id not in (None, active.id):
+    if run_id is not None and Handed.parse(run_id).run_id != active.id:
         message = f'expected the id of the active run, "{active.id}", got "{run_id}"'
         raise Refusal(409, "run_mismatch", message, headers=headers, runId=active.id)

@@ -54,6 +54,10 @@ class Log:
         """The revision after which every entry is there."""
         return self.revision - len(self._entries)
 
+    def reaches(self, revision: int) -> bool:
+        """Whether a reader that has seen everything up to `revision` can go on from there."""
+        return self.start <= revision <= self.visible
+
     def restore(self, revision: int, entries: Sequence[Entry], older: Sequence[RunEntry] = ()) -> None:
         """Take up a log that was kept: the entries after `revision`, and what is known of those before."""
         self.older = list(older)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from statecast.protocol import Encoder, Entry
+from statecast.protocol import ChunkEntry, Encoder, Entry, OperationsEntry
 
 if TYPE_CHECKING:
     from .thread import Thread
 
 __all__ = ["Reader"]
+
+#: Bytes at most that are kept for other readers at the same place, on each thread and for each protocol.
+SHARED: Final = 4_096
 
 
 class Reader:
@@ -40,6 +43,8 @@ class Reader:
         "_finished",
         "_goal",
         "_held",
+        "_kind",
+        "_plain",
         "_snapshot",
         "_thread",
         "_whole",
@@ -70,6 +75,9 @@ class Reader:
         self._whole = whole
         self._encoder = encoder
         self._endless = endless
+        #: readers with the same take the same bytes of operations from the same place; None: no other does
+        self._kind = None if whole or encoder.shared is None else (encoder.shared, until, endless)
+        self._plain = False  #: whether nothing is due but what happened since
         self._goal = thread.log.revision  #: where a stream without a run ends
         self._snapshot = snapshot
         #: a snapshot that the store does not have yet, and what it does not stand for
@@ -81,11 +89,19 @@ class Reader:
 
     def take(self) -> bytes:
         """Return everything that is there to send, in one piece; `b""` if there is nothing yet."""
+        thread, start = self._thread, self.revision
+        log, active = thread.log, thread.active
+        plain = self._plain
+        if plain:
+            shared = thread.frames.get(self._kind)
+            if shared is not None and shared[0] == start and shared[1] == log.visible:
+                self.revision = shared[1]
+                self.quiet = False
+                return shared[2]
         if self._finished:
             return b""
-        log = self._thread.log
-        active = self._thread.active
         if active is not None and not active.begun:
+            self._beat = False  # with it, `wait` would return at once, again and again
             self._finished = self._closing
             return b""  # the first frame is to show what the run begins with
         pieces: list[bytes] = []
@@ -100,11 +116,13 @@ class Reader:
                     break  # what comes after is another run's
                 frame = encode(entry)
                 self.revision = entry.revision
+                plain = plain and type(entry) is OperationsEntry
                 if frame:
                     pieces.append(frame)
                     size += len(frame)
                     if size >= self.send_bytes:
                         break
+            plain = plain and end is None
             if end is not None and self.revision >= end:
                 pieces.append(self._encoder.finish())
                 self._finished = True
@@ -113,9 +131,30 @@ class Reader:
         if not pieces and self._beat:
             pieces.append(self._encoder.heartbeat)
         self._beat = False
-        if pieces:
-            self.quiet = False
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._plain = self._kind is not None and self._held is None and not self._closing and not self._finished
+        if not pieces:
+            return b""
+        self.quiet = False
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if plain and len(data) <= SHARED and thread.readers > 1:
+            thread.frames[self._kind] = start, self.revision, data
+        return data
+
+    async def replay(self, run_id: str | None = None) -> bytes:
+        """Return what happened before now, in one piece, as soon as the store has it.
+
+        Args:
+            run_id: The run whose message parts from before the reader's place come first: they are in no state.
+        """
+        log = self._thread.log
+        now = log.visible
+        before = [entry for entry in log.rest(-1) if isinstance(entry, ChunkEntry) and entry.revision <= self.revision]
+        pieces = [self._encoder.encode(entry) for entry in before if entry.run_id == run_id]
+        while not self._finished and (self._snapshot or self.revision < now):
+            pieces.append(self.take())
+            if not pieces[-1]:
+                await self.wait()
+        return b"".join(pieces)
 
     @property
     def finished(self) -> bool:
@@ -126,15 +165,12 @@ class Reader:
         """Wait until there may be something to take. Cancelling the wait loses nothing."""
         if self._finished or self._beat or self._closing:
             return
-        active = self._thread.active
+        thread = self._thread
+        active = thread.active
         held = self._held is not None or (active is not None and not active.begun)
-        if not held and self.revision < self._thread.log.visible:
-            return
-        self.waiting = self._thread.loop.create_future()
-        try:
+        if held or self.revision >= thread.log.visible:
+            self.waiting = thread.loop.create_future()
             await self.waiting
-        finally:
-            self.waiting = None
 
     def wake(self) -> None:
         """Let `wait` return."""
@@ -146,12 +182,14 @@ class Reader:
         """Send a heartbeat, if nothing else was sent since the last call."""
         if self.quiet:
             self._beat = True
+            self._plain = False
             self.wake()
         self.quiet = True
 
     def close(self) -> None:
         """End the stream early, behind what is there, so that its client reconnects."""
         self._closing = True
+        self._plain = False
         self.wake()
 
     def _take_snapshot(self) -> list[bytes]:

@@ -140,6 +140,11 @@ class Execution:
         self._reason: RunError | None = None
         self._failure: RunError | None = None
 
+    @property
+    def asks(self) -> bool:
+        """Whether something in it is for its client to do, though it may go on meanwhile."""
+        return self._run is not None and self._stopped is None and self._run.waiting.asks
+
     def begin(self) -> None:
         """Begin: the built-in commands are applied at once, so that the first frame of a stream shows them."""
         thread = self.thread
@@ -160,6 +165,7 @@ class Execution:
             emit=lambda chunk: thread.emit(self.id, chunk),
             flush=thread.flush_from_anywhere,
             waits=self._waits,
+            known=thread.agent.commands,
         )
         if self.again:
             return

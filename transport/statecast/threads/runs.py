@@ -36,6 +36,7 @@ class Runs:
         self._limits = limits
         self._debug = debug
         self._live: dict[str, Execution] = {}
+        self._dropped: list[Execution] = []  #: whose turn would have come later
 
     def __len__(self) -> int:
         return len(self._live)
@@ -50,6 +51,7 @@ class Runs:
     def restart(self) -> None:
         """Begin anew on another event loop: what ran on an earlier one ended with it."""
         self._live.clear()
+        self._dropped.clear()
         self.stopping = False
         self.none_left = asyncio.Event()
         self.none_left.set()
@@ -83,6 +85,8 @@ class Runs:
 
     def start_next(self, thread: Thread) -> None:
         """Begin what is next on a thread, if its turn has come, and it is kept."""
+        if thread.active is None:
+            self._tell_dropped(thread)
         ready = thread.active is None and bool(thread.inbox) and thread.inbox[0].kept
         if ready and self.tasks is not None and not self.stopping:
             # It begins a turn later, once whoever answers the request has said that it was accepted.
@@ -109,12 +113,21 @@ class Runs:
             thread.wake_readers()
 
     def drop(self, run: Execution) -> None:
-        """Take a batch out of the inbox for good."""
+        """Take a batch out of the inbox for good. Whoever follows the thread is told when the run in front has ended.
+
+        Until then that is the thread's run, and the latest that the log names.
+        """
         run.thread.inbox.remove(run)
         run.thread.journal.add(stores.Settled(run.thread.key, run.id))
+        self._dropped.append(run)
         self.forget(run)
         self.start_next(run.thread)
         run.thread.wake_readers()
+
+    def _tell_dropped(self, thread: Thread) -> None:
+        for run in [run for run in self._dropped if run.thread is thread]:
+            self._dropped.remove(run)
+            thread.record(RunState(run.id, "cancelled"))
 
     def forget(self, execution: Execution) -> None:
         """Count a run as over."""

@@ -63,6 +63,7 @@ class Thread:
         "applied",
         "document",
         "epoch",
+        "frames",
         "inbox",
         "journal",
         "kept",
@@ -104,6 +105,8 @@ class Thread:
         self._ends: dict[str, int] = {}
         self._closed = False  #: whether streams are to end, because the server stops
         self.kept = True  #: whether the store has it, so that it may be shown
+        #: what readers took last: after a revision, up to another, and the bytes; by what they have in common
+        self.frames: dict[object, tuple[int, int, bytes]] = {}
         self._home = threading.get_ident()
         self._encoded: bytes | None = None  #: until the state changes
         self._size = 0  #: bytes of the state, when it was last encoded whole
@@ -141,6 +144,11 @@ class Thread:
     def cursor(self) -> Cursor:
         """The end of the log, as far as readers may see it."""
         return Cursor(self.epoch, self.log.visible)
+
+    @property
+    def run(self) -> RunState | None:
+        """The run that is active, else the last one."""
+        return self.last_run if self.active is None else self.active.state
 
     @property
     def readers(self) -> int:
@@ -261,6 +269,7 @@ class Thread:
     def leave(self, reader: Reader) -> None:
         """Remove a reader."""
         self._readers.discard(reader)
+        self.frames.clear()
         self.used = time.monotonic()
 
     def followers_of(self, run_id: str) -> int:
