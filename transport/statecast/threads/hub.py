@@ -1,7 +1,7 @@
 """Hub: all threads of a server, and the tasks of their runs.
 
-It accepts batches, starts runs one after the other on each thread, and owns what they run in, so that nothing a request
-began dies with the request.
+It starts with the server and ends with it, finds threads and stops their runs, and owns what they run in, so that
+nothing a request began dies with the request.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from statecast import stores
 from statecast.protocol import Cursor
 from statecast.protocol.refusal import Refusal
 from statecast.stores import Key, Store, StoreUnavailable
-from statecast_agents import Agent, Json, new_id
-from statecast_agents.commands import AnyCommand
+from statecast_agents import Agent, Json
 
-from .claims import Claim, adopt, agrees
+from .admission import Accepted, Admission
+from .claims import Claim, agrees
 from .handed import Handed
-from .inbox import Posted, check_messages, check_policy, check_room, decode_commands, digest, unapplied
+from .inbox import Posted
 from .limits import Limits
 from .patches import patched
 from .registry import Registry, unavailable
-from .run import INTERRUPTED, Batch, Execution
+from .run import INTERRUPTED, Execution
 from .runs import Runs
 from .thread import Thread
 
@@ -38,22 +38,6 @@ __all__ = ["Accepted", "Hub"]
 SWEEP: Final = 60.0
 
 _log: Final = logging.getLogger("statecast")
-
-
-class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """An accepted request: which run it led to, and where its stream starts."""
-
-    thread: Thread
-    run: Execution | None  #: None where there is nothing to run, or the run is over
-    run_id: str | None
-    revision: int
-    snapshot: bool
-    handed: bool = False  #: whether the client was handed the state at `revision`, but none of the run's message parts
-
-    @property
-    def cursor(self) -> Cursor:
-        """Where the stream starts."""
-        return Cursor(self.thread.epoch, self.revision)
 
 
 class Hub:
@@ -78,11 +62,11 @@ class Hub:
         self.limits = limits or Limits()
         self._runs = Runs(self.limits, debug=debug)
         self.registry = Registry(store or stores.MemoryStore(), self.agents, self.limits, self._runs.revive)
+        self._admission = Admission(self.registry, self._runs, self.limits)
         self._supervisor: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()  #: set once runs can be started
         self._stop = asyncio.Event()
         self._swept = 0.0
-        self._keeping: set[asyncio.Task[None]] = set()  #: batches on their way to the store
 
     @property
     def threads(self) -> int:
@@ -183,30 +167,7 @@ class Hub:
             Refusal: Nothing was applied.
         """
         await self._start()
-        self._check_open()
-        commands = decode_commands(posted, self.limits)
-        key = Key(posted.owner, posted.thread_id or new_id("thr"))
-        async with self.registry.one_at_a_time(key):
-            made = self.registry.get(key)
-            if made is not None and not made.kept:
-                await self.registry.settle()  # whoever made it has given up before it was kept
-            thread = None if posted.thread_id is None else await self.registry.find(key)
-            if thread is not None:
-                return await self._post(thread, posted, commands)
-            check_room(self._runs, posted.owner, self.limits)
-            document, adopted = adopt(posted.claim, posted.agent, limit=self.limits.state)
-            thread = Thread(
-                key,
-                posted.agent,
-                document,
-                journal=self.registry.journal,
-                limits=self.limits,
-                lasting=posted.thread_id is not None,
-            )
-            agreed = adopted or agrees(posted.claim, document)
-            check_messages(thread, commands, agrees=agreed)
-            fresh, _ = unapplied(thread, commands)
-            return await self._accept(thread, posted, fresh, agreed=agreed, created=[thread.created()])
+        return await self._admission.submit(posted)
 
     async def resume(
         self, thread_id: str, claim: Claim, *, owner: str | None = None, run_id: str | None = None
@@ -288,7 +249,7 @@ class Hub:
                 403 `not_writable`; 422 `invalid_patch`, `invalid_state`.
         """
         thread = await self.find(thread_id, owner=owner)
-        self._check_open()
+        self._admission.check_open()
         if thread.active is not None or thread.inbox:
             raise Refusal(409, "run_active", "a run is under way; send a command, or patch when it has ended")
         for operation in patched(thread, steps):
@@ -307,137 +268,6 @@ class Hub:
             run.cancel()
         elif run in run.thread.inbox:
             self._runs.drop(run)
-
-    async def _post(self, thread: Thread, posted: Posted, commands: list[AnyCommand]) -> Accepted:
-        """Accept a batch for a thread that is known."""
-        if thread.agent is not posted.agent:
-            message = f'the thread belongs to the agent "{thread.agent.name}", not to "{posted.agent.name}"'
-            raise Refusal(409, "agent_mismatch", message)
-        thread.used = time.monotonic()
-        thread.flush()
-        agreed = agrees(posted.claim, thread.document)
-        fresh, original = unapplied(thread, commands)
-        active = thread.active
-        revision = thread.log.revision
-        if not fresh:
-            await self.registry.settle()  # the first try may not be kept yet
-            run = self._runs.get(original or "")
-            if run is not None:
-                return Accepted(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
-            return Accepted(thread=thread, run=None, run_id=original, revision=revision, snapshot=not agreed)
-        wanted = [] if active is None else active.wanted(fresh)
-        others = [command for command in fresh if not any(command is taken for taken in wanted)]
-        if others:
-            self._check_open()
-            check_room(self._runs, posted.owner, self.limits)
-            check_policy(thread, posted)
-        if active is None:
-            if not thread.inbox:
-                check_messages(thread, fresh, agrees=agreed)
-            return await self._accept(thread, posted, fresh, agreed=agreed)
-        check_messages(thread, wanted, agrees=agreed)
-        for command in wanted:
-            active.deliver(command, agrees=agreed and revision == thread.log.revision)
-            self._remember(thread, command, active.id)
-        if others:
-            return await self._accept(thread, posted, others, agreed=agreed, revision=revision)
-        await self.registry.kept()
-        return Accepted(thread=thread, run=active, run_id=active.id, revision=revision, snapshot=not agreed)
-
-    async def _accept(
-        self,
-        thread: Thread,
-        posted: Posted,
-        commands: list[AnyCommand],
-        *,
-        agreed: bool,
-        revision: int | None = None,
-        created: Sequence[stores.Change] = (),
-    ) -> Accepted:
-        """Put a batch into the inbox, and start it as soon as it is kept and its turn has come."""
-        self._check_open()
-        revision = thread.log.revision if revision is None else revision
-        changes: list[stores.Change] = list(created)
-        run: Execution | None = None
-        if created:
-            thread.kept = self.registry.journal.instant  # until the store has it, nobody else sees it
-            self.registry.add(thread)
-        if commands:
-            batch = Batch(commands=commands, request=posted.request, on_disconnect=posted.on_disconnect)
-            run = self._runs.new(thread, batch, agrees=agreed)
-            for command in commands:
-                if command.id is not None:
-                    mark = digest(command)
-                    thread.applied[command.id] = (mark, run.id)
-                    changes.append(stores.Applied(thread.key, command.id, mark, run.id))
-            changes.append(stores.Accepted(thread.key, run.id, batch.encode()))
-            self._runs.queue(run, next_up=posted.chosen_policy in ("interrupt", "rollback"))
-            run.kept = False
-        self.registry.journal.add(*changes)
-        keeping = self._keep(thread, posted, run, changes, created=bool(created))
-        if self.registry.journal.instant:
-            await keeping
-        else:
-            # A request that is given up leaves no run behind that is neither kept nor withdrawn.
-            task = asyncio.ensure_future(keeping)
-            self._keeping.add(task)
-            task.add_done_callback(self._kept)
-            await asyncio.shield(task)
-        run_id = None if run is None else run.id
-        return Accepted(thread=thread, run=run, run_id=run_id, revision=revision, snapshot=not agreed)
-
-    async def _keep(
-        self,
-        thread: Thread,
-        posted: Posted,
-        run: Execution | None,
-        changes: Sequence[stores.Change],
-        *,
-        created: bool,
-    ) -> None:
-        """Wait until a batch is kept, and let it begin; or withdraw it."""
-        try:
-            await self.registry.settle()
-        except Refusal:
-            self.registry.journal.withdraw(changes)
-            self._withdraw(thread, run, changes, created=created)
-            raise
-        thread.kept = True
-        if run is not None:
-            run.kept = True
-            if thread.active is not None and posted.chosen_policy in ("interrupt", "rollback"):
-                thread.active.cancel("interrupted", roll_back=posted.chosen_policy == "rollback")
-            self._runs.start_next(thread)
-
-    def _kept(self, task: asyncio.Task[None]) -> None:
-        self._keeping.discard(task)
-        if not task.cancelled():
-            task.exception()  # whoever waited for it has it; if nobody did, nobody needs it
-
-    def _withdraw(
-        self, thread: Thread, run: Execution | None, changes: Sequence[stores.Change], *, created: bool
-    ) -> None:
-        if run is not None and run in thread.inbox:
-            thread.inbox.remove(run)
-            self._runs.forget(run)
-        for change in changes:
-            if isinstance(change, stores.Applied):
-                thread.applied.pop(change.command_id, None)
-        if created:
-            self.registry.drop(thread)
-        else:
-            self._runs.start_next(thread)
-
-    def _check_open(self) -> None:
-        if self._runs.stopping:
-            raise Refusal(503, "server_stopping", "the server is stopping; try again soon", retry_after=2)
-        if self.registry.journal.failing is not None:
-            raise unavailable()
-
-    def _remember(self, thread: Thread, command: AnyCommand, run_id: str) -> None:
-        if command.id is not None:
-            thread.applied[command.id] = (digest(command), run_id)
-            self.registry.journal.add(stores.Applied(thread.key, command.id, digest(command), run_id))
 
     async def _supervise(self) -> None:
         await self.registry.store.open()

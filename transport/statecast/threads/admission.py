@@ -1,0 +1,228 @@
+"""Admission: a posted batch becomes a run, or joins one, or is refused; and then it has had no effect.
+
+A batch is accepted once the store has it. Its run begins after that, when its turn has come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from statecast import stores
+from statecast.protocol import Cursor
+from statecast.protocol.refusal import Refusal
+from statecast.stores import Key
+from statecast_agents import new_id
+from statecast_agents.commands import AnyCommand
+
+from .claims import adopt, agrees
+from .inbox import Posted, check_messages, check_policy, check_room, decode_commands, digest, unapplied
+from .limits import Limits
+from .registry import Registry, unavailable
+from .run import Batch, Execution
+from .runs import Runs
+from .thread import Thread
+
+__all__ = ["Accepted", "Admission"]
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """An accepted request: which run it led to, and where its stream starts."""
+
+    thread: Thread
+    run: Execution | None  #: None where there is nothing to run, or the run is over
+    run_id: str | None
+    revision: int
+    snapshot: bool
+    handed: bool = False  #: whether the client was handed the state at `revision`, but none of the run's message parts
+
+    @property
+    def cursor(self) -> Cursor:
+        """Where the stream starts."""
+        return Cursor(self.thread.epoch, self.revision)
+
+
+class Admission:
+    """Accepts batches.
+
+    Args:
+        registry: The threads.
+        runs: The runs.
+        limits: What is taken on.
+    """
+
+    def __init__(self, registry: Registry, runs: Runs, limits: Limits) -> None:
+        self._registry = registry
+        self._runs = runs
+        self._limits = limits
+        self._keeping: set[asyncio.Task[None]] = set()  #: batches on their way to the store
+
+    async def submit(self, posted: Posted) -> Accepted:
+        """Accept a batch: all of its commands are valid, kept, and will be run after whatever waits already.
+
+        Raises:
+            Refusal: Nothing was applied.
+        """
+        self.check_open()
+        commands = decode_commands(posted, self._limits)
+        key = Key(posted.owner, posted.thread_id or new_id("thr"))
+        async with self._registry.one_at_a_time(key):
+            made = self._registry.get(key)
+            if made is not None and not made.kept:
+                await self._registry.settle()  # whoever made it has given up before it was kept
+            thread = None if posted.thread_id is None else await self._registry.find(key)
+            if thread is not None:
+                return await self._post(thread, posted, commands)
+            check_room(self._runs, posted.owner, self._limits)
+            document, adopted = adopt(posted.claim, posted.agent, limit=self._limits.state)
+            thread = Thread(
+                key,
+                posted.agent,
+                document,
+                journal=self._registry.journal,
+                limits=self._limits,
+                lasting=posted.thread_id is not None,
+            )
+            agreed = adopted or agrees(posted.claim, document)
+            check_messages(thread, commands, agrees=agreed)
+            fresh, _ = unapplied(thread, commands)
+            return await self._accept(thread, posted, fresh, agreed=agreed, created=[thread.created()])
+
+    async def _post(self, thread: Thread, posted: Posted, commands: list[AnyCommand]) -> Accepted:
+        """Accept a batch for a thread that is known."""
+        if thread.agent is not posted.agent:
+            message = f'the thread belongs to the agent "{thread.agent.name}", not to "{posted.agent.name}"'
+            raise Refusal(409, "agent_mismatch", message)
+        thread.used = time.monotonic()
+        thread.flush()
+        agreed = agrees(posted.claim, thread.document)
+        fresh, original = unapplied(thread, commands)
+        active = thread.active
+        revision = thread.log.revision
+        if not fresh:
+            await self._registry.settle()  # the first try may not be kept yet
+            run = self._runs.get(original or "")
+            if run is not None:
+                return Accepted(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
+            return Accepted(thread=thread, run=None, run_id=original, revision=revision, snapshot=not agreed)
+        wanted = [] if active is None else active.wanted(fresh)
+        others = [command for command in fresh if not any(command is taken for taken in wanted)]
+        if others:
+            self.check_open()
+            check_room(self._runs, posted.owner, self._limits)
+            check_policy(thread, posted)
+        if active is None:
+            if not thread.inbox:
+                check_messages(thread, fresh, agrees=agreed)
+            return await self._accept(thread, posted, fresh, agreed=agreed)
+        check_messages(thread, wanted, agrees=agreed)
+        for command in wanted:
+            active.deliver(command, agrees=agreed and revision == thread.log.revision)
+            self._remember(thread, command, active.id)
+        if others:
+            return await self._accept(thread, posted, others, agreed=agreed, revision=revision)
+        await self._registry.kept()
+        return Accepted(thread=thread, run=active, run_id=active.id, revision=revision, snapshot=not agreed)
+
+    async def _accept(
+        self,
+        thread: Thread,
+        posted: Posted,
+        commands: list[AnyCommand],
+        *,
+        agreed: bool,
+        revision: int | None = None,
+        created: Sequence[stores.Change] = (),
+    ) -> Accepted:
+        """Put a batch into the inbox, and start it as soon as it is kept and its turn has come."""
+        self.check_open()
+        revision = thread.log.revision if revision is None else revision
+        changes: list[stores.Change] = list(created)
+        run: Execution | None = None
+        if created:
+            thread.kept = self._registry.journal.instant  # until the store has it, nobody else sees it
+            self._registry.add(thread)
+        if commands:
+            batch = Batch(commands=commands, request=posted.request, on_disconnect=posted.on_disconnect)
+            run = self._runs.new(thread, batch, agrees=agreed)
+            for command in commands:
+                if command.id is not None:
+                    mark = digest(command)
+                    thread.applied[command.id] = (mark, run.id)
+                    changes.append(stores.Applied(thread.key, command.id, mark, run.id))
+            changes.append(stores.Accepted(thread.key, run.id, batch.encode()))
+            self._runs.queue(run, next_up=posted.chosen_policy in ("interrupt", "rollback"))
+            run.kept = False
+        self._registry.journal.add(*changes)
+        keeping = self._keep(thread, posted, run, changes, created=bool(created))
+        if self._registry.journal.instant:
+            await keeping
+        else:
+            # A request that is given up leaves no run behind that is neither kept nor withdrawn.
+            task = asyncio.ensure_future(keeping)
+            self._keeping.add(task)
+            task.add_done_callback(self._kept)
+            await asyncio.shield(task)
+        run_id = None if run is None else run.id
+        return Accepted(thread=thread, run=run, run_id=run_id, revision=revision, snapshot=not agreed)
+
+    async def _keep(
+        self,
+        thread: Thread,
+        posted: Posted,
+        run: Execution | None,
+        changes: Sequence[stores.Change],
+        *,
+        created: bool,
+    ) -> None:
+        """Wait until a batch is kept, and let it begin; or withdraw it."""
+        try:
+            await self._registry.settle()
+        except Refusal:
+            self._registry.journal.withdraw(changes)
+            self._withdraw(thread, run, changes, created=created)
+            raise
+        thread.kept = True
+        if run is not None:
+            run.kept = True
+            if thread.active is not None and posted.chosen_policy in ("interrupt", "rollback"):
+                thread.active.cancel("interrupted", roll_back=posted.chosen_policy == "rollback")
+            self._runs.start_next(thread)
+
+    def _kept(self, task: asyncio.Task[None]) -> None:
+        self._keeping.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited for it has it; if nobody did, nobody needs it
+
+    def _withdraw(
+        self, thread: Thread, run: Execution | None, changes: Sequence[stores.Change], *, created: bool
+    ) -> None:
+        if run is not None and run in thread.inbox:
+            thread.inbox.remove(run)
+            self._runs.forget(run)
+        for change in changes:
+            if isinstance(change, stores.Applied):
+                thread.applied.pop(change.command_id, None)
+        if created:
+            self._registry.drop(thread)
+        else:
+            self._runs.start_next(thread)
+
+    def check_open(self) -> None:
+        """Check that anything is accepted at all.
+
+        Raises:
+            Refusal: 503 `server_stopping` or `store_unavailable`.
+        """
+        if self._runs.stopping:
+            raise Refusal(503, "server_stopping", "the server is stopping; try again soon", retry_after=2)
+        if self._registry.journal.failing is not None:
+            raise unavailable()
+
+    def _remember(self, thread: Thread, command: AnyCommand, run_id: str) -> None:
+        if command.id is not None:
+            thread.applied[command.id] = (digest(command), run_id)
+            self._registry.journal.add(stores.Applied(thread.key, command.id, digest(command), run_id))
