@@ -21,6 +21,7 @@ from . import (
     many,
     operations,
     posted,
+    projections,
     stalled,
     stream,
 )
@@ -40,6 +41,7 @@ MEASURES: dict[str, Callable[[Options], list[Result]]] = {
     "K": joining.measure,
     "L": crowded.measure,
     "M": followers.measure,
+    "N": projections.measure,
 }
 
 DOCS = Path(__file__).parents[1] / "docs" / "performance.md"

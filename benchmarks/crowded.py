@@ -1,4 +1,7 @@
-"""L. A file with 10,000 threads, beside one with ten: what opening a stored thread costs, and appending to one."""
+"""L. A file with 10,000 threads, beside one with ten: what listing, opening a stored thread and appending to one cost.
+
+What a store lists is what a server asks it for: the threads with work left, and those whose time is over.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,14 @@ from .plan import Plan, encode_plan, first_state, token
 __all__ = ["measure"]
 
 MANY, FEW = 10_000, 10
+LISTINGS = 50
 ENTRIES = 20  #: of each thread, after its snapshot
 STREAMS, SECONDS, PAUSE = 10, 2.0, 0.005
 
 
 def measure(options: Options) -> list[Result]:
     """Measure on copies of the two files, with a server that has just started."""
-    figures: dict[str, Samples] = {what: {"ours": [], "limit": []} for what in ("open", "wait", "append")}
+    figures: dict[str, Samples] = {what: {"ours": [], "limit": []} for what in ("list", "open", "wait", "append")}
     with tempfile.TemporaryDirectory() as folder:
         files = {name: Path(folder) / f"{name}.db" for name in ("ours", "limit")}
         for name, threads in (("ours", MANY), ("limit", FEW)):
@@ -43,6 +47,7 @@ def measure(options: Options) -> list[Result]:
                     if index:
                         figures[what][name] += values
     lines = (
+        ("list", f"L. listing what there is to do of {MANY:,} threads, to of {FEW}, time", 1e6, "µs"),
         ("open", f"L. opening one of {MANY:,} threads, to of {FEW}, server CPU", 1e6, "µs"),
         ("wait", f"L. opening one of {MANY:,} threads, to of {FEW}, time", 1e3, "ms"),
         ("append", f"L. a token with {MANY:,} threads, to with {FEW}, server CPU", 1e6, "µs"),
@@ -79,6 +84,7 @@ def _sample(file: Path, threads: int, seed: int) -> dict[str, list[float]]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         copy = Path(folder) / "threads.db"
         shutil.copyfile(file, copy)
+        listing = asyncio.run(_list(copy))
         server = stack.enter_context(Kept(f"sqlite:///{copy}"))
         connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
         _get(connection, "no-such-thread")
@@ -92,7 +98,21 @@ def _sample(file: Path, threads: int, seed: int) -> dict[str, list[float]]:
         cpu = server.cpu_seconds()
         _talk(server, [f"thread-{index}" for index in picked[:STREAMS]])
         appending = (server.cpu_seconds() - cpu) / (STREAMS * SECONDS / PAUSE)
-        return {"open": [opening], "wait": waits, "append": [appending]}
+        return {"list": listing, "open": [opening], "wait": waits, "append": [appending]}
+
+
+async def _list(file: Path) -> list[float]:
+    """Return the seconds that each of some listings took."""
+    store = SqliteStore(file)
+    await store.open()
+    took = []
+    for _ in range(LISTINGS):
+        started = perf_counter()
+        found = [await store.unsettled(), await store.idle_since(0.0, lasting=True)]
+        took.append(perf_counter() - started)
+        assert found == [[], []]
+    await store.aclose()
+    return took
 
 
 def _get(connection: socket.socket, thread: str) -> None:

@@ -1,11 +1,13 @@
-"""A process of its own that commits a script, and says so: `python -m tests.stores.committing file seed 0`."""
+"""A process of its own that commits a script, and says so: `python -m tests.stores.committing file seed 0 little`."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 
 from statecast.stores import SqliteStore
+from tests.stores.little import little
 from tests.stores.model import script
 
 COMMITS = 300
@@ -23,4 +25,5 @@ async def main(file: str, seed: int, first: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    with little() if "little" in sys.argv else contextlib.nullcontext():
+        asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

@@ -92,30 +92,32 @@ def script(seed: int, commits: int) -> list[Sequence[Change]]:
     """Return commits such as an engine makes: a few changes each, of several threads, all of which fit."""
     random = Random(seed)
     revisions: dict[Key, int] = {}
+    snapshots: dict[Key, int] = {}
     inboxes: dict[Key, list[str]] = {}
     made = 0
     batches: list[Sequence[Change]] = []
     for _ in range(commits):
         batch: list[Change] = []
+        mixed = random.random() < 0.5  # the others are entries of runs that go on, as most are
         for _ in range(random.randint(1, 5)):
             key = random.choice(KEYS)
             made += 1
             if key not in revisions:
-                revisions[key], inboxes[key] = 0, []
+                revisions[key], snapshots[key], inboxes[key] = 0, 0, []
                 batch.append(Created(key, "agent", f"epoch{made}", bool(made % 2), b'{"made":%d}' % made))
                 continue
-            kind = random.choices(range(6), [6, 3, 2, 2, 1, 0.5])[0]
+            kind = random.choices(range(6), [6, 3, 2, 2, 1, 0.5])[0] if mixed else 0
             if kind == 0:
                 revisions[key] += 1
                 data = random.randbytes(random.choice([10, 10, 300, 5_000]))
-                goes_on = random.choice([None, None, True, False])
+                goes_on = random.choice([None, None, True, False]) if mixed else None
                 batch.append(Appended(key, revisions[key], random.choice(KINDS), data, goes_on))
             elif kind == 2 and inboxes[key]:
                 batch.append(Settled(key, inboxes[key].pop(random.randrange(len(inboxes[key])))))
             elif kind == 3:
                 batch.append(Applied(key, f"command{made}", random.randbytes(32), f"run{made}"))
             elif kind == 4:
-                at = random.randint(max(0, revisions[key] - 2), revisions[key])
+                at = snapshots[key] = random.randint(max(snapshots[key], revisions[key] - 2), revisions[key])
                 batch.append(Compacted(key, at, b'{"compacted":%d}' % made, b'{"id":"run","status":"completed"}'))
             elif kind == 5:
                 del revisions[key], inboxes[key]

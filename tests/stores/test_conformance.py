@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -33,11 +34,13 @@ from statecast.stores import (
 )
 from statecast.stores.seam import Kind
 from statecast_agents import chunks
+from tests.stores.little import little
 from tests.stores.model import KEYS, Held, after, holds, script, shown
 
 pytestmark = pytest.mark.anyio
 
 Make = Callable[[], Store]
+Limits = Callable[[], AbstractContextManager[None]]
 
 
 def memory(folder: Path) -> Make:
@@ -460,11 +463,11 @@ async def test_an_instant_store_writes_without_waiting(store: Store) -> None:
             store.commit_nowait([CREATED])
 
 
-@pytest.mark.parametrize("name", [name for name in STORES if "durable" not in name])
+@pytest.mark.parametrize(("name", "limits"), [("memory", nullcontext), ("sqlite", nullcontext), ("sqlite", little)])
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 2**32), st.integers(1, 25))
 def test_a_store_holds_what_its_commits_amount_to(
-    name: str, tmp_path_factory: pytest.TempPathFactory, seed: int, commits: int
+    name: str, limits: Limits, tmp_path_factory: pytest.TempPathFactory, seed: int, commits: int
 ) -> None:
     async def check() -> None:
         make = STORES[name](tmp_path_factory.mktemp("store"))
@@ -482,4 +485,5 @@ def test_a_store_holds_what_its_commits_amount_to(
         }
         await store.aclose()
 
-    asyncio.run(check())
+    with limits():
+        asyncio.run(check())

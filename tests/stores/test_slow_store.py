@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
+from statecast.protocol.refusal import Refusal
 from statecast.stores import Change, Key, Saved, SqliteStore, StoreUnavailable
 from statecast.testing import Client, _scope
 from tests.transport.held import HOLD, NOTE, held, note, until
@@ -23,7 +24,7 @@ BODY = {"commands": [NOTE], "threadId": "t"}
 
 
 class Slow(SqliteStore):
-    """Commits and loads only while it is let."""
+    """Commits, and answers loads, only while it is let."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -53,10 +54,11 @@ class Slow(SqliteStore):
         await super().commit(changes)
 
     async def load(self, key: Key) -> Saved | None:
+        found = await super().load(key)
         self.waiting += 1
         await self.loads.wait()
         self.waiting -= 1
-        return await super().load(key)
+        return found
 
 
 @pytest.fixture
@@ -96,6 +98,41 @@ async def test_a_thread_is_not_known_before_it_is_kept(store: Slow, fails: bool)
         assert await state(client) == (404 if fails else {"notes": ["noted"]})
 
 
+async def test_a_thread_that_is_looked_for_while_it_is_made_is_not_known_before_it_is_kept(store: Slow) -> None:
+    async with Client(create_app(held()[0], store=store)) as client:
+        store.hold()
+        store.hold_loads()
+        first = asyncio.create_task(client.post(PATH, json=BODY))
+        await until(lambda: store.waiting == 1)
+        second = asyncio.create_task(hub(client).find("t"))
+        await until(lambda: store.waiting == 2)
+        store.loads.set()  # both are told at once that there is none
+        with pytest.raises(Refusal, match="does not know"):
+            await second
+        store.go_on()
+        assert (await first).status == 200
+
+
+async def test_a_thread_that_is_refused_because_the_store_fails_meanwhile_can_be_made_later(store: Slow) -> None:
+    agent, release = held()
+    app = create_app(agent, store=store)
+    body = {"commands": [HOLD], "threadId": "other"}
+    async with Client(app) as client, client.stream("POST", PATH, json=body) as stream:
+        await stream.read_until(b"held")
+        store.hold_loads()
+        refused = asyncio.create_task(client.post(PATH, json=BODY))
+        await until(lambda: store.waiting)
+        store.error = StoreUnavailable("away")
+        release.set()
+        await until(lambda: app.hub.registry.journal.failing)
+        store.loads.set()
+        assert (await refused).status == 503
+        store.go_on()
+        await until(lambda: app.hub.registry.journal.failing is None)
+        assert await state(client) == 404
+        assert (await client.run(NOTE, thread_id="t")).state == {"notes": ["noted"]}
+
+
 async def test_the_end_of_a_run_is_not_told_before_it_is_kept(store: Slow) -> None:
     agent, release = held()
     app = create_app(agent, store=store)
@@ -129,6 +166,19 @@ async def test_a_request_that_is_given_up_while_it_is_written_is_carried_out(sto
         store.go_on()
         await client.run({**NOTE, "text": "next"}, thread_id="t")
         assert await state(client) == {"notes": ["noted", "noted", "next"]}
+
+
+async def test_a_request_that_is_given_up_while_it_makes_a_thread_is_carried_out(store: Slow) -> None:
+    async with Client(create_app(held()[0], store=store)) as client:
+        store.hold()
+        request = asyncio.ensure_future(client.app(*posted()))
+        await until(lambda: store.waiting)
+        request.cancel()
+        await asyncio.wait({request})
+        following = asyncio.create_task(client.run({**NOTE, "text": "next"}, thread_id="t"))
+        await asyncio.wait({following}, timeout=0.02)
+        store.go_on()
+        assert (await following).state == {"notes": ["noted", "next"]}
 
 
 def posted() -> tuple[Any, Any, Any]:

@@ -11,7 +11,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,6 +21,7 @@ import pytest
 
 from statecast.stores import Change, SqliteStore, StoreUnavailable
 from tests.stores.committing import COMMITS
+from tests.stores.little import little
 from tests.stores.model import Held, after, holds, script, shown
 
 pytestmark = pytest.mark.anyio
@@ -27,6 +29,12 @@ pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
 SEED = 5
 BATCHES = script(SEED, 12)
+
+
+@pytest.fixture(autouse=True, params=["usual", "little"])
+def limits(request: pytest.FixtureRequest) -> Iterator[str]:
+    with little() if request.param == "little" else nullcontext():
+        yield request.param
 
 
 class Crash(BaseException):
@@ -210,7 +218,7 @@ async def test_a_log_cut_off_anywhere_leaves_a_prefix_of_the_commits(tmp_path: P
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_a_process_that_is_killed_leaves_what_it_acknowledged(tmp_path: Path) -> None:
+def test_a_process_that_is_killed_leaves_what_it_acknowledged(tmp_path: Path, limits: str) -> None:
     seed = int(os.environ.get("STATECAST_SEED", "1"))
     random = Random(seed)
     path = tmp_path / "threads.db"
@@ -219,7 +227,7 @@ def test_a_process_that_is_killed_leaves_what_it_acknowledged(tmp_path: Path) ->
     while done < COMMITS:
         paths = os.pathsep.join(str(ROOT / part) for part in ("agents", "transport", "."))
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.stores.committing", str(path), str(seed), str(done)],
+            [sys.executable, "-m", "tests.stores.committing", str(path), str(seed), str(done), limits],
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": paths},
             cwd=ROOT,

@@ -10,9 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from statecast.stores import Appended, Created, Key, SqliteStore, StoreUnavailable, store_of
-from statecast.stores.sqlite import MIGRATIONS
+from statecast.stores import Appended, Compacted, Created, Key, Saved, SqliteStore, StoreUnavailable, store_of
+from statecast.stores.seam import Kind
+from statecast.stores.sqlite_file import MIGRATIONS
 
 pytestmark = pytest.mark.anyio
 
@@ -138,6 +140,58 @@ async def test_files_of_every_earlier_version_are_brought_up_to_date(path: Path,
     assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
+
+
+#: What the first version wrote.
+VERSION_1 = (
+    "INSERT INTO threads VALUES (1, '', 't', 'agent', 'e1', 1, 2, X'7B7D', X'6E756C6C', 0, 1e9)",
+    "INSERT INTO threads VALUES (3, '=ann', 't', 'mine', 'e2', 0, 0, X'7B2261223A22C3A4227D', 'null', 1, 2e9)",
+    "INSERT INTO entries VALUES (1, 3, 'operations', X'5B335D')",
+    "INSERT INTO entries VALUES (3, 1, 'run', X'7B7D')",
+    "INSERT INTO entries VALUES (3, 2, 'chunk', X'0001020304')",
+    "INSERT INTO inbox VALUES (1, 1, 'r2', X'6261746368')",
+    "INSERT INTO applied VALUES (1, 'c1', X'00FF', 'r1')",
+)
+
+
+async def test_what_the_first_version_kept_is_all_there_and_goes_on(path: Path) -> None:
+    schema = [part for part in MIGRATIONS[0].split(";") if part.strip()]
+    changed(path, *schema, *VERSION_1, "PRAGMA user_version = 1")
+    ann = Key("ann", "t")
+    entries: list[tuple[int, Kind, bytes]] = [(1, "run", b"{}"), (2, "chunk", bytes(range(5)))]
+    one = Saved(
+        key=KEY,
+        agent="agent",
+        epoch="e1",
+        lasting=True,
+        revision=2,
+        state=b"{}",
+        run=b"null",
+        entries=[(3, "operations", b"[3]")],
+        inbox=[("r2", b"batch")],
+        applied={"c1": (b"\x00\xff", "r1")},
+    )
+    store = await opened(path)
+    assert await store.load(KEY) == one
+    two = await store.load(ann)
+    assert two is not None
+    assert (two.state, two.run, two.entries) == ('{"a":"ä"}'.encode(), b"null", entries)
+    assert set(await store.unsettled()) == {KEY, ann}
+    assert await store.idle_since(1.5e9, lasting=True) == [KEY]
+
+    more = [Appended(KEY, revision, "operations", b"[%d]" % revision) for revision in range(4, 2_000)]
+    for change in more:
+        await store.commit([change])
+    await store.commit([Compacted(ann, 1, b"1", b"null")])
+    for _ in range(2):
+        again = await store.load(KEY)
+        assert again == replace(one, entries=[*one.entries, *((each.revision, each.kind, each.data) for each in more)])
+        two = await store.load(ann)
+        assert two is not None
+        assert two.entries == entries[1:]
+        await store.aclose()
+        store = await opened(path)
+    await store.aclose()
 
 
 async def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import anyio
@@ -284,10 +285,11 @@ async def test_a_message_is_said_once_however_often_the_store_fails(store: Away)
 
 async def test_a_full_disk_is_a_store_that_is_away(tmp_path: Path, caplog: Any) -> None:
     agent, release = held()
+    text = Random(1).randbytes(50_000).hex()  # which a store cannot make much shorter
 
     @agent.on("write")
     async def write(run: Any, command: Any) -> None:
-        note(run, "x" * 100_000)
+        note(run, text)
         await release.wait()
         note(run, "written")
 
@@ -302,7 +304,7 @@ async def test_a_full_disk_is_a_store_that_is_away(tmp_path: Path, caplog: Any) 
             release.set()
             await until(lambda: app.hub.runs == 0)
             await until(lambda: app.hub.registry.journal.failing is not None)
-            assert b"xxx" not in stream.content
+            assert text[:99].encode() not in stream.content
             assert unavailable(await client.post(PATH, json=posted(NOTE)))
             assert "disk is full" in caplog.text
             store._connection.execute("PRAGMA max_page_count = 1000000")

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from starlette.types import Receive, Scope, Send
 
-from statecast.threads import Reader
-
-__all__ = ["GATHER", "STREAM", "Stream", "begin_stream"]
+__all__ = ["GATHER", "STREAM", "Stream", "begin_stream", "watch_client"]
 
 #: In the scope of a response that has begun: the `Stream` that is its body.
 STREAM: Final = "statecast.stream"
@@ -22,6 +20,22 @@ STREAM: Final = "statecast.stream"
 #: Seconds in which one stream sends once. A token that comes after a pause leaves at once; of a flood, what came in a
 #: millisecond leaves in one send, which costs the socket, and everyone else on the server, a fraction of it.
 GATHER: Final = 0.001
+
+#: Seconds between the last bytes of a stream that is cut off and the cut: a browser drops what it has not read by then.
+LINGER: Final = 0.2
+
+
+class Read(Protocol):
+    """What a stream reads, as `Reader` says."""
+
+    @property
+    def finished(self) -> bool: ...
+
+    def take(self) -> bytes: ...
+
+    async def wait(self) -> None: ...
+
+    def wake(self) -> None: ...
 
 
 class Stream:
@@ -32,13 +46,21 @@ class Stream:
         closed: Called at the end, with whether the client left before it.
         first: What was taken already.
         gather: Seconds in which it sends once at most.
+        cut: Asked at the end: whether the response is to be left incomplete, so that the server closes the connection.
     """
 
-    __slots__ = ("_closed", "_first", "_gather", "_reader")
+    __slots__ = ("_closed", "_cut", "_first", "_gather", "_reader")
 
     def __init__(
-        self, reader: Reader, closed: Callable[[bool], None], *, first: bytes = b"", gather: float = GATHER
+        self,
+        reader: Read,
+        closed: Callable[[bool], None],
+        *,
+        first: bytes = b"",
+        gather: float = GATHER,
+        cut: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._cut = cut
         self._first = first
         self._reader = reader
         self._closed = closed
@@ -52,28 +74,30 @@ class Stream:
             send: Waits while the socket is full, and nothing but this stream waits with it.
         """
         reader, gather = self._reader, self._gather
-        watch = asyncio.ensure_future(_watch(receive, reader))
+        watch = asyncio.ensure_future(watch_client(receive, reader))
         clock = asyncio.get_running_loop().time
-        last = -gather
+        due = 0.0
         left = False
         try:
             while not left:
                 data = self._first or reader.take()
-                if data:
+                finished = reader.finished  # it may be closed while this is sent
+                if data or finished:
                     self._first = b""
-                    finished = reader.finished  # it may be closed while this is sent
-                    await send({"type": "http.response.body", "body": data, "more_body": not finished})
+                    cut = finished and self._cut()
+                    if data or not cut:
+                        await send({"type": "http.response.body", "body": data, "more_body": cut or not finished})
+                    if cut:
+                        await asyncio.wait({watch}, timeout=LINGER)
                     if finished:
                         return
-                    last = clock()
-                elif reader.finished:
-                    await send({"type": "http.response.body", "body": b"", "more_body": False})
-                    return
                 if not watch.done():  # it may have been while this was sending
                     await reader.wait()
-                wait = last + gather - clock()
-                if wait > 0 and not reader.finished:
-                    await asyncio.sleep(wait)
+                now = clock()
+                if now < due:
+                    await asyncio.sleep(due - now)
+                    now = clock()
+                due = now + gather
                 left = watch.done()
         finally:
             watch.cancel()
@@ -86,7 +110,8 @@ async def begin_stream(scope: Scope, send: Send, headers: Sequence[tuple[bytes, 
     await send({"type": "http.response.start", "status": 200, "headers": list(headers)})
 
 
-async def _watch(receive: Receive, reader: Reader) -> None:
+async def watch_client(receive: Receive, reader: Read) -> None:
+    """Return when the client has gone, and wake the reader."""
     while (await receive())["type"] != "http.disconnect":
         pass
     reader.wake()

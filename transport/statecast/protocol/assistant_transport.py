@@ -36,6 +36,7 @@ class AssistantTransportEncoder:
         (b"x-accel-buffering", b"no"),
     )
     replays_parts = False
+    shared = name
     heartbeat = b": \n\n"
 
     def __init__(self, run_id: str | None = None) -> None:

@@ -118,6 +118,10 @@ class Encoder(Protocol):
     def replays_parts(self) -> bool:
         """Whether a snapshot also starts the message parts of the latest run anew."""
 
+    @property
+    def shared(self) -> object:
+        """The same for encoders that make the same bytes of operations, on one thread; None where no other does."""
+
     def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry]) -> bytes:
         """Return what replaces the client's state by `state`, which is JSON, as of `revision`.
 

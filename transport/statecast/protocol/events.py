@@ -64,6 +64,7 @@ class EventsEncoder:
         heartbeat: bytes = b": \n\n",
     ) -> None:
         self.heartbeat = heartbeat
+        self.shared = framing if form == "operations" else None
         self._epoch = epoch
         self._framing = framing
         self._form = form

@@ -1,19 +1,24 @@
 """The SQLite store: one file, nothing to install.
 
-The file is in WAL mode and belongs to one process at a time: it is locked while it is open, so a second process is
-refused rather than let in to write its own truth. All work happens on one thread of the store's own, a transaction for
-everything that became ready together. A committed transaction survives the process; with `durable=True` also the loss
-of power, at the cost of one sync a commit.
+Everything that became ready together is one transaction. Once it is committed the system has it, and it survives the
+process, however that ends. If the system itself ends, or its power, the last ones may be lost, though none before one
+that is kept; with `durable=True` none is, at the cost of one sync a commit.
+
+Rule: what may wait for the disk happens on a thread of the store's own, or the event loop would wait with it. Only a
+few entries are written on the event loop, since to hand them to the thread takes longer. The thread has nothing to do
+then, nobody else has the file, so there is no lock to wait for, and SQLite syncs, in this mode, at a checkpoint and at
+the first commit after it, which are the thread's. If the system takes long to take the entries all the same, they go
+to the thread for a while.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
+import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -26,43 +31,27 @@ from .seam import (
     Created,
     Deleted,
     Key,
-    Kind,
     Saved,
     Settled,
     StoreUnavailable,
 )
+from .sqlite_entries import Entries
+from .sqlite_file import Files, open_file
 
 __all__ = ["SqliteStore"]
 
 _T = TypeVar("_T")
 
-#: Each brings the schema from the version that is its index to the next; `PRAGMA user_version` says what a file has.
-MIGRATIONS: Final = (
-    """
-    CREATE TABLE threads (
-        row INTEGER PRIMARY KEY, owner TEXT NOT NULL, thread_id TEXT NOT NULL, agent TEXT NOT NULL,
-        epoch TEXT NOT NULL, lasting INTEGER NOT NULL, revision INTEGER NOT NULL, state BLOB NOT NULL,
-        run BLOB NOT NULL, open INTEGER NOT NULL, written REAL NOT NULL, UNIQUE (owner, thread_id)
-    );
-    CREATE INDEX threads_written ON threads (lasting, written);
-    CREATE INDEX threads_open ON threads (row) WHERE open = 1;
-    CREATE TABLE entries (
-        row INTEGER NOT NULL, revision INTEGER NOT NULL, kind TEXT NOT NULL, data BLOB NOT NULL,
-        PRIMARY KEY (row, revision)
-    ) WITHOUT ROWID;
-    CREATE TABLE inbox (
-        place INTEGER PRIMARY KEY AUTOINCREMENT, row INTEGER NOT NULL, run_id TEXT NOT NULL, data BLOB NOT NULL
-    );
-    CREATE INDEX inbox_row ON inbox (row, run_id);
-    CREATE TABLE applied (
-        row INTEGER NOT NULL, command_id TEXT NOT NULL, digest BLOB NOT NULL, run_id TEXT NOT NULL,
-        PRIMARY KEY (row, command_id)
-    ) WITHOUT ROWID;
-    """,
-)
+#: Bytes of the log at which it is brought into the file.
+CHECKPOINT_AT: Final = 2**24
 
-#: Rows in one statement, as a power of two; SQLite takes 32,766 values.
-MOST_ROWS: Final = 11
+#: Entries, and bytes of them, that are a few.
+FEW: Final = 8_192
+FEW_BYTES: Final = 2**20
+
+#: Seconds that writing a few may take on the event loop, and for how long the thread writes them when it took longer.
+LONG: Final = 0.1
+WHILE: Final = 5.0
 
 #: Seconds between updates of a thread's `written`, which only retention reads.
 TOUCH_EVERY: Final = 30.0
@@ -84,10 +73,15 @@ class SqliteStore:
         self._durable = durable
         self._patience = patience
         self._thread: ThreadPoolExecutor | None = None
+        self._jobs: set[Future[Any]] = set()  #: what the thread has to do
+        self._slow_until = 0.0  #: when entries may be written on the event loop again
         self._connection: sqlite3.Connection | None = None
-        self._files: list[tuple[Path, tuple[int, int]]] = []  #: what is open, by device and number
+        self._files: Files | None = None
+        self._entries: Entries | None = None  #: None: to be read from the file
         self._rows: dict[Key, int] = {}
+        self._last_row = 0  #: rows before it are not given to threads any more
         self._touched: dict[int, float] = {}
+        self._untouched: set[int] = set()  #: written to since
 
     async def open(self) -> None:
         """Open the file, lock it, and bring its schema up to date.
@@ -113,7 +107,7 @@ class SqliteStore:
 
     def commit_nowait(self, changes: Sequence[Change]) -> None:
         """Refuse: this store is not instant."""
-        raise TypeError("the SQLite store writes on a thread of its own: use commit()")
+        raise TypeError("the SQLite store may have to wait for the disk: use commit()")
 
     async def commit(self, changes: Sequence[Change]) -> None:
         """Write changes in one transaction.
@@ -121,7 +115,10 @@ class SqliteStore:
         Raises:
             StoreUnavailable: The disk is full, or the file is gone; nothing was written.
         """
-        await self._do(self._commit, changes)
+        if self._are_few(changes):
+            self._commit_here(changes)
+        else:
+            await self._do(self._commit, changes)
 
     async def load(self, key: Key) -> Saved | None:
         """Return what the file holds of a thread."""
@@ -129,9 +126,8 @@ class SqliteStore:
 
     async def unsettled(self) -> list[Key]:
         """Return the threads with work left."""
-        return await self._do(
-            self._keys, "SELECT owner, thread_id FROM threads WHERE open = 1 OR row IN (SELECT row FROM inbox)"
-        )
+        rows = "SELECT row FROM threads WHERE open = 1 UNION SELECT row FROM inbox"
+        return await self._do(self._keys, f"SELECT owner, thread_id FROM threads WHERE row IN ({rows})")
 
     async def idle_since(self, before: float, *, lasting: bool) -> list[Key]:
         """Return threads not written to since a time; what was written in the half minute before it may not count."""
@@ -146,54 +142,38 @@ class SqliteStore:
     async def _do(self, function: Callable[..., _T], *args: Any) -> _T:
         if self._thread is None:
             raise StoreUnavailable(f"the store {self.path} is not open")
+        job = self._thread.submit(function, *args)
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)  # who waits for it may have given up by then
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+            return await asyncio.wrap_future(job)
         except (sqlite3.Error, OSError) as error:
-            raise StoreUnavailable(f"the store {self.path} failed: {error}") from error
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> StoreUnavailable:
+        return StoreUnavailable(f"the store {self.path} failed: {error}")
 
     def _open(self) -> None:
         if self._connection is not None:
             return
-        connection = sqlite3.connect(
-            self.path, timeout=self._patience, isolation_level=None, check_same_thread=False, cached_statements=256
-        )
+        connection = open_file(self.path, durable=self._durable, patience=self._patience)
         try:
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
-            connection.execute("BEGIN IMMEDIATE")
-            self._migrate(connection)
-            connection.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            connection.close()
-            if "locked" in str(error):
-                message = f"expected {self.path} to be free, but another process has it open; give each its own file"
-                raise StoreUnavailable(message) from error
-            raise
-        except (sqlite3.Error, StoreUnavailable):
+            self._files = Files(self.path)
+            self._entries = Entries.read(connection)
+            (last_row,) = connection.execute("SELECT ifnull(max(row), 0) FROM threads").fetchone()
+        except BaseException:
             connection.close()
             raise
-        self._connection = connection
+        self._last_row = max(last_row, self._entries.last_row)
         self._rows.clear()
         self._touched.clear()
-        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
-        self._files = [(path, _identity(path)) for path in files]
-
-    def _migrate(self, connection: sqlite3.Connection) -> None:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > len(MIGRATIONS):
-            message = f"{self.path} was written by a newer version: it has schema {version}, this one {len(MIGRATIONS)}"
-            raise StoreUnavailable(message)
-        for script in MIGRATIONS[version:]:
-            for statement in script.split(";"):
-                if statement.strip():
-                    connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        self._untouched.clear()
+        self._connection = connection
 
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            self._connection = self._files = None
 
     @property
     def _open_connection(self) -> sqlite3.Connection:
@@ -201,73 +181,94 @@ class SqliteStore:
             raise StoreUnavailable(f"the store {self.path} is not open")
         return self._connection
 
+    def _are_few(self, changes: Sequence[Change]) -> bool:
+        """Whether changes are but a few entries, and nothing is to be waited for."""
+        if self._durable or self._jobs or self._entries is None or self._files is None or len(changes) > FEW:
+            return False
+        now = time.time()
+        size = 0
+        for change in changes:
+            if type(change) is not Appended or change.open is not None:
+                return False
+            row = self._rows.get(change.key)
+            if row is None or now - self._touched.get(row, 0.0) > TOUCH_EVERY:
+                return False
+            size += len(change.data)
+        return size <= FEW_BYTES and now > self._slow_until and 0 < self._files.check() <= CHECKPOINT_AT
+
+    def _commit_here(self, changes: Sequence[Change]) -> None:
+        started = time.perf_counter()
+        try:
+            self._transact(self._open_connection, changes, here=True)
+        except (sqlite3.Error, OSError) as error:
+            raise self._failed(error) from error
+        if time.perf_counter() - started > LONG:
+            self._slow_until = time.time() + WHILE
+
     def _commit(self, changes: Sequence[Change]) -> None:
         connection = self._open_connection
-        self._check_files()
+        if self._files is not None and self._files.check() > CHECKPOINT_AT:
+            with contextlib.suppress(sqlite3.Error):  # the log grows until it can be brought into the file
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._transact(connection, changes, here=False)
+
+    def _transact(self, connection: sqlite3.Connection, changes: Sequence[Change], *, here: bool) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")  # the one below did not go through
         now = time.time()
         try:
             connection.execute("BEGIN IMMEDIATE")
-            touched = self._write(connection, changes, now)
+            touched = self._write(connection, changes, now, here=here)
             connection.execute("COMMIT")
         except BaseException:
             self._rows.clear()  # rows made in the transaction are not there
+            self._entries = None
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
         self._touched.update(dict.fromkeys(touched, now))
 
-    def _check_files(self) -> None:
-        """Refuse to write what nobody could find again: a file that was deleted is written to as if it were there."""
-        for path, identity in self._files:
-            try:
-                found = _identity(path)
-            except FileNotFoundError:
-                found = None
-            if found != identity:
-                raise StoreUnavailable(f"{path} was deleted or replaced while it was open; put it back, or start again")
-
-    def _write(self, connection: sqlite3.Connection, changes: Sequence[Change], now: float) -> list[int]:
-        """Write changes in their order; neighbouring entries go in one statement. Returns the threads touched."""
-        entries: list[tuple[int, int, str, bytes]] = []
-        rows: set[int] = set()
+    def _write(
+        self, connection: sqlite3.Connection, changes: Sequence[Change], now: float, *, here: bool
+    ) -> Collection[int]:
+        """Write changes, the entries among them last; returns the threads that were touched."""
+        entries = self._entries_of(connection)
+        late = False
         for change in changes:
-            if type(change) is Appended:
-                row = self._row(connection, change.key)
-                entries.append((row, change.revision, change.kind, change.data))
-                rows.add(row)
-                if change.open is not None:
-                    connection.execute("UPDATE threads SET open = ? WHERE row = ?", (change.open, row))
+            if type(change) is not Appended:
+                self._write_one(connection, entries, change)
                 continue
-            if entries:
-                self._insert(connection, entries)
-                entries = []
-            self._write_one(connection, change)
-        if entries:
-            self._insert(connection, entries)
-        late = [row for row in rows if now - self._touched.get(row, 0.0) > TOUCH_EVERY]
-        if late:
-            connection.executemany("UPDATE threads SET written = ? WHERE row = ?", [(now, row) for row in late])
-        return late
+            row = self._rows.get(change.key) or self._row(connection, change.key)
+            entries.add(row, change.revision, change.kind, change.data)
+            if change.open is not None:
+                connection.execute("UPDATE threads SET open = ? WHERE row = ?", (change.open, row))
+            self._untouched.add(row)
+            late = late or now - self._touched.get(row, 0.0) > TOUCH_EVERY
+        entries.write(connection, compress=here)
+        if not late:
+            return ()
+        # All together: a row with a large state takes long, so this is never done on the event loop, and those that are
+        # written to all the time are not to fall due one by one.
+        touched, self._untouched = self._untouched, set()
+        rows = ", ".join(map(str, touched))
+        connection.execute(f"UPDATE threads SET written = ? WHERE row IN ({rows})", (now,))
+        return touched
 
-    def _insert(self, connection: sqlite3.Connection, entries: list[tuple[int, int, str, bytes]]) -> None:
-        # Many rows in one statement: between statements this thread lets go of the interpreter, and while the event
-        # loop is busy it gets it back only milliseconds later.
-        start = 0
-        while start < len(entries):
-            rows = 1 << min((len(entries) - start).bit_length() - 1, MOST_ROWS)
-            values = [value for entry in entries[start : start + rows] for value in entry]
-            connection.execute(_insert_of(rows), values)
-            start += rows
+    def _entries_of(self, connection: sqlite3.Connection) -> Entries:
+        if self._entries is None:
+            self._entries = Entries.read(connection)
+        return self._entries
 
-    def _write_one(self, connection: sqlite3.Connection, change: Change) -> None:
+    def _write_one(self, connection: sqlite3.Connection, entries: Entries, change: Change) -> None:
         execute = connection.execute
         if isinstance(change, Created):
+            self._last_row += 1
             execute(
-                "INSERT INTO threads (owner, thread_id, agent, epoch, lasting, revision, state, run, open, written)"
-                " VALUES (?, ?, ?, ?, ?, 0, ?, 'null', 0, ?)",
+                "INSERT INTO threads"
+                " (row, owner, thread_id, agent, epoch, lasting, revision, state, run, open, written)"
+                " VALUES (?, ?, ?, ?, ?, ?, 0, ?, 'null', 0, ?)",
                 (
+                    self._last_row,
                     *_names(change.key),
                     change.agent,
                     change.epoch,
@@ -278,7 +279,7 @@ class SqliteStore:
             )
             return
         if isinstance(change, Deleted):
-            self._delete(connection, change.key)
+            self._delete(connection, entries, change.key)
             return
         row = self._row(connection, change.key)
         if isinstance(change, Accepted):
@@ -289,17 +290,19 @@ class SqliteStore:
             values = (row, change.command_id, change.digest, change.run_id)
             execute("INSERT OR REPLACE INTO applied VALUES (?, ?, ?, ?)", values)
         elif isinstance(change, Compacted):
-            execute("DELETE FROM entries WHERE row = ? AND revision <= ?", (row, change.revision))
+            entries.forget(connection, row, change.revision)
             values_of = (change.revision, change.state, change.run, row)
             execute("UPDATE threads SET revision = ?, state = ?, run = ? WHERE row = ?", values_of)
 
-    def _delete(self, connection: sqlite3.Connection, key: Key) -> None:
+    def _delete(self, connection: sqlite3.Connection, entries: Entries, key: Key) -> None:
         row = self._find_row(connection, key)
         if row is not None:
-            for table in ("entries", "inbox", "applied", "threads"):
+            entries.forget(connection, row)
+            for table in ("inbox", "applied", "threads"):
                 connection.execute(f"DELETE FROM {table} WHERE row = ?", (row,))  # names from the line above
             self._rows.pop(key, None)
-            self._touched.pop(row, None)  # the next thread may get its number
+            self._touched.pop(row, None)
+            self._untouched.discard(row)
 
     def _row(self, connection: sqlite3.Connection, key: Key) -> int:
         row = self._find_row(connection, key)
@@ -323,8 +326,7 @@ class SqliteStore:
         if found is None:
             return None
         row, agent, epoch, lasting, revision, state, run = found
-        query = "SELECT revision, kind, data FROM entries WHERE row = ? ORDER BY revision"
-        entries: list[tuple[int, Kind, bytes]] = connection.execute(query, (row,)).fetchall()
+        entries = self._entries_of(connection).after(connection, row, revision)
         inbox = connection.execute("SELECT run_id, data FROM inbox WHERE row = ? ORDER BY place", (row,)).fetchall()
         applied = connection.execute("SELECT command_id, digest, run_id FROM applied WHERE row = ?", (row,))
         return Saved(
@@ -345,16 +347,6 @@ class SqliteStore:
         return [Key(None if owner == "" else owner[1:], thread_id) for owner, thread_id in found]
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino
-
-
 def _names(key: Key) -> tuple[str, str]:
     """Return a key's columns; no owner is "", and an owner starts with "=" so that none is mistaken for it."""
     return ("" if key.owner is None else f"={key.owner}"), key.thread_id
-
-
-@functools.cache
-def _insert_of(rows: int) -> str:
-    return "INSERT INTO entries VALUES " + ", ".join(["(?, ?, ?, ?)"] * rows)

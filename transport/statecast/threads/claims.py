@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from statecast.protocol.json_text import decode
+from statecast.protocol.json_text import decode, same_json
 from statecast.protocol.refusal import Refusal
 from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Document, StateInvalid
 
@@ -29,9 +29,8 @@ def agrees(claim: Claim, document: Document) -> bool:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     state = msgspec.json.decode(ours)  # not the document's own, which may rest
-    return msgspec.json.encode(theirs, order="sorted") == msgspec.json.encode(state, order="sorted") or _same(
-        theirs, state
-    )
+    same = msgspec.json.encode(theirs, order="sorted") == msgspec.json.encode(state, order="sorted")
+    return same or same_json(theirs, state)
 
 
 def adopt(claim: Claim, agent: Agent, *, limit: int) -> tuple[Document, bool]:
@@ -86,12 +85,3 @@ def _check(value: Any) -> None:
             return
     message = f"in the state: expected at most {MAX_DEPTH} containers within one another, got more"
     raise Refusal(422, "too_deep", message, limit=MAX_DEPTH)
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Compare as JSON does: 1 is 1.0, and neither is True."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(item, other[key]) for key, item in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

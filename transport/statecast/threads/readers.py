@@ -75,8 +75,7 @@ class Reader:
         self._whole = whole
         self._encoder = encoder
         self._endless = endless
-        #: readers with the same take the same bytes of operations from the same place; None: no other does
-        self._kind = None if whole or encoder.shared is None else (encoder.shared, until, endless)
+        self._kind = None if whole else encoder.shared
         self._plain = False  #: whether nothing is due but what happened since
         self._goal = thread.log.revision  #: where a stream without a run ends
         self._snapshot = snapshot
@@ -92,8 +91,8 @@ class Reader:
         thread, start = self._thread, self.revision
         log, active = thread.log, thread.active
         plain = self._plain
-        if plain:
-            shared = thread.frames.get(self._kind)
+        if plain and (self._endless or self._end() is None):
+            shared = thread.frames.get(self._kind)  # what another reader has taken at the same place
             if shared is not None and shared[0] == start and shared[1] == log.visible:
                 self.revision = shared[1]
                 self.quiet = False
@@ -107,6 +106,7 @@ class Reader:
         pieces: list[bytes] = []
         if self._snapshot or self.revision < log.start or (self._whole and self.revision < log.visible):
             pieces = self._take_snapshot()
+            plain = False
         if self._held is None and self.revision >= log.start:  # a snapshot that was held may be far behind already
             size = 0
             encode = self._encoder.encode

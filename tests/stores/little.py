@@ -1,0 +1,30 @@
+"""Limits so small that the SQLite store does all the time what it otherwise does now and then."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+__all__ = ["LITTLE", "little"]
+
+#: Of the entries: everything is moved time and again.
+LITTLE: dict[str, Any] = {
+    "MOST": 12,
+    "AT_ONCE": 4,
+    "MOST_BYTES": 2_000,
+    "AT_ONCE_BYTES": 500,
+    "FULL": 5,
+    "FULL_BYTES": 700,
+}
+
+
+@contextlib.contextmanager
+def little() -> Iterator[None]:
+    """Move entries after a few, and bring the log into the file."""
+    with (
+        patch.multiple("statecast.stores.sqlite_entries", **LITTLE),
+        patch("statecast.stores.sqlite.CHECKPOINT_AT", 50_000),
+    ):
+        yield

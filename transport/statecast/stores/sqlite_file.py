@@ -1,0 +1,124 @@
+"""The file of the SQLite store: whose it is, what its schema is, and whether it is still there.
+
+It is in WAL mode, and locked while it is open, so that a second process is refused rather than let in to write its own
+truth.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from .seam import StoreUnavailable
+
+__all__ = ["MIGRATIONS", "Files", "open_file"]
+
+#: Each brings the schema from the version that is its index to the next; `PRAGMA user_version` says what a file has.
+MIGRATIONS: Final = (
+    """
+    CREATE TABLE threads (
+        row INTEGER PRIMARY KEY, owner TEXT NOT NULL, thread_id TEXT NOT NULL, agent TEXT NOT NULL,
+        epoch TEXT NOT NULL, lasting INTEGER NOT NULL, revision INTEGER NOT NULL, state BLOB NOT NULL,
+        run BLOB NOT NULL, open INTEGER NOT NULL, written REAL NOT NULL, UNIQUE (owner, thread_id)
+    );
+    CREATE INDEX threads_written ON threads (lasting, written);
+    CREATE INDEX threads_open ON threads (row) WHERE open = 1;
+    CREATE TABLE entries (
+        row INTEGER NOT NULL, revision INTEGER NOT NULL, kind TEXT NOT NULL, data BLOB NOT NULL,
+        PRIMARY KEY (row, revision)
+    ) WITHOUT ROWID;
+    CREATE TABLE inbox (
+        place INTEGER PRIMARY KEY AUTOINCREMENT, row INTEGER NOT NULL, run_id TEXT NOT NULL, data BLOB NOT NULL
+    );
+    CREATE INDEX inbox_row ON inbox (row, run_id);
+    CREATE TABLE applied (
+        row INTEGER NOT NULL, command_id TEXT NOT NULL, digest BLOB NOT NULL, run_id TEXT NOT NULL,
+        PRIMARY KEY (row, command_id)
+    ) WITHOUT ROWID;
+    """,
+    "CREATE TABLE latest (place INTEGER PRIMARY KEY, data BLOB NOT NULL)",
+)
+
+
+def open_file(path: Path, *, durable: bool, patience: float) -> sqlite3.Connection:
+    """Open a file, lock it, and bring its schema up to date. It is for the caller to make checkpoints.
+
+    Args:
+        path: The file; made if it is not there.
+        durable: Whether each commit waits until the disk has it.
+        patience: Seconds to wait for another process to let go of it.
+
+    Raises:
+        StoreUnavailable: Another process has it, or a newer version of Statecast wrote it.
+        sqlite3.Error: It is no SQLite file.
+    """
+    connection = sqlite3.connect(
+        path, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    try:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        connection.execute("BEGIN IMMEDIATE")
+        _migrate(connection, path)
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if "locked" in str(error):
+            message = f"expected {path} to be free, but another process has it open; give each its own file"
+            raise StoreUnavailable(message) from error
+        raise
+    except (sqlite3.Error, StoreUnavailable):
+        connection.close()
+        raise
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        message = f"{path} was written by a newer version: it has schema {version}, this one {len(MIGRATIONS)}"
+        raise StoreUnavailable(message)
+    for script in MIGRATIONS[version:]:
+        for statement in script.split(";"):
+            if statement.strip():
+                connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+class Files:
+    """A file that is open, and its log.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        paths = (str(path), f"{path}-wal")
+        self._identities = [(path, _identity(os.stat(path))) for path in paths]
+
+    def check(self) -> int:
+        """Return the bytes of the log.
+
+        Raises:
+            StoreUnavailable: One of the two was deleted or replaced. It would be written to as if it were there, and
+                nobody could find it again.
+        """
+        size = 0
+        for path, identity in self._identities:
+            try:
+                found = os.stat(path)
+                there = _identity(found) == identity
+                size = found.st_size
+            except FileNotFoundError:
+                there = False
+            if not there:
+                raise StoreUnavailable(f"{path} was deleted or replaced while it was open; put it back, or start again")
+        return size
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
