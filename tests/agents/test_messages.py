@@ -430,3 +430,77 @@ def _found(messages: Messages, id: str) -> Any:
     found = messages.find_tool_call(id)
     assert found is not None
     return found
+
+
+# What an edit takes out
+
+
+def text(words: str) -> Json:
+    return {"type": "text", "text": words}
+
+
+@pytest.mark.parametrize(
+    ("parent", "source", "kept", "dropped"),
+    [
+        ("u1", "a1", 1, [("u1", "a1"), ("a1", "u2"), ("u2", "a2")]),
+        ("a1", "u2", 2, [("a1", "u2"), ("u2", "a2")]),
+        (None, "u1", 0, [(None, "u1"), ("u1", "a1"), ("a1", "u2"), ("u2", "a2")]),
+        ("a2", "x", 4, []),
+        (UNSET, None, 4, []),
+    ],
+)
+def test_what_an_edit_takes_out_is_told_with_its_place(
+    parent: str | UnsetType | None, source: str | None, kept: int, dropped: list[tuple[str | None, str]]
+) -> None:
+    document = Document({"messages": copy.deepcopy(CONVERSATION)})
+    messages = Messages(document, ["messages"])
+    messages.apply(said("new", parent, source), agrees=False)
+
+    assert len(messages) == kept + 1
+    by_id = {item["id"]: item for item in CONVERSATION}
+    assert messages.dropped == [{"parentId": parent, "message": by_id[id]} for parent, id in dropped]
+
+
+def test_what_is_told_as_taken_out_is_of_no_state_any_more() -> None:
+    document = Document({"messages": copy.deepcopy(CONVERSATION), "branches": []})
+    messages = Messages(document, ["messages"])
+    messages.apply(said("new", None, "u1"), agrees=False)
+    document.root["branches"] += messages.dropped
+    messages.dropped[0]["message"]["parts"].append(1)
+
+    assert document.root["branches"][0] == {"parentId": None, "message": CONVERSATION[0]}
+
+
+def test_a_message_that_is_asked_again_under_its_id_stays_where_it_is() -> None:
+    first = message("u1", "user", text("tea"))
+    document = Document({"messages": [first, message("a1", "assistant")]})
+    messages = Messages(document, ["messages"])
+    again = NewMessage(role="user", parts=[text("tea")], id="u1")
+    messages.apply(AddMessage(message=again, parent_id=None, source_id="u1"), agrees=False)
+
+    assert document.root["messages"] == [first]
+    assert messages.dropped == [{"parentId": "u1", "message": message("a1", "assistant")}]
+
+
+def test_a_message_that_leaves_its_id_to_other_words_gets_another() -> None:
+    first = message("u1", "user", text("tea"))
+    document = Document({"messages": [first, message("a1", "assistant")]})
+    messages = Messages(document, ["messages"])
+    edit = NewMessage(role="user", parts=[text("coffee")], id="u1")
+    messages.apply(AddMessage(message=edit, parent_id=None, source_id="u1"), agrees=False)
+
+    assert document.root["messages"] == [message("u1", "user", text("coffee"))]
+    question, reply = messages.dropped
+    assert question["message"] == {**first, "id": question["message"]["id"]}
+    assert question["message"]["id"] != "u1"
+    assert reply == {"parentId": question["message"]["id"], "message": message("a1", "assistant")}
+
+
+def test_what_was_refused_took_out_nothing() -> None:
+    document = Document({"messages": copy.deepcopy(CONVERSATION)})
+    messages = Messages(document, ["messages"])
+    wrong = NewMessage(role="user", parts=[{"type": "x", "value": float("nan")}])
+    with pytest.raises(NotJson):
+        messages.apply(AddMessage(message=wrong, parent_id=None, source_id="u1"), agrees=False)
+
+    assert (len(messages), messages.dropped) == (4, [])

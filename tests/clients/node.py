@@ -11,9 +11,12 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import IO, Any, ClassVar, Literal, TypeAlias, TypeVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from .installed import HERE, environment, find_chromium, need_chromium, need_node
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 __all__ = [
     "Accumulator",
@@ -104,7 +107,7 @@ class BrowserReport:
         return [entry for entry in self.network if entry["failure"] or (entry["status"] or 0) >= 400]
 
 
-Report = TypeVar("Report", TransportReport, BrowserReport)
+Report = TypeVar("Report", bound="DataclassInstance")
 
 
 def run_transport(config: Mapping[str, Json], *, timeout: float = SCENARIO_TIMEOUT) -> TransportReport:

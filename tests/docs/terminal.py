@@ -87,7 +87,8 @@ class Terminal:
                 pass
             case ["install", package]:
                 name, _, version = package.rpartition("@")
-                assert pinned["dependencies"][name] == version
+                clients = json.loads((ROOT / "tests" / "clients" / "package.json").read_text(encoding="utf-8"))
+                assert (clients["dependencies"] | pinned["dependencies"])[name] == version
             case ["run", script]:
                 own = self.here / "package.json"
                 scripts = json.loads(own.read_text())["scripts"] if own.exists() else pinned["scripts"]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import importlib
 import json
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,13 +15,15 @@ import httpx
 import pytest
 
 from statecast import create_app
+from statecast.http.module import BROWSER
 from tests.clients.node import need_chromium, need_node, run_browser
 from tests.clients.serving import served
 from tests.docs.pages import PAGES, ROOT, load
+from tests.page.installed import page_packages
 
 PINNED = ROOT / "page"
-INSTALL_TIMEOUT = 600  # seconds: an empty cache and a slow network
-BUILD_TIMEOUT = 120
+CLIENTS = ROOT / "tests" / "clients"
+BUILD_TIMEOUT = 120  # seconds
 
 README = load(ROOT / "README.md")
 GUIDE = load(ROOT / "docs" / "guides" / "getting-started.md")
@@ -34,19 +32,7 @@ GUIDE = load(ROOT / "docs" / "guides" / "getting-started.md")
 @pytest.fixture(scope="module")
 def packages() -> Path:
     """Return the folder of the packages that the demo page is built with, installed."""
-    need_node()
-    npm = shutil.which("npm")
-    assert npm is not None, "the clients are installed, so npm is there"
-    name = hashlib.sha256(str(PINNED.resolve()).encode()).hexdigest()[:16]
-    with open(Path(tempfile.gettempdir()) / f"statecast-npm-{name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (PINNED / "node_modules" / ".bin" / "vite").exists():
-            command = [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"]
-            answer = subprocess.run(command, cwd=PINNED, capture_output=True, text=True, timeout=INSTALL_TIMEOUT)
-            if answer.returncode != 0 and os.environ.get("STATECAST_TEST_ALL") != "1":
-                pytest.skip(f"`npm ci` in {PINNED} failed: run it by hand. It said: {answer.stderr.strip()[-500:]}")
-            assert answer.returncode == 0, answer.stderr
-    return PINNED / "node_modules"
+    return page_packages()
 
 
 @pytest.fixture
@@ -109,7 +95,11 @@ def test_every_snippet_passes_the_strictest_type_check(packages: Path, tmp_path:
         for block in page.blocks:
             if block.language in ("ts", "tsx") and page is not GUIDE and page.path != GUIDE.path:
                 (folder / "src" / f"snippet{index}{block.line}.tsx").write_text(block.text, encoding="utf-8")
+    shutil.copy(BROWSER / "client.d.ts", folder / "src")  # as a page keeps it
     config = json.loads((PINNED / "tsconfig.json").read_text(encoding="utf-8"))
+    pinned = json.loads((PINNED / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    others = json.loads((CLIENTS / "package.json").read_text(encoding="utf-8"))["dependencies"].keys() - pinned.keys()
+    config["compilerOptions"]["paths"] = {name: [str(CLIENTS / "node_modules" / name)] for name in others}
     (folder / "tsconfig.json").write_text(json.dumps({**config, "include": ["src", "vite.config.ts"]}))
     tsc = [need_node(), str(packages / ".bin" / "tsc"), "--noEmit"]
     answer = subprocess.run(tsc, cwd=folder, capture_output=True, text=True, timeout=BUILD_TIMEOUT)

@@ -17,11 +17,16 @@ from statecast.stores import Store, store_of
 from statecast.threads import Hub, Limits, OnDisconnect
 from statecast_agents import Agent
 
+from .ag_ui import AgUiEndpoint
 from .assistant import AssistantEndpoint, ResumeEndpoint
+from .chat import ChatEndpoint, ChatStreamEndpoint
 from .control import ControlEndpoints
 from .cors import Cors
 from .events import EventsEndpoint
 from .hosts import HostCheck
+from .local import JsonEndpoint, SseEndpoint, TextEndpoint
+from .module import ModuleFile
+from .openai_api import openai_routes
 from .openapi import describe_agents, openapi
 from .page import Page
 from .patching import PatchEndpoint
@@ -122,6 +127,13 @@ def _routes(service: Service, origins: frozenset[str]) -> list[BaseRoute]:
     return [
         Route("/assistant", AssistantEndpoint(service), methods=["POST"]),
         Route("/resume", ResumeEndpoint(service), methods=["POST"]),
+        Route("/chat", ChatEndpoint(service), methods=["POST"]),
+        Route("/chat/{thread_id}/stream", ChatStreamEndpoint(service), methods=["GET"]),
+        Route("/ag-ui", AgUiEndpoint(service), methods=["POST"]),
+        Route("/text", TextEndpoint(service), methods=["POST"]),
+        Route("/sse", SseEndpoint(service), methods=["POST"]),
+        Route("/json", JsonEndpoint(service), methods=["POST"]),
+        *openai_routes(service),
         Route("/initial-state", control.initial_state, methods=["POST"]),
         Route("/cancel", control.cancel, methods=["POST"]),
         Route("/status/{thread_id}", control.status, methods=["GET"]),
@@ -129,6 +141,8 @@ def _routes(service: Service, origins: frozenset[str]) -> list[BaseRoute]:
         Route("/threads/{thread_id}/state", PatchEndpoint(service).patch, methods=["PATCH"]),
         Route("/threads/{thread_id}/events", EventsEndpoint(service), methods=["GET"]),
         WebSocketRoute("/threads/{thread_id}/ws", SocketEndpoint(service, origins)),
+        Route("/client.js", ModuleFile("client.js").get, methods=["GET"]),
+        Route("/client.d.ts", ModuleFile("client.d.ts").get, methods=["GET"]),
         Route("/agents", agents, methods=["GET"]),
         Route("/health", health, methods=["GET"]),
         Route("/openapi.json", document, methods=["GET"]),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, get_args
 
-from statecast.protocol import PROTOCOLS
+from statecast.protocol import MESSAGE_PROTOCOLS, PROTOCOLS
 from statecast.protocol.events import Format
 from statecast_agents import Agent, Policy
 
@@ -90,6 +90,9 @@ def openapi(agents: Mapping[str, Agent]) -> dict[str, Any]:
         "/threads/{threadId}/events": {
             "get": _get("Follow a thread across its runs", event, [thread_id, form, cursor])
         },
+        "/client.js": {"get": _file("A client of a thread, as an ES module", "text/javascript")},
+        "/client.d.ts": {"get": _file("Its types", "application/typescript")},
+        **_message_paths(agents),
         "/agents": {"get": _get("The agents, with the schemas of their commands and state", {"type": "object"})},
         "/health": {"get": _get("Whether the server works", {"type": "object"})},
     }
@@ -98,6 +101,53 @@ def openapi(agents: Mapping[str, Agent]) -> dict[str, Any]:
         "info": {"title": "Statecast", "version": version("statecast")},
         "paths": paths,
         "components": {"schemas": definitions},
+    }
+
+
+def _message_paths(agents: Mapping[str, Agent]) -> dict[str, Any]:
+    """Return the paths of clients that hold the messages themselves, and make requests by hand or as OpenAI's do."""
+    messages = {"type": "array", "items": {"type": "object"}}
+    posted: dict[str, Any] = {
+        "type": "object",
+        "properties": {"messages": messages, "threadId": {"type": ["string", "null"]}, "agent": {"enum": list(agents)}},
+        "required": ["messages"],
+    }
+    model = {"enum": list(agents)}
+    completion = {
+        "type": "object",
+        "properties": {"messages": messages, "model": model, "stream": {"type": "boolean"}},
+        "required": ["messages", "model"],
+    }
+    reply = {"type": "object", "properties": {"text": _TEXT, "parts": {"type": "array"}}, "required": ["text", "parts"]}
+    form = {"name": "form", "in": "query", "schema": {"enum": ["events", "content"]}}
+    named = {"name": "model", "in": "path", "required": True, "schema": _TEXT}
+    text = {"text/plain": {"schema": _TEXT}}
+    events = {"text/event-stream": {"schema": _TEXT}}
+    run_input = {
+        "type": "object",
+        "properties": {"threadId": _TEXT, "runId": _TEXT, "messages": messages},
+        "required": ["threadId", "runId", "messages"],
+    }
+    name = {"name": "agent", "in": "query", "schema": model}
+    protocol = {"name": "protocol", "in": "query", "schema": {"enum": list(MESSAGE_PROTOCOLS)}}
+    thread = {"name": "threadId", "in": "path", "required": True, "schema": _TEXT}
+    left = {"name": "onDisconnect", "in": "query", "schema": {"enum": ["continue", "cancel"]}}
+    chat = {**posted, "properties": {**posted["properties"], "id": _TEXT, "state": {}, "truncate": {"type": "boolean"}}}
+    begun = {"summary": "The answer that is being made, from its start", "parameters": [thread, protocol]}
+    return {
+        "/chat": {
+            "post": _post("Send a chat's messages, get the answer", chat, {**text, **events}, [protocol, name, left])
+        },
+        "/chat/{threadId}/stream": {"get": {**begun, "responses": _responses({**text, **events}, empty=True)}},
+        "/ag-ui": {"post": _post("AG-UI: post a RunAgentInput, get events", run_input, events, [name])},
+        "/text": {"post": _post("Send messages, get the text of the answer", posted, text)},
+        "/sse": {"post": _post("Send messages, get the answer as events", posted, events, [form])},
+        "/json": {"post": _post("Send messages, get the answer as a whole", posted, _json(reply))},
+        "/v1/chat/completions": {
+            "post": _post("OpenAI's chat completions", completion, {**_json({"type": "object"}), **events})
+        },
+        "/v1/models": {"get": _get("The agents, as models", {"type": "object"})},
+        "/v1/models/{model}": {"get": _get("An agent, as a model", {"type": "object"}, [named])},
     }
 
 
@@ -119,6 +169,11 @@ def _responses(content: dict[str, Any], *, empty: bool = False) -> dict[str, Any
 
 def _get(summary: str, schema: dict[str, Any], parameters: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     return {"summary": summary, "parameters": parameters or [], "responses": _responses(_json(schema))}
+
+
+def _file(summary: str, media: str) -> dict[str, Any]:
+    responses = _responses({media: {"schema": _TEXT}}) | {"304": {"description": "It is the one that is known"}}
+    return {"summary": summary, "parameters": [], "responses": responses}
 
 
 def _post(

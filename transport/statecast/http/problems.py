@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statecast.protocol.refusal import Refusal
 
-__all__ = ["Errors", "json_response", "refused"]
+__all__ = ["Errors", "from_http", "json_response", "refused"]
 
 
 def json_response(value: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -40,7 +40,7 @@ class Errors:
         except (Refusal, HTTPException) as error:
             if scope["type"] != "http":
                 raise
-            refusal = error if isinstance(error, Refusal) else _from_http(error, scope)
+            refusal = error if isinstance(error, Refusal) else from_http(error, scope)
             await refused(refusal)(scope, receive, send)
         except Exception:
             if scope["type"] == "http":
@@ -49,7 +49,8 @@ class Errors:
             raise
 
 
-def _from_http(error: HTTPException, scope: Scope) -> Refusal:
+def from_http(error: HTTPException, scope: Scope) -> Refusal:
+    """Return what starlette, or the app's own code, raised as one of ours."""
     path = scope["path"]
     headers = dict(error.headers or {})
     if error.status_code == 405:

@@ -22,6 +22,7 @@ __all__ = [
     "Identify",
     "Service",
     "check_thread_id",
+    "named_agent",
     "posted_of",
     "protocol_of",
     "thread_id_of",
@@ -88,7 +89,16 @@ def agent_of(scope: Scope, body: Body, hub: Hub) -> Agent:
     Raises:
         Refusal: 404 `unknown_agent`.
     """
-    name = _query(scope).get("agent") or body.get("agent", str, next(iter(hub.agents)))
+    return named_agent(_query(scope).get("agent") or body.get("agent", str, None), hub)
+
+
+def named_agent(name: str | None, hub: Hub) -> Agent:
+    """Return the agent of that name; the first if there is none.
+
+    Raises:
+        Refusal: 404 `unknown_agent`.
+    """
+    name = name or next(iter(hub.agents))
     if name not in hub.agents:
         known = ", ".join(f'"{known}"' for known in hub.agents)
         raise Refusal(404, "unknown_agent", f'expected an agent out of {known}, got "{name[:60]}"')

@@ -16,7 +16,7 @@ from statecast_agents import chunks
 
 from .entries import ChunkEntry, Entry, OperationsEntry, RunEntry
 
-__all__ = ["DataStreamEncoder", "decode"]
+__all__ = ["DataStreamEncoder", "DataStreamLines", "decode"]
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -36,12 +36,12 @@ class DataStreamEncoder:
         (b"x-accel-buffering", b"no"),
     )
     replays_parts = False
+    shared = name
     heartbeat = b"\n"
 
     def __init__(self, run_id: str | None = None) -> None:
         self._run_id = run_id
-        self._parts: dict[tuple[str, int], chunks.Part] = {}
-        self._with_args: set[tuple[str, int]] = set()
+        self._lines = DataStreamLines()
 
     def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry] = ()) -> bytes:
         """Return a `set` at the empty path, then the rest."""
@@ -53,15 +53,31 @@ class DataStreamEncoder:
         if type(entry) is OperationsEntry:
             return b"aui-state:%b\n" % entry.operations
         if type(entry) is ChunkEntry:
-            line = self._line(entry.run_id, entry.chunk)
-            return b"" if line is None else _write(*line)
+            return self._lines.of(entry.run_id, entry.chunk) or b""
         if type(entry) is RunEntry and entry.run.id == self._run_id and entry.run.error is not None:
-            return _write("3", entry.run.error.message)
+            return self._lines.write("3", entry.run.error.message)
         return b""
 
     def finish(self) -> bytes:
         """Return nothing: the protocol has no end marker."""
         return b""
+
+
+class DataStreamLines:
+    """Gives chunks the lines that they have in this protocol, where a part is only known by what it began as."""
+
+    def __init__(self) -> None:
+        self._parts: dict[tuple[str, int], chunks.Part] = {}
+        self._with_args: set[tuple[str, int]] = set()
+
+    def of(self, run_id: str, chunk: chunks.Chunk) -> bytes | None:
+        """Return a chunk's line; None where it has none, or its part was not seen to begin."""
+        line = self._line(run_id, chunk)
+        return None if line is None else self.write(*line)
+
+    def write(self, code: str, value: Any) -> bytes:
+        """Return a line."""
+        return b"%b:%b\n" % (code.encode(), _encode(value))
 
     def _line(self, run_id: str, chunk: chunks.Chunk) -> tuple[str, Any] | None:
         match chunk:
@@ -146,10 +162,6 @@ def _untagged(part: chunks.Part) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.to_builtins(part)
     del fields["type"]
     return fields
-
-
-def _write(code: str, value: Any) -> bytes:
-    return b"%b:%b\n" % (code.encode(), _encode(value))
 
 
 def decode(data: bytes) -> list[tuple[str, Any]]:

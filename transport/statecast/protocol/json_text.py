@@ -17,7 +17,7 @@ from statecast_agents import FORBIDDEN_KEYS, MAX_INTEGER
 
 from .refusal import Refusal
 
-__all__ = ["check_keys", "check_nesting", "check_values", "decode", "read_text"]
+__all__ = ["check_keys", "check_nesting", "check_values", "decode", "read_text", "same_json"]
 
 _LONG_NUMBER: Final = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _LONE_SURROGATE: Final = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]")
@@ -108,6 +108,15 @@ def decode(data: bytes | msgspec.Raw, type: Any = Any) -> Any:  # as in msgspec
         raise Refusal(400, "malformed_json", f"expected JSON, got {problem}") from None
     except RecursionError:
         raise Refusal(422, "too_deep", "expected fewer containers within one another, got very many") from None
+
+
+def same_json(one: Any, other: Any) -> bool:
+    """Compare as JSON does: the order of keys does not count, 1 is 1.0, and neither is True."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_json(item, other[key]) for key, item in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same_json, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def _bare(data: bytes) -> Iterator[bytes]:

@@ -1,0 +1,106 @@
+"""assistant-ui's data-stream runtime, driven by data_stream.mjs, and what it shows."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.clients.conversing import Part, Said, call, file, joined
+from tests.clients.node import Json, _fill, _Scenario
+
+__all__ = ["Pages", "PagesReport", "checked", "pages_of", "shown"]
+
+
+@dataclass(frozen=True)
+class PagesReport:
+    """What the pages of a scenario did."""
+
+    pages: Mapping[
+        str, Json
+    ]  #: by name: {messages, data: what onData got, errors: those of onError, cancels, finishes}
+    requests: list[Json]  #: {url, method, headers, body}
+    responses: list[Json]  #: one for each request: {status, headers, body, end}
+    console: list[Json]  #: {level, text}
+    uncaught: list[str]  #: what nobody caught
+
+    @property
+    def main(self) -> Json:
+        """The first page."""
+        return self.pages["main"]
+
+    @property
+    def thread_id(self) -> str:
+        """The thread that the server spoke of last."""
+        return [name for response in self.responses if (name := response["headers"].get("statecast-thread-id"))][-1]
+
+
+class Pages(_Scenario):
+    """Pages, step by step."""
+
+    script = "data_stream.mjs"
+
+    def begin(self, settings: Mapping[str, Json]) -> None:
+        """Begin another scenario in the same process: starting one takes longer than most scenarios."""
+        self.step("begin", settings=dict(settings))
+
+    def told(self) -> PagesReport:
+        """Return what happened so far."""
+        return _fill(PagesReport, self.step("report")["report"])
+
+
+_ready: list[Pages] = []  #: processes that no scenario uses
+
+
+@contextmanager
+def pages_of(settings: Mapping[str, Json]) -> Iterator[Pages]:
+    """Yield a page; another scenario may use its process again, unless something went wrong."""
+    if _ready:
+        pages = _ready.pop()
+        pages.begin(settings)
+    else:
+        pages = Pages(settings)
+    try:
+        yield pages
+    except BaseException:
+        pages.close()
+        raise
+    _ready.append(pages)
+
+
+@atexit.register
+def _close() -> None:
+    while _ready:
+        _ready.pop().close()
+
+
+def checked(report: PagesReport, *, errors: Sequence[str] = ()) -> PagesReport:
+    """Check what holds in every scenario: nothing to complain of, but these errors of all pages."""
+    assert [line for line in report.console if line["level"] in ("warn", "error")] == []
+    assert [error for page in report.pages.values() for error in page["errors"]] == list(errors)
+    assert report.uncaught == []
+    return report
+
+
+def shown(messages: Sequence[Json]) -> Said:
+    """Return what messages of the runtime show."""
+    return joined((message["role"], [_shown(part) for part in message["content"]]) for message in messages)
+
+
+def _shown(part: Json) -> Part:
+    match part["type"]:
+        case "text" | "reasoning" as kind:
+            return kind, part["text"]
+        case "tool-call":
+            return call(part["toolName"], part["args"], part)
+        case "source":
+            return "source", part["url"], part.get("title")
+        case "file":
+            return file(part["mimeType"], part["data"])
+        case "image":
+            return file("image/png", part["image"])
+        case "data":
+            return "data", part["name"], part["data"]
+        case kind:
+            raise AssertionError(f"expected a part of a known type, got {kind}")

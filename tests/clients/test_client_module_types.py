@@ -1,0 +1,79 @@
+"""The types of `client.js` are those of the module, and are fit for use."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.clients.module import MODULE
+from tests.clients.node import need_node
+from tests.page.installed import page_packages
+from tests.page.sources import PAGE
+
+HERE = Path(__file__).parent
+TYPES = MODULE.with_suffix(".d.ts")
+BUILD_TIMEOUT = 120  # seconds
+
+SHOW = f"""
+import * as client from {json.dumps(MODULE.as_uri())};
+const thread = client.connect("http://127.0.0.1:1", "t");
+const refused = new client.Refused({{ code: "c", message: "m" }}, 422);
+console.log(JSON.stringify({{
+  module: Object.keys(client),
+  thread: Object.keys(thread),
+  snapshot: Object.keys(thread.getSnapshot()),
+  refused: Object.keys(refused).filter((name) => name !== "name"),
+}}));
+"""
+
+
+def declared(name: str) -> list[str]:
+    """Return the fields that a type has."""
+    body = re.search(
+        rf"^export (?:type|class) {name}\b.*?{{\n(.*?)^}}", TYPES.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert body is not None
+    return sorted(re.findall(r"^  readonly (\w+)\??:", body[1], re.MULTILINE))
+
+
+def test_what_is_declared_is_what_is_there() -> None:
+    node = need_node()
+    answer = subprocess.run(
+        [node, "--input-type=module", "--eval", SHOW], capture_output=True, text=True, timeout=BUILD_TIMEOUT
+    )
+    assert answer.returncode == 0, answer.stderr
+    found = {name: sorted(fields) for name, fields in json.loads(answer.stdout).items()}
+    values = re.findall(r"^export (?:function|class) (\w+)", TYPES.read_text("utf-8"), re.MULTILINE)
+
+    assert found == {
+        "module": sorted(values),
+        "thread": declared("Thread"),
+        "snapshot": declared("Snapshot"),
+        "refused": declared("Refused"),
+    }
+
+
+def test_every_option_is_read() -> None:
+    source = MODULE.read_text("utf-8")
+    read = re.findall(r"const {([^}]*)} = options;", source)
+    names = re.findall(r"(\w+)(?: = [^,]+)?(?:,|$)", ", ".join(each.strip() for each in read))
+
+    assert sorted(names) == declared("Options")
+
+
+def test_uses_that_are_right_pass_and_others_do_not(tmp_path: Path) -> None:
+    packages = page_packages()
+    shutil.copy(TYPES, tmp_path)
+    shutil.copy(HERE / "client_usage.ts", tmp_path)
+    (tmp_path / "node_modules").symlink_to(packages)
+    config = json.loads((PAGE / "tsconfig.json").read_text("utf-8"))
+    config["compilerOptions"] |= {"skipLibCheck": False, "types": []}  # the types of the module are checked themselves
+    (tmp_path / "tsconfig.json").write_text(json.dumps({**config, "include": ["*.ts"]}), "utf-8")
+    tsc = [need_node(), str(packages / ".bin" / "tsc"), "--noEmit"]
+    answer = subprocess.run(tsc, cwd=tmp_path, capture_output=True, text=True, timeout=BUILD_TIMEOUT)
+
+    # What other packages declare is theirs.
+    assert [line for line in answer.stdout.splitlines() if not line.startswith(("node_modules", "../", " "))] == []

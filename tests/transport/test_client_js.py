@@ -1,0 +1,75 @@
+"""`GET /client.js` and its types: what is served, how it is kept by who has it, and to whom."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from statecast import Agent, create_app
+from statecast.http.module import BROWSER
+from statecast.testing import Client
+from tests.transport.test_requests import code_of
+
+pytestmark = pytest.mark.anyio
+
+FILES = {
+    "/client.js": "text/javascript; charset=utf-8",
+    "/client.d.ts": "application/typescript; charset=utf-8",
+}
+
+
+@pytest.mark.parametrize(("path", "media"), FILES.items())
+async def test_the_file_is_served_as_it_is(path: str, media: str) -> None:
+    async with Client(create_app(Agent())) as client:
+        response = await client.get(path)
+        head = await client.request("HEAD", path)
+
+    assert response.status == 200
+    assert response.content == (BROWSER / path[1:]).read_bytes()
+    for answer in (response, head):
+        assert answer.headers["content-type"] == media
+        assert answer.headers["cache-control"] == "no-cache"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["etag"] == response.headers["etag"]
+
+
+@pytest.mark.parametrize("path", FILES)
+@pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*"])
+async def test_who_has_it_is_told_so(path: str, form: str) -> None:
+    async with Client(create_app(Agent())) as client:
+        etag = (await client.get(path)).headers["etag"]
+        response = await client.get(path, headers={"if-none-match": form.format(etag)})
+        other = await client.get(path, headers={"if-none-match": '"other"'})
+
+    assert (response.status, response.content) == (304, b"")
+    assert response.headers["etag"] == etag
+    assert other.status == 200
+
+
+async def test_the_two_files_are_told_apart_by_their_etags() -> None:
+    async with Client(create_app(Agent())) as client:
+        etags = {(await client.get(path)).headers["etag"] for path in FILES}
+
+    assert len(etags) == 2
+
+
+async def test_it_is_there_for_the_pages_that_may_use_the_server() -> None:
+    async with Client(create_app(Agent(), cors_origins=["https://page.example"])) as client:
+        page = await client.get("/client.js", headers={"origin": "https://page.example"})
+        other = await client.get("/client.js", headers={"origin": "https://evil.example"})
+
+    assert page.headers["access-control-allow-origin"] == "https://page.example"
+    assert "access-control-allow-origin" not in other.headers
+    assert "Origin" in page.headers["vary"]
+
+
+async def test_it_is_there_where_the_app_is_mounted() -> None:
+    app = Starlette(routes=[Mount("/agents", create_app(Agent()))])
+    async with Client(app) as client:
+        assert (await client.get("/agents/client.js")).status == 200
+
+
+async def test_another_method_is_refused() -> None:
+    async with Client(create_app(Agent())) as client:
+        assert code_of(await client.post("/client.js", json={})) == (405, "method_not_allowed")

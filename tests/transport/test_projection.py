@@ -1,0 +1,248 @@
+"""Projections: what of a thread's log a stream shows that knows messages only."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import msgspec
+import pytest
+
+from statecast.protocol import MESSAGE_PROTOCOLS, Entry, OperationsEntry, RunEntry, RunState
+from statecast.protocol.projection import Projection
+from statecast_agents import Document, Json
+from tests.transport.answering import RUN, Answering, projection
+from tests.transport.projecting import TEXT, answered, body_of, chunks_of, deltas, lines, told
+
+
+def grown(answering: Answering) -> None:
+    message = answering.messages.assistant(id="m")
+    answering.each(*[partial(message.append_text, piece) for piece in ("a", 'b"\n', "c")])
+
+
+def test_a_text_grows_as_it_is_written() -> None:
+    assert told(answered(grown)) == [
+        {"type": "start", "messageId": "m"},
+        {"type": "text-start", "id": "0"},
+        {"type": "text-delta", "id": "0", "delta": "a"},
+        {"type": "text-delta", "id": "0", "delta": 'b"\n'},
+        {"type": "text-delta", "id": "0", "delta": "c"},
+        {"type": "text-end", "id": "0"},
+        {"type": "finish-step", "finishReason": "stop"},
+        {"type": "finish", "finishReason": "stop"},
+    ]
+    assert lines(answered(grown))[:4] == [("f", {"messageId": "m"}), ("0", "a"), ("0", 'b"\n'), ("0", "c")]
+
+
+def test_growth_is_passed_on_without_being_looked_at() -> None:
+    answering = answered(grown)
+    read = projection(answering)
+    pieces = [read.delta(entry) for entry in answering.entries if isinstance(entry, OperationsEntry)]
+    assert pieces == [None, None, None]  # the run has not begun
+
+    read = projection(answering)
+    seen = []
+    for entry in answering.entries:
+        piece = read.delta(entry) if isinstance(entry, OperationsEntry) else None
+        seen.append(piece)
+        if piece is None:
+            read.read(entry)
+    # The second piece shows where the text grows; from there on it is only passed on.
+    assert seen == [None, None, None, b'"c"', None]
+
+
+def test_a_text_that_goes_on_behind_another_part_is_a_part_of_its_own() -> None:
+    def write(answering: Answering) -> None:
+        message = answering.messages.assistant()
+        message.append_text("a")
+        answering.each(lambda: message.add_source("https://e.org", id="s"))
+        answering.each(lambda: answering.run.append_text(["messages", 0, "parts", 0, "text"], "b"))
+
+    found = told(answered(write))
+    assert [(chunk["id"], chunk["delta"]) for chunk in found if chunk["type"] == "text-delta"] == [
+        ("0", "a"),
+        ("2", "b"),
+    ]
+
+
+def test_a_text_set_anew_shows_what_it_has_gained_and_nothing_else() -> None:
+    def write(answering: Answering) -> None:
+        message = answering.messages.assistant()
+        part = message.add_part({"type": "text", "text": "ab"})
+        answering.flush()
+        answering.each(
+            lambda: part.update(text="abc"), lambda: part.update(text="x"), lambda: part.append_text("text", "y")
+        )
+
+    assert deltas(told(answered(write))) == ["ab", "c", "y"]
+
+
+def test_what_is_emitted_outside_the_state_does_not_lend_its_name_to_what_grows_in_it() -> None:
+    def write(answering: Answering) -> None:
+        message = answering.messages.assistant()
+        grow = lambda: message.append_text("s")  # noqa: E731  # said three times
+        answering.parts.append_text("p")
+        answering.each(grow, grow, grow)
+        answering.parts.append_text("p")
+        answering.each(grow, grow)
+
+    found = told(answered(write))
+    texts: dict[str, str] = {}
+    for chunk in found:
+        if chunk["type"] == "text-delta":
+            texts[chunk["id"]] = texts.get(chunk["id"], "") + chunk["delta"]
+    assert texts == {"0": "pp", "1": "sssss"}
+
+
+# What else is in the state
+
+
+def test_the_state_beside_the_messages_is_told_once_and_then_its_changes() -> None:
+    def write(answering: Answering) -> None:
+        answering.run.state["title"] = "Bees"
+        answering.messages.assistant().append_text("a")
+        answering.flush()
+        answering.run.state = {"messages": [], "title": "Wasps"}
+
+    answering = Answering()
+    answering.run.state["mood"] = "good"
+    answering.flush()
+    answering.base = answering.document.encode()
+    answering.entries = answering.entries[:1]
+    write(answering)
+    answering.turn("completed")
+    data = [chunk for chunk in told(answering) if chunk["type"].startswith("data-")]
+
+    assert data[0] == {"type": "data-state", "data": {"mood": "good"}, "transient": True}
+    assert [step["data"] for step in data[1:]] == [
+        [{"type": "set", "path": ["title"], "value": "Bees"}],
+        [{"type": "set", "path": [], "value": {"title": "Wasps"}}],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("claim", "tells"),
+    [({"mood": 1}, False), ({"mood": 2}, True), (msgspec.UNSET, True)],
+    ids=["has", "differs", "none"],
+)
+def test_a_client_is_not_told_the_state_that_it_has(claim: Json, tells: bool) -> None:
+    base = msgspec.json.encode({"messages": [], "mood": 1})
+    read = Projection(["messages"], run_id=RUN, base=base, claim=claim)
+    entries = [RunEntry(1, RunState(RUN, "running"))]
+
+    assert (b"data-state" in body_of("ui-message-stream", read, entries)) is tells
+    assert (
+        b"aui-state" in body_of("data-stream", Projection(["messages"], run_id=RUN, base=base, claim=claim), entries)
+    ) is tells
+
+
+def test_a_state_that_was_emptied_is_told() -> None:
+    read = Projection(["messages"], run_id=RUN, base=b'{"messages":[]}', claim={"mood": 1})
+
+    assert b'{"type":"data-state","data":{},"transient":true}' in body_of(
+        "ui-message-stream", read, [RunEntry(1, RunState(RUN, "running"))]
+    )
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [None, "none yet", {"a": {"b": [1]}}, [1, None, {"role": "assistant"}, {"role": "assistant", "parts": {"a": 1}}]],
+)
+def test_a_state_that_has_something_else_where_messages_should_be_shows_none(messages: Json) -> None:
+    document = Document({"messages": []})
+    document.flush()
+    base = document.encode()
+    document.root["messages"] = messages
+    entries: list[Entry] = [RunEntry(1, RunState(RUN, "running")), OperationsEntry(2, document.flush())]
+    if isinstance(messages, dict):
+        document.root["messages"]["a"]["b"].append(2)
+        entries.append(OperationsEntry(3, document.flush()))
+    if isinstance(messages, list):
+        document.root["messages"][3]["parts"]["a"] = 2
+        document.root["messages"][2]["parts"] = [{"type": "text", "text": "found"}, 3, {"type": "unheard-of"}]
+        entries.append(OperationsEntry(3, document.flush()))
+    body = body_of("ui-message-stream", Projection(["messages"], run_id=RUN, base=base), entries)
+
+    assert (b"found" in body) is isinstance(messages, list)
+
+
+def test_messages_may_be_anywhere_in_the_state() -> None:
+    for path, state in [((), []), (("chat", "messages"), {"chat": {"messages": [], "x": 1}})]:
+        document = Document(state)
+        document.flush()
+        base = document.encode()
+        at = document.root
+        for key in path:
+            at = at[key]
+        at.append({"id": "m", "role": "assistant", "parts": [{"type": "text", "text": "found"}]})
+        entries: list[Entry] = [RunEntry(1, RunState(RUN, "running")), OperationsEntry(2, document.flush())]
+        if path:
+            document.root["chat"] = {"messages": list(document.root["chat"]["messages"]), "x": 2}
+            entries.append(OperationsEntry(3, document.flush()))
+        found = chunks_of(body_of("ui-message-stream", Projection(path, run_id=RUN, base=base), entries))
+
+        assert deltas(found) == ["found"]
+        changes = [chunk["data"] for chunk in found if chunk["type"] == "data-state-operations"]
+        assert changes == ([[{"type": "set", "path": ["chat"], "value": {"x": 2}}]] if path else [])
+
+
+def test_messages_without_ids_are_told_apart_by_their_place() -> None:
+    answering = Answering([{"role": "user", "parts": [TEXT]}, {"role": "assistant", "parts": [TEXT]}])
+    answering.run.state["messages"][0:] = [{"role": "user", "parts": [TEXT]}]
+    answering.flush()
+    answering.run.state["messages"].append({"role": "assistant", "parts": [{"type": "text", "text": "new"}]})
+    answering.turn("completed")
+
+    assert deltas(told(answering)) == ["new"]
+
+
+# Where the stream starts
+
+
+def message(text: str, role: str = "assistant") -> dict[str, Json]:
+    return {"id": text, "role": role, "parts": [{"type": "text", "text": text}]}
+
+
+def test_what_happens_before_the_streams_own_run_is_another_streams() -> None:
+    answering = Answering([{"id": "u", "role": "user", "parts": [TEXT]}])
+    answering.messages.assistant(id="m").append_text("of the run before")
+    answering.turn("completed")
+    entries = [*answering.entries, RunEntry(9, RunState("run_2", "running"))]
+    answering.messages.assistant(id="n").append_text("mine")
+    answering.each(lambda: answering.run.append_text(["messages", 1, "parts", 0, "text"], " and later"))
+    entries += answering.entries[len(entries) - 1 :]
+    entries.append(RunEntry(99, RunState("run_2", "completed")))
+    found = chunks_of(
+        body_of("ui-message-stream", Projection(["messages"], run_id="run_2", base=answering.base), entries)
+    )
+
+    assert deltas(found) == ["mine"]
+    assert found[0] == {"type": "start", "messageId": "n"}
+
+
+def test_a_reader_that_fell_behind_before_its_run_began_sees_all_of_it() -> None:
+    base = msgspec.json.encode({"messages": [{"id": "u1", "role": "user", "parts": []}]})
+    encoder = MESSAGE_PROTOCOLS["ui-message-stream"](Projection(["messages"], run_id="run_2", base=base))
+    said = [message("u1", "user"), message("a1"), message("u2", "user"), message("a2")]
+    state = msgspec.json.encode({"messages": said})
+    rest = [RunEntry(5, RunState(RUN, "completed")), RunEntry(6, RunState("run_2", "running"))]
+    body = encoder.snapshot(state, 9, rest) + encoder.finish()
+
+    assert deltas(chunks_of(body)) == ["a2"]
+
+
+def test_a_reader_that_fell_behind_while_it_is_queued_goes_on_waiting() -> None:
+    base = msgspec.json.encode({"messages": []})
+    encoder = MESSAGE_PROTOCOLS["ui-message-stream"](Projection(["messages"], run_id="run_2", base=base))
+    state = msgspec.json.encode({"messages": [{"id": "a1", "role": "assistant", "parts": [TEXT]}]})
+    before = encoder.snapshot(state, 9, [RunEntry(5, RunState(RUN, "running"))])
+    after = encoder.encode(RunEntry(10, RunState("run_2", "running")))
+
+    assert (before, after) == (b"", b"")
+
+
+def test_an_earlier_answer_is_shown_without_what_came_after_it() -> None:
+    said = [message(f"m{index}", "user" if index % 2 == 0 else "assistant") for index in range(4)]
+    encoder = MESSAGE_PROTOCOLS["ui-message-stream"](Projection(["messages"], after=0))
+    body = encoder.snapshot(msgspec.json.encode({"messages": said}), 9, []) + encoder.finish()
+
+    assert deltas(chunks_of(body)) == ["m1"]

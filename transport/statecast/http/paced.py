@@ -1,0 +1,69 @@
+"""Paced readers: what an encoder holds back leaves at most so often a second, and at once where it was quiet before.
+
+The encoder knows no clock and the log no encoder; so the time is kept here, between a stream and its reader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from statecast.threads import Reader
+
+__all__ = ["Holding", "PacedReader"]
+
+
+class Holding(Protocol):
+    """An encoder that holds something back, because more of it may follow at once."""
+
+    @property
+    def held(self) -> bool:
+        """Whether it does."""
+
+    def release(self) -> bytes:
+        """Return what was held back."""
+
+
+class PacedReader:
+    """A reader whose encoder holds something back.
+
+    Args:
+        reader: What is read.
+        encoder: Of the reader.
+        pace: Seconds between two releases, at least.
+    """
+
+    def __init__(self, reader: Reader, encoder: Holding, pace: float) -> None:
+        self._reader = reader
+        self._encoder = encoder
+        self._pace = pace
+        self._clock = asyncio.get_running_loop().time
+        self._due = self._clock()
+
+    @property
+    def finished(self) -> bool:
+        """Whether `take` has returned the last of the stream."""
+        return self._reader.finished
+
+    def take(self) -> bytes:
+        """Return everything that is there to send, in one piece; of what is held back, what is due."""
+        data = self._reader.take()
+        if self._encoder.held and self._clock() >= self._due and not self._reader.finished:
+            self._due = self._clock() + self._pace
+            data += self._encoder.release()
+        return data
+
+    async def wait(self) -> None:
+        """Wait until there may be something to take. Cancelling the wait loses nothing."""
+        if not self._encoder.held:
+            await self._reader.wait()
+            return
+        try:
+            async with asyncio.timeout_at(self._due):
+                await self._reader.wait()
+        except TimeoutError:
+            pass
+
+    def wake(self) -> None:
+        """Let `wait` return."""
+        self._reader.wake()

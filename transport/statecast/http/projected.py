@@ -1,0 +1,219 @@
+"""Streams for clients that hold the messages themselves: a conversation in, the growth of its answer out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from starlette.types import Scope, Send
+
+from statecast.protocol.conversation import Asked, Conversation
+from statecast.protocol.projected import Projected
+from statecast.protocol.projection import Projection, items_in, without
+from statecast.protocol.refusal import Refusal
+from statecast.threads import Accepted, OnDisconnect, Posted, Reader, Thread
+from statecast_agents import Agent, Json, Request
+
+from .requests import Service
+from .stream import Stream, begin_stream
+
+__all__ = ["Answer", "converse", "follow", "headers_of", "join", "stream_answer"]
+
+Write = Callable[[Projection], Projected]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An accepted conversation: where its stream starts, and what it shows."""
+
+    accepted: Accepted
+    projection: Projection
+
+
+async def converse(
+    service: Service,
+    conversation: Conversation,
+    agent: Agent,
+    owner: str | None,
+    *,
+    on_disconnect: OnDisconnect | None = None,
+    kind: type[Projection] = Projection,
+) -> Answer:
+    """Accept what is new in a conversation, as commands.
+
+    Args:
+        service: What every endpoint needs.
+        conversation: What was posted.
+        agent: Of a thread that is new; one that is known has its own.
+        owner: Whose the request is.
+        on_disconnect: What a lost connection does to the run; None: what the app says.
+        kind: What the answer's projection is to be.
+
+    Raises:
+        Refusal: 409 `agent_mismatch`, where the request names another agent than the thread's; as `Hub.submit`.
+    """
+    hub = service.hub
+    thread_id = conversation.thread_id
+    thread = None if thread_id is None else await hub.known(thread_id, owner=owner)
+    claim: bytes | msgspec.UnsetType
+    if thread is None:
+        claim, asked = _first(conversation, agent)
+    else:
+        _check_agent(thread, conversation)
+        agent = thread.agent
+        claim = thread.snapshot()[1]
+        state = _decoded(claim)
+        ours = None if agent.messages is None else items_in(state, agent.messages)
+        asked = conversation.asks(ours, without(state, agent.messages))
+        if not asked.commands:
+            return join(thread, conversation, after=asked.answers, kind=kind)
+    active = None if thread is None else thread.active
+    posted = Posted(
+        agent=agent,
+        commands=[msgspec.json.encode(command) for command in asked.commands],
+        thread_id=thread_id,
+        claim=claim,
+        owner=owner,
+        request=_request_for(agent, conversation.request),
+        on_disconnect=on_disconnect or service.on_disconnect,
+        # Whoever has the answer made anew, or says something else instead, has given up the run that is under way.
+        policy="interrupt" if asked.replaces and agent.policy == "enqueue" else None,
+    )
+    accepted = await hub.submit(posted)
+    projection = kind(
+        agent.messages,
+        run_id=accepted.run_id,
+        base=None if accepted.snapshot or isinstance(claim, msgspec.UnsetType) else claim,
+        claim=_known(conversation),
+        begun=accepted.run is None or accepted.run is active,  # it was handed to a run that is under way
+        had=conversation.had(),
+    )
+    return Answer(accepted, projection)
+
+
+def join(
+    thread: Thread,
+    conversation: Conversation | None = None,
+    *,
+    after: int | None = None,
+    kind: type[Projection] = Projection,
+) -> Answer:
+    """Show the answer to the user's last message, and what is still to come of it.
+
+    Args:
+        thread: The thread.
+        conversation: What the client has; None: nothing.
+        after: Where in the thread the last message is that the client has of the user. What other messages led to is
+            not shown.
+        kind: What the answer's projection is to be.
+    """
+    run, latest = thread.active, thread.run
+    if after is not None and _has_gone_on(thread, after):
+        run = latest = None
+    run_id = None if latest is None else latest.id
+    accepted = Accepted(thread=thread, run=run, run_id=run_id, revision=0 if run is None else run.start, snapshot=True)
+    projection = kind(
+        thread.agent.messages,
+        run_id=run_id,
+        claim=msgspec.UNSET if conversation is None else _known(conversation),
+        had=None if conversation is None else conversation.had(),
+        after=after,
+    )
+    return Answer(accepted, projection)
+
+
+async def stream_answer(
+    service: Service,
+    answer: Answer,
+    encoder: Projected,
+    scope: Scope,
+    send: Send,
+    extra: Sequence[tuple[bytes, bytes]] = (),
+    *,
+    held: tuple[Reader, bytes] | None = None,
+) -> None:
+    """Begin the response that `encoder` writes.
+
+    Args:
+        service: What every endpoint needs.
+        answer: What is streamed.
+        encoder: The protocol.
+        scope: The request's.
+        send: The request's.
+        extra: Further headers.
+        held: The reader that follows already, and what it has taken.
+    """
+    accepted = answer.accepted
+    reader, first = held or (follow(answer, encoder), b"")
+    headers = [*encoder.headers, *headers_of(answer), *extra]
+
+    def closed(left: bool) -> None:
+        accepted.thread.leave(reader)
+        if left:
+            service.hub.left(accepted)
+
+    await begin_stream(scope, send, headers, Stream(reader, closed, first=first, cut=lambda: encoder.cut))
+
+
+def follow(answer: Answer, encoder: Projected) -> Reader:
+    """Add the reader of an answer to its thread, until its run ends or waits."""
+    accepted = answer.accepted
+    until = None if accepted.run is None else accepted.run_id
+    return accepted.thread.follow(encoder, revision=accepted.revision, snapshot=accepted.snapshot, until=until)
+
+
+def headers_of(answer: Answer) -> list[tuple[bytes, bytes]]:
+    """Return what the headers of a response say of its thread and its run."""
+    accepted = answer.accepted
+    headers = [(b"statecast-thread-id", accepted.thread.id.encode())]
+    headers.append((b"statecast-cursor", str(accepted.cursor).encode()))
+    if accepted.run_id is not None:
+        headers.append((b"statecast-run-id", accepted.run_id.encode()))
+    return headers
+
+
+def _has_gone_on(thread: Thread, after: int) -> bool:
+    """Whether the user has said something since the message at `after`."""
+    items = items_in(_decoded(thread.snapshot()[1]), thread.agent.messages)
+    return any(isinstance(item, dict) and item.get("role") == "user" for item in items[after + 1 :])
+
+
+def _check_agent(thread: Thread, conversation: Conversation) -> None:
+    if conversation.agent not in (None, thread.agent.name):
+        message = f'the thread belongs to the agent "{thread.agent.name}", not to "{conversation.agent}"'
+        raise Refusal(409, "agent_mismatch", message)
+
+
+def _request_for(agent: Agent, request: Request) -> Request:
+    if agent.accept_base_url:
+        return request
+    return msgspec.structs.replace(request, config=msgspec.structs.replace(request.config, base_url=None))
+
+
+def _first(conversation: Conversation, agent: Agent) -> tuple[bytes | msgspec.UnsetType, Asked]:
+    """Return the state that a new thread is to have, as a claim, and what is asked of it."""
+    messages, asked = conversation.first()
+    state: Any = conversation.state
+    if not isinstance(state, dict) or not state:
+        state = agent.initial_state()
+    if agent.messages is None or not agent.adopt:
+        claim = conversation.state
+        return (claim if claim is msgspec.UNSET else msgspec.json.encode(claim)), asked
+    return msgspec.json.encode(_with(state, agent.messages, messages)), asked
+
+
+def _with(state: Any, path: Sequence[str], messages: list[dict[str, Json]]) -> Any:
+    """Return a state with these messages."""
+    if not path:
+        return messages
+    inner = state.get(path[0]) if isinstance(state, dict) else None
+    return {**(state if isinstance(state, dict) else {}), path[0]: _with(inner, path[1:], messages)}
+
+
+def _known(conversation: Conversation) -> Json | msgspec.UnsetType:
+    """Return what the client need not be told of the state beside the messages."""
+    return conversation.state if conversation.keeps_state else msgspec.UNSET
+
+
+def _decoded(state: bytes | msgspec.UnsetType) -> Json:
+    return None if isinstance(state, msgspec.UnsetType) else msgspec.json.decode(state)

@@ -1,0 +1,63 @@
+"""What an AG-UI client shows, as far as its stream knows: which messages it has, and how it is told all of them.
+
+A client keeps what a snapshot names where it is, appends what is new to it, and drops the rest; but reasoning it keeps
+as its own, unless the snapshot has some. Source: docs/protocol.md, "POST /ag-ui".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["View"]
+
+
+class View:
+    """The messages that a client has.
+
+    Args:
+        messages: As they were posted.
+        unused: An id that no message has.
+    """
+
+    def __init__(self, messages: Iterable[Mapping[str, Any]], unused: str) -> None:
+        self._unused = unused
+        self._ids: dict[str, None] = {}  #: in order
+        self._thoughts: list[str] = []
+        self.users: set[str] = set()  #: the user's
+        for message in messages:
+            id, role = message.get("id"), message.get("role")
+            if isinstance(id, str):
+                self.begin(id, reasoning=role == "reasoning")
+                self.users |= {id} if role == "user" else set()
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._ids
+
+    def begin(self, id: str, *, reasoning: bool = False) -> None:
+        """Note that the stream begins a message, or goes on with one."""
+        self._ids.setdefault(id)
+        if reasoning and id not in self._thoughts:
+            self._thoughts.append(id)
+
+    def tell(self, messages: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+        """Return the snapshots by which the client has these messages, in their order, and no others."""
+        ids = dict.fromkeys(message["id"] for message in messages)
+        thoughts = [message["id"] for message in messages if message["role"] == "reasoning"]
+        kept = [id for id in self._ids if id in ids]
+        stale, self._thoughts = self._thoughts, thoughts or self._thoughts[:1]
+        self._ids = ids
+        self.users |= {message["id"] for message in messages if message["role"] == "user"}
+        # One with nothing in it makes it forget the others. It stays itself, unless the client is told some after all.
+        blank = {"id": self._unused if thoughts else stale[0], "role": "reasoning", "content": ""} if stale else None
+        snapshots = [messages]
+        same = next((at for at, (theirs, ours) in enumerate(zip(kept, ids, strict=False)) if theirs != ours), len(kept))
+        if same < len(kept):
+            # What it has would stay in front of what is to come before it: so it is to forget that first.
+            snapshots.insert(0, messages[:same])
+        return [_reasoned(snapshot, blank) for snapshot in snapshots]
+
+
+def _reasoned(messages: Sequence[dict[str, Any]], blank: dict[str, Any] | None) -> list[dict[str, Any]]:
+    has_some = blank is None or any(message["role"] == "reasoning" for message in messages)
+    return [*messages] if has_some or blank is None else [*messages, blank]

@@ -1,0 +1,273 @@
+"""What the clients of `/chat` post: the AI SDK its own messages, assistant-ui's data-stream runtime a model's.
+
+Both are told apart by a message's form: the AI SDK's has `parts`, a model's has `content`. The latter has no ids,
+unless the page asks for them, but the request has that of the user's last message as its `parentId`.
+Source: docs/protocol.md, "POST /chat".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+
+from statecast_agents import CallSettings, Config, Json, Request
+
+from .conversation import Conversation, PostedMessage
+from .json_text import decode
+from .refusal import Refusal
+from .shown import file_url
+
+__all__ = ["read_chat"]
+
+
+class _Chat(msgspec.Struct, kw_only=True, rename="camel"):
+    """The fields of both."""
+
+    messages: list[dict[str, Any]]
+    id: str | None = None
+    thread_id: str | None = None
+    trigger: Literal["submit-message", "regenerate-message"] | None = None
+    message_id: str | None = None
+    parent_id: str | None = None
+    system: str | None = None
+    tools: dict[str, Any] | None = None
+    state: Json | msgspec.UnsetType = msgspec.UNSET
+    agent: str | None = None
+    truncate: bool = False
+
+
+#: How the ids of threads begin that a page has made up for itself: no other page has them, so it has seen all there is.
+LOCAL: Final = "__LOCALID_"
+
+#: What a model is told of a call that nobody has answered; the client puts it there, and the call is still open.
+_PLACEHOLDER: Final = {"error": "Tool call was not completed"}
+
+_SETTINGS: Final = [field.encode_name for field in msgspec.structs.fields(CallSettings)]
+_CONFIG: Final = [field.encode_name for field in msgspec.structs.fields(Config)]
+_READ: Final = {field.encode_name for field in msgspec.structs.fields(_Chat)} | {*_SETTINGS, *_CONFIG}
+
+
+def read_chat(data: bytes) -> Conversation:
+    """Read a request's body.
+
+    Raises:
+        Refusal: 422 `invalid_request`, naming what is wrong; 400 `malformed_json`.
+    """
+    chat: _Chat = decode(data, _Chat)
+    fields: dict[str, Any] = decode(data, dict[str, Any])
+    request = Request(
+        system=_system(chat),
+        tools=chat.tools or {},
+        call_settings=_some_of(fields, _SETTINGS, CallSettings),
+        config=_some_of(fields, _CONFIG, Config),
+        parent_id=chat.parent_id,
+        extra={name: value for name, value in fields.items() if name not in _READ},
+    )
+    conversation = _of_ui(chat) if _is_ui(chat) else _of_model(chat)
+    if not conversation.messages:
+        raise Refusal(422, "invalid_request", "expected a message of the user or the assistant, got none")
+    return msgspec.structs.replace(conversation, request=request, state=chat.state, agent=chat.agent)
+
+
+def _is_ui(chat: _Chat) -> bool:
+    return chat.id is not None or chat.trigger is not None or any("parts" in message for message in chat.messages)
+
+
+def _of_ui(chat: _Chat) -> Conversation:
+    edits = any(
+        chat.message_id is not None and message.get("id") == chat.message_id and message.get("role") == "user"
+        for message in chat.messages
+    )
+    return Conversation(
+        messages=[
+            _from_ui(message, f"messages[{index}]")
+            for index, message in enumerate(chat.messages)
+            if message.get("role") != "system"
+        ],
+        thread_id=chat.id if chat.thread_id is None else chat.thread_id,
+        edited=chat.message_id if edits else None,
+        means="again" if chat.trigger == "regenerate-message" else "say",
+    )
+
+
+def _of_model(chat: _Chat) -> Conversation:
+    messages = list(_from_model(chat.messages))
+    last = next((at for at in reversed(range(len(messages))) if messages[at].role == "user"), None)
+    if last is not None and messages[last].id is None:
+        messages[last] = msgspec.structs.replace(messages[last], id=chat.parent_id)
+    own = chat.thread_id is not None and chat.thread_id.startswith(LOCAL)
+    return Conversation(
+        messages=messages,
+        thread_id=chat.thread_id,
+        means="cut" if own or chat.truncate else "either",
+        carries=("text", "tool-call"),
+        keeps_state=False,  # each of its messages has the state of its own
+    )
+
+
+def _system(chat: _Chat) -> str | None:
+    said = [message.get("content") for message in chat.messages if message.get("role") == "system"]
+    return chat.system or "\n\n".join(text for text in said if isinstance(text, str)) or None
+
+
+def _some_of(fields: Mapping[str, Any], names: Iterable[str], type: Any) -> Any:  # as in msgspec
+    try:
+        return msgspec.convert({name: fields[name] for name in names if fields.get(name) is not None}, type)
+    except msgspec.ValidationError as error:
+        raise Refusal(422, "invalid_request", f"{error}") from None
+
+
+def _wrong(where: str, expected: str, got: object) -> Refusal:
+    return Refusal(422, "invalid_request", f"in {where}: expected {expected}, got {got!r:.80}")
+
+
+# Messages of the AI SDK
+
+
+def _from_ui(message: Mapping[str, Any], where: str) -> PostedMessage:
+    role, parts, id = message.get("role"), message.get("parts"), message.get("id")
+    if role not in ("user", "assistant"):
+        raise _wrong(where, 'the role "user" or "assistant"', role)
+    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+        raise _wrong(where, "an array of parts", parts)
+    converted = [made for part in parts if (made := _ui_part(part, where)) is not None]
+    metadata = message.get("metadata")
+    given = metadata if isinstance(metadata, dict) else msgspec.UNSET
+    calls: dict[str, dict[str, Any]] = {part["toolCallId"]: part for part in parts if "toolCallId" in part}
+    asked = {call: part["approval"] for call, part in calls.items() if isinstance(part.get("approval"), dict)}
+    return PostedMessage(
+        role=role,
+        parts=converted,
+        id=id if isinstance(id, str) else None,
+        metadata=given,
+        theirs={call for call, part in calls.items() if part.get("providerExecuted") is True},
+        unconfirmed={call for call, part in calls.items() if part.get("state") == "approval-responded"},
+        approvals={
+            call: approval["id"]
+            for call, approval in asked.items()
+            if isinstance(approval.get("id"), str) and str(calls[call].get("state")).startswith("approval-")
+        },
+    )
+
+
+def _ui_part(part: dict[str, Any], where: str) -> dict[str, Any] | None:
+    kind = part.get("type")
+    if not isinstance(kind, str):
+        raise _wrong(where, "a part with a type", part)
+    if kind in ("text", "reasoning"):
+        return {"type": kind, "text": _text(part.get("text"), where)}
+    if kind == "file":
+        return _file(_text(part.get("url"), where), part.get("mediaType"), part.get("filename"))
+    if kind == "source-url":
+        title = {"title": part["title"]} if isinstance(part.get("title"), str) else {}
+        return {"type": "source", "sourceType": "url", "id": part.get("sourceId"), "url": part.get("url"), **title}
+    if kind.startswith("data-"):
+        named = {"id": part["id"]} if isinstance(part.get("id"), str) else {}
+        return {"type": "data", "name": kind.removeprefix("data-"), "data": part.get("data"), **named}
+    if kind == "dynamic-tool" or kind.startswith("tool-"):
+        return _ui_call(
+            part, str(part.get("toolName") if kind == "dynamic-tool" else kind.removeprefix("tool-")), where
+        )
+    return None
+
+
+def _ui_call(part: dict[str, Any], name: str, where: str) -> dict[str, Any]:
+    args = part.get("input")
+    call = _call(_text(part.get("toolCallId"), where), name, {} if args is None else args)
+    approval = part.get("approval")
+    match part.get("state"):
+        case "output-available":
+            return {**call, "result": part.get("output"), "isError": False}
+        case "output-error":
+            return {**call, "result": part.get("errorText"), "isError": True}
+        case "approval-responded" | "output-denied" if isinstance(approval, dict):
+            answer = {"approved": approval.get("approved") is True}
+            why = {"reason": approval["reason"]} if isinstance(approval.get("reason"), str) else {}
+            return {**call, "result": answer | why, "isError": False}
+        case _:
+            return call
+
+
+# A model's messages
+
+
+def _from_model(messages: Sequence[Mapping[str, Any]]) -> Iterable[PostedMessage]:
+    """Yield messages; what an assistant says and what its tools answer are one message."""
+    parts: list[dict[str, Any]] = []
+    id: str | None = None
+    for index, message in enumerate(messages):
+        where = f"messages[{index}]"
+        role, content = message.get("role"), message.get("content")
+        if role == "system":
+            continue
+        if isinstance(content, str):
+            content = [{"type": "text", "text": content}]
+        if role not in ("user", "assistant", "tool"):
+            raise _wrong(where, 'the role "system", "user", "assistant" or "tool"', role)
+        if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+            raise _wrong(where, "an array of parts as content", content)
+        given = message.get("unstable_id")
+        named = given if isinstance(given, str) else None
+        if role == "user":
+            if parts:
+                yield PostedMessage(role="assistant", parts=parts, id=id)
+                parts, id = [], None
+            yield PostedMessage(role="user", parts=[_model_part(part, where) for part in content], id=named)
+        elif role == "assistant":
+            parts += [_model_part(part, where) for part in content]
+            id = id or named
+        else:
+            for part in content:
+                _settle(parts, part, where)
+    if parts:
+        yield PostedMessage(role="assistant", parts=parts, id=id)
+
+
+def _model_part(part: dict[str, Any], where: str) -> dict[str, Any]:
+    match part.get("type"):
+        case "text" | "reasoning" as kind:
+            return {"type": kind, "text": _text(part.get("text"), where)}
+        case "file":
+            return _file(_text(part.get("data"), where), part.get("mediaType"), part.get("filename"))
+        case "tool-call":
+            id, name = _text(part.get("toolCallId"), where), _text(part.get("toolName"), where)
+            return _call(id, name, part.get("input") or {})
+        case other:
+            raise _wrong(where, 'a part of the type "text", "file" or "tool-call"', other)
+
+
+def _settle(parts: list[dict[str, Any]], answer: dict[str, Any], where: str) -> None:
+    output = answer.get("output")
+    if answer.get("type") != "tool-result" or not isinstance(output, dict):
+        raise _wrong(where, "a tool-result with an output", answer)
+    value, failed = output.get("value"), str(output.get("type")).startswith("error")
+    if failed and value == _PLACEHOLDER:
+        return
+    for part in parts:
+        if part.get("toolCallId") == answer.get("toolCallId"):
+            part["result"] = value
+            part["isError"] = failed
+
+
+# Parts
+
+
+def _call(id: str, name: str, args: Json) -> dict[str, Any]:
+    text = msgspec.json.encode(args).decode()
+    return {"type": "tool-call", "toolCallId": id, "toolName": name, "args": args, "argsText": text}
+
+
+def _file(data: str, media_type: object, name: object) -> dict[str, Any]:
+    named = {"filename": name} if isinstance(name, str) else {}
+    kind = media_type if isinstance(media_type, str) else "application/octet-stream"
+    if kind.startswith("image/"):
+        return {"type": "image", "image": file_url(data, kind), **named}
+    return {"type": "file", "data": data, "mimeType": kind, **named}
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise _wrong(where, "a string", value)
+    return value

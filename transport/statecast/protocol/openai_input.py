@@ -1,0 +1,270 @@
+"""What OpenAI's clients post: a conversation, the tools they run themselves, and how the model is to be called.
+
+Source: docs/protocol.md, "POST /v1/chat/completions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from statecast_agents import CallSettings, Json, Request
+
+from .conversation import Conversation, PostedMessage
+from .json_text import check_nesting, check_values, decode
+from .refusal import Refusal
+
+__all__ = ["CompletionRequest", "read_completion"]
+
+
+class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request, read."""
+
+    conversation: Conversation
+    model: str
+    stream: bool
+    include_usage: bool
+
+    @property
+    def tools(self) -> frozenset[str]:
+        """The names of the tools that the client declared."""
+        return frozenset(self.conversation.request.tools)
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class _Body(msgspec.Struct, kw_only=True):
+    """The fields that are read here; the agent gets the others as they are."""
+
+    messages: list[dict[str, Any]]
+    model: str
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    tools: list[dict[str, Any]] | None = None
+    metadata: dict[str, Any] | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    seed: int | None = None
+
+
+#: What an answer would have to have that it cannot, by the parameter that asks for it, with the values that do not.
+_REFUSED: Final[dict[str, tuple[Json, ...]]] = {
+    "n": (1,),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "modalities": (["text"],),
+    "audio": (),
+    "functions": ([],),
+    "function_call": ("none",),
+}
+
+#: What an assistant's messages have that clients send back; some also send the reasoning.
+_CARRIED: Final = ("text", "tool-call")
+
+_READ: Final = {field.name for field in msgspec.structs.fields(_Body)} - {"metadata"}
+
+
+def read_completion(data: bytes, *, thread_id: str | None = None) -> CompletionRequest:
+    """Read a request's body.
+
+    Args:
+        data: The body.
+        thread_id: As the request names it outside of the body; it may also be among the body's `metadata`.
+
+    Raises:
+        Refusal: 422 `invalid_request` or `unsupported_parameter`, whose `param` names what is wrong.
+    """
+    fields: dict[str, Any] = decode(data, dict[str, Any])
+    for name, fine in _REFUSED.items():
+        given = fields.get(name)
+        if given is not None and not any(given == value and type(given) is type(value) for value in fine):
+            message = f"this server cannot do what {name} asks for: {given!r:.80}"
+            raise Refusal(422, "unsupported_parameter", message, param=name)
+    body: _Body = decode(data, _Body)
+    if thread_id is None and body.metadata is not None:
+        thread_id = _text(body.metadata.get("thread_id") or None, "metadata.thread_id", None)
+    system, messages = _messages(body.messages)
+    limit = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
+    request = Request(
+        system=system,
+        tools=_tools(body.tools or []) if fields.get("tool_choice") != "none" else {},
+        call_settings=CallSettings(
+            max_tokens=limit,
+            temperature=body.temperature,
+            top_p=body.top_p,
+            presence_penalty=body.presence_penalty,
+            frequency_penalty=body.frequency_penalty,
+            seed=body.seed,
+        ),
+        extra={name: value for name, value in fields.items() if name not in _READ and name not in _REFUSED},
+    )
+    conversation = Conversation(
+        messages=messages, thread_id=thread_id, request=request, carries=_CARRIED, agent=body.model
+    )
+    options = body.stream_options
+    return CompletionRequest(
+        conversation=conversation,
+        model=body.model,
+        stream=body.stream is True,
+        include_usage=options is not None and options.include_usage is True,
+    )
+
+
+def _tools(declared: list[dict[str, Any]]) -> dict[str, Json]:
+    tools: dict[str, Json] = {}
+    for index, tool in enumerate(declared):
+        where = f"tools[{index}]"
+        function = tool.get("function")
+        if tool.get("type") != "function" or not isinstance(function, dict):
+            raise _wrong(f"{where}.type", 'a tool of the type "function"', tool.get("type"))
+        name = _text(function.get("name"), f"{where}.function.name")
+        shown = {key: function[key] for key in ("description", "parameters", "strict") if function.get(key) is not None}
+        tools[name] = {"parameters": {"type": "object", "properties": {}}, **shown}
+    return tools
+
+
+# Messages
+
+
+def _messages(posted: list[dict[str, Any]]) -> tuple[str | None, list[PostedMessage]]:
+    """Return the instructions, and the messages; what an assistant says and what its tools answer are one message."""
+    instructions: list[str] = []
+    messages: list[PostedMessage] = []
+    answered = False  #: whether the last thing said is a tool's
+    for index, message in enumerate(posted):
+        where = f"messages[{index}]"
+        role = message.get("role")
+        answered = role == "tool"
+        match role:
+            case "system" | "developer":
+                instructions.append("".join(part["text"] for part in _content(message, where)))
+            case "user":
+                messages.append(PostedMessage(role="user", parts=list(_content(message, where))))
+            case "assistant":
+                _merge(messages, _said(message, where))
+            case "tool":
+                _settle(messages, message, where)
+            case _:
+                raise _wrong(f"{where}.role", 'a role out of "system", "developer", "user", "assistant", "tool"', role)
+    if not messages or (messages[-1].role == "assistant" and not answered):
+        expected = "messages that end with one of the user, or with results of tools"
+        raise _wrong("messages", expected, posted[-1].get("role") if posted else posted)
+    return "\n\n".join(instructions) or None, messages
+
+
+def _merge(messages: list[PostedMessage], parts: list[dict[str, Any]]) -> None:
+    before: list[dict[str, Any]] = []
+    if messages and messages[-1].role == "assistant":
+        before = messages.pop().parts
+    heard = {part["toolCallId"] for part in before if "result" in part}  # what is said now goes on from there
+    messages.append(PostedMessage(role="assistant", parts=before + parts, theirs=heard))
+
+
+def _said(message: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = []
+    if reasoning := _text(message.get("reasoning_content"), f"{where}.reasoning_content", None):
+        parts.append({"type": "reasoning", "text": reasoning})
+    if message.get("content") is not None:
+        parts += _content(message, where)
+    if refusal := _text(message.get("refusal"), f"{where}.refusal", None):
+        parts.append({"type": "text", "text": refusal})
+    calls = message.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise _wrong(f"{where}.tool_calls", "an array", calls)
+    return parts + [_call(call, f"{where}.tool_calls[{number}]") for number, call in enumerate(calls)]
+
+
+def _call(call: Any, where: str) -> dict[str, Any]:
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict):
+        raise _wrong(where, "a call of a function", call)
+    text = _text(function.get("arguments"), f"{where}.function.arguments")
+    args = _value(text)
+    return {
+        "type": "tool-call",
+        "toolCallId": _text(call.get("id"), f"{where}.id"),
+        "toolName": _text(function.get("name"), f"{where}.function.name"),
+        "args": args if isinstance(args, dict) else {},
+        "argsText": text,
+    }
+
+
+def _settle(messages: list[PostedMessage], answer: Mapping[str, Any], where: str) -> None:
+    id = _text(answer.get("tool_call_id"), f"{where}.tool_call_id")
+    parts = messages[-1].parts if messages and messages[-1].role == "assistant" else []
+    call = next((part for part in parts if part.get("toolCallId") == id), None)
+    if call is None:
+        raise _wrong(f"{where}.tool_call_id", "the id of a call of the message before", id)
+    call["result"] = _value("".join(part["text"] for part in _content(answer, where)))
+    call["isError"] = False
+
+
+def _value(text: str) -> Json:
+    """Return what a text says, if it is JSON that a state can hold; else the text."""
+    try:
+        data = text.encode()
+        check_nesting(data, _NESTING)
+        check_values(data)
+        return decode(data)
+    except (Refusal, UnicodeEncodeError):
+        return text
+
+
+#: Containers within one another that a tool's result may have to be taken for more than text.
+_NESTING: Final = 64
+
+
+def _content(message: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
+    """Yield the parts of a message's content; of all but the user's they are texts."""
+    where = f"{where}.content"
+    content = message.get("content")
+    if isinstance(content, str):
+        yield {"type": "text", "text": content}
+        return
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        raise _wrong(where, "a string, or an array of parts", content)
+    for number, part in enumerate(content):
+        yield _part(part, f"{where}[{number}]", is_users=message.get("role") == "user")
+
+
+def _part(part: Mapping[str, Any], where: str, *, is_users: bool) -> dict[str, Any]:
+    kind = part.get("type")
+    given = part.get(str(kind))
+    fields: dict[str, Any] = given if isinstance(given, dict) else {}
+    match kind:
+        case "text":
+            return {"type": "text", "text": _text(given, f"{where}.text")}
+        case "refusal" if not is_users:
+            return {"type": "text", "text": _text(given, f"{where}.refusal")}
+        case "image_url" if is_users:
+            return {"type": "image", "image": _text(fields.get("url"), f"{where}.image_url.url")}
+        case "input_audio" if is_users:
+            data, form = _text(fields.get("data"), f"{where}.input_audio.data"), fields.get("format")
+            return {"type": "file", "data": data, "mimeType": f"audio/{form if isinstance(form, str) else 'wav'}"}
+        case "file" if is_users:
+            data = _text(fields.get("file_data"), f"{where}.file.file_data")
+            mime = data[5:].partition(";")[0] if data.startswith("data:") else "application/octet-stream"
+            name = {"filename": fields["filename"]} if isinstance(fields.get("filename"), str) else {}
+            return {"type": "file", "data": data, "mimeType": mime, **name}
+        case _:
+            raise _wrong(f"{where}.type", "a part that a message of this role may have", kind)
+
+
+def _text(value: object, where: str, default: Any = msgspec.UNSET) -> Any:  # as `default`, else a string
+    if value is None and default is not msgspec.UNSET:
+        return default
+    if not isinstance(value, str):
+        raise _wrong(where, "a string", value)
+    return value
+
+
+def _wrong(param: str, expected: str, got: object) -> Refusal:
+    return Refusal(422, "invalid_request", f"in {param}: expected {expected}, got {got!r:.80}", param=param)

@@ -1,0 +1,193 @@
+"""Shown: what a stream has shown of the assistant's messages, part by part."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from statecast_agents import Json
+
+__all__ = ["BETWEEN", "GROWING", "PIECES", "Part", "Shown", "error_text", "file_data", "file_url", "identity_of"]
+
+_string: Final = msgspec.json.Decoder(str)
+
+#: Pieces of a text that are held apart before they are joined.
+PIECES: Final = 256
+
+#: What stands between two texts of an answer where a protocol has room for one only.
+BETWEEN: Final = "\n\n"
+
+#: The field that grows, by the type of its part.
+GROWING: Final = {"text": "text", "reasoning": "text", "tool-call": "argsText"}
+
+
+_URL: Final = re.compile("[A-Za-z][A-Za-z0-9+.-]*:")
+_BASE64: Final = re.compile("[A-Za-z0-9+/]{64,}={0,2}")
+
+
+class Part:
+    """A part of a message, as far as a stream has shown it.
+
+    Args:
+        message: The id of the message that it is in.
+        number: Its number in the stream.
+        value: The part, as the state has it.
+    """
+
+    __slots__ = (
+        "_json",
+        "_said",
+        "args_open",
+        "data",
+        "early",
+        "identity",
+        "kind",
+        "message",
+        "name",
+        "number",
+        "open",
+        "pieces",
+        "result",
+    )
+
+    def __init__(self, message: str, number: int, value: Mapping[str, Json]) -> None:
+        self.message = message
+        self.number = number
+        self.kind = str(value.get("type"))
+        self.identity = identity_of(self.kind, value)
+        self.open = False  #: whether a text may grow without being begun anew
+        self.args_open = self.kind == "tool-call"
+        self.result: tuple[Json, bool] | None = None  #: of a tool call, and whether it is an error
+        self.early = False  #: of a tool call, whether the client has the result before the thread
+        self.data: Json = value.get("data")  #: of a data part
+        self.name: str | None = None  #: of a data part, what the client calls it
+        self.pieces: list[bytes] = []  #: what its text grew by last, as JSON strings
+        self._json = bytearray()  #: what it grew by before that, as the inside of a JSON string
+        self._said = ""  #: what is before that
+
+    def fits(self, kind: str, value: Mapping[str, Json]) -> bool:
+        """Whether a part of the state may be this one."""
+        return _class(kind) == _class(self.kind) and identity_of(kind, value) == self.identity
+
+    def goes_on_as(self, kind: str, value: Mapping[str, Json]) -> bool:
+        """Whether a part of the state is this one, with no more than growth in between."""
+        return self.fits(kind, value) and (
+            self.kind not in ("text", "reasoning") or _text(value, "text").startswith(self.text())
+        )
+
+    def join(self) -> None:
+        """Join the pieces, of which there are many; nothing is decoded, and none is copied twice."""
+        self._json += b"".join([piece[1:-1] for piece in self.pieces])
+        self.pieces.clear()
+
+    def text(self) -> str:
+        """Return its text, as far as it was shown."""
+        if self.pieces:
+            self.join()
+        if self._json:
+            self._said += _string.decode(b'"%b"' % bytes(self._json))
+            self._json.clear()
+        return self._said
+
+    def set_text(self, text: str) -> None:
+        """Note that this is its text now."""
+        self.pieces.clear()
+        self._json.clear()
+        self._said = text
+
+    def note_result(self, value: Mapping[str, Json]) -> bool:
+        """Note the result of a tool call; whether it is another than the one that was shown."""
+        before = self.result
+        failed = value.get("isError") is True
+        if "result" not in value:
+            self.result = None
+        else:
+            self.result = (error_text(value["result"]) if failed else value["result"]), failed
+        return before != self.result
+
+
+class Shown:
+    """A message of the assistant that a stream shows."""
+
+    __slots__ = ("id", "parts", "value")
+
+    def __init__(self, id: str, value: dict[str, Any]) -> None:
+        self.id = id
+        self.value = value  #: as the state has it, but for texts that have grown since they were set
+        self.parts: dict[int, Part] = {}  #: by their place in the message
+
+    def whole(self) -> dict[str, Json]:
+        """Return the message as the state has it."""
+        parts = list(self.value.get("parts") or [])
+        for number, part in self.parts.items():
+            field = GROWING.get(part.kind)
+            if field is not None and number < len(parts):
+                parts[number] = {**parts[number], field: part.text()}
+        return {**self.value, "parts": parts}
+
+    def rearrange(self, values: Sequence[Any]) -> bool:
+        """Find the parts that were shown in the list that they have become; whether some moved, or are gone.
+
+        First those that stayed where they were, then those that moved; a text that is another one now is found by its
+        place.
+        """
+        left, found = dict(self.parts), dict[int, Part]()
+        kinds = {index: str(value.get("type")) for index, value in enumerate(values) if isinstance(value, dict)}
+        for index, kind in kinds.items():
+            if index in left and left[index].goes_on_as(kind, values[index]):
+                found[index] = left.pop(index)
+        moved = False
+        for index, kind in kinds.items() if left else ():
+            if index not in found:
+                at = next((at for at, part in left.items() if part.goes_on_as(kind, values[index])), None)
+                if at is not None:
+                    found[index] = left.pop(at)
+                    moved = True
+        for index, kind in kinds.items() if left else ():
+            if index not in found and index in left and left[index].fits(kind, values[index]):
+                found[index] = left.pop(index)
+        self.parts = dict(sorted(found.items()))
+        return moved or bool(left)
+
+
+def identity_of(kind: str, value: Mapping[str, Json]) -> str:
+    """Return what a part keeps, whatever else changes in it; a text has nothing."""
+    match kind:
+        case "tool-call":
+            return str(value.get("toolCallId"))
+        case "source":
+            return str(value.get("id") or value.get("url"))
+        case "file" | "image":
+            return file_data(str(value.get("data" if kind == "file" else "image")))
+        case "data":
+            return str(value.get("name"))
+        case _:
+            return ""
+
+
+def error_text(result: Json) -> str:
+    """Return the result of a tool call that failed, as protocols have it that know a text only."""
+    return result if isinstance(result, str) else msgspec.json.encode(result).decode()
+
+
+def file_data(data: str) -> str:
+    """Return the base64 of a file, without the head of a `data:` URL that it may be in; or its URL."""
+    return data.partition(",")[2] if data.startswith("data:") and ";base64," in data[:200] else data
+
+
+def file_url(data: str, mime_type: str) -> str:
+    """Return a file as a URL: its own, or its base64 in one. A path looks like base64 too, which is longer, though."""
+    is_url = _URL.match(data) or (data.startswith("/") and not _BASE64.fullmatch(data))
+    return data if is_url else f"data:{mime_type};base64,{data}"
+
+
+def _class(kind: str) -> str:
+    return "file" if kind == "image" else kind
+
+
+def _text(value: Mapping[str, Json], field: str) -> str:
+    text = value.get(field)
+    return text if isinstance(text, str) else ""

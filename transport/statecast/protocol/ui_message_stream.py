@@ -1,0 +1,245 @@
+"""The UI message stream protocol: server-sent events, one chunk each, ended by `[DONE]`; the AI SDK's own.
+
+A response is one message of the assistant: `start` … `finish`. It is one step, unless the agent tells of steps itself.
+Where the client has the message already, the response has a `start-step` in place of the `start`: without one the
+client would take the tool results that it has just sent for those of the last step, and send them again for ever.
+Source: docs/protocol.md, "ui-message-stream".
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, assert_never
+
+import msgspec
+
+from statecast_agents import Json, chunks
+
+from .growth import Event, InMessage, Rewritten, RunTurned, StateChanged, StateReplaced
+from .projected import Projected
+from .projection import Projection
+from .shown import error_text, file_url
+
+__all__ = ["UIMessageStreamEncoder"]
+
+_encode: Final = msgspec.json.Encoder().encode
+_string: Final = msgspec.json.Decoder(str)
+
+#: Why a message ended, where this protocol has no word for the agent's.
+_REASONS: Final = {"unknown": "other"}
+
+#: The tool by which an agent asks its user for approval; clients have a form of their own for that.
+APPROVAL: Final = "approval"
+
+
+class UIMessageStreamEncoder(Projected):
+    """Writes a projection as a UI message stream."""
+
+    name = "ui-message-stream"
+    headers = (
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"x-vercel-ai-ui-message-stream", b"v1"),
+        (b"cache-control", b"no-cache"),
+        (b"x-accel-buffering", b"no"),
+    )
+    heartbeat = b": \n\n"
+
+    def __init__(self, projection: Projection) -> None:
+        super().__init__(projection)
+        self._started = False
+        self._in_step = False
+        self._calls: dict[int, _Call] = {}
+        self._texts: dict[int, str] = {}  #: what kind of text a part is
+        self._growing: _Call | None = None
+        self._annotations: list[Json] = []
+        self._failure: str | None = None  #: what the agent said went wrong
+        #: under which ids the client was asked to approve calls
+        self._approvals = {} if projection.had is None else dict(projection.had.approvals)
+
+    def grown(self, piece: bytes) -> bytes:
+        """Keep what a call's arguments grew by."""
+        if self._growing is not None:
+            self._growing.pieces.append(_string.decode(piece))
+        return piece
+
+    def write(self, event: Event) -> bytes:
+        """Return one or several chunks, or nothing."""
+        if isinstance(event, InMessage):
+            return self._begin(event.id if event.begins else None)
+        if isinstance(event, StateReplaced):
+            return _data("state", event.state, transient=True)
+        if isinstance(event, StateChanged):
+            return _data("state-operations", list(event.operations), transient=True)
+        if isinstance(event, RunTurned | Rewritten):
+            return b""  # said at the end; and a client keeps what it has been shown
+        return self._chunk(event)
+
+    def finish(self) -> bytes:
+        """Return how the run ended, and the end marker. A stream in which nothing happened is an empty message."""
+        run = None if self.turned is None else self.turned.run
+        end = self.closed()
+        end = self._begin(None) + end + self._finish_step()
+        failure = self._failure if run is None or run.error is None else run.error.message
+        if failure is not None:
+            end += _write("error", errorText=failure)
+        elif run is not None and run.status in ("cancelled", "interrupted"):
+            end += _write("abort")
+        usage = {} if self.usage is None else {"usage": self.usage, "messageMetadata": {"usage": self.usage}}
+        return end + _write("finish", finishReason=self._reason(), **usage) + b"data: [DONE]\n\n"
+
+    def _chunk(self, chunk: chunks.Chunk) -> bytes:
+        match chunk:
+            case chunks.PartStarted():
+                return self._start(chunk.part, chunk.init)
+            case chunks.TextDelta():
+                return self._grow(chunk)
+            case chunks.ArgsFinished():
+                call = self._calls.get(chunk.part)
+                return b"" if call is None else call.available() + self._approval(call.part)
+            case chunks.ToolResult():
+                return self._settle(chunk)
+            case chunks.PartFinished():
+                kind = self._texts.pop(chunk.part, None)
+                return b"" if kind is None else _write(f"{kind}-end", id=str(chunk.part))
+            case chunks.StepStarted():
+                return self._begin(chunk.message_id) if not self._started else b"" if self._in_step else self._step()
+            case chunks.StepFinished():
+                return self._finish_step()
+            case chunks.Data():
+                return b"".join(_data("data", data) for data in chunk.data)
+            case chunks.Annotations():
+                self._annotations += chunk.annotations
+                return _write("message-metadata", messageMetadata={"annotations": self._annotations})
+            case chunks.Failure():
+                return self._fail(chunk)
+            case chunks.MessageFinished():
+                return b""  # said at the end, when nothing can follow
+            case _:
+                assert_never(chunk)
+
+    def _start(self, number: int, part: chunks.Part) -> bytes:
+        match part:
+            case chunks.TextPart() | chunks.ReasoningPart():
+                kind = "text" if isinstance(part, chunks.TextPart) else "reasoning"
+                self._texts[number] = kind
+                return _write(f"{kind}-start", id=str(number))
+            case chunks.ToolCallPart():
+                self._calls[number] = _Call(part)
+                return _write("tool-input-start", toolCallId=part.tool_call_id, toolName=part.tool_name)
+            case chunks.SourcePart():
+                title = {} if part.title is msgspec.UNSET else {"title": part.title}
+                return _write("source-url", sourceId=part.id, url=part.url, **title)
+            case chunks.FilePart():
+                return _write("file", url=file_url(part.data, part.mime_type), mediaType=part.mime_type)
+            case chunks.DataPart():
+                return _data(part.name, part.data, id=self.projection.data_id(number))
+            case _:
+                assert_never(part)
+
+    def _grow(self, chunk: chunks.TextDelta) -> bytes:
+        call = self._growing = self._calls.get(chunk.part)
+        self.looks = call is not None
+        if call is not None:
+            call.pieces.append(chunk.text)
+            self._grows("tool-input-delta", "inputTextDelta", {"toolCallId": call.part.tool_call_id})
+        elif chunk.part in self._texts:
+            self._grows(f"{self._texts[chunk.part]}-delta", "delta", {"id": str(chunk.part)})
+        else:
+            return b""
+        return self.head + _encode(chunk.text) + self.tail
+
+    def _grows(self, type: str, field: str, fields: dict[str, str]) -> None:
+        self.head = b'data: %b,"%b":' % (_encode({"type": type, **fields})[:-1], field.encode())
+        self.tail = b"}\n\n"
+
+    def _approval(self, part: chunks.ToolCallPart) -> bytes:
+        """Return that the user is asked, if that is what a call does."""
+        id = part.tool_call_id
+        if part.tool_name != APPROVAL or self.projection.is_settled(id):
+            return b""
+        self._approvals[id] = id
+        return _write("tool-approval-request", approvalId=id, toolCallId=id)
+
+    def _settle(self, result: chunks.ToolResult) -> bytes:
+        """Return a result; it is the agent's, or another client's, so this one must not send it back as its own."""
+        call_id = self.projection.call_id(result.part)
+        if call_id is None:
+            return b""
+        call = {"toolCallId": call_id}
+        begin = b""
+        approval = self._approvals.pop(call_id, None)
+        if approval is not None:
+            approved, why = _answer(result)
+            begin = _write("tool-approval-response", approvalId=approval, approved=approved, **why)
+            if not approved:
+                return begin + _write("tool-output-denied", **call)
+        if result.is_error:
+            text = error_text(result.result)
+            return begin + _write("tool-output-error", **call, errorText=text, providerExecuted=True)
+        return begin + _write("tool-output-available", **call, output=result.result, providerExecuted=True)
+
+    def _fail(self, failure: chunks.Failure) -> bytes:
+        """Return what is no end of the run as data: a client reads nothing behind an `error`."""
+        if failure.severity not in ("warning", "info"):
+            self._failure = failure.text
+            return b""
+        code = {} if failure.code is msgspec.UNSET else {"code": failure.code}
+        return _data("error", {"message": failure.text, "severity": failure.severity, **code}, transient=True)
+
+    def _begin(self, message_id: str | None) -> bytes:
+        if self._started:
+            return b""
+        self._started = True
+        if self.projection.had is not None:
+            return self._step()
+        self._in_step = True
+        return _write("start", **({} if message_id is None else {"messageId": message_id}))
+
+    def _step(self) -> bytes:
+        self._in_step = True
+        return _write("start-step")
+
+    def _finish_step(self) -> bytes:
+        if not self._in_step:
+            return b""
+        self._in_step = False
+        usage = {} if self.step_usage is None else {"usage": self.step_usage}
+        self.step_usage = None
+        return _write("finish-step", finishReason=self._reason(), **usage)
+
+    def _reason(self) -> str:
+        return _REASONS.get(self.finish_reason, self.finish_reason)
+
+
+class _Call:
+    """A tool call that the stream has begun."""
+
+    def __init__(self, part: chunks.ToolCallPart) -> None:
+        self.part = part
+        self.pieces: list[str] = []
+
+    def available(self) -> bytes:
+        """Return that the arguments are complete."""
+        text = "".join(self.pieces) or "{}"
+        fields = {"toolCallId": self.part.tool_call_id, "toolName": self.part.tool_name}
+        try:
+            return _write("tool-input-available", **fields, input=msgspec.json.decode(text))
+        except (msgspec.DecodeError, RecursionError):
+            why = "The arguments are not JSON."
+            return _write("tool-input-error", **fields, input=text, errorText=why)
+
+
+def _answer(result: chunks.ToolResult) -> tuple[bool, dict[str, Json]]:
+    """Return whether a user has approved, and the reason that was given."""
+    given = result.result
+    if result.is_error or not isinstance(given, dict):
+        return given is True and not result.is_error, {}
+    reason = given.get("reason")
+    return bool(given.get("approved")), {"reason": reason} if isinstance(reason, str) else {}
+
+
+def _data(name: str, data: Any, **fields: Any) -> bytes:
+    return _write(f"data-{name}", data=data, **fields)
+
+
+def _write(type: str, **fields: Any) -> bytes:
+    return b"data: %b\n\n" % _encode({"type": type, **fields})
