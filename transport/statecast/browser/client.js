@@ -245,6 +245,7 @@ export function connect(url, threadId, options = {}) {
       const sent = { method: "POST", body: JSON.stringify(body()), signal };
       if (type === "cancel") return (await request(`${base}/cancel`, JSON_TYPE, sent)).json();
       const response = await request(`${base}/assistant?protocol=assistant-transport`, EVENTS, sent);
+      await response.body?.cancel(); // what comes of it is followed elsewhere
       const at = response.headers.get("statecast-cursor"); // where its stream starts: what comes of it is behind that
       return { runId: response.headers.get("statecast-run-id"), cursor: at, shows: Number(at?.split("-").pop()) + 1 };
     });

@@ -17,6 +17,7 @@ from statecast_agents import Document, Json, chunks, operations
 from .entries import ChunkEntry, Entry, OperationsEntry, RunEntry
 from .growth import Event, Growth, RunTurned, StateChanged, StateReplaced
 from .had import Had
+from .json_text import same_json
 from .shown import GROWING, PIECES, Part, Shown
 
 __all__ = ["Projection", "items_in", "without"]
@@ -168,7 +169,8 @@ class Projection:
         self._begun = True
         self._before = None
         beside = without(state, self._path)
-        if self._claim != beside and not (self._claim is msgspec.UNSET and beside in (None, {})):
+        told = beside in (None, {}) if self._claim is msgspec.UNSET else same_json(self._claim, beside)
+        if not told:
             self._growth.events.append(StateReplaced(beside))
         items = items_in(state, self._path)
         users = [index for index, item in enumerate(items) if _role(item) == "user"]
