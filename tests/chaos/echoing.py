@@ -1,7 +1,8 @@
 """The agents that are served here: their state says what was done to them, so that anyone can check it.
 
 `statecast serve tests.chaos.echoing:agents`; or `:short`, an app with a log so short that it is compacted all the time;
-or `:slow`, an app on a disk so slow that a crash mostly finds something that is not written yet.
+or `:slow`, an app on a disk so slow that a crash mostly finds something that is not written yet, and whose entries are
+moved all the time.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import anyio
 
 from statecast import Agent, Limits, Run, UntypedCommand, create_app
 from statecast.stores import Change, SqliteStore
+from tests.stores.little import little
 
 
 def _first_state() -> dict[str, Any]:
@@ -44,11 +46,12 @@ agents = [once, again]
 
 
 class SlowStore(SqliteStore):
-    """Takes its time, before and after it has written."""
+    """Takes its time, before and after it has written, and moves entries after a few."""
 
     async def commit(self, changes: Sequence[Change]) -> None:
         await anyio.sleep(random.random() * 0.05)
-        await super().commit(changes)
+        with little():
+            await super().commit(changes)
         await anyio.sleep(random.random() * 0.01)
 
 

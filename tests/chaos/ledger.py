@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -14,6 +15,8 @@ from statecast.stores import Key, SqliteStore, read_entry
 from statecast_agents import operations
 
 ENDS: Final = {"completed", "failed", "cancelled", "interrupted"}
+
+_Found = TypeVar("_Found")
 
 _canonical: Final = msgspec.json.Encoder(order="sorted").encode
 
@@ -45,19 +48,32 @@ class Ledger:
         self.frames: dict[tuple[str, int], bytes] = {}  #: thread, revision → the frame that led there
         self.stops: dict[str, set[bytes]] = {}  #: thread → states at which a request's stream ended
         self.ends: dict[str, set[str]] = {}  #: run → how it ended
+        self.turns: dict[str, dict[int, str]] = {}  #: run → revision → what the log says there that became of it
+        self.runs_at: dict[str, dict[int, dict[str, Any]]] = {}  #: thread → revision → the last run there
         self.runs: dict[str, str] = {}  #: run → its thread
         self.epochs: dict[str, str] = {}
         self.furthest: dict[str, int] = {}  #: thread → the last revision that anybody has seen
+        self.latest: dict[str, tuple[Any, dict[str, Any] | None]] = {}  #: thread → state and run there
+        self._noted = asyncio.Event()
+
+    async def until(self, find: Callable[[], _Found | None]) -> _Found:
+        """Wait until something is found; it is looked for whenever something is noted."""
+        while not (found := find()):
+            self._noted.clear()
+            await self._noted.wait()
+        return found
 
     def send(self, sent: Sent) -> None:
         """Note a command that is about to be sent."""
         self.sent[sent.body["id"]] = sent
+        self._noted.set()
 
     def accept(self, sent: Sent, run_id: str | None) -> None:
         """Note that a command was accepted."""
         sent.accepted += 1
         if run_id is not None:
             sent.runs.add(run_id)
+        self._noted.set()
         assert len(sent.runs) <= 1, f"the command {sent.body['id']} led to the runs {sent.runs}"
 
     def see(self, thread: str, cursor: str, state: Any, run: dict[str, Any] | None) -> int:
@@ -69,8 +85,12 @@ class Ledger:
         content = _canonical([state, run])
         before = self.seen.setdefault((thread, revision), content)
         assert before == content, f"{thread} at {revision} was\n{before!r}\nand is now\n{content!r}"
-        self.furthest[thread] = max(revision, self.furthest.get(thread, 0))
+        if revision >= self.furthest.get(thread, 0):
+            self.furthest[thread] = revision
+            self.latest[thread] = state, run
+        self._noted.set()
         if run is not None:
+            self.runs_at.setdefault(thread, {})[revision] = run
             self.see_run(thread, run)
         return revision
 
@@ -79,6 +99,12 @@ class Ledger:
         content = _canonical(frame)
         before = self.frames.setdefault((thread, revision), content)
         assert before == content, f"the frame {revision} of {thread} was {before!r} and is now {content!r}"
+        if frame["type"] == "run":
+            self.see_turn(frame["run"], revision)
+
+    def see_turn(self, run: dict[str, Any], revision: int) -> None:
+        """Note what a line of the log says that became of a run."""
+        self.turns.setdefault(run["id"], {})[revision] = run["status"]
 
     def see_run(self, thread: str, run: dict[str, Any]) -> None:
         """Note what became of a run."""
@@ -119,8 +145,17 @@ class Ledger:
                 assert ends <= {"completed", "interrupted"}, f"{what} is done, and its run {ends}"
             elif sent.accepted:
                 assert ends <= {"interrupted"}, f"{what} is not done, and its run {ends}"
-        for run, ends in self.ends.items():
-            assert len(ends) == 1 or again or self.runs[run] != thread, f"the run {run} ended as {ends}"
+        for name, ends in self.ends.items():
+            assert len(ends) == 1 or again or self.runs[name] != thread, f"the run {name} ended as {ends}"
+        for name, turns in self.turns.items():
+            if self.runs[name] == thread:
+                *before, last = [turns[revision] for revision in sorted(turns)]
+                once = not before or (before == ["running"] and last in ENDS)
+                assert once or (again and {"running", "interrupted"}.issuperset(before)), f"the run {name} was {turns}"
+        runs = self.runs_at.get(thread, {})
+        for revision, run in runs.items():
+            then = runs.get(revision + 1, run)
+            assert run["status"] in ENDS or then["id"] == run["id"], f"{thread} had {run} at {revision}, then {then}"
 
     async def audit(self, file: Path, threads: Iterable[tuple[str, str]]) -> dict[str, int]:
         """Replay what the file holds, and hold everything that was seen against it; returns figures."""
@@ -147,6 +182,7 @@ class Ledger:
                 elif isinstance(entry, RunEntry):
                     run = msgspec.to_builtins(entry.run)
                     self.see_run(thread, run)
+                    self.see_turn(run, revision)
                 history[revision] = _canonical([state, run])
                 states.add(_canonical(state))
             last = max(history)
@@ -163,10 +199,11 @@ class Ledger:
                 strange = self.stops.get(thread, set()) - states
                 assert not strange, f"a stream of {thread} ended with a state it never had: {strange}"
                 for sent in self.sent.values():
-                    if sent.thread == thread and agent == "once" and sent.accepted and sent.body["type"] == "echo":
+                    if sent.thread == thread and sent.accepted and sent.body["type"] == "echo":
                         done = sent.name in state["done"]
                         ends = {end for run_id in sent.runs for end in self.ends.get(run_id, ())}
-                        assert done or ends == {"interrupted"}, f"{sent.body} is not done, and its run {ends}"
+                        settled = "completed" in ends if agent == "again" else done or ends == {"interrupted"}
+                        assert settled, f"{sent.body} is not done, and its run {ends}"
             figures["revisions"] += last
             figures["compacted"] += saved.revision > 0
             self.check(thread, state, again=agent == "again")

@@ -33,6 +33,7 @@ class Served:
         self._ending = False  #: whether it was told to
         self._ended_by_itself = False
         self._process: asyncio.subprocess.Process | None = None
+        self._left: tuple[int, int] | None = None  #: what the file's log was when the process was started
         self._reading: list[asyncio.Task[None]] = []
 
     @property
@@ -57,6 +58,7 @@ class Served:
         options = [self._target, "--port", "0", "--grace", str(self._grace)]
         if self._target.endswith(":agents"):  # an app has a store of its own
             options += ["--store", f"sqlite:///{self.file}"]
+        self._left = self._log()
         paths = os.pathsep.join(str(ROOT / part) for part in ("agents", "transport", "."))
         self._process = await asyncio.create_subprocess_exec(
             *command,
@@ -69,6 +71,12 @@ class Served:
         self.starts += 1
         self._ending = False
         self._reading = [asyncio.create_task(self._announced()), asyncio.create_task(self._complaints())]
+
+    async def recovering(self) -> None:
+        """Wait until it has begun to write to the file; it does so before it answers, and takes up what was left."""
+        async with asyncio.timeout(PATIENCE):
+            while self._log() == self._left:  # noqa: ASYNC110  # it is another process's
+                await asyncio.sleep(0.001)
 
     async def kill(self) -> None:
         """End it as a crash does, at whatever it is."""
@@ -100,6 +108,14 @@ class Served:
             await asyncio.gather(*self._reading)
         self._up.clear()
         return status
+
+    def _log(self) -> tuple[int, int] | None:
+        """Return what changes whenever something is written to the file; None if nothing ever was."""
+        try:
+            found = self.file.with_name(f"{self.file.name}-wal").stat()
+        except FileNotFoundError:
+            return None
+        return found.st_size, found.st_mtime_ns
 
     async def _announced(self) -> None:
         assert self._process is not None

@@ -53,6 +53,7 @@ class World:
         self.random = random
         self.http = httpx.AsyncClient(timeout=httpx.Timeout(None), limits=httpx.Limits(max_keepalive_connections=0))
         self.losses = 0  #: connections that were lost
+        self.resumed = 0  #: connections over which a follower went on from its cursor
 
     async def get(self, path: str) -> Any:
         """Return the JSON at a path, however often that has to be tried; None if there is no such thread."""
@@ -134,6 +135,7 @@ class EventFollower(Follower):
                 assert response.status_code in (404, *AWAY), await response.aread()
                 assert response.status_code != 404 or not self.cursor, f"{self.thread} is gone"
                 raise CutOff
+            self.world.resumed += bool(self.cursor)
             rest = b""
             async for piece in response.aiter_bytes():
                 *whole, rest = (rest + piece).split(b"\n\n")
@@ -170,6 +172,7 @@ class SocketFollower(Follower):
                     match event:
                         case events.AcceptConnection():
                             self._writer, self._socket = writer, socket
+                            self.world.resumed += bool(self.cursor)
                         case events.TextMessage():
                             text += event.data
                             *lines, text = text.split("\n")
@@ -263,14 +266,26 @@ class Tab:
                 await self._abandon(sent)
             elif self._random.random() < 0.2:  # the same from two places at once
                 other = Tab(self.world, self.thread, self.agent, self.name, protocol=self._protocol)
-                await asyncio.gather(self._deliver(sent), other._deliver(sent))
+                await asyncio.gather(self.deliver(sent), other.deliver(sent))
             else:
-                await self._deliver(sent)
+                await self.deliver(sent)
             await asyncio.sleep(self._random.random() * 0.05)
 
     async def catch_up(self) -> None:
         """Ask for what is new, with the state that there is as the claim."""
         await self.world.retry(lambda: self._stream("/assistant", {"commands": [], "state": self.state}))
+
+    async def deliver(self, sent: Sent) -> None:
+        """Send a command until it is accepted, and follow its run to the end: by asking again, or by resuming."""
+        resumes = self._random.random() < 0.5
+
+        async def attempt() -> None:
+            if sent.accepted and resumes:
+                await self._resume()
+            else:
+                await self._stream("/assistant", {"commands": [sent.body], "state": self.state}, sent)
+
+        await self.world.retry(attempt)
 
     def _next(self, number: int) -> Sent:
         random = self._random
@@ -288,18 +303,6 @@ class Tab:
         with contextlib.suppress(TimeoutError, *LOST):
             async with asyncio.timeout(self._random.random() * 0.1):
                 await self._stream("/assistant", body, sent)
-
-    async def _deliver(self, sent: Sent) -> None:
-        """Send a command until it is accepted, and follow its run to the end: by asking again, or by resuming."""
-        resumes = self._random.random() < 0.5
-
-        async def attempt() -> None:
-            if sent.accepted and resumes:
-                await self._resume()
-            else:
-                await self._stream("/assistant", {"commands": [sent.body], "state": self.state}, sent)
-
-        await self.world.retry(attempt)
 
     async def _resume(self) -> None:
         if self._random.random() < 0.5:

@@ -62,9 +62,9 @@ async def state_of(url: str, thread: str = "t") -> Json:
     return answer.json()
 
 
-async def check(thread: Thread, url: str) -> Json:
+async def check(thread: Thread, url: str, id: str = "t") -> Json:
     """Check that a thread is shown as the server has it; returns what its subscriber was told."""
-    server, shown = await state_of(url), await thread.snapshot()
+    server, shown = await state_of(url, id), await thread.snapshot()
     assert {key: shown[key] for key in ("state", "run", "revision", "cursor")} == {
         key: server[key] for key in ("state", "run", "revision", "cursor")
     }
@@ -115,10 +115,8 @@ async def test_what_did_not_change_is_the_same_object(node: Module, wire: Json) 
 
 
 async def test_what_a_new_snapshot_does_not_change_is_the_same_object(node: Module) -> None:
-    def frame(revision: int, **state: Json) -> str:
-        return f"e-{revision} " + json.dumps({"type": "snapshot", "revision": revision, "state": state})
-
-    answers = [events(frame(1, deep={"a": [1]}, text="a")), events(frame(2, deep={"a": [1]}, text="b"))]
+    states = [{"deep": {"a": [1]}, "text": text} for text in "ab"]
+    answers = [events(frame("snapshot", revision, state=state)) for revision, state in enumerate(states)]
     async with scripted(*answers) as server:
         thread = await (await node.thread(server.url)).subscribe()
         await thread.wait('s.state?.text === "a"')
@@ -282,9 +280,23 @@ async def test_a_server_that_is_busy_is_asked_again(node: Module, code: str) -> 
     async with scripted(http("503 Busy", error), http("502 Bad Gateway", "<html>"), accepted) as server:
         thread = await node.thread(server.url)
         answer = await thread.send(note("a"))
+        await thread.do("close")
 
     assert answer["value"] == {"runId": "run_1", "cursor": "e-0"}
     assert len(server.heads) == 3
+
+
+async def test_a_refusal_that_is_cut_off_is_no_answer(node: Module) -> None:
+    whole = http(
+        "404 Not Found", '{"error": {"code": "unknown_thread", "message": "there is none"}}', content_length="65"
+    )
+    accepted = http("200 OK", content_type="text/event-stream", statecast_run_id="run_1", statecast_cursor="e-0")
+    async with scripted(whole[:-10], accepted) as server:
+        thread = await node.thread(server.url)
+        answer = await thread.send(note("a"))
+        await thread.do("close")
+
+    assert answer["value"]["runId"] == "run_1"
 
 
 async def test_an_answer_that_is_none_of_ours_is_told_as_it_is(node: Module) -> None:
@@ -295,6 +307,7 @@ async def test_an_answer_that_is_none_of_ours_is_told_as_it_is(node: Module) -> 
         seen = await thread.wait('s.connection === "refused"')
         answer = await thread.send(note("a"))
         other = await thread.send(note("b"))
+        await thread.do("close")
 
     assert (seen["error"]["refused"], seen["error"]["status"]) == ("http_error", 404)
     assert other["refused"] == "not_statecast"
@@ -433,12 +446,20 @@ async def test_a_thread_that_was_made_anew_replaces_the_old(node: Module, wire: 
         await check(thread, server.url)
 
 
-async def test_a_frame_that_does_not_fit_is_mended_by_a_snapshot(node: Module) -> None:
-    def frame(kind: str, revision: int, **fields: Any) -> str:
-        return f"e-{revision} " + json.dumps({"type": kind, "revision": revision, **fields})
+def frame(kind: str, revision: int, **fields: Json) -> str:
+    """Return an event as `events` takes it."""
+    return f"e-{revision} " + json.dumps({"type": kind, "revision": revision, **fields})
 
-    wrong = [{"type": "append-text", "path": ["text"], "value": "!"}]
-    first = events(frame("snapshot", 1, state={}), frame("update-state", 2, operations=wrong))
+
+SHOUT = [{"type": "append-text", "path": ["text"], "value": "!"}]
+
+
+def paths_asked(heads: list[str]) -> list[str]:
+    return [head.partition(" ")[2].partition(" ")[0] for head in heads]
+
+
+async def test_a_frame_that_does_not_fit_is_mended_by_a_snapshot(node: Module) -> None:
+    first = events(frame("snapshot", 1, state={}), frame("update-state", 2, operations=SHOUT))
     async with scripted(first, events(frame("snapshot", 2, state={"text": "!"})), events()) as server:
         thread = await (await node.thread(server.url)).subscribe()
         await thread.wait('s.state?.text === "!"')
@@ -446,10 +467,22 @@ async def test_a_frame_that_does_not_fit_is_mended_by_a_snapshot(node: Module) -
         told = await thread.told()
         await thread.do("close")
 
-    asked = [head.partition(" ")[2].partition(" ")[0] for head in server.heads]
-    assert asked == ["/threads/t/events", "/threads/t/events", "/threads/t/events?cursor=e-2"]
+    assert paths_asked(server.heads) == ["/threads/t/events", "/threads/t/events", "/threads/t/events?cursor=e-2"]
     errors = [snapshot["error"] for snapshot in told["told"] if snapshot["error"]]
     assert errors[0]["failed"] == "OperationError"
+
+
+async def test_a_frame_that_comes_twice_counts_once(node: Module) -> None:
+    first = events(frame("snapshot", 1, state={"text": ""}), frame("update-state", 2, operations=SHOUT))
+    again = events(*[frame("update-state", revision, operations=SHOUT) for revision in (2, 3, 3)])
+    async with scripted(first, again, events()) as server:
+        thread = await (await node.thread(server.url)).subscribe()
+        await until(lambda: len(server.heads) == 3)
+        text = (await thread.snapshot())["state"]["text"]
+        await thread.do("close")
+
+    assert text == "!!"
+    assert paths_asked(server.heads)[1:] == ["/threads/t/events?cursor=e-2", "/threads/t/events?cursor=e-3"]
 
 
 # The rest

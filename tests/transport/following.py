@@ -97,14 +97,14 @@ class Connection:
         self.view = view or View()
         self.past: list[View] = []  #: what there was after each frame
         self.streams: list[list[int]] = []  #: the revisions of the frames of each connection
-        self._form = form
+        self.form = form
         self.connect()
 
     def connect(self) -> None:
         """Go on from the cursor that the view has, if that is a place."""
-        place = place_of(self.view.cursor, self.thread) if self._form == "operations" else None
-        encoder = EventsEncoder(self.thread.epoch, form=self._form)
-        whole = self._form == "snapshot"
+        place = place_of(self.view.cursor, self.thread) if self.form == "operations" else None
+        encoder = EventsEncoder(self.thread.epoch, form=self.form)
+        whole = self.form == "snapshot"
         self.streams.append([])
         self._reader = self.thread.follow(
             encoder, revision=place or 0, snapshot=place is None, endless=True, whole=whole

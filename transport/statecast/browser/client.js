@@ -459,10 +459,15 @@ function commandOf(given) {
   return command.type === "add-message" ? { ...command, message: { id: newId("msg"), ...command.message } } : command;
 }
 
-/** Return what the server said, or the proxy before it. */
+/** Return what the server said, or the proxy before it; throws where the connection broke before all of it was said. */
 async function refusal(response) {
-  const error = await response.json().then(({ error }) => error, () => null);
-  const plain = { code: "http_error", message: `the answer was ${response.status} ${response.statusText}`.trim() };
-  const known = typeof error?.code === "string" ? error : plain;
-  return new Refused(known, response.status, Number(response.headers.get("retry-after")) || 0);
+  const text = await response.text();
+  let error = { code: "http_error", message: `the answer was ${response.status} ${response.statusText}`.trim() };
+  try {
+    const said = JSON.parse(text).error;
+    if (typeof said.code === "string") error = said;
+  } catch {
+    // It is none of ours.
+  }
+  return new Refused(error, response.status, Number(response.headers.get("retry-after")) || 0);
 }

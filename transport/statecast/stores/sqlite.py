@@ -194,7 +194,7 @@ class SqliteStore:
             if row is None or now - self._touched.get(row, 0.0) > TOUCH_EVERY:
                 return False
             size += len(change.data)
-        return size <= FEW_BYTES and now > self._slow_until and 0 < self._files.check() <= CHECKPOINT_AT
+        return size <= FEW_BYTES and time.monotonic() > self._slow_until and 0 < self._files.check() <= CHECKPOINT_AT
 
     def _commit_here(self, changes: Sequence[Change]) -> None:
         started = time.perf_counter()
@@ -203,7 +203,7 @@ class SqliteStore:
         except (sqlite3.Error, OSError) as error:
             raise self._failed(error) from error
         if time.perf_counter() - started > LONG:
-            self._slow_until = time.time() + WHILE
+            self._slow_until = time.monotonic() + WHILE
 
     def _commit(self, changes: Sequence[Change]) -> None:
         connection = self._open_connection

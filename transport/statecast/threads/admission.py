@@ -146,7 +146,12 @@ class Admission:
             thread.kept = self._registry.journal.instant  # until the store has it, nobody else sees it
             self._registry.add(thread)
         if commands:
-            batch = Batch(commands=commands, request=posted.request, on_disconnect=posted.on_disconnect)
+            batch = Batch(
+                commands=commands,
+                request=posted.request,
+                on_disconnect=posted.on_disconnect,
+                next_up=posted.chosen_policy in ("interrupt", "rollback"),
+            )
             run = self._runs.new(thread, batch, agrees=agreed)
             for command in commands:
                 if command.id is not None:
@@ -154,7 +159,7 @@ class Admission:
                     thread.applied[command.id] = (mark, run.id)
                     changes.append(stores.Applied(thread.key, command.id, mark, run.id))
             changes.append(stores.Accepted(thread.key, run.id, batch.encode()))
-            self._runs.queue(run, next_up=posted.chosen_policy in ("interrupt", "rollback"))
+            self._runs.queue(run)
             run.kept = False
         self._registry.journal.add(*changes)
         keeping = self._keep(thread, posted, run, changes, created=bool(created))

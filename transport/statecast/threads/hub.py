@@ -230,16 +230,14 @@ class Hub:
             Refusal: 404 `unknown_thread`; 409 `run_mismatch` when another run is active.
         """
         thread = await self.find(thread_id, owner=owner)
-        active = thread.active
+        active, named = thread.active, thread.run
         if active is not None:
             _check_run(active, run_id)
-        if queued:
-            for dropped in list(thread.inbox):
-                self._runs.drop(dropped)
-        if active is None:
-            return (thread.last_run.id if thread.last_run else None), False
-        active.cancel()
-        return active.id, True
+            active.cancel()
+        if queued and thread.inbox:
+            self._runs.drop(thread, *thread.inbox)
+            await self.registry.kept()  # a crash is not to bring them back
+        return (None if named is None else named.id), active is not None
 
     async def patch(self, thread_id: str, steps: Sequence[dict[str, Json]], *, owner: str | None = None) -> Cursor:
         """Apply a client's RFC 6902 patch to the parts of a state that the agent lets clients write.
@@ -267,7 +265,7 @@ class Hub:
         if run is run.thread.active:
             run.cancel()
         elif run in run.thread.inbox:
-            self._runs.drop(run)
+            self._runs.drop(run.thread, run)
 
     async def _supervise(self) -> None:
         await self.registry.store.open()

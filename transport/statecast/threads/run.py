@@ -44,13 +44,14 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     commands: Sequence[AnyCommand]
     request: Request
     on_disconnect: OnDisconnect = "continue"
+    next_up: bool = False  #: whether it goes before what waits already
 
     def encode(self) -> bytes:
         """Return it for the store."""
         config = msgspec.structs.replace(self.request.config, api_key=None)
         request = msgspec.structs.replace(self.request, config=config)
         commands = [_fields(command) for command in self.commands]
-        return msgspec.json.encode(_KeptBatch(commands, request, self.on_disconnect))
+        return msgspec.json.encode(_KeptBatch(commands, request, self.on_disconnect, self.next_up))
 
     @classmethod
     def decode(cls, data: bytes, commands: CommandSet) -> Batch:
@@ -61,13 +62,14 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         """
         kept = msgspec.json.decode(data, type=_KeptBatch)
         known = commands.decode([msgspec.json.encode(command) for command in kept.commands])
-        return cls(commands=known, request=kept.request, on_disconnect=kept.on_disconnect)
+        return cls(commands=known, request=kept.request, on_disconnect=kept.on_disconnect, next_up=kept.next_up)
 
 
 class _KeptBatch(msgspec.Struct, frozen=True):
     commands: list[Any]
     request: Request
     on_disconnect: OnDisconnect
+    next_up: bool = False
 
 
 class Execution:

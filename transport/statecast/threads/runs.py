@@ -60,11 +60,13 @@ class Runs:
         """Return a run that is yet to be queued."""
         return Execution(thread, batch, agrees=agrees, limits=self._limits, debug=self._debug, id=id)
 
-    def queue(self, run: Execution, *, next_up: bool = False) -> None:
-        """Put a run into its thread's inbox, at the end or at the front."""
+    def queue(self, run: Execution) -> None:
+        """Put a run into its thread's inbox: at the end, or at the front, but for a run that begins again."""
         self._live[run.id] = run
         self.none_left.clear()
-        run.thread.inbox.insert(0 if next_up else len(run.thread.inbox), run)
+        inbox = run.thread.inbox
+        front = 1 if inbox and inbox[0].again else 0
+        inbox.insert(front if run.batch.next_up else len(inbox), run)
 
     def revive(self, thread: Thread, inbox: Sequence[tuple[str, bytes]]) -> None:
         """Mark the run that was cut off, or run it again, and queue what waited."""
@@ -112,17 +114,18 @@ class Runs:
                 thread.rest()
             thread.wake_readers()
 
-    def drop(self, run: Execution) -> None:
-        """Take a batch out of the inbox for good. Whoever follows the thread is told when the run in front has ended.
+    def drop(self, thread: Thread, *runs: Execution) -> None:
+        """Take batches out of a thread's inbox for good. Its followers are told when the run in front has ended.
 
         Until then that is the thread's run, and the latest that the log names.
         """
-        run.thread.inbox.remove(run)
-        run.thread.journal.add(stores.Settled(run.thread.key, run.id))
-        self._dropped.append(run)
-        self.forget(run)
-        self.start_next(run.thread)
-        run.thread.wake_readers()
+        for run in runs:
+            thread.inbox.remove(run)
+            thread.journal.add(stores.Settled(thread.key, run.id))
+            self._dropped.append(run)
+            self.forget(run)
+        self.start_next(thread)
+        thread.wake_readers()
 
     def _tell_dropped(self, thread: Thread) -> None:
         for run in [run for run in self._dropped if run.thread is thread]:
