@@ -26,7 +26,7 @@ from .plan import Plan, first_state
 __all__ = ["measure"]
 
 PAUSE = 0.005  #: seconds between two tokens
-SECONDS = 2.0  #: of the run
+SECONDS = 1.0  #: of the run, where the server keeps up
 FOLLOWERS = (500, 100)
 PROTOCOLS = ("assistant-transport", "data-stream", "events")
 

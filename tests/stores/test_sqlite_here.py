@@ -1,4 +1,4 @@
-"""A few entries are written on the event loop, where nothing has to be waited for; everything else is not."""
+"""Entries are written on the event loop, where nothing has to be waited for; everything else is not."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ async def test_entries_of_a_run_that_goes_on_are_written_at_once(store: SqliteSt
         [OTHER],
         [entry(2), Accepted(KEY, "r", b"")],
         [entry(2, open=True)],
-        [entry(2, data=bytes(limits.FEW_BYTES + 1))],
-        [entry(revision) for revision in range(2, limits.FEW + 3)],
+        [entry(2, data=bytes(limits.HERE_BYTES + 1))],
+        [entry(revision) for revision in range(2, limits.HERE + 3)],
         [Appended(Key(None, "unknown"), 1, "operations", b"[]")],
     ],
     ids=["a thread", "a batch", "the start of a run", "much", "many", "an unknown thread"],
 )
-async def test_what_is_more_than_a_few_entries_gives_way(store: SqliteStore, changes: list[Change]) -> None:
+async def test_what_is_more_than_some_entries_gives_way(store: SqliteStore, changes: list[Change]) -> None:
     try:
         assert await gives_way(store, *changes)
     except StoreUnavailable:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
 from statecast.protocol.events import Format
-from statecast.stores import sqlite
+from statecast.stores import sqlite, sqlite_entries
 from statecast_agents import Policy
 from tests.transport.account import Command
 from tests.transport.following import View
@@ -31,6 +31,7 @@ from tests.transport.living import AtOnce, Life
 STORIES = int(os.environ.get("STATECAST_STORIES", "150"))
 
 MOST_READERS = 6
+SOON: dict[str, Any] = {"MOST": 12, "AT_ONCE": 4, "FULL": 4}  #: entries move to where their thread is
 
 # Nothing that is drawn depends on what happened, which is not the same each time: what cannot be done is left out.
 threads = st.sampled_from(["a", "a", "b"])
@@ -50,12 +51,11 @@ class Story(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._loop = asyncio.new_event_loop()
-        self._at_once = patch.object(sqlite, "ThreadPoolExecutor", AtOnce)
-        self._at_once.start()
         self._folder = tempfile.TemporaryDirectory()
 
     def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return self._loop.run_until_complete(asyncio.wait_for(work, 20))
+        with patch.object(sqlite, "ThreadPoolExecutor", AtOnce), patch.multiple(sqlite_entries, **SOON):
+            return self._loop.run_until_complete(asyncio.wait_for(work, 20))
 
     @initialize(
         target=sent,
@@ -74,8 +74,7 @@ class Story(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """End the story, if nothing was wrong with it: what was accepted comes to its end, and is there afterwards."""
-        self._at_once.stop()
-        with patch.object(sqlite, "ThreadPoolExecutor", AtOnce), self._folder, contextlib.closing(self._loop):
+        with self._folder, contextlib.closing(self._loop):
             if hasattr(self, "life"):
                 try:
                     if sys.exception() is None:

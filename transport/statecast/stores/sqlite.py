@@ -4,11 +4,11 @@ Everything that became ready together is one transaction. Once it is committed t
 process, however that ends. If the system itself ends, or its power, the last ones may be lost, though none before one
 that is kept; with `durable=True` none is, at the cost of one sync a commit.
 
-Rule: what may wait for the disk happens on a thread of the store's own, or the event loop would wait with it. Only a
-few entries are written on the event loop, since to hand them to the thread takes longer. The thread has nothing to do
-then, nobody else has the file, so there is no lock to wait for, and SQLite syncs, in this mode, at a checkpoint and at
-the first commit after it, which are the thread's. If the system takes long to take the entries all the same, they go
-to the thread for a while.
+Rule: what may wait for the disk happens on a thread of the store's own, or the event loop would wait with it. Only
+entries of runs that go on are written on the event loop, since to hand them to the thread takes longer. The thread has
+nothing to do then, nobody else has the file, so there is no lock to wait for, and SQLite syncs, in this mode, at a
+checkpoint and at the first commit after it, which are the thread's. If the system takes long to take the entries all
+the same, they go to the thread for a while.
 """
 
 from __future__ import annotations
@@ -45,13 +45,15 @@ _T = TypeVar("_T")
 #: Bytes of the log at which it is brought into the file.
 CHECKPOINT_AT: Final = 2**24
 
-#: Entries, and bytes of them, that are a few.
-FEW: Final = 8_192
-FEW_BYTES: Final = 2**20
+#: Entries, and bytes of them, that are written on the event loop; it has taken longer to make them. After a checkpoint
+#: as many may have come together, and the thread would then fall ever further behind: while the event loop is busy it
+#: is seldom given the interpreter.
+HERE: Final = 32_768
+HERE_BYTES: Final = 2**22
 
-#: Seconds that writing a few may take on the event loop, and for how long the thread writes them when it took longer.
-LONG: Final = 0.1
-WHILE: Final = 5.0
+#: Seconds that writing them may take, and for how long the thread writes them when it took longer.
+LONG: Final = 0.25
+WHILE: Final = 2.0
 
 #: Seconds between updates of a thread's `written`, which only retention reads.
 TOUCH_EVERY: Final = 30.0
@@ -115,7 +117,7 @@ class SqliteStore:
         Raises:
             StoreUnavailable: The disk is full, or the file is gone; nothing was written.
         """
-        if self._are_few(changes):
+        if self._belong_here(changes):
             self._commit_here(changes)
         else:
             await self._do(self._commit, changes)
@@ -181,9 +183,9 @@ class SqliteStore:
             raise StoreUnavailable(f"the store {self.path} is not open")
         return self._connection
 
-    def _are_few(self, changes: Sequence[Change]) -> bool:
-        """Whether changes are but a few entries, and nothing is to be waited for."""
-        if self._durable or self._jobs or self._entries is None or self._files is None or len(changes) > FEW:
+    def _belong_here(self, changes: Sequence[Change]) -> bool:
+        """Whether changes are entries of runs that go on, and there is nothing to wait for."""
+        if self._durable or self._jobs or self._entries is None or self._files is None or len(changes) > HERE:
             return False
         now = time.time()
         size = 0
@@ -194,7 +196,7 @@ class SqliteStore:
             if row is None or now - self._touched.get(row, 0.0) > TOUCH_EVERY:
                 return False
             size += len(change.data)
-        return size <= FEW_BYTES and time.monotonic() > self._slow_until and 0 < self._files.check() <= CHECKPOINT_AT
+        return size <= HERE_BYTES and time.monotonic() > self._slow_until and 0 < self._files.check() <= CHECKPOINT_AT
 
     def _commit_here(self, changes: Sequence[Change]) -> None:
         started = time.perf_counter()
