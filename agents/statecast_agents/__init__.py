@@ -17,6 +17,7 @@ from .errors import (
     ToolFailed,
     UnknownCommand,
 )
+from .hooks import About, Feedback, first_words
 from .messages import AssistantMessage, Messages, ToolCall, new_id
 from .operations import AppendText, Operation, Set
 from .parts import CallStream, Parts, Step
@@ -28,6 +29,7 @@ __all__ = [
     "FORBIDDEN_KEYS",
     "MAX_DEPTH",
     "MAX_INTEGER",
+    "About",
     "AddMessage",
     "AddToolResult",
     "Agent",
@@ -41,6 +43,7 @@ __all__ = [
     "CommandSet",
     "Config",
     "Document",
+    "Feedback",
     "InvalidCommand",
     "Json",
     "Listening",
@@ -64,6 +67,7 @@ __all__ = [
     "UntypedCommand",
     "Usage",
     "chunks",
+    "first_words",
     "new_id",
     "operations",
     "to_json",

@@ -10,6 +10,7 @@ from anyio import to_thread
 
 from .commands import Command, CommandSet
 from .document import to_json
+from .hooks import Hooks
 from .run import Run
 from .schema import StateType
 from .values import Json
@@ -75,6 +76,7 @@ class Agent:
         self.writable = tuple(writable)
         self.restartable = restartable
         self.cancel_grace = cancel_grace
+        self.hooks = Hooks()
         self._initial = initial
         self._handlers: dict[str, Callable[..., Any]] = {}
         self._batch: Callable[[Run], Any] | None = None
@@ -108,6 +110,30 @@ class Agent:
             raise TypeError(f'the agent "{self.name}" has handlers already')
         self._batch = function
         return function
+
+    def title(self, hook: _Handler) -> _Handler:
+        """Register the decorated `hook(about)`, which gives a thread's title: returned, or yielded piece by piece.
+
+        Raises:
+            TypeError: The agent has one already.
+        """
+        return self.hooks.set("title", hook)
+
+    def suggest(self, hook: _Handler) -> _Handler:
+        """Register the decorated `hook(about)`, which suggests what the user may say next: texts, or `{"prompt"}`.
+
+        Raises:
+            TypeError: The agent has one already.
+        """
+        return self.hooks.set("suggest", hook)
+
+    def feedback(self, hook: _Handler) -> _Handler:
+        """Register the decorated `hook(feedback)`, which is told what users say of messages.
+
+        Raises:
+            TypeError: The agent has one already.
+        """
+        return self.hooks.set("feedback", hook)
 
     def initial_state(self) -> Json:
         """Return the state of a new thread whose client handed over none, as plain JSON.

@@ -12,7 +12,7 @@ from statecast.protocol.conversation import Asked, Conversation
 from statecast.protocol.projected import Projected
 from statecast.protocol.projection import Projection, items_in, without
 from statecast.protocol.refusal import Refusal
-from statecast.threads import Accepted, OnDisconnect, Posted, Reader, Thread
+from statecast.threads import Accepted, OnDisconnect, Posted, Reader, Thread, with_messages
 from statecast_agents import Agent, Json, Request
 
 from .requests import Service
@@ -63,6 +63,9 @@ async def converse(
         agent = thread.agent
         claim = thread.snapshot()[1]
         state = _decoded(claim)
+        if thread.run is None and not thread.inbox and conversation.means == "say":
+            # What it has was written into its history by clients, the message that is to be answered perhaps as well.
+            conversation = msgspec.structs.replace(conversation, means="again")
         ours = None if agent.messages is None else items_in(state, agent.messages)
         asked = conversation.asks(ours, without(state, agent.messages))
         if not asked.commands:
@@ -199,15 +202,7 @@ def _first(conversation: Conversation, agent: Agent) -> tuple[bytes | msgspec.Un
     if agent.messages is None or not agent.adopt:
         claim = conversation.state
         return (claim if claim is msgspec.UNSET else msgspec.json.encode(claim)), asked
-    return msgspec.json.encode(_with(state, agent.messages, messages)), asked
-
-
-def _with(state: Any, path: Sequence[str], messages: list[dict[str, Json]]) -> Any:
-    """Return a state with these messages."""
-    if not path:
-        return messages
-    inner = state.get(path[0]) if isinstance(state, dict) else None
-    return {**(state if isinstance(state, dict) else {}), path[0]: _with(inner, path[1:], messages)}
+    return msgspec.json.encode(with_messages(state, agent.messages, messages)), asked
 
 
 def _known(conversation: Conversation) -> Json | msgspec.UnsetType:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections.abc import Sequence
 from typing import ClassVar
+
+import msgspec
 
 from .seam import (
     Accepted,
     Appended,
     Applied,
+    Card,
     Change,
     Compacted,
     Created,
     Deleted,
+    Described,
+    Erased,
+    File,
     Key,
     Kind,
+    Moved,
+    Noted,
     Saved,
     Settled,
     StoreUnavailable,
+    described,
 )
 
 __all__ = ["MemoryStore"]
@@ -48,6 +58,10 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._rows: dict[Key, _Row] = {}
+        self._cards: dict[str | None, dict[str, Card]] = {}  #: of an owner, by thread id
+        self._notes: dict[Key, dict[str, dict[str, bytes]]] = {}  #: of a thread, by kind and id
+        self._files: dict[str, File] = {}
+        self._secrets: dict[str, bytes] = {}
 
     async def open(self) -> None:
         """Do nothing."""
@@ -89,27 +103,103 @@ class MemoryStore:
 
     async def idle_since(self, before: float, *, lasting: bool) -> list[Key]:
         """Return threads not written to since a time."""
-        return [key for key, row in self._rows.items() if row.written < before and row.lasting == lasting]
+        idle = [key for key, row in self._rows.items() if row.written < before and row.lasting == lasting]
+        if lasting:
+            cards = [card for owned in self._cards.values() for card in owned.values()]
+            used = {card.key for card in cards if card.updated >= before}
+            alone = [card.key for card in cards if card.key not in self._rows]
+            idle = [key for key in (*idle, *alone) if key not in used]
+        return idle
+
+    async def card(self, key: Key) -> Card | None:
+        """Return what lists show of a thread."""
+        return self._cards.get(key.owner, {}).get(key.thread_id)
+
+    async def listed(
+        self, owner: str | None, *, archived: bool | None = None, before: tuple[float, str] | None = None, limit: int
+    ) -> list[Card]:
+        """Return an owner's cards, the latest first."""
+        cards = [
+            card
+            for card in self._cards.get(owner, {}).values()
+            if (archived is None or card.archived == archived) and (before is None or _place(card) < before)
+        ]
+        return heapq.nlargest(limit, cards, key=_place)
+
+    async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
+        """Return what is noted of a kind."""
+        return list(self._notes.get(key, {}).get(kind, {}).items())
+
+    async def secret(self, name: str, fresh: bytes) -> bytes:
+        """Return a secret, the first that was offered."""
+        return self._secrets.setdefault(name, fresh)
+
+    async def keep_file(self, file: File) -> None:
+        """Keep a file."""
+        self._files[file.name] = file
+
+    async def file(self, name: str) -> File | None:
+        """Return a file."""
+        return self._files.get(name)
+
+    async def drop_file(self, name: str) -> None:
+        """Keep a file no longer."""
+        self._files.pop(name, None)
 
     def _check(self, changes: Sequence[Change]) -> None:
         """Refuse changes that do not fit, as a database would."""
         known: dict[Key, bool] = {}
+
+        def has(key: Key) -> bool:
+            return known.get(key, key in self._rows)
+
         for change in changes:
-            there = known.get(change.key, change.key in self._rows)
-            if isinstance(change, Created) and there:
-                raise StoreUnavailable(f"the store has a thread {change.key.thread_id!r} already")
-            if not there and not isinstance(change, Created | Deleted):
-                raise StoreUnavailable(f"the store has no thread {change.key.thread_id!r} to write to")
-            known[change.key] = not isinstance(change, Deleted)
+            key = change.key
+            if isinstance(change, Created) and has(key):
+                raise StoreUnavailable(f"the store has a thread {key.thread_id!r} already")
+            if isinstance(change, Described | Noted | Erased):
+                continue
+            if isinstance(change, Moved):
+                to = Key(change.owner, key.thread_id)
+                if has(to) or to.thread_id in self._cards.get(to.owner, {}):
+                    raise StoreUnavailable(f"the store has a thread {key.thread_id!r} of that owner already")
+                known[to], known[key] = has(key), False
+                continue
+            if not has(key) and not isinstance(change, Created | Deleted):
+                raise StoreUnavailable(f"the store has no thread {key.thread_id!r} to write to")
+            known[key] = not isinstance(change, Deleted)
 
     def _apply(self, change: Change) -> None:
-        if isinstance(change, Created):
-            self._rows[change.key] = _Row(change)
-            return
-        if isinstance(change, Deleted):
-            self._rows.pop(change.key, None)
-            return
-        row = self._rows[change.key]
+        match change:
+            case Created():
+                self._rows[change.key] = _Row(change)
+            case Deleted():
+                self._rows.pop(change.key, None)
+                self._notes.pop(change.key, None)
+                self._cards.get(change.key.owner, {}).pop(change.key.thread_id, None)
+            case Described():
+                cards = self._cards.setdefault(change.key.owner, {})
+                thread_id = change.key.thread_id
+                cards[thread_id] = described(cards.get(thread_id), change)
+            case Noted(key, kind, id, data):
+                self._notes.setdefault(key, {}).setdefault(kind, {})[id] = data
+            case Erased(key, kind, id):
+                self._notes.get(key, {}).get(kind, {}).pop(id, None)
+            case Moved(key, owner):
+                self._move(key, Key(owner, key.thread_id))
+            case _:
+                self._write(self._rows[change.key], change)
+
+    def _move(self, key: Key, to: Key) -> None:
+        if key in self._rows:
+            self._rows[to] = self._rows.pop(key)
+        if key in self._notes:
+            self._notes[to] = self._notes.pop(key)
+        card = self._cards.get(key.owner, {}).pop(key.thread_id, None)
+        if card is not None:
+            self._cards.setdefault(to.owner, {})[to.thread_id] = msgspec.structs.replace(card, key=to)
+
+    def _write(self, row: _Row, change: Appended | Accepted | Applied | Settled | Compacted) -> None:
         row.written = time.time()
         if isinstance(change, Appended):
             row.entries.append((change.revision, change.kind, change.data))
@@ -120,6 +210,10 @@ class MemoryStore:
             row.inbox.pop(change.run_id, None)
         elif isinstance(change, Applied):
             row.applied[change.command_id] = (change.digest, change.run_id)
-        elif isinstance(change, Compacted):
+        else:
             row.revision, row.state, row.run = change.revision, change.state, change.run
             row.entries = [entry for entry in row.entries if entry[0] > change.revision]
+
+
+def _place(card: Card) -> tuple[float, str]:
+    return card.last, card.key.thread_id

@@ -1,7 +1,8 @@
 """The seam between the engine and where threads are kept: what a store is told, and what it gives back.
 
 A store keeps, for each thread, a snapshot of its state, the log's entries after it, the batches that wait in the inbox,
-and which command ids were applied. The engine decides what to write; a store only writes it, all of a batch or nothing.
+and which command ids were applied. Beside the threads it keeps what lists show of them, what clients note with them,
+files, and the server's secrets. The engine decides what to write; a store only writes it, all of a batch or nothing.
 Every store passes the same conformance tests.
 """
 
@@ -19,14 +20,22 @@ __all__ = [
     "Accepted",
     "Appended",
     "Applied",
+    "Card",
     "Change",
     "Compacted",
     "Created",
+    "Deleted",
+    "Described",
+    "Erased",
+    "File",
     "Key",
+    "Moved",
+    "Noted",
     "Saved",
     "Settled",
     "Store",
     "StoreUnavailable",
+    "described",
     "read_entry",
     "write_entry",
 ]
@@ -98,13 +107,79 @@ class Compacted(msgspec.Struct, frozen=True):
     run: bytes  #: the latest run, as the engine wrote it; null if there was none
 
 
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """What lists show of a thread has changed; what is UNSET stays. The thread need not be there yet."""
+
+    key: Key
+    at: float  #: when; if nothing was known of it, it was made then
+    title: str | msgspec.UnsetType | None = msgspec.UNSET
+    external_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    custom: bytes | msgspec.UnsetType = msgspec.UNSET  #: JSON
+    archived: bool | msgspec.UnsetType = msgspec.UNSET
+    last: float | msgspec.UnsetType = msgspec.UNSET  #: when the last message came; at first `at`
+
+
+class Noted(msgspec.Struct, frozen=True):
+    """Something is kept with a thread, in place of what was kept as its kind under its id. It need not be there yet."""
+
+    key: Key
+    kind: str
+    id: str
+    data: bytes
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """It is not kept any more, if it was."""
+
+    key: Key
+    kind: str
+    id: str
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """The thread, and what is kept with it, is another owner's, who has none of its id."""
+
+    key: Key
+    owner: str | None
+
+
 class Deleted(msgspec.Struct, frozen=True):
     """The thread is gone, with everything that belongs to it. One that is not there may be deleted all the same."""
 
     key: Key
 
 
-Change = Created | Appended | Accepted | Applied | Settled | Compacted | Deleted
+Change = Created | Appended | Accepted | Applied | Settled | Compacted | Described | Noted | Erased | Moved | Deleted
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """What lists show of a thread. Times are seconds since the epoch."""
+
+    key: Key
+    created: float
+    updated: float
+    last: float  #: when the last message came
+    archived: bool = False
+    title: str | None = None
+    external_id: str | None = None
+    custom: bytes = b"null"  #: JSON
+
+
+def described(card: Card | None, change: Described) -> Card:
+    """Return a thread's card after a change; None: it has none yet."""
+    fresh = {name: getattr(change, name) for name in ("title", "external_id", "custom", "archived", "last")}
+    fresh = {name: value for name, value in fresh.items() if value is not msgspec.UNSET}
+    before = card or Card(key=change.key, created=change.at, updated=change.at, last=change.at)
+    return msgspec.structs.replace(before, updated=change.at, **fresh)
+
+
+class File(msgspec.Struct, frozen=True):
+    """A file that somebody has uploaded."""
+
+    name: str  #: unique
+    type: str  #: its media type
+    data: bytes
+    owner: str | None
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -168,8 +243,67 @@ class Store(Protocol):
     async def idle_since(self, before: float, *, lasting: bool) -> list[Key]:
         """Return threads last written to before a time (seconds since the epoch), of either kind.
 
+        Of a lasting one, its card counts as well; there may be nothing but a card.
+
         Raises:
             StoreUnavailable: It could not be read.
+        """
+
+    async def card(self, key: Key) -> Card | None:
+        """Return what lists show of a thread; None if there is nothing to show.
+
+        Raises:
+            StoreUnavailable: It could not be read.
+        """
+
+    async def listed(
+        self, owner: str | None, *, archived: bool | None = None, before: tuple[float, str] | None = None, limit: int
+    ) -> list[Card]:
+        """Return an owner's cards, the one with the latest message first, and of two at one time the greater id.
+
+        Args:
+            owner: Whose.
+            archived: Only those that are, or are not; None: all.
+            before: Only what comes after the card with this `last` and thread id.
+            limit: How many at most.
+
+        Raises:
+            StoreUnavailable: They could not be read.
+        """
+
+    async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
+        """Return ids and data of what is noted of a kind, in the order in which each id was first noted.
+
+        Raises:
+            StoreUnavailable: They could not be read.
+        """
+
+    async def secret(self, name: str, fresh: bytes) -> bytes:
+        """Return the secret of a name, and keep `fresh` as such before if there is none: the same for ever after.
+
+        Raises:
+            StoreUnavailable: It could not be read, or kept.
+        """
+
+    async def keep_file(self, file: File) -> None:
+        """Keep a file, in place of one of the same name.
+
+        Raises:
+            StoreUnavailable: It was not kept.
+        """
+
+    async def file(self, name: str) -> File | None:
+        """Return a file; None if there is none of that name.
+
+        Raises:
+            StoreUnavailable: It could not be read.
+        """
+
+    async def drop_file(self, name: str) -> None:
+        """Keep a file no longer, if there is one.
+
+        Raises:
+            StoreUnavailable: It is still kept.
         """
 
 

@@ -22,19 +22,27 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
+from . import sqlite_cards as cards
 from .seam import (
     Accepted,
     Appended,
     Applied,
+    Card,
     Change,
     Compacted,
     Created,
     Deleted,
+    Described,
+    Erased,
+    File,
     Key,
+    Moved,
+    Noted,
     Saved,
     Settled,
     StoreUnavailable,
 )
+from .sqlite_cards import from_names, names
 from .sqlite_entries import Entries
 from .sqlite_file import Files, open_file
 
@@ -134,7 +142,48 @@ class SqliteStore:
     async def idle_since(self, before: float, *, lasting: bool) -> list[Key]:
         """Return threads not written to since a time; what was written in the half minute before it may not count."""
         query = "SELECT owner, thread_id FROM threads WHERE lasting = ? AND written < ?"
-        return await self._do(self._keys, query, lasting, before)
+        if not lasting:
+            return await self._do(self._keys, query, lasting, before)
+        query += (
+            " UNION SELECT owner, thread_id FROM cards WHERE updated < ?"
+            " EXCEPT SELECT owner, thread_id FROM threads WHERE written >= ?"
+            " EXCEPT SELECT owner, thread_id FROM cards WHERE updated >= ?"
+        )
+        return await self._do(self._keys, query, lasting, before, before, before, before)
+
+    async def card(self, key: Key) -> Card | None:
+        """Return what lists show of a thread."""
+        return await self._with(cards.read_card, key)
+
+    async def listed(
+        self, owner: str | None, *, archived: bool | None = None, before: tuple[float, str] | None = None, limit: int
+    ) -> list[Card]:
+        """Return an owner's cards, the latest first."""
+        return await self._with(cards.listed, owner, archived, before, limit)
+
+    async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
+        """Return what is noted of a kind."""
+        return await self._with(cards.notes, key, kind)
+
+    async def secret(self, name: str, fresh: bytes) -> bytes:
+        """Return a secret, the first that was offered."""
+        return await self._with(cards.secret, name, fresh)
+
+    async def keep_file(self, file: File) -> None:
+        """Keep a file."""
+        await self._with(cards.keep_file, file)
+
+    async def file(self, name: str) -> File | None:
+        """Return a file."""
+        return await self._with(cards.file, name)
+
+    async def drop_file(self, name: str) -> None:
+        """Keep a file no longer."""
+        await self._with(cards.drop_file, name)
+
+    async def _with(self, function: Callable[..., _T], *args: Any) -> _T:
+        """Do something with the connection, on the thread."""
+        return await self._do(lambda: function(self._idle_connection(), *args))
 
     def _end_thread(self) -> None:
         if self._thread is not None:
@@ -183,6 +232,13 @@ class SqliteStore:
             raise StoreUnavailable(f"the store {self.path} is not open")
         return self._connection
 
+    def _idle_connection(self) -> sqlite3.Connection:
+        """Return the connection, with no transaction left of a commit that did not go through."""
+        connection = self._open_connection
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        return connection
+
     def _belong_here(self, changes: Sequence[Change]) -> bool:
         """Whether changes are entries of runs that go on, and there is nothing to wait for."""
         if self._durable or self._jobs or self._entries is None or self._files is None or len(changes) > HERE:
@@ -215,8 +271,7 @@ class SqliteStore:
         self._transact(connection, changes, here=False)
 
     def _transact(self, connection: sqlite3.Connection, changes: Sequence[Change], *, here: bool) -> None:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")  # the one below did not go through
+        self._idle_connection()
         now = time.time()
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -271,7 +326,7 @@ class SqliteStore:
                 " VALUES (?, ?, ?, ?, ?, ?, 0, ?, 'null', 0, ?)",
                 (
                     self._last_row,
-                    *_names(change.key),
+                    *names(change.key),
                     change.agent,
                     change.epoch,
                     change.lasting,
@@ -282,6 +337,13 @@ class SqliteStore:
             return
         if isinstance(change, Deleted):
             self._delete(connection, entries, change.key)
+            return
+        if isinstance(change, Described | Noted | Erased):
+            cards.write(connection, change)
+            return
+        if isinstance(change, Moved):
+            cards.move(connection, change)
+            self._rows.pop(change.key, None)
             return
         row = self._row(connection, change.key)
         if isinstance(change, Accepted):
@@ -305,6 +367,7 @@ class SqliteStore:
             self._rows.pop(key, None)
             self._touched.pop(row, None)
             self._untouched.discard(row)
+        cards.delete(connection, key)
 
     def _row(self, connection: sqlite3.Connection, key: Key) -> int:
         row = self._find_row(connection, key)
@@ -316,7 +379,7 @@ class SqliteStore:
         row = self._rows.get(key)
         if row is None:
             query = "SELECT row FROM threads WHERE owner = ? AND thread_id = ?"
-            found = connection.execute(query, _names(key)).fetchone()
+            found = connection.execute(query, names(key)).fetchone()
             if found is not None:
                 row = self._rows[key] = found[0]
         return row
@@ -324,7 +387,7 @@ class SqliteStore:
     def _load(self, key: Key) -> Saved | None:
         connection = self._open_connection
         query = "SELECT row, agent, epoch, lasting, revision, state, run FROM threads WHERE owner = ? AND thread_id = ?"
-        found = connection.execute(query, _names(key)).fetchone()
+        found = connection.execute(query, names(key)).fetchone()
         if found is None:
             return None
         row, agent, epoch, lasting, revision, state, run = found
@@ -346,9 +409,4 @@ class SqliteStore:
 
     def _keys(self, query: str, *values: Any) -> list[Key]:
         found = self._open_connection.execute(query, values).fetchall()
-        return [Key(None if owner == "" else owner[1:], thread_id) for owner, thread_id in found]
-
-
-def _names(key: Key) -> tuple[str, str]:
-    """Return a key's columns; no owner is "", and an owner starts with "=" so that none is mistaken for it."""
-    return ("" if key.owner is None else f"={key.owner}"), key.thread_id
+        return [from_names(owner, thread_id) for owner, thread_id in found]

@@ -39,6 +39,23 @@ MIGRATIONS: Final = (
     ) WITHOUT ROWID;
     """,
     "CREATE TABLE latest (place INTEGER PRIMARY KEY, data BLOB NOT NULL)",
+    """
+    CREATE TABLE cards (
+        owner TEXT NOT NULL, thread_id TEXT NOT NULL, created REAL NOT NULL, updated REAL NOT NULL, last REAL NOT NULL,
+        archived INTEGER NOT NULL, title TEXT, external_id TEXT, custom BLOB NOT NULL, PRIMARY KEY (owner, thread_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX cards_listed ON cards (owner, last, thread_id);
+    CREATE INDEX cards_filed ON cards (owner, archived, last, thread_id);
+    CREATE INDEX cards_updated ON cards (updated);
+    INSERT INTO cards SELECT owner, thread_id, written, written, written, 0, NULL, NULL, CAST('null' AS BLOB)
+        FROM threads WHERE lasting = 1;
+    CREATE TABLE notes (
+        place INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, thread_id TEXT NOT NULL, kind TEXT NOT NULL,
+        id TEXT NOT NULL, data BLOB NOT NULL, UNIQUE (owner, thread_id, kind, id)
+    );
+    CREATE TABLE files (name TEXT PRIMARY KEY, type TEXT NOT NULL, owner TEXT NOT NULL, data BLOB NOT NULL);
+    CREATE TABLE secrets (name TEXT PRIMARY KEY, data BLOB NOT NULL)
+    """,
 )
 
 

@@ -5,6 +5,8 @@ from .inbox import Posted
 from .limits import Limits
 from .readers import Reader
 from .run import OnDisconnect
+from .shelf import Shelf
 from .thread import Thread
+from .written import with_messages
 
-__all__ = ["Accepted", "Hub", "Limits", "OnDisconnect", "Posted", "Reader", "Thread"]
+__all__ = ["Accepted", "Hub", "Limits", "OnDisconnect", "Posted", "Reader", "Shelf", "Thread", "with_messages"]

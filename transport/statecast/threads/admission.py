@@ -15,7 +15,7 @@ from statecast import stores
 from statecast.protocol import Cursor
 from statecast.protocol.refusal import Refusal
 from statecast.stores import Key
-from statecast_agents import new_id
+from statecast_agents import Agent, Document, new_id
 from statecast_agents.commands import AnyCommand
 
 from .claims import adopt, agrees
@@ -124,6 +124,7 @@ class Admission:
             self._remember(thread, command, active.id)
         if others:
             return await self._accept(thread, posted, others, agreed=agreed, revision=revision)
+        self._registry.journal.add(*_said(thread))
         await self._registry.kept()
         return Accepted(thread=thread, run=active, run_id=active.id, revision=revision, snapshot=not agreed)
 
@@ -161,6 +162,8 @@ class Admission:
             changes.append(stores.Accepted(thread.key, run.id, batch.encode()))
             self._runs.queue(run)
             run.kept = False
+        if changes:
+            changes += _said(thread)
         self._registry.journal.add(*changes)
         keeping = self._keep(thread, posted, run, changes, created=bool(created))
         if self._registry.journal.instant:
@@ -216,6 +219,21 @@ class Admission:
         else:
             self._runs.start_next(thread)
 
+    async def open(self, key: Key, agent: Agent, document: Document) -> Thread:
+        """Return the thread of a key; if it is not known, it is made, with a document for its state.
+
+        Raises:
+            Refusal: Nothing was applied.
+        """
+        self.check_open()
+        async with self._registry.one_at_a_time(key):
+            thread = await self._registry.find(key)
+            if thread is None:
+                thread = Thread(key, agent, document, journal=self._registry.journal, limits=self._limits)
+                posted = Posted(agent=agent, commands=[], thread_id=key.thread_id, owner=key.owner)
+                await self._accept(thread, posted, [], agreed=True, created=[thread.created()])
+            return thread
+
     def check_open(self) -> None:
         """Check that anything is accepted at all.
 
@@ -231,3 +249,9 @@ class Admission:
         if command.id is not None:
             thread.applied[command.id] = (digest(command), run_id)
             self._registry.journal.add(stores.Applied(thread.key, command.id, digest(command), run_id))
+
+
+def _said(thread: Thread) -> list[stores.Change]:
+    """Return what lists are told of a thread to which something was said just now."""
+    now = time.time()
+    return [stores.Described(key=thread.key, at=now, last=now)] if thread.lasting else []

@@ -28,9 +28,12 @@ from .inbox import Posted
 from .limits import Limits
 from .patches import patched
 from .registry import Registry, unavailable
+from .removal import Removal
 from .run import INTERRUPTED, Execution
 from .runs import Runs
+from .shelf import Shelf
 from .thread import Thread
+from .written import rewritten, written
 
 __all__ = ["Accepted", "Hub"]
 
@@ -62,7 +65,9 @@ class Hub:
         self.limits = limits or Limits()
         self._runs = Runs(self.limits, debug=debug)
         self.registry = Registry(store or stores.MemoryStore(), self.agents, self.limits, self._runs.revive)
+        self.shelf = Shelf(self.registry, self._start)  #: cards and notes
         self._admission = Admission(self.registry, self._runs, self.limits)
+        self._removal = Removal(self.registry, self._runs)
         self._supervisor: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()  #: set once runs can be started
         self._stop = asyncio.Event()
@@ -256,6 +261,46 @@ class Hub:
         revision, _ = thread.snapshot()
         await self.registry.kept()
         return Cursor(thread.epoch, revision)
+
+    async def write(self, thread_id: str, messages: Sequence[Json], agent: Agent, *, owner: str | None = None) -> None:
+        """Make messages those of a thread, as long as no agent has run on it; afterwards the state is the agent's.
+
+        Args:
+            thread_id: The thread; it is made if it is not known.
+            messages: All of them, as in a state.
+            agent: Whose a new thread is to be.
+            owner: Whose it is.
+
+        Raises:
+            Refusal: 422 `invalid_state` for messages that no state can hold; 503 `store_unavailable`.
+        """
+        await self._start()
+        key = Key(owner, thread_id)
+        thread = await self.registry.find(key)
+        if thread is None:
+            thread = await self._admission.open(key, agent, written(agent, messages))
+        for operation in rewritten(thread, messages):
+            thread.document.apply(operation)
+        thread.flush()
+        await self.registry.kept()
+
+    async def delete(self, thread_id: str, *, owner: str | None = None) -> None:
+        """Delete a thread with all that is kept of it; its run is cancelled, and its streams end.
+
+        Raises:
+            Refusal: 404 `unknown_thread`; 409 `run_active` if its run does not stop; 503 `store_unavailable`.
+        """
+        await self._start()
+        await self._removal.delete(Key(owner, thread_id))
+
+    async def move(self, owner: str | None, to: str | None) -> int:
+        """Make all threads of an owner another's, and return how many; those whose id the other has are left.
+
+        Raises:
+            Refusal: 409 `run_active` if a run does not stop; 503 `store_unavailable`.
+        """
+        await self._start()
+        return await self._removal.move(owner, to)
 
     def left(self, accepted: Accepted) -> None:
         """Note that a stream was lost before its run had ended."""

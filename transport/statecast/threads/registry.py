@@ -50,6 +50,7 @@ class Registry:
         self._revive = revive
         self._threads: dict[Key, Thread] = {}
         self._opening: dict[Key, asyncio.Lock] = {}
+        self._removed = 0  #: how often threads were taken from the store's keys
 
     def __len__(self) -> int:
         return len(self._threads)
@@ -81,7 +82,13 @@ class Registry:
         """Let one request at a time look for a thread and open it: of two first ones, one is adopted."""
         if key in self._threads and key not in self._opening:
             yield
-            return
+        else:
+            async with self.alone(key):
+                yield
+
+    @contextlib.asynccontextmanager
+    async def alone(self, key: Key) -> AsyncIterator[None]:
+        """Let no request open a thread, or write to it, for a while."""
         lock = self._opening.setdefault(key, asyncio.Lock())
         try:
             async with lock:
@@ -96,17 +103,18 @@ class Registry:
         Raises:
             Refusal: 409 `agent_mismatch` if its agent is not served; 503 `store_unavailable`.
         """
-        thread = self._threads.get(key)
-        if thread is not None:
-            return thread if thread.kept else None  # a crash could still take it back
-        await self.settle()  # it may have been deleted, and the store not know yet
-        try:
-            saved = await self.store.load(key)
-        except StoreUnavailable:
-            raise unavailable() from None
-        thread = self._threads.get(key)
-        if thread is not None:  # another request was faster
-            return thread if thread.kept else None
+        while True:
+            thread = self._threads.get(key)
+            if thread is not None:
+                return thread if thread.kept else None  # a crash could still take it back
+            removed = self._removed
+            await self.settle()  # it may have been deleted, and the store not know yet
+            try:
+                saved = await self.store.load(key)
+            except StoreUnavailable:
+                raise unavailable() from None
+            if key not in self._threads and self._removed == removed:
+                break  # else another request was faster, or it may be gone by now
         if saved is None:
             return None
         agent = self._agents.get(saved.agent)
@@ -188,7 +196,7 @@ class Registry:
     def _let_go(self, thread: Thread) -> None:
         """Forget a thread that nobody uses; the store keeps it if a client can name it."""
         if not thread.lasting:
-            self.journal.add(stores.Deleted(thread.key))
+            self.remove(stores.Deleted(thread.key))
         elif self.store.instant:
             thread.compact()
         self._threads.pop(thread.key, None)
@@ -203,7 +211,12 @@ class Registry:
                 except StoreUnavailable:
                     return
                 gone = [key for key in keys if key not in self._threads and key not in self._opening]
-                self.journal.add(*map(stores.Deleted, gone))
+                self.remove(*map(stores.Deleted, gone))
+
+    def remove(self, *changes: stores.Deleted | stores.Moved) -> None:
+        """Take threads from the store's keys; those that are in memory are for the caller to drop."""
+        self._removed += 1
+        self.journal.add(*changes)
 
 
 def unavailable() -> Refusal:

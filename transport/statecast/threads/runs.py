@@ -37,6 +37,7 @@ class Runs:
         self._debug = debug
         self._live: dict[str, Execution] = {}
         self._dropped: list[Execution] = []  #: whose turn would have come later
+        self._awaited: dict[str, asyncio.Event] = {}  #: by run, what is set when it has ended
 
     def __len__(self) -> int:
         return len(self._live)
@@ -52,6 +53,7 @@ class Runs:
         """Begin anew on another event loop: what ran on an earlier one ended with it."""
         self._live.clear()
         self._dropped.clear()
+        self._awaited.clear()
         self.stopping = False
         self.none_left = asyncio.Event()
         self.none_left.set()
@@ -109,10 +111,16 @@ class Runs:
             thread.active = None
             thread.used = time.monotonic()
             self.forget(execution)
+            if execution.id in self._awaited:
+                self._awaited.pop(execution.id).set()
             self.start_next(thread)
             if thread.active is None:
                 thread.rest()
             thread.wake_readers()
+
+    async def ended(self, run: Execution) -> None:
+        """Wait until a run that is under way has ended."""
+        await self._awaited.setdefault(run.id, asyncio.Event()).wait()
 
     def drop(self, thread: Thread, *runs: Execution) -> None:
         """Take batches out of a thread's inbox for good. Its followers are told when the run in front has ended.

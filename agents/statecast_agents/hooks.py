@@ -1,0 +1,143 @@
+"""Hooks: what an agent may have its own way of, beside running: a thread's title, suggestions, feedback.
+
+Each is a function, plain or `async`, that returns its answer, or yields it piece by piece.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, TypeVar
+
+import msgspec
+from anyio import to_thread
+
+from .values import Json
+
+__all__ = ["About", "Feedback", "Hooks", "first_words"]
+
+#: Characters of a title that is made of a message's first words.
+TITLE: Final = 60
+
+_Hook = TypeVar("_Hook", bound=Callable[..., Any])
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What a hook is told of a thread. Changing it changes nothing."""
+
+    thread_id: str
+    messages: Sequence[Json]  #: as in a state, the oldest first
+    state: Json = None  #: None also where the thread has none yet
+
+
+class Feedback(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user says of a message."""
+
+    thread_id: str
+    message_id: str
+    type: Literal["positive", "negative"]
+    comment: str | None = None
+    message: Json = None  #: as in a state; None where the thread has no message of that id
+
+
+class Hooks:
+    """An agent's hooks, and what happens without them."""
+
+    def __init__(self) -> None:
+        self._title: Callable[..., Any] | None = None
+        self._suggest: Callable[..., Any] | None = None
+        self._feedback: Callable[..., Any] | None = None
+
+    def set(self, name: Literal["title", "suggest", "feedback"], hook: _Hook) -> _Hook:
+        """Register a hook.
+
+        Raises:
+            TypeError: There is one already.
+        """
+        if getattr(self, f"_{name}") is not None:
+            raise TypeError(f'the agent has a hook for "{name}" already')
+        setattr(self, f"_{name}", hook)
+        return hook
+
+    async def title(self, about: About) -> AsyncIterator[str]:
+        """Yield pieces of a title; without a hook the first words of the user's first message.
+
+        Raises:
+            Exception: Whatever the hook raises. TypeError where it gives anything but text.
+        """
+        if self._title is None:
+            yield first_words(about.messages)
+            return
+        async for piece in _pieces(self._title, about):
+            if not isinstance(piece, str):
+                raise TypeError(f"expected text from the hook for titles, got {type(piece).__name__}")
+            yield piece
+
+    async def suggestions(self, about: About) -> AsyncIterator[list[dict[str, Json]]]:
+        """Yield suggestions, each time all that there are by then; without a hook once, and none.
+
+        A hook that returns gives a list; one that yields gives a further suggestion each time, or a list of all. A
+        suggestion is text, or an object with a `prompt`.
+
+        Raises:
+            Exception: Whatever the hook raises. TypeError where it gives anything else.
+        """
+        found: list[dict[str, Json]] = []
+        if self._suggest is not None:
+            async for piece in _pieces(self._suggest, about):
+                if isinstance(piece, list | tuple):
+                    found = [_suggestion(item) for item in piece]
+                else:
+                    found = [*found, _suggestion(piece)]
+                yield found
+        if not found:
+            yield found
+
+    async def feedback(self, feedback: Feedback) -> None:
+        """Tell the agent, if it wants to know. It is kept with the message in any case.
+
+        Raises:
+            Exception: Whatever the hook raises.
+        """
+        if self._feedback is not None:
+            async for _ in _pieces(self._feedback, feedback):
+                pass
+
+
+def first_words(messages: Sequence[Json]) -> str:
+    """Return a title made of the user's first message; "" if there is none with words."""
+    for message in messages:
+        if isinstance(message, Mapping) and message.get("role") == "user":
+            parts = message.get("parts")
+            said = [part.get("text") for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
+            words = " ".join(" ".join(text for text in said if isinstance(text, str)).split())
+            if words:
+                return words if len(words) <= TITLE else f"{words[:TITLE].rsplit(' ', 1)[0].rstrip()}…"
+    return ""
+
+
+async def _pieces(hook: Callable[..., Any], argument: object) -> AsyncIterator[Any]:
+    """Yield what a hook returns, or what it yields, of whichever kind the function is."""
+    if inspect.isasyncgenfunction(hook) or inspect.iscoroutinefunction(hook):
+        answer = hook(argument)
+    else:
+        answer = await to_thread.run_sync(hook, argument)
+    if isinstance(answer, Awaitable):
+        answer = await answer
+    if isinstance(answer, AsyncIterator):
+        async for piece in answer:
+            yield piece
+    elif isinstance(answer, Iterator):
+        done = object()
+        while (piece := await to_thread.run_sync(next, answer, done)) is not done:
+            yield piece
+    else:
+        yield answer
+
+
+def _suggestion(value: Any) -> dict[str, Json]:
+    if isinstance(value, str):
+        return {"prompt": value}
+    if isinstance(value, Mapping) and isinstance(value.get("prompt"), str):
+        return dict(value)
+    raise TypeError(f'expected a suggestion, as text or an object with a "prompt", got {value!r:.80}')

@@ -1,0 +1,41 @@
+"""What all endpoints of the cloud API have in common: routes whose errors have its form, and timestamps.
+
+Source: docs/protocol.md, "The cloud API".
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from statecast.http.problems import from_http, json_response
+from statecast.protocol.refusal import Refusal
+
+__all__ = ["CloudRoute", "cloud_refused", "timestamp"]
+
+
+class CloudRoute(Route):
+    """A route whose errors are `{"message", "error": code, …}`."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or say what was wrong with it."""
+        try:
+            await super().handle(scope, receive, send)
+        except (Refusal, HTTPException) as error:
+            refusal = error if isinstance(error, Refusal) else from_http(error, scope)
+            await cloud_refused(refusal)(scope, receive, send)
+
+
+def cloud_refused(refusal: Refusal) -> Response:
+    """Return the response that says what was refused and why."""
+    body = {**refusal.details, "message": refusal.message, "error": refusal.code}
+    return json_response(body, status=refusal.status, headers=refusal.headers)
+
+
+def timestamp(seconds: float) -> str:
+    """Return a time (seconds since the epoch) as JavaScript's `toISOString()` does: the client takes no other form."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

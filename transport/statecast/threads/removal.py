@@ -1,0 +1,118 @@
+"""Removal: threads that are deleted, or become another owner's.
+
+A thread's run is stopped before, so that nothing is written to what is not there any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from statecast.protocol.refusal import Refusal
+from statecast.stores import Card, Deleted, Key, Moved, StoreUnavailable
+
+from .registry import Registry, unavailable
+from .runs import Runs
+from .thread import Thread
+
+__all__ = ["Removal"]
+
+#: Seconds beyond an agent's own grace that a run may take to stop.
+STOPS: Final = 10.0
+
+#: Threads that are moved between two looks at the store.
+PAGE: Final = 256
+
+
+class Removal:
+    """Deletes and moves threads.
+
+    Args:
+        registry: The threads.
+        runs: Their runs.
+    """
+
+    def __init__(self, registry: Registry, runs: Runs) -> None:
+        self._registry = registry
+        self._runs = runs
+
+    async def delete(self, key: Key) -> None:
+        """Delete a thread, its card and its notes; its run is cancelled, and its streams end.
+
+        Raises:
+            Refusal: 404 `unknown_thread`; 409 `run_active` if its run does not stop; 503 `store_unavailable`.
+        """
+        async with self._registry.alone(key):
+            thread = await self._stopped(key)
+            await self._registry.settle()
+            if thread is None and not await self._is_kept(key):
+                message = f'expected the id of a thread, got "{key.thread_id[:128]}", which this server does not know'
+                raise Refusal(404, "unknown_thread", message)
+            self._registry.remove(Deleted(key))
+            if thread is not None:
+                self._registry.drop(thread)
+                thread.close_readers()
+            await self._registry.kept()
+
+    async def move(self, owner: str | None, to: str | None) -> int:
+        """Make all threads of an owner another's, and return how many; those whose id the other has are left.
+
+        Raises:
+            Refusal: 409 `run_active` if a run does not stop; 503 `store_unavailable`.
+        """
+        moved, before = 0, None
+        await self._registry.settle()
+        while cards := await self._listed(owner, before):
+            for card in cards:
+                moved += await self._move(card.key, to)
+            before = cards[-1].last, cards[-1].key.thread_id
+        return moved
+
+    async def _move(self, key: Key, owner: str | None) -> bool:
+        to = Key(owner, key.thread_id)
+        async with self._registry.alone(key), self._registry.alone(to):
+            if await self._registry.find(to) is not None or await self._is_kept(to):
+                return False
+            thread = await self._stopped(key)
+            if thread is not None and self._registry.store.instant:
+                thread.compact()  # what only the thread has
+            self._registry.remove(Moved(key, owner))
+            if thread is not None:
+                self._registry.drop(thread)
+                thread.close_readers()  # who follows it comes again, if it may
+            await self._registry.kept()
+        return True
+
+    async def _stopped(self, key: Key) -> Thread | None:
+        """Return a thread on which nothing runs any more, nor waits; None if there is only a card."""
+        try:
+            thread = await self._registry.find(key)
+        except Refusal as refusal:
+            if refusal.code != "agent_mismatch":  # its agent is not served, and so does not run
+                raise
+            return None
+        if thread is None:
+            return None
+        self._runs.drop(thread, *thread.inbox)
+        if thread.active is not None:
+            thread.active.cancel()
+            try:
+                async with asyncio.timeout(thread.agent.cancel_grace + STOPS):
+                    await self._runs.ended(thread.active)
+            except TimeoutError:
+                message = "the run of the thread does not stop; try again later"
+                raise Refusal(409, "run_active", message, retry_after=5) from None
+        return thread
+
+    async def _is_kept(self, key: Key) -> bool:
+        try:
+            store = self._registry.store
+            return await store.card(key) is not None or await store.load(key) is not None
+        except StoreUnavailable:
+            raise unavailable() from None
+
+    async def _listed(self, owner: str | None, before: tuple[float, str] | None) -> list[Card]:
+        try:
+            return await self._registry.store.listed(owner, before=before, limit=PAGE)
+        except StoreUnavailable:
+            raise unavailable() from None

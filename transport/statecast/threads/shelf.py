@@ -1,0 +1,111 @@
+"""The shelf: what is kept of threads beside their logs. Cards, which lists show, and notes, which clients keep.
+
+Nothing of it is held in memory. A card may be there before its thread is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from statecast.protocol.refusal import Refusal
+from statecast.stores import Card, Change, Described, Erased, Key, Noted, StoreUnavailable
+
+from .registry import Registry, unavailable
+
+__all__ = ["Shelf"]
+
+_T = TypeVar("_T")
+
+
+class Shelf:
+    """What is kept of threads beside their logs.
+
+    Everything may raise `Refusal`: 503 `store_unavailable`.
+
+    Args:
+        registry: The threads.
+        start: Opens the store, if it is not open yet.
+    """
+
+    def __init__(self, registry: Registry, start: Callable[[], Awaitable[None]]) -> None:
+        self._registry = registry
+        self._start = start
+
+    async def cards(
+        self, owner: str | None, *, archived: bool | None = None, before: tuple[float, str] | None = None, limit: int
+    ) -> list[Card]:
+        """Return an owner's cards, that of the latest message first.
+
+        Args:
+            owner: Whose.
+            archived: Only those that are, or are not; None: all.
+            before: Only what comes after the card with this `last` and thread id.
+            limit: How many at most.
+        """
+        await self._settle()
+        return await _read(self._registry.store.listed(owner, archived=archived, before=before, limit=limit))
+
+    async def find(self, key: Key) -> Card | None:
+        """Return a thread's card; None if nothing is known of it, also because it is another owner's."""
+        await self._settle()
+        return await _read(self._registry.store.card(key))
+
+    async def get(self, key: Key) -> Card:
+        """Return a thread's card.
+
+        Raises:
+            Refusal: 404 `unknown_thread`.
+        """
+        card = await self.find(key)
+        if card is None:
+            message = f'expected the id of a thread, got "{key.thread_id[:128]}", which this server does not know'
+            raise Refusal(404, "unknown_thread", message)
+        return card
+
+    async def describe(self, change: Described) -> None:
+        """Change a card, or make one."""
+        await self._write(change)
+
+    async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
+        """Return what is noted of a kind with a thread, the oldest first."""
+        await self._settle()
+        return await _read(self._registry.store.notes(key, kind))
+
+    async def note(self, key: Key, kind: str, id: str, data: bytes, *, message: bool = False) -> None:
+        """Note something with a thread; `message`: it is what somebody said, and so the thread's latest."""
+        now = time.time()
+        touched = Described(key=key, at=now, last=now) if message else Described(key=key, at=now)
+        await self._write(Noted(key, kind, id, data), touched)
+
+    async def erase(self, key: Key, kind: str, id: str) -> None:
+        """Take something that was noted away."""
+        await self._write(Erased(key, kind, id), Described(key=key, at=time.time()))
+
+    async def secret(self, name: str, fresh: bytes) -> bytes:
+        """Return the server's secret of a name; `fresh` becomes it if there is none."""
+        await self._start()
+        return await _read(self._registry.store.secret(name, fresh))
+
+    async def _write(self, *changes: Change) -> None:
+        await self._start()
+        if self._registry.journal.failing is not None:
+            raise unavailable()
+        self._registry.journal.add(*changes)
+        try:
+            await self._registry.settle()
+        except Refusal:
+            self._registry.journal.withdraw(changes)
+            raise
+
+    async def _settle(self) -> None:
+        await self._start()
+        await self._registry.settle()
+
+
+async def _read(reading: Awaitable[_T]) -> _T:
+    try:
+        return await reading
+    except StoreUnavailable:
+        raise unavailable() from None

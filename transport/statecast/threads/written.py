@@ -1,0 +1,62 @@
+"""Messages that clients have written into a history: as long as no agent has run on the thread, they are its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from statecast.protocol.refusal import Refusal
+from statecast_agents import Agent, Document, Json, NotJson, Operation, StateInvalid, operations
+
+from .thread import Thread
+
+__all__ = ["rewritten", "with_messages", "written"]
+
+
+def with_messages(state: Json, path: Sequence[str], messages: Sequence[Json]) -> Any:
+    """Return a state with these messages at a path."""
+    if not path:
+        return list(messages)
+    inner = state.get(path[0]) if isinstance(state, dict) else None
+    return {**(state if isinstance(state, dict) else {}), path[0]: with_messages(inner, path[1:], messages)}
+
+
+def written(agent: Agent, messages: Sequence[Json]) -> Document:
+    """Return the state of a thread that begins with messages, where the agent's state can hold them.
+
+    Raises:
+        Refusal: 422 `invalid_state`, if nothing can hold them.
+    """
+    initial = agent.initial_state()
+    return _document(_holding(agent, initial, messages, initial))
+
+
+def rewritten(thread: Thread, messages: Sequence[Json]) -> list[Operation]:
+    """Return the operations after which a thread has these messages; none once an agent has run on it.
+
+    Raises:
+        Refusal: 422 `invalid_state`, if nothing can hold them.
+    """
+    if thread.run is not None or thread.inbox:
+        return []
+    before = thread.document.root
+    _document(after := _holding(thread.agent, before, messages, before))
+    return operations.diff(before, after)
+
+
+def _holding(agent: Agent, state: Json, messages: Sequence[Json], otherwise: Json) -> Json:
+    if agent.messages is None:
+        return otherwise
+    after = with_messages(state, agent.messages, messages)
+    try:
+        agent.state_type.validate(after)
+    except StateInvalid:  # its messages are of a form that only the agent knows
+        return otherwise
+    return after
+
+
+def _document(state: Json) -> Document:
+    try:
+        return Document(state)
+    except NotJson as error:
+        raise Refusal(422, "invalid_state", str(error)) from None
