@@ -8,11 +8,13 @@ from importlib.metadata import version
 from os import PathLike
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
+from statecast.files import Uploads
 from statecast.stores import Store, store_of
 from statecast.threads import Hub, Limits, OnDisconnect
 from statecast_agents import Agent
@@ -20,11 +22,14 @@ from statecast_agents import Agent
 from .ag_ui import AgUiEndpoint
 from .assistant import AssistantEndpoint, ResumeEndpoint
 from .chat import ChatEndpoint, ChatStreamEndpoint
+from .cloud import Cloud
 from .control import ControlEndpoints
 from .cors import Cors
 from .events import EventsEndpoint
+from .files import file_routes
 from .hosts import HostCheck
 from .local import JsonEndpoint, SseEndpoint, TextEndpoint
+from .messages import message_routes
 from .module import ModuleFile
 from .openai_api import openai_routes
 from .openapi import describe_agents, openapi
@@ -34,6 +39,7 @@ from .problems import Errors, json_response
 from .requests import Identify, Service
 from .socket import SocketEndpoint
 from .stream import STREAM, Stream
+from .threads import thread_routes
 
 __all__ = ["App", "create_app"]
 
@@ -76,6 +82,8 @@ def create_app(
     limits: Limits | None = None,
     on_disconnect: OnDisconnect = "continue",
     identify: Identify | None = None,
+    cloud: Cloud | bool = False,
+    uploads: Uploads | None = None,
     page: str | PathLike[str] | None = None,
     debug: bool = False,
 ) -> App:
@@ -90,10 +98,14 @@ def create_app(
         on_disconnect: What a lost connection does to its run: `continue`, or `cancel`. A request may say otherwise.
         identify: Tells whose a request is. Threads belong to who made them, and are unknown to everyone else. It may
             raise starlette's HTTPException to refuse.
+        cloud: Whether to serve the cloud API, and how it knows its users: `True`, or `Cloud(…)`. Then its tokens say
+            whose a request is at every endpoint. Needs `pip install "statecast[cloud]"`.
+        uploads: Which files may be attached, and where they are kept; default: in the store.
         page: A folder with an `index.html`, served at `/`.
         debug: Whether errors of the agent's code reach the client, traceback and all.
 
     Raises:
+        ImportError: What the cloud API needs is not installed.
         ValueError: No agent was given, two have the same name, or the URL names no store.
     """
     several = [agents] if isinstance(agents, Agent) else list(agents)
@@ -104,13 +116,30 @@ def create_app(
     kept = store_of(store) if isinstance(store, str) else store
     hub = Hub(named, store=kept, limits=limits, debug=debug)
     service = Service(hub=hub, identify=identify, on_disconnect=on_disconnect)
-    router = Router(_routes(service, frozenset(cors_origins)), lifespan=_lifespan)
+    uploads = uploads or Uploads()
+    routes: list[BaseRoute] = []
+    if cloud:
+        service, cloud_routes = _with_cloud(service, Cloud() if cloud is True else cloud, uploads)
+        routes += cloud_routes
+    routes += _routes(service, frozenset(cors_origins), uploads)
+    router = Router(routes, lifespan=_lifespan)
     if page is not None:
         router.default = Page(directory=page, html=True)
     return App(hub, router, cors_origins=cors_origins, allowed_hosts=allowed_hosts)
 
 
-def _routes(service: Service, origins: frozenset[str]) -> list[BaseRoute]:
+def _with_cloud(service: Service, cloud: Cloud, uploads: Uploads) -> tuple[Service, Sequence[BaseRoute]]:
+    try:
+        from .cloud.identity import Identity  # an extra
+        from .cloud.routes import cloud_routes
+    except ImportError as error:
+        raise ImportError('the cloud API needs PyJWT: pip install "statecast[cloud]"') from error
+    identity = Identity(cloud, service.hub.shelf.secret)
+    service = msgspec.structs.replace(service, identity=identity)
+    return service, cloud_routes(service, identity, uploads)
+
+
+def _routes(service: Service, origins: frozenset[str], uploads: Uploads) -> list[BaseRoute]:
     hub = service.hub
     control = ControlEndpoints(service)
 
@@ -140,7 +169,10 @@ def _routes(service: Service, origins: frozenset[str]) -> list[BaseRoute]:
         Route("/threads/{thread_id}/state", control.state, methods=["GET"]),
         Route("/threads/{thread_id}/state", PatchEndpoint(service).patch, methods=["PATCH"]),
         Route("/threads/{thread_id}/events", EventsEndpoint(service), methods=["GET"]),
+        *file_routes(service, uploads, origins),
         WebSocketRoute("/threads/{thread_id}/ws", SocketEndpoint(service, origins)),
+        *thread_routes(service),
+        *message_routes(service),
         Route("/client.js", ModuleFile("client.js").get, methods=["GET"]),
         Route("/client.d.ts", ModuleFile("client.d.ts").get, methods=["GET"]),
         Route("/agents", agents, methods=["GET"]),

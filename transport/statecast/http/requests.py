@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 from starlette.datastructures import Headers, QueryParams
@@ -17,6 +17,9 @@ from statecast.threads import Hub, OnDisconnect, Posted
 from statecast_agents import Agent, CallSettings, Config, Policy, Request
 
 from .body import Body
+
+if TYPE_CHECKING:
+    from .cloud.identity import Identity
 
 __all__ = [
     "Identify",
@@ -64,9 +67,17 @@ class Service(msgspec.Struct, frozen=True):
     hub: Hub
     identify: Identify | None
     on_disconnect: OnDisconnect
+    identity: Identity | None = None  #: where the cloud API is served, what knows its users
 
     async def owner(self, scope: Scope) -> str | None:
-        """Return whose the request is."""
+        """Return whose the request is.
+
+        Raises:
+            Refusal: 401 `invalid_token` for a token that was good once, or would be good elsewhere.
+        """
+        who = None if self.identity is None else await self.identity.of(scope)
+        if who is not None:
+            return who.workspace
         return None if self.identify is None else await self.identify(HTTPConnection(scope))
 
 

@@ -1,11 +1,9 @@
-"""What all endpoints of the cloud API have in common: routes whose errors have its form, and timestamps.
+"""What all endpoints of the cloud API have in common: routes whose errors have its form.
 
 Source: docs/protocol.md, "The cloud API".
 """
 
 from __future__ import annotations
-
-from datetime import UTC, datetime
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -15,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from statecast.http.problems import from_http, json_response
 from statecast.protocol.refusal import Refusal
 
-__all__ = ["CloudRoute", "cloud_refused", "timestamp"]
+__all__ = ["CloudRoute", "cloud_refused"]
 
 
 class CloudRoute(Route):
@@ -34,8 +32,3 @@ def cloud_refused(refusal: Refusal) -> Response:
     """Return the response that says what was refused and why."""
     body = {**refusal.details, "message": refusal.message, "error": refusal.code}
     return json_response(body, status=refusal.status, headers=refusal.headers)
-
-
-def timestamp(seconds: float) -> str:
-    """Return a time (seconds since the epoch) as JavaScript's `toISOString()` does: the client takes no other form."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

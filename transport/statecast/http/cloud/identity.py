@@ -1,0 +1,186 @@
+"""Whose a request of the cloud API is: by a token of this server, an API key, or a token of the app's own issuer.
+
+A workspace is an owner of threads. Needs the extra `cloud` (PyJWT).
+Source: docs/protocol.md, "The cloud API".
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Literal
+
+import jwt
+import msgspec
+from anyio import to_thread
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from statecast.http.cards import timestamp
+from statecast.protocol.refusal import Refusal
+
+from .settings import OURS, Cloud, Issuer
+
+__all__ = ["Identity", "Who"]
+
+#: Characters of a workspace's or a user's name.
+MAX_NAME: Final = 200
+
+_ALGORITHM: Final = "HS256"
+
+
+class Who(msgspec.Struct, frozen=True):
+    """Who asks."""
+
+    workspace: str
+    user: str
+    by: Literal["token", "key", "issuer"]  #: how that is known
+
+
+#: Returns the server's secret of a name; the bytes become it if there is none.
+Secret = Callable[[str, bytes], Awaitable[bytes]]
+
+
+class Identity:
+    """Makes tokens, and tells whose a request is.
+
+    Args:
+        cloud: How.
+        secret: Where the key is kept that signs our tokens.
+    """
+
+    def __init__(self, cloud: Cloud, secret: Secret) -> None:
+        self.cloud = cloud
+        self._secret = secret
+        self._key: str | None = cloud.secret
+        self._sets = {
+            issuer.name: jwt.PyJWKClient(issuer.jwks_url, timeout=5) for issuer in cloud.issuers if issuer.jwks_url
+        }
+
+    async def of(self, scope: Scope) -> Who | None:
+        """Return who asks; None for a request without credentials that are ours to judge.
+
+        Raises:
+            Refusal: 401 `invalid_token`, for a token of ours or of a known issuer that is not, or not any more, good;
+                422 `invalid_request`, for names that cannot be.
+        """
+        headers = Headers(scope=scope)
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return None
+        if any(hmac.compare_digest(token.encode(), key.encode()) for key in self.cloud.api_keys):
+            user, workspace = headers.get("aui-user-id"), headers.get("aui-workspace-id")
+            return None if not user or not workspace else Who(_name(workspace), _name(user), "key")
+        name = _issuer_of(token)
+        if name == OURS:
+            claims = await self._ours(token, "access")
+            return Who(claims["sub"], claims.get("user", claims["sub"]), "token")
+        issuer = next((issuer for issuer in self.cloud.issuers if issuer.name == name), None)
+        return None if issuer is None else await self._theirs(token, issuer)
+
+    async def required(self, scope: Scope) -> Who:
+        """Return who asks.
+
+        Raises:
+            Refusal: 401 `unauthorized`, if that is not known; as `of`.
+        """
+        who = await self.of(scope)
+        if who is None:
+            message = (
+                "expected an Authorization header with a token of this server or of an issuer that it trusts, or with "
+                "an API key beside Aui-User-Id and Aui-Workspace-Id"
+            )
+            raise Refusal(401, "unauthorized", message, headers={"www-authenticate": "Bearer"})
+        return who
+
+    async def access(self, workspace: str, user: str) -> str:
+        """Return a token that opens a workspace's threads for a while."""
+        return await self._sign("access", self.cloud.access_seconds, sub=workspace, user=user)
+
+    async def anonymous(self, workspace: str | None = None) -> dict[str, Any]:
+        """Return the tokens of an identity; of a new one, which nobody else has, if none is given."""
+        workspace = workspace or f"anon_{secrets.token_hex(16)}"
+        seconds = self.cloud.refresh_seconds
+        return {
+            "access_token": await self.access(workspace, workspace),
+            "refresh_token": {
+                "token": await self._sign("refresh", seconds, sub=workspace),
+                "expires_at": timestamp(time.time() + seconds),
+            },
+        }
+
+    async def refreshed(self, token: str) -> str:
+        """Return the identity that a refresh token stands for.
+
+        Raises:
+            Refusal: 401 `invalid_token`.
+        """
+        workspace: str = (await self._ours(token, "refresh"))["sub"]
+        return workspace
+
+    async def _signing_key(self) -> str:
+        if self._key is None:
+            self._key = (await self._secret("tokens", secrets.token_hex(32).encode())).decode()
+        return self._key
+
+    async def _sign(self, use: str, seconds: float, **claims: str) -> str:
+        now = int(time.time())
+        fields = {"iss": OURS, "use": use, "iat": now, "exp": now + int(seconds), **claims}
+        return jwt.encode(fields, await self._signing_key(), _ALGORITHM)
+
+    async def _ours(self, token: str, use: str) -> dict[str, Any]:
+        try:
+            key = await self._signing_key()
+            claims = jwt.decode(token, key, [_ALGORITHM], issuer=OURS, options={"require": ["exp", "sub", "iss"]})
+        except jwt.InvalidTokenError as error:
+            raise _invalid(error) from None
+        if claims.get("use") != use:
+            raise _invalid(f"it is a token for {claims.get('use')!r:.20}, not for {use!r}")
+        return claims
+
+    async def _theirs(self, token: str, issuer: Issuer) -> Who:
+        try:
+            key: Any = issuer.key
+            if issuer.name in self._sets:
+                signing = await to_thread.run_sync(self._sets[issuer.name].get_signing_key_from_jwt, token)
+                key = signing.key
+            claims = jwt.decode(
+                token,
+                key,
+                list(issuer.algorithms),
+                issuer=issuer.name,
+                audience=issuer.audience,
+                options={"require": ["exp"], "verify_aud": issuer.audience is not None},
+            )
+        except jwt.PyJWKClientConnectionError:
+            message = "the issuer's keys cannot be fetched; try again soon"
+            raise Refusal(503, "issuer_unavailable", message, retry_after=2) from None
+        except jwt.PyJWTError as error:
+            raise _invalid(error) from None
+        workspace, user = claims.get(issuer.workspace), claims.get(issuer.user)
+        if not isinstance(workspace, str) or not isinstance(user, str):
+            raise _invalid(f'it names no workspace in "{issuer.workspace}", or no user in "{issuer.user}"')
+        return Who(_name(workspace), _name(user), "issuer")
+
+
+def _issuer_of(token: str) -> str | None:
+    """Return who says to have issued a token; None for what is no token. Nothing of it is believed yet."""
+    try:
+        name = jwt.decode(token, options={"verify_signature": False}).get("iss")
+    except jwt.InvalidTokenError:
+        return None
+    return name if isinstance(name, str) else None
+
+
+def _name(name: str) -> str:
+    if len(name) > MAX_NAME:
+        message = f"expected names of workspaces and users of at most {MAX_NAME} characters, got {len(name)}"
+        raise Refusal(422, "invalid_request", message, limit=MAX_NAME)
+    return name
+
+
+def _invalid(reason: object) -> Refusal:
+    headers = {"www-authenticate": 'Bearer error="invalid_token"'}
+    return Refusal(401, "invalid_token", f"the token is not good: {reason}", headers=headers)

@@ -1,0 +1,48 @@
+"""Settings of the cloud API: how it knows its users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+__all__ = ["OURS", "Cloud", "Issuer"]
+
+#: The issuer of our own tokens.
+OURS: Final = "statecast"
+
+
+class Issuer(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose tokens (JWT) are taken: the app's own sign-in, or a service that it uses."""
+
+    name: str  #: as in the claim `iss`
+    key: str | None = None  #: the shared secret, or the public key as PEM
+    jwks_url: str | None = None  #: where its public keys are, in place of `key`
+    algorithms: Sequence[str] = ("RS256", "ES256")
+    audience: str | None = None  #: as in the claim `aud`; None: the token has none, or it does not matter
+    workspace: str = "sub"  #: the claim that names the workspace
+    user: str = "sub"  #: the claim that names the user
+
+
+class Cloud(msgspec.Struct, frozen=True, kw_only=True):
+    """How the cloud API knows its users.
+
+    The lives of tokens are seconds; the published client wants more than thirty of an access token.
+    """
+
+    anonymous: bool = True  #: whether anybody who asks gets an identity of their own
+    api_keys: Sequence[str] = ()  #: of the app's own servers, which say for whom they speak
+    issuers: Sequence[Issuer] = ()
+    secret: str | None = None  #: that signs our tokens; None: one that is made once, and kept in the store
+    access_seconds: float = 900.0
+    refresh_seconds: float = 90 * 86_400.0
+
+    def __post_init__(self) -> None:
+        if self.secret is not None and len(self.secret) < 32:
+            raise ValueError("expected a secret of at least 32 characters, got a shorter one")
+        if any(len(key) < 16 for key in self.api_keys):
+            raise ValueError("expected API keys of at least 16 characters, got a shorter one")
+        for issuer in self.issuers:
+            if (issuer.key is None) == (issuer.jwks_url is None) or issuer.name == OURS:
+                raise ValueError(f'expected an issuer with either a key or a jwks_url, got "{issuer.name}"')

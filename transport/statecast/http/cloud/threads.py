@@ -1,0 +1,148 @@
+"""`/v1/threads`: the list of a workspace's threads, and what is shown of each."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from statecast.http.body import read_json
+from statecast.http.cards import described, limit_of, seconds, timestamp
+from statecast.http.problems import json_response
+from statecast.http.requests import Service, check_thread_id
+from statecast.protocol.refusal import Refusal
+from statecast.stores import Card, Described, Key
+from statecast_agents import Json, new_id
+
+from .form import CloudRoute
+from .identity import Identity
+
+__all__ = ["key_of", "thread_routes"]
+
+#: Threads in an answer, unless the request says otherwise.
+PAGE: Final = 20
+
+#: The project that all threads are said to belong to: a server is one.
+PROJECT: Final = "statecast"
+
+
+class _New(msgspec.Struct):
+    last_message_at: str | UnsetType | None = UNSET
+    title: str | UnsetType | None = UNSET
+    external_id: str | UnsetType | None = UNSET
+    metadata: Json | UnsetType = UNSET
+    is_archived: bool | UnsetType = UNSET
+
+
+class _Claimed(msgspec.Struct):
+    refresh_token: str
+
+
+class _Threads:
+    def __init__(self, service: Service, identity: Identity) -> None:
+        self._hub = service.hub
+        self._identity = identity
+
+    async def list(self, request: Request) -> Response:
+        who = await self._identity.required(request.scope)
+        query = request.query_params
+        archived = query.get("is_archived", "false")
+        if archived not in ("true", "false"):
+            raise Refusal(
+                422, "invalid_request", f'expected is_archived to be "true" or "false", got "{archived[:20]}"'
+            )
+        before = None
+        if query.get("after"):
+            check_thread_id(query["after"])
+            # One that is gone by now is no place in the list: it begins anew, and the client knows what it has.
+            card = await self._hub.shelf.find(Key(who.workspace, query["after"]))
+            before = None if card is None else (card.last, card.key.thread_id)
+        cards = await self._hub.shelf.cards(
+            who.workspace, archived=archived == "true", before=before, limit=limit_of(query.get("limit"), PAGE)
+        )
+        return json_response({"threads": [_shown(card) for card in cards]})
+
+    async def create(self, request: Request) -> Response:
+        who = await self._identity.required(request.scope)
+        new: _New = await read_json(request.scope, request.receive, self._hub.limits, _New)
+        key = Key(who.workspace, new_id("thr"))
+        await self._hub.shelf.describe(_described(key, new))
+        return json_response({"thread_id": key.thread_id})
+
+    async def get(self, request: Request) -> Response:
+        card = await self._hub.shelf.get(await key_of(request, self._identity))
+        return json_response({"thread": _shown(card)})
+
+    async def update(self, request: Request) -> Response:
+        key = await key_of(request, self._identity)
+        changed: _New = await read_json(request.scope, request.receive, self._hub.limits, _New)
+        await self._hub.shelf.get(key)
+        await self._hub.shelf.describe(_described(key, changed))
+        return Response(status_code=204)
+
+    async def delete(self, request: Request) -> Response:
+        key = await key_of(request, self._identity)
+        await self._hub.delete(key.thread_id, owner=key.owner)
+        return Response(status_code=204)
+
+    async def claim(self, request: Request) -> Response:
+        who = await self._identity.required(request.scope)
+        claimed: _Claimed = await read_json(request.scope, request.receive, self._hub.limits, _Claimed)
+        owner = await self._identity.refreshed(claimed.refresh_token)
+        moved = 0 if owner == who.workspace else await self._hub.move(owner, who.workspace)
+        return json_response({"moved": moved})
+
+
+def thread_routes(service: Service, identity: Identity) -> list[Route]:
+    """Return the routes of threads."""
+    threads = _Threads(service, identity)
+    return [
+        CloudRoute("/v1/threads", threads.list, methods=["GET"]),
+        CloudRoute("/v1/threads", threads.create, methods=["POST"]),
+        CloudRoute("/v1/threads/claim", threads.claim, methods=["POST"]),
+        CloudRoute("/v1/threads/{thread_id}", threads.get, methods=["GET"]),
+        CloudRoute("/v1/threads/{thread_id}", threads.update, methods=["PUT"]),
+        CloudRoute("/v1/threads/{thread_id}", threads.delete, methods=["DELETE"]),
+    ]
+
+
+async def key_of(request: Request, identity: Identity) -> Key:
+    """Return the thread that a request's path names, as one of whoever asks.
+
+    Raises:
+        Refusal: 401; 422 `invalid_thread_id`.
+    """
+    who = await identity.required(request.scope)
+    check_thread_id(request.path_params["thread_id"])
+    return Key(who.workspace, request.path_params["thread_id"])
+
+
+def _described(key: Key, fields: _New) -> Described:
+    last = fields.last_message_at
+    return described(
+        key,
+        title=fields.title,
+        external_id=fields.external_id,
+        custom=fields.metadata,
+        archived=fields.is_archived,
+        last=seconds(last) if isinstance(last, str) else UNSET,
+    )
+
+
+def _shown(card: Card) -> dict[str, Any]:
+    return {
+        "id": card.key.thread_id,
+        "title": card.title,
+        "last_message_at": timestamp(card.last),
+        "metadata": msgspec.Raw(card.custom),
+        "external_id": card.external_id,
+        "project_id": PROJECT,
+        "workspace_id": card.key.owner or "",
+        "created_at": timestamp(card.created),
+        "updated_at": timestamp(card.updated),
+        "is_archived": card.archived,
+    }

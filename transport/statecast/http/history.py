@@ -1,0 +1,197 @@
+"""Histories: the messages of a thread as a tree, which clients write message by message.
+
+What clients write is noted with the thread. As long as no agent has run on it, the newest branch is the thread's own
+messages as well, so that clients of every protocol have them; afterwards the state is the agent's, and what is read is
+both. Source: docs/protocol.md, "Histories".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from statecast.protocol.history import Placed, Written, history, state_messages
+from statecast.protocol.projection import items_in
+from statecast.protocol.refusal import Refusal
+from statecast.protocol.stored_messages import read_message
+from statecast.stores import Card, Key
+from statecast.threads import Hub
+from statecast_agents import About, Agent, Feedback, Json, new_id
+
+from .requests import Service
+
+__all__ = ["History"]
+
+#: Kinds of notes.
+MESSAGE: Final = "message"
+FEEDBACK: Final = "feedback"
+
+MAX_ID: Final = 128  #: characters of a message's id
+
+_decode: Final = msgspec.json.Decoder(Written).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class History:
+    """Reads and writes the histories of threads.
+
+    Args:
+        service: What every endpoint needs.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._hub: Hub = service.hub
+
+    async def read(self, card: Card, *, format: str | None = None) -> list[Placed]:
+        """Return the messages of a thread, each after its parent, in the form of a published client.
+
+        Args:
+            card: The thread's.
+            format: Only messages of that form; None: all, and the state's as `aui/v0`.
+
+        Raises:
+            Refusal: 503 `store_unavailable`.
+        """
+        written = await self._written(card.key)
+        _, ours, _ = await self._state(card.key)
+        return history(written, ours, format=format, began=card.created)
+
+    async def write(
+        self,
+        key: Key,
+        *,
+        parent_id: str | None,
+        format: str,
+        content: dict[str, Json],
+        id: str | None = None,
+    ) -> str:
+        """Add a message to a thread's history, or write it anew, and return its id.
+
+        Args:
+            key: The thread; it has a card.
+            parent_id: The message before it.
+            format: The form of `content`.
+            content: The message.
+            id: Its id, if it has one.
+
+        Raises:
+            Refusal: 422 `invalid_request`; 503 `store_unavailable`.
+        """
+        for name in (id, parent_id):
+            if name is not None and not 0 < len(name) <= MAX_ID:
+                text = f"expected ids of messages of 1 to {MAX_ID} characters, got {len(name)}"
+                raise Refusal(422, "invalid_request", text, limit=MAX_ID)
+        now = time.time()
+        before = None if id is None else await self._one(key, id)
+        id = id or new_id("msg")
+        message = Written(id, parent_id, format, content, now if before is None else before.created, now)
+        await self._hub.shelf.note(key, MESSAGE, id, _encode(message), message=before is None)
+        await self._show(key)
+        return id
+
+    async def update(self, card: Card, id: str, content: dict[str, Json]) -> None:
+        """Write a message of a history anew.
+
+        Raises:
+            Refusal: 404 `unknown_message`; 503 `store_unavailable`.
+        """
+        found = next((message for message in await self.read(card) if message.id == id), None)
+        if found is None:
+            raise _unknown(id)
+        await self.write(card.key, parent_id=found.parent_id, format=found.format, content=content, id=id)
+
+    async def delete(self, card: Card, ids: Sequence[str]) -> None:
+        """Take messages that clients have written out of a history; what follows them follows what they followed.
+
+        Raises:
+            Refusal: 404 `unknown_message`; 409 `agents_message` for one that is the agent's; 503 `store_unavailable`.
+        """
+        key = card.key
+        written = {message.id: message for message in await self._written(key)}
+        for id in ids:
+            if id not in written:
+                if any(message.id == id for message in await self.read(card)):
+                    text = f'the message "{id}" is in the agent\'s state; send it a command, or edit the one before it'
+                    raise Refusal(409, "agents_message", text)
+                raise _unknown(id)
+        for id in ids:
+            gone = written.pop(id)
+            for child in [message for message in written.values() if message.parent_id == id]:
+                moved = msgspec.structs.replace(child, parent_id=gone.parent_id)
+                written[child.id] = moved
+                await self._hub.shelf.note(key, MESSAGE, child.id, _encode(moved))
+            await self._hub.shelf.erase(key, MESSAGE, id)
+            await self._hub.shelf.erase(key, FEEDBACK, id)
+        await self._show(key)
+
+    async def about(self, card: Card, messages: Sequence[Json] | None = None) -> tuple[Agent, About]:
+        """Return a thread's agent, and what its hooks are told.
+
+        Args:
+            card: The thread's.
+            messages: What the client says they are, as in a state; None: as the server has them.
+
+        Raises:
+            Refusal: 503 `store_unavailable`.
+        """
+        agent, ours, state = await self._state(card.key)
+        if messages is None:
+            messages = ours or state_messages(await self._written(card.key))
+        return agent, About(thread_id=card.key.thread_id, messages=messages, state=state)
+
+    async def feedback(self, card: Card, id: str, type: Any, comment: str | None) -> str:
+        """Keep what a user says of a message, tell the agent, and return the feedback's id.
+
+        Raises:
+            Refusal: 404 `unknown_message`; 503 `store_unavailable`.
+        """
+        found = next((message for message in await self.read(card) if message.id == id), None)
+        if found is None:
+            raise _unknown(id)
+        agent, ours, _ = await self._state(card.key)
+        same = (message for message in ours if isinstance(message, dict) and message.get("id") == id)
+        message = next(same, None) or read_message(found.content, found.format, id)
+        note = {"id": f"fb_{id}"[:MAX_ID], "type": type, "comment": comment, "at": time.time()}
+        await self._hub.shelf.note(card.key, FEEDBACK, id, _encode(note))
+        told = Feedback(thread_id=card.key.thread_id, message_id=id, type=type, comment=comment, message=message)
+        await agent.hooks.feedback(told)
+        return str(note["id"])
+
+    async def feedbacks(self, key: Key) -> dict[str, dict[str, Json]]:
+        """Return what users have said of messages, by the message's id.
+
+        Raises:
+            Refusal: 503 `store_unavailable`.
+        """
+        return {id: msgspec.json.decode(data) for id, data in await self._hub.shelf.notes(key, FEEDBACK)}
+
+    async def _written(self, key: Key) -> list[Written]:
+        return [_decode(data) for _, data in await self._hub.shelf.notes(key, MESSAGE)]
+
+    async def _one(self, key: Key, id: str) -> Written | None:
+        return next((message for message in await self._written(key) if message.id == id), None)
+
+    async def _state(self, key: Key) -> tuple[Agent, Sequence[Json], Json]:
+        """Return a thread's agent, its messages, and its state; the first agent, and nothing, if it has no state."""
+        thread = await self._hub.known(key.thread_id, owner=key.owner)
+        if thread is None:
+            return next(iter(self._hub.agents.values())), [], None
+        _, encoded = await self._hub.registry.snapshot(thread)
+        state = msgspec.json.decode(encoded)
+        path = thread.agent.messages
+        return thread.agent, [] if path is None else items_in(state, path), state
+
+    async def _show(self, key: Key) -> None:
+        """Make the newest branch the thread's messages, as long as no agent has run on it."""
+        thread = await self._hub.known(key.thread_id, owner=key.owner)
+        if thread is None or (thread.run is None and not thread.inbox):
+            messages = state_messages(await self._written(key))  # read now: others write as well
+            agent = next(iter(self._hub.agents.values()))
+            await self._hub.write(key.thread_id, messages, agent, owner=key.owner)
+
+
+def _unknown(id: str) -> Refusal:
+    return Refusal(404, "unknown_message", f'expected the id of a message of the thread, got "{id[:140]}"')

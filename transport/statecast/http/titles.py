@@ -1,0 +1,73 @@
+"""Titles and suggestions, streamed as the agent's hooks make them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from typing import Final, TypeVar
+
+import msgspec
+from starlette.responses import StreamingResponse
+
+from statecast.protocol.refusal import Refusal
+from statecast.stores import Card, Described
+from statecast.threads import Hub
+from statecast_agents import About, Agent, Json
+
+__all__ = ["suggestions_response", "title_response"]
+
+#: Characters of a title that are kept, and sent.
+MAX_TITLE: Final = 1_000
+
+_T = TypeVar("_T")
+
+_log: Final = logging.getLogger("statecast")
+
+
+async def title_response(hub: Hub, card: Card, agent: Agent, about: About) -> StreamingResponse:
+    """Return a thread's title as a stream of text. It is the thread's before the stream ends.
+
+    Raises:
+        Refusal: 500 `agent_failed`, if the hook fails before its first word.
+    """
+    pieces = agent.hooks.title(about)
+    first = await _first(pieces, "", "a title", card)
+    return StreamingResponse(_titled(hub, card, first, pieces), media_type="text/plain")
+
+
+async def suggestions_response(card: Card, agent: Agent, about: About) -> StreamingResponse:
+    """Return what the user may say next, as a stream of lines of JSON: each the whole list, as far as it is known.
+
+    Raises:
+        Refusal: 500 `agent_failed`, if the hook fails before its first suggestion.
+    """
+    lists = agent.hooks.suggestions(about)
+    first = await _first(lists, [], "suggestions", card)
+    return StreamingResponse(_suggested(first, lists), media_type="application/x-ndjson")
+
+
+async def _first(pieces: AsyncIterator[_T], otherwise: _T, what: str, card: Card) -> _T:
+    try:
+        return await anext(pieces, otherwise)
+    except Exception:
+        _log.exception("the hook for %s failed on thread %s", what, card.key.thread_id)
+        message = f"the agent could not make {what}; the reason is in the server's log"
+        raise Refusal(500, "agent_failed", message) from None
+
+
+async def _suggested(first: list[dict[str, Json]], lists: AsyncIterator[list[dict[str, Json]]]) -> AsyncIterator[bytes]:
+    yield msgspec.json.encode(first) + b"\n"
+    async for found in lists:
+        yield msgspec.json.encode(found) + b"\n"
+
+
+async def _titled(hub: Hub, card: Card, first: str, pieces: AsyncIterator[str]) -> AsyncIterator[bytes]:
+    title = first[:MAX_TITLE]
+    yield title.encode()
+    async for piece in pieces:
+        more = piece[: MAX_TITLE - len(title)]
+        title += more
+        yield more.encode()
+    if title.strip():
+        await hub.shelf.describe(Described(key=card.key, at=time.time(), title=title.strip()))
