@@ -195,12 +195,12 @@ def test_the_table_of_the_body_has_every_field() -> None:
 
 def test_every_endpoint_is_documented() -> None:
     served = set()
-    for route in create_app(demo.agent).router.routes:
+    for route in create_app(demo.agent, cloud=True).router.routes:
         assert isinstance(route, Route | WebSocketRoute)
         methods = (route.methods or set()) - {"HEAD"} if isinstance(route, Route) else {"WS"}
         served |= {(method, route.path.replace("{thread_id}", "{id}")) for method in methods}
 
-    assert served == set(re.findall(r"(GET|PATCH|POST|WS) (/[\w/{}.-]+)", PROTOCOL.prose))
+    assert served == set(re.findall(r"(DELETE|GET|PATCH|POST|PUT|WS) (/[\w/{}.-]+)", PROTOCOL.prose))
 
 
 # The wire

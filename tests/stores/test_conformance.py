@@ -1,12 +1,11 @@
-"""What every store does. To add one, add its line to `STORES`."""
+"""What every store does with threads. To add one, add its line to `STORES`, in `several`."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -23,10 +22,8 @@ from statecast.stores import (
     Created,
     Deleted,
     Key,
-    MemoryStore,
     Saved,
     Settled,
-    SqliteStore,
     Store,
     StoreUnavailable,
     read_entry,
@@ -36,49 +33,15 @@ from statecast.stores.seam import Kind
 from statecast_agents import chunks
 from tests.stores.little import little
 from tests.stores.model import KEYS, Held, after, holds, script, shown
+from tests.stores.several import STORES, Make, reopened
 
 pytestmark = pytest.mark.anyio
 
-Make = Callable[[], Store]
 Limits = Callable[[], AbstractContextManager[None]]
-
-
-def memory(folder: Path) -> Make:
-    store = MemoryStore()
-    return lambda: store
-
-
-#: Each is given a folder, and returns what makes the store there: called again, a store that finds what the first kept.
-STORES: dict[str, Callable[[Path], Make]] = {
-    "memory": memory,
-    "sqlite": lambda folder: lambda: SqliteStore(folder / "threads.db"),
-    "sqlite, durable": lambda folder: lambda: SqliteStore(folder / "threads.db", durable=True),
-}
 
 KEY = Key(None, "t")
 BYTES = bytes(range(256))
 CREATED = Created(KEY, "agent", "epoch", True, b'{"n":0}')
-
-
-@pytest.fixture(params=STORES)
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
-    return STORES[request.param](tmp_path)
-
-
-@pytest.fixture
-async def store(make: Make) -> AsyncIterator[Store]:
-    store = make()
-    await store.open()
-    yield store
-    await store.aclose()
-
-
-async def reopened(store: Store, make: Make) -> Store:
-    """Close a store, and return one that finds what it kept."""
-    await store.aclose()
-    store = make()
-    await store.open()
-    return store
 
 
 async def loaded(store: Store, key: Key = KEY) -> Saved:

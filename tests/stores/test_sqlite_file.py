@@ -296,3 +296,16 @@ def test_a_url_names_a_file() -> None:
         store = store_of(url)
         assert isinstance(store, SqliteStore)
         assert store.path == Path(path)
+
+
+async def test_threads_of_a_version_without_cards_are_listed(path: Path) -> None:
+    statements = [part for script in MIGRATIONS[:2] for part in script.split(";") if part.strip()]
+    row = "INSERT INTO threads VALUES ({}, '=ann', '{}', 'agent', 'e', {}, 0, '0', 'null', 0, {})"
+    changed(
+        path, *statements, row.format(1, "named", 1, 12.5), row.format(2, "thr_1", 0, 13.0), "PRAGMA user_version = 2"
+    )
+
+    store = await opened(path)
+    (card,) = await store.listed("ann", limit=10)
+    assert (card.key, card.created, card.last, card.title) == (Key("ann", "named"), 12.5, 12.5, None)
+    await store.aclose()

@@ -100,7 +100,7 @@ async def test_everything_it_names_is_served_and_everything_served_is_named() ->
     openapi = await document()
     app = create_app(agent())
     served = {
-        (re.sub(r"{thread_id}", "{threadId}", getattr(route, "path", "")), method.lower())
+        (re.sub(r"_id}", "Id}", getattr(route, "path", "")), method.lower())
         for route in app.router.routes
         for method in getattr(route, "methods", None) or ()
     } - {("/openapi.json", "get")}

@@ -3,8 +3,8 @@
 from statecast_agents import *  # noqa: F403  # the one door to both sides
 from statecast_agents import __all__ as _agents_all
 
-from .http import App, create_app
+from .http import App, Cloud, Issuer, create_app
 from .server import serve
 from .threads import Limits
 
-__all__ = [*_agents_all, "App", "Limits", "create_app", "serve"]  # noqa: PLE0604  # strings, all of them
+__all__ = [*_agents_all, "App", "Cloud", "Issuer", "Limits", "create_app", "serve"]  # noqa: PLE0604  # strings, all of them

@@ -19,7 +19,7 @@ import uvicorn
 from statecast_agents import Agent
 
 from . import console, demo
-from .http import App, create_app
+from .http import App, Cloud, create_app
 from .server import GRACE, Server, config_for
 from .stores import Store, StoreUnavailable
 
@@ -27,6 +27,8 @@ __all__ = ["main", "reloading_app"]
 
 _TARGET: Final = "_STATECAST_TARGET"  #: how `--reload` tells its child processes what to serve
 _SEPARATOR: Final = "\n"
+
+API_KEYS: Final = "STATECAST_API_KEYS"  #: the environment variable: keys of the cloud API, with commas between
 
 STORES: Final = {"demo": "memory", "serve": "sqlite:///statecast.db"}  #: by command
 
@@ -108,6 +110,11 @@ def _parser() -> argparse.ArgumentParser:
             help="what a lost connection does to its run (default: %(default)s)",
         )
         command.add_argument(
+            "--cloud",
+            action="store_true",
+            help=f"serve the cloud API, to whoever asks; with keys for your own servers in {API_KEYS}",
+        )
+        command.add_argument(
             "--grace",
             type=float,
             default=GRACE,
@@ -169,9 +176,14 @@ def _app(options: argparse.Namespace) -> App:
         allowed_hosts=[*options.allowed_host, options.host],
         on_disconnect=options.on_disconnect,
         store=options.store or STORES[options.command],
+        cloud=_cloud() if options.cloud else False,
         page=demo.PAGE if options.command == "demo" else None,
         debug=options.debug,
     )
+
+
+def _cloud() -> Cloud:
+    return Cloud(api_keys=[key.strip() for key in os.environ.get(API_KEYS, "").split(",") if key.strip()])
 
 
 def _check_settings(options: argparse.Namespace, target: str) -> None:
@@ -179,6 +191,7 @@ def _check_settings(options: argparse.Namespace, target: str) -> None:
         "--cors-origin": options.cors_origin,
         "--allowed-host": options.allowed_host,
         "--store": options.store,
+        "--cloud": options.cloud,
         "--debug": options.debug,
         "--on-disconnect": options.on_disconnect != "continue",
     }

@@ -125,6 +125,10 @@ def create_app(
     router = Router(routes, lifespan=_lifespan)
     if page is not None:
         router.default = Page(directory=page, html=True)
+    if service.identity is not None:
+        from .cloud.routes import UnknownPath  # an extra
+
+        router.default = UnknownPath(router.default)
     return App(hub, router, cors_origins=cors_origins, allowed_hosts=allowed_hosts)
 
 
@@ -151,7 +155,7 @@ def _routes(service: Service, origins: frozenset[str], uploads: Uploads) -> list
         return json_response({"agents": describe_agents(hub.agents)})
 
     async def document(request: Request) -> Response:
-        return json_response(openapi(hub.agents))
+        return json_response(openapi(hub.agents, cloud=service.identity is not None))
 
     return [
         Route("/assistant", AssistantEndpoint(service), methods=["POST"]),

@@ -13,7 +13,7 @@ from statecast.protocol.refusal import Refusal
 
 from .problems import refused
 
-__all__ = ["Cors"]
+__all__ = ["Cors", "is_welcome"]
 
 #: Response headers that the published clients read, and ours.
 EXPOSED = (
@@ -57,3 +57,16 @@ class Cors(CORSMiddleware):
         refusal = refused(Refusal(response.status_code, "origin_not_allowed", message))
         refusal.headers["vary"] = response.headers.get("vary", "Origin")
         return refusal
+
+
+def is_welcome(headers: Headers, origins: frozenset[str]) -> bool:
+    """Whether a request that browsers make without asking first is of a page that may use this server, or of no page.
+
+    Args:
+        headers: The request's.
+        origins: Which may, beside this server's own; `*` for any.
+    """
+    origin = headers.get("origin")
+    if origin is None or "*" in origins or origin in origins:
+        return True
+    return origin.partition("://")[2] == headers.get("host")

@@ -53,6 +53,8 @@ class _LocalEndpoint:
             check_thread_id(conversation.thread_id)
         agent = named_agent(query.get("agent") or conversation.agent, service.hub)
         owner = await service.owner(scope)
+        if conversation.thread_id is not None and not conversation.messages:
+            await service.hub.find(conversation.thread_id, owner=owner)  # who only looks begins nothing
         lost = lost_connection(query, conversation.thread_id)
         return await converse(service, conversation, agent, owner, on_disconnect=lost)
 

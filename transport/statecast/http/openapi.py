@@ -10,15 +10,17 @@ from statecast.protocol import MESSAGE_PROTOCOLS, PROTOCOLS
 from statecast.protocol.events import Format
 from statecast_agents import Agent, Policy
 
+from .openapi_parts import TEXT, file, get, json_content, post, responses
+from .openapi_threads import cloud_paths, thread_paths
+
 __all__ = ["describe_agents", "openapi"]
 
-_TEXT = {"type": "string"}
 _ERROR = {
     "type": "object",
     "properties": {
         "error": {
             "type": "object",
-            "properties": {"code": _TEXT, "message": _TEXT},
+            "properties": {"code": TEXT, "message": TEXT},
             "required": ["code", "message"],
         }
     },
@@ -26,7 +28,7 @@ _ERROR = {
 }
 _RUN = {
     "type": ["object", "null"],
-    "properties": {"id": _TEXT, "status": _TEXT, "error": {"type": "object"}},
+    "properties": {"id": TEXT, "status": TEXT, "error": {"type": "object"}},
 }
 
 
@@ -38,8 +40,8 @@ def describe_agents(agents: Mapping[str, Agent]) -> list[dict[str, Any]]:
     ]
 
 
-def openapi(agents: Mapping[str, Agent]) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of an app."""
+def openapi(agents: Mapping[str, Agent], *, cloud: bool = False) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of an app; `cloud`: with the cloud API."""
     definitions: dict[str, Any] = {"Error": _ERROR}
     commands: dict[str, Any] = {}
     for agent in describe_agents(agents):
@@ -51,7 +53,7 @@ def openapi(agents: Mapping[str, Agent]) -> dict[str, Any]:
             "commands": {"type": "array", "items": {"anyOf": list(commands.values())}},
             "state": {"description": "The state as the client knows it; left out: it knows none."},
             "threadId": {"type": ["string", "null"]},
-            "system": _TEXT,
+            "system": TEXT,
             "tools": {"type": "object"},
             "callSettings": {"type": "object"},
             "config": {"type": "object"},
@@ -63,38 +65,40 @@ def openapi(agents: Mapping[str, Agent]) -> dict[str, Any]:
     }
     protocol = {"name": "protocol", "in": "query", "schema": {"enum": list(PROTOCOLS)}}
     agent_name = {"name": "agent", "in": "query", "schema": {"enum": list(agents)}}
-    thread_id = {"name": "threadId", "in": "path", "required": True, "schema": _TEXT}
-    thread_only = {"type": "object", "properties": {"threadId": _TEXT, "runId": _TEXT}, "required": ["threadId"]}
+    thread_id = {"name": "threadId", "in": "path", "required": True, "schema": TEXT}
+    thread_only = {"type": "object", "properties": {"threadId": TEXT, "runId": TEXT}, "required": ["threadId"]}
     state = {
         "type": "object",
-        "properties": {"threadId": _TEXT, "revision": {"type": "integer"}, "state": {}, "run": _RUN},
+        "properties": {"threadId": TEXT, "revision": {"type": "integer"}, "state": {}, "run": _RUN},
     }
-    status = {"type": "object", "properties": {"threadId": _TEXT, "isRunning": {"type": "boolean"}, "status": _TEXT}}
-    step = {"type": "object", "properties": {"op": _TEXT, "path": _TEXT, "from": _TEXT, "value": {}}}
+    status = {"type": "object", "properties": {"threadId": TEXT, "isRunning": {"type": "boolean"}, "status": TEXT}}
+    step = {"type": "object", "properties": {"op": TEXT, "path": TEXT, "from": TEXT, "value": {}}}
     patch = {"type": "array", "items": {**step, "required": ["op", "path"]}}
-    event = {"type": "object", "properties": {"type": _TEXT, "revision": {"type": "integer"}}, "required": ["type"]}
+    event = {"type": "object", "properties": {"type": TEXT, "revision": {"type": "integer"}}, "required": ["type"]}
     form = {"name": "format", "in": "query", "schema": {"enum": list(get_args(Format))}}
     at = {"name": "revision", "in": "query", "schema": {"type": "integer"}}
-    cursor = {"name": "cursor", "in": "query", "schema": _TEXT}
-    initial = {"type": "object", "properties": {"runId": _TEXT, "state": {}}}
+    cursor = {"name": "cursor", "in": "query", "schema": TEXT}
+    initial = {"type": "object", "properties": {"runId": TEXT, "state": {}}}
     paths = {
-        "/assistant": {"post": _post("Send commands, follow the run", request, _STREAM, [protocol, agent_name])},
-        "/resume": {"post": _post("Follow the active run again", thread_only, _STREAM, [protocol])},
-        "/initial-state": {"post": _post("The active run and the state now", thread_only, _json(initial), empty=True)},
-        "/cancel": {"post": _post("Stop the active run", thread_only, _json({"type": "object"}))},
-        "/status/{threadId}": {"get": _get("What a thread is doing", status, [thread_id])},
+        "/assistant": {"post": post("Send commands, follow the run", request, _STREAM, [protocol, agent_name])},
+        "/resume": {"post": post("Follow the active run again", thread_only, _STREAM, [protocol])},
+        "/initial-state": {
+            "post": post("The active run and the state now", thread_only, json_content(initial), empty=True)
+        },
+        "/cancel": {"post": post("Stop the active run", thread_only, json_content({"type": "object"}))},
+        "/status/{threadId}": {"get": get("What a thread is doing", status, [thread_id])},
         "/threads/{threadId}/state": {
-            "get": _get("A thread's state", state, [thread_id, at]),
-            "patch": _post("Patch what clients may write", patch, _json(state), [thread_id]),
+            "get": get("A thread's state", state, [thread_id, at]),
+            "patch": post("Patch what clients may write", patch, json_content(state), [thread_id]),
         },
-        "/threads/{threadId}/events": {
-            "get": _get("Follow a thread across its runs", event, [thread_id, form, cursor])
-        },
-        "/client.js": {"get": _file("A client of a thread, as an ES module", "text/javascript")},
-        "/client.d.ts": {"get": _file("Its types", "application/typescript")},
+        "/threads/{threadId}/events": {"get": get("Follow a thread across its runs", event, [thread_id, form, cursor])},
+        "/client.js": {"get": file("A client of a thread, as an ES module", "text/javascript")},
+        "/client.d.ts": {"get": file("Its types", "application/typescript")},
         **_message_paths(agents),
-        "/agents": {"get": _get("The agents, with the schemas of their commands and state", {"type": "object"})},
-        "/health": {"get": _get("Whether the server works", {"type": "object"})},
+        **thread_paths(),
+        **(cloud_paths() if cloud else {}),
+        "/agents": {"get": get("The agents, with the schemas of their commands and state", {"type": "object"})},
+        "/health": {"get": get("Whether the server works", {"type": "object"})},
     }
     return {
         "openapi": "3.1.0",
@@ -118,36 +122,36 @@ def _message_paths(agents: Mapping[str, Agent]) -> dict[str, Any]:
         "properties": {"messages": messages, "model": model, "stream": {"type": "boolean"}},
         "required": ["messages", "model"],
     }
-    reply = {"type": "object", "properties": {"text": _TEXT, "parts": {"type": "array"}}, "required": ["text", "parts"]}
+    reply = {"type": "object", "properties": {"text": TEXT, "parts": {"type": "array"}}, "required": ["text", "parts"]}
     form = {"name": "form", "in": "query", "schema": {"enum": ["events", "content"]}}
-    named = {"name": "model", "in": "path", "required": True, "schema": _TEXT}
-    text = {"text/plain": {"schema": _TEXT}}
-    events = {"text/event-stream": {"schema": _TEXT}}
+    named = {"name": "model", "in": "path", "required": True, "schema": TEXT}
+    text = {"text/plain": {"schema": TEXT}}
+    events = {"text/event-stream": {"schema": TEXT}}
     run_input = {
         "type": "object",
-        "properties": {"threadId": _TEXT, "runId": _TEXT, "messages": messages},
+        "properties": {"threadId": TEXT, "runId": TEXT, "messages": messages},
         "required": ["threadId", "runId", "messages"],
     }
     name = {"name": "agent", "in": "query", "schema": model}
     protocol = {"name": "protocol", "in": "query", "schema": {"enum": list(MESSAGE_PROTOCOLS)}}
-    thread = {"name": "threadId", "in": "path", "required": True, "schema": _TEXT}
+    thread = {"name": "threadId", "in": "path", "required": True, "schema": TEXT}
     left = {"name": "onDisconnect", "in": "query", "schema": {"enum": ["continue", "cancel"]}}
-    chat = {**posted, "properties": {**posted["properties"], "id": _TEXT, "state": {}, "truncate": {"type": "boolean"}}}
+    chat = {**posted, "properties": {**posted["properties"], "id": TEXT, "state": {}, "truncate": {"type": "boolean"}}}
     begun = {"summary": "The answer that is being made, from its start", "parameters": [thread, protocol]}
     return {
         "/chat": {
-            "post": _post("Send a chat's messages, get the answer", chat, {**text, **events}, [protocol, name, left])
+            "post": post("Send a chat's messages, get the answer", chat, {**text, **events}, [protocol, name, left])
         },
-        "/chat/{threadId}/stream": {"get": {**begun, "responses": _responses({**text, **events}, empty=True)}},
-        "/ag-ui": {"post": _post("AG-UI: post a RunAgentInput, get events", run_input, events, [name])},
-        "/text": {"post": _post("Send messages, get the text of the answer", posted, text)},
-        "/sse": {"post": _post("Send messages, get the answer as events", posted, events, [form])},
-        "/json": {"post": _post("Send messages, get the answer as a whole", posted, _json(reply))},
+        "/chat/{threadId}/stream": {"get": {**begun, "responses": responses({**text, **events}, empty=True)}},
+        "/ag-ui": {"post": post("AG-UI: post a RunAgentInput, get events", run_input, events, [name])},
+        "/text": {"post": post("Send messages, get the text of the answer", posted, text)},
+        "/sse": {"post": post("Send messages, get the answer as events", posted, events, [form])},
+        "/json": {"post": post("Send messages, get the answer as a whole", posted, json_content(reply))},
         "/v1/chat/completions": {
-            "post": _post("OpenAI's chat completions", completion, {**_json({"type": "object"}), **events})
+            "post": post("OpenAI's chat completions", completion, {**json_content({"type": "object"}), **events})
         },
-        "/v1/models": {"get": _get("The agents, as models", {"type": "object"})},
-        "/v1/models/{model}": {"get": _get("An agent, as a model", {"type": "object"}, [named])},
+        "/v1/models": {"get": get("The agents, as models", {"type": "object"})},
+        "/v1/models/{model}": {"get": get("An agent, as a model", {"type": "object"}, [named])},
     }
 
 
@@ -155,41 +159,6 @@ _STREAM = {
     "text/plain": {"schema": {"type": "string", "description": "data-stream: lines of `code:json`"}},
     "text/event-stream": {"schema": {"type": "string", "description": "assistant-transport: one chunk per event"}},
 }
-
-
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": schema}}
-
-
-def _responses(content: dict[str, Any], *, empty: bool = False) -> dict[str, Any]:
-    error = {"description": "Refused; nothing happened", "content": _json({"$ref": "#/components/schemas/Error"})}
-    nothing = {"204": {"description": "Nothing is active"}} if empty else {}
-    return {"200": {"description": "OK", "content": content}, **nothing, "4XX": error, "503": error}
-
-
-def _get(summary: str, schema: dict[str, Any], parameters: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    return {"summary": summary, "parameters": parameters or [], "responses": _responses(_json(schema))}
-
-
-def _file(summary: str, media: str) -> dict[str, Any]:
-    responses = _responses({media: {"schema": _TEXT}}) | {"304": {"description": "It is the one that is known"}}
-    return {"summary": summary, "parameters": [], "responses": responses}
-
-
-def _post(
-    summary: str,
-    body: dict[str, Any],
-    content: dict[str, Any],
-    parameters: list[dict[str, Any]] | None = None,
-    *,
-    empty: bool = False,
-) -> dict[str, Any]:
-    return {
-        "summary": summary,
-        "parameters": parameters or [],
-        "requestBody": {"required": True, "content": _json(body)},
-        "responses": _responses(content, empty=empty),
-    }
 
 
 def _lift(schema: Any, definitions: dict[str, Any]) -> Any:

@@ -24,6 +24,7 @@ from statecast.protocol.refusal import Refusal
 from statecast.threads import Thread
 
 from .body import Body
+from .cors import is_welcome
 from .events import place_of
 from .requests import Service, check_thread_id, posted_of
 from .stream import GATHER
@@ -86,7 +87,7 @@ class SocketEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = WebSocket(scope, receive, send)
-        if not self._allows(Headers(scope=scope)):
+        if not is_welcome(Headers(scope=scope), self._origins):
             await socket.close(NOT_ALLOWED)
             return
         thread_id = scope["path_params"]["thread_id"]
@@ -101,12 +102,6 @@ class SocketEndpoint:
             return
         await socket.accept()
         await _Session(self._service, socket, scope, thread_id, owner).run()
-
-    def _allows(self, headers: Headers) -> bool:
-        origin = headers.get("origin")
-        if origin is None or "*" in self._origins or origin in self._origins:
-            return True
-        return origin.partition("://")[2] == headers.get("host")
 
 
 class _Session:

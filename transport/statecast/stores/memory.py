@@ -148,26 +148,37 @@ class MemoryStore:
 
     def _check(self, changes: Sequence[Change]) -> None:
         """Refuse changes that do not fit, as a database would."""
-        known: dict[Key, bool] = {}
+        threads: dict[Key, bool] = {}
+        cards: dict[Key, bool] = {}
 
         def has(key: Key) -> bool:
-            return known.get(key, key in self._rows)
+            return threads.get(key, key in self._rows)
+
+        def shows(key: Key) -> bool:
+            return cards.get(key, key.thread_id in self._cards.get(key.owner, {}))
 
         for change in changes:
             key = change.key
-            if isinstance(change, Created) and has(key):
-                raise StoreUnavailable(f"the store has a thread {key.thread_id!r} already")
-            if isinstance(change, Described | Noted | Erased):
-                continue
-            if isinstance(change, Moved):
-                to = Key(change.owner, key.thread_id)
-                if has(to) or to.thread_id in self._cards.get(to.owner, {}):
-                    raise StoreUnavailable(f"the store has a thread {key.thread_id!r} of that owner already")
-                known[to], known[key] = has(key), False
-                continue
-            if not has(key) and not isinstance(change, Created | Deleted):
-                raise StoreUnavailable(f"the store has no thread {key.thread_id!r} to write to")
-            known[key] = not isinstance(change, Deleted)
+            match change:
+                case Created():
+                    if has(key):
+                        raise StoreUnavailable(f"the store has a thread {key.thread_id!r} already")
+                    threads[key] = True
+                case Deleted():
+                    threads[key] = cards[key] = False
+                case Described():
+                    cards[key] = True
+                case Noted() | Erased():
+                    pass
+                case Moved():
+                    to = Key(change.owner, key.thread_id)
+                    if has(to) or shows(to):
+                        raise StoreUnavailable(f"the store has a thread {key.thread_id!r} of that owner already")
+                    threads[to], cards[to] = has(key), shows(key)
+                    threads[key] = cards[key] = False
+                case _:
+                    if not has(key):
+                        raise StoreUnavailable(f"the store has no thread {key.thread_id!r} to write to")
 
     def _apply(self, change: Change) -> None:
         match change:

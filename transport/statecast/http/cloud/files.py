@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import time
 from typing import Final
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from statecast.files import Found, Uploads, disposition, filename_of, fresh_name
+from statecast.files import Found, Uploads, disposition, filename_of, fresh_name, name_in
 from statecast.http.attachments import Attachments, check_filename
 from statecast.http.body import read_json
+from statecast.http.cards import timestamp
 from statecast.http.incoming import Incoming
 from statecast.http.problems import json_response
 from statecast.http.requests import Service
 from statecast.http.serving import unknown_file
 from statecast.protocol.refusal import Refusal
 
-from .form import CloudRoute, timestamp
+from .form import CloudRoute
 from .identity import Identity
 
 __all__ = ["cloud_file_routes"]
@@ -157,14 +158,14 @@ class _CloudFiles:
 
 
 def _name_of(asked: _DownloadAsked) -> str:
-    """Return the name of the file that is asked for; of a URL, its last part."""
+    """Return the name of the file that is asked for; that of a URL is in it."""
     if isinstance(asked.key, str) and isinstance(asked.url, msgspec.UnsetType):
         return asked.key
     if isinstance(asked.url, str) and isinstance(asked.key, msgspec.UnsetType):
-        try:
-            return unquote(urlsplit(asked.url).path.rpartition("/")[2])
-        except ValueError:
-            raise unknown_file() from None
+        name = name_in(asked.url)
+        if name is None:
+            raise unknown_file()
+        return name
     raise Refusal(422, "invalid_request", 'expected either a "key" or a "url"')
 
 

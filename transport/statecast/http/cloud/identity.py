@@ -141,11 +141,8 @@ class Identity:
         return claims
 
     async def _theirs(self, token: str, issuer: Issuer) -> Who:
+        key = await self._published(token, issuer) if issuer.key is None else issuer.key
         try:
-            key: Any = issuer.key
-            if issuer.name in self._sets:
-                signing = await to_thread.run_sync(self._sets[issuer.name].get_signing_key_from_jwt, token)
-                key = signing.key
             claims = jwt.decode(
                 token,
                 key,
@@ -154,22 +151,37 @@ class Identity:
                 audience=issuer.audience,
                 options={"require": ["exp"], "verify_aud": issuer.audience is not None},
             )
-        except jwt.PyJWKClientConnectionError:
-            message = "the issuer's keys cannot be fetched; try again soon"
-            raise Refusal(503, "issuer_unavailable", message, retry_after=2) from None
         except jwt.PyJWTError as error:
             raise _invalid(error) from None
         workspace, user = claims.get(issuer.workspace), claims.get(issuer.user)
-        if not isinstance(workspace, str) or not isinstance(user, str):
+        if not isinstance(workspace, str) or not isinstance(user, str) or not workspace or not user:
             raise _invalid(f'it names no workspace in "{issuer.workspace}", or no user in "{issuer.user}"')
         return Who(_name(workspace), _name(user), "issuer")
+
+    async def _published(self, token: str, issuer: Issuer) -> Any:
+        """Return the key with which an issuer says to have signed a token.
+
+        Raises:
+            Refusal: 401 `invalid_token` if it has no such key; 503 `issuer_unavailable`.
+        """
+        keys = self._sets[issuer.name]
+        try:
+            await to_thread.run_sync(keys.get_signing_keys)
+        except (jwt.PyJWTError, ValueError):
+            raise _unavailable() from None
+        try:
+            return (await to_thread.run_sync(keys.get_signing_key_from_jwt, token)).key
+        except (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError, ValueError):  # the keys are fetched anew for it
+            raise _unavailable() from None
+        except jwt.PyJWTError as error:
+            raise _invalid(error) from None
 
 
 def _issuer_of(token: str) -> str | None:
     """Return who says to have issued a token; None for what is no token. Nothing of it is believed yet."""
     try:
         name = jwt.decode(token, options={"verify_signature": False}).get("iss")
-    except jwt.InvalidTokenError:
+    except (jwt.InvalidTokenError, RecursionError):
         return None
     return name if isinstance(name, str) else None
 
@@ -179,6 +191,11 @@ def _name(name: str) -> str:
         message = f"expected names of workspaces and users of at most {MAX_NAME} characters, got {len(name)}"
         raise Refusal(422, "invalid_request", message, limit=MAX_NAME)
     return name
+
+
+def _unavailable() -> Refusal:
+    message = "the issuer's keys cannot be fetched; try again soon"
+    return Refusal(503, "issuer_unavailable", message, retry_after=2)
 
 
 def _invalid(reason: object) -> Refusal:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from starlette.exceptions import HTTPException
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statecast.files import Uploads
+from statecast.http.problems import from_http, json_response
 from statecast.http.requests import Service
 
 from .auth import auth_routes
@@ -14,7 +17,7 @@ from .messages import message_routes
 from .runs import run_routes
 from .threads import thread_routes
 
-__all__ = ["cloud_routes"]
+__all__ = ["UnknownPath", "cloud_routes"]
 
 
 def cloud_routes(service: Service, identity: Identity, uploads: Uploads) -> list[Route]:
@@ -26,3 +29,23 @@ def cloud_routes(service: Service, identity: Identity, uploads: Uploads) -> list
         *run_routes(service, identity),
         *cloud_file_routes(service, identity, uploads),
     ]
+
+
+class UnknownPath:
+    """Says that there is nothing below `/v1`, in the form of this API and of OpenAI's: nobody knows whose client it is.
+
+    Args:
+        app: What answers for all other paths that nothing is served at.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if scope["type"] != "http" or not path.startswith("/v1/"):
+            await self._app(scope, receive, send)
+            return
+        refusal = from_http(HTTPException(404), scope)
+        body = {**refusal.body(), "message": refusal.message}
+        await json_response(body, status=404)(scope, receive, send)

@@ -1,0 +1,31 @@
+"""The stores, each of which passes the same tests. To add one, add its line to `STORES`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from statecast.stores import MemoryStore, SqliteStore, Store
+
+Make = Callable[[], Store]
+
+
+def _memory(folder: Path) -> Make:
+    store = MemoryStore()
+    return lambda: store
+
+
+#: Each is given a folder, and returns what makes the store there: called again, a store that finds what the first kept.
+STORES: dict[str, Callable[[Path], Make]] = {
+    "memory": _memory,
+    "sqlite": lambda folder: lambda: SqliteStore(folder / "threads.db"),
+    "sqlite, durable": lambda folder: lambda: SqliteStore(folder / "threads.db", durable=True),
+}
+
+
+async def reopened(store: Store, make: Make) -> Store:
+    """Close a store, and return one that finds what it kept."""
+    await store.aclose()
+    store = make()
+    await store.open()
+    return store

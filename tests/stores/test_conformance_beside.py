@@ -1,0 +1,251 @@
+"""What every store does with what it keeps beside the threads: cards, notes, files and secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from statecast.stores import (
+    Appended,
+    Card,
+    Change,
+    Created,
+    Deleted,
+    Described,
+    Erased,
+    File,
+    Key,
+    Moved,
+    Noted,
+    Store,
+    StoreUnavailable,
+)
+from tests.stores.several import STORES, Make, reopened
+
+pytestmark = pytest.mark.anyio
+
+KEY = Key(None, "t")
+CREATED = Created(KEY, "agent", "epoch", True, b"0")
+EVERYTHING = 1_000
+
+
+async def listed(store: Store, owner: str | None = None, *, archived: bool | None = None) -> list[str]:
+    return [card.key.thread_id for card in await store.listed(owner, archived=archived, limit=EVERYTHING)]
+
+
+async def test_an_empty_store_has_nothing(store: Store) -> None:
+    assert await store.card(KEY) is None
+    assert await store.listed(None, limit=10) == []
+    assert await store.notes(KEY, "message") == []
+    assert await store.file("a") is None
+
+
+async def test_a_card_is_made_with_what_is_said_first_and_keeps_what_is_not_said_later(
+    store: Store, make: Make
+) -> None:
+    await store.commit([Described(key=KEY, at=10.25, title="Bees", custom=b'{"a":1}')])
+    first = Card(key=KEY, created=10.25, updated=10.25, last=10.25, title="Bees", custom=b'{"a":1}')
+    assert await store.card(KEY) == first
+
+    await store.commit([Described(key=KEY, at=20.5, archived=True, last=15.0, external_id="x")])
+    second = replace(first, updated=20.5, archived=True, last=15.0, external_id="x")
+    assert await store.card(KEY) == second
+
+    await store.commit([Described(key=KEY, at=30.0, title=None, external_id=None, custom=b"null", archived=False)])
+    third = replace(second, updated=30.0, title=None, external_id=None, custom=b"null", archived=False)
+    assert await store.card(KEY) == third
+    assert await (await reopened(store, make)).card(KEY) == third
+
+
+async def test_cards_are_listed_by_their_latest_message_and_by_owner(store: Store) -> None:
+    for number, last in enumerate([3.0, 1.0, 2.0, 2.0]):
+        await store.commit([Described(key=Key(None, f"t{number}"), at=0.0, last=last, archived=number == 3)])
+    await store.commit([Described(key=Key("ann", "hers"), at=9.0), Described(key=Key("", "empty"), at=9.0)])
+
+    assert await listed(store) == ["t0", "t3", "t2", "t1"]
+    assert await listed(store, archived=False) == ["t0", "t2", "t1"]
+    assert await listed(store, archived=True) == ["t3"]
+    assert await listed(store, "ann") == ["hers"]
+    assert await listed(store, "") == ["empty"]
+    assert await listed(store, "bob") == []
+
+
+@pytest.mark.parametrize("archived", [None, False])
+async def test_pages_have_every_card_once(store: Store, archived: bool | None) -> None:
+    random = Random(5)
+    cards = [Described(key=Key("ann", f"t{number}"), at=0.0, last=float(random.randrange(8))) for number in range(40)]
+    await store.commit(cards)
+    before: tuple[float, str] | None = None
+    found: list[str] = []
+    while page := await store.listed("ann", archived=archived, before=before, limit=7):
+        assert len(page) <= 7
+        found += [card.key.thread_id for card in page]
+        before = page[-1].last, page[-1].key.thread_id
+
+    assert found == await listed(store, "ann")
+    assert len(set(found)) == 40
+
+
+async def test_notes_are_in_the_order_in_which_they_were_made(store: Store, make: Make) -> None:
+    await store.commit([Noted(KEY, "a", "2", b"x"), Noted(KEY, "a", "1", b"y"), Noted(KEY, "b", "2", b"other")])
+    await store.commit([Noted(KEY, "a", "2", b"\x00new"), Noted(Key("ann", "t"), "a", "2", b"hers")])
+
+    assert await store.notes(KEY, "a") == [("2", b"\x00new"), ("1", b"y")]
+    assert await store.notes(KEY, "b") == [("2", b"other")]
+
+    await store.commit([Erased(KEY, "a", "2"), Erased(KEY, "a", "unknown"), Noted(KEY, "a", "2", b"again")])
+    store = await reopened(store, make)
+    assert await store.notes(KEY, "a") == [("1", b"y"), ("2", b"again")]
+    assert await store.notes(Key("ann", "t"), "a") == [("2", b"hers")]
+
+
+async def test_a_deleted_thread_leaves_neither_card_nor_notes(store: Store) -> None:
+    other = Key(None, "other")
+    await store.commit([CREATED, Described(key=KEY, at=1.0), Noted(KEY, "a", "1", b"x")])
+    await store.commit([Described(key=other, at=1.0), Noted(other, "a", "1", b"x")])
+    await store.commit([Deleted(KEY)])
+
+    assert await store.card(KEY) is None
+    assert await store.notes(KEY, "a") == []
+    assert await listed(store) == ["other"]
+    assert await store.notes(other, "a") == [("1", b"x")]
+
+    await store.commit([Deleted(other)])  # which never was more than a card
+    assert await listed(store) == []
+
+
+async def test_a_thread_moves_with_all_that_is_kept_with_it(store: Store, make: Make) -> None:
+    to = Key("ann", "t")
+    await store.commit([CREATED, Appended(KEY, 1, "operations", b"[]"), Described(key=KEY, at=1.0, title="Bees")])
+    await store.commit([Noted(KEY, "a", "1", b"x"), Moved(KEY, "ann"), Appended(to, 2, "operations", b"[]")])
+
+    store = await reopened(store, make)
+    assert await store.load(KEY) is None
+    assert await store.card(KEY) is None
+    assert await store.notes(KEY, "a") == []
+    saved, card = await store.load(to), await store.card(to)
+    assert saved is not None
+    assert [entry[0] for entry in saved.entries] == [1, 2]
+    assert card is not None
+    assert (card.key, card.title) == (to, "Bees")
+    assert await store.notes(to, "a") == [("1", b"x")]
+
+    await store.commit([Created(KEY, "agent", "another", True, b"1")])  # its old name is free again
+    assert await store.load(KEY) is not None
+
+
+@pytest.mark.parametrize("there", ["thread", "card"])
+async def test_nothing_moves_onto_what_is_there(store: Store, there: str) -> None:
+    to = Key("ann", "t")
+    await store.commit([CREATED, Described(key=KEY, at=1.0)])
+    await store.commit([replace(CREATED, key=to) if there == "thread" else Described(key=to, at=2.0)])
+
+    with pytest.raises(StoreUnavailable):
+        await store.commit([Noted(KEY, "a", "1", b"x"), Moved(KEY, "ann")])
+    assert await store.load(KEY) is not None
+    assert await store.notes(KEY, "a") == []
+
+
+async def test_a_card_alone_is_idle_by_its_own_time_and_keeps_its_thread(store: Store) -> None:
+    now = time.time()
+    await store.commit([Described(key=Key(None, "old"), at=now - 100), Described(key=Key(None, "new"), at=now)])
+    assert await store.idle_since(now - 50, lasting=True) == [Key(None, "old")]
+    assert await store.idle_since(now - 50, lasting=False) == []
+
+    await store.commit([CREATED, Described(key=KEY, at=now + 100)])
+    await store.commit([replace(CREATED, key=Key(None, "u")), Described(key=Key(None, "u"), at=now - 100)])
+    idle = await store.idle_since(now + 50, lasting=True)
+    assert sorted(key.thread_id for key in idle) == ["new", "old", "u"]
+
+
+async def test_a_secret_is_the_first_that_was_offered(store: Store, make: Make) -> None:
+    assert await store.secret("a", b"1\x00") == b"1\x00"
+    assert await store.secret("a", b"2") == b"1\x00"
+    assert await store.secret("b", b"2") == b"2"
+    assert await (await reopened(store, make)).secret("a", b"3") == b"1\x00"
+
+
+async def test_files_are_kept_until_they_are_dropped(store: Store, make: Make) -> None:
+    file = File("a.png", "image/png", bytes(range(256)) * 10, "ann")
+    await store.keep_file(file)
+    await store.keep_file(File("b", "text/plain", b"", None))
+    store = await reopened(store, make)
+
+    assert await store.file("a.png") == file
+    assert await store.file("b") == File("b", "text/plain", b"", None)
+
+    await store.keep_file(replace(file, data=b"new"))
+    await store.drop_file("b")
+    await store.drop_file("unknown")
+    assert await store.file("a.png") == replace(file, data=b"new")
+    assert await store.file("b") is None
+
+
+Beside = dict[Key, tuple[Card | None, dict[str, bytes]]]  #: of each thread, its card and its notes
+
+KEYS = [Key(owner, name) for owner in (None, "ann", "") for name in ("one", "two")]
+
+
+def script(seed: int, commits: int) -> tuple[list[list[Change]], Beside]:
+    """Return random commits that fit, and what is there after them."""
+    random = Random(seed)
+    held: Beside = {}
+    batches: list[list[Change]] = []
+    for number in range(commits):
+        batch: list[Change] = []
+        for _ in range(random.randint(1, 4)):
+            key = random.choice(KEYS)
+            card, notes = held.get(key, (None, {}))
+            at = float(number)
+            kind = random.randrange(5)
+            if kind == 0:
+                title = random.choice(["Bees", None])
+                batch.append(Described(key=key, at=at, title=title))
+                held[key] = (
+                    replace(card or Card(key=key, created=at, updated=at, last=at), updated=at, title=title),
+                    notes,
+                )
+            elif kind == 1:
+                id, data = random.choice("abc"), random.randbytes(5)
+                batch.append(Noted(key, "n", id, data))
+                held[key] = card, notes | {id: data}
+            elif kind == 2:
+                id = random.choice("abc")
+                batch.append(Erased(key, "n", id))
+                held[key] = card, {name: data for name, data in notes.items() if name != id}
+            elif kind == 3:
+                batch.append(Deleted(key))
+                held.pop(key, None)
+            else:
+                to = Key(random.choice([None, "ann", ""]), key.thread_id)
+                if to not in held and key in held:
+                    batch.append(Moved(key, to.owner))
+                    held[to] = None if card is None else replace(card, key=to), notes
+                    del held[key]
+        batches.append(batch)
+    return batches, held
+
+
+@pytest.mark.parametrize("name", STORES)
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32), commits=st.integers(1, 20))
+def test_any_commits_are_kept(name: str, tmp_path_factory: pytest.TempPathFactory, seed: int, commits: int) -> None:
+    async def scenario() -> Beside:
+        make = STORES[name](tmp_path_factory.mktemp("store"))
+        store = make()
+        await store.open()
+        for batch in batches:
+            await store.commit(batch)
+        store = await reopened(store, make)
+        found = {key: (await store.card(key), dict(await store.notes(key, "n"))) for key in KEYS}
+        await store.aclose()
+        return found
+
+    batches, held = script(seed, commits)
+    assert asyncio.run(scenario()) == {key: held.get(key, (None, {})) for key in KEYS}

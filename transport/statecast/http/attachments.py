@@ -1,0 +1,163 @@
+"""`Attachments`: what the endpoints of attachments do, whichever client they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from secrets import token_bytes
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from statecast.files import (
+    MAX_NAME,
+    SECRET_BYTES,
+    Found,
+    Signer,
+    StoreFiles,
+    Uploads,
+    is_among,
+    is_name,
+    media_type,
+)
+from statecast.protocol.refusal import Refusal
+from statecast.stores import StoreUnavailable
+from statecast.threads.registry import unavailable
+
+from .incoming import Incoming
+from .requests import Service
+from .serving import serve, unknown_file
+
+__all__ = ["Attachments", "check_filename"]
+
+_T = TypeVar("_T")
+
+#: The name of the secret that signs URLs.
+SECRET: Final = "uploads"
+
+
+class Attachments:
+    """Takes files, finds them, and serves them.
+
+    Args:
+        service: For the store.
+        uploads: What may be uploaded, and where it is kept.
+    """
+
+    def __init__(self, service: Service, uploads: Uploads) -> None:
+        self.uploads = uploads
+        self._shelf = service.hub.shelf
+        self._files = uploads.where or StoreFiles(service.hub.registry.store)
+
+    async def signer(self) -> Signer:
+        """Return what signs URLs.
+
+        Raises:
+            Refusal: 503 `store_unavailable`.
+        """
+        return Signer(await self._shelf.secret(SECRET, token_bytes(SECRET_BYTES)))
+
+    async def take(self, name: str, filename: str, owner: str | None, incoming: Incoming, request: Request) -> Found:
+        """Keep the file that a request carries, and return it, without what it holds.
+
+        Raises:
+            Refusal: 415 `unsupported_media_type`; 503 `store_unavailable`; as `Incoming`.
+        """
+        kind = self._type_of(request, filename)
+        incoming.check()
+        await self.signer()  # opens the store, where nobody has yet
+        size = await _kept(self._files.keep(name, kind, owner, incoming))
+        return Found(name, kind, owner, size, b"")
+
+    async def find(self, name: str) -> Found:
+        """Return a file, whoever asks.
+
+        Raises:
+            Refusal: 404 `unknown_file`; 503 `store_unavailable`.
+        """
+        await self.signer()
+        found = await _kept(self._files.find(name)) if is_name(name) else None
+        if found is None:
+            raise unknown_file()
+        return found
+
+    async def has(self, name: str) -> bool:
+        """Whether there is a file of that name.
+
+        Raises:
+            Refusal: 503 `store_unavailable`.
+        """
+        await self.signer()
+        return is_name(name) and await _kept(self._files.find(name)) is not None
+
+    async def owned(self, name: str, owner: str | None) -> Found:
+        """Return a file of an owner's.
+
+        Raises:
+            Refusal: As `find`; somebody else's is unknown.
+        """
+        found = await self.find(name)
+        if found.owner != owner:
+            raise unknown_file()
+        return found
+
+    async def drop(self, name: str, owner: str | None) -> None:
+        """Keep a file of an owner's no longer.
+
+        Raises:
+            Refusal: As `owned`.
+        """
+        await self.owned(name, owner)
+        await _kept(self._files.drop(name))
+
+    async def serve(self, request: Request, name: str) -> Response:
+        """Return the response with a file.
+
+        Raises:
+            Refusal: As `find`; 416 `range_not_satisfiable`.
+        """
+        return serve(await self.find(name), request.scope, seconds=self.uploads.expires)
+
+    def incoming(self, request: Request) -> Incoming:
+        """Return a request's body as a file."""
+        limit, seconds = self.uploads.limit, self.uploads.seconds
+        return Incoming(request.scope, request.receive, limit=limit, seconds=seconds)
+
+    def base(self, request: Request) -> str:
+        """Return the URL under which clients reach this app, without a slash at its end."""
+        if self.uploads.public_url is not None:
+            return self.uploads.public_url.rstrip("/")
+        return f"{request.url.scheme}://{request.url.netloc}{quote(request.scope.get('root_path', ''))}"
+
+    def _type_of(self, request: Request, filename: str) -> str:
+        given = request.headers.get("content-type", "")
+        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+        if encoding != "identity":
+            message = f'expected a file as it is, got one encoded as "{encoding[:40]}"'
+            raise Refusal(415, "unsupported_media_type", message)
+        kind = media_type(given, filename)
+        if kind is None or kind.startswith("multipart/") or not is_among(kind, self.uploads.types):
+            expected = ", ".join(self.uploads.types)
+            got = kind or given[:80]
+            message = f'expected the bytes of a file as the body, of a type out of {expected}; got "{got}"'
+            raise Refusal(415, "unsupported_media_type", message, types=list(self.uploads.types))
+        return kind
+
+
+def check_filename(filename: str) -> None:
+    """Check the name that a file comes with. What is odd in it is changed; only its length may be too much.
+
+    Raises:
+        Refusal: 422 `invalid_request`.
+    """
+    if len(filename) > MAX_NAME:
+        message = f"expected a file's name of at most {MAX_NAME} characters, got {len(filename)}"
+        raise Refusal(422, "invalid_request", message, limit=MAX_NAME)
+
+
+async def _kept(doing: Awaitable[_T]) -> _T:
+    try:
+        return await doing
+    except StoreUnavailable:
+        raise unavailable() from None
