@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import IO
 
@@ -68,6 +69,10 @@ class Terminal:
                 pass
             case ["pip", "install", "-e", "." | "path/to/checkout"]:
                 assert (ROOT / "pyproject.toml").is_file()
+            case ["pip", "install", "-e", checkout] if checkout.startswith("path/to/checkout["):
+                project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+                extras = set(checkout.removeprefix("path/to/checkout[").removesuffix("]").split(","))
+                assert extras <= project["optional-dependencies"].keys()
             case ["npm", *rest]:
                 self._npm(rest)
             case ["statecast", "send" | "watch", *_]:
@@ -185,7 +190,9 @@ def _commands(script: str) -> list[list[str]]:
 
 
 def same_but_ids(text: str) -> str:
-    """Return a text with every made-up id and cursor replaced by what the documentation writes there."""
+    """Return a text with every made-up id, cursor and time replaced by what the documentation writes there."""
     text = re.sub(r"(msg|run|call|thr|src)_[0-9a-f]{20}", r"\1_…", text)
+    text = re.sub(r'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"', '"…"', text)
+    text = re.sub(r'"nextCursor":"[^"]+"', '"nextCursor":"…"', text)
     text = re.sub(r'"[0-9a-f]{12}-(\d+)"', r'"…-\1"', text)
     return re.sub(r"^id: [0-9a-f]{12}-(\d+)$", r"id: …-\1", text, flags=re.MULTILINE)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from statecast import create_app
+from tests.clients.ag_ui import shown as client_shows
 from tests.clients.ag_ui_page import checked, page_of, shown
 from tests.clients.installed import HERE
 from tests.clients.node import need_node
@@ -80,3 +81,39 @@ def test_the_hook_of_the_guide_shows_and_stops(module_of: Any, agent_of: Any) ->
     assert report.state == {"answers": 2}
     assert report.requests[-1]["url"] == f"{url}/cancel"
     assert status == "cancelled"
+
+
+def test_copilotkit_joins_asks_and_approves_as_the_guide_says(tmp_path: Path, module_of: Any, agent_of: Any) -> None:
+    module = module_of("src/kit.ts")
+    text = module.read_text("utf-8").replace('"@ag-ui/client"', '"ag-ui-client-0"')  # the version that it asks for
+    module.write_text(text, "utf-8")
+    program = f"""
+import {{ converse }} from "{module}";
+const ask = async (question) => (console.log(question), question.startsWith("How many") ? "3" : "yes");
+const [url, ...texts] = process.argv.slice(1);
+for (const text of texts) console.log(JSON.stringify(await converse(text, url, ask)));
+"""
+    with served(create_app(agent_of("ag-ui.md"))) as url:
+        command = [need_node(), "--input-type=module", "--eval", program, url, "Some honey", "Thank you"]
+        answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    assert answer.stderr == ""
+    *asked, first, second = answer.stdout.splitlines()
+    assert asked == ["How many jars? At least 1.", "Order 3?"]
+    assert (json.loads(first)["messages"][-1]["content"], json.loads(first)["state"]) == (
+        "I have ordered 3.",
+        {"answers": 1},
+    )
+    assert client_shows(json.loads(second)["messages"]) == [
+        ("user", [("text", "Some honey")]),
+        (
+            "assistant",
+            [
+                ("tool-call", "ask_jars", {"least": 1}, 3, False),
+                ("tool-call", "approval", {"question": "Order 3?"}, {"approved": True}, False),
+                ("text", "I have ordered 3."),
+            ],
+        ),
+        ("user", [("text", "Thank you")]),
+        ("assistant", [("text", "You said: Thank you ")]),
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -27,12 +29,14 @@ def module_of(tmp_path: Path, packages: Path) -> Callable[[str, str], str]:
     """Return what makes a module in JavaScript of a file of a guide."""
 
     def strip(guide: str, name: str) -> str:
-        file = Path(name).name
-        (tmp_path / file).write_text(snippets(guide)[name], encoding="utf-8")
+        file = Path(name)
+        text = re.sub(r'(from "\./\w+)"', r'\1.mjs"', snippets(guide)[name])
+        (tmp_path / file.name).write_text(text, encoding="utf-8")
         (tmp_path / "strip.mjs").write_text(STRIP, encoding="utf-8")
-        modules, module = tmp_path / "node_modules", tmp_path / "module.mjs"
+        modules, module = tmp_path / "node_modules", tmp_path / f"{file.stem}.mjs"
+        modules.unlink(missing_ok=True)
         modules.symlink_to(packages)
-        subprocess.run([need_node(), "strip.mjs", file, module.name], cwd=tmp_path, check=True, timeout=PATIENCE)
+        subprocess.run([need_node(), "strip.mjs", file.name, module.name], cwd=tmp_path, check=True, timeout=PATIENCE)
         modules.unlink()
         modules.symlink_to(HERE / "node_modules")
         return str(module)
@@ -73,6 +77,66 @@ def test_what_the_guide_says_of_stopping_stops_the_run(module_of: Any, agent_of:
         httpx.post(f"{url}/resume", json={"threadId": "bees"})
 
         assert httpx.get(f"{url}/status/bees").json()["status"] == "cancelled"
+
+
+#: A person in front of the page of the guide.
+PERSON = """
+const [clients, module, url] = process.argv.slice(1);
+await import(`${clients}/page.mjs`); // before anything that looks for a window
+const { createElement: h } = await import("react");
+const { createRoot } = await import("react-dom/client");
+const { facts, noted, settle, until } = await import(`${clients}/facts.mjs`);
+const { Bees } = await import(module);
+new window.MutationObserver(noted).observe(document.body, { childList: true, characterData: true, subtree: true });
+createRoot(document.getElementById("root")).render(h(Bees, { url }));
+const shows = (text) => until(() => document.body.textContent.includes(text), 20_000, text);
+const button = (label) => [...document.querySelectorAll("button")].find((one) => one.textContent === label);
+const click = async (label) => {
+  await until(() => button(label) !== undefined, 20_000, label);
+  button(label).click();
+};
+const say = async (text) => {
+  await until(() => button("Send") !== undefined, 20_000, "the last answer");
+  const input = document.querySelector("input");
+  Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(input, text);
+  input.dispatchEvent(new window.Event("input", { bubbles: true }));
+  await settle();
+  await click("Send");
+};
+try {
+  await say("Good morning");
+  await shows("You said: Good morning");
+  await say("Some honey");
+  await click("Three jars");
+  await click("Approve");
+  await shows("I have ordered 3.");
+  await say(Array.from({ length: 1000 }, (_, number) => `word${number}`).join(" "));
+  await shows("You said: word0 ");
+  await click("Stop");
+  const answered = () => facts.requests.findIndex(({ url }) => url.endsWith("/cancel"));
+  await until(() => facts.responses[answered()]?.status === 200, 20_000, "the run to be cancelled");
+} catch (error) {
+  process.stderr.write(`${error.message}; it shows ${document.body.textContent}`); // the page catches what nobody does
+}
+process.stdout.write(JSON.stringify([facts.console, facts.uncaught, facts.requests.map((one) => one.url)]));
+process.exit(0);
+"""
+
+
+def test_the_page_of_the_guide_asks_answers_approves_and_stops(module_of: Any, agent_of: Any, tmp_path: Path) -> None:
+    module_of("ai-sdk.md", "src/chat.ts")
+    module = module_of("ai-sdk.md", "src/Bees.tsx")
+    with served(create_app(agent_of("ai-sdk.md"))) as url:
+        command = [need_node(), "--input-type=module", "--eval", PERSON, str(HERE), module, url]
+        answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert answer.stderr == ""
+        httpx.post(f"{url}/resume", json={"threadId": "bees"})  # it ends with the run
+        status = httpx.get(f"{url}/status/bees").json()["status"]
+        assert chat.state_of(url, "bees")["orders"] == 3
+
+    console, uncaught, asked = json.loads(answer.stdout)
+    assert (console, uncaught, status) == ([], [], "cancelled")
+    assert [path.removeprefix(url) for path in asked] == ["/chat/bees/stream", *["/chat"] * 5, "/cancel"]
 
 
 def test_the_hook_of_the_guide_shows_runs_its_tool_and_stops(module_of: Any, agent_of: Any) -> None:

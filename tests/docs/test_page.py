@@ -18,7 +18,7 @@ from statecast import create_app
 from statecast.http.module import BROWSER
 from tests.clients.node import need_chromium, need_node, run_browser
 from tests.clients.serving import served
-from tests.docs.pages import PAGES, ROOT, load
+from tests.docs.pages import PAGES, ROOT, Block, load
 from tests.page.installed import page_packages
 
 PINNED = ROOT / "page"
@@ -89,13 +89,20 @@ def test_the_packages_of_the_guide_are_those_that_are_tested() -> None:
         assert written[kind] == pinned[kind]
 
 
+def _place(block: Block, folder: Path) -> None:
+    """Write a snippet among the others of its page, under its name if it has one."""
+    folder.mkdir(exist_ok=True)
+    shutil.copy(BROWSER / "client.d.ts", folder)  # as a page keeps it
+    name = f"snippet{block.line}.tsx" if block.file is None else Path(block.file).name
+    (folder / name).write_text(block.text, encoding="utf-8")
+
+
 def test_every_snippet_passes_the_strictest_type_check(packages: Path, tmp_path: Path) -> None:
     folder = _written(GUIDE.blocks, tmp_path, packages) / "page"
     for index, page in enumerate(PAGES):
         for block in page.blocks:
             if block.language in ("ts", "tsx") and page is not GUIDE and page.path != GUIDE.path:
-                (folder / "src" / f"snippet{index}{block.line}.tsx").write_text(block.text, encoding="utf-8")
-    shutil.copy(BROWSER / "client.d.ts", folder / "src")  # as a page keeps it
+                _place(block, folder / "src" / f"page{index}")
     config = json.loads((PINNED / "tsconfig.json").read_text(encoding="utf-8"))
     pinned = json.loads((PINNED / "package.json").read_text(encoding="utf-8"))["dependencies"]
     others = json.loads((CLIENTS / "package.json").read_text(encoding="utf-8"))["dependencies"].keys() - pinned.keys()

@@ -20,7 +20,7 @@ from statecast_agents import Agent
 
 from . import console, demo
 from .http import App, Cloud, create_app
-from .server import GRACE, Server, config_for
+from .server import GRACE, Server, config_for, is_local
 from .stores import Store, StoreUnavailable
 
 __all__ = ["main", "reloading_app"]
@@ -110,6 +110,11 @@ def _parser() -> argparse.ArgumentParser:
             help="what a lost connection does to its run (default: %(default)s)",
         )
         command.add_argument(
+            "--open-list",
+            action="store_true",
+            help="list all threads to whoever asks (default: only where no other machine can ask)",
+        )
+        command.add_argument(
             "--cloud",
             action="store_true",
             help=f"serve the cloud API, to whoever asks; with keys for your own servers in {API_KEYS}",
@@ -176,6 +181,7 @@ def _app(options: argparse.Namespace) -> App:
         allowed_hosts=[*options.allowed_host, options.host],
         on_disconnect=options.on_disconnect,
         store=options.store or STORES[options.command],
+        open_list=options.open_list or (is_local(options.host) and not options.allowed_host),
         cloud=_cloud() if options.cloud else False,
         page=demo.PAGE if options.command == "demo" else None,
         debug=options.debug,
@@ -191,6 +197,7 @@ def _check_settings(options: argparse.Namespace, target: str) -> None:
         "--cors-origin": options.cors_origin,
         "--allowed-host": options.allowed_host,
         "--store": options.store,
+        "--open-list": options.open_list,
         "--cloud": options.cloud,
         "--debug": options.debug,
         "--on-disconnect": options.on_disconnect != "continue",

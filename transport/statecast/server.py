@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
@@ -13,7 +14,7 @@ from statecast_agents import Agent
 
 from .http import App, create_app
 
-__all__ = ["Server", "config_for", "serve"]
+__all__ = ["Server", "config_for", "is_local", "serve"]
 
 GRACE: Final = 10.0  #: seconds that runs get to end when the server is asked to stop
 
@@ -87,6 +88,14 @@ def config_for(app: Any, *, host: str = "127.0.0.1", port: int = 8000, **options
     )
 
 
+def is_local(host: str) -> bool:
+    """Whether a server that binds to `host` can be reached from its own machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def serve(
     agents: Agent | Sequence[Agent] | App,
     *,
@@ -102,7 +111,7 @@ def serve(
         host: The address to bind to; the default can be reached from this machine only.
         port: The port.
         grace: Seconds that runs get to end when the server is asked to stop.
-        options: As for `create_app`.
+        options: As for `create_app`; `open_list` is on where `host` can be reached from this machine only.
     """
-    app = agents if isinstance(agents, App) else create_app(agents, **options)
+    app = agents if isinstance(agents, App) else create_app(agents, **{"open_list": is_local(host), **options})
     Server(config_for(app, host=host, port=port), app, grace=grace).run()

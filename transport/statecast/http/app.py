@@ -82,6 +82,7 @@ def create_app(
     limits: Limits | None = None,
     on_disconnect: OnDisconnect = "continue",
     identify: Identify | None = None,
+    open_list: bool = False,
     cloud: Cloud | bool = False,
     uploads: Uploads | None = None,
     page: str | PathLike[str] | None = None,
@@ -98,6 +99,8 @@ def create_app(
         on_disconnect: What a lost connection does to its run: `continue`, or `cancel`. A request may say otherwise.
         identify: Tells whose a request is. Threads belong to who made them, and are unknown to everyone else. It may
             raise starlette's HTTPException to refuse.
+        open_list: Whether `GET /threads` lists threads that are nobody's in particular, to whoever asks. Without it,
+            one has to know their ids.
         cloud: Whether to serve the cloud API, and how it knows its users: `True`, or `Cloud(…)`. Then its tokens say
             whose a request is at every endpoint. Needs `pip install "statecast[cloud]"`.
         uploads: Which files may be attached, and where they are kept; default: in the store.
@@ -115,7 +118,7 @@ def create_app(
         raise ValueError(f"expected agents with different names, got {names}")
     kept = store_of(store) if isinstance(store, str) else store
     hub = Hub(named, store=kept, limits=limits, debug=debug)
-    service = Service(hub=hub, identify=identify, on_disconnect=on_disconnect)
+    service = Service(hub=hub, identify=identify, on_disconnect=on_disconnect, open_list=open_list)
     uploads = uploads or Uploads()
     routes: list[BaseRoute] = []
     if cloud:
@@ -179,6 +182,8 @@ def _routes(service: Service, origins: frozenset[str], uploads: Uploads) -> list
         *message_routes(service),
         Route("/client.js", ModuleFile("client.js").get, methods=["GET"]),
         Route("/client.d.ts", ModuleFile("client.d.ts").get, methods=["GET"]),
+        Route("/adapters.js", ModuleFile("adapters.js").get, methods=["GET"]),
+        Route("/adapters.d.ts", ModuleFile("adapters.d.ts").get, methods=["GET"]),
         Route("/agents", agents, methods=["GET"]),
         Route("/health", health, methods=["GET"]),
         Route("/openapi.json", document, methods=["GET"]),

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast.protocol.history import Placed, Written, history, state_messages
+from statecast.protocol.history import Placed, Written, history, same_message, state_messages
 from statecast.protocol.projection import items_in
 from statecast.protocol.refusal import Refusal
 from statecast.protocol.stored_messages import read_message
@@ -86,7 +86,7 @@ class History:
                 raise Refusal(422, "invalid_request", text, limit=MAX_ID)
         now = time.time()
         before = None if id is None else await self._one(key, id)
-        id = id or new_id("msg")
+        id = id or await self._agents(key, parent_id, read_message(content, format, "")) or new_id("msg")
         message = Written(id, parent_id, format, content, now if before is None else before.created, now)
         await self._hub.shelf.note(key, MESSAGE, id, _encode(message), message=before is None)
         await self._show(key)
@@ -173,6 +173,13 @@ class History:
 
     async def _one(self, key: Key, id: str) -> Written | None:
         return next((message for message in await self._written(key) if message.id == id), None)
+
+    async def _agents(self, key: Key, parent_id: str | None, message: dict[str, Json] | None) -> str | None:
+        """Return the id of the message in the state that a client writes down as well; None if there is none."""
+        _, ours, _ = await self._state(key)
+        if not ours or message is None:
+            return None
+        return same_message(message, parent_id, ours, known={written.id for written in await self._written(key)})
 
     async def _state(self, key: Key) -> tuple[Agent, Sequence[Json], Json]:
         """Return a thread's agent, its messages, and its state; the first agent, and nothing, if it has no state."""

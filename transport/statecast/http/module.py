@@ -1,4 +1,4 @@
-"""`GET /client.js`: a client of a thread as an ES module, for pages of any make; `GET /client.d.ts`: its types."""
+"""`GET /client.js` and `GET /adapters.js`: ES modules for pages, and their types beside them."""
 
 from __future__ import annotations
 

@@ -63,10 +63,9 @@ async def converse(
         agent = thread.agent
         claim = thread.snapshot()[1]
         state = _decoded(claim)
-        if thread.run is None and not thread.inbox and conversation.means == "say":
-            # What it has was written into its history by clients, the message that is to be answered perhaps as well.
-            conversation = msgspec.structs.replace(conversation, means="again")
         ours = None if agent.messages is None else items_in(state, agent.messages)
+        if ours and thread.run is None and not thread.inbox:
+            conversation = conversation.on_written(ours)
         asked = conversation.asks(ours, without(state, agent.messages))
         if not asked.commands:
             return join(thread, conversation, after=asked.answers, kind=kind)

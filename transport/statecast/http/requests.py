@@ -68,6 +68,7 @@ class Service(msgspec.Struct, frozen=True):
     identify: Identify | None
     on_disconnect: OnDisconnect
     identity: Identity | None = None  #: where the cloud API is served, what knows its users
+    open_list: bool = False  #: whether threads that are nobody's in particular are listed
 
     async def owner(self, scope: Scope) -> str | None:
         """Return whose the request is.

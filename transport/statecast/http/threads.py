@@ -67,8 +67,15 @@ class _Threads:
         if status not in (None, *_STATUSES):
             message = f'expected the status "regular" or "archived", got "{status[:20]}"'
             raise Refusal(422, "invalid_request", message)
+        owner = await self._service.owner(request.scope)
+        if owner is None and not self._service.open_list:
+            message = (
+                "expected to know whose threads to list: give create_app an identify, or cloud=True; "
+                "or open_list=True, where whoever reaches the server may see all of them"
+            )
+            raise Refusal(403, "owner_required", message)
         cards = await self._hub.shelf.cards(
-            await self._service.owner(request.scope),
+            owner,
             archived=None if status is None else status == "archived",
             before=_place(query.get("after")),
             limit=limit + 1,

@@ -75,6 +75,20 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
             unconfirmed={call for message in answer for call in message.unconfirmed},
         )
 
+    def on_written(self, ours: Sequence[Json]) -> Conversation:
+        """Return what this is for a thread whose messages clients have written, and no agent has answered yet.
+
+        The message that is to be answered may be among them, under another id: it is that one, and is answered anew.
+        """
+        users = [message for message in ours if _role(message) == "user"]
+        messages = list(self.messages)
+        said = (at for at, message in enumerate(messages) if message.role == "user")
+        for at, message in zip(said, users, strict=False):
+            if _words(messages[at].parts) == _words(_parts(message)):
+                messages[at] = msgspec.structs.replace(messages[at], id=_id(message))
+        means: Any = "again" if self.means == "say" else self.means
+        return msgspec.structs.replace(self, messages=messages, means=means)
+
     def asks(self, ours: Sequence[Json] | None, beside: Json | msgspec.UnsetType = msgspec.UNSET) -> Asked:
         """Return what is new.
 

@@ -1,0 +1,367 @@
+"""History: what is read as the history of a thread, out of what clients wrote into it and of what its state holds.
+
+A client writes the messages that it shows, as a tree: an edit, or another answer, is another branch. The state holds
+the same conversation in the agent's words, and perhaps more of it. Both are made one tree by walking through the
+state's messages: each is stood for by a written one below that of the message before, or is put there itself.
+Rule: nothing that was written is left out, and nothing of the state that no written message stands for.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from statecast_agents import Json
+
+from .stored_messages import FORMATS, read_message, write_message
+
+__all__ = ["Placed", "Written", "branch", "history", "same_message", "state_messages"]
+
+#: The form that the state's messages have for a client that asks for none.
+DEFAULT: Final = "aui/v0"
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A message as a client wrote it."""
+
+    id: str
+    parent_id: str | None
+    format: str
+    content: dict[str, Json]
+    created: float  #: seconds since the epoch, as is `updated`
+    updated: float
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """A message in a history."""
+
+    id: str
+    parent_id: str | None
+    height: int  #: how many messages are above it
+    created: float
+    updated: float
+    format: str
+    content: dict[str, Json]
+
+
+def branch(written: Sequence[Written]) -> list[Written]:
+    """Return the newest branch, oldest first: that of the message which was written last."""
+    by_id = {message.id: message for message in written}
+    if not by_id:
+        return []
+    newest = max(enumerate(by_id.values()), key=lambda item: (item[1].created, item[0]))[1]
+    found: dict[str, Written] = {}
+    at: Written | None = newest
+    while at is not None and at.id not in found:
+        found[at.id] = at
+        at = None if at.parent_id is None else by_id.get(at.parent_id)
+    return list(found.values())[::-1]
+
+
+def state_messages(written: Sequence[Written]) -> list[dict[str, Json]]:
+    """Return the newest branch as messages of a state: those that can be read."""
+    read = (read_message(message.content, message.format, message.id) for message in branch(written))
+    return [message for message in read if message is not None]
+
+
+def history(
+    written: Sequence[Written],
+    messages: Sequence[Json],
+    *,
+    format: str | None,  # the field's name
+    began: float,
+) -> list[Placed]:
+    """Return what a client reads as the history of a thread: parents before their children, oldest first.
+
+    The last one is where the conversation stands, as far as times tell.
+
+    Args:
+        written: What clients wrote.
+        messages: What the state has.
+        format: The form that the client reads; None: each message in its own.
+        began: When the thread began, for messages that do not tell when they were made.
+    """
+    form = DEFAULT if format is None else format
+    kept = {message.id: message for message in written if format is None or message.format == format}
+    ours = _ours(messages, kept) if form in FORMATS else []
+    return _Tree(written, kept, ours).placed(form, began)
+
+
+def same_message(
+    message: Mapping[str, Any], parent_id: str | None, messages: Sequence[Json], *, known: Collection[str]
+) -> str | None:
+    """Return the id of the message in a state that a client is about to write as well; None if there is none.
+
+    Args:
+        message: What it writes, as in a state.
+        parent_id: The message before it.
+        messages: What the state has.
+        known: The ids of what was written already.
+    """
+    said, ours = _said(message), _ours(messages, {})
+    before = next((at for at, our in enumerate(ours) if our.id == parent_id), None)
+    if before is None and parent_id is not None:
+        return None
+    for our in ours[0 if before is None else before + 1 :]:
+        if our.said.role == said.role:
+            same = our.id not in known and our.value.get("id") == our.id
+            return our.id if same and our.said.agrees(said) and our.said.covers(said) else None
+        if our.said.role == "user":
+            break
+    return None
+
+
+# The state's messages
+
+
+class _Said(msgspec.Struct, frozen=True):
+    """What tells by its words that two messages are the same one."""
+
+    role: Json
+    text: str  #: without what is between words
+    calls: frozenset[Any]  #: the ids of its tool calls
+
+    def agrees(self, other: _Said) -> bool:
+        """Whether one is the other, or as much of it as a client has shown."""
+        if self.role != other.role:
+            return False
+        if self.role == "user":
+            return self.text == other.text
+        shared = (self.text and other.text) or self.calls & other.calls
+        one_is_empty = not (self.text or self.calls) or not (other.text or other.calls)
+        return bool(shared or one_is_empty) and (self._begins(other) or other._begins(self))
+
+    def covers(self, other: _Said) -> bool:
+        """Whether all that the other says is said here."""
+        return other.text in self.text and other.calls <= self.calls
+
+    def _begins(self, other: _Said) -> bool:
+        return other.text.startswith(self.text) and self.calls <= other.calls
+
+
+_NOTHING: Final = _Said(None, "", frozenset())
+
+
+def _said(message: Mapping[str, Any] | None) -> _Said:
+    if message is None:
+        return _NOTHING
+    given = message.get("parts")
+    parts = [part for part in given if isinstance(part, dict)] if isinstance(given, list) else []
+    texts = [part["text"] for part in parts if part.get("type") == "text" and isinstance(part.get("text"), str)]
+    calls = [part["toolCallId"] for part in parts if isinstance(part.get("toolCallId"), str)]
+    return _Said(message.get("role"), "".join("".join(texts).split()), frozenset(calls))
+
+
+class _Ours(msgspec.Struct, frozen=True):
+    """A message of the state."""
+
+    id: str
+    index: int
+    value: dict[str, Any]
+    said: _Said
+
+
+def _ours(messages: Sequence[Json], kept: Mapping[str, Written]) -> list[_Ours]:
+    """Return the state's messages, each with an id of its own."""
+    found: dict[str, _Ours] = {}
+    for index, value in enumerate(messages):
+        if not isinstance(value, dict) or value.get("role") not in ("user", "assistant"):
+            continue
+        id = value.get("id")
+        if not isinstance(id, str) or not id or id in found:
+            id = f"message-{index}"
+            while id in found or id in kept:
+                id += "-"
+        found[id] = _Ours(id, index, value, _said(value))
+    return list(found.values())
+
+
+def _answers(ours: Sequence[_Ours]) -> list[_Ours | None]:
+    """Return what the other role says next, for each message."""
+    found: list[_Ours | None] = []
+    for our, following in zip(reversed(ours), [None, *reversed(ours)], strict=False):
+        same = following is not None and following.said.role == our.said.role
+        found.append(found[-1] if same else following)
+    return found[::-1]
+
+
+def _time(value: Json) -> float | None:
+    """Return a time that a message tells, as JavaScript writes it: a text, or milliseconds."""
+    try:
+        if isinstance(value, str):
+            at = datetime.fromisoformat(value)
+            time = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            time = datetime.fromtimestamp(value / 1000, UTC).timestamp()
+        else:
+            return None
+    except (ValueError, OverflowError, OSError):
+        return None
+    return time if time >= 0 else None
+
+
+# The tree
+
+
+class _Tree:
+    """The messages of a history, by their parents."""
+
+    def __init__(self, written: Sequence[Written], kept: Mapping[str, Written], ours: Sequence[_Ours]) -> None:
+        self._kept = kept
+        self._ours = ours
+        self._oldest_first = sorted(kept, key=lambda id: kept[id].created)
+        self._parents = _parents(written, kept, ours)
+        self._own: dict[str, _Ours] = {}  #: the state's messages that nothing stands for
+        self._said: dict[str, _Said] = {}
+        self._below: dict[str | None, list[str]] = {}  #: the written messages below each, oldest first
+        for id in self._oldest_first:
+            self._below.setdefault(self._parents[id], []).append(id)
+        self._walk()
+        _cut_cycles(self._parents, [*self._oldest_first, *self._own])
+
+    def _walk(self) -> None:
+        """Put the state's messages into the tree."""
+        named = {our.id for our in self._ours} & self._kept.keys()
+        free = self._kept.keys() - named  # what may stand for one of them
+        stands: dict[str, str] = {}
+        above: str | None = None
+        for our, after in zip(self._ours, _answers(self._ours), strict=True):
+            found: str | None = our.id
+            if our.id not in named:
+                found = self._find(our, above, free, after)
+            if found is None and self._is_part(our, above, after, alike=above not in named):
+                found = above
+            if found is None:
+                self._own[our.id] = our
+                self._parents[our.id] = above
+            elif found != our.id:
+                free.discard(found)
+                self._below.setdefault(found, []).extend(self._below.pop(our.id, ()))
+            stands[our.id] = above = our.id if found is None else found
+        for id in self._kept:
+            parent = self._parents[id]
+            self._parents[id] = None if parent is None else stands.get(parent, parent)
+
+    def _find(self, our: _Ours, above: str | None, free: set[str], after: _Ours | None) -> str | None:
+        """Return the written message that stands for one of the state's; `above` is, or stands for, the one before."""
+        near = [id for id in self._read_below(above) if id in free and self._said_by(id).role == our.said.role]
+        found = next((id for id in near if self._said_by(id).agrees(our.said)), None)
+        if found is None:  # the agent may have words of its own for it
+            found = next((id for id in near if self._has_below(id, after)), None)
+        return found
+
+    def _is_part(self, our: _Ours, above: str | None, after: _Ours | None, *, alike: bool) -> bool:
+        """Whether the written message before one of the state's is that one too: a client shows an answer as one."""
+        if above is None or above not in self._kept or not (our.said.role == self._said_by(above).role == "assistant"):
+            return False
+        return (alike and self._said_by(above).covers(our.said)) or self._has_below(above, after)
+
+    def _has_below(self, id: str, our: _Ours | None) -> bool:
+        """Whether one of the state's was written below a message."""
+        if our is None:
+            return False
+        return any(below == our.id or self._said_by(below).agrees(our.said) for below in self._read_below(id))
+
+    def _read_below(self, above: str | None) -> list[str]:
+        """Return the written messages below one, newest first, as if those that cannot be read were not there."""
+        found: list[str] = []
+        left, seen = list(self._below.get(above, ())), set[str]()
+        while left:
+            id = left.pop()
+            if id in seen:
+                continue
+            seen.add(id)
+            if self._said_by(id).role is None:
+                left += self._below.get(id, ())
+            else:
+                found.append(id)
+        return found
+
+    def _said_by(self, id: str) -> _Said:
+        said = self._said.get(id)
+        if said is None:
+            message = self._kept[id]
+            said = self._said[id] = _said(read_message(message.content, message.format, id))
+        return said
+
+    def placed(self, form: str, began: float) -> list[Placed]:
+        """Return the messages, the state's own in a form."""
+        rank = {id: at for at, id in enumerate([*self._oldest_first, *self._own])}
+        below: dict[str | None, list[str]] = {}
+        for id, parent in self._parents.items():
+            below.setdefault(parent, []).append(id)
+        waiting: list[tuple[float, int, Placed]] = []
+        found: list[Placed] = []
+        above: Placed | None = None
+        at = -math.inf
+        begins = self._beginnings(began)
+        while True:
+            for id in below.get(None if above is None else above.id, ()):
+                item = self._item(id, above, form, begins)
+                heapq.heappush(waiting, (max(at, item.created), rank[id], item))
+            if not waiting:
+                return found
+            at, _, above = heapq.heappop(waiting)
+            found.append(above)
+
+    def _beginnings(self, began: float) -> dict[str, float]:
+        """Return when the state's messages were made at the earliest: after all that was written, but below them."""
+        newest = max([began, *(message.created for message in self._kept.values())])
+        begins = dict.fromkeys(self._own, newest)
+        for id in self._kept:
+            at = self._parents[id]
+            while at is not None and begins.get(at) != began:
+                begins[at] = began
+                at = self._parents[at]
+        return begins
+
+    def _item(self, id: str, above: Placed | None, form: str, begins: Mapping[str, float]) -> Placed:
+        where = (id, None if above is None else above.id, 0 if above is None else above.height + 1)
+        kept = self._kept.get(id)
+        if kept is not None:
+            return Placed(*where, kept.created, kept.updated, kept.format, kept.content)
+        our = self._own[id]
+        made = _time(our.value.get("createdAt"))
+        made = begins[id] + our.index / 1000 if made is None else made
+        made = made if above is None else max(made, above.created)
+        return Placed(*where, made, made, form, write_message(our.value, form))
+
+
+def _parents(written: Sequence[Written], kept: Mapping[str, Written], ours: Sequence[_Ours]) -> dict[str, str | None]:
+    """Return the parents of what is kept: of the messages above it, the nearest that is kept, or is the state's."""
+    every = {message.id: message for message in written}
+    before = {our.id: None if at == 0 else ours[at - 1].id for at, our in enumerate(ours)}
+    found: dict[str, str | None] = {}
+    for id in kept:
+        seen = {id}
+        at = every[id].parent_id
+        while at is not None and at not in kept and at not in before:
+            if at in seen or at not in every:
+                at = before.get(id)  # what was written does not tell, but the state may
+                break
+            seen.add(at)
+            at = every[at].parent_id
+        found[id] = at
+    return found
+
+
+def _cut_cycles(parents: dict[str, str | None], oldest_first: Sequence[str]) -> None:
+    """Let the oldest message of each cycle begin the thread."""
+    rank = {id: at for at, id in enumerate(oldest_first)}
+    done: set[str] = set()
+    for id in oldest_first:
+        path: dict[str, None] = {}
+        at: str | None = id
+        while at is not None and at not in done:
+            if at in path:
+                ids = list(path)
+                parents[min(ids[ids.index(at) :], key=rank.__getitem__)] = None
+                break
+            path[at] = None
+            at = parents[at]
+        done.update(path)
