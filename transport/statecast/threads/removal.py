@@ -70,7 +70,9 @@ class Removal:
 
     async def _move(self, key: Key, owner: str | None) -> bool:
         to = Key(owner, key.thread_id)
-        async with self._registry.alone(key), self._registry.alone(to):
+        # In one order, whichever way they go: two that cross are not to wait for each other.
+        first, second = sorted((key, to), key=lambda one: (one.owner is None, one.owner or ""))
+        async with self._registry.alone(first), self._registry.alone(second):
             if await self._registry.find(to) is not None or await self._is_kept(to):
                 return False
             thread = await self._stopped(key)
