@@ -83,6 +83,7 @@ class Hooks:
             Exception: Whatever the hook raises. TypeError where it gives anything else.
         """
         found: list[dict[str, Json]] = []
+        told = False
         if self._suggest is not None:
             async for piece in _pieces(self._suggest, about):
                 if isinstance(piece, list | tuple):
@@ -90,7 +91,8 @@ class Hooks:
                 else:
                     found = [*found, _suggestion(piece)]
                 yield found
-        if not found:
+                told = True
+        if not told:
             yield found
 
     async def feedback(self, feedback: Feedback) -> None:
