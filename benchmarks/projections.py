@@ -1,7 +1,7 @@
 """N. A token in the protocols for clients that know messages only, in process: from the mutation to its frame.
 
-The limit is the same token in assistant-transport, which passes the operation on as it is. A projection reads where the
-operation goes, and writes another frame around the same text.
+The limit is the same token in assistant-transport, which passes the operation on as it is. Another encoder looks
+whether the text that grew is the one that grew last, and writes a frame of its own around the same JSON string.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ from typing import Any
 import uvloop
 
 from statecast.protocol import MESSAGE_PROTOCOLS, PROTOCOLS, Encoder, OperationsEntry, RunEntry, RunState
+from statecast.protocol.ag_ui import AgUiEncoder
+from statecast.protocol.ag_ui_input import read_run_input
+from statecast.protocol.listing import ListedProjection
+from statecast.protocol.openai import ChatCompletionStreamEncoder, Completion
+from statecast.protocol.plain_text import ContentEventsEncoder, PlainTextEncoder
 from statecast.protocol.projection import Projection
+from statecast.protocol.typed_events import TypedEventsEncoder
 from statecast_agents import Document
 
 from .harness import Options, Result, compare, interleave
@@ -27,6 +33,10 @@ COUNT = 10_000
 RUN = "run_1"
 FIRST = {"messages": [{"id": "u", "role": "user", "parts": []}]}
 
+#: What an AG-UI client posts that has nothing but the thread's first message.
+ASKED = b"""{"threadId":"t","runId":"r","state":{},"messages":[{"id":"u","role":"user","content":""}],
+"tools":[],"context":[],"forwardedProps":{}}"""
+
 Make = Callable[[bytes], Encoder]
 
 #: How much of the answer there is before the first token that counts, by name.
@@ -34,7 +44,7 @@ BEHIND = {"": 1, ", behind 1 MB": 1_000_000}
 
 
 def measure(options: Options) -> list[Result]:
-    """Measure each protocol with a new message and with a long one; for information, what the encoders alone cost."""
+    """Measure each protocol with a new message and with a long one; and what the encoders alone cost."""
     results = []
     for behind, size in BEHIND.items():
         results += _compare(f"N. a token in {{}}{behind}", partial(_cost, size), options.of(9), target=1.5)
@@ -42,19 +52,38 @@ def measure(options: Options) -> list[Result]:
 
 
 def _compare(title: str, cost: Callable[[Make], float], rounds: int, *, target: float | None = None) -> list[Result]:
-    makes: dict[str, Make] = {"limit": _passed_on, **{name: partial(_projected, name) for name in MESSAGE_PROTOCOLS}}
-    samples = interleave({name: partial(cost, make) for name, make in makes.items()}, rounds)
-    return [
-        compare(title.format(name), "µs", samples, target=target, ours=name, scale=1e6) for name in MESSAGE_PROTOCOLS
-    ]
+    sides = {name: partial(cost, make) for name, make in {"limit": _passed_on, **MAKES}.items()}
+    samples = interleave(sides, rounds)
+    return [compare(title.format(name), "µs", samples, target=target, ours=name, scale=1e6) for name in MAKES]
 
 
 def _passed_on(base: bytes) -> Encoder:
     return PROTOCOLS["assistant-transport"](RUN)
 
 
-def _projected(name: str, base: bytes) -> Encoder:
-    return MESSAGE_PROTOCOLS[name](Projection(["messages"], run_id=RUN, base=base))
+def _projected(encoder: Callable[[Projection], Encoder], base: bytes) -> Encoder:
+    return encoder(Projection(["messages"], run_id=RUN, base=base))
+
+
+def _ag_ui(base: bytes) -> Encoder:
+    encoder = AgUiEncoder(ListedProjection(["messages"], run_id=RUN, base=base), read_run_input(ASKED))
+    encoder.begin()
+    return encoder
+
+
+def _completion(projection: Projection) -> Encoder:
+    return ChatCompletionStreamEncoder(projection, Completion(id="chatcmpl-1", model="agent", created=0))
+
+
+#: The encoders of every protocol that grows token by token, by the protocol's name or its endpoint's.
+MAKES: dict[str, Make] = {
+    **{name: partial(_projected, encoder) for name, encoder in MESSAGE_PROTOCOLS.items()},
+    "ag-ui": _ag_ui,
+    "completions": partial(_projected, _completion),
+    "/text": partial(_projected, PlainTextEncoder),
+    "/sse": partial(_projected, TypedEventsEncoder),
+    "/sse, content": partial(_projected, ContentEventsEncoder),
+}
 
 
 def _cost(size: int, make: Make) -> float:
@@ -73,7 +102,7 @@ def _alone(make: Make) -> float:
     entries = [OperationsEntry(2, document.flush())]
     for index in range(COUNT):
         part.append_text("text", "tok ")
-        entries.append(OperationsEntry(3 + index, document.flush()))
+        entries.append(OperationsEntry(3 + index, document.flush(), document.grew_at, document.delta))
     for entry in entries[:2]:
         encode(entry)
     started = process_time()
@@ -92,7 +121,7 @@ async def _stream(make: Make, size: int) -> float:
     def flush() -> None:
         operations = document.flush()
         if operations:
-            frames.append(encode(OperationsEntry(len(frames) + 1, operations)))
+            frames.append(encode(OperationsEntry(len(frames) + 1, operations, document.grew_at, document.delta)))
 
     call_soon = asyncio.get_running_loop().call_soon
 
@@ -114,5 +143,5 @@ async def _stream(make: Make, size: int) -> float:
     await sleep(0)
     seconds = (process_time() - started) / COUNT
     assert len(frames) == begun + COUNT, "a frame per turn"
-    assert all(b"tok " in frame and len(frame) < 200 for frame in frames[begun:]), "of the token alone"
+    assert all(b"tok " in frame and len(frame) < 300 for frame in frames[begun:]), "of the token alone"
     return seconds

@@ -43,12 +43,28 @@ class Document:
         NotJson: `value` is not something a state can hold.
     """
 
-    __slots__ = ("_cache", "_decoded", "_merge_at", "_pending", "_resting", "_root", "lock", "version", "wake")
+    __slots__ = (
+        "_cache",
+        "_decoded",
+        "_merge_at",
+        "_pending",
+        "_resting",
+        "_root",
+        "delta",
+        "grew_at",
+        "lock",
+        "version",
+        "wake",
+    )
 
     def __init__(self, value: Json = None, *, wake: Callable[[], None] | None = None) -> None:
         self.lock = threading.RLock()  #: held during every mutation; hold it to read consistently from another thread
         self.version = 0  #: grows whenever the path of some node may have changed
         self.wake = wake
+        #: where a text grew, if the last flush found nothing else: the operation, up to its value. The same object as
+        #: before means the same text, in the same place; while nothing else happens, it is the same.
+        self.grew_at: bytes | None = None
+        self.delta = b""  #: by what the text grew, as a JSON string
         self._pending: list[_Slot] = []
         self._merge_at = MERGE_AT
         self._cache: Any = None
@@ -206,6 +222,11 @@ class Document:
         """Return the operations since the last flush as a JSON array, `b""` when there are none."""
         with self.lock:
             pending = self._pending
+            if len(pending) > 1:
+                pending = self._pending = _merge(pending)
+                self._merge_at = MERGE_AT
+            if self.grew_at is not None:
+                self.grew_at, self.delta = None, b""
             if len(pending) == 1:
                 node, key, delta = pending[0]
                 pending.clear()
@@ -218,14 +239,15 @@ class Document:
                 elif cache[2] != key or cache[3] is not (delta is None):
                     path = cache[1]
                     cache = node._cache = (self.version, path, key, delta is None, _head(path, key, delta is None))
-                if delta is not None:
-                    return b"[%b%b}]" % (cache[4], _encode(delta))
-                return b"[%b%b}]" % (cache[4], _encode(node._root if node is self else node[key]))
+                if delta is None:
+                    return b"[%b%b}]" % (cache[4], _encode(node._root if node is self else node[key]))
+                self.grew_at = head = cache[4]
+                self.delta = value = _encode(delta)
+                return b"[%b%b}]" % (head, value)
             if not pending:
                 return b""
             self._pending = []
-            self._merge_at = MERGE_AT
-            return self._encode_slots(_merge(pending))
+            return self._encode_slots(pending)
 
     def note(self, node: Any, key: str | int | None, delta: str | None) -> None:
         """Remember that the value at `key` of `node` changed, or grew by `delta`. The caller holds the lock."""

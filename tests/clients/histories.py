@@ -82,7 +82,7 @@ class History:
     def _flush(self) -> None:
         changed = self.document.flush()
         if changed:
-            self._add(OperationsEntry(len(self.entries) + 1, changed))
+            self._add(OperationsEntry(len(self.entries) + 1, changed, self.document.grew_at, self.document.delta))
 
     def _word(self) -> str:
         return "".join(self._random.choices(_WORDS, k=self._random.randint(1, 3)))

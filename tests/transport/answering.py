@@ -41,9 +41,10 @@ class Answering:
 
     def flush(self) -> None:
         """End a turn of the event loop: what was changed in it is one entry."""
-        changed = self.document.flush()
+        document = self.document
+        changed = document.flush()
         if changed:
-            self.entries.append(OperationsEntry(len(self.entries) + 1, changed))
+            self.entries.append(OperationsEntry(len(self.entries) + 1, changed, document.grew_at, document.delta))
 
     def turn(self, status: Any, error: RunError | None = None) -> None:
         """Say what became of the run."""

@@ -10,7 +10,7 @@ import pytest
 from statecast.protocol import MESSAGE_PROTOCOLS, Entry, OperationsEntry, RunEntry, RunState
 from statecast.protocol.projection import Projection
 from statecast_agents import Document, Json
-from tests.transport.answering import RUN, Answering, projection
+from tests.transport.answering import RUN, Answering
 from tests.transport.projecting import TEXT, answered, body_of, chunks_of, deltas, lines, told
 
 
@@ -31,23 +31,6 @@ def test_a_text_grows_as_it_is_written() -> None:
         {"type": "finish", "finishReason": "stop"},
     ]
     assert lines(answered(grown))[:4] == [("f", {"messageId": "m"}), ("0", "a"), ("0", 'b"\n'), ("0", "c")]
-
-
-def test_growth_is_passed_on_without_being_looked_at() -> None:
-    answering = answered(grown)
-    read = projection(answering)
-    pieces = [read.delta(entry) for entry in answering.entries if isinstance(entry, OperationsEntry)]
-    assert pieces == [None, None, None]  # the run has not begun
-
-    read = projection(answering)
-    seen = []
-    for entry in answering.entries:
-        piece = read.delta(entry) if isinstance(entry, OperationsEntry) else None
-        seen.append(piece)
-        if piece is None:
-            read.read(entry)
-    # The second piece shows where the text grows; from there on it is only passed on.
-    assert seen == [None, None, None, b'"c"', None]
 
 
 def test_a_text_that_goes_on_behind_another_part_is_a_part_of_its_own() -> None:

@@ -63,6 +63,7 @@ class AgUiEncoder(Projected):
         super().__init__(projection)
         self._asked = asked
         self._follows = follows
+        self._posted = {message.get("id") for message in asked.messages}
         self._run = {"threadId": asked.thread_id, "runId": asked.run_id}
         self._over = False
         self._texts: dict[int, tuple[str, str]] = {}  #: what is open: how its events begin, and its message
@@ -176,9 +177,8 @@ class AgUiEncoder(Projected):
             return altered
         first, self._version = self._version < 0, projection.version
         self._ids = projection.ids()
-        posted = {message.get("id") for message in self._asked.messages}
         fresh = range(len(before), len(self._ids))
-        told = all(projection.shows(index) or self._ids[index] in posted for index in fresh)
+        told = all(projection.shows(index) or self._ids[index] in self._posted for index in fresh)
         return not first and (altered or self._ids[: len(before)] != before or not told)
 
     def _tell_while_queued(self) -> bytes:
@@ -296,14 +296,15 @@ class AgUiEncoder(Projected):
             fields = {"type": "TOOL_CALL_ARGS", "toolCallId": self._args[chunk.part]}
         else:
             return b""
-        self.head = b'data: %b,"delta":' % _encode(fields)[:-1]
-        self.tail = b"}\n\n"
-        return self.head + _encode(chunk.text) + self.tail
+        return self.grows(b'data: %b,"delta":' % _encode(fields)[:-1], chunk.text, b"}\n\n")
 
     def _start_args(self, number: int, part: chunks.ToolCallPart) -> bytes:
         message, call = self._place(number, "tool-call"), part.tool_call_id
-        if self.projection.place(number) is None:
+        place = self.projection.place(number)
+        if place is None:
             self._unanswered[call] = {"toolName": part.tool_name}
+        elif message in self._posted:
+            message = f"{place[0]}.{place[2]}"  # clients look for calls to answer in messages that are new
         self.view.begin(message)
         self._tally.add(call)
         self._args[number] = call

@@ -19,7 +19,7 @@ from .json_text import decode
 from .refusal import Refusal
 from .shown import file_url
 
-__all__ = ["read_chat"]
+__all__ = ["read_chat", "read_ui_part"]
 
 
 class _Chat(msgspec.Struct, kw_only=True, rename="camel"):
@@ -132,7 +132,7 @@ def _from_ui(message: Mapping[str, Any], where: str) -> PostedMessage:
         raise _wrong(where, 'the role "user" or "assistant"', role)
     if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
         raise _wrong(where, "an array of parts", parts)
-    converted = [made for part in parts if (made := _ui_part(part, where)) is not None]
+    converted = [made for part in parts if (made := read_ui_part(part, where)) is not None]
     metadata = message.get("metadata")
     given = metadata if isinstance(metadata, dict) else msgspec.UNSET
     calls: dict[str, dict[str, Any]] = {part["toolCallId"]: part for part in parts if "toolCallId" in part}
@@ -152,7 +152,12 @@ def _from_ui(message: Mapping[str, Any], where: str) -> PostedMessage:
     )
 
 
-def _ui_part(part: dict[str, Any], where: str) -> dict[str, Any] | None:
+def read_ui_part(part: dict[str, Any], where: str) -> dict[str, Any] | None:
+    """Return a part of the AI SDK's as a state has it; None if no state has such a part.
+
+    Raises:
+        Refusal: 422 `invalid_request`, naming what is wrong.
+    """
     kind = part.get("type")
     if not isinstance(kind, str):
         raise _wrong(where, "a part with a type", part)

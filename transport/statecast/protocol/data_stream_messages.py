@@ -62,7 +62,8 @@ class DataStreamMessagesEncoder(Projected):
                 pass
         line = self._lines.of("", event)
         if line is not None and isinstance(event, chunks.TextDelta):
-            self.head, _, self.tail = line.rpartition(msgspec.json.encode(event.text))
+            head, _, tail = line.rpartition(msgspec.json.encode(event.text))
+            return self.grows(head, event.text, tail)
         return line or b""
 
     def finish(self) -> bytes:

@@ -7,7 +7,7 @@ wraps those bytes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, Protocol
+from typing import ClassVar, Final, Literal, Protocol
 
 import msgspec
 
@@ -49,9 +49,18 @@ class OperationsEntry(msgspec.Struct, frozen=True, gc=False):
 
     revision: int
     operations: bytes
+    grew_at: bytes | None = None  #: see `Document.grew_at`; None as well where it is not known, as of what was stored
+    delta: bytes = b""  #: by what the text grew, as a JSON string
 
 
-class ChunkEntry(msgspec.Struct, frozen=True):
+class _Other(msgspec.Struct, frozen=True):
+    """An entry that is no operations: no text of the state grew."""
+
+    grew_at: ClassVar[None] = None
+    delta: ClassVar[bytes] = b""
+
+
+class ChunkEntry(_Other, frozen=True):
     """A message part, or a piece of one, that a run emitted outside the state."""
 
     revision: int
@@ -59,7 +68,7 @@ class ChunkEntry(msgspec.Struct, frozen=True):
     chunk: Chunk
 
 
-class RunEntry(msgspec.Struct, frozen=True):
+class RunEntry(_Other, frozen=True):
     """A run started, waits, or ended."""
 
     revision: int
@@ -72,7 +81,7 @@ Entry = OperationsEntry | ChunkEntry | RunEntry
 def size_of(entry: Entry) -> int:
     """Return about how many bytes an entry takes."""
     if type(entry) is OperationsEntry:
-        return len(entry.operations) + ENTRY
+        return len(entry.operations) + len(entry.delta) + ENTRY
     if type(entry) is ChunkEntry and isinstance(entry.chunk, TextDelta):
         return len(entry.chunk.text) + 2 * ENTRY
     return 2 * ENTRY

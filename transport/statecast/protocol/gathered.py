@@ -9,7 +9,6 @@ import msgspec
 
 from statecast_agents import Json, chunks
 
-from .entries import Entry, OperationsEntry
 from .growth import Event, InMessage
 from .projected import Projected
 from .projection import Projection
@@ -32,14 +31,11 @@ class Gathered(Projected):
         self._parts: dict[int, _Part] = {}
         self._growing: _Part | None = None
 
-    def encode(self, entry: Entry) -> bytes:
-        """Keep what an entry adds."""
-        if type(entry) is OperationsEntry and self._growing is not None:
-            piece = self.projection.delta(entry)
-            if piece is not None:
-                self._growing.pieces.append(piece)
-                return b""
-        return super().encode(entry)
+    def grown(self, piece: bytes) -> bytes:
+        """Keep a piece; nobody looks at it before the end."""
+        if self._growing is not None:
+            self._growing.pieces.append(piece)
+        return b""
 
     def write(self, event: Event) -> bytes:
         """Keep what an event adds."""

@@ -130,7 +130,7 @@ class Growth:
 
     def grow(self, part: Part, delta: str) -> bool:
         """Show that a text, or a call's arguments, grew; whether the part may go on so."""
-        part.pieces.append(_encode(delta))
+        part.strings += _encode(delta)
         if part.kind == "tool-call":
             if not part.args_open:
                 return False
@@ -255,9 +255,9 @@ def init_of(kind: str, value: dict[str, Any]) -> chunks.Part | None:
             return chunks.ToolCallPart(
                 tool_call_id=str(value.get("toolCallId")), tool_name=str(value.get("toolName") or "")
             )
-        case "source":
+        case "source" if isinstance(value.get("url"), str):  # a document has no url, and no form outside
             title = value.get("title")
-            id, url = str(value.get("id") or value.get("url")), str(value.get("url"))
+            id, url = str(value.get("id") or value["url"]), value["url"]
             return chunks.SourcePart(id=id, url=url, title=title if isinstance(title, str) else msgspec.UNSET)
         case "file":
             return chunks.FilePart(

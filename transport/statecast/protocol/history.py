@@ -4,6 +4,7 @@ A client writes the messages that it shows, as a tree: an edit, or another answe
 the same conversation in the agent's words, and perhaps more of it. Both are made one tree by walking through the
 state's messages: each is stood for by a written one below that of the message before, or is put there itself.
 Rule: nothing that was written is left out, and nothing of the state that no written message stands for.
+Source: docs/protocol.md, "Histories".
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def history(
     """
     form = DEFAULT if format is None else format
     kept = {message.id: message for message in written if format is None or message.format == format}
-    ours = _ours(messages, kept) if form in FORMATS else []
+    ours = _ours(messages) if form in FORMATS else []
     return _Tree(written, kept, ours).placed(form, began)
 
 
@@ -103,7 +104,7 @@ def same_message(
         messages: What the state has.
         known: The ids of what was written already.
     """
-    said, ours = _said(message), _ours(messages, {})
+    said, ours = _said(message), _ours(messages)
     before = next((at for at, our in enumerate(ours) if our.id == parent_id), None)
     if before is None and parent_id is not None:
         return None
@@ -132,9 +133,7 @@ class _Said(msgspec.Struct, frozen=True):
             return False
         if self.role == "user":
             return self.text == other.text
-        shared = (self.text and other.text) or self.calls & other.calls
-        one_is_empty = not (self.text or self.calls) or not (other.text or other.calls)
-        return bool(shared or one_is_empty) and (self._begins(other) or other._begins(self))
+        return self._begins(other) or other._begins(self)
 
     def covers(self, other: _Said) -> bool:
         """Whether all that the other says is said here."""
@@ -166,7 +165,7 @@ class _Ours(msgspec.Struct, frozen=True):
     said: _Said
 
 
-def _ours(messages: Sequence[Json], kept: Mapping[str, Written]) -> list[_Ours]:
+def _ours(messages: Sequence[Json]) -> list[_Ours]:
     """Return the state's messages, each with an id of its own."""
     found: dict[str, _Ours] = {}
     for index, value in enumerate(messages):
@@ -175,7 +174,7 @@ def _ours(messages: Sequence[Json], kept: Mapping[str, Written]) -> list[_Ours]:
         id = value.get("id")
         if not isinstance(id, str) or not id or id in found:
             id = f"message-{index}"
-            while id in found or id in kept:
+            while id in found:
                 id += "-"
         found[id] = _Ours(id, index, value, _said(value))
     return list(found.values())
@@ -216,6 +215,7 @@ class _Tree:
         self._ours = ours
         self._oldest_first = sorted(kept, key=lambda id: kept[id].created)
         self._parents = _parents(written, kept, ours)
+        self._named = {our.id for our in ours} & kept.keys()  #: the written messages that have the id of the state's
         self._own: dict[str, _Ours] = {}  #: the state's messages that nothing stands for
         self._said: dict[str, _Said] = {}
         self._below: dict[str | None, list[str]] = {}  #: the written messages below each, oldest first
@@ -226,40 +226,43 @@ class _Tree:
 
     def _walk(self) -> None:
         """Put the state's messages into the tree."""
-        named = {our.id for our in self._ours} & self._kept.keys()
-        free = self._kept.keys() - named  # what may stand for one of them
         stands: dict[str, str] = {}
         above: str | None = None
         for our, after in zip(self._ours, _answers(self._ours), strict=True):
-            found: str | None = our.id
-            if our.id not in named:
-                found = self._find(our, above, free, after)
-            if found is None and self._is_part(our, above, after, alike=above not in named):
-                found = above
+            found = our.id if our.id in self._named else self._find(our, above, after)
             if found is None:
                 self._own[our.id] = our
                 self._parents[our.id] = above
             elif found != our.id:
-                free.discard(found)
                 self._below.setdefault(found, []).extend(self._below.pop(our.id, ()))
             stands[our.id] = above = our.id if found is None else found
         for id in self._kept:
             parent = self._parents[id]
             self._parents[id] = None if parent is None else stands.get(parent, parent)
 
-    def _find(self, our: _Ours, above: str | None, free: set[str], after: _Ours | None) -> str | None:
-        """Return the written message that stands for one of the state's; `above` is, or stands for, the one before."""
-        near = [id for id in self._read_below(above) if id in free and self._said_by(id).role == our.said.role]
+    def _find(self, our: _Ours, above: str | None, after: _Ours | None) -> str | None:
+        """Return the written message that stands for one of the state's.
+
+        Args:
+            our: The state's.
+            above: What stands for the one before it.
+            after: What the other role says next.
+        """
+        near = [id for id in self._read_below(above) if self._said_by(id).role == our.said.role]
+        near = [id for id in near if id not in self._named]
         found = next((id for id in near if self._said_by(id).agrees(our.said)), None)
         if found is None:  # the agent may have words of its own for it
             found = next((id for id in near if self._has_below(id, after)), None)
+        if found is None and above is not None and self._is_part(our, above, after):
+            found = above
         return found
 
-    def _is_part(self, our: _Ours, above: str | None, after: _Ours | None, *, alike: bool) -> bool:
+    def _is_part(self, our: _Ours, above: str, after: _Ours | None) -> bool:
         """Whether the written message before one of the state's is that one too: a client shows an answer as one."""
-        if above is None or above not in self._kept or not (our.said.role == self._said_by(above).role == "assistant"):
+        if above not in self._kept or not (our.said.role == self._said_by(above).role == "assistant"):
             return False
-        return (alike and self._said_by(above).covers(our.said)) or self._has_below(above, after)
+        covers = above not in self._named and self._said_by(above).covers(our.said)
+        return covers or self._has_below(above, after)
 
     def _has_below(self, id: str, our: _Ours | None) -> bool:
         """Whether one of the state's was written below a message."""

@@ -72,7 +72,8 @@ def read_local(data: bytes) -> Conversation:
             problem = "expected a threadId with toolResults: without it, there is no call that they could be of"
             raise Refusal(422, "thread_id_required", problem)
         messages.append(PostedMessage(role="assistant", parts=[_settled(result) for result in body.tool_results]))
-    if not messages or (messages[-1].role == "assistant" and not any("result" in part for part in messages[-1].parts)):
+    looks = not messages and body.thread_id is not None and not body.truncate
+    if not looks and (not messages or not _asks(messages[-1])):
         expected = "messages that end with one of the user, or with results of tools"
         raise _wrong("messages", expected, body.messages[-1].get("role") if body.messages else [])
     request = Request(
@@ -90,6 +91,11 @@ def read_local(data: bytes) -> Conversation:
         carries=() if body.tool_results else _CARRIED,
         agent=body.agent,
     )
+
+
+def _asks(message: PostedMessage) -> bool:
+    """Whether a message may be the last one."""
+    return message.role == "user" or any("result" in part for part in message.parts)
 
 
 def _posted(message: Mapping[str, Any], role: Any, parts: list[dict[str, Any]]) -> PostedMessage:

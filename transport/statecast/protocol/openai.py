@@ -26,7 +26,6 @@ from .shown import BETWEEN
 __all__ = ["ChatCompletionEncoder", "ChatCompletionStreamEncoder", "Completion", "openai_error"]
 
 _encode: Final = msgspec.json.Encoder().encode
-_string: Final = msgspec.json.Decoder(str)
 
 #: Why a completion ended, where this protocol has another word for it, or none.
 _REASONS: Final = {
@@ -134,7 +133,6 @@ class ChatCompletionStreamEncoder(Projected):
         self._shown = 0  #: how many calls the client has seen
         self._said: set[str] = set()  #: fields that have grown
         self._pauses: set[str] = set()  #: of these, those of which another part began since
-        self._grows: _Call | None = None  #: what grew last, if it was a call
 
     @property
     def cut(self) -> bool:
@@ -149,13 +147,6 @@ class ChatCompletionStreamEncoder(Projected):
         calls = [call for call in self._calls.values() if call.index is None and call.name in tools]
         return said + b"".join(map(self._show, calls))
 
-    def grown(self, piece: bytes) -> bytes:
-        """Return the piece, unless it is of a call that is not shown yet."""
-        if self._grows is None or self._grows.index is not None:
-            return piece
-        self._grows.pieces.append(_string.decode(piece))
-        return b""
-
     def write(self, event: Event) -> bytes:
         """Return a chunk, or nothing."""
         match event:
@@ -163,12 +154,8 @@ class ChatCompletionStreamEncoder(Projected):
                 return self._start(event.part, event.init)
             case chunks.TextDelta() if event.part in self._texts:
                 return self._say(self._texts[event.part], event.text)
-            case chunks.TextDelta():
-                call = self._grows = self._calls.get(event.part) or _Call("", "")
-                if call.index is not None:
-                    return self._grow_call(call.index, event.text)
-                self.head = self.tail = b""
-                call.pieces.append(event.text)
+            case chunks.TextDelta() if event.part in self._calls:
+                return self._grow_call(self._calls[event.part], event.text)
             case chunks.ToolResult():
                 self._calls.pop(event.part, None)
             case _:
@@ -201,19 +188,20 @@ class ChatCompletionStreamEncoder(Projected):
         return b""
 
     def _say(self, field: str, text: str) -> bytes:
-        self._grows = None
         pause = self._chunk({field: BETWEEN}) if field in self._pauses else b""
         self._said.add(field)
         self._pauses.discard(field)
-        self.head = self._before + b'"choices":[{"index":0,"delta":{"%b":' % field.encode()
-        self.tail = b'},"logprobs":null,"finish_reason":null}]' + self._after
-        return b"%b%b%b%b%b" % (self._begin(), pause, self.head, _encode(text), self.tail)
+        head = self._before + b'"choices":[{"index":0,"delta":{"%b":' % field.encode()
+        tail = b'},"logprobs":null,"finish_reason":null}]' + self._after
+        return self._begin() + pause + self.grows(head, text, tail)
 
-    def _grow_call(self, index: int, text: str) -> bytes:
-        delta = b'"choices":[{"index":0,"delta":{"tool_calls":[{"index":%d,"function":{"arguments":' % index
-        self.head = self._before + delta
-        self.tail = b'}}]},"logprobs":null,"finish_reason":null}]' + self._after
-        return b"%b%b%b" % (self.head, _encode(text), self.tail)
+    def _grow_call(self, call: _Call, text: str) -> bytes:
+        if call.index is None:
+            call.pieces.append(text)
+            return b""
+        delta = b'"choices":[{"index":0,"delta":{"tool_calls":[{"index":%d,"function":{"arguments":' % call.index
+        tail = b'}}]},"logprobs":null,"finish_reason":null}]' + self._after
+        return self.grows(self._before + delta, text, tail)
 
     def _show(self, call: _Call) -> bytes:
         begin = self._begin()

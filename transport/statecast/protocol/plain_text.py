@@ -49,10 +49,10 @@ class _TextEncoder(Projected):
             self._pauses = self._said
         elif isinstance(event, chunks.TextDelta):
             self.says = event.part in self._texts
-            pause = self.say(BETWEEN) if self.says and self._pauses else b""
-            self._said = self._said or self.says
-            self._pauses = self._pauses and not self.says
-            return pause + self.say(event.text)
+            if self.says:
+                pause = self.say(BETWEEN) if self._pauses else b""
+                self._said, self._pauses = True, False
+                return pause + self.say(event.text)
         return b""
 
     def finish(self) -> bytes:
@@ -62,7 +62,7 @@ class _TextEncoder(Projected):
 
     @abstractmethod
     def say(self, text: str) -> bytes:
-        """Return a text, if it is said; what it grows by next is put where `head` and `tail` are."""
+        """Return what is said."""
 
 
 class PlainTextEncoder(_TextEncoder):
@@ -83,7 +83,7 @@ class PlainTextEncoder(_TextEncoder):
 
     def say(self, text: str) -> bytes:
         """Return the text."""
-        return text.encode() if self.says else b""
+        return text.encode()
 
 
 class ContentEventsEncoder(_TextEncoder):
@@ -97,14 +97,9 @@ class ContentEventsEncoder(_TextEncoder):
     )
     heartbeat = b": \n\n"
 
-    def grown(self, piece: bytes) -> bytes:
-        """Return the piece, if it is said."""
-        return piece if self.says else b""
-
     def say(self, text: str) -> bytes:
         """Return the event of a text."""
-        self.head, self.tail = (b'data: {"content":', b"}\n\n") if self.says else (b"", b"")
-        return b"%b%b%b" % (self.head, self.grown(_encode(text)), self.tail)
+        return self.grows(b'data: {"content":', text, b"}\n\n")
 
     def finish(self) -> bytes:
         """Return the end marker, or why there is none."""

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Final
+
+import msgspec
 
 from statecast_agents import chunks
 
-from .entries import Entry, OperationsEntry, RunError
+from .entries import Entry, RunError
 from .growth import Event, RunTurned
 from .projection import Projection
 
 __all__ = ["Projected"]
+
+_encode: Final = msgspec.json.Encoder().encode
+_string: Final = msgspec.json.Decoder(str)
 
 
 class Projected(ABC):
@@ -37,11 +43,9 @@ class Projected(ABC):
         self.step_usage: chunks.Usage | None = None  #: of the step that ended last
         self.reason: chunks.FinishReason | None = None  #: as the agent gave it
         self.turned: RunTurned | None = None  #: what was said of the run last
-        #: what stands before and after the JSON string by which the part that grew last grows again
-        self.head = b""
-        self.tail = b""
-        self._delta = projection.delta
-        self.looks = type(self).grown is not Projected.grown  #: whether `grown` is asked
+        #: the frame by which the part that grew last grows again, with `%b` for its JSON string; None: `grown` is asked
+        self.frame: bytes | None = None
+        self._part = 0  #: the number of that part
 
     def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry] = ()) -> bytes:
         """Return what the client has not seen of a state."""
@@ -49,15 +53,22 @@ class Projected(ABC):
 
     def encode(self, entry: Entry) -> bytes:
         """Return the frames of an entry."""
-        if type(entry) is OperationsEntry:
-            piece = self._delta(entry)
-            if piece is not None:
-                return self.head + (self.grown(piece) if self.looks else piece) + self.tail
-        return self.written(self.projection.read(entry))
+        projection = self.projection
+        if entry.grew_at is projection.grows_at:  # as nearly every entry: it is passed on without a look at it
+            piece = entry.delta
+            projection.strings += piece
+            frame = self.frame
+            return self.grown(piece) if frame is None else frame % piece
+        return self.written(projection.read(entry))
 
     def grown(self, piece: bytes) -> bytes:
-        """Return the JSON string by which the part that grew last grew again; for those that keep it."""
-        return piece
+        """Return the frames of a JSON string by which the part that grew last grew again, where there is no `frame`."""
+        return self.write(chunks.TextDelta(part=self._part, text=_string.decode(piece)))
+
+    def grows(self, head: bytes, text: str, tail: bytes) -> bytes:
+        """Return the frame of a text that grows; for what the part grows by next, `write` is not asked."""
+        self.frame = b"%b%%b%b" % (head.replace(b"%", b"%%"), tail.replace(b"%", b"%%"))
+        return self.frame % _encode(text)
 
     @abstractmethod
     def write(self, event: Event) -> bytes:
@@ -96,7 +107,9 @@ class Projected(ABC):
         return b"".join([self._note(event) for event in events])
 
     def _note(self, event: Event) -> bytes:
-        if isinstance(event, chunks.StepFinished):
+        if isinstance(event, chunks.TextDelta):
+            self.frame, self._part = None, event.part
+        elif isinstance(event, chunks.StepFinished):
             before = self.usage or chunks.Usage()
             self.step_usage, self.reason = event.usage, event.finish_reason
             self.usage = chunks.Usage(

@@ -18,13 +18,9 @@ from .entries import ChunkEntry, Entry, OperationsEntry, RunEntry
 from .growth import Event, Growth, RunTurned, StateChanged, StateReplaced
 from .had import Had
 from .json_text import same_json
-from .shown import GROWING, PIECES, Part, Shown
+from .shown import GROWING, Part, Shown
 
 __all__ = ["Projection", "items_in", "without"]
-
-_APPEND: Final = b'[{"type":"append-text","path":['
-_VALUE: Final = b',"value":'
-_NEXT: Final = b'"},{'  #: another operation begins; in a string it would be escaped
 
 
 class Projection:
@@ -53,6 +49,10 @@ class Projection:
         after: int | None = None,
     ) -> None:
         self.had = had
+        #: the `grew_at` of entries that only make the part longer that grew last; `b""`: no entry does. Who passes on
+        #: the `delta` of such an entry, instead of asking `read`, adds it to `strings`.
+        self.grows_at = b""
+        self.strings = bytearray()
         self._path = None if path is None else tuple(path)
         self._run_id = run_id
         self._claim = claim
@@ -62,8 +62,7 @@ class Projection:
         self._hidden: set[str] = set()  #: ids of messages that the client has, and that are not shown
         self._shown: dict[str, Shown] = {}
         self._numbers: dict[int, int | None] = {}  #: of parts that were emitted outside the state
-        self._growing: Part | None = None  #: what grows by each entry that begins with `_prefix`
-        self._prefix = b""
+        self._growing: Part | None = None  #: the part that grew last
         #: a part that is to be looked at, and which of its fields were set
         self._due: tuple[Shown, int, set[str]] | None = None
         self._before: Document | None = None  #: the state, until the stream's own run begins
@@ -91,25 +90,6 @@ class Projection:
         """Return what names a data part among those of the client's message, by the part's number."""
         return self._growth.data_ids.get(number, str(number))
 
-    def delta(self, entry: OperationsEntry) -> bytes | None:
-        """Return by what the part that grows at the moment grew, as a JSON string, if nothing else happened.
-
-        The way of nearly every entry: nothing is decoded, and no JSON is written. None: see `read`.
-        """
-        growing = self._growing
-        if growing is None:
-            return None
-        data = entry.operations
-        rest = data.removeprefix(self._prefix)
-        if rest is data or rest.find(_NEXT) >= 0:
-            return None
-        piece = rest[:-2]
-        pieces = growing.pieces
-        pieces.append(piece)
-        if len(pieces) > PIECES:
-            growing.join()
-        return piece
-
     def read(self, entry: Entry) -> list[Event]:
         """Return what an entry means to the client."""
         if not isinstance(entry, OperationsEntry):
@@ -124,7 +104,7 @@ class Projection:
 
     def snapshot(self, state: bytes, rest: Iterable[Entry]) -> list[Event]:
         """Return what has happened, where the stream begins so, or the entries that say it are gone."""
-        self._growing = None
+        self.grows_at = b""
         rest = list(rest)
         value = msgspec.json.decode(state)
         begins = self._run_id is None or any(isinstance(e, RunEntry) and e.run.id == self._run_id for e in rest)
@@ -144,7 +124,7 @@ class Projection:
 
     def close(self) -> list[Event]:
         """Finish what is open, at the end of the stream."""
-        self._growing = None
+        self.grows_at = b""
         self._growth.close(calls=True)
         return self._taken()
 
@@ -192,14 +172,14 @@ class Projection:
                     self._begin(before, self.had, anew=self.had is None)
                 if entry.run.ended or entry.run.status == "waiting":
                     self._growth.close(calls=True)
-                    self._growing = None
+                    self.grows_at = b""
                 self._growth.events.append(RunTurned(entry.run))
         elif isinstance(entry, ChunkEntry) and self._begun and entry.run_id == self._run_id:
             self._pass_on(entry)
 
     def _operate(self, entry: OperationsEntry) -> None:
         changed = operations.decode(entry.operations)
-        self._growing = None
+        self.grows_at, self._growing = b"", None
         beside: list[operations.Operation] = []
         path = self._path
         for operation in changed:
@@ -216,10 +196,8 @@ class Projection:
         self._catch_up()
         if beside:
             self._growth.events.append(StateChanged(beside))
-        if len(changed) > 1 or not entry.operations.startswith(_APPEND):
-            self._growing = None
-        elif self._growing is not None:
-            self._prefix = entry.operations[: entry.operations.index(_VALUE) + len(_VALUE)]
+        if entry.grew_at is not None and self._growing is not None:
+            self.grows_at, self.strings = entry.grew_at, self._growing.strings
 
     def _change(self, operation: operations.Operation, path: Sequence[str]) -> None:
         """Follow an operation within the list of messages."""
@@ -267,7 +245,7 @@ class Projection:
     def _pass_on(self, entry: ChunkEntry) -> None:
         """Pass on what the agent emitted outside the state; the stream has numbers of its own for its parts."""
         chunk, growth = entry.chunk, self._growth
-        self._growing = None
+        self.grows_at = b""
         if isinstance(chunk, _IN_MESSAGE):
             growth.within(growth.current or entry.run_id)
         if isinstance(chunk, chunks.PartStarted):

@@ -10,12 +10,9 @@ import msgspec
 
 from statecast_agents import Json
 
-__all__ = ["BETWEEN", "GROWING", "PIECES", "Part", "Shown", "error_text", "file_data", "file_url", "identity_of"]
+__all__ = ["BETWEEN", "GROWING", "Part", "Shown", "error_text", "file_data", "file_url", "identity_of"]
 
 _string: Final = msgspec.json.Decoder(str)
-
-#: Pieces of a text that are held apart before they are joined.
-PIECES: Final = 256
 
 #: What stands between two texts of an answer where a protocol has room for one only.
 BETWEEN: Final = "\n\n"
@@ -38,7 +35,6 @@ class Part:
     """
 
     __slots__ = (
-        "_json",
         "_said",
         "args_open",
         "data",
@@ -49,8 +45,8 @@ class Part:
         "name",
         "number",
         "open",
-        "pieces",
         "result",
+        "strings",
     )
 
     def __init__(self, message: str, number: int, value: Mapping[str, Json]) -> None:
@@ -64,9 +60,8 @@ class Part:
         self.early = False  #: of a tool call, whether the client has the result before the thread
         self.data: Json = value.get("data")  #: of a data part
         self.name: str | None = None  #: of a data part, what the client calls it
-        self.pieces: list[bytes] = []  #: what its text grew by last, as JSON strings
-        self._json = bytearray()  #: what it grew by before that, as the inside of a JSON string
-        self._said = ""  #: what is before that
+        self._said = ""  #: its text, as far as anyone has asked for it
+        self.strings = bytearray()  #: by what it grew since: JSON strings, one right behind the other
 
     def fits(self, kind: str, value: Mapping[str, Json]) -> bool:
         """Whether a part of the state may be this one."""
@@ -78,24 +73,16 @@ class Part:
             self.kind not in ("text", "reasoning") or _text(value, "text").startswith(self.text())
         )
 
-    def join(self) -> None:
-        """Join the pieces, of which there are many; nothing is decoded, and none is copied twice."""
-        self._json += b"".join([piece[1:-1] for piece in self.pieces])
-        self.pieces.clear()
-
     def text(self) -> str:
         """Return its text, as far as it was shown."""
-        if self.pieces:
-            self.join()
-        if self._json:
-            self._said += _string.decode(b'"%b"' % bytes(self._json))
-            self._json.clear()
+        if self.strings:
+            self._said += _joined(self.strings)
+            self.strings.clear()
         return self._said
 
     def set_text(self, text: str) -> None:
         """Note that this is its text now."""
-        self.pieces.clear()
-        self._json.clear()
+        self.strings.clear()
         self._said = text
 
     def note_result(self, value: Mapping[str, Json]) -> bool:
@@ -182,6 +169,13 @@ def file_url(data: str, mime_type: str) -> str:
     """Return a file as a URL: its own, or its base64 in one. A path looks like base64 too, which is longer, though."""
     is_url = _URL.match(data) or (data.startswith("/") and not _BASE64.fullmatch(data))
     return data if is_url else f"data:{mime_type};base64,{data}"
+
+
+def _joined(strings: bytearray) -> str:
+    """Return the text of JSON strings that stand one right behind the other."""
+    # With what is escaped in them hidden, every quote is where one begins or ends. They hold no bytes 0 and 1.
+    hidden = bytes(strings).replace(b"\\\\", b"\0").replace(b'\\"', b"\1").translate(None, b'"')
+    return _string.decode(b'"%b"' % hidden.replace(b"\1", b'\\"').replace(b"\0", b"\\\\"))
 
 
 def _class(kind: str) -> str:

@@ -19,7 +19,6 @@ from .projection import Projection
 __all__ = ["TypedEventsEncoder"]
 
 _encode: Final = msgspec.json.Encoder().encode
-_string: Final = msgspec.json.Decoder(str)
 
 
 class TypedEventsEncoder(Projected):
@@ -38,20 +37,11 @@ class TypedEventsEncoder(Projected):
         self._over = False
         self._texts: dict[int, str] = {}  #: what kind of text a part is
         self._calls: dict[int, tuple[chunks.ToolCallPart, list[str]]] = {}  #: with the pieces of their arguments
-        #: of the call that grew last, if a call did; of one that is not the stream's, nobody asks for them
-        self._args: list[str] | None = None
 
     @property
     def cut(self) -> bool:
         """Whether the run failed, or its end is not known: many an adapter looks for no error."""
         return not self._over or self.error is not None
-
-    def grown(self, piece: bytes) -> bytes:
-        """Return the piece; those of a call's arguments are kept until all are there."""
-        if self._args is None:
-            return piece
-        self._args.append(_string.decode(piece))
-        return b""
 
     def write(self, event: Event) -> bytes:
         """Return an event, or nothing."""
@@ -94,15 +84,12 @@ class TypedEventsEncoder(Projected):
 
     def _grow(self, chunk: chunks.TextDelta) -> bytes:
         kind = self._texts.get(chunk.part)
-        if kind is None:
-            self.head = self.tail = b""
-            self._args = self._calls[chunk.part][1] if chunk.part in self._calls else []
-            self._args.append(chunk.text)
-            return b""
-        self._args = None
-        self.head = b'data: {"type":"%b","part":%d,"content":' % (kind.encode(), chunk.part)
-        self.tail = b"}\n\n"
-        return b"%b%b%b" % (self.head, _encode(chunk.text), self.tail)
+        if kind is not None:
+            head = b'data: {"type":"%b","part":%d,"content":' % (kind.encode(), chunk.part)
+            return self.grows(head, chunk.text, b"}\n\n")
+        if chunk.part in self._calls:
+            self._calls[chunk.part][1].append(chunk.text)
+        return b""
 
 
 def _write(value: Any) -> bytes:

@@ -19,7 +19,7 @@ from .projected import Projected
 from .projection import Projection
 from .shown import error_text, file_url
 
-__all__ = ["UIMessageStreamEncoder"]
+__all__ = ["APPROVAL", "UIMessageStreamEncoder", "answer_of"]
 
 _encode: Final = msgspec.json.Encoder().encode
 _string: Final = msgspec.json.Decoder(str)
@@ -49,17 +49,15 @@ class UIMessageStreamEncoder(Projected):
         self._in_step = False
         self._calls: dict[int, _Call] = {}
         self._texts: dict[int, str] = {}  #: what kind of text a part is
-        self._growing: _Call | None = None
+        self._growing: _Call | None = None  #: what grew last, if that was a call
         self._annotations: list[Json] = []
         self._failure: str | None = None  #: what the agent said went wrong
         #: under which ids the client was asked to approve calls
         self._approvals = {} if projection.had is None else dict(projection.had.approvals)
 
     def grown(self, piece: bytes) -> bytes:
-        """Keep what a call's arguments grew by."""
-        if self._growing is not None:
-            self._growing.pieces.append(_string.decode(piece))
-        return piece
+        """Return by what a call's arguments grew."""
+        return b"" if self._growing is None else self._growing.grown(piece)
 
     def write(self, event: Event) -> bytes:
         """Return one or several chunks, or nothing."""
@@ -137,19 +135,12 @@ class UIMessageStreamEncoder(Projected):
 
     def _grow(self, chunk: chunks.TextDelta) -> bytes:
         call = self._growing = self._calls.get(chunk.part)
-        self.looks = call is not None
         if call is not None:
-            call.pieces.append(chunk.text)
-            self._grows("tool-input-delta", "inputTextDelta", {"toolCallId": call.part.tool_call_id})
-        elif chunk.part in self._texts:
-            self._grows(f"{self._texts[chunk.part]}-delta", "delta", {"id": str(chunk.part)})
-        else:
+            return call.grown(_encode(chunk.text))
+        if chunk.part not in self._texts:
             return b""
-        return self.head + _encode(chunk.text) + self.tail
-
-    def _grows(self, type: str, field: str, fields: dict[str, str]) -> None:
-        self.head = b'data: %b,"%b":' % (_encode({"type": type, **fields})[:-1], field.encode())
-        self.tail = b"}\n\n"
+        fields = {"type": f"{self._texts[chunk.part]}-delta", "id": str(chunk.part)}
+        return self.grows(b'data: %b,"delta":' % _encode(fields)[:-1], chunk.text, b"}\n\n")
 
     def _approval(self, part: chunks.ToolCallPart) -> bytes:
         """Return that the user is asked, if that is what a call does."""
@@ -168,7 +159,7 @@ class UIMessageStreamEncoder(Projected):
         begin = b""
         approval = self._approvals.pop(call_id, None)
         if approval is not None:
-            approved, why = _answer(result)
+            approved, why = answer_of(result)
             begin = _write("tool-approval-response", approvalId=approval, approved=approved, **why)
             if not approved:
                 return begin + _write("tool-output-denied", **call)
@@ -215,11 +206,17 @@ class _Call:
 
     def __init__(self, part: chunks.ToolCallPart) -> None:
         self.part = part
-        self.pieces: list[str] = []
+        self._head = _encode({"type": "tool-input-delta", "toolCallId": part.tool_call_id})[:-1]
+        self._pieces: list[bytes] = []  #: of the arguments, as JSON strings
+
+    def grown(self, piece: bytes) -> bytes:
+        """Return by what the arguments grew, and keep it."""
+        self._pieces.append(piece)
+        return b'data: %b,"inputTextDelta":%b}\n\n' % (self._head, piece)
 
     def available(self) -> bytes:
         """Return that the arguments are complete."""
-        text = "".join(self.pieces) or "{}"
+        text = "".join(map(_string.decode, self._pieces)) or "{}"
         fields = {"toolCallId": self.part.tool_call_id, "toolName": self.part.tool_name}
         try:
             return _write("tool-input-available", **fields, input=msgspec.json.decode(text))
@@ -228,7 +225,7 @@ class _Call:
             return _write("tool-input-error", **fields, input=text, errorText=why)
 
 
-def _answer(result: chunks.ToolResult) -> tuple[bool, dict[str, Json]]:
+def answer_of(result: chunks.ToolResult) -> tuple[bool, dict[str, Json]]:
     """Return whether a user has approved, and the reason that was given."""
     given = result.result
     if result.is_error or not isinstance(given, dict):

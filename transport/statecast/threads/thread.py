@@ -173,12 +173,14 @@ class Thread:
 
     def flush(self) -> None:
         """Append what has changed in the state to the log, if anything has."""
-        changed = self.document.flush()
+        document = self.document
+        changed = document.flush()
         if changed:
-            size = len(changed) + ENTRY
+            delta = document.delta
+            size = len(changed) + len(delta) + ENTRY
             self._encoded = None
             self._grown += size
-            self._append(OperationsEntry(self.log.revision + 1, changed), size)
+            self._append(OperationsEntry(self.log.revision + 1, changed, document.grew_at, delta), size)
             if self._size + self._grown > self._limits.state:
                 self._check_size()
 
