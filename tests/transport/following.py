@@ -7,9 +7,9 @@ import contextlib
 import shutil
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import anyio
 import jsonpatch
@@ -21,7 +21,7 @@ from statecast.http.events import place_of
 from statecast.protocol import Cursor
 from statecast.protocol.events import EventsEncoder, Format
 from statecast.server import Server, config_for
-from statecast.stores import Change, Key, MemoryStore, Saved, SqliteStore, Store, StoreUnavailable
+from statecast.stores import MemoryStore, SqliteStore, Store
 from statecast.testing import Client, Response
 from statecast.threads import Thread
 from statecast_agents import Json, operations
@@ -232,56 +232,6 @@ def store_of(kind: str, folder: Path) -> Store:
 def reopened(store: Store) -> Store:
     """Return what a new process finds of a store that was closed."""
     return SqliteStore(store.path) if isinstance(store, SqliteStore) else store
-
-
-class Failing:
-    """A store whose commits wait, and fail, on demand. What it commits, another keeps."""
-
-    instant: ClassVar[bool] = False
-
-    def __init__(self, store: Store | None = None) -> None:
-        self.kept = store or MemoryStore()
-        self.broken = False
-        self.go = anyio.Event()  #: commits wait for it
-        self.go.set()
-        self.commits = 0
-        self.changes: list[Change] = []  #: all that were kept, in their order
-        self.loaded: list[Saved] = []
-
-    async def open(self) -> None:
-        await self.kept.open()
-
-    async def aclose(self) -> None:
-        await self.kept.aclose()
-
-    def commit_nowait(self, changes: Sequence[Change]) -> None:
-        raise TypeError("this store is not instant")
-
-    async def commit(self, changes: Sequence[Change]) -> None:
-        self.commits += 1
-        await self.go.wait()
-        self.check()
-        await self.kept.commit(changes)
-        self.changes += changes
-
-    async def load(self, key: Key) -> Saved | None:
-        self.check()
-        saved = await self.kept.load(key)
-        self.loaded += [saved] if saved is not None else []
-        return saved
-
-    async def unsettled(self) -> list[Key]:
-        self.check()
-        return await self.kept.unsettled()
-
-    async def idle_since(self, before: float, *, lasting: bool) -> list[Key]:
-        self.check()
-        return await self.kept.idle_since(before, lasting=lasting)
-
-    def check(self) -> None:
-        """Fail if it is broken."""
-        if self.broken:
-            raise StoreUnavailable("the disk is full")
 
 
 @contextlib.asynccontextmanager

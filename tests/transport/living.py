@@ -23,7 +23,8 @@ from statecast.threads import Hub, Posted, Thread
 from statecast_agents import Policy
 from tests.transport.account import Account, Command
 from tests.transport.acting import LINGERS, Actor
-from tests.transport.following import Failing, crashed, reopened
+from tests.transport.failing import Failing
+from tests.transport.following import crashed, reopened
 from tests.transport.watching import Watchers, live
 
 TIGHT: Final = Limits(keep_entries=8, keep_bytes=1_500, send_bytes=300)

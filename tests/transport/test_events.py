@@ -23,16 +23,8 @@ from statecast.threads import Thread
 from statecast.threads.journal import Journal
 from statecast.threads.run import Execution
 from statecast_agents import Document
-from tests.transport.following import (
-    PATH,
-    Connection,
-    Failing,
-    Follower,
-    following,
-    posted,
-    state_of,
-    until_status,
-)
+from tests.transport.failing import Failing
+from tests.transport.following import PATH, Connection, Follower, following, posted, state_of, until_status
 from tests.transport.held import HOLD, NOTE, held, note, said, until
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,8 @@ from starlette.requests import HTTPConnection
 
 from statecast import Agent, Json, Limits, Run, UntypedCommand, create_app
 from statecast.testing import Client, Response
-from tests.transport.following import PATH, Failing, following, posted, state_of
+from tests.transport.failing import Failing
+from tests.transport.following import PATH, following, posted, state_of
 from tests.transport.held import HOLD, NOTE, held, until
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,8 @@ import pytest
 
 from statecast import AddMessage, Agent, App, Json, Run, UntypedCommand, create_app
 from statecast.testing import Client
-from tests.transport.following import PATH, Failing, following, posted, state_of, status_of, until_status
+from tests.transport.failing import Failing
+from tests.transport.following import PATH, following, posted, state_of, status_of, until_status
 from tests.transport.held import HOLD, NOTE, held, note, said, until
 
 pytestmark = pytest.mark.anyio

@@ -17,9 +17,9 @@ from statecast import AddMessage, Agent, App, Json, Limits, Run, UntypedCommand,
 from statecast.stores import Accepted, Applied, Key, SqliteStore
 from statecast.testing import Client
 from statecast.threads import Thread
+from tests.transport.failing import Failing
 from tests.transport.following import (
     PATH,
-    Failing,
     crashed,
     following,
     posted,

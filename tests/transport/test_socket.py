@@ -14,7 +14,8 @@ from starlette.requests import HTTPConnection
 from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
 from statecast.server import Server
 from statecast.testing import Client
-from tests.transport.following import Failing, completed, connected, following, served, state_of, status_of
+from tests.transport.failing import Failing
+from tests.transport.following import completed, connected, following, served, state_of, status_of
 from tests.transport.held import HOLD, NOTE, held, note, said, until
 
 pytestmark = pytest.mark.anyio

@@ -26,17 +26,8 @@ from statecast import (
 )
 from statecast.testing import Client
 from statecast.threads.run import Execution
-from tests.transport.following import (
-    PATH,
-    Failing,
-    following,
-    posted,
-    reopened,
-    state_of,
-    status_of,
-    store_of,
-    until_status,
-)
+from tests.transport.failing import Failing
+from tests.transport.following import PATH, following, posted, reopened, state_of, status_of, store_of, until_status
 from tests.transport.held import NOTE, note, said, until
 
 pytestmark = pytest.mark.anyio

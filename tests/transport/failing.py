@@ -1,0 +1,90 @@
+"""A store that fails on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import anyio
+
+from statecast.stores import Card, Change, File, Key, MemoryStore, Saved, Store, StoreUnavailable
+
+
+class Failing:
+    """A store whose commits wait, and fail, on demand. What it commits, another keeps."""
+
+    instant: ClassVar[bool] = False
+
+    def __init__(self, store: Store | None = None) -> None:
+        self.kept = store or MemoryStore()
+        self.broken = False
+        self.go = anyio.Event()  #: commits wait for it
+        self.go.set()
+        self.commits = 0
+        self.changes: list[Change] = []  #: all that were kept, in their order
+        self.loaded: list[Saved] = []
+
+    async def open(self) -> None:
+        await self.kept.open()
+
+    async def aclose(self) -> None:
+        await self.kept.aclose()
+
+    def commit_nowait(self, changes: Sequence[Change]) -> None:
+        raise TypeError("this store is not instant")
+
+    async def commit(self, changes: Sequence[Change]) -> None:
+        self.commits += 1
+        await self.go.wait()
+        self.check()
+        await self.kept.commit(changes)
+        self.changes += changes
+
+    async def load(self, key: Key) -> Saved | None:
+        self.check()
+        saved = await self.kept.load(key)
+        self.loaded += [saved] if saved is not None else []
+        return saved
+
+    async def unsettled(self) -> list[Key]:
+        self.check()
+        return await self.kept.unsettled()
+
+    async def idle_since(self, before: float, *, lasting: bool) -> list[Key]:
+        self.check()
+        return await self.kept.idle_since(before, lasting=lasting)
+
+    async def card(self, key: Key) -> Card | None:
+        self.check()
+        return await self.kept.card(key)
+
+    async def listed(
+        self, owner: str | None, *, archived: bool | None = None, before: tuple[float, str] | None = None, limit: int
+    ) -> list[Card]:
+        self.check()
+        return await self.kept.listed(owner, archived=archived, before=before, limit=limit)
+
+    async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
+        self.check()
+        return await self.kept.notes(key, kind)
+
+    async def secret(self, name: str, fresh: bytes) -> bytes:
+        self.check()
+        return await self.kept.secret(name, fresh)
+
+    async def keep_file(self, file: File) -> None:
+        self.check()
+        await self.kept.keep_file(file)
+
+    async def file(self, name: str) -> File | None:
+        self.check()
+        return await self.kept.file(name)
+
+    async def drop_file(self, name: str) -> None:
+        self.check()
+        await self.kept.drop_file(name)
+
+    def check(self) -> None:
+        """Fail if it is broken."""
+        if self.broken:
+            raise StoreUnavailable("the disk is full")
