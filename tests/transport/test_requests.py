@@ -68,7 +68,7 @@ async def test_anything_else_is_refused(path: str, headers: dict[str, str]) -> N
     [
         ("GET", "/", 404, "not_found"),
         ("POST", "/assistants", 404, "not_found"),
-        ("GET", "/threads/t", 404, "not_found"),
+        ("GET", "/threads/t/nothing", 404, "not_found"),
         ("GET", "/assistant", 405, "method_not_allowed"),
         ("DELETE", "/cancel", 405, "method_not_allowed"),
         ("POST", "/health", 405, "method_not_allowed"),
