@@ -90,10 +90,11 @@ class Terminal:
         match words:
             case ["create", "vite@latest", "page", "--", "--template", "react-ts"] | ["install"]:
                 pass
-            case ["install", package]:
-                name, _, version = package.rpartition("@")
+            case ["install", *packages]:
                 clients = json.loads((ROOT / "tests" / "clients" / "package.json").read_text(encoding="utf-8"))
-                assert (clients["dependencies"] | pinned["dependencies"])[name] == version
+                declared = (clients["dependencies"] | pinned["dependencies"]).items()
+                known = {each.removeprefix("npm:") if ":" in each else f"{name}@{each}" for name, each in declared}
+                assert set(packages) <= known
             case ["run", script]:
                 own = self.here / "package.json"
                 scripts = json.loads(own.read_text())["scripts"] if own.exists() else pinned["scripts"]

@@ -84,7 +84,7 @@ def test_the_table_of_errors_has_every_code_with_its_status() -> None:
     found["unknown_frame"].add("frame")
     # Of exceptions that are raised as others, and of a response that is starlette's.
     found["http_error"] = {"any"}
-    found["origin_not_allowed"] = {"400"}
+    found["origin_not_allowed"] = {"400", "403"}
 
     assert documented == found
 

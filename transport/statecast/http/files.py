@@ -1,6 +1,6 @@
 """`/attachments`: upload a file, serve it, delete it. For attachment adapters that someone has written by hand.
 
-Source: docs/protocol.md, "POST /attachments".
+Source: docs/protocol.md, "Attachments".
 """
 
 from __future__ import annotations

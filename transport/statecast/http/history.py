@@ -7,13 +7,14 @@ both. Source: docs/protocol.md, "Histories".
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
-from statecast.protocol.history import Placed, Written, history, same_message, state_messages
+from statecast.protocol.history import Placed, Written, history, same_message, state_messages, without
 from statecast.protocol.projection import items_in
 from statecast.protocol.refusal import Refusal
 from statecast.protocol.stored_messages import read_message
@@ -28,8 +29,11 @@ __all__ = ["History"]
 #: Kinds of notes.
 MESSAGE: Final = "message"
 FEEDBACK: Final = "feedback"
+DELETED: Final = "deleted"  #: of a message that the agent's state still has: what was written of it is kept, unseen
 
 MAX_ID: Final = 128  #: characters of a message's id
+
+_log: Final = logging.getLogger("statecast")
 
 _decode: Final = msgspec.json.Decoder(Written).decode
 _encode: Final = msgspec.json.Encoder().encode
@@ -57,7 +61,8 @@ class History:
         """
         written = await self._written(card.key)
         _, ours, _ = await self._state(card.key)
-        return history(written, ours, format=format, began=card.created)
+        deleted = {id for id, _ in await self._hub.shelf.notes(card.key, DELETED)}
+        return without(history(written, ours, format=format, began=card.created), deleted)
 
     async def write(
         self,
@@ -89,6 +94,8 @@ class History:
         id = id or await self._agents(key, parent_id, read_message(content, format, "")) or new_id("msg")
         message = Written(id, parent_id, format, content, now if before is None else before.created, now)
         await self._hub.shelf.note(key, MESSAGE, id, _encode(message), message=before is None)
+        if before is not None:
+            await self._hub.shelf.erase(key, DELETED, id)
         await self._show(key)
         return id
 
@@ -111,20 +118,24 @@ class History:
         """
         key = card.key
         written = {message.id: message for message in await self._written(key)}
+        shown = {message.id for message in await self.read(card)}
         for id in ids:
-            if id not in written:
-                if any(message.id == id for message in await self.read(card)):
-                    text = f'the message "{id}" is in the agent\'s state; send it a command, or edit the one before it'
-                    raise Refusal(409, "agents_message", text)
+            if id not in shown:
                 raise _unknown(id)
+            if id not in written:
+                text = f'the message "{id}" is in the agent\'s state; send it a command, or edit the one before it'
+                raise Refusal(409, "agents_message", text)
         for id in ids:
+            await self._hub.shelf.erase(key, FEEDBACK, id)
+            if not await self._is_clients(key):
+                await self._hub.shelf.note(key, DELETED, id, b"{}")
+                continue
             gone = written.pop(id)
             for child in [message for message in written.values() if message.parent_id == id]:
                 moved = msgspec.structs.replace(child, parent_id=gone.parent_id)
                 written[child.id] = moved
                 await self._hub.shelf.note(key, MESSAGE, child.id, _encode(moved))
             await self._hub.shelf.erase(key, MESSAGE, id)
-            await self._hub.shelf.erase(key, FEEDBACK, id)
         await self._show(key)
 
     async def about(self, card: Card, messages: Sequence[Json] | None = None) -> tuple[Agent, About]:
@@ -146,7 +157,7 @@ class History:
         """Keep what a user says of a message, tell the agent, and return the feedback's id.
 
         Raises:
-            Refusal: 404 `unknown_message`; 503 `store_unavailable`.
+            Refusal: 404 `unknown_message`; 500 `agent_failed`, when it is kept; 503 `store_unavailable`.
         """
         found = next((message for message in await self.read(card) if message.id == id), None)
         if found is None:
@@ -157,7 +168,12 @@ class History:
         note = {"id": f"fb_{id}"[:MAX_ID], "type": type, "comment": comment, "at": time.time()}
         await self._hub.shelf.note(card.key, FEEDBACK, id, _encode(note))
         told = Feedback(thread_id=card.key.thread_id, message_id=id, type=type, comment=comment, message=message)
-        await agent.hooks.feedback(told)
+        try:
+            await agent.hooks.feedback(told)
+        except Exception:
+            _log.exception("the hook for feedback failed on thread %s", card.key.thread_id)
+            text = "the feedback is kept, but the agent failed to take it; the reason is in the server's log"
+            raise Refusal(500, "agent_failed", text) from None
         return str(note["id"])
 
     async def feedbacks(self, key: Key) -> dict[str, dict[str, Json]]:
@@ -191,10 +207,14 @@ class History:
         path = thread.agent.messages
         return thread.agent, [] if path is None else items_in(state, path), state
 
+    async def _is_clients(self, key: Key) -> bool:
+        """Whether a thread has nothing but what clients have written: no agent has run on it."""
+        thread = await self._hub.known(key.thread_id, owner=key.owner)
+        return thread is None or (thread.run is None and not thread.inbox)
+
     async def _show(self, key: Key) -> None:
         """Make the newest branch the thread's messages, as long as no agent has run on it."""
-        thread = await self._hub.known(key.thread_id, owner=key.owner)
-        if thread is None or (thread.run is None and not thread.inbox):
+        if await self._is_clients(key):
             messages = state_messages(await self._written(key))  # read now: others write as well
             agent = next(iter(self._hub.agents.values()))
             await self._hub.write(key.thread_id, messages, agent, owner=key.owner)

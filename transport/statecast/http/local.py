@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
@@ -51,7 +52,8 @@ class _LocalEndpoint:
         conversation = read_local(data)
         if conversation.thread_id is not None:
             check_thread_id(conversation.thread_id)
-        agent = named_agent(query.get("agent") or conversation.agent, service.hub)
+        conversation = msgspec.structs.replace(conversation, agent=query.get("agent") or conversation.agent)
+        agent = named_agent(conversation.agent, service.hub)
         owner = await service.owner(scope)
         if conversation.thread_id is not None and not conversation.messages:
             await service.hub.find(conversation.thread_id, owner=owner)  # who only looks begins nothing

@@ -131,6 +131,7 @@ def _shown(message: Placed, opinion: dict[str, Json] | None) -> dict[str, Any]:
     if opinion is not None:
         metadata = content.get("metadata")
         given = metadata if isinstance(metadata, dict) else {}
-        content = {**content, "metadata": {**given, "submittedFeedback": {"type": opinion["type"]}}}
+        said = {name: opinion[name] for name in ("type", "comment") if opinion.get(name) is not None}
+        content = {**content, "metadata": {**given, "submittedFeedback": said}}
     shown = {**content, "id": message.id, "createdAt": timestamp(message.created)}
     return {"message": shown, "parentId": message.parent_id}

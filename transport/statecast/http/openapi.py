@@ -10,6 +10,7 @@ from statecast.protocol import MESSAGE_PROTOCOLS, PROTOCOLS
 from statecast.protocol.events import Format
 from statecast_agents import Agent, Policy
 
+from .openapi_files import attachment_paths, cloud_file_paths
 from .openapi_parts import TEXT, file, get, json_content, post, responses
 from .openapi_threads import cloud_paths, thread_paths
 
@@ -96,7 +97,8 @@ def openapi(agents: Mapping[str, Agent], *, cloud: bool = False) -> dict[str, An
         "/client.d.ts": {"get": file("Its types", "application/typescript")},
         **_message_paths(agents),
         **thread_paths(),
-        **(cloud_paths() if cloud else {}),
+        **attachment_paths(),
+        **({**cloud_paths(), **cloud_file_paths()} if cloud else {}),
         "/agents": {"get": get("The agents, with the schemas of their commands and state", {"type": "object"})},
         "/health": {"get": get("Whether the server works", {"type": "object"})},
     }

@@ -11,7 +11,6 @@ from starlette.types import Scope, Send
 from statecast.protocol.conversation import Asked, Conversation
 from statecast.protocol.projected import Projected
 from statecast.protocol.projection import Projection, items_in, without
-from statecast.protocol.refusal import Refusal
 from statecast.threads import Accepted, OnDisconnect, Posted, Reader, Thread, with_messages
 from statecast_agents import Agent, Json, Request
 
@@ -59,7 +58,8 @@ async def converse(
     if thread is None:
         claim, asked = _first(conversation, agent)
     else:
-        _check_agent(thread, conversation)
+        if conversation.agent is not None:
+            hub.entrust(thread, agent)
         agent = thread.agent
         claim = thread.snapshot()[1]
         state = _decoded(claim)
@@ -178,12 +178,6 @@ def _has_gone_on(thread: Thread, after: int) -> bool:
     """Whether the user has said something since the message at `after`."""
     items = items_in(_decoded(thread.snapshot()[1]), thread.agent.messages)
     return any(isinstance(item, dict) and item.get("role") == "user" for item in items[after + 1 :])
-
-
-def _check_agent(thread: Thread, conversation: Conversation) -> None:
-    if conversation.agent not in (None, thread.agent.name):
-        message = f'the thread belongs to the agent "{thread.agent.name}", not to "{conversation.agent}"'
-        raise Refusal(409, "agent_mismatch", message)
 
 
 def _request_for(agent: Agent, request: Request) -> Request:

@@ -30,7 +30,11 @@ POLICY: Final = "default-src 'none'; img-src 'self'; media-src 'self'; style-src
 
 #: Beside it, by what types start with. A player loads its file once more, from an origin that a strict sandbox hides;
 #: and a PDF is not shown in any: what runs in one has no way out of it anyway.
-SANDBOXES: Final = {"audio/": "; sandbox allow-same-origin", "video/": "; sandbox allow-same-origin", "application/pdf": ""}
+SANDBOXES: Final = {
+    "audio/": "; sandbox allow-same-origin",
+    "video/": "; sandbox allow-same-origin",
+    "application/pdf": "",
+}
 
 #: One range, the only kind that is served; `-5` is the last five bytes.
 _RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")

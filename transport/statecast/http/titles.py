@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -9,11 +10,14 @@ from typing import Final, TypeVar
 
 import msgspec
 from starlette.responses import StreamingResponse
+from starlette.types import Send
 
 from statecast.protocol.refusal import Refusal
 from statecast.stores import Card, Described
 from statecast.threads import Hub
 from statecast_agents import About, Agent, Json
+
+from .stream import LINGER
 
 __all__ = ["suggestions_response", "title_response"]
 
@@ -25,6 +29,20 @@ _T = TypeVar("_T")
 _log: Final = logging.getLogger("statecast")
 
 
+class _Failed(Exception):
+    """A hook has failed when part of its answer had been sent."""
+
+
+class _HookStream(StreamingResponse):
+    """What a hook answers. Where the hook fails, it is cut off: there is no other way to say so."""
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except _Failed:
+            await asyncio.sleep(LINGER)
+
+
 async def title_response(hub: Hub, card: Card, agent: Agent, about: About) -> StreamingResponse:
     """Return a thread's title as a stream of text. It is the thread's before the stream ends.
 
@@ -33,7 +51,7 @@ async def title_response(hub: Hub, card: Card, agent: Agent, about: About) -> St
     """
     pieces = agent.hooks.title(about)
     first = await _first(pieces, "", "a title", card)
-    return StreamingResponse(_titled(hub, card, first, pieces), media_type="text/plain")
+    return _HookStream(_titled(hub, card, _on(first, pieces, "a title", card)), media_type="text/plain")
 
 
 async def suggestions_response(card: Card, agent: Agent, about: About) -> StreamingResponse:
@@ -44,7 +62,8 @@ async def suggestions_response(card: Card, agent: Agent, about: About) -> Stream
     """
     lists = agent.hooks.suggestions(about)
     first = await _first(lists, [], "suggestions", card)
-    return StreamingResponse(_suggested(first, lists), media_type="application/x-ndjson")
+    lines = _suggested(_on(first, lists, "suggestions", card))
+    return _HookStream(lines, media_type="application/x-ndjson")
 
 
 async def _first(pieces: AsyncIterator[_T], otherwise: _T, what: str, card: Card) -> _T:
@@ -56,15 +75,26 @@ async def _first(pieces: AsyncIterator[_T], otherwise: _T, what: str, card: Card
         raise Refusal(500, "agent_failed", message) from None
 
 
-async def _suggested(first: list[dict[str, Json]], lists: AsyncIterator[list[dict[str, Json]]]) -> AsyncIterator[bytes]:
-    yield msgspec.json.encode(first) + b"\n"
+async def _on(first: _T, pieces: AsyncIterator[_T], what: str, card: Card) -> AsyncIterator[_T]:
+    yield first
+    while True:
+        try:
+            piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        except Exception as error:
+            _log.exception("the hook for %s failed on thread %s", what, card.key.thread_id)
+            raise _Failed from error
+        yield piece
+
+
+async def _suggested(lists: AsyncIterator[list[dict[str, Json]]]) -> AsyncIterator[bytes]:
     async for found in lists:
         yield msgspec.json.encode(found) + b"\n"
 
 
-async def _titled(hub: Hub, card: Card, first: str, pieces: AsyncIterator[str]) -> AsyncIterator[bytes]:
-    title = first[:MAX_TITLE]
-    yield title.encode()
+async def _titled(hub: Hub, card: Card, pieces: AsyncIterator[str]) -> AsyncIterator[bytes]:
+    title = ""
     async for piece in pieces:
         more = piece[: MAX_TITLE - len(title)]
         title += more

@@ -1,7 +1,7 @@
 """`/v1/files`: attachments as the cloud's client uploads them, with a signed URL that works for a while.
 
 The URL says whose file it will be, since the request that brings the bytes carries nothing else.
-Source: docs/protocol.md, "Attachments of the cloud API".
+Source: docs/protocol.md, "Attachments".
 """
 
 from __future__ import annotations

@@ -1,0 +1,136 @@
+"""Files in a folder: each is a folder of its own, with the bytes and what is known of them.
+
+Rule: such a folder is there with all that belongs to it, or not at all. It is made under a name that starts with a dot,
+and renamed when it is complete; it is renamed back to be deleted.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from statecast.stores import StoreUnavailable
+
+from .names import is_name
+from .seam import Found
+
+__all__ = ["FolderFiles"]
+
+_T = TypeVar("_T")
+
+#: Seconds after which what a process left behind when it was killed is taken away.
+LEFT_BEHIND: Final = 86_400.0
+
+
+class _About(msgspec.Struct, frozen=True):
+    """What is known of a file."""
+
+    type: str
+    owner: str | None
+
+
+class FolderFiles:
+    """Keeps files in a folder.
+
+    Args:
+        path: The folder; made if it is not there.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).absolute()
+        self._tidy = False
+
+    async def keep(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
+        """Keep a file: its bytes go to the disk as they come."""
+        assert is_name(name), name
+        part = self.path / f".part-{secrets.token_hex(8)}"
+        try:
+            await self._do(lambda: self._begin(part, _About(type, owner)))
+            size = await self._write(part / "data", pieces)
+            await self._do(lambda: os.rename(part, self.path / name))
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(lambda: shutil.rmtree(part, ignore_errors=True))
+            raise
+        return size
+
+    async def find(self, name: str) -> Found | None:
+        """Return a file."""
+        return await self._do(lambda: self._find(name)) if is_name(name) else None
+
+    async def read(self, name: str) -> bytes | None:
+        """Return what a file holds."""
+        return await self._do(lambda: self._read(name)) if is_name(name) else None
+
+    async def drop(self, name: str) -> None:
+        """Keep a file no longer."""
+        if is_name(name):
+            await self._do(lambda: self._drop(name))
+
+    async def _do(self, function: Callable[[], _T]) -> _T:
+        try:
+            return await anyio.to_thread.run_sync(function)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> StoreUnavailable:
+        return StoreUnavailable(f"the folder {self.path} failed: {error}")
+
+    async def _write(self, path: Path, pieces: AsyncIterator[bytes]) -> int:
+        size = 0
+        file = await self._do(lambda: path.open("xb"))
+        try:
+            async for piece in pieces:
+                size += len(piece)
+                await self._do(lambda piece=piece: file.write(piece))  # type: ignore[misc]  # the piece of this turn
+            await self._do(lambda: _sync(file.fileno(), file.flush))
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._do(file.close)
+        return size
+
+    def _begin(self, part: Path, about: _About) -> None:
+        part.mkdir(parents=True)
+        (part / "about.json").write_bytes(msgspec.json.encode(about))
+        if not self._tidy:
+            self._tidy = True
+            for left in self.path.glob(".*-*"):
+                if left.stat().st_mtime < time.time() - LEFT_BEHIND:
+                    shutil.rmtree(left, ignore_errors=True)
+
+    def _find(self, name: str) -> Found | None:
+        folder = self.path / name
+        try:
+            about = msgspec.json.decode((folder / "about.json").read_bytes(), type=_About)
+            size = (folder / "data").stat().st_size
+        except FileNotFoundError:
+            return None
+        return Found(name, about.type, about.owner, size, folder / "data")
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return (self.path / name / "data").read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _drop(self, name: str) -> None:
+        gone = self.path / f".gone-{secrets.token_hex(8)}"
+        try:
+            os.rename(self.path / name, gone)
+        except FileNotFoundError:
+            return
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def _sync(file: int, flush: Callable[[], None]) -> None:
+    flush()
+    os.fsync(file)
