@@ -78,6 +78,29 @@ export const typed = (url, more) => ({
   },
 });
 
+/** The same events, and everything that they tell, part by part. */
+export const whole = (url, more) => ({
+  async *run(options) {
+    const parts = new Map();
+    for await (const data of events(await post(url, options, more))) {
+      const { type, ...event } = JSON.parse(data);
+      if (type === "error") throw new Error(event.message);
+      if (type === "text" || type === "reasoning") {
+        parts.set(event.part, { type, text: (parts.get(event.part)?.text ?? "") + event.content });
+      }
+      if (type === "tool_use") {
+        const { id: toolCallId, name: toolName, input: args } = event;
+        parts.set(toolCallId, { type: "tool-call", toolCallId, toolName, args, argsText: JSON.stringify(args) });
+      }
+      if (type === "tool_result") {
+        const call = parts.get(event.tool_use_id);
+        parts.set(call.toolCallId, { ...call, result: event.content, isError: event.is_error ?? false });
+      }
+      yield { content: [...parts.values()] };
+    }
+  },
+});
+
 /** One reply, of which the text is all that counts. */
 export const json = (url, more) => ({
   async run(options) {

@@ -1,6 +1,6 @@
 // Drive AG-UI's own clients through a scenario and report what they did.
 //
-// A client is the package's `HttpAgent`, in version 1.0.0 or 0.0.59. Several may be open at once, on one thread, as in
+// A client is the package's `HttpAgent`, in version 1.0.0 or 0.0.59, alone or in CopilotKit's core. Several may be open at once, on one thread, as in
 // several tabs: a step's `client` names one; the first is `main`. `runAgent` checks the order of the events; beside it,
 // everything on the wire is checked with the verifiers and the schemas of both versions. README.md lists settings and
 // steps.
@@ -10,6 +10,7 @@ import { from, lastValueFrom, toArray } from "rxjs";
 import * as modern from "@ag-ui/client";
 import { EventSchemas } from "@ag-ui/core/schemas";
 import * as older from "ag-ui-client-0";
+import { joining, kitOf } from "./copilot_kit.mjs";
 import { facts, forget, noted, settle, until } from "./facts.mjs";
 import { play } from "./scenario.mjs";
 
@@ -19,9 +20,9 @@ const PACKAGES = { "1.0": modern, "0.0": older };
 let config;
 let clients = new Map();
 
-const opened = ({ version = "1.0", messages = [], state = {}, tools = {}, ...settings }) => {
+const opened = ({ version = "1.0", messages = [], state = {}, tools = {}, copilotKit = false, ...settings }) => {
   const { HttpAgent } = PACKAGES[version];
-  const agent = new HttpAgent({
+  const agent = new (copilotKit ? joining(HttpAgent) : HttpAgent)({
     url: settings.url,
     threadId: settings.threadId,
     headers: settings.headers,
@@ -40,7 +41,7 @@ const opened = ({ version = "1.0", messages = [], state = {}, tools = {}, ...set
     onRunFinalized: noted,
   });
   const declared = Object.entries(tools).map(([name, { description, parameters }]) => ({ name, description, parameters }));
-  return { agent, seen, version, tools: declared };
+  return { agent, seen, version, tools: declared, kit: copilotKit ? kitOf(agent, tools, seen.errors) : null, begun: 0 };
 };
 
 const clientOf = ({ client = "main" }) => {
@@ -49,7 +50,7 @@ const clientOf = ({ client = "main" }) => {
 };
 
 const isIdle = () =>
-  [...clients.values()].every(({ agent }) => !agent.isRunning) && facts.responses.every(({ end }) => end !== "open");
+  [...clients.values()].every(({ agent, begun }) => !agent.isRunning && begun === 0) && facts.responses.every(({ end }) => end !== "open");
 
 const textsIn = (agent) => agent.messages.map(({ content }) => (typeof content === "string" ? content : ""));
 
@@ -67,10 +68,13 @@ const waitFor = (condition, client, timeout) =>
   until(() => holds(condition, client), timeout, JSON.stringify(condition));
 
 /** Run the agent, and wait until its request is on its way; it goes on by itself. */
-const run = async ({ agent, seen, tools }, { resume, forwardedProps, context }, timeout) => {
+const run = async (client, { resume, forwardedProps, context }, timeout) => {
+  const { agent, seen, tools, kit } = client;
   const before = facts.requests.length;
   const more = { ...(resume && { resume }), ...(forwardedProps && { forwardedProps }), ...(context && { context }) };
-  const done = agent.runAgent({ tools, ...more });
+  const inKit = () => (agent.messages.length === 0 ? kit.join() : kit.run());
+  client.begun += 1; // a core runs its tools in between, and then goes on
+  const done = (kit === null ? agent.runAgent({ tools, ...more }) : inKit()).finally(() => ((client.begun -= 1), noted()));
   let refused;
   done.catch((error) => {
     refused = error;
@@ -106,6 +110,7 @@ const STEPS = {
   /** What an application does with a call of a tool that runs in it. */
   answer: async ({ result, error, toolName, ...step }, timeout) => {
     const client = clientOf(step);
+    if (client.kit !== null) return client.kit.answer(toolName, result, timeout);
     const call = openCalls(client.agent).find(({ function: { name } }) => toolName === undefined || name === toolName);
     if (call === undefined) throw new Error("no open call");
     const said = result === undefined ? error : result;
@@ -140,7 +145,7 @@ const STEPS = {
   abort: async ({ when, ...step }, timeout) => {
     const client = clientOf(step);
     if (when !== undefined) await waitFor(when, client, timeout);
-    client.agent.abortRun();
+    (client.kit?.stop ?? (() => client.agent.abortRun()))();
     await waitFor("over", client, timeout);
   },
 
@@ -154,7 +159,7 @@ const STEPS = {
 
   /** Another scenario in the same process. */
   begin: async ({ settings }, timeout) => {
-    for (const { agent } of clients.values()) agent.abortRun();
+    for (const { agent, kit } of clients.values()) (kit?.stop ?? (() => agent.abortRun()))();
     await until(isIdle, timeout, "the last scenario to be over");
     forget();
     open(settings);

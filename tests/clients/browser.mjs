@@ -105,6 +105,15 @@ const STEPS = {
   },
   press: ({ selector, key }, timeout) =>
     selector === undefined ? current.keyboard.press(key) : current.locator(selector).first().press(key, { timeout }),
+  /** Click what asks for files, and give it some: `{name, type, data}`, the data as Base64. */
+  upload: async ({ selector, files }, timeout) => {
+    const [chooser] = await Promise.all([
+      current.waitForEvent("filechooser", { timeout }),
+      current.locator(selector).first().click({ timeout }),
+    ]);
+    const given = files.map(({ name, type, data }) => ({ name, mimeType: type, buffer: Buffer.from(data, "base64") }));
+    await chooser.setFiles(given, { timeout });
+  },
   wait: waits,
   read: async ({ selector, attribute }) => ({
     texts: await current.locator(selector).evaluateAll(

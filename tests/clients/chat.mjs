@@ -1,6 +1,6 @@
 // Drive the AI SDK's chats through a scenario and report what they did.
 //
-// A chat is the package's `AbstractChat` over a state that is a plain list, as `useChat` has it over React's, and its
+// A chat is the package's `AbstractChat` over a state that is a plain list, or with `hook` that of `useChat`, and its
 // `DefaultChatTransport`. Several chats may be open at once, as in several tabs: a step's `chat` names one; the first is
 // `main`. Every chunk on the wire is checked with the package's own schema as well. README.md lists settings and steps.
 
@@ -15,6 +15,7 @@ import {
 } from "ai";
 import { facts, forget, noted, settle, until } from "./facts.mjs";
 import { play } from "./scenario.mjs";
+import { mountChat } from "./use_chat.mjs";
 
 const TIMEOUT = 20_000; // ms for one step, where the step does not say
 
@@ -92,28 +93,37 @@ const applied = async ({ id, messages = [], automatically, module, url, loaded }
   };
 };
 
+/** Callbacks that keep what they are told in `seen`; a tool of the page answers through `chat()`. */
+const listening = (seen, tools, chat) => ({
+  onData: (part) => (seen.data.push(structuredClone(part)), noted()),
+  onError: (error) => (seen.errors.push(error.message), noted()),
+  onFinish: ({ isAbort, isDisconnect, isError, finishReason }) => {
+    seen.finishes.push({ isAbort, isDisconnect, isError, finishReason });
+    noted();
+  },
+  onToolCall: ({ toolCall }) => {
+    seen.calls.push(structuredClone(toolCall));
+    if (!Object.hasOwn(tools, toolCall.toolName)) return;
+    const { toolCallId, toolName } = toolCall;
+    void chat().addToolOutput({ tool: toolName, toolCallId, output: tools[toolName] });
+  },
+});
+
 class Chat extends AbstractChat {
-  constructor({ messages, ...options }, tools = {}) {
-    const seen = { data: [], calls: [], errors: [], finishes: [] };
-    super({
-      ...options,
-      state: new State(messages),
-      onData: (part) => (seen.data.push(structuredClone(part)), noted()),
-      onError: (error) => (seen.errors.push(error.message), noted()),
-      onFinish: ({ isAbort, isDisconnect, isError, finishReason }) => {
-        seen.finishes.push({ isAbort, isDisconnect, isError, finishReason });
-        noted();
-      },
-      onToolCall: ({ toolCall }) => {
-        seen.calls.push(structuredClone(toolCall));
-        if (!Object.hasOwn(tools, toolCall.toolName)) return;
-        const { toolCallId, toolName } = toolCall;
-        void this.addToolOutput({ tool: toolName, toolCallId, output: tools[toolName] });
-      },
-    });
-    this.seen = seen;
+  constructor({ messages, ...options }) {
+    super({ ...options, state: new State(messages) });
   }
 }
+
+/** A chat, and what it was told in `seen`. */
+const chatting = async ({ tools = {}, ...settings }) => {
+  const seen = { data: [], calls: [], errors: [], finishes: [] };
+  let chat;
+  const options = { ...(await applied(settings)), ...listening(seen, tools, () => chat) };
+  chat = settings.hook ? await mountChat({ ...options, resume: settings.resume }, settings) : new Chat(options);
+  chat.seen = seen;
+  return chat;
+};
 
 const chatOf = ({ chat = "main" }) => {
   if (!chats.has(chat)) throw new Error(`unknown chat ${JSON.stringify(chat)}`);
@@ -215,6 +225,7 @@ const STEPS = {
   /** Another scenario in the same process. */
   begin: async ({ settings }, timeout) => {
     await Promise.all([...chats.values()].map((chat) => chat.stop()));
+    for (const chat of chats.values()) chat.unmount?.();
     await until(isIdle, timeout, "the last scenario to be over");
     forget();
     await opened(settings);
@@ -224,7 +235,7 @@ const STEPS = {
 };
 
 const open = async (name, settings) => {
-  chats.set(name, new Chat(await applied(settings), settings.tools));
+  chats.set(name, await chatting(settings));
 };
 
 const opened = async (settings) => {

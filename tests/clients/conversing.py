@@ -88,6 +88,12 @@ def conversing(gates: Gates | None = None) -> Agent:
         await spoken(message, f"It is {plain(answer)}.")
 
     @script
+    async def wait_twice(run: Run, message: AssistantMessage) -> None:
+        first = await run.call_tool("add", {"a": 1, "b": 2}, message=message)
+        second = await run.call_tool("add", {"a": 3, "b": 4}, message=message)
+        await spoken(message, f"They are {plain(first)} and {plain(second)}.")
+
+    @script
     async def approve(run: Run, message: AssistantMessage) -> None:
         approved = await run.approval("Delete it?", path="/tmp/x")
         await spoken(message, "Deleted." if approved else "Kept.")
@@ -150,6 +156,23 @@ def conversing(gates: Gates | None = None) -> Agent:
         message.append_text("half")
         await gates.passed(f"{run.thread_id}/half")
         await spoken(message, " and half")
+
+    @script
+    async def mixed(run: Run, message: AssistantMessage) -> None:
+        await spoken(message, "Let me look.")
+        for word in ("It ", "may ", "rain."):
+            message.append_reasoning(word)
+            await asyncio.sleep(0)
+        call = message.add_tool_call("weather")
+        call.append_args('{"city": "Bo')
+        await gates.passed(f"{run.thread_id}/half")
+        call.append_args('nn"}')
+        call.finish_args()
+        await asyncio.sleep(0)
+        call.set_result({"degrees": 12.5, "sky": None})
+        message.append_reasoning("It does not.")
+        message.add_tool_call("count", {}).set_result("out of numbers", is_error=True)
+        await spoken(message, "It is 12.")
 
     async def parts_only(run: Run) -> None:
         run.parts.append_reasoning("hm")

@@ -13,8 +13,9 @@ import {
   useAui,
 } from "@assistant-ui/react";
 import { useDataStreamRuntime } from "@assistant-ui/react-data-stream";
-import { ToolResponse } from "assistant-stream";
+import { AssistantMessageAccumulator, DataStreamDecoder, ToolResponse, UIMessageStreamDecoder } from "assistant-stream";
 import { facts, forget, noted, settle, until } from "./facts.mjs";
+import { historyOf } from "./history.mjs";
 import { play } from "./scenario.mjs";
 
 const TIMEOUT = 20_000; // ms for one step, where the step does not say
@@ -32,6 +33,15 @@ const toolOf = ([toolName, { execute, ...declaration }]) => ({
 const Tool = ({ tool }) => (useAssistantTool(tool), null);
 const Instructions = ({ system }) => (useAssistantInstructions(system), null);
 
+/** The answer that is being made, from its start. */
+async function* resumed({ api, history: { url, threadId } }) {
+  const protocol = new URL(api).searchParams.get("protocol");
+  const response = await fetch(`${url}/chat/${threadId}/stream?protocol=${protocol}`);
+  if (response.status === 204) return;
+  const decoder = protocol === "data-stream" ? new DataStreamDecoder() : new UIMessageStreamDecoder();
+  yield* response.body.pipeThrough(decoder).pipeThrough(new AssistantMessageAccumulator());
+}
+
 const mount = (settings, useHook, Tools) => {
   const page = { data: [], errors: [], cancels: 0, finishes: 0, mounted: true };
   const options = {
@@ -41,6 +51,7 @@ const mount = (settings, useHook, Tools) => {
     ...(settings.sendExtraMessageFields && { sendExtraMessageFields: true }),
     ...(settings.initialMessages && { initialMessages: settings.initialMessages }),
     ...(settings.maxSteps && { maxSteps: settings.maxSteps }),
+    ...(settings.history && { adapters: { history: historyOf(settings.history, () => resumed(settings)) } }),
     onData: (data) => (page.data.push(structuredClone(data)), noted()),
     onError: (error) => (page.errors.push(error.message), noted()),
     onCancel: () => ((page.cancels += 1), noted()),

@@ -7,6 +7,7 @@ import { createElement as h, useEffect } from "react";
 import { createRoot } from "react-dom/client";
 import { AssistantRuntimeProvider, useLocalRuntime } from "@assistant-ui/react";
 import { facts, forget, noted, settle, until } from "./facts.mjs";
+import { historyOf } from "./history.mjs";
 import { play } from "./scenario.mjs";
 
 const TIMEOUT = 20_000; // ms for one step, where the step does not say
@@ -71,11 +72,15 @@ const STEPS = {
 
 let root;
 
-const opened = async ({ url, adapter, module = "./adapters.mjs", more = {}, humanTools }) => {
+const opened = async ({ url, adapter, module = "./adapters.mjs", more = {}, humanTools, history }) => {
   const model = (await import(module))[adapter](url, more);
+  const adapters = history && { history: historyOf(history, (options) => model.run({ ...options, messages: [] })) };
   let mounted;
   const App = () => {
-    mounted = useLocalRuntime(model, humanTools && { unstable_humanToolNames: humanTools });
+    mounted = useLocalRuntime(model, {
+      ...(humanTools && { unstable_humanToolNames: humanTools }),
+      ...(adapters && { adapters }),
+    });
     useEffect(noted);
     return h(AssistantRuntimeProvider, { runtime: mounted });
   };

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import openai
@@ -108,6 +108,18 @@ class PyPI:
     def accumulate(self, **body: Json) -> Json:
         def follow(answer: dict[str, Any]) -> None:
             with self._completions.stream(**body) as stream:
+                answer["completion"] = stream.get_final_completion()
+
+        return self._answer(follow)
+
+    def follow(self, seen: Callable[[str], object], **body: Json) -> Json:
+        """Ask likewise, and tell of each text as it is by then."""
+
+        def follow(answer: dict[str, Any]) -> None:
+            with self._completions.stream(**body) as stream:
+                for event in stream:
+                    if event.type == "content.delta":
+                        seen(event.snapshot)
                 answer["completion"] = stream.get_final_completion()
 
         return self._answer(follow)

@@ -103,6 +103,32 @@ async def test_whoever_asks_again_what_is_being_answered_joins() -> None:
     assert response.headers["statecast-run-id"] == again.headers["statecast-run-id"]
 
 
+async def test_a_call_that_comes_behind_what_was_posted_is_in_a_message_that_is_new() -> None:
+    agent = Agent()
+
+    @agent.on(AddMessage)
+    async def answer(run: Run, command: AddMessage) -> None:
+        message = run.messages.assistant()
+        for number in range(3):
+            await run.call_tool("ask", {"number": number}, message=message)
+        message.append_text("Done.")
+
+    async with Client(agent) as client:
+        reading = await run(client, SAID, tools=TOOLS)
+        for number in range(3):
+            known = {message["id"] for message in reading.messages[:-1]}
+            call = reading.messages[-1]["toolCalls"][-1]["id"]
+            assert reading.messages[-1]["id"] not in known
+            result = {"id": f"r{number}", "role": "tool", "toolCallId": call, "content": str(number)}
+            reading = await run(client, *reading.messages, result, tools=TOOLS)
+            assert "MESSAGES_SNAPSHOT" not in reading.types
+        joined = await run(client)
+        state = await state_of(client)
+
+    assert shown(reading.messages) == shown(joined.messages) == carried(state)
+    assert [len(message.get("toolCalls", [])) for message in reading.messages] == [0, 1, 0, 1, 0, 1, 0, 0]
+
+
 async def test_joining_a_thread_that_is_not_there_makes_none() -> None:
     async with Client(echo()) as client:
         joined = await run(client)

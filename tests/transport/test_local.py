@@ -61,6 +61,7 @@ BAD: list[tuple[Json, str]] = [
     ({}, "invalid_request"),
     ({"messages": 5}, "invalid_request"),
     ({"messages": []}, "invalid_request"),
+    ({"messages": [], "threadId": "t", "truncate": True}, "invalid_request"),
     ({"messages": [5]}, "invalid_request"),
     ({"messages": [{"role": "user"}]}, "invalid_request"),
     ({"messages": [{"role": "king", "content": "x"}]}, "invalid_request"),
@@ -127,6 +128,7 @@ def said(text: str, **more: Json) -> Json:
         ({"json": said("x"), "headers": {"content-type": "text/plain;charset=UTF-8"}}, 415, "unsupported_media_type"),
         ({"json": said("x", threadId="a/b")}, 422, "invalid_thread_id"),
         ({"json": said("x", agent="wasps")}, 404, "unknown_agent"),
+        ({"json": {"messages": [], "threadId": "t"}}, 404, "unknown_thread"),
         ({"json": said("x", callSettings={"temperature": "hot"})}, 422, "invalid_request"),
         ({"json": said("fail")}, 500, "no_bees"),
     ],
@@ -200,6 +202,32 @@ def _is_running(client: Any, runs: int = 1) -> bool:
 
 def _is_idle(client: Any) -> bool:
     return bool(client.app.hub.runs == 0)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", PATHS)
+async def test_who_only_looks_is_shown_the_last_answer_and_follows_the_one_that_is_made(path: str) -> None:
+    look = {"messages": [], "threadId": "t"}
+    async with Client(agent_of()) as client:
+        told = await client.post(path, json=said("x", threadId="t"))
+        again = await client.post(path, json=look)
+        first = asyncio.create_task(client.post(path, json=said("hang", threadId="t")))
+        await until(partial(_is_running, client))
+        second = asyncio.create_task(client.post(path, json=look))
+        await until(partial(_is_read, client, "t", readers=2))
+        await client.post("/cancel", json={"threadId": "t"})
+        answers = [await first, await second]
+        state = (await client.get("/threads/t/state")).json()["state"]
+
+    assert (again.status, again.content) == (told.status, told.content)
+    assert b"Half " in answers[0].content
+    assert answers[0].content == answers[1].content
+    assert len({answer.headers["statecast-run-id"] for answer in answers}) == 1
+    assert len(state["messages"]) == 4
+
+
+def _is_read(client: Any, thread_id: str, readers: int) -> bool:
+    return bool(client.app.hub.loaded(thread_id).readers == readers)
 
 
 @pytest.mark.anyio
