@@ -44,21 +44,10 @@ ADD = {
 
 
 @pytest.fixture(scope="module")
-def gates() -> Gates:
-    return Gates()
-
-
-@pytest.fixture(scope="module")
 def url(gates: Gates) -> Iterator[str]:
     need_node()
     with served(create_app([conversing(gates), noting()])) as base:
         yield base
-
-
-@pytest.fixture(params=["1.0", "0.0"])
-def version(request: pytest.FixtureRequest) -> Version:
-    name: Version = request.param
-    return name
 
 
 def noting() -> Agent:

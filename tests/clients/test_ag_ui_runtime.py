@@ -12,29 +12,14 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from statecast import create_app
 from tests.clients.ag_ui_page import Page, PageReport, agrees, checked, page_of, shown
-from tests.clients.conversing import EMITTED, Json, conversing
-from tests.clients.node import need_node
+from tests.clients.conversing import EMITTED, Json
 from tests.clients.playing import PATIENCE
 from tests.clients.scenes import Gates
-from tests.clients.serving import served
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}, "required": ["a", "b"]}
 BY_HAND = {"add": {"description": "Add two numbers.", "parameters": SCHEMA}}
 BY_ITSELF = {"add": {**BY_HAND["add"], "execute": "async ({a, b}) => ({sum: a + b})"}}
-
-
-@pytest.fixture(scope="module")
-def gates() -> Gates:
-    return Gates()
-
-
-@pytest.fixture(scope="module")
-def url(gates: Gates) -> Iterator[str]:
-    need_node()
-    with served(create_app(conversing(gates))) as base:
-        yield base
 
 
 @pytest.fixture(params=["own", "1.0"])

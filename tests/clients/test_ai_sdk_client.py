@@ -6,30 +6,16 @@ shows is what the agent's state holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 
 from statecast import Agent, create_app
 from tests.clients.chat import IDLE, agrees, chatting, checked, play, send, shown, state_of
-from tests.clients.conversing import EMITTED, PIXEL, Json, conversing, held
+from tests.clients.conversing import EMITTED, PIXEL, Json, held
 from tests.clients.node import need_node
 from tests.clients.playing import PATIENCE
 from tests.clients.scenes import Gates
 from tests.clients.serving import served
-
-
-@pytest.fixture(scope="module")
-def gates() -> Gates:
-    return Gates()
-
-
-@pytest.fixture(scope="module")
-def url(gates: Gates) -> Iterator[str]:
-    need_node()
-    with served(create_app(conversing(gates))) as base:
-        yield base
 
 
 @pytest.mark.parametrize("text", ["text", "think", "look", "both", "show", "progress", "title", "steps", "several"])

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from statecast import create_app
 from tests.clients.chat import IDLE, ChatsReport, agrees, chatting, checked, play, send, shown, state_of
-from tests.clients.conversing import Json, conversing, held
+from tests.clients.conversing import Json, held
 from tests.clients.node import need_node
 from tests.clients.scenes import Gates
-from tests.clients.serving import Restarting, served
-
-
-@pytest.fixture(scope="module")
-def gates() -> Gates:
-    return Gates()
-
-
-@pytest.fixture(scope="module")
-def url(gates: Gates) -> Iterator[str]:
-    need_node()
-    with served(create_app(conversing(gates))) as base:
-        yield base
+from tests.clients.serving import Restarting
 
 
 def test_a_stale_tab_never_loses_what_it_has_not_seen(url: str) -> None:

@@ -12,36 +12,15 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from statecast import create_app
 from tests.clients.ag_ui import Clients, ClientsReport, Version, agrees, checked, clients_of, shown
-from tests.clients.conversing import Json, conversing
-from tests.clients.node import need_node
+from tests.clients.conversing import Json
 from tests.clients.playing import PATIENCE
 from tests.clients.scenes import Gates
-from tests.clients.serving import served
 
 NUMBERS = {"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}}
 ADD = {"description": "Add two numbers.", "parameters": NUMBERS}
 ADDS = {"add": {**ADD, "execute": "async ({a, b}) => ({sum: a + b})"}}
 IDLE = {"do": "wait", "for": "idle"}
-
-
-@pytest.fixture(scope="module")
-def gates() -> Gates:
-    return Gates()
-
-
-@pytest.fixture(scope="module")
-def url(gates: Gates) -> Iterator[str]:
-    need_node()
-    with served(create_app(conversing(gates))) as base:
-        yield base
-
-
-@pytest.fixture(params=["1.0", "0.0"])
-def version(request: pytest.FixtureRequest) -> Version:
-    name: Version = request.param
-    return name
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import pytest
 
 from statecast import Agent, create_app
 from tests.clients.chat import state_of
-from tests.clients.conversing import EMITTED, PIXEL, Json, Said, conversing, held, joined
+from tests.clients.conversing import EMITTED, PIXEL, Json, Said, held, joined
 from tests.clients.data_stream import Pages, PagesReport, checked, pages_of, shown
 from tests.clients.node import need_node
 from tests.clients.playing import PATIENCE
@@ -29,18 +29,6 @@ IDLE = {"do": "wait", "for": "idle"}
 def protocol(request: pytest.FixtureRequest) -> str:
     need_node()
     return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def gates() -> Gates:
-    return Gates()
-
-
-@pytest.fixture(scope="module")
-def url(gates: Gates) -> Iterator[str]:
-    need_node()
-    with served(create_app(conversing(gates))) as base:
-        yield base
 
 
 @contextmanager

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from statecast import create_app
 from tests.clients.chat import state_of
-from tests.clients.conversing import conversing, held
+from tests.clients.conversing import held
 from tests.clients.frontends import FRONTENDS, Frontend
-from tests.clients.node import need_node
 from tests.clients.scenes import Gates
-from tests.clients.serving import served
 
 CITY = {"city": "Bonn"}
-
-
-@pytest.fixture(scope="module")
-def gates() -> Gates:
-    return Gates()
-
-
-@pytest.fixture(scope="module")
-def url(gates: Gates) -> Iterator[str]:
-    need_node()
-    with served(create_app(conversing(gates))) as base:
-        yield base
 
 
 def run_of(url: str, thread_id: str) -> tuple[str, str]:

@@ -5,31 +5,13 @@ The chat below the hook is tested in test_ai_sdk_client.py; here is what React a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 
-from statecast import create_app
 from tests.clients.chat import IDLE, agrees, chatting, checked, play, send, shown, state_of
-from tests.clients.conversing import conversing, held
-from tests.clients.node import need_node
+from tests.clients.conversing import held
 from tests.clients.playing import PATIENCE
 from tests.clients.scenes import Gates
-from tests.clients.serving import served
-
-
-@pytest.fixture(scope="module")
-def gates() -> Gates:
-    return Gates()
-
-
-@pytest.fixture(scope="module")
-def url(gates: Gates) -> Iterator[str]:
-    need_node()
-    with served(create_app(conversing(gates))) as base:
-        yield base
-
 
 STRICT = pytest.mark.parametrize("strict", [False, True], ids=["plain", "strict mode"])
 
