@@ -92,7 +92,8 @@ def test_the_packages_of_the_guide_are_those_that_are_tested() -> None:
 def _place(block: Block, folder: Path) -> None:
     """Write a snippet among the others of its page, under its name if it has one."""
     folder.mkdir(exist_ok=True)
-    shutil.copy(BROWSER / "client.d.ts", folder)  # as a page keeps it
+    for types in ("client.d.ts", "adapters.d.ts"):  # as a page keeps them
+        shutil.copy(BROWSER / types, folder)
     name = f"snippet{block.line}.tsx" if block.file is None else Path(block.file).name
     (folder / name).write_text(block.text, encoding="utf-8")
 

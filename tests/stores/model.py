@@ -11,6 +11,7 @@ from statecast.stores import (
     Accepted,
     Appended,
     Applied,
+    Assigned,
     Change,
     Compacted,
     Created,
@@ -64,6 +65,8 @@ def _changed(saved: Saved, runs: bool, change: Change) -> tuple[Saved, bool]:
             return replace(saved, inbox=[place for place in saved.inbox if place[0] != run_id]), runs
         case Applied(_, command_id, digest, run_id):
             return replace(saved, applied={**saved.applied, command_id: (digest, run_id)}), runs
+        case Assigned(_, agent):
+            return replace(saved, agent=agent), runs
         case Compacted(_, revision, state, run):
             entries = [entry for entry in saved.entries if entry[0] > revision]
             return replace(saved, revision=revision, state=state, run=run, entries=entries), runs
@@ -106,7 +109,7 @@ def script(seed: int, commits: int) -> list[Sequence[Change]]:
                 revisions[key], snapshots[key], inboxes[key] = 0, 0, []
                 batch.append(Created(key, "agent", f"epoch{made}", bool(made % 2), b'{"made":%d}' % made))
                 continue
-            kind = random.choices(range(6), [6, 3, 2, 2, 1, 0.5])[0] if mixed else 0
+            kind = random.choices(range(7), [6, 3, 2, 2, 1, 0.5, 0.5])[0] if mixed else 0
             if kind == 0:
                 revisions[key] += 1
                 data = random.randbytes(random.choice([10, 10, 300, 5_000]))
@@ -119,6 +122,8 @@ def script(seed: int, commits: int) -> list[Sequence[Change]]:
             elif kind == 4:
                 at = snapshots[key] = random.randint(max(snapshots[key], revisions[key] - 2), revisions[key])
                 batch.append(Compacted(key, at, b'{"compacted":%d}' % made, b'{"id":"run","status":"completed"}'))
+            elif kind == 6:
+                batch.append(Assigned(key, f"agent{made}"))
             elif kind == 5:
                 del revisions[key], inboxes[key]
                 batch.append(Deleted(key))

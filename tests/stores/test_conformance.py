@@ -17,6 +17,7 @@ from statecast.stores import (
     Accepted,
     Appended,
     Applied,
+    Assigned,
     Change,
     Compacted,
     Created,
@@ -248,6 +249,7 @@ async def test_owners_do_not_see_each_others_threads(store: Store, make: Make) -
 REFUSED: dict[str, list[Change]] = {
     "an entry of an unknown thread": [entry(1, key=Key(None, "unknown"))],
     "a batch for an unknown thread": [Accepted(Key("ann", "t"), "r", b"")],
+    "another agent for an unknown thread": [Assigned(Key(None, "unknown"), "other")],
     "a snapshot of an unknown thread": [Compacted(Key(None, "unknown"), 1, b"", b"null")],
     "an id of an unknown thread": [Applied(Key(None, "unknown"), "c", b"", "r")],
     "a thread that is there already": [CREATED],

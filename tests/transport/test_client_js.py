@@ -1,4 +1,4 @@
-"""`GET /client.js` and its types: what is served, how it is kept by who has it, and to whom."""
+"""`GET /client.js`, `GET /adapters.js` and their types: what is served, how it is kept by who has it, and to whom."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ pytestmark = pytest.mark.anyio
 FILES = {
     "/client.js": "text/javascript; charset=utf-8",
     "/client.d.ts": "application/typescript; charset=utf-8",
+    "/adapters.js": "text/javascript; charset=utf-8",
+    "/adapters.d.ts": "application/typescript; charset=utf-8",
 }
 
 
@@ -47,11 +49,11 @@ async def test_who_has_it_is_told_so(path: str, form: str) -> None:
     assert other.status == 200
 
 
-async def test_the_two_files_are_told_apart_by_their_etags() -> None:
+async def test_the_files_are_told_apart_by_their_etags() -> None:
     async with Client(create_app(Agent())) as client:
         etags = {(await client.get(path)).headers["etag"] for path in FILES}
 
-    assert len(etags) == 2
+    assert len(etags) == len(FILES)
 
 
 async def test_it_is_there_for_the_pages_that_may_use_the_server() -> None:

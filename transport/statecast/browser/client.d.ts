@@ -127,4 +127,8 @@ export class Refused extends Error {
   readonly details: { readonly [field: string]: Json };
   /** Seconds until it is worth trying again; 0 if the server did not say. */
   readonly retryAfter: number;
+  /** Whether another try may go well. */
+  get isTransient(): boolean;
+  /** Return what the server said, or the proxy before it; rejects where the connection broke before all was said. */
+  static of(response: Response): Promise<Refused>;
 }

@@ -38,6 +38,20 @@ export class Refused extends Error {
     super(message);
     Object.assign(this, { code, status, details, retryAfter });
   }
+  get isTransient() {
+    return TRANSIENT.has(this.status ?? this.code);
+  }
+  static async of(response) {
+    const text = await response.text();
+    let error = { code: "http_error", message: `the answer was ${response.status} ${response.statusText}`.trim() };
+    try {
+      const said = JSON.parse(text).error;
+      if (typeof said.code === "string") error = said;
+    } catch {
+      // It is none of ours.
+    }
+    return new Refused(error, response.status, Number(response.headers.get("retry-after")) || 0);
+  }
 }
 
 export class OperationError extends Error {
@@ -272,7 +286,7 @@ export function connect(url, threadId, options = {}) {
     given.set("accept", kind);
     if (init.body !== undefined) given.set("content-type", JSON_TYPE);
     const response = await fetch(address, { cache: "no-store", ...init, headers: given });
-    if (!response.ok) throw await refusal(response);
+    if (!response.ok) throw await Refused.of(response);
     if (response.headers.get("content-type")?.startsWith(kind)) return response;
     throw new Refused({ code: "not_statecast", message: `${base} serves something else` }, response.status);
   }
@@ -441,7 +455,7 @@ function called(given, ...values) {
 }
 
 const isActive = (run) => ["queued", "running", "waiting"].includes(run?.status);
-const isFinal = (error) => error instanceof Refused && !TRANSIENT.has(error.status ?? error.code);
+const isFinal = (error) => error instanceof Refused && !error.isTransient;
 const gone = () => new DOMException("the thread was closed in this page", "AbortError");
 const delay = (tries, { retryAfter = 0 }) =>
   Math.max(Math.min(FIRST_DELAY * 2 ** tries, LAST_DELAY) * (1 - Math.random() / 2), retryAfter * 1000);
@@ -457,17 +471,4 @@ function commandOf(given) {
   const text = { type: "add-message", message: { role: "user", parts: [{ type: "text", text: given }] } };
   const command = { id: newId("cmd"), ...(typeof given === "string" ? text : given) };
   return command.type === "add-message" ? { ...command, message: { id: newId("msg"), ...command.message } } : command;
-}
-
-/** Return what the server said, or the proxy before it; throws where the connection broke before all of it was said. */
-async function refusal(response) {
-  const text = await response.text();
-  let error = { code: "http_error", message: `the answer was ${response.status} ${response.statusText}`.trim() };
-  try {
-    const said = JSON.parse(text).error;
-    if (typeof said.code === "string") error = said;
-  } catch {
-    // It is none of ours.
-  }
-  return new Refused(error, response.status, Number(response.headers.get("retry-after")) || 0);
 }

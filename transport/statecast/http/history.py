@@ -32,6 +32,7 @@ FEEDBACK: Final = "feedback"
 DELETED: Final = "deleted"  #: of a message that the agent's state still has: what was written of it is kept, unseen
 
 MAX_ID: Final = 128  #: characters of a message's id
+MAX_FORMAT: Final = 100  #: characters of a form's name
 
 _log: Final = logging.getLogger("statecast")
 
@@ -89,6 +90,9 @@ class History:
             if name is not None and not 0 < len(name) <= MAX_ID:
                 text = f"expected ids of messages of 1 to {MAX_ID} characters, got {len(name)}"
                 raise Refusal(422, "invalid_request", text, limit=MAX_ID)
+        if not 0 < len(format) <= MAX_FORMAT:
+            text = f"expected a format's name of 1 to {MAX_FORMAT} characters, got {len(format)}"
+            raise Refusal(422, "invalid_request", text, limit=MAX_FORMAT)
         now = time.time()
         before = None if id is None else await self._one(key, id)
         id = id or await self._agents(key, parent_id, read_message(content, format, "")) or new_id("msg")
@@ -127,7 +131,7 @@ class History:
                 raise Refusal(409, "agents_message", text)
         for id in ids:
             await self._hub.shelf.erase(key, FEEDBACK, id)
-            if not await self._is_clients(key):
+            if not await self._is_clients(key, gone=ids):
                 await self._hub.shelf.note(key, DELETED, id, b"{}")
                 continue
             gone = written.pop(id)
@@ -136,7 +140,7 @@ class History:
                 written[child.id] = moved
                 await self._hub.shelf.note(key, MESSAGE, child.id, _encode(moved))
             await self._hub.shelf.erase(key, MESSAGE, id)
-        await self._show(key)
+        await self._show(key, gone=ids)
 
     async def about(self, card: Card, messages: Sequence[Json] | None = None) -> tuple[Agent, About]:
         """Return a thread's agent, and what its hooks are told.
@@ -207,14 +211,23 @@ class History:
         path = thread.agent.messages
         return thread.agent, [] if path is None else items_in(state, path), state
 
-    async def _is_clients(self, key: Key) -> bool:
-        """Whether a thread has nothing but what clients have written: no agent has run on it."""
-        thread = await self._hub.known(key.thread_id, owner=key.owner)
-        return thread is None or (thread.run is None and not thread.inbox)
+    async def _is_clients(self, key: Key, gone: Sequence[str]) -> bool:
+        """Whether a thread has no messages but those that clients have written, or that are `gone` by now.
 
-    async def _show(self, key: Key) -> None:
-        """Make the newest branch the thread's messages, as long as no agent has run on it."""
-        if await self._is_clients(key):
+        Else an agent has run on it, or a client has brought them along as a state.
+        """
+        thread = await self._hub.known(key.thread_id, owner=key.owner)
+        if thread is None:
+            return True
+        if thread.run is not None or thread.inbox:
+            return False
+        _, ours, _ = await self._state(key)
+        known = {id for id, _ in await self._hub.shelf.notes(key, MESSAGE)}.union(gone)
+        return all(isinstance(message, dict) and message.get("id") in known for message in ours)
+
+    async def _show(self, key: Key, gone: Sequence[str] = ()) -> None:
+        """Make the newest branch the thread's messages, as long as it has no others."""
+        if await self._is_clients(key, gone):
             messages = state_messages(await self._written(key))  # read now: others write as well
             agent = next(iter(self._hub.agents.values()))
             await self._hub.write(key.thread_id, messages, agent, owner=key.owner)

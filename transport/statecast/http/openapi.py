@@ -95,6 +95,8 @@ def openapi(agents: Mapping[str, Agent], *, cloud: bool = False) -> dict[str, An
         "/threads/{threadId}/events": {"get": get("Follow a thread across its runs", event, [thread_id, form, cursor])},
         "/client.js": {"get": file("A client of a thread, as an ES module", "text/javascript")},
         "/client.d.ts": {"get": file("Its types", "application/typescript")},
+        "/adapters.js": {"get": file("Adapters for assistant-ui's runtimes, as an ES module", "text/javascript")},
+        "/adapters.d.ts": {"get": file("Their types", "application/typescript")},
         **_message_paths(agents),
         **thread_paths(),
         **attachment_paths(),

@@ -92,7 +92,7 @@ class _Threads:
             check_thread_id(new.thread_id)
         key = Key(await self._service.owner(request.scope), new.thread_id or new_id("thr"))
         if new.thread_id is None or await self._hub.shelf.find(key) is None:  # else it is a retry
-            await self._hub.shelf.describe(_described(key, new))
+            await self._hub.shelf.describe(_described(key, new), new=True)
         card = await self._hub.shelf.get(key)
         external = {} if card.external_id is None else {"externalId": card.external_id}
         return json_response({"remoteId": card.key.thread_id, **external}, status=201)

@@ -100,4 +100,8 @@ async def _titled(hub: Hub, card: Card, pieces: AsyncIterator[str]) -> AsyncIter
         title += more
         yield more.encode()
     if title.strip():
-        await hub.shelf.describe(Described(key=card.key, at=time.time(), title=title.strip()))
+        try:
+            await hub.shelf.describe(Described(key=card.key, at=time.time(), title=title.strip()))
+        except Refusal as refusal:
+            if refusal.code != "unknown_thread":  # else it was deleted meanwhile
+                raise

@@ -3,14 +3,14 @@
 A client writes the messages that it shows, as a tree: an edit, or another answer, is another branch. The state holds
 the same conversation in the agent's words, and perhaps more of it. Both are made one tree by walking through the
 state's messages: each is stood for by a written one below that of the message before, or is put there itself.
-Rule: nothing that was written is left out, and nothing of the state that no written message stands for.
+Rule: nothing that was written is left out, and nothing of the state that no written message stands for. Of an answer
+that its client saw only the beginning of, the state tells the rest.
 Source: docs/protocol.md, "Histories".
 """
 
 from __future__ import annotations
 
 import heapq
-import math
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -21,7 +21,7 @@ from statecast_agents import Json
 
 from .stored_messages import FORMATS, read_message, write_message
 
-__all__ = ["Placed", "Written", "branch", "history", "same_message", "state_messages"]
+__all__ = ["Placed", "Written", "branch", "history", "same_message", "state_messages", "without"]
 
 #: The form that the state's messages have for a client that asks for none.
 DEFAULT: Final = "aui/v0"
@@ -93,6 +93,17 @@ def history(
     return _Tree(written, kept, ours).placed(form, began)
 
 
+def without(placed: Sequence[Placed], ids: Collection[str]) -> list[Placed]:
+    """Return a history without some of its messages: what follows one of them follows what that followed."""
+    above: dict[str | None, Placed | None] = {None: None}
+    for message in placed:
+        parent = above.get(message.parent_id)
+        where = (None, 0) if parent is None else (parent.id, parent.height + 1)
+        moved = msgspec.structs.replace(message, parent_id=where[0], height=where[1])
+        above[message.id] = parent if message.id in ids else moved
+    return [message for id, message in above.items() if message is not None and message.id == id]
+
+
 def same_message(
     message: Mapping[str, Any], parent_id: str | None, messages: Sequence[Json], *, known: Collection[str]
 ) -> str | None:
@@ -126,6 +137,7 @@ class _Said(msgspec.Struct, frozen=True):
     role: Json
     text: str  #: without what is between words
     calls: frozenset[Any]  #: the ids of its tool calls
+    settled: frozenset[Any] = frozenset()  #: those of them that have a result
 
     def agrees(self, other: _Said) -> bool:
         """Whether one is the other, or as much of it as a client has shown."""
@@ -138,6 +150,10 @@ class _Said(msgspec.Struct, frozen=True):
     def covers(self, other: _Said) -> bool:
         """Whether all that the other says is said here."""
         return other.text in self.text and other.calls <= self.calls
+
+    def is_less_than(self, other: _Said) -> bool:
+        """Whether it is the beginning of the other."""
+        return self.role == other.role and self._begins(other) and not other._begins(self)
 
     def _begins(self, other: _Said) -> bool:
         return other.text.startswith(self.text) and self.calls <= other.calls
@@ -152,8 +168,9 @@ def _said(message: Mapping[str, Any] | None) -> _Said:
     given = message.get("parts")
     parts = [part for part in given if isinstance(part, dict)] if isinstance(given, list) else []
     texts = [part["text"] for part in parts if part.get("type") == "text" and isinstance(part.get("text"), str)]
-    calls = [part["toolCallId"] for part in parts if isinstance(part.get("toolCallId"), str)]
-    return _Said(message.get("role"), "".join("".join(texts).split()), frozenset(calls))
+    calls = [part for part in parts if isinstance(part.get("toolCallId"), str)]
+    ids, settled = (frozenset(call["toolCallId"] for call in calls if name in call) for name in ("type", "result"))
+    return _Said(message.get("role"), "".join("".join(texts).split()), ids, settled)
 
 
 class _Ours(msgspec.Struct, frozen=True):
@@ -217,6 +234,7 @@ class _Tree:
         self._parents = _parents(written, kept, ours)
         self._named = {our.id for our in ours} & kept.keys()  #: the written messages that have the id of the state's
         self._own: dict[str, _Ours] = {}  #: the state's messages that nothing stands for
+        self._stood: dict[str, list[_Ours]] = {}  #: the state's messages that a written one stands for
         self._said: dict[str, _Said] = {}
         self._below: dict[str | None, list[str]] = {}  #: the written messages below each, oldest first
         for id in self._oldest_first:
@@ -227,15 +245,21 @@ class _Tree:
     def _walk(self) -> None:
         """Put the state's messages into the tree."""
         stands: dict[str, str] = {}
-        above: str | None = None
+        path: list[str | None] = [None]  #: what stands for those before it
         for our, after in zip(self._ours, _answers(self._ours), strict=True):
+            above = path[-1]
             found = our.id if our.id in self._named else self._find(our, above, after)
+            if found is None and our.said.role == "user":
+                found = self._find_edit(our, path)
             if found is None:
                 self._own[our.id] = our
                 self._parents[our.id] = above
-            elif found != our.id:
-                self._below.setdefault(found, []).extend(self._below.pop(our.id, ()))
-            stands[our.id] = above = our.id if found is None else found
+            else:
+                self._stood.setdefault(found, []).append(our)
+                if found != our.id:
+                    self._below.setdefault(found, []).extend(self._below.pop(our.id, ()))
+            stands[our.id] = our.id if found is None else found
+            path.append(stands[our.id])
         for id in self._kept:
             parent = self._parents[id]
             self._parents[id] = None if parent is None else stands.get(parent, parent)
@@ -256,6 +280,23 @@ class _Tree:
         if found is None and above is not None and self._is_part(our, above, after):
             found = above
         return found
+
+    def _find_edit(self, our: _Ours, path: list[str | None]) -> str | None:
+        """Return the written message that stands for one of the user's on another branch, where `path` then ends.
+
+        A client that says something else in place of what it had said has a branch, and the state may have both.
+        """
+        if self._kept.keys() <= self._named | self._stood.keys():
+            return None
+        for at in range(len(path) - 2, -1, -1):
+            if path[at] not in self._below:
+                continue
+            near = [id for id in self._read_below(path[at]) if id not in self._named and id not in self._stood]
+            found = next((id for id in near if self._said_by(id).agrees(our.said)), None)
+            if found is not None:
+                del path[at + 1 :]
+                return found
+        return None
 
     def _is_part(self, our: _Ours, above: str, after: _Ours | None) -> bool:
         """Whether the written message before one of the state's is that one too: a client shows an answer as one."""
@@ -301,15 +342,14 @@ class _Tree:
         waiting: list[tuple[float, int, Placed]] = []
         found: list[Placed] = []
         above: Placed | None = None
-        at = -math.inf
         begins = self._beginnings(began)
         while True:
             for id in below.get(None if above is None else above.id, ()):
                 item = self._item(id, above, form, begins)
-                heapq.heappush(waiting, (max(at, item.created), rank[id], item))
+                heapq.heappush(waiting, (item.created, rank[id], item))
             if not waiting:
                 return found
-            at, _, above = heapq.heappop(waiting)
+            *_, above = heapq.heappop(waiting)
             found.append(above)
 
     def _beginnings(self, began: float) -> dict[str, float]:
@@ -323,16 +363,38 @@ class _Tree:
                 at = self._parents[at]
         return begins
 
+    def _whole(self, kept: Written) -> _Ours | None:
+        """Return the state's message of which a client has written the beginning: it left before the end.
+
+        Or before somebody else answered what is asked in it.
+        """
+        ours, status = self._stood.get(kept.id, ()), kept.content.get("status")
+        if len(ours) != 1 or not isinstance(status, dict):
+            return None
+        mine, whole = self._said_by(kept.id), ours[0].said
+        cut = status.get("type") == "incomplete" and mine.is_less_than(whole)
+        asks = status.get("type") == "requires-action" and mine.calls & whole.settled > mine.settled
+        return ours[0] if cut or asks else None
+
     def _item(self, id: str, above: Placed | None, form: str, begins: Mapping[str, float]) -> Placed:
         where = (id, None if above is None else above.id, 0 if above is None else above.height + 1)
         kept = self._kept.get(id)
         if kept is not None:
-            return Placed(*where, kept.created, kept.updated, kept.format, kept.content)
+            whole = self._whole(kept)
+            content = kept.content if whole is None else _completed(kept, whole)
+            return Placed(*where, kept.created, kept.updated, kept.format, content)
         our = self._own[id]
         made = _time(our.value.get("createdAt"))
         made = begins[id] + our.index / 1000 if made is None else made
         made = made if above is None else max(made, above.created)
         return Placed(*where, made, made, form, write_message(our.value, form))
+
+
+def _completed(kept: Written, whole: _Ours) -> dict[str, Json]:
+    """Return the whole of a message; that it failed, its client knows, and not the state."""
+    status = kept.content.get("status")
+    failed = isinstance(status, dict) and status.get("reason") == "error"
+    return write_message(whole.value, kept.format) | ({"status": status} if failed else {})
 
 
 def _parents(written: Sequence[Written], kept: Mapping[str, Written], ours: Sequence[_Ours]) -> dict[str, str | None]:

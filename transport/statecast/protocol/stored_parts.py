@@ -185,7 +185,7 @@ def _args_of(text: str) -> Json:
 
 def for_ai_sdk(part: dict[str, Any]) -> dict[str, Json] | None:
     """Return a part of a state as the AI SDK has it; None if it has none such."""
-    made = _checked(part, "user" if part.get("type") == "audio" else "assistant")
+    made = _checked(part, "assistant")
     if made is None:
         return None
     named = {"filename": made["filename"]} if isinstance(made.get("filename"), str) else {}
@@ -199,9 +199,6 @@ def for_ai_sdk(part: dict[str, Any]) -> dict[str, Json] | None:
         case "file":
             data, media = made["data"], made["mimeType"]
             return {"type": "file", "url": file_url(data, media), "mediaType": media, **named}
-        case "audio":
-            media = _AUDIO.get(made["audio"]["format"], "audio/mpeg")
-            return {"type": "file", "url": file_url(made["audio"]["data"], media), "mediaType": media}
         case "data":
             id = {"id": made["id"]} if isinstance(made.get("id"), str) else {}
             return {"type": f"data-{made['name']}", "data": made["data"], **id}

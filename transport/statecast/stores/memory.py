@@ -13,6 +13,7 @@ from .seam import (
     Accepted,
     Appended,
     Applied,
+    Assigned,
     Card,
     Change,
     Compacted,
@@ -210,7 +211,7 @@ class MemoryStore:
         if card is not None:
             self._cards.setdefault(to.owner, {})[to.thread_id] = msgspec.structs.replace(card, key=to)
 
-    def _write(self, row: _Row, change: Appended | Accepted | Applied | Settled | Compacted) -> None:
+    def _write(self, row: _Row, change: Appended | Accepted | Applied | Settled | Compacted | Assigned) -> None:
         row.written = time.time()
         if isinstance(change, Appended):
             row.entries.append((change.revision, change.kind, change.data))
@@ -221,6 +222,8 @@ class MemoryStore:
             row.inbox.pop(change.run_id, None)
         elif isinstance(change, Applied):
             row.applied[change.command_id] = (change.digest, change.run_id)
+        elif isinstance(change, Assigned):
+            row.agent = change.agent
         else:
             row.revision, row.state, row.run = change.revision, change.state, change.run
             row.entries = [entry for entry in row.entries if entry[0] > change.revision]

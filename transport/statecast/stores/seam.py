@@ -20,6 +20,7 @@ __all__ = [
     "Accepted",
     "Appended",
     "Applied",
+    "Assigned",
     "Card",
     "Change",
     "Compacted",
@@ -107,6 +108,13 @@ class Compacted(msgspec.Struct, frozen=True):
     run: bytes  #: the latest run, as the engine wrote it; null if there was none
 
 
+class Assigned(msgspec.Struct, frozen=True):
+    """The thread is now another agent's."""
+
+    key: Key
+    agent: str
+
+
 class Described(msgspec.Struct, frozen=True, kw_only=True):
     """What lists show of a thread has changed; what is UNSET stays. The thread need not be there yet."""
 
@@ -149,7 +157,20 @@ class Deleted(msgspec.Struct, frozen=True):
     key: Key
 
 
-Change = Created | Appended | Accepted | Applied | Settled | Compacted | Described | Noted | Erased | Moved | Deleted
+Change = (
+    Created
+    | Appended
+    | Accepted
+    | Applied
+    | Settled
+    | Compacted
+    | Assigned
+    | Described
+    | Noted
+    | Erased
+    | Moved
+    | Deleted
+)
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ from .seam import (
     Accepted,
     Appended,
     Applied,
+    Assigned,
     Card,
     Change,
     Compacted,
@@ -353,6 +354,8 @@ class SqliteStore:
         elif isinstance(change, Applied):
             values = (row, change.command_id, change.digest, change.run_id)
             execute("INSERT OR REPLACE INTO applied VALUES (?, ?, ?, ?)", values)
+        elif isinstance(change, Assigned):
+            execute("UPDATE threads SET agent = ? WHERE row = ?", (change.agent, row))
         elif isinstance(change, Compacted):
             entries.forget(connection, row, change.revision)
             values_of = (change.revision, change.state, change.run, row)

@@ -25,6 +25,7 @@ from .registry import Registry, unavailable
 from .run import Batch, Execution
 from .runs import Runs
 from .thread import Thread
+from .written import entrusted
 
 __all__ = ["Accepted", "Admission"]
 
@@ -93,9 +94,7 @@ class Admission:
 
     async def _post(self, thread: Thread, posted: Posted, commands: list[AnyCommand]) -> Accepted:
         """Accept a batch for a thread that is known."""
-        if thread.agent is not posted.agent:
-            message = f'the thread belongs to the agent "{thread.agent.name}", not to "{posted.agent.name}"'
-            raise Refusal(409, "agent_mismatch", message)
+        self.entrust(thread, posted.agent)
         thread.used = time.monotonic()
         thread.flush()
         agreed = agrees(posted.claim, thread.document)
@@ -220,7 +219,7 @@ class Admission:
             self._runs.start_next(thread)
 
     async def open(self, key: Key, agent: Agent, document: Document) -> Thread:
-        """Return the thread of a key; if it is not known, it is made, with a document for its state.
+        """Return the thread of a card; if there is only the card, it is made, with a document for its state.
 
         Raises:
             Refusal: Nothing was applied.
@@ -229,10 +228,29 @@ class Admission:
         async with self._registry.one_at_a_time(key):
             thread = await self._registry.find(key)
             if thread is None:
+                await self._registry.card(key)
                 thread = Thread(key, agent, document, journal=self._registry.journal, limits=self._limits)
                 posted = Posted(agent=agent, commands=[], thread_id=key.thread_id, owner=key.owner)
                 await self._accept(thread, posted, [], agreed=True, created=[thread.created()])
             return thread
+
+    def entrust(self, thread: Thread, agent: Agent) -> None:
+        """Make a thread an agent's, if it is not, and nobody has done more with it than write into its history.
+
+        Raises:
+            Refusal: 409 `agent_mismatch`.
+        """
+        if thread.agent is agent:
+            return
+        changed = entrusted(thread, agent)
+        if changed is None:
+            message = f'the thread belongs to the agent "{thread.agent.name}", not to "{agent.name}"'
+            raise Refusal(409, "agent_mismatch", message)
+        thread.agent = agent
+        self._registry.journal.add(stores.Assigned(thread.key, agent.name))
+        for operation in changed:
+            thread.document.apply(operation)
+        thread.flush()
 
     def check_open(self) -> None:
         """Check that anything is accepted at all.

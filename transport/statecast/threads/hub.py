@@ -266,13 +266,14 @@ class Hub:
         """Make messages those of a thread, as long as no agent has run on it; afterwards the state is the agent's.
 
         Args:
-            thread_id: The thread; it is made if it is not known.
+            thread_id: The thread; it is made if there is only its card.
             messages: All of them, as in a state.
             agent: Whose a new thread is to be.
             owner: Whose it is.
 
         Raises:
-            Refusal: 422 `invalid_state` for messages that no state can hold; 503 `store_unavailable`.
+            Refusal: 404 `unknown_thread`; 422 `invalid_state` for messages that no state can hold; 503
+                `store_unavailable`.
         """
         await self._start()
         key = Key(owner, thread_id)
@@ -283,6 +284,14 @@ class Hub:
             thread.document.apply(operation)
         thread.flush()
         await self.registry.kept()
+
+    def entrust(self, thread: Thread, agent: Agent) -> None:
+        """Make a thread an agent's, if it is not, and nobody has done more with it than write into its history.
+
+        Raises:
+            Refusal: 409 `agent_mismatch`.
+        """
+        self._admission.entrust(thread, agent)
 
     async def delete(self, thread_id: str, *, owner: str | None = None) -> None:
         """Delete a thread with all that is kept of it; its run is cancelled, and its streams end.

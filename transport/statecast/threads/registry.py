@@ -13,7 +13,7 @@ from typing import Final
 
 from statecast import stores
 from statecast.protocol.refusal import Refusal
-from statecast.stores import Key, Store, StoreUnavailable
+from statecast.stores import Card, Key, Store, StoreUnavailable
 from statecast_agents import Agent
 
 from .journal import Journal
@@ -30,6 +30,16 @@ AGAIN: Final = 0.25
 
 #: What takes up the batches that waited in a thread's inbox: run ids, and the batches as they were kept.
 Revive = Callable[[Thread, Sequence[tuple[str, bytes]]], None]
+
+
+class _Turn:
+    """Who may open a thread, or write to it: one at a time."""
+
+    __slots__ = ("lock", "wanted")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.wanted = 0  #: by how many, who has it included
 
 
 class Registry:
@@ -49,7 +59,7 @@ class Registry:
         self._limits = limits
         self._revive = revive
         self._threads: dict[Key, Thread] = {}
-        self._opening: dict[Key, asyncio.Lock] = {}
+        self._opening: dict[Key, _Turn] = {}
         self._removed = 0  #: how often threads were taken from the store's keys
 
     def __len__(self) -> int:
@@ -89,13 +99,15 @@ class Registry:
     @contextlib.asynccontextmanager
     async def alone(self, key: Key) -> AsyncIterator[None]:
         """Let no request open a thread, or write to it, for a while."""
-        lock = self._opening.setdefault(key, asyncio.Lock())
+        turn = self._opening.setdefault(key, _Turn())
+        turn.wanted += 1
         try:
-            async with lock:
+            async with turn.lock:
                 yield
         finally:
-            if not lock.locked():
-                self._opening.pop(key, None)
+            turn.wanted -= 1
+            if not turn.wanted and self._opening.get(key) is turn:  # one that is released may be another's already
+                del self._opening[key]
 
     async def find(self, key: Key) -> Thread | None:
         """Return a thread from memory, or from the store; None if neither has it.
@@ -125,6 +137,22 @@ class Registry:
         self._threads[key] = thread
         self._revive(thread, saved.inbox)
         return thread
+
+    async def card(self, key: Key) -> Card:
+        """Return a thread's card.
+
+        Raises:
+            Refusal: 404 `unknown_thread`; 503 `store_unavailable`.
+        """
+        await self.settle()
+        try:
+            card = await self.store.card(key)
+        except StoreUnavailable:
+            raise unavailable() from None
+        if card is None:
+            message = f'expected the id of a thread, got "{key.thread_id[:128]}", which this server does not know'
+            raise Refusal(404, "unknown_thread", message)
+        return card
 
     async def snapshot(self, thread: Thread) -> tuple[int, bytes]:
         """Return the end of a thread's log, and the state there as JSON, once it is kept.

@@ -58,15 +58,16 @@ class Shelf:
         Raises:
             Refusal: 404 `unknown_thread`.
         """
-        card = await self.find(key)
-        if card is None:
-            message = f'expected the id of a thread, got "{key.thread_id[:128]}", which this server does not know'
-            raise Refusal(404, "unknown_thread", message)
-        return card
+        await self._start()
+        return await self._registry.card(key)
 
-    async def describe(self, change: Described) -> None:
-        """Change a card, or make one."""
-        await self._write(change)
+    async def describe(self, change: Described, *, new: bool = False) -> None:
+        """Change a card; `new`: make one, if there is none.
+
+        Raises:
+            Refusal: 404 `unknown_thread`.
+        """
+        await self._write(change.key, change, new=new)
 
     async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
         """Return what is noted of a kind with a thread, the oldest first."""
@@ -74,25 +75,36 @@ class Shelf:
         return await _read(self._registry.store.notes(key, kind))
 
     async def note(self, key: Key, kind: str, id: str, data: bytes, *, message: bool = False) -> None:
-        """Note something with a thread; `message`: it is what somebody said, and so the thread's latest."""
+        """Note something with a thread; `message`: it is what somebody said, and so the thread's latest.
+
+        Raises:
+            Refusal: 404 `unknown_thread`.
+        """
         now = time.time()
         touched = Described(key=key, at=now, last=now) if message else Described(key=key, at=now)
-        await self._write(Noted(key, kind, id, data), touched)
+        await self._write(key, Noted(key, kind, id, data), touched)
 
     async def erase(self, key: Key, kind: str, id: str) -> None:
-        """Take something that was noted away."""
-        await self._write(Erased(key, kind, id), Described(key=key, at=time.time()))
+        """Take something that was noted away.
+
+        Raises:
+            Refusal: 404 `unknown_thread`.
+        """
+        await self._write(key, Erased(key, kind, id), Described(key=key, at=time.time()))
 
     async def secret(self, name: str, fresh: bytes) -> bytes:
         """Return the server's secret of a name; `fresh` becomes it if there is none."""
         await self._start()
         return await _read(self._registry.store.secret(name, fresh))
 
-    async def _write(self, *changes: Change) -> None:
+    async def _write(self, key: Key, *changes: Change, new: bool = False) -> None:
         await self._start()
-        if self._registry.journal.failing is not None:
-            raise unavailable()
-        self._registry.journal.add(*changes)
+        async with self._registry.alone(key):  # so that nothing of it comes back that is deleted meanwhile
+            if not new:
+                await self.get(key)
+            if self._registry.journal.failing is not None:
+                raise unavailable()
+            self._registry.journal.add(*changes)
         try:
             await self._registry.settle()
         except Refusal:

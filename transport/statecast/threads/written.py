@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from statecast.protocol.projection import items_in
 from statecast.protocol.refusal import Refusal
 from statecast_agents import Agent, Document, Json, NotJson, Operation, StateInvalid, operations
 
 from .thread import Thread
 
-__all__ = ["rewritten", "with_messages", "written"]
+__all__ = ["entrusted", "rewritten", "with_messages", "written"]
 
 
 def with_messages(state: Json, path: Sequence[str], messages: Sequence[Json]) -> Any:
@@ -42,6 +43,20 @@ def rewritten(thread: Thread, messages: Sequence[Json]) -> list[Operation]:
     before = thread.document.root
     _document(after := _holding(thread.agent, before, messages, before))
     return operations.diff(before, after)
+
+
+def entrusted(thread: Thread, agent: Agent) -> list[Operation] | None:
+    """Return the operations after which a thread may be another agent's.
+
+    None: it has more than what clients wrote into its history, and so is its agent's.
+    """
+    if thread.run is not None or thread.inbox:
+        return None
+    before = thread.document.root
+    messages = items_in(before, thread.agent.messages)
+    if operations.diff(before, written(thread.agent, messages).root):
+        return None
+    return operations.diff(before, written(agent, messages).root)
 
 
 def _holding(agent: Agent, state: Json, messages: Sequence[Json], otherwise: Json) -> Json:

@@ -70,7 +70,7 @@ class _Threads:
         who = await self._identity.required(request.scope)
         new: _New = await read_json(request.scope, request.receive, self._hub.limits, _New)
         key = Key(who.workspace, new_id("thr"))
-        await self._hub.shelf.describe(_described(key, new))
+        await self._hub.shelf.describe(_described(key, new), new=True)
         return json_response({"thread_id": key.thread_id})
 
     async def get(self, request: Request) -> Response:

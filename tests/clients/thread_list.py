@@ -1,0 +1,100 @@
+"""assistant-ui's list of threads in a page, with the adapters of `adapters.js`: thread_list.mjs, from Python."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from statecast.http.module import BROWSER
+from tests.clients.node import Json, _fill, _Scenario
+
+__all__ = ["MODULE", "ListPage", "ListReport", "list_page"]
+
+MODULE = BROWSER / "adapters.js"
+
+
+@dataclass(frozen=True)
+class ListReport:
+    """What the page did in one scenario."""
+
+    threads: list[Json]  #: in the list, as the runtime has them
+    has_more: bool  #: whether the list goes on
+    tree: list[Json]  #: the messages of the thread that is shown, with branches: {message, parentId, isDated}
+    head_id: Json  #: where the conversation stands
+    messages: list[Json]  #: of the branch that is shown
+    suggestions: list[Json]  #: each list of them that was shown
+    attachments: list[Json]  #: of the message that is being written
+    requests: list[Json]  #: {url, method, headers, body}
+    responses: list[Json]  #: one for each request: {status, headers, body, end}
+    console: list[Json]  #: {level, text}
+    uncaught: list[str]  #: what nobody caught
+
+    @property
+    def said(self) -> list[tuple[str, str]]:
+        """Who said what, on the branch that is shown."""
+        return [(message["role"], text_of(message)) for message in self.messages]
+
+    @property
+    def branches(self) -> list[tuple[str, str]]:
+        """What was said, each after what it follows; "" before the first."""
+        texts = {item["message"]["id"]: text_of(item["message"]) for item in self.tree}
+        return [(texts.get(item["parentId"], ""), text_of(item["message"])) for item in self.tree]
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The status of each thread, by its title."""
+        return {thread.get("title", ""): thread["status"] for thread in self.threads}
+
+    def checked(self) -> ListReport:
+        """Return this, if nobody complained."""
+        assert [line["text"] for line in self.console if line["level"] in ("warn", "error")] == []
+        assert self.uncaught == []
+        assert all(item["isDated"] for item in self.tree)
+        return self
+
+
+def text_of(message: Json) -> str:
+    """Return what a message says, its attachments left out."""
+    return "".join(part["text"] for part in message["content"] if part["type"] == "text")
+
+
+class ListPage(_Scenario):
+    """The page, step by step."""
+
+    script = "thread_list.mjs"
+
+    def begin(self, settings: Mapping[str, Json]) -> None:
+        """Begin another scenario in the same process: starting one takes longer than most scenarios."""
+        self.step("begin", settings=dict(settings))
+
+    def told(self) -> ListReport:
+        """Return what happened so far."""
+        return _fill(ListReport, self.step("report")["report"])
+
+
+_ready: list[ListPage] = []  #: processes that no scenario uses
+
+
+@contextmanager
+def list_page(url: str, **settings: Json) -> Iterator[ListPage]:
+    """Yield a page; another scenario may use its process again, unless something went wrong."""
+    given = {"url": url, "adapters": MODULE.as_uri(), **settings}
+    if _ready:
+        page = _ready.pop()
+        page.begin(given)
+    else:
+        page = ListPage(given)
+    try:
+        yield page
+    except BaseException:
+        page.close()
+        raise
+    _ready.append(page)
+
+
+@atexit.register
+def _close() -> None:
+    while _ready:
+        _ready.pop().close()
