@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
 from statecast_agents import Json
 
+from .said import Ours, Said, answers_of, ours_of, said_in, time_of
 from .stored_messages import FORMATS, read_message, write_message
 
 __all__ = ["Placed", "Written", "branch", "history", "same_message", "state_messages", "without"]
@@ -89,7 +89,7 @@ def history(
     """
     form = DEFAULT if format is None else format
     kept = {message.id: message for message in written if format is None or message.format == format}
-    ours = _ours(messages) if form in FORMATS else []
+    ours = ours_of(messages) if form in FORMATS else []
     return _Tree(written, kept, ours).placed(form, began)
 
 
@@ -115,7 +115,7 @@ def same_message(
         messages: What the state has.
         known: The ids of what was written already.
     """
-    said, ours = _said(message), _ours(messages)
+    said, ours = said_in(message), ours_of(messages)
     before = next((at for at, our in enumerate(ours) if our.id == parent_id), None)
     if before is None and parent_id is not None:
         return None
@@ -128,114 +128,18 @@ def same_message(
     return None
 
 
-# The state's messages
-
-
-class _Said(msgspec.Struct, frozen=True):
-    """What tells by its words that two messages are the same one."""
-
-    role: Json
-    text: str  #: without what is between words
-    calls: frozenset[Any]  #: the ids of its tool calls
-    settled: frozenset[Any] = frozenset()  #: those of them that have a result
-
-    def agrees(self, other: _Said) -> bool:
-        """Whether one is the other, or as much of it as a client has shown."""
-        if self.role != other.role:
-            return False
-        if self.role == "user":
-            return self.text == other.text
-        return self._begins(other) or other._begins(self)
-
-    def covers(self, other: _Said) -> bool:
-        """Whether all that the other says is said here."""
-        return other.text in self.text and other.calls <= self.calls
-
-    def is_less_than(self, other: _Said) -> bool:
-        """Whether it is the beginning of the other."""
-        return self.role == other.role and self._begins(other) and not other._begins(self)
-
-    def _begins(self, other: _Said) -> bool:
-        return other.text.startswith(self.text) and self.calls <= other.calls
-
-
-_NOTHING: Final = _Said(None, "", frozenset())
-
-
-def _said(message: Mapping[str, Any] | None) -> _Said:
-    if message is None:
-        return _NOTHING
-    given = message.get("parts")
-    parts = [part for part in given if isinstance(part, dict)] if isinstance(given, list) else []
-    texts = [part["text"] for part in parts if part.get("type") == "text" and isinstance(part.get("text"), str)]
-    calls = [part for part in parts if isinstance(part.get("toolCallId"), str)]
-    ids, settled = (frozenset(call["toolCallId"] for call in calls if name in call) for name in ("type", "result"))
-    return _Said(message.get("role"), "".join("".join(texts).split()), ids, settled)
-
-
-class _Ours(msgspec.Struct, frozen=True):
-    """A message of the state."""
-
-    id: str
-    index: int
-    value: dict[str, Any]
-    said: _Said
-
-
-def _ours(messages: Sequence[Json]) -> list[_Ours]:
-    """Return the state's messages, each with an id of its own."""
-    found: dict[str, _Ours] = {}
-    for index, value in enumerate(messages):
-        if not isinstance(value, dict) or value.get("role") not in ("user", "assistant"):
-            continue
-        id = value.get("id")
-        if not isinstance(id, str) or not id or id in found:
-            id = f"message-{index}"
-            while id in found:
-                id += "-"
-        found[id] = _Ours(id, index, value, _said(value))
-    return list(found.values())
-
-
-def _answers(ours: Sequence[_Ours]) -> list[_Ours | None]:
-    """Return what the other role says next, for each message."""
-    found: list[_Ours | None] = []
-    for our, following in zip(reversed(ours), [None, *reversed(ours)], strict=False):
-        same = following is not None and following.said.role == our.said.role
-        found.append(found[-1] if same else following)
-    return found[::-1]
-
-
-def _time(value: Json) -> float | None:
-    """Return a time that a message tells, as JavaScript writes it: a text, or milliseconds."""
-    try:
-        if isinstance(value, str):
-            at = datetime.fromisoformat(value)
-            time = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            time = datetime.fromtimestamp(value / 1000, UTC).timestamp()
-        else:
-            return None
-    except (ValueError, OverflowError, OSError):
-        return None
-    return time if time >= 0 else None
-
-
-# The tree
-
-
 class _Tree:
     """The messages of a history, by their parents."""
 
-    def __init__(self, written: Sequence[Written], kept: Mapping[str, Written], ours: Sequence[_Ours]) -> None:
+    def __init__(self, written: Sequence[Written], kept: Mapping[str, Written], ours: Sequence[Ours]) -> None:
         self._kept = kept
         self._ours = ours
         self._oldest_first = sorted(kept, key=lambda id: kept[id].created)
         self._parents = _parents(written, kept, ours)
         self._named = {our.id for our in ours} & kept.keys()  #: the written messages that have the id of the state's
-        self._own: dict[str, _Ours] = {}  #: the state's messages that nothing stands for
-        self._stood: dict[str, list[_Ours]] = {}  #: the state's messages that a written one stands for
-        self._said: dict[str, _Said] = {}
+        self._own: dict[str, Ours] = {}  #: the state's messages that nothing stands for
+        self._stood: dict[str, list[Ours]] = {}  #: the state's messages that a written one stands for
+        self._said: dict[str, Said] = {}
         self._below: dict[str | None, list[str]] = {}  #: the written messages below each, oldest first
         for id in self._oldest_first:
             self._below.setdefault(self._parents[id], []).append(id)
@@ -246,7 +150,7 @@ class _Tree:
         """Put the state's messages into the tree."""
         stands: dict[str, str] = {}
         path: list[str | None] = [None]  #: what stands for those before it
-        for our, after in zip(self._ours, _answers(self._ours), strict=True):
+        for our, after in zip(self._ours, answers_of(self._ours), strict=True):
             above = path[-1]
             found = our.id if our.id in self._named else self._find(our, above, after)
             if found is None and our.said.role == "user":
@@ -264,7 +168,7 @@ class _Tree:
             parent = self._parents[id]
             self._parents[id] = None if parent is None else stands.get(parent, parent)
 
-    def _find(self, our: _Ours, above: str | None, after: _Ours | None) -> str | None:
+    def _find(self, our: Ours, above: str | None, after: Ours | None) -> str | None:
         """Return the written message that stands for one of the state's.
 
         Args:
@@ -281,7 +185,7 @@ class _Tree:
             found = above
         return found
 
-    def _find_edit(self, our: _Ours, path: list[str | None]) -> str | None:
+    def _find_edit(self, our: Ours, path: list[str | None]) -> str | None:
         """Return the written message that stands for one of the user's on another branch, where `path` then ends.
 
         A client that says something else in place of what it had said has a branch, and the state may have both.
@@ -298,14 +202,14 @@ class _Tree:
                 return found
         return None
 
-    def _is_part(self, our: _Ours, above: str, after: _Ours | None) -> bool:
+    def _is_part(self, our: Ours, above: str, after: Ours | None) -> bool:
         """Whether the written message before one of the state's is that one too: a client shows an answer as one."""
         if above not in self._kept or not (our.said.role == self._said_by(above).role == "assistant"):
             return False
         covers = above not in self._named and self._said_by(above).covers(our.said)
         return covers or self._has_below(above, after)
 
-    def _has_below(self, id: str, our: _Ours | None) -> bool:
+    def _has_below(self, id: str, our: Ours | None) -> bool:
         """Whether one of the state's was written below a message."""
         if our is None:
             return False
@@ -326,11 +230,11 @@ class _Tree:
                 found.append(id)
         return found
 
-    def _said_by(self, id: str) -> _Said:
+    def _said_by(self, id: str) -> Said:
         said = self._said.get(id)
         if said is None:
             message = self._kept[id]
-            said = self._said[id] = _said(read_message(message.content, message.format, id))
+            said = self._said[id] = said_in(read_message(message.content, message.format, id))
         return said
 
     def placed(self, form: str, began: float) -> list[Placed]:
@@ -363,7 +267,7 @@ class _Tree:
                 at = self._parents[at]
         return begins
 
-    def _whole(self, kept: Written) -> _Ours | None:
+    def _whole(self, kept: Written) -> Ours | None:
         """Return the state's message of which a client has written the beginning: it left before the end.
 
         Or before somebody else answered what is asked in it.
@@ -384,20 +288,20 @@ class _Tree:
             content = kept.content if whole is None else _completed(kept, whole)
             return Placed(*where, kept.created, kept.updated, kept.format, content)
         our = self._own[id]
-        made = _time(our.value.get("createdAt"))
+        made = time_of(our.value.get("createdAt"))
         made = begins[id] + our.index / 1000 if made is None else made
         made = made if above is None else max(made, above.created)
         return Placed(*where, made, made, form, write_message(our.value, form))
 
 
-def _completed(kept: Written, whole: _Ours) -> dict[str, Json]:
+def _completed(kept: Written, whole: Ours) -> dict[str, Json]:
     """Return the whole of a message; that it failed, its client knows, and not the state."""
     status = kept.content.get("status")
     failed = isinstance(status, dict) and status.get("reason") == "error"
     return write_message(whole.value, kept.format) | ({"status": status} if failed else {})
 
 
-def _parents(written: Sequence[Written], kept: Mapping[str, Written], ours: Sequence[_Ours]) -> dict[str, str | None]:
+def _parents(written: Sequence[Written], kept: Mapping[str, Written], ours: Sequence[Ours]) -> dict[str, str | None]:
     """Return the parents of what is kept: of the messages above it, the nearest that is kept, or is the state's."""
     every = {message.id: message for message in written}
     before = {our.id: None if at == 0 else ours[at - 1].id for at, our in enumerate(ours)}
