@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +19,7 @@ from statecast.protocol.projection import items_in
 from statecast.protocol.refusal import Refusal
 from statecast.protocol.stored_messages import read_message
 from statecast.stores import Card, Key
-from statecast.threads import Hub
+from statecast.threads import Hub, has_only
 from statecast_agents import About, Agent, Feedback, Json, new_id
 
 from .requests import Service
@@ -94,13 +94,15 @@ class History:
             text = f"expected a format's name of 1 to {MAX_FORMAT} characters, got {len(format)}"
             raise Refusal(422, "invalid_request", text, limit=MAX_FORMAT)
         now = time.time()
-        before = None if id is None else await self._one(key, id)
-        id = id or await self._agents(key, parent_id, read_message(content, format, "")) or new_id("msg")
+        notes = dict(await self._hub.shelf.notes(key, MESSAGE))
+        before = _decode(notes[id]) if id in notes else None
+        id = id or await self._agents(key, parent_id, read_message(content, format, ""), notes) or new_id("msg")
         message = Written(id, parent_id, format, content, now if before is None else before.created, now)
         await self._hub.shelf.note(key, MESSAGE, id, _encode(message), message=before is None)
         if before is not None:
             await self._hub.shelf.erase(key, DELETED, id)
-        await self._show(key)
+        if before is not None or not await self._extend(key, message, notes):
+            await self._show(key)
         return id
 
     async def update(self, card: Card, id: str, content: dict[str, Json]) -> None:
@@ -191,15 +193,22 @@ class History:
     async def _written(self, key: Key) -> list[Written]:
         return [_decode(data) for _, data in await self._hub.shelf.notes(key, MESSAGE)]
 
-    async def _one(self, key: Key, id: str) -> Written | None:
-        return next((message for message in await self._written(key) if message.id == id), None)
-
-    async def _agents(self, key: Key, parent_id: str | None, message: dict[str, Json] | None) -> str | None:
+    async def _agents(
+        self, key: Key, parent_id: str | None, message: dict[str, Json] | None, known: Collection[str]
+    ) -> str | None:
         """Return the id of the message in the state that a client writes down as well; None if there is none."""
-        _, ours, _ = await self._state(key)
-        if not ours or message is None:
+        thread = await self._hub.known(key.thread_id, owner=key.owner)
+        if thread is None or message is None or has_only(thread, known):
             return None
-        return same_message(message, parent_id, ours, known={written.id for written in await self._written(key)})
+        return same_message(message, parent_id, (await self._state(key))[1], known=known)
+
+    async def _extend(self, key: Key, message: Written, known: Collection[str]) -> bool:
+        """Put a message behind the others of a thread, where that is all there is to do, and return whether it was."""
+        thread = await self._hub.known(key.thread_id, owner=key.owner)
+        read = read_message(message.content, message.format, message.id)
+        if thread is None or read is None or not has_only(thread, known):
+            return False
+        return await self._hub.extend(thread, message.parent_id, read)
 
     async def _state(self, key: Key) -> tuple[Agent, Sequence[Json], Json]:
         """Return a thread's agent, its messages, and its state; the first agent, and nothing, if it has no state."""
@@ -219,11 +228,7 @@ class History:
         thread = await self._hub.known(key.thread_id, owner=key.owner)
         if thread is None:
             return True
-        if thread.run is not None or thread.inbox:
-            return False
-        _, ours, _ = await self._state(key)
-        known = {id for id, _ in await self._hub.shelf.notes(key, MESSAGE)}.union(gone)
-        return all(isinstance(message, dict) and message.get("id") in known for message in ours)
+        return has_only(thread, {id for id, _ in await self._hub.shelf.notes(key, MESSAGE)}.union(gone))
 
     async def _show(self, key: Key, gone: Sequence[str] = ()) -> None:
         """Make the newest branch the thread's messages, as long as it has no others."""

@@ -7,6 +7,17 @@ from .readers import Reader
 from .run import OnDisconnect
 from .shelf import Shelf
 from .thread import Thread
-from .written import with_messages
+from .written import has_only, with_messages
 
-__all__ = ["Accepted", "Hub", "Limits", "OnDisconnect", "Posted", "Reader", "Shelf", "Thread", "with_messages"]
+__all__ = [
+    "Accepted",
+    "Hub",
+    "Limits",
+    "OnDisconnect",
+    "Posted",
+    "Reader",
+    "Shelf",
+    "Thread",
+    "has_only",
+    "with_messages",
+]

@@ -19,7 +19,7 @@ from statecast import stores
 from statecast.protocol import Cursor
 from statecast.protocol.refusal import Refusal
 from statecast.stores import Key, Store, StoreUnavailable
-from statecast_agents import Agent, Json
+from statecast_agents import Agent, Json, Messages
 
 from .admission import Accepted, Admission
 from .claims import Claim, agrees
@@ -33,7 +33,7 @@ from .run import INTERRUPTED, Execution
 from .runs import Runs
 from .shelf import Shelf
 from .thread import Thread
-from .written import rewritten, written
+from .written import follows, rewritten, written
 
 __all__ = ["Accepted", "Hub"]
 
@@ -284,6 +284,21 @@ class Hub:
             thread.document.apply(operation)
         thread.flush()
         await self.registry.kept()
+
+    async def extend(self, thread: Thread, parent_id: str | None, message: dict[str, Json]) -> bool:
+        """Put a message behind the others of a thread, as `write` would, and return whether it belongs there.
+
+        It costs what the message holds; whether it does not belong there is for `write` to mend.
+
+        Raises:
+            Refusal: 503 `store_unavailable`.
+        """
+        if not follows(thread, parent_id):
+            return False
+        Messages(thread.document, thread.agent.messages or ()).items.append(message)
+        thread.flush()
+        await self.registry.kept()
+        return True
 
     def entrust(self, thread: Thread, agent: Agent) -> None:
         """Make a thread an agent's, if it is not, and nobody has done more with it than write into its history.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from statecast.protocol.projection import items_in
@@ -11,7 +11,7 @@ from statecast_agents import Agent, Document, Json, NotJson, Operation, StateInv
 
 from .thread import Thread
 
-__all__ = ["entrusted", "rewritten", "with_messages", "written"]
+__all__ = ["entrusted", "follows", "has_only", "rewritten", "with_messages", "written"]
 
 
 def with_messages(state: Json, path: Sequence[str], messages: Sequence[Json]) -> Any:
@@ -43,6 +43,23 @@ def rewritten(thread: Thread, messages: Sequence[Json]) -> list[Operation]:
     before = thread.document.root
     _document(after := _holding(thread.agent, before, messages, before))
     return operations.diff(before, after)
+
+
+def has_only(thread: Thread, known: Collection[str]) -> bool:
+    """Whether a thread has no messages but those of these ids, and no agent has run on it."""
+    if thread.run is not None or thread.inbox:
+        return False
+    messages = items_in(thread.document.root, thread.agent.messages)
+    return all(isinstance(message, dict) and message.get("id") in known for message in messages)
+
+
+def follows(thread: Thread, parent_id: str | None) -> bool:
+    """Whether what comes after a message comes after all that a thread has, and nothing else need be looked at."""
+    if thread.run is not None or thread.inbox or thread.agent.state_type.declared is not None:
+        return False
+    messages = items_in(thread.document.root, thread.agent.messages)
+    last = messages[-1] if messages else None
+    return isinstance(last, dict) and last.get("id") == parent_id
 
 
 def entrusted(thread: Thread, agent: Agent) -> list[Operation] | None:

@@ -156,7 +156,7 @@ class Identity:
         workspace, user = claims.get(issuer.workspace), claims.get(issuer.user)
         if not isinstance(workspace, str) or not isinstance(user, str) or not workspace or not user:
             raise _invalid(f'it names no workspace in "{issuer.workspace}", or no user in "{issuer.user}"')
-        return Who(_name(workspace), _name(user), "issuer")
+        return Who(_name(issuer.prefix + workspace), _name(user), "issuer")
 
     async def _published(self, token: str, issuer: Issuer) -> Any:
         """Return the key with which an issuer says to have signed a token.

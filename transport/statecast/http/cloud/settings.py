@@ -23,6 +23,7 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True):
     audience: str | None = None  #: as in the claim `aud`; None: the token has none, or it does not matter
     workspace: str = "sub"  #: the claim that names the workspace
     user: str = "sub"  #: the claim that names the user
+    prefix: str = ""  #: put before the workspace's name: two issuers may have users of the same name
 
 
 class Cloud(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,3 +47,7 @@ class Cloud(msgspec.Struct, frozen=True, kw_only=True):
         for issuer in self.issuers:
             if (issuer.key is None) == (issuer.jwks_url is None) or issuer.name == OURS:
                 raise ValueError(f'expected an issuer with either a key or a jwks_url, got "{issuer.name}"')
+        if len({issuer.prefix for issuer in self.issuers}) < len(self.issuers):
+            raise ValueError(
+                "expected issuers with different prefixes, or a user of one could have the other's threads"
+            )
