@@ -12,7 +12,7 @@ import pytest
 from statecast import AddMessage, Agent, Run, create_app
 from tests.clients.chat import chats_of
 from tests.clients.cloud import CloudClient, CloudFailed, said, text_of
-from tests.clients.data_stream import checked, pages_of
+from tests.clients.data_stream import Pages, checked, pages_of
 from tests.clients.data_stream import shown as page_shows
 from tests.clients.installed import HERE
 from tests.clients.node import Json, Transport, need_node
@@ -244,10 +244,17 @@ def test_a_run_is_none_of_another_users_business(ann: Ann, url: str) -> None:
 # An agent's run by its id
 
 
+def _ask(pages: Pages, text: str, *, messages: int) -> None:
+    """Say something, and wait for the answer: what is requested first is a token and a thread."""
+    pages.step("append", text=text)
+    pages.step("wait", **{"for": {"messages": messages}})
+    pages.step("wait", **{"for": "idle"})
+
+
 def test_the_clouds_runtime_runs_the_agent_that_it_names(url: str) -> None:
     with pages_of({"module": str(HERE / "cloud_page.mjs"), "url": url, "threadId": "wasps", "api": url}) as pages:
-        pages.step("append", text="Who are you?", **{"for": "idle"})
-        pages.step("append", text="Who?", **{"for": "idle"})
+        for number, text in enumerate(["Who are you?", "Who?"], 1):
+            _ask(pages, text, messages=2 * number)
         report = checked(pages.told())
 
     assert page_shows(report.main["messages"]) == [
@@ -263,7 +270,7 @@ def test_the_clouds_runtime_runs_the_agent_that_it_names(url: str) -> None:
 
 def test_an_agent_that_is_not_served_is_an_error_that_the_page_sees(url: str) -> None:
     with pages_of({"module": str(HERE / "cloud_page.mjs"), "url": url, "threadId": "hornets", "api": url}) as pages:
-        pages.step("append", text="Who are you?", **{"for": "idle"})
+        _ask(pages, "Who are you?", messages=2)
         report = pages.told()
 
     failed = next(response for response in report.responses if response["status"] == 404)
