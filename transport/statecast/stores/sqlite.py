@@ -146,11 +146,12 @@ class SqliteStore:
         if not lasting:
             return await self._do(self._keys, query, lasting, before)
         query += (
-            " UNION SELECT owner, thread_id FROM cards WHERE updated < ?"
-            " EXCEPT SELECT owner, thread_id FROM threads WHERE written >= ?"
-            " EXCEPT SELECT owner, thread_id FROM cards WHERE updated >= ?"
+            " AND NOT EXISTS (SELECT 1 FROM cards WHERE cards.owner = threads.owner"
+            " AND cards.thread_id = threads.thread_id AND updated >= ?)"
+            " UNION ALL SELECT owner, thread_id FROM cards WHERE updated < ? AND NOT EXISTS (SELECT 1 FROM threads"
+            " WHERE threads.owner = cards.owner AND threads.thread_id = cards.thread_id)"
         )
-        return await self._do(self._keys, query, lasting, before, before, before, before)
+        return await self._do(self._keys, query, lasting, before, before, before)
 
     async def card(self, key: Key) -> Card | None:
         """Return what lists show of a thread."""
