@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from tests.clients import chat, data_stream
 from tests.clients.installed import HERE
 from tests.clients.node import need_node
 from tests.clients.serving import served
+from tests.docs.person import act
 from tests.docs.test_ag_ui_snippets import STRIP
 from tests.docs.test_client_snippets import PATIENCE, agent_of, snippets
 from tests.docs.test_page import packages
@@ -80,30 +80,8 @@ def test_what_the_guide_says_of_stopping_stops_the_run(module_of: Any, agent_of:
 
 
 #: A person in front of the page of the guide.
-PERSON = """
-const [clients, module, url] = process.argv.slice(1);
-await import(`${clients}/page.mjs`); // before anything that looks for a window
-const { createElement: h } = await import("react");
-const { createRoot } = await import("react-dom/client");
-const { facts, noted, settle, until } = await import(`${clients}/facts.mjs`);
-const { Bees } = await import(module);
-new window.MutationObserver(noted).observe(document.body, { childList: true, characterData: true, subtree: true });
-createRoot(document.getElementById("root")).render(h(Bees, { url }));
-const shows = (text) => until(() => document.body.textContent.includes(text), 20_000, text);
-const button = (label) => [...document.querySelectorAll("button")].find((one) => one.textContent === label);
-const click = async (label) => {
-  await until(() => button(label) !== undefined, 20_000, label);
-  button(label).click();
-};
-const say = async (text) => {
-  await until(() => button("Send") !== undefined, 20_000, "the last answer");
-  const input = document.querySelector("input");
-  Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(input, text);
-  input.dispatchEvent(new window.Event("input", { bubbles: true }));
-  await settle();
-  await click("Send");
-};
-try {
+TALKS = """
+  mount(h(page.Bees, { url }));
   await say("Good morning");
   await shows("You said: Good morning");
   await say("Some honey");
@@ -115,11 +93,6 @@ try {
   await click("Stop");
   const answered = () => facts.requests.findIndex(({ url }) => url.endsWith("/cancel"));
   await until(() => facts.responses[answered()]?.status === 200, 20_000, "the run to be cancelled");
-} catch (error) {
-  process.stderr.write(`${error.message}; it shows ${document.body.textContent}`); // the page catches what nobody does
-}
-process.stdout.write(JSON.stringify([facts.console, facts.uncaught, facts.requests.map((one) => one.url)]));
-process.exit(0);
 """
 
 
@@ -127,15 +100,12 @@ def test_the_page_of_the_guide_asks_answers_approves_and_stops(module_of: Any, a
     module_of("ai-sdk.md", "src/chat.ts")
     module = module_of("ai-sdk.md", "src/Bees.tsx")
     with served(create_app(agent_of("ai-sdk.md"))) as url:
-        command = [need_node(), "--input-type=module", "--eval", PERSON, str(HERE), module, url]
-        answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
-        assert answer.stderr == ""
+        asked = act(TALKS, tmp_path, module, url, tells="facts.requests.map((one) => one.url)")
         httpx.post(f"{url}/resume", json={"threadId": "bees"})  # it ends with the run
         status = httpx.get(f"{url}/status/bees").json()["status"]
         assert chat.state_of(url, "bees")["orders"] == 3
 
-    console, uncaught, asked = json.loads(answer.stdout)
-    assert (console, uncaught, status) == ([], [], "cancelled")
+    assert status == "cancelled"
     assert [path.removeprefix(url) for path in asked] == ["/chat/bees/stream", *["/chat"] * 5, "/cancel"]
 
 

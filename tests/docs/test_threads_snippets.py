@@ -19,6 +19,7 @@ from tests.clients.installed import HERE
 from tests.clients.node import need_node
 from tests.clients.serving import served
 from tests.clients.thread_list import list_page
+from tests.docs.person import act
 from tests.docs.test_ag_ui_snippets import STRIP
 from tests.docs.test_client_snippets import PATIENCE, agent_of, snippets
 from tests.docs.test_page import packages
@@ -28,37 +29,9 @@ __all__ = ["agent_of", "packages"]
 GUIDE = "threads-and-history.md"
 
 #: A person in front of the page of the guide, who loads it again, too.
-PERSON = """
-const [clients, module, url] = process.argv.slice(1);
-await import(`${clients}/page.mjs`); // before anything that looks for a window
-const { createElement: h } = await import("react");
-const { createRoot } = await import("react-dom/client");
-const { facts, noted, settle, until } = await import(`${clients}/facts.mjs`);
-const { default: App } = await import(module);
-const changes = { childList: true, characterData: true, subtree: true, attributes: true };
-new window.MutationObserver(noted).observe(document.body, changes);
-window.prompt = globalThis.prompt = () => "Bees";
-let root;
-const mount = () => {
-  root = createRoot(document.getElementById("root"));
-  root.render(h(App));
-};
-const shows = (text) => until(() => document.body.textContent.includes(text), 20_000, text);
-const buttons = (label) => [...document.querySelectorAll("button")].filter((one) => one.textContent === label);
-const click = async (label, which = 0) => {
-  await until(() => buttons(label).at(which) !== undefined && !buttons(label).at(which).disabled, 20_000, label);
-  await settle();
-  buttons(label).at(which).click();
-};
-const type = async (text, where = -1) => {
-  const input = [...document.querySelectorAll("form textarea")].at(where);
-  Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set.call(input, text);
-  input.dispatchEvent(new window.Event("input", { bubbles: true }));
-  await settle();
-};
-const quiet = () => until(() => facts.responses.every(({ end }) => end !== "open"), 20_000, "all that was asked for");
-try {
-  mount();
+TALKS = """
+  window.prompt = globalThis.prompt = () => "Bees";
+  mount(h(page.default));
   await shows("New thread");
   await type("Good morning");
   await click("Send");
@@ -76,9 +49,8 @@ try {
   await click("Rename");
   await shows("Bees");
   await quiet();
-  root.unmount();
-  await settle();
-  mount();
+  await leave();
+  mount(h(page.default));
   await click("Bees");
   await shows("2 of 2");
   await shows("You said: Good evening");
@@ -88,11 +60,6 @@ try {
   await click("Archive");
   await until(() => buttons("Bees").length === 0, 20_000, "the thread to leave the list");
   await quiet();
-} catch (error) {
-  process.stderr.write(`${error.message}; it shows ${document.body.innerHTML}`); // the page catches what nobody does
-}
-process.stdout.write(JSON.stringify([facts.console, facts.uncaught]));
-process.exit(0);
 """
 
 
@@ -124,12 +91,9 @@ def test_a_person_finds_everything_again_in_the_page_of_the_guide(
 ) -> None:
     with served(create_app(agent_of(GUIDE), open_list=True)) as url:
         module_of("src/threads.ts", url)
-        command = [need_node(), "--input-type=module", "--eval", PERSON, str(HERE), module_of("src/App.tsx", url), url]
-        answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
-        assert answer.stderr == ""
+        act(TALKS, tmp_path, module_of("src/App.tsx", url), url)
         (thread,) = httpx.get(f"{url}/threads").json()["threads"]
 
-    assert json.loads(answer.stdout) == [[], []]
     assert (thread["title"], thread["status"]) == ("Bees", "archived")
 
 
