@@ -55,8 +55,12 @@ _ready: list[Pages] = []  #: processes that no scenario uses
 
 @contextmanager
 def pages_of(settings: Mapping[str, Json]) -> Iterator[Pages]:
-    """Yield a page; another scenario may use its process again, unless something went wrong."""
-    if _ready:
+    """Yield a page; another scenario may use its process again, unless something went wrong.
+
+    A page with a module of its own has a process of its own: what the module leaves behind, such as reports that are
+    still to be sent, would be taken for another page's.
+    """
+    if _ready and "module" not in settings:
         pages = _ready.pop()
         pages.begin(settings)
     else:
@@ -66,7 +70,10 @@ def pages_of(settings: Mapping[str, Json]) -> Iterator[Pages]:
     except BaseException:
         pages.close()
         raise
-    _ready.append(pages)
+    if "module" in settings:
+        pages.close()
+    else:
+        _ready.append(pages)
 
 
 @atexit.register
