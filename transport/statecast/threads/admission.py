@@ -238,7 +238,7 @@ class Admission:
         """Make a thread an agent's, if it is not, and nobody has done more with it than write into its history.
 
         Raises:
-            Refusal: 409 `agent_mismatch`.
+            Refusal: 409 `agent_mismatch`; 503 `server_stopping` or `store_unavailable`.
         """
         if thread.agent is agent:
             return
@@ -246,6 +246,7 @@ class Admission:
         if changed is None:
             message = f'the thread belongs to the agent "{thread.agent.name}", not to "{agent.name}"'
             raise Refusal(409, "agent_mismatch", message)
+        self.check_open()  # what is refused is to leave the thread as it was
         thread.agent = agent
         self._registry.journal.add(stores.Assigned(thread.key, agent.name))
         for operation in changed:

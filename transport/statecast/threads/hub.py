@@ -304,7 +304,7 @@ class Hub:
         """Make a thread an agent's, if it is not, and nobody has done more with it than write into its history.
 
         Raises:
-            Refusal: 409 `agent_mismatch`.
+            Refusal: 409 `agent_mismatch`; 503 `server_stopping` or `store_unavailable`.
         """
         self._admission.entrust(thread, agent)
 
