@@ -9,6 +9,9 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready-$(subst /,_,$(PYTHON))
+# The tests that drive npm packages: those of these folders, and whatever else uses what is in tests/clients.
+CLIENT_TESTS = tests/clients tests/docs $(shell grep -rlE "tests\.clients|accumulator" --include="test_*.py" \
+	tests/agents tests/chaos tests/examples tests/transport)
 CODE = $(wildcard agents/statecast_agents transport/statecast tests examples benchmarks)
 
 # An active environment must not leak into ours.
@@ -18,18 +21,23 @@ MAKEFLAGS += --no-print-directory
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports bench page format setup clean
+.PHONY: help demo test test-newest check lint types imports bench page format setup clean
 
 help: ## Show this help
 	@echo "Usage: make <target> [ARGS=\"...\"] [PYTHON=python3.12]"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(STAMP) ## Serve the demo on http://127.0.0.1:8000; ARGS="--port 9000" for another port
 	@exec $(BIN)/statecast demo $(ARGS)
 
 test: $(STAMP)-dev ## Run the tests; ARGS="-k name" for some of them
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-newest: $(STAMP)-dev ## Run the tests of the npm clients on the newest versions that the registry serves
+	@rm -rf tests/clients/newest
+	@STATECAST_CLIENTS=newest $(BIN)/python -m tests.clients.packages
+	@STATECAST_CLIENTS=newest $(BIN)/python -m pytest $(CLIENT_TESTS) $(ARGS)
 
 check: lint types imports ## Check style, format, types and layers
 
@@ -69,5 +77,5 @@ $(STAMP)-bench: $(STAMP)-dev
 clean: ## Remove the virtual environment, node_modules and all caches
 	rm -rf $(VENV) $(VENV).lock .node dist build .coverage htmlcov
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	rm -rf page/node_modules tests/clients/node_modules
+	rm -rf page/node_modules tests/clients/node_modules tests/clients/newest
 	find agents transport tests examples benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

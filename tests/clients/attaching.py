@@ -6,7 +6,7 @@ import json
 import subprocess
 from typing import Any
 
-from .installed import HERE, environment, need_node
+from .installed import DRIVERS, environment, need_node
 
 PATIENCE = 60  # seconds
 
@@ -22,7 +22,7 @@ def attach(url: str, *files: dict[str, Any], module: str | None = None) -> list[
     settings = json.dumps({"url": url, "files": files, "module": module})
     command = [need_node(), "attachments.mjs", settings]
     answer = subprocess.run(
-        command, cwd=HERE, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
+        command, cwd=DRIVERS, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert answer.returncode == 0, answer.stderr
     told: list[Any] = json.loads(answer.stdout)

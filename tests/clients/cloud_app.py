@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 from types import TracebackType
 
-from tests.clients.installed import HERE
 from tests.clients.node import Browser, BrowserReport, Json
 from tests.page.installed import page_packages
 
@@ -45,7 +44,7 @@ _LOADED = """
 def built(folder: Path) -> Path:
     """Build the page in a folder, with the packages of the demo page; returns what is to be served."""
     page = folder / "cloud_app"
-    shutil.copytree(HERE / "cloud_app", page)
+    shutil.copytree(Path(__file__).parent / "cloud_app", page)
     (page / "node_modules").symlink_to(page_packages())
     command = [str(page / "node_modules" / ".bin" / "vite"), "build", "--logLevel", "error"]
     answer = subprocess.run(command, cwd=page, capture_output=True, text=True, timeout=BUILD_TIMEOUT)

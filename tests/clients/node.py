@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
 
-from .installed import HERE, environment, find_chromium, need_chromium, need_node
+from .installed import DRIVERS, environment, find_chromium, need_chromium, need_node
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -141,7 +141,7 @@ class _Driver:
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
         self._process = subprocess.Popen(
             command,
-            cwd=HERE,
+            cwd=DRIVERS,
             env={**environment(), **(extra or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

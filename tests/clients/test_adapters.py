@@ -20,7 +20,7 @@ from starlette.requests import HTTPConnection
 from statecast import AddMessage, AddToolResult, Agent, Run, create_app
 from statecast.http.module import BROWSER
 from statecast_agents import About
-from tests.clients.installed import HERE
+from tests.clients.installed import DRIVERS
 from tests.clients.node import Json, need_node
 from tests.clients.serving import served
 from tests.clients.test_client_module_types import BUILD_TIMEOUT
@@ -58,7 +58,7 @@ def url(agent: Agent) -> Iterator[str]:
 def played(url: str, program: str) -> list[Json]:
     """Return what a program prints."""
     command = [need_node(), "--input-type=module", "--eval", HEAD + program, url, MODULE.as_uri()]
-    answer = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=BUILD_TIMEOUT)
+    answer = subprocess.run(command, cwd=DRIVERS, capture_output=True, text=True, timeout=BUILD_TIMEOUT)
     assert answer.returncode == 0, answer.stderr
     return [json.loads(line) for line in answer.stdout.splitlines()]
 
@@ -496,7 +496,7 @@ def test_what_is_declared_is_what_is_there(url: str) -> None:
 
 def test_uses_that_are_right_pass_and_others_do_not(tmp_path: Path) -> None:
     packages = page_packages()
-    for file in (TYPES, HERE / "adapters_usage.ts"):
+    for file in (TYPES, Path(__file__).parent / "adapters_usage.ts"):
         shutil.copy(file, tmp_path)
     (tmp_path / "node_modules").symlink_to(packages)
     config = json.loads((PAGE / "tsconfig.json").read_text("utf-8"))

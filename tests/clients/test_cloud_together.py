@@ -14,7 +14,7 @@ from tests.clients.chat import chats_of
 from tests.clients.cloud import CloudClient, CloudFailed, said, text_of
 from tests.clients.data_stream import Pages, checked, pages_of
 from tests.clients.data_stream import shown as page_shows
-from tests.clients.installed import HERE
+from tests.clients.installed import DRIVERS
 from tests.clients.node import Json, Transport, need_node
 from tests.clients.playing import PATIENCE
 from tests.clients.serving import served
@@ -252,7 +252,7 @@ def _ask(pages: Pages, text: str, *, messages: int) -> None:
 
 
 def test_the_clouds_runtime_runs_the_agent_that_it_names(url: str) -> None:
-    with pages_of({"module": str(HERE / "cloud_page.mjs"), "url": url, "threadId": "wasps", "api": url}) as pages:
+    with pages_of({"module": str(DRIVERS / "cloud_page.mjs"), "url": url, "threadId": "wasps", "api": url}) as pages:
         for number, text in enumerate(["Who are you?", "Who?"], 1):
             _ask(pages, text, messages=2 * number)
         report = checked(pages.told())
@@ -269,7 +269,7 @@ def test_the_clouds_runtime_runs_the_agent_that_it_names(url: str) -> None:
 
 
 def test_an_agent_that_is_not_served_is_an_error_that_the_page_sees(url: str) -> None:
-    with pages_of({"module": str(HERE / "cloud_page.mjs"), "url": url, "threadId": "hornets", "api": url}) as pages:
+    with pages_of({"module": str(DRIVERS / "cloud_page.mjs"), "url": url, "threadId": "hornets", "api": url}) as pages:
         _ask(pages, "Who are you?", messages=2)
         report = pages.told()
 

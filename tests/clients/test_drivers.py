@@ -110,7 +110,7 @@ def test_without_node_a_test_is_skipped_with_the_reason(monkeypatch: pytest.Monk
 
 
 def test_the_lockfile_names_no_registry() -> None:
-    locked = json.loads((installed.HERE / "package-lock.json").read_text())
+    locked = json.loads((installed.CLIENTS.source / "package-lock.json").read_text())
 
     assert not [name for name, package in locked["packages"].items() if "resolved" in package]
     assert all(package.get("integrity") for name, package in locked["packages"].items() if name)

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.clients.installed import HERE
+from tests.clients.installed import DRIVERS
 from tests.clients.node import need_node
 
 __all__ = ["act"]
@@ -79,7 +79,7 @@ try {{
 process.stdout.write(JSON.stringify([facts.console, facts.uncaught, {tells}]));
 process.exit(0);
 """
-    command = [need_node(), "--input-type=module", "--eval", program, str(HERE), module, url]
+    command = [need_node(), "--input-type=module", "--eval", program, str(DRIVERS), module, url]
     answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert not answer.stderr, answer.stderr
     console, uncaught, told = json.loads(answer.stdout)

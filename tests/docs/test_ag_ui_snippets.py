@@ -13,7 +13,7 @@ import pytest
 from statecast import create_app
 from tests.clients.ag_ui import shown as client_shows
 from tests.clients.ag_ui_page import checked, page_of, shown
-from tests.clients.installed import HERE
+from tests.clients.installed import CLIENTS
 from tests.clients.node import need_node
 from tests.clients.serving import served
 from tests.docs.test_client_snippets import PATIENCE, agent_of, snippets
@@ -42,7 +42,7 @@ def module_of(tmp_path: Path, packages: Path) -> Any:
         module = tmp_path / "module.mjs"
         subprocess.run([need_node(), "strip.mjs", file, module.name], cwd=tmp_path, check=True, timeout=PATIENCE)
         modules.unlink()
-        modules.symlink_to(HERE / "node_modules")
+        modules.symlink_to(CLIENTS.modules)
         return module
 
     return strip

@@ -13,7 +13,7 @@ import pytest
 
 from statecast import create_app
 from tests.clients import chat, data_stream
-from tests.clients.installed import HERE
+from tests.clients.installed import CLIENTS
 from tests.clients.node import need_node
 from tests.clients.serving import served
 from tests.docs.person import act
@@ -38,7 +38,7 @@ def module_of(tmp_path: Path, packages: Path) -> Callable[[str, str], str]:
         modules.symlink_to(packages)
         subprocess.run([need_node(), "strip.mjs", file.name, module.name], cwd=tmp_path, check=True, timeout=PATIENCE)
         modules.unlink()
-        modules.symlink_to(HERE / "node_modules")
+        modules.symlink_to(CLIENTS.modules)
         return str(module)
 
     return strip

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from statecast import AddToolResult, Agent, AgentError, Run, create_app
-from tests.clients.installed import HERE
+from tests.clients.installed import CLIENTS
 from tests.clients.local_runtime import LocalRuntime
 from tests.clients.node import Json, need_node
 from tests.clients.serving import served
@@ -65,7 +65,7 @@ def agent_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def test_openais_package_asks_as_the_guide_says(tmp_path: Path, packages: Path, agent_of: Any) -> None:
     module = stripped(snippets("openai.md")["src/bees.ts"], tmp_path, packages)
-    (tmp_path / "node_modules").symlink_to(HERE / "node_modules")
+    (tmp_path / "node_modules").symlink_to(CLIENTS.modules)
     program = f'import {{ ask }} from "{module}"; await ask("Hello", (s) => process.stdout.write(s), process.argv[1]);'
     with served(create_app(agent_of("openai.md"))) as url:
         command = [need_node(), "--input-type=module", "--eval", program, url]

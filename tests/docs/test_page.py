@@ -16,13 +16,13 @@ import pytest
 
 from statecast import create_app
 from statecast.http.module import BROWSER
+from tests.clients.installed import CLIENTS
 from tests.clients.node import need_chromium, need_node, run_browser
 from tests.clients.serving import served
 from tests.docs.pages import PAGES, ROOT, Block, load
 from tests.page.installed import page_packages
 
 PINNED = ROOT / "page"
-CLIENTS = ROOT / "tests" / "clients"
 BUILD_TIMEOUT = 120  # seconds
 
 README = load(ROOT / "README.md")
@@ -106,8 +106,9 @@ def test_every_snippet_passes_the_strictest_type_check(packages: Path, tmp_path:
                 _place(block, folder / "src" / f"page{index}")
     config = json.loads((PINNED / "tsconfig.json").read_text(encoding="utf-8"))
     pinned = json.loads((PINNED / "package.json").read_text(encoding="utf-8"))["dependencies"]
-    others = json.loads((CLIENTS / "package.json").read_text(encoding="utf-8"))["dependencies"].keys() - pinned.keys()
-    config["compilerOptions"]["paths"] = {name: [str(CLIENTS / "node_modules" / name)] for name in others}
+    clients = json.loads((CLIENTS.source / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    others = clients.keys() - pinned.keys()
+    config["compilerOptions"]["paths"] = {name: [str(CLIENTS.modules / name)] for name in others}
     (folder / "tsconfig.json").write_text(json.dumps({**config, "include": ["src", "vite.config.ts"]}))
     tsc = [need_node(), str(packages / ".bin" / "tsc"), "--noEmit"]
     answer = subprocess.run(tsc, cwd=folder, capture_output=True, text=True, timeout=BUILD_TIMEOUT)

@@ -15,7 +15,7 @@ import pytest
 
 from statecast import create_app
 from statecast.http.module import BROWSER
-from tests.clients.installed import HERE
+from tests.clients.installed import CLIENTS, DRIVERS
 from tests.clients.node import need_node
 from tests.clients.serving import served
 from tests.clients.thread_list import list_page
@@ -80,7 +80,7 @@ def module_of(tmp_path: Path, packages: Path) -> Callable[[str, str], str]:
         modules.symlink_to(packages)
         subprocess.run([need_node(), "strip.mjs", file.name, module.name], cwd=tmp_path, check=True, timeout=PATIENCE)
         modules.unlink()
-        modules.symlink_to(HERE / "node_modules")
+        modules.symlink_to(CLIENTS.modules)
         return str(module)
 
     return strip
@@ -139,7 +139,7 @@ process.exit(0);
 
 def test_one_thread_needs_no_list(module_of: Any, agent_of: Any, tmp_path: Path) -> None:
     with served(create_app(agent_of(GUIDE))) as url:
-        command = [need_node(), "--input-type=module", "--eval", ONE, str(HERE), module_of("src/one.ts", url)]
+        command = [need_node(), "--input-type=module", "--eval", ONE, str(DRIVERS), module_of("src/one.ts", url)]
         answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
         state = httpx.get(f"{url}/threads/bees/state").json()["state"]
 
