@@ -28,6 +28,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     thread_id: str
     messages: Sequence[Json]  #: as in a state, the oldest first
     state: Json = None  #: None also where the thread has none yet
+    user: Any = None  #: who asks, as in `Run.user`
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +39,7 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
     type: Literal["positive", "negative"]
     comment: str | None = None
     message: Json = None  #: as in a state; None where the thread has no message of that id
+    user: Any = None  #: who says it, as in `Run.user`
 
 
 class Hooks:

@@ -76,6 +76,7 @@ class Run:
         document: The thread's state.
         commands: The batch, in the order the client sent it.
         request: What else the request carried.
+        user: Whom it is for, as the app's `identify` returned them.
         messages: The path of the messages in the state; None if the agent keeps its own form.
         emit: Takes chunks, in order, from any thread.
         flush: Sends what has changed, from any thread.
@@ -91,6 +92,7 @@ class Run:
         document: Document,
         commands: Sequence[AnyCommand] = (),
         request: Request | None = None,
+        user: Any = None,  # the app's own type
         messages: Sequence[str] | None = ("messages",),
         emit: Callable[[Chunk], None] = lambda chunk: None,
         flush: Callable[[], None] = lambda: None,
@@ -101,6 +103,8 @@ class Run:
         self.thread_id = thread_id  #: the thread it runs on
         self.commands = list(commands)  #: the batch
         self.request = request or Request()  #: system, tools, call settings, config, and whatever else was sent
+        #: whom it is for: what the app's `identify` returned; None where nobody is known. No client ever gets it
+        self.user = user
         self.parts = Parts(emit)  #: message parts outside the state
         self.cancelled = False  #: whether someone asked the run to stop; see `Agent.cancel_grace`
         self.tasks: TaskGroup | None = None

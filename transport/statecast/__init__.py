@@ -4,8 +4,8 @@ from statecast_agents import *  # noqa: F403  # the one door to both sides
 from statecast_agents import __all__ as _agents_all
 
 from .files import Uploads
-from .http import App, Cloud, Issuer, create_app
+from .http import App, Cloud, CloudUser, Issuer, create_app
 from .server import serve
 from .threads import Limits
 
-__all__ = [*_agents_all, "App", "Cloud", "Issuer", "Limits", "Uploads", "create_app", "serve"]  # noqa: PLE0604  # strings, all of them
+__all__ = [*_agents_all, "App", "Cloud", "CloudUser", "Issuer", "Limits", "Uploads", "create_app", "serve"]  # noqa: PLE0604  # strings, all of them

@@ -45,8 +45,8 @@ class AgUiEndpoint:
         asked = read_run_input(data)
         check_thread_id(asked.thread_id)
         agent = named_agent(query.get("agent"), hub)
-        owner = await service.owner(scope)
-        thread = await hub.known(asked.thread_id, owner=owner)
+        caller = await service.caller(scope)
+        thread = await hub.known(asked.thread_id, owner=caller.owner)
         if thread is None and asked.joins:
             await _say_nothing(asked, send)
             return
@@ -57,9 +57,9 @@ class AgUiEndpoint:
             said = msgspec.structs.replace(said, told=self._told.of(thread), answering=active is not None)
         if active is not None and active.waits_since is not None:
             said = msgspec.structs.replace(said, waiting=active.id)
-        answer = await converse(service, said, agent, owner, on_disconnect=when_lost, kind=ListedProjection)
+        answer = await converse(service, said, agent, caller, on_disconnect=when_lost, kind=ListedProjection)
         if active is not None and said.gives_up:
-            await hub.cancel(asked.thread_id, owner=owner, run_id=active.id)
+            await hub.cancel(asked.thread_id, owner=caller.owner, run_id=active.id)
         accepted = answer.accepted
         assert isinstance(answer.projection, ListedProjection), "it was asked for"
         encoder = AgUiEncoder(answer.projection, asked, follows=accepted.run is not None)

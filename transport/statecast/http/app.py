@@ -21,6 +21,7 @@ from statecast_agents import Agent
 
 from .ag_ui import AgUiEndpoint
 from .assistant import AssistantEndpoint, ResumeEndpoint
+from .callers import Identify
 from .chat import ChatEndpoint, ChatStreamEndpoint
 from .cloud import Cloud
 from .control import ControlEndpoints
@@ -36,7 +37,7 @@ from .openapi import describe_agents, openapi
 from .page import Page
 from .patching import PatchEndpoint
 from .problems import Errors, json_response
-from .requests import Identify, Service
+from .requests import Service
 from .socket import SocketEndpoint
 from .stream import STREAM, Stream
 from .threads import thread_routes
@@ -97,8 +98,9 @@ def create_app(
         store: Where threads are kept: a store, or the URL of one, such as `sqlite:///statecast.db`.
         limits: What it takes on.
         on_disconnect: What a lost connection does to its run: `continue`, or `cancel`. A request may say otherwise.
-        identify: Tells whose a request is. Threads belong to who made them, and are unknown to everyone else. It may
-            raise starlette's HTTPException to refuse.
+        identify: Returns whose a request is: a text, or any object with an `id`, which runs then have as `run.user`.
+            Threads belong to who made them, and are unknown to everyone else. It may raise starlette's HTTPException
+            to refuse.
         open_list: Whether `GET /threads` lists threads that are nobody's in particular, to whoever asks. Without it,
             one has to know their ids.
         cloud: Whether to serve the cloud API, and how it knows its users: `True`, or `Cloud(…)`. Then its tokens say

@@ -27,8 +27,8 @@ class AssistantEndpoint:
         service = self._service
         body = await read_body(scope, receive, service.hub.limits)
         encoder = protocol_of(scope, body)
-        owner = await service.owner(scope)
-        posted = posted_of(scope, body, service, owner, thread_id=thread_id_of(body))
+        caller = await service.caller(scope)
+        posted = posted_of(scope, body, service, caller, thread_id=thread_id_of(body))
         del body
         accepted = await service.hub.submit(posted)
         del posted

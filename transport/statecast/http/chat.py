@@ -45,7 +45,7 @@ class ChatEndpoint:
             check_thread_id(conversation.thread_id)
         agent = named_agent(name, service.hub)
         leaving = on_disconnect(query)
-        answer = await converse(service, conversation, agent, await service.owner(scope), on_disconnect=leaving)
+        answer = await converse(service, conversation, agent, await service.caller(scope), on_disconnect=leaving)
         await stream_answer(service, answer, write(answer.projection), scope, send)
 
 

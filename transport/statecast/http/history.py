@@ -144,12 +144,15 @@ class History:
             await self._hub.shelf.erase(key, MESSAGE, id)
         await self._show(key, gone=ids)
 
-    async def about(self, card: Card, messages: Sequence[Json] | None = None) -> tuple[Agent, About]:
+    async def about(
+        self, card: Card, messages: Sequence[Json] | None = None, *, user: Any = None
+    ) -> tuple[Agent, About]:
         """Return a thread's agent, and what its hooks are told.
 
         Args:
             card: The thread's.
             messages: What the client says they are, as in a state; None: as the server has them.
+            user: Who asks.
 
         Raises:
             Refusal: 503 `store_unavailable`.
@@ -157,9 +160,9 @@ class History:
         agent, ours, state = await self._state(card.key)
         if messages is None:
             messages = ours or state_messages(await self._written(card.key))
-        return agent, About(thread_id=card.key.thread_id, messages=messages, state=state)
+        return agent, About(thread_id=card.key.thread_id, messages=messages, state=state, user=user)
 
-    async def feedback(self, card: Card, id: str, type: Any, comment: str | None) -> str:
+    async def feedback(self, card: Card, id: str, type: Any, comment: str | None, *, user: Any = None) -> str:
         """Keep what a user says of a message, tell the agent, and return the feedback's id.
 
         Raises:
@@ -173,7 +176,9 @@ class History:
         message = next(same, None) or read_message(found.content, found.format, id)
         note = {"id": f"fb_{id}"[:MAX_ID], "type": type, "comment": comment, "at": time.time()}
         await self._hub.shelf.note(card.key, FEEDBACK, id, _encode(note))
-        told = Feedback(thread_id=card.key.thread_id, message_id=id, type=type, comment=comment, message=message)
+        told = Feedback(
+            thread_id=card.key.thread_id, message_id=id, type=type, comment=comment, message=message, user=user
+        )
         try:
             await agent.hooks.feedback(told)
         except Exception:

@@ -54,11 +54,11 @@ class _LocalEndpoint:
             check_thread_id(conversation.thread_id)
         conversation = msgspec.structs.replace(conversation, agent=query.get("agent") or conversation.agent)
         agent = named_agent(conversation.agent, service.hub)
-        owner = await service.owner(scope)
+        caller = await service.caller(scope)
         if conversation.thread_id is not None and not conversation.messages:
-            await service.hub.find(conversation.thread_id, owner=owner)  # who only looks begins nothing
+            await service.hub.find(conversation.thread_id, owner=caller.owner)  # who only looks begins nothing
         lost = lost_connection(query, conversation.thread_id)
-        return await converse(service, conversation, agent, owner, on_disconnect=lost)
+        return await converse(service, conversation, agent, caller, on_disconnect=lost)
 
     async def stream(
         self, answer: Answer, encoder: PlainTextEncoder | SseEncoder, scope: Scope, receive: Receive, send: Send

@@ -83,16 +83,20 @@ class _Messages:
         return Response(status_code=204)
 
     async def feedback(self, request: Request) -> Response:
-        card = await self._card(request)
+        caller = await self._service.caller(request.scope)
+        card = await self._hub.shelf.get(thread_key(request, caller))
         opinion: _Opinion = await read_json(request.scope, request.receive, self._hub.limits, _Opinion)
-        id = await self._history.feedback(card, request.path_params["message_id"], opinion.type, opinion.comment)
+        message_id = request.path_params["message_id"]
+        id = await self._history.feedback(card, message_id, opinion.type, opinion.comment, user=caller.user)
         return json_response({"id": id})
 
     async def suggestions(self, request: Request) -> Response:
-        card = await self._card(request)
+        caller = await self._service.caller(request.scope)
+        card = await self._hub.shelf.get(thread_key(request, caller))
         asked: _Asked = await read_json(request.scope, request.receive, self._hub.limits, _Asked)
         read = (read_message(message, FORMAT, f"message-{at}") for at, message in enumerate(asked.messages or []))
-        agent, about = await self._history.about(card, [message for message in read if message is not None] or None)
+        messages = [message for message in read if message is not None] or None
+        agent, about = await self._history.about(card, messages, user=caller.user)
         return await suggestions_response(card, agent, about)
 
     async def _write(self, request: Request, id: str | None) -> Response:
@@ -109,7 +113,8 @@ class _Messages:
         return json_response({"id": written})
 
     async def _card(self, request: Request) -> Card:
-        return await self._hub.shelf.get(await thread_key(request, self._service))
+        caller = await self._service.caller(request.scope)
+        return await self._hub.shelf.get(thread_key(request, caller))
 
 
 def message_routes(service: Service) -> list[Route]:

@@ -80,9 +80,9 @@ class _ChatCompletions:
         if thread_id is not None:
             check_thread_id(thread_id)
         agent = named_agent(asked.model, service.hub)
-        owner = await service.owner(scope)
+        caller = await service.caller(scope)
         lost = lost_connection(query, thread_id)
-        answer = await converse(service, asked.conversation, agent, owner, on_disconnect=lost)
+        answer = await converse(service, asked.conversation, agent, caller, on_disconnect=lost)
         if asked.stream:
             await self._stream(asked, answer, scope, send)
         else:

@@ -14,6 +14,7 @@ from statecast.protocol.projection import Projection, items_in, without
 from statecast.threads import Accepted, OnDisconnect, Posted, Reader, Thread, with_messages
 from statecast_agents import Agent, Json, Request
 
+from .callers import Caller
 from .requests import Service
 from .stream import Stream, begin_stream
 
@@ -33,7 +34,7 @@ async def converse(
     service: Service,
     conversation: Conversation,
     agent: Agent,
-    owner: str | None,
+    caller: Caller,
     *,
     on_disconnect: OnDisconnect | None = None,
     kind: type[Projection] = Projection,
@@ -44,7 +45,7 @@ async def converse(
         service: What every endpoint needs.
         conversation: What was posted.
         agent: Of a thread that is new; one that is known has its own.
-        owner: Whose the request is.
+        caller: Who sends the request.
         on_disconnect: What a lost connection does to the run; None: what the app says.
         kind: What the answer's projection is to be.
 
@@ -53,7 +54,7 @@ async def converse(
     """
     hub = service.hub
     thread_id = conversation.thread_id
-    thread = None if thread_id is None else await hub.known(thread_id, owner=owner)
+    thread = None if thread_id is None else await hub.known(thread_id, owner=caller.owner)
     claim: bytes | msgspec.UnsetType
     if thread is None:
         claim, asked = _first(conversation, agent)
@@ -75,7 +76,8 @@ async def converse(
         commands=[msgspec.json.encode(command) for command in asked.commands],
         thread_id=thread_id,
         claim=claim,
-        owner=owner,
+        owner=caller.owner,
+        user=caller.user,
         request=_request_for(agent, conversation.request),
         on_disconnect=on_disconnect or service.on_disconnect,
         # Whoever has the answer made anew, or says something else instead, has given up the run that is under way.

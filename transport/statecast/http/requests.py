@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -17,12 +17,12 @@ from statecast.threads import Hub, OnDisconnect, Posted
 from statecast_agents import Agent, CallSettings, Config, Policy, Request
 
 from .body import Body
+from .callers import Caller, Identify, caller_of
 
 if TYPE_CHECKING:
     from .cloud.identity import Identity
 
 __all__ = [
-    "Identify",
     "Service",
     "check_thread_id",
     "named_agent",
@@ -30,9 +30,6 @@ __all__ = [
     "protocol_of",
     "thread_id_of",
 ]
-
-#: Tells whose a request is; None: no one's in particular.
-Identify = Callable[[HTTPConnection], Awaitable[str | None]]
 
 MAX_KEY: Final = 120  #: characters of an Idempotency-Key
 
@@ -70,16 +67,24 @@ class Service(msgspec.Struct, frozen=True):
     identity: Identity | None = None  #: where the cloud API is served, what knows its users
     open_list: bool = False  #: whether threads that are nobody's in particular are listed
 
-    async def owner(self, scope: Scope) -> str | None:
-        """Return whose the request is.
+    async def caller(self, scope: Scope) -> Caller:
+        """Return who sends a request.
 
         Raises:
             Refusal: 401 `invalid_token` for a token that was good once, or would be good elsewhere.
         """
         who = None if self.identity is None else await self.identity.of(scope)
         if who is not None:
-            return who.workspace
-        return None if self.identify is None else await self.identify(HTTPConnection(scope))
+            return Caller(owner=who.workspace, user=who.user)
+        return Caller() if self.identify is None else caller_of(await self.identify(HTTPConnection(scope)))
+
+    async def owner(self, scope: Scope) -> str | None:
+        """Return whose threads a request is about.
+
+        Raises:
+            Refusal: As `caller`.
+        """
+        return (await self.caller(scope)).owner
 
 
 def protocol_of(scope: Scope, body: Body) -> Callable[[str | None], Encoder]:
@@ -150,7 +155,7 @@ def on_disconnect_of(body: Body, default: OnDisconnect) -> OnDisconnect:
     return choice
 
 
-def posted_of(scope: Scope, body: Body, service: Service, owner: str | None, *, thread_id: str | None) -> Posted:
+def posted_of(scope: Scope, body: Body, service: Service, caller: Caller, *, thread_id: str | None) -> Posted:
     """Return what a request's body asks of a thread.
 
     Raises:
@@ -166,7 +171,8 @@ def posted_of(scope: Scope, body: Body, service: Service, owner: str | None, *, 
         commands=body.list("commands"),
         thread_id=thread_id,
         claim=body.raw("state"),
-        owner=owner,
+        owner=caller.owner,
+        user=caller.user,
         request=request_of(body, agent),
         on_disconnect=on_disconnect_of(body, service.on_disconnect),
         policy=policy_of(body),

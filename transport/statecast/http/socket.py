@@ -24,6 +24,7 @@ from statecast.protocol.refusal import Refusal
 from statecast.threads import Thread
 
 from .body import Body
+from .callers import Caller
 from .cors import is_welcome
 from .events import place_of
 from .requests import Service, check_thread_id, posted_of
@@ -93,7 +94,7 @@ class SocketEndpoint:
         thread_id = scope["path_params"]["thread_id"]
         try:
             check_thread_id(thread_id)
-            owner = await self._service.owner(scope)
+            caller = await self._service.caller(scope)
         except Refusal:
             await socket.close(INVALID)
             return
@@ -101,24 +102,24 @@ class SocketEndpoint:
             await socket.close(NOT_ALLOWED)
             return
         await socket.accept()
-        await _Session(self._service, socket, scope, thread_id, owner).run()
+        await _Session(self._service, socket, scope, thread_id, caller).run()
 
 
 class _Session:
     """One connection."""
 
-    def __init__(self, service: Service, socket: WebSocket, scope: Scope, thread_id: str, owner: str | None) -> None:
+    def __init__(self, service: Service, socket: WebSocket, scope: Scope, thread_id: str, caller: Caller) -> None:
         self._service = service
         self._socket = socket
         self._scope = scope
         self._thread_id = thread_id
-        self._owner = owner
+        self._caller = caller
         self._following: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Serve until either side closes."""
         try:
-            thread = await self._service.hub.find(self._thread_id, owner=self._owner)
+            thread = await self._service.hub.find(self._thread_id, owner=self._caller.owner)
         except Refusal as refusal:
             if refusal.status == 503:
                 await self._socket.close(AWAY)
@@ -170,7 +171,7 @@ class _Session:
             await self._socket.close(UNKNOWN)
 
     async def _commands(self, ref: str | None, body: Body) -> None:
-        posted = posted_of(self._scope, body, self._service, self._owner, thread_id=self._thread_id)
+        posted = posted_of(self._scope, body, self._service, self._caller, thread_id=self._thread_id)
         accepted = await self._service.hub.submit(posted)
         thread = accepted.thread
         if self._following is None:
@@ -182,7 +183,7 @@ class _Session:
     async def _cancel(self, ref: str | None, body: Body) -> None:
         run_id, cancelled = await self._service.hub.cancel(
             self._thread_id,
-            owner=self._owner,
+            owner=self._caller.owner,
             run_id=body.get("runId", str, None),
             queued=body.get("queued", bool, False),
         )

@@ -21,6 +21,7 @@ from statecast.stores import Card, Described, Key
 from statecast_agents import Json, new_id
 
 from .body import read_json
+from .callers import Caller
 from .cards import described, limit_of, timestamp
 from .history import History
 from .problems import json_response
@@ -98,24 +99,28 @@ class _Threads:
         return json_response({"remoteId": card.key.thread_id, **external}, status=201)
 
     async def get(self, request: Request) -> Response:
-        return json_response(_shown(await self._hub.shelf.get(await thread_key(request, self._service))))
+        return json_response(_shown(await self._hub.shelf.get(await self._key(request))))
 
     async def update(self, request: Request) -> Response:
-        key = await thread_key(request, self._service)
+        key = await self._key(request)
         fields: _Fields = await read_json(request.scope, request.receive, self._hub.limits, _Fields)
         await self._hub.shelf.get(key)
         await self._hub.shelf.describe(_described(key, fields))
         return json_response(_shown(await self._hub.shelf.get(key)))
 
     async def delete(self, request: Request) -> Response:
-        key = await thread_key(request, self._service)
+        key = await self._key(request)
         await self._hub.delete(key.thread_id, owner=key.owner)
         return Response(status_code=204)
 
     async def title(self, request: Request) -> Response:
-        card = await self._hub.shelf.get(await thread_key(request, self._service))
-        agent, about = await self._history.about(card, await self._messages(request))
+        caller = await self._service.caller(request.scope)
+        card = await self._hub.shelf.get(thread_key(request, caller))
+        agent, about = await self._history.about(card, await self._messages(request), user=caller.user)
         return await title_response(self._hub, card, agent, about)
+
+    async def _key(self, request: Request) -> Key:
+        return thread_key(request, await self._service.caller(request.scope))
 
     async def _messages(self, request: Request) -> Sequence[Json] | None:
         """Return what the page says the messages are; None if it does not."""
@@ -137,15 +142,15 @@ def thread_routes(service: Service) -> list[Route]:
     ]
 
 
-async def thread_key(request: Request, service: Service) -> Key:
-    """Return the thread that a request's path names, as one of whoever asks.
+def thread_key(request: Request, caller: Caller) -> Key:
+    """Return the thread that a request's path names, as one of its caller's.
 
     Raises:
-        Refusal: 401 `invalid_token`; 422 `invalid_thread_id`.
+        Refusal: 422 `invalid_thread_id`.
     """
     thread_id: str = request.path_params["thread_id"]
     check_thread_id(thread_id)
-    return Key(await service.owner(request.scope), thread_id)
+    return Key(caller.owner, thread_id)
 
 
 def _described(key: Key, fields: _Fields) -> Described:

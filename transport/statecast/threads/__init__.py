@@ -7,6 +7,7 @@ from .readers import Reader
 from .run import OnDisconnect
 from .shelf import Shelf
 from .thread import Thread
+from .users import user_id
 from .written import has_only, with_messages
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "Shelf",
     "Thread",
     "has_only",
+    "user_id",
     "with_messages",
 ]

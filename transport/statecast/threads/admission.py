@@ -151,6 +151,7 @@ class Admission:
                 request=posted.request,
                 on_disconnect=posted.on_disconnect,
                 next_up=posted.chosen_policy in ("interrupt", "rollback"),
+                user=posted.user,
             )
             run = self._runs.new(thread, batch, agrees=agreed)
             for command in commands:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -33,6 +33,7 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     thread_id: str | None = None  #: None: a thread of its own that nobody can name
     claim: Claim = msgspec.UNSET
     owner: str | None = None
+    user: Any = None  #: who posts, as the app's `identify` returned them
     request: Request = Request()
     on_disconnect: OnDisconnect = "continue"
     policy: Policy | None = None  #: None: the agent's

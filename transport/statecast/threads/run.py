@@ -28,6 +28,7 @@ from statecast_agents.errors import MessageConflict
 
 from .limits import Limits
 from .thread import Thread
+from .users import KeptUser, kept_user, restored_user
 
 __all__ = ["INTERRUPTED", "Batch", "Execution", "OnDisconnect"]
 
@@ -45,13 +46,16 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     request: Request
     on_disconnect: OnDisconnect = "continue"
     next_up: bool = False  #: whether it goes before what waits already
+    user: Any = None  #: whom it is for
 
     def encode(self) -> bytes:
         """Return it for the store."""
         config = msgspec.structs.replace(self.request.config, api_key=None)
         request = msgspec.structs.replace(self.request, config=config)
         commands = [_fields(command) for command in self.commands]
-        return msgspec.json.encode(_KeptBatch(commands, request, self.on_disconnect, self.next_up))
+        return msgspec.json.encode(
+            _KeptBatch(commands, request, self.on_disconnect, self.next_up, kept_user(self.user))
+        )
 
     @classmethod
     def decode(cls, data: bytes, commands: CommandSet) -> Batch:
@@ -62,7 +66,13 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         """
         kept = msgspec.json.decode(data, type=_KeptBatch)
         known = commands.decode([msgspec.json.encode(command) for command in kept.commands])
-        return cls(commands=known, request=kept.request, on_disconnect=kept.on_disconnect, next_up=kept.next_up)
+        return cls(
+            commands=known,
+            request=kept.request,
+            on_disconnect=kept.on_disconnect,
+            next_up=kept.next_up,
+            user=restored_user(kept.user),
+        )
 
 
 class _KeptBatch(msgspec.Struct, frozen=True):
@@ -70,6 +80,7 @@ class _KeptBatch(msgspec.Struct, frozen=True):
     request: Request
     on_disconnect: OnDisconnect
     next_up: bool = False
+    user: KeptUser | None = None
 
 
 class Execution:
@@ -163,6 +174,7 @@ class Execution:
             document=thread.document,
             commands=self.batch.commands,
             request=self.batch.request,
+            user=self.batch.user,
             messages=thread.agent.messages,
             emit=lambda chunk: thread.emit(self.id, chunk),
             flush=thread.flush_from_anywhere,

@@ -4,6 +4,6 @@ One file per kind of thing that is asked for; `routes` puts them together. Every
 `cloud`.
 """
 
-from .settings import Cloud, Issuer
+from .settings import Cloud, CloudUser, Issuer
 
-__all__ = ["Cloud", "Issuer"]
+__all__ = ["Cloud", "CloudUser", "Issuer"]

@@ -39,7 +39,7 @@ def auth_routes(identity: Identity, limits: Limits) -> list[Route]:
         if who.by != "key":
             message = "expected an API key, with Aui-User-Id and Aui-Workspace-Id: the app's own server makes tokens"
             raise Refusal(403, "api_key_required", message)
-        return json_response({"token": await identity.access(who.workspace, who.user)})
+        return json_response({"token": await identity.access(who.workspace, who.user.id)})
 
     return [
         CloudRoute("/v1/auth/tokens/anonymous", anonymous, methods=["POST"]),

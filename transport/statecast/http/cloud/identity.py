@@ -21,7 +21,7 @@ from starlette.types import Scope
 from statecast.http.cards import timestamp
 from statecast.protocol.refusal import Refusal
 
-from .settings import OURS, Cloud, Issuer
+from .settings import OURS, Cloud, CloudUser, Issuer
 
 __all__ = ["Identity", "Who"]
 
@@ -34,9 +34,13 @@ _ALGORITHM: Final = "HS256"
 class Who(msgspec.Struct, frozen=True):
     """Who asks."""
 
-    workspace: str
-    user: str
+    user: CloudUser
     by: Literal["token", "key", "issuer"]  #: how that is known
+
+    @property
+    def workspace(self) -> str:
+        """The owner of their threads."""
+        return self.user.workspace
 
 
 #: Returns the server's secret of a name; the bytes become it if there is none.
@@ -72,11 +76,13 @@ class Identity:
             return None
         if any(hmac.compare_digest(token.encode(), key.encode()) for key in self.cloud.api_keys):
             user, workspace = headers.get("aui-user-id"), headers.get("aui-workspace-id")
-            return None if not user or not workspace else Who(_name(workspace), _name(user), "key")
+            if not user or not workspace:
+                return None
+            return Who(CloudUser(id=_name(user), workspace=_name(workspace)), "key")
         name = _issuer_of(token)
         if name == OURS:
             claims = await self._ours(token, "access")
-            return Who(claims["sub"], claims.get("user", claims["sub"]), "token")
+            return Who(CloudUser(id=claims.get("user", claims["sub"]), workspace=claims["sub"]), "token")
         issuer = next((issuer for issuer in self.cloud.issuers if issuer.name == name), None)
         return None if issuer is None else await self._theirs(token, issuer)
 
@@ -156,7 +162,8 @@ class Identity:
         workspace, user = claims.get(issuer.workspace), claims.get(issuer.user)
         if not isinstance(workspace, str) or not isinstance(user, str) or not workspace or not user:
             raise _invalid(f'it names no workspace in "{issuer.workspace}", or no user in "{issuer.user}"')
-        return Who(_name(issuer.prefix + workspace), _name(user), "issuer")
+        who = CloudUser(id=_name(user), workspace=_name(issuer.prefix + workspace), claims=claims)
+        return Who(who, "issuer")
 
     async def _published(self, token: str, issuer: Issuer) -> Any:
         """Return the key with which an issuer says to have signed a token.

@@ -70,13 +70,15 @@ class _Messages:
         return Response(status_code=204)
 
     async def feedback(self, request: Request) -> Response:
-        card = await self._card(request)
+        who = await self._identity.required(request.scope)
+        card = await self._hub.shelf.get(key_of(request, who))
         opinion: _Opinion = await read_json(request.scope, request.receive, self._hub.limits, _Opinion)
-        id = await self._history.feedback(card, request.path_params["message_id"], opinion.type, opinion.comment)
+        message_id = request.path_params["message_id"]
+        id = await self._history.feedback(card, message_id, opinion.type, opinion.comment, user=who.user)
         return json_response({"feedback_id": id, "type": opinion.type, "comment": opinion.comment})
 
     async def _card(self, request: Request) -> Card:
-        return await self._hub.shelf.get(await key_of(request, self._identity))
+        return await self._hub.shelf.get(key_of(request, await self._identity.required(request.scope)))
 
 
 def message_routes(service: Service, identity: Identity) -> list[Route]:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from statecast.http.body import read_json, read_text_of
+from statecast.http.callers import Caller
 from statecast.http.history import History
 from statecast.http.problems import json_response
 from statecast.http.projected import converse, stream_answer
@@ -27,7 +28,7 @@ from statecast.threads import Hub
 from statecast_agents import Json, new_id
 
 from .form import CloudRoute
-from .identity import Identity
+from .identity import Identity, Who
 
 __all__ = ["run_routes"]
 
@@ -87,7 +88,7 @@ class _StreamEndpoint:
         check_values(data)
         asked: _Asked = decode(data, _Asked)
         if asked.assistant_id == TITLE:
-            await (await self._title(asked, who.workspace))(scope, receive, send)
+            await (await self._title(asked, who))(scope, receive, send)
             return
         if asked.response_format != DATA_STREAM:
             message = f'expected the response_format "{DATA_STREAM}", got "{asked.response_format}"'
@@ -98,13 +99,13 @@ class _StreamEndpoint:
         if thread_id is not None:
             check_thread_id(thread_id)
         conversation = msgspec.structs.replace(conversation, thread_id=thread_id, agent=agent.name)
-        answer = await converse(self._service, conversation, agent, who.workspace)
+        answer = await converse(self._service, conversation, agent, Caller(owner=who.workspace, user=who.user))
         await stream_answer(self._service, answer, DataStreamMessagesEncoder(answer.projection), scope, send)
 
-    async def _title(self, asked: _Asked, owner: str) -> Response:
-        card = await _card(self._service.hub, owner, asked.thread_id)
+    async def _title(self, asked: _Asked, who: Who) -> Response:
+        card = await _card(self._service.hub, who.workspace, asked.thread_id)
         read = [read_message(message, "aui/v0", f"message-{at}") for at, message in enumerate(asked.messages)]
-        agent, about = await self._history.about(card, [message for message in read if message] or None)
+        agent, about = await self._history.about(card, [message for message in read if message] or None, user=who.user)
         return await title_response(self._service.hub, card, agent, about)
 
 
@@ -123,7 +124,7 @@ class _Reports:
             raise Refusal(422, "invalid_request", message)
         card = await _card(self._hub, who.workspace, report.thread_id)
         run_id = new_id("run")
-        await self._note(card.key, "report", run_id, {**fields, "run_id": run_id, "user": who.user})
+        await self._note(card.key, "report", run_id, {**fields, "run_id": run_id, "user": who.user.id})
         return json_response({"run_id": run_id})
 
     async def events(self, request: Request) -> Response:
@@ -135,7 +136,7 @@ class _Reports:
         for event in events:
             key = Key(who.workspace, str(event.get("thread_id")))
             if await self._hub.shelf.find(key) is not None:
-                await self._note(key, "event", new_id("evt"), {**event, "user": who.user})
+                await self._note(key, "event", new_id("evt"), {**event, "user": who.user.id})
                 kept += 1
         return json_response({"kept": kept})
 
@@ -147,7 +148,7 @@ class _Reports:
             raise Refusal(422, "invalid_request", message)
         card = await _card(self._hub, who.workspace, score.thread_id)
         id = new_id("score")
-        await self._note(card.key, "score", id, {**fields, "user": who.user})
+        await self._note(card.key, "score", id, {**fields, "user": who.user.id})
         value = None if score.value is None else float(score.value)
         shown = {"name": score.name, "data_type": score.data_type, "string_value": score.string_value}
         return json_response({"score_id": id, "value": value, **shown})

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-__all__ = ["OURS", "Cloud", "Issuer"]
+__all__ = ["OURS", "Cloud", "CloudUser", "Issuer"]
 
 #: The issuer of our own tokens.
 OURS: Final = "statecast"
+
+
+class CloudUser(msgspec.Struct, frozen=True, kw_only=True):
+    """A user of the cloud API, as runs have it in `run.user`."""
+
+    id: str
+    workspace: str  #: which owns the threads
+    claims: dict[str, Any] = {}  #: of an issuer's token, all that it says
 
 
 class Issuer(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from statecast.stores import Card, Described, Key
 from statecast_agents import Json, new_id
 
 from .form import CloudRoute
-from .identity import Identity
+from .identity import Identity, Who
 
 __all__ = ["key_of", "thread_routes"]
 
@@ -74,18 +74,18 @@ class _Threads:
         return json_response({"thread_id": key.thread_id})
 
     async def get(self, request: Request) -> Response:
-        card = await self._hub.shelf.get(await key_of(request, self._identity))
+        card = await self._hub.shelf.get(await self._key(request))
         return json_response({"thread": _shown(card)})
 
     async def update(self, request: Request) -> Response:
-        key = await key_of(request, self._identity)
+        key = await self._key(request)
         changed: _New = await read_json(request.scope, request.receive, self._hub.limits, _New)
         await self._hub.shelf.get(key)
         await self._hub.shelf.describe(_described(key, changed))
         return Response(status_code=204)
 
     async def delete(self, request: Request) -> Response:
-        key = await key_of(request, self._identity)
+        key = await self._key(request)
         await self._hub.delete(key.thread_id, owner=key.owner)
         return Response(status_code=204)
 
@@ -95,6 +95,9 @@ class _Threads:
         owner = await self._identity.refreshed(claimed.refresh_token)
         moved = 0 if owner == who.workspace else await self._hub.move(owner, who.workspace)
         return json_response({"moved": moved})
+
+    async def _key(self, request: Request) -> Key:
+        return key_of(request, await self._identity.required(request.scope))
 
 
 def thread_routes(service: Service, identity: Identity) -> list[Route]:
@@ -110,13 +113,12 @@ def thread_routes(service: Service, identity: Identity) -> list[Route]:
     ]
 
 
-async def key_of(request: Request, identity: Identity) -> Key:
+def key_of(request: Request, who: Who) -> Key:
     """Return the thread that a request's path names, as one of whoever asks.
 
     Raises:
-        Refusal: 401; 422 `invalid_thread_id`.
+        Refusal: 422 `invalid_thread_id`.
     """
-    who = await identity.required(request.scope)
     check_thread_id(request.path_params["thread_id"])
     return Key(who.workspace, request.path_params["thread_id"])
 

@@ -1,0 +1,99 @@
+"""Users: whom a run is for, as the app's `identify` returned them, and what of them survives a restart.
+
+The owner of threads is the user's id alone. Nothing else of a user ever leaves the server.
+Source: docs/guides/deploying.md, "The user in the agent".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
+from typing import Any, Final, Literal
+
+import msgspec
+
+from statecast_agents import Json, to_json
+
+__all__ = ["KeptUser", "kept_user", "restored_user", "user_id"]
+
+#: Bytes of a user that are kept; of a larger one, only the id.
+MOST: Final = 16 * 2**10
+
+MAX_ID: Final = 500  #: characters of an id
+
+_EXPECTED: Final = "a text, an object or a mapping with an `id`, or None"
+
+
+class KeptUser(msgspec.Struct, frozen=True, array_like=True):
+    """What the store keeps of a user with a batch that waits."""
+
+    form: Literal["text", "mapping", "object"]
+    value: Json
+
+
+def user_id(user: object) -> str:
+    """Return the id of a user: itself, or its `id`, which may also be a whole number or a UUID.
+
+    Raises:
+        TypeError: It has no id.
+        ValueError: The id is empty, too long, or holds a lone surrogate.
+    """
+    found = user
+    if not isinstance(user, str):
+        found = user.get("id") if isinstance(user, Mapping) else getattr(user, "id", None)
+    if isinstance(found, uuid.UUID | int) and not isinstance(found, bool):
+        found = str(found)
+    if not isinstance(found, str):
+        raise TypeError(f"expected `identify` to return {_EXPECTED}, got {type(user).__name__}")
+    if not 0 < len(found) <= MAX_ID:
+        raise ValueError(f"expected the user's id to have 1 to {MAX_ID} characters, got {len(found)}")
+    try:
+        found.encode()
+    except UnicodeEncodeError:
+        raise ValueError("expected the user's id to be text without lone surrogates") from None
+    return str.__str__(found)
+
+
+def kept_user(user: object) -> KeptUser | None:
+    """Return what the store keeps of a user: the id, and those public fields that JSON has a form for."""
+    if user is None:
+        return None
+    if isinstance(user, str):
+        return KeptUser("text", str.__str__(user))
+    fields = {name: value for name, value in _fields(user) if _is_public(name)}
+    kept = {name: plain for name, value in fields.items() if (plain := _plain(value)) is not msgspec.UNSET}
+    if "id" not in kept or len(msgspec.json.encode(kept)) > MOST:
+        kept = {"id": user_id(user)}
+    return KeptUser("mapping" if isinstance(user, Mapping) else "object", kept)
+
+
+def restored_user(kept: KeptUser | None) -> Any:  # as `Run.user`
+    """Return a user as a run gets it after a restart: a text, a dict, or an object with the fields that were kept."""
+    if kept is None:
+        return None
+    return SimpleNamespace(**kept.value) if kept.form == "object" else kept.value
+
+
+def _fields(user: object) -> Iterable[tuple[str, object]]:
+    if isinstance(user, Mapping):
+        return list(user.items())
+    if isinstance(user, msgspec.Struct):
+        names: Iterable[str] = user.__struct_fields__
+    elif dataclasses.is_dataclass(user):
+        names = [field.name for field in dataclasses.fields(user)]
+    else:
+        names = getattr(user, "__dict__", {})
+    return [(name, getattr(user, name, None)) for name in ("id", *names)]
+
+
+def _is_public(name: object) -> bool:
+    return isinstance(name, str) and not name.startswith("_")
+
+
+def _plain(value: object) -> Json:
+    try:
+        return to_json(value)
+    except Exception:  # a field of the app's own that is no JSON, or fails to become it: it is not kept
+        return msgspec.UNSET
