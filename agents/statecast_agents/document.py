@@ -14,9 +14,10 @@ from typing import Any, Final
 import msgspec
 
 from .errors import OperationError
+from .halves import Halves, check_text
 from .operations import AppendText, Operation, check_path, keys_of
 from .tracked import NODES, Node, TrackedDict, TrackedList, adopt, index_in, own, thaw
-from .values import Json, check_scalar
+from .values import Json
 
 __all__ = ["Document", "to_json"]
 
@@ -46,6 +47,7 @@ class Document:
     __slots__ = (
         "_cache",
         "_decoded",
+        "_halves",
         "_merge_at",
         "_pending",
         "_resting",
@@ -68,6 +70,7 @@ class Document:
         self._pending: list[_Slot] = []
         self._merge_at = MERGE_AT
         self._cache: Any = None
+        self._halves: Halves | None = None  #: made for the first text that ends in one
         self._decoded: Json = None  #: a container that is yet to become the root, see `adopting`
         self._resting: bytes | None = None  #: the state as JSON, while nobody looks at it, see `rest`
         self._root: Json = own(value, self, self, None)
@@ -121,7 +124,8 @@ class Document:
 
         Raises:
             OperationError: There is no text there.
-            NotJson: `delta` holds a lone surrogate.
+            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one, see `halves.py`.
+            TypeError: `delta` is not a str.
         """
         with self.lock:
             if path:
@@ -129,10 +133,26 @@ class Document:
                 return
             if type(self.root) is not str:
                 raise OperationError(f"expected the state to be a text, got {type(self.root).__name__}")
-            check_scalar(delta)
+            delta = self.joined(self, None, len(self.root), check_text(delta))
             self._root = self.root + delta
             if delta:
                 self.note(self, None, delta)
+
+    def joined(self, node: object, key: str | int | None, size: int, delta: str) -> str:
+        """Return by what a text of `size` characters at `key` of `node` grows, with split characters joined.
+
+        Raises:
+            NotJson: `delta` holds a lone surrogate.
+        """
+        if delta.isascii():
+            return delta
+        try:
+            delta.encode()
+            return delta
+        except UnicodeEncodeError:
+            if self._halves is None:
+                self._halves = Halves()
+            return self._halves.join(node, key, size, delta)
 
     def apply(self, operation: Operation) -> None:
         """Apply an operation in place, as a strict client does.
@@ -181,7 +201,7 @@ class Document:
         with self.lock:
             self.version += 1
             nodes: list[Any] = [self._root] if type(self._root) in NODES else []
-            self._root = self._decoded = None
+            self._root = self._decoded = self._halves = None
             while nodes:
                 node = nodes.pop()
                 node._parent = None

@@ -15,9 +15,11 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from .arguments import arguments_text, held_arguments
 from .commands import AddMessage, AddToolResult, AnyCommand
 from .document import Document
-from .errors import MessageConflict, OperationError
+from .errors import MessageConflict, NotJson, OperationError
+from .halves import check_text, paired
 from .tracked import TrackedDict, TrackedList, thaw
 from .values import Json
 
@@ -235,30 +237,37 @@ class AssistantMessage:
         return str(self.message["id"])
 
     def append_text(self, delta: str) -> None:
-        """Grow the text: the last part if it is a text, else a new one."""
+        """Grow the text: the last part if it is a text, else a new one.
+
+        Raises:
+            TypeError: `delta` is not a str.
+            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one.
+        """
         self._grow("text", delta)
 
     def append_reasoning(self, delta: str) -> None:
-        """Grow the reasoning: the last part if it is reasoning, else a new one."""
+        """Grow the reasoning: the last part if it is reasoning, else a new one. It raises what `append_text` does."""
         self._grow("reasoning", delta)
 
     def add_tool_call(self, name: str, args: Json = UNSET, *, id: str | None = None) -> ToolCall:  # field
-        """Add a tool call; without `args` its arguments are streamed with `ToolCall.append_args`."""
+        """Add a tool call; without `args` its arguments are streamed with `ToolCall.append_args`.
+
+        Raises:
+            NotJson: `args` is something that JSON cannot say. What a model may write and a state cannot hold, such as
+                an integer that JavaScript would round, is in `argsText` alone.
+        """
         given = args is not UNSET
-        call = ToolCall(
+        return ToolCall(
             self.add_part(
                 {
                     "type": "tool-call",
                     "toolCallId": id or new_id("call"),
                     "toolName": name,
-                    "args": args if given else {},
-                    "argsText": "",
+                    "args": held_arguments(args) if given else {},
+                    "argsText": arguments_text(args) if given else "",
                 }
             )
         )
-        if given:
-            call.part["argsText"] = msgspec.json.encode(call.part["args"]).decode()
-        return call
 
     def add_source(self, url: str, *, title: str | None = None, id: str | None = None) -> None:  # field
         """Add a page that the answer rests on."""
@@ -281,10 +290,13 @@ class AssistantMessage:
 
     def _grow(self, kind: Literal["text", "reasoning"], delta: str) -> None:
         parts = self.message["parts"]
-        if not parts or parts[-1].get("type") != kind:
-            parts.append({"type": kind, "text": delta})
-        else:
+        if parts and parts[-1].get("type") == kind:
             parts[-1].append_text("text", delta)
+            return
+        text, half = paired(check_text(delta))
+        parts.append({"type": kind, "text": text})
+        if half:
+            parts[-1].append_text("text", half)
 
 
 class ToolCall:
@@ -304,20 +316,34 @@ class ToolCall:
         return "result" in self.part
 
     def append_args(self, delta: str) -> None:
-        """Grow the arguments' JSON text; `finish_args` reads it into `args`."""
+        """Grow the arguments' JSON text; `finish_args` reads it into `args`.
+
+        Raises:
+            TypeError: `delta` is not a str.
+            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one.
+        """
         self.part.append_text("argsText", delta)
 
     def finish_args(self) -> Json:
-        """Read the streamed arguments into `args`, and return them.
+        """Read the streamed arguments into `args`, and return them. None streamed are `{}`, in `argsText` as well.
+
+        What a model may write and a state cannot hold, such as an integer that JavaScript would round, is returned,
+        and stays in `argsText`; `args` is `{}` then.
 
         Raises:
             OperationError: What was streamed is no JSON.
         """
-        text: str = self.part["argsText"]
+        if not self.part["argsText"].strip():
+            self.part.append_text("argsText", "{}")
         try:
-            self.part["args"] = msgspec.json.decode(text or "{}")
+            args = msgspec.json.decode(self.part["argsText"])
         except (msgspec.DecodeError, RecursionError) as error:
             raise OperationError(f'the arguments of the tool call "{self.id}" are no JSON: {error}') from error
+        try:
+            self.part["args"] = args
+        except NotJson:
+            self.part["args"] = {}
+            return args
         return self.part["args"]
 
     def set_result(self, result: Json, *, is_error: bool = False, artifact: Json = UNSET) -> None:

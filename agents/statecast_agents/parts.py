@@ -14,8 +14,10 @@ import msgspec
 from msgspec import UNSET
 
 from . import chunks
+from .arguments import arguments_text
 from .document import to_json
 from .errors import NotJson, OperationError
+from .halves import SplitText, check_text
 from .messages import new_id
 from .values import Json
 
@@ -36,20 +38,27 @@ class Parts:
         "_count",
         "_emit",
         "_open",
+        "_split",
     )
 
     def __init__(self, emit: Callable[[chunks.Chunk], None]) -> None:
         self._emit = emit
         self._count = 0
         self._open: tuple[int, str, str | None] | None = None  #: the text or reasoning part that still grows
+        self._split = SplitText()  #: of that part
         self._calls: dict[int, CallStream] = {}
 
     def append_text(self, delta: str, *, parent_id: str | None = None) -> None:
-        """Grow the answer's text; a new part opens when something else came between."""
+        """Grow the answer's text; a new part opens when something else came between.
+
+        Raises:
+            TypeError: `delta` is not a str.
+            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one.
+        """
         self._grow("text", delta, parent_id)
 
     def append_reasoning(self, delta: str, *, summary: str | None = None, parent_id: str | None = None) -> None:
-        """Grow the reasoning; `summary` is taken when a part opens."""
+        """Grow the reasoning; `summary` is taken when a part opens. It raises what `append_text` does."""
         self._grow("reasoning", delta, parent_id, summary)
 
     def add_tool_call(
@@ -61,7 +70,7 @@ class Parts:
         parent_id: str | None = None,
     ) -> CallStream:
         """Open a tool call; without `args` its arguments are streamed with `CallStream.append_args`."""
-        text = None if args is UNSET else msgspec.json.encode(to_json(args)).decode()
+        text = None if args is UNSET else arguments_text(args)
         call_id = id or new_id("call")
         number = self._start(
             chunks.ToolCallPart(tool_call_id=call_id, tool_name=name, parent_id=_maybe(parent_id)),
@@ -149,13 +158,16 @@ class Parts:
     def _grow(
         self, kind: Literal["text", "reasoning"], delta: str, parent_id: str | None, summary: str | None = None
     ) -> None:
+        delta = check_text(delta)
         if self._open is None or self._open[1:] != (kind, parent_id):
+            self._split = SplitText()
             part: chunks.Part
             if kind == "text":
                 part = chunks.TextPart(parent_id=_maybe(parent_id))
             else:
                 part = chunks.ReasoningPart(parent_id=_maybe(parent_id), unstable_summary=_maybe(summary))
             self._open = (self._start(part), kind, parent_id)
+        delta = self._split.join(delta)
         if delta:
             self._send(chunks.TextDelta(part=self._open[0], text=delta))
 
@@ -182,6 +194,8 @@ class CallStream:
         self.id = id  #: the call's id
         self._parts = parts
         self._number = number
+        self._split = SplitText()
+        self._grown = False  #: whether there is any text of the arguments
         self._args_finished = False
         self._closed = False
 
@@ -190,15 +204,21 @@ class CallStream:
 
         Raises:
             OperationError: The arguments are finished.
+            TypeError: `delta` is not a str.
+            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one.
         """
         if self._args_finished:
             raise OperationError(f'the arguments of the tool call "{self.id}" are finished')
+        delta = self._split.join(check_text(delta))
         if delta:
+            self._grown = True
             self._parts._send(chunks.TextDelta(part=self._number, text=delta))
 
     def finish_args(self) -> None:
-        """Say that the arguments are complete."""
+        """Say that the arguments are complete. None streamed are `{}`."""
         if not self._args_finished:
+            if not self._grown:
+                self.append_args("{}")
             self._args_finished = True
             self._parts._send(chunks.ArgsFinished(part=self._number))
 

@@ -147,7 +147,8 @@ class Run:
 
         Raises:
             OperationError: There is no text there.
-            NotJson: `delta` holds a lone surrogate.
+            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one.
+            TypeError: `delta` is not a str.
         """
         self._document.append_text(delta, path)
 
@@ -226,6 +227,9 @@ class Run:
     async def approval(self, question: str, **details: Json) -> bool:
         """Ask the user for approval, as a call of the frontend tool `approval`; true if it was given.
 
+        The answer `true`, or an object whose `approved` is `true`, gives it. Anything else denies it: the text "true",
+        too.
+
         Args:
             question: What the user is asked.
             details: Further arguments of the call.
@@ -234,7 +238,7 @@ class Run:
             result = await self.call_tool("approval", {"question": question, **details})
         except ToolFailed:
             return False
-        return bool(result.get("approved")) if isinstance(result, dict) else result is True
+        return (result.get("approved") if isinstance(result, dict) else result) is True
 
     async def _beside(
         self, activity: Activity, function: Callable[[*_Args], Coroutine[Any, Any, Any]], *args: *_Args

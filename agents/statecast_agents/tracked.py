@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NoReturn, SupportsIndex
 
 from .errors import NotJson, OperationError
+from .halves import check_text, paired
 from .values import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Json, check_key, check_scalar, plain
 
 if TYPE_CHECKING:
@@ -66,12 +67,19 @@ class TrackedDict(dict[str, Json]):
                         return
                     delta = value[size:]
                     if not delta.isascii():
-                        check_scalar(delta)
+                        whole = document.joined(self, key, size, delta)
+                        if whole is not delta:
+                            delta, value = whole, old + whole
+                            if not delta:
+                                return
                     _dict_set(self, key, value)
                     document.note(self, key, delta)
                     return
                 if not value.isascii():
-                    check_scalar(value)
+                    text = _mended(value, old)
+                    if text is not value:
+                        self[key] = text
+                        return
             elif kind is int:
                 if not -MAX_INTEGER <= value <= MAX_INTEGER:
                     check_scalar(value)
@@ -101,7 +109,8 @@ class TrackedDict(dict[str, Json]):
 
         Raises:
             OperationError: There is no text at `key`.
-            NotJson: `delta` is not a str, or holds a lone surrogate.
+            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one, see `halves.py`.
+            TypeError: `delta` is not a str.
         """
         document = self._document
         with document.lock:
@@ -111,7 +120,7 @@ class TrackedDict(dict[str, Json]):
             if type(key) is not str:
                 key = check_key(key)
             if type(delta) is not str or not delta.isascii():
-                delta = _check_delta(delta)
+                delta = document.joined(self, key, len(text), check_text(delta))
             if len(text) < GROW_IN_PLACE:
                 _dict_set(self, key, text + delta)
             else:
@@ -213,13 +222,15 @@ class TrackedList(list[Json]):
             kind = type(value)
             if kind is str:
                 if type(old) is str and value.startswith(old):
-                    delta = value[len(old) :]
-                    check_scalar(delta)
+                    delta = document.joined(self, index, len(old), value[len(old) :])
                     if delta:
-                        _list_set(self, index, value)
+                        _list_set(self, index, old + delta)
                         document.note(self, index, delta)
                     return
-                check_scalar(value)
+                text = _mended(value, old)
+                if text is not value:
+                    self[index] = text
+                    return
             else:
                 value = own(value, document, self, index)
                 if (kind is int or kind is float) and type(old) is kind and old == value:
@@ -246,7 +257,7 @@ class TrackedList(list[Json]):
                     check_scalar(value)
             elif kind is str:
                 if not value.isascii():
-                    check_scalar(value)
+                    value = check_scalar(value)
             else:
                 value = own(value, document, self, index)
             _list_append(self, value)
@@ -257,7 +268,8 @@ class TrackedList(list[Json]):
 
         Raises:
             OperationError: There is no text at `index`.
-            NotJson: `delta` is not a str, or holds a lone surrogate.
+            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one, see `halves.py`.
+            TypeError: `delta` is not a str.
         """
         document = self._document
         with document.lock:
@@ -267,7 +279,7 @@ class TrackedList(list[Json]):
             text = self[at] if 0 <= at < len(self) else None
             if type(text) is not str:
                 _no_text(at, text)
-            delta = _check_delta(delta)
+            delta = document.joined(self, at, len(text), check_text(delta))
             if len(text) < GROW_IN_PLACE:
                 _list_set(self, at, text + delta)
             else:
@@ -377,8 +389,7 @@ def own(value: Json, document: Document, parent: Any, key: str | int | None) -> 
     """
     kind = type(value)
     if kind in _SCALARS:
-        check_scalar(value)
-        return value
+        return check_scalar(value)
     depth = 1
     above = parent
     while above is not None and above is not document:
@@ -404,7 +415,7 @@ def _own(value: Json, document: Document, parent: Any, key: str | int | None, de
                 sort = type(item)
                 if sort is str:
                     if not item.isascii():
-                        check_scalar(item)
+                        item = check_scalar(item)  # checked from here on
                 elif sort in _SCALARS:
                     check_scalar(item)
                 else:
@@ -425,8 +436,7 @@ def _own(value: Json, document: Document, parent: Any, key: str | int | None, de
         try:
             for item in value:
                 if type(item) in _SCALARS:
-                    check_scalar(item)
-                    _list_append(row, item)
+                    _list_append(row, check_scalar(item))
                 else:
                     _list_append(row, _own(item, document, row, len(row), depth + 1))
         except NotJson as error:
@@ -434,8 +444,7 @@ def _own(value: Json, document: Document, parent: Any, key: str | int | None, de
             raise
         return row
     if kind in _SCALARS:
-        check_scalar(value)
-        return value
+        return check_scalar(value)
     return _own(plain(value), document, parent, key, depth)
 
 
@@ -499,11 +508,15 @@ def _link(value: Json, parent: Node, key: str | int) -> None:
         value._key = key
 
 
-def _check_delta(delta: str) -> str:
-    if not isinstance(delta, str):
-        raise NotJson("a text to append", f"{type(delta).__name__} {delta!r:.60}")
-    check_scalar(str.__str__(delta))
-    return str.__str__(delta)
+def _mended(value: str, old: Json) -> str:
+    """Return a text with split characters joined; a first half at the end stays where the text goes on from `old`."""
+    try:
+        return check_scalar(value)  # type: ignore[no-any-return]  # a str stays one
+    except NotJson:
+        whole, half = paired(value)
+        if half and type(old) is str and whole.startswith(old):
+            return whole + half
+        raise
 
 
 def _check_depth(depth: int) -> None:

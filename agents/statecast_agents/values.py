@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import decimal
 import enum
 import math
 import reprlib
@@ -19,14 +20,15 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from .errors import NotJson
+from .halves import paired
 
-__all__ = ["FORBIDDEN_KEYS", "MAX_DEPTH", "MAX_INTEGER", "Json", "check_key", "check_scalar", "plain"]
+__all__ = ["FORBIDDEN_KEYS", "MAX_DEPTH", "MAX_INTEGER", "Json", "check_key", "check_scalar", "is_carried", "plain"]
 
 #: A JSON value: None, bool, int, float, str, or a list or str-keyed dict of them. `Any`, because every read of a
 #: state would otherwise need a cast.
 Json: TypeAlias = Any
 
-#: JavaScript's Number.MAX_SAFE_INTEGER; a client would silently change anything beyond it.
+#: JavaScript's Number.MAX_SAFE_INTEGER; a client would silently change most integers beyond it, see `is_carried`.
 MAX_INTEGER: Final = 2**53 - 1
 
 #: Containers within containers. Below the 128 that a request may nest, because a client posts the state inside a body.
@@ -53,26 +55,37 @@ def check_key(key: object) -> str:
         key = str.__str__(key)
     if key in FORBIDDEN_KEYS:
         raise NotJson("a key that the clients accept", f"the reserved name {key!r}")
-    if not key.isascii():
-        _check_text(key)
-    return key
+    return key if key.isascii() else _whole(key)
 
 
-def check_scalar(value: object) -> None:
-    """Check a value whose exact type is one of JSON's scalars.
+def is_carried(integer: int) -> bool:
+    """Whether a JavaScript client has an integer as it is: its double, as JavaScript prints it, is the same number.
+
+    All within `MAX_INTEGER` are; of those beyond, the ones whose 17th digit and those after it are noughts, at most.
+    """
+    if -MAX_INTEGER <= integer <= MAX_INTEGER:
+        return True
+    try:
+        return decimal.Decimal(repr(float(integer))) == integer
+    except OverflowError:
+        return False
+
+
+def check_scalar(value: Json) -> Json:
+    """Return a value whose exact type is one of JSON's scalars as the state holds it: split characters are joined.
 
     Raises:
-        NotJson: A number that is not finite or is beyond `MAX_INTEGER`, or a string with a lone surrogate.
+        NotJson: A number that is not finite, an integer that is not `is_carried`, or a string with a lone surrogate.
     """
     kind = type(value)
     if kind is str:
-        if not value.isascii():  # type: ignore[attr-defined]  # `kind` proves it; isinstance is slower on the hot path
-            _check_text(value)  # type: ignore[arg-type]  # as above
-    elif kind is int:
-        if not -MAX_INTEGER <= value <= MAX_INTEGER:  # type: ignore[operator]  # as above
-            raise NotJson("an integer within ±(2**53 - 1); send larger ones as strings", _describe(value))
-    elif kind is float and not math.isfinite(value):  # type: ignore[arg-type]  # as above
+        return value if value.isascii() else _whole(value)
+    if kind is int:
+        if not is_carried(value):
+            raise NotJson("an integer that JavaScript can hold; send larger ones as strings", _describe(value))
+    elif kind is float and not math.isfinite(value):
         raise NotJson("a finite number", _describe(value))
+    return value
 
 
 def plain(value: object) -> Json:
@@ -130,11 +143,16 @@ def _struct(value: msgspec.Struct) -> Json:
     return {name: item for name, item in pairs if item is not msgspec.UNSET}
 
 
-def _check_text(text: str) -> None:
+def _whole(text: str) -> str:
+    """Return `text` with split characters joined."""
     try:
         text.encode()
-    except UnicodeEncodeError as error:
-        raise NotJson("text without lone surrogates", f"{text[error.start]!r} at character {error.start}") from None
+        return text
+    except UnicodeEncodeError:
+        whole, half = paired(text)
+    if half:
+        raise NotJson("text without lone surrogates", f"{half!r} at character {len(whole)}")
+    return whole
 
 
 def _describe(value: object) -> str:

@@ -336,7 +336,7 @@ WRITING: list[tuple[str, list[Json]]] = [
         "c = m.add_tool_call('f', id='c'); c.append_args('{\"a\":'); c.append_args('1}'); c.finish_args()",
         [call("c", args={"a": 1}, argsText='{"a":1}')],
     ),
-    ("assert m.add_tool_call('f', id='c').finish_args() == {}", [call("c")]),
+    ("assert m.add_tool_call('f', id='c').finish_args() == {}", [call("c", argsText="{}")]),
     ("m.add_tool_call('f', id='c').set_result([1])", [call("c", result=[1], isError=False)]),
     (
         "m.add_tool_call('f', id='c').set_result(None, is_error=True, artifact=None)",

@@ -48,6 +48,8 @@ STEP = {"type": "step-start", "messageId": "m"}
 SOURCE = {"type": "source", "sourceType": "url", "id": "s", "url": "u"}
 
 # What an agent does with `p`, and the chunks.
+NO_ARGS = [opened(0, call("c")), grown(0, "{}"), args_finished(0), closed(0)]
+
 SEQUENCES: list[tuple[str, list[Json]]] = [
     # Text and reasoning: a part ends where something else begins
     ("p.append_text('a'); p.append_text('b')", [opened(0, TEXT), grown(0, "a"), grown(0, "b")]),
@@ -89,8 +91,8 @@ SEQUENCES: list[tuple[str, list[Json]]] = [
         [opened(0, call("c", parentId="x")), grown(0, '{"a":[1]}'), args_finished(0)],
     ),
     ("p.add_tool_call('f', None, id='c')", [opened(0, call("c")), grown(0, "null"), args_finished(0)]),
-    ("p.add_tool_call('f', id='c').finish_args(); p.close()", [opened(0, call("c")), args_finished(0), closed(0)]),
-    ("c = p.add_tool_call('f', id='c'); c.close(); c.close()", [opened(0, call("c")), args_finished(0), closed(0)]),
+    ("p.add_tool_call('f', id='c').finish_args(); p.close()", NO_ARGS),
+    ("c = p.add_tool_call('f', id='c'); c.close(); c.close()", NO_ARGS),
     (
         "p.add_tool_call('f', {}, id='c').set_result(0, is_error=True, artifact=None, model_content=[{}], messages=1)",
         [
@@ -107,7 +109,8 @@ SEQUENCES: list[tuple[str, list[Json]]] = [
         "c, d = p.add_tool_call('f', id='c'), p.add_tool_call('g', id='d'); c.set_result(1); d.set_result(2)",
         [
             *(opened(0, call("c")), opened(1, call("d", "g"))),
-            *(args_finished(0), result(0, 1), closed(0), args_finished(1), result(1, 2), closed(1)),
+            *(grown(0, "{}"), args_finished(0), result(0, 1), closed(0)),
+            *(grown(1, "{}"), args_finished(1), result(1, 2), closed(1)),
         ],
     ),
     (
@@ -156,7 +159,7 @@ SEQUENCES: list[tuple[str, list[Json]]] = [
     ),
     (
         "with p.step('m'): p.add_tool_call('f', id='c')",
-        [STEP, opened(0, call("c")), args_finished(0), closed(0), step_finished()],
+        [STEP, opened(0, call("c")), grown(0, "{}"), args_finished(0), closed(0), step_finished()],
     ),
     (
         "try:\n with p.step('m'): p.append_text('a'); 1/0\nexcept ZeroDivisionError: p.add_error('e')",
@@ -205,7 +208,10 @@ def test_ids_are_made_where_none_are_given() -> None:
 
 # What is refused, and the chunks that went before; what follows the refusal is well-formed again.
 REFUSED: list[tuple[str, type[Exception], list[Json]]] = [
-    ("p.append_text('\\ud800')", NotJson, [opened(0, TEXT)]),
+    ("p.append_text('\\ud800.')", NotJson, [opened(0, TEXT)]),
+    ("p.append_text(b'x')", TypeError, []),
+    ("p.append_reasoning(None)", TypeError, []),
+    ("p.add_tool_call('f', id='c').append_args({})", TypeError, [opened(0, call("c"))]),
     ("p.add_tool_call('f', {1})", NotJson, []),
     ("p.add_tool_call('\\ud800')", NotJson, []),
     ("p.add_data_part('a', {1})", NotJson, []),

@@ -24,7 +24,7 @@ from tests.agents.written import flushed
 
 
 class Big(enum.IntEnum):
-    A = 2**53
+    A = 2**53 + 1
 
 
 class Odd(enum.Enum):
@@ -47,10 +47,13 @@ def cycle() -> Json:
 REFUSED: dict[str, tuple[Any, str]] = {
     "nan": (math.nan, "expected a finite number, got float nan"),
     "inf": (-math.inf, "expected a finite number, got float -inf"),
-    "big": (2**53, "expected an integer within ±(2**53 - 1); send larger ones as strings, got int 9007199254740992"),
-    "big, negative": (-(2**53), "got int -9007199254740992"),
+    "big": (
+        2**53 + 1,
+        "expected an integer that JavaScript can hold; send larger ones as strings, got int 9007199254740993",
+    ),
+    "big, negative": (-(2**53 + 1), "got int -9007199254740993"),
     "surrogate": ("ab\ud800", r"expected text without lone surrogates, got '\ud800' at character 2"),
-    "big, as an enum": (Big.A, "expected an integer within"),
+    "big, as an enum": (Big.A, "expected an integer that JavaScript can hold"),
     "nan, as an enum": (Odd.NAN, "expected a finite number"),
     "set, as an enum": (Odd.SET, "got frozenset frozenset({1})"),
     "bytes": (b"x", "expected a JSON value, got bytes b'x'; use text, as in base64.b64encode(...).decode()"),
@@ -155,21 +158,32 @@ def test_a_refused_key_leaves_no_trace(key: Any, value: Json) -> None:
     assert document.flush() == b""
 
 
-@pytest.mark.parametrize("delta", ["\udc00", "ok \ud83d", 1, None, b"x"])
-def test_text_grows_by_text_alone(delta: Any) -> None:
+@pytest.mark.parametrize(
+    ("delta", "error"),
+    [
+        ("\udc00", NotJson),
+        ("\ud83d ok", NotJson),
+        (1, TypeError),
+        (None, TypeError),
+        (b"x", TypeError),
+        (["x"], TypeError),
+    ],
+)
+def test_text_grows_by_text_alone(delta: Any, error: type[Exception]) -> None:
     document = Document({"t": "a", "l": ["b"]})
 
     for append in (
         lambda: document.root.append_text("t", delta),
         lambda: document.root["l"].append_text(0, delta),
+        lambda: document.append_text(delta, ["t"]),
     ):
-        with pytest.raises(NotJson):
+        with pytest.raises(error):
             append()
     assert document.root == {"t": "a", "l": ["b"]}
     assert document.flush() == b""
 
 
-@pytest.mark.parametrize("grow", ["s['t'] += '\\ud800'", "s['l'][0] += '\\ud800'", "document.root = '\\ud800'"])
+@pytest.mark.parametrize("grow", ["s['t'] += '\\ud800.'", "s['l'][0] += '\\udfff'", "document.root = '\\ud800'"])
 def test_text_that_grows_by_a_lone_surrogate_stays_as_it_was(grow: str) -> None:
     document = Document({"t": "a", "l": ["b"]})
 
@@ -205,11 +219,28 @@ def test_a_state_that_is_no_text_does_not_grow() -> None:
         document.append_text("x")
     document.root = "a"
     with pytest.raises(NotJson):
-        document.append_text("\ud800")
+        document.append_text("\udc00")
+    with pytest.raises(TypeError):
+        document.append_text(1)  # type: ignore[arg-type]  # what is refused
     assert document.root == "a"
 
 
-@pytest.mark.parametrize("value", [MAX_INTEGER, -MAX_INTEGER, 1e308, 5e-324, "\ud7ff\ue000\U0010ffff", "\x00", ""])
+@pytest.mark.parametrize(
+    "value",
+    [
+        MAX_INTEGER,
+        -MAX_INTEGER,
+        2**53,
+        -(2**53),
+        10**22,
+        1152921504606847000,
+        1e308,
+        5e-324,
+        "\ud7ff\ue000\U0010ffff",
+        "\x00",
+        "",
+    ],
+)
 def test_what_is_just_within_is_accepted(value: Json) -> None:
     document = Document({})
 

@@ -67,7 +67,7 @@ REFUSED: list[tuple[str, Json, int, str, str]] = [
     ("a thread id of another form", {**UI, "id": "a/b"}, 422, "invalid_thread_id", "a/b"),
     ("an empty thread id", {**UI, "threadId": ""}, 422, "invalid_thread_id", ""),
     ("an id that is too long", {"messages": [{**UI["messages"][0], "id": "x" * 129}]}, 422, "invalid_command", "128"),  # type: ignore[dict-item]  # it is a list
-    ("an integer beyond", {**UI, "state": 2**53}, 422, "number_out_of_range", "string"),
+    ("an integer beyond", {**UI, "state": 2**53 + 1}, 422, "number_out_of_range", "string"),
     ("a reserved name", {**UI, "state": {"__proto__": 1}}, 422, "forbidden_key", "__proto__"),
     ("an agent that is not there", {**UI, "agent": "nobody"}, 404, "unknown_agent", "nobody"),
 ]  # fmt: skip

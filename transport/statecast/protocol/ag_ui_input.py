@@ -13,10 +13,9 @@ import msgspec
 
 from statecast_agents import CallSettings, Config, Json, Request
 
-from .ag_ui_messages import value_of
 from .conversation import Asked, Conversation, PostedMessage
 from .had import Had
-from .json_text import decode, same_json
+from .json_text import decode, read_value, same_json
 from .refusal import Refusal
 
 __all__ = ["Resume", "RunInput", "Said", "read_run_input"]
@@ -288,7 +287,7 @@ class _Messages:
         text = _text(content, where)
         failed = isinstance(error, str)
         if id in self._calls:
-            self._calls[id] |= {"result": value_of(text or str(error) if failed else text), "isError": failed}
+            self._calls[id] |= {"result": read_value(text or str(error) if failed else text), "isError": failed}
 
 
 def _user_parts(content: object, where: str) -> list[dict[str, Any]]:
@@ -332,13 +331,13 @@ def _call(call: object, where: str) -> dict[str, Any]:
     if not isinstance(call, dict) or not isinstance(function, dict):
         raise _wrong(where, "a call of a function", call)
     text = _text(function.get("arguments"), where)
-    args = value_of(text) if text else {}
+    args = read_value(text or "{}")
     return {
         "type": "tool-call",
         "toolCallId": _text(call.get("id"), where),
         "toolName": _text(function.get("name"), where),
         "args": args if isinstance(args, dict) else {},
-        "argsText": text,
+        "argsText": text or "{}",
     }
 
 

@@ -15,9 +15,9 @@ import msgspec
 
 from statecast_agents import Json
 
-from .json_text import same_json
+from .json_text import read_value, same_json
 
-__all__ = ["EMITTED", "agree", "content_of", "places", "render", "result_id", "value_of"]
+__all__ = ["EMITTED", "agree", "content_of", "places", "render", "result_id"]
 
 #: How ids begin of messages that are in no state: they are named for their run.
 EMITTED: Final = "run_"
@@ -53,16 +53,8 @@ def result_id(tool_call_id: str) -> str:
 
 
 def content_of(result: Json) -> str:
-    """Return a result as the text that AG-UI wants."""
+    """Return a result as the text that AG-UI wants; what `read_value` reads of it, as the clients do."""
     return result if isinstance(result, str) else msgspec.json.encode(result).decode()
-
-
-def value_of(content: str) -> Json:
-    """Return what `content_of` was given; a text that is JSON is taken for what it says, as the clients do."""
-    try:
-        return msgspec.json.decode(content)
-    except (msgspec.DecodeError, RecursionError):
-        return content
 
 
 def render(messages: Sequence[Json], results: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
@@ -209,12 +201,12 @@ def _facts(messages: Iterable[Mapping[str, Any]]) -> list[_Fact]:
                     facts.append(_Fact("text", None, content))
                 for call in message.get("toolCalls") or ():
                     function = call["function"]
-                    fact = _Fact("call", call["id"], [function["name"], value_of(function["arguments"])])
+                    fact = _Fact("call", call["id"], [function["name"], read_value(function["arguments"] or "{}")])
                     calls[call["id"]] = fact
                     facts.append(fact)
             case "tool" if message.get("toolCallId") in calls:
                 said = content if isinstance(content, str) else _text(content or [])
-                calls[message["toolCallId"]].result = value_of(said)
+                calls[message["toolCallId"]].result = read_value(said)
             case _:
                 pass
     return facts

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast_agents import FORBIDDEN_KEYS, MAX_INTEGER
+from statecast_agents import FORBIDDEN_KEYS, Json, is_carried
 
 from .refusal import Refusal
 
-__all__ = ["check_keys", "check_nesting", "check_values", "decode", "read_text", "same_json"]
+__all__ = ["check_keys", "check_nesting", "check_values", "decode", "read_text", "read_value", "same_json"]
 
 _LONG_NUMBER: Final = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _LONE_SURROGATE: Final = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]")
@@ -26,6 +26,8 @@ _STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  #: as signed byte
 _BLOCK: Final = 65_536  #: bytes looked at before the next are, so that a body refused at its start costs little
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _SAFE_DIGITS: Final = b"0" * 16  #: an integer with fewer digits is safe
+_DIGITS_OF_A_DOUBLE: Final = 309  #: digits of the largest integer that a double can be
+_NESTING: Final = 64  #: containers within one another that a text may say to be taken for more than text
 
 
 def read_text(data: bytes) -> None:
@@ -72,7 +74,7 @@ def check_values(data: bytes | msgspec.Raw) -> None:
         for match in _LONG_NUMBER.finditer(b"".join(_bare(text))):
             number = match.group()
             if len(number) > 15 and not set(number) & set(b".eE") and _beyond(number):
-                message = f"expected an integer within ±(2**53 - 1), got {number[:40].decode()}; use a string"
+                message = f"expected an integer that JavaScript can hold, got {number[:40].decode()}; use a string"
                 raise Refusal(422, "number_out_of_range", message)
     if b"proto" in text or b"constructor" in text or (b"\\" in text and b"\\u" in text):
         _check_keys(decode(text))
@@ -110,12 +112,25 @@ def decode(data: bytes | msgspec.Raw, type: Any = Any) -> Any:  # as in msgspec
         raise Refusal(422, "too_deep", "expected fewer containers within one another, got very many") from None
 
 
+def read_value(text: str) -> Json:
+    """Return what a text says, if it is JSON that a state can hold; else the text."""
+    try:
+        data = text.encode()
+        check_nesting(data, _NESTING)
+        check_values(data)
+        return decode(data)
+    except (Refusal, UnicodeEncodeError):
+        return text
+
+
 def same_json(one: Any, other: Any) -> bool:
-    """Compare as JSON does: the order of keys does not count, 1 is 1.0, and neither is True."""
+    """Compare as JavaScript does: the order of keys does not count, numbers are doubles, and True is none."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same_json(item, other[key]) for key, item in one.items())
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same_json, one, other))
+    if (type(one) is int and type(other) is float) or (type(one) is float and type(other) is int):
+        return float(one) == float(other)
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
@@ -132,7 +147,7 @@ def _bare(data: bytes) -> Iterator[bytes]:
 
 def _beyond(number: bytes) -> bool:
     digits = number.lstrip(b"-").lstrip(b"0")
-    return len(digits) > 16 or int(digits or b"0") > MAX_INTEGER
+    return len(digits) > _DIGITS_OF_A_DOUBLE or not is_carried(int(digits or b"0"))
 
 
 def _check_keys(value: Any) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from statecast_agents import CallSettings, Json, Request
 
 from .conversation import Conversation, PostedMessage
-from .json_text import check_nesting, check_values, decode
+from .json_text import decode, read_value
 from .refusal import Refusal
 
 __all__ = ["CompletionRequest", "read_completion"]
@@ -187,13 +187,13 @@ def _call(call: Any, where: str) -> dict[str, Any]:
     if not isinstance(function, dict):
         raise _wrong(where, "a call of a function", call)
     text = _text(function.get("arguments"), f"{where}.function.arguments")
-    args = _value(text)
+    args = read_value(text)
     return {
         "type": "tool-call",
         "toolCallId": _text(call.get("id"), f"{where}.id"),
         "toolName": _text(function.get("name"), f"{where}.function.name"),
         "args": args if isinstance(args, dict) else {},
-        "argsText": text,
+        "argsText": text or "{}",
     }
 
 
@@ -203,23 +203,8 @@ def _settle(messages: list[PostedMessage], answer: Mapping[str, Any], where: str
     call = next((part for part in parts if part.get("toolCallId") == id), None)
     if call is None:
         raise _wrong(f"{where}.tool_call_id", "the id of a call of the message before", id)
-    call["result"] = _value("".join(part["text"] for part in _content(answer, where)))
+    call["result"] = read_value("".join(part["text"] for part in _content(answer, where)))
     call["isError"] = False
-
-
-def _value(text: str) -> Json:
-    """Return what a text says, if it is JSON that a state can hold; else the text."""
-    try:
-        data = text.encode()
-        check_nesting(data, _NESTING)
-        check_values(data)
-        return decode(data)
-    except (Refusal, UnicodeEncodeError):
-        return text
-
-
-#: Containers within one another that a tool's result may have to be taken for more than text.
-_NESTING: Final = 64
 
 
 def _content(message: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:

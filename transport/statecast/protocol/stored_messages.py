@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast_agents import FORBIDDEN_KEYS, MAX_INTEGER, Json
+from statecast_agents import FORBIDDEN_KEYS, Json, is_carried
 
 from . import stored_parts
 from .chat import read_ui_part
@@ -70,7 +70,7 @@ def _without_the_rest(value: Json, depth: int) -> Json:
     """Return a value without what lies too deep, or under a reserved key; numbers are what they are to JavaScript."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode(errors="replace").decode()
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > MAX_INTEGER:
+    if isinstance(value, int) and not isinstance(value, bool) and not is_carried(value):
         return float(value) if abs(value) < 2**1000 else None
     if not isinstance(value, dict | list):
         return value

@@ -231,7 +231,7 @@ def answer_of(result: chunks.ToolResult) -> tuple[bool, dict[str, Json]]:
     if result.is_error or not isinstance(given, dict):
         return given is True and not result.is_error, {}
     reason = given.get("reason")
-    return bool(given.get("approved")), {"reason": reason} if isinstance(reason, str) else {}
+    return given.get("approved") is True, {"reason": reason} if isinstance(reason, str) else {}
 
 
 def _data(name: str, data: Any, **fields: Any) -> bytes:

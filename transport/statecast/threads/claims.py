@@ -9,7 +9,7 @@ import msgspec
 
 from statecast.protocol.json_text import decode, same_json
 from statecast.protocol.refusal import Refusal
-from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Document, StateInvalid
+from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Document, StateInvalid, is_carried
 
 __all__ = ["Claim", "adopt", "agrees"]
 
@@ -71,8 +71,9 @@ def _check(value: Any) -> None:
     level = [value]
     for _ in range(MAX_DEPTH + 1):
         numbers = [item for item in level if type(item) is int]
-        if numbers and (max(numbers) > MAX_INTEGER or min(numbers) < -MAX_INTEGER):
-            message = "in the state: expected integers within ±(2**53 - 1), got one beyond; use a string"
+        beyond = numbers and (max(numbers) > MAX_INTEGER or min(numbers) < -MAX_INTEGER)
+        if beyond and not all(map(is_carried, numbers)):
+            message = "in the state: expected integers that JavaScript can hold, got another one; use a string"
             raise Refusal(422, "number_out_of_range", message)
         dicts = [item for item in level if type(item) is dict]
         if not FORBIDDEN_KEYS.isdisjoint(chain.from_iterable(dicts)):
