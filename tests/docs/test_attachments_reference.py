@@ -71,7 +71,7 @@ def test_the_adapter_of_the_guide_attaches_what_the_agent_reads(
         )
         state = httpx.get(f"{url}/threads/t/state").json()["state"]
 
-    assert [part["type"] for part in parts] == ["image", "file"]
+    assert [part["type"] for part in parts] == ["image", "text"]
     assert state["messages"][0]["parts"] == parts
     assert state["messages"][1]["parts"][0]["text"] == "bees.png has 10 bytes. notes.md has 6 bytes. "
     assert len(list((tmp_path / "uploads").iterdir())) == 3

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +14,10 @@ from statecast import create_app
 from statecast.http.module import BROWSER
 from tests.clients.node import need_chromium, run_browser
 from tests.clients.serving import served
+from tests.docs.building import built
 from tests.docs.pages import ROOT, load
-from tests.page.installed import page_packages
 
 PAGE = load(ROOT / "docs" / "guides" / "external-store.md")
-FIRST_STEPS = load(ROOT / "docs" / "guides" / "getting-started.md")
-BUILD_TIMEOUT = 120  # seconds
 
 
 def block(file: str) -> str:
@@ -39,33 +35,17 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     del sys.modules["my_agent"]
 
 
-def built(folder: Path, server: str) -> Path:
-    """Build the page for a server, in the surroundings that the first guide makes; returns what is to be served."""
-    packages = page_packages()
-    for skeleton in FIRST_STEPS.blocks:
-        if skeleton.file is not None and skeleton.file.startswith("page/"):
-            path = folder / skeleton.file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(skeleton.text, encoding="utf-8")
-    page = folder / "page"
-    (page / "src" / "agent.ts").unlink()
-    for name in ("client.js", "client.d.ts"):
-        shutil.copy(BROWSER / name, page / "src")
-    app = block("src/App.tsx")
-    assert "http://127.0.0.1:8000" in app
-    (page / "src" / "App.tsx").write_text(app.replace("http://127.0.0.1:8000", server), encoding="utf-8")
-    (page / "node_modules").symlink_to(packages)
-    command = [shutil.which("npm") or "npm", "run", "build"]
-    answer = subprocess.run(command, cwd=page, capture_output=True, text=True, timeout=BUILD_TIMEOUT)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    return page / "dist"
+def sources() -> dict[str, str]:
+    """Return the files of the page: the guide's, and the module that it copies."""
+    modules = {name: (BROWSER / name).read_text("utf-8") for name in ("client.js", "client.d.ts")}
+    return {"App.tsx": block("src/App.tsx"), **modules}
 
 
 def test_the_page_of_the_guide_does_what_it_says(agent: Any, tmp_path: Path) -> None:
     need_chromium()
     with (
         served(create_app(agent, cors_origins=["*"])) as base,
-        served(create_app(agent, page=built(tmp_path, base))) as page,
+        served(create_app(agent, page=built(tmp_path / "guide", base, sources()))) as page,
     ):
         write = {"do": "fill", "selector": "#composer textarea"}
         send = {"do": "click", "selector": "#composer button", "text": "Send"}
