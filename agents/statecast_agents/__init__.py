@@ -22,7 +22,7 @@ from .messages import AssistantMessage, Messages, ToolCall, new_id
 from .operations import AppendText, Operation, Set
 from .parts import CallStream, Parts, Step
 from .run import CallSettings, Config, Request, Run
-from .values import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Json, is_carried
+from .values import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Json
 from .waiting import Listening
 
 __all__ = [
@@ -68,7 +68,6 @@ __all__ = [
     "Usage",
     "chunks",
     "first_words",
-    "is_carried",
     "new_id",
     "operations",
     "to_json",

@@ -18,8 +18,8 @@ from statecast_agents import (
     OperationError,
     Parts,
     chunks,
-    is_carried,
 )
+from statecast_agents.values import is_carried
 
 UNHELD = [
     '{"post": 1795913919258000001}',

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from statecast.protocol import json_text
 from statecast.protocol.json_text import check_nesting, check_values, decode, read_text
 from statecast.protocol.refusal import Refusal
-from statecast_agents import FORBIDDEN_KEYS, MAX_INTEGER, is_carried
+from statecast_agents import FORBIDDEN_KEYS, MAX_INTEGER
+from statecast_agents.values import is_carried
 
 #: Keys and texts that look like what the checks search for, without being it.
 TRAPS = st.sampled_from(

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast_agents import FORBIDDEN_KEYS, Json, is_carried
+from statecast_agents import FORBIDDEN_KEYS, Json
+from statecast_agents.values import is_carried
 
 from . import stored_parts
 from .chat import read_ui_part

@@ -9,7 +9,8 @@ import msgspec
 
 from statecast.protocol.json_text import decode, same_json
 from statecast.protocol.refusal import Refusal
-from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Document, StateInvalid, is_carried
+from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Document, StateInvalid
+from statecast_agents.values import is_carried
 
 __all__ = ["Claim", "adopt", "agrees"]
 
