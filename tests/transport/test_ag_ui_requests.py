@@ -58,7 +58,7 @@ async def test_the_response_is_a_stream_of_events_with_the_threads_headers() -> 
         response = await client.post("/ag-ui", json=posted(SAID))
 
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert response.headers["cache-control"] == "no-cache"
+    assert response.headers["cache-control"] == "no-cache, no-transform"
     assert response.headers["statecast-thread-id"] == "t"
     assert response.headers["statecast-run-id"].startswith("run_")
     assert response.content.startswith(b'data: {"type":"RUN_STARTED"')

@@ -103,7 +103,7 @@ async def test_the_stream_is_one_of_server_sent_events() -> None:
             headers = follower.response.headers
             raw = follower.response.content
     assert headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert headers["cache-control"] == "no-cache"
+    assert headers["cache-control"] == "no-cache, no-transform"
     assert headers["statecast-thread-id"] == "t"
     assert raw.startswith(b"id: ")
     assert b"event:" not in raw

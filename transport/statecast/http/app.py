@@ -21,6 +21,7 @@ from statecast_agents import Agent
 
 from .ag_ui import AgUiEndpoint
 from .assistant import AssistantEndpoint, ResumeEndpoint
+from .caching import Caching
 from .callers import Identify
 from .chat import ChatEndpoint, ChatStreamEndpoint
 from .cloud import Cloud
@@ -63,14 +64,18 @@ class App:
     ) -> None:
         self.hub = hub
         self.router = router
-        self._app = HostCheck(Cors(Errors(router), cors_origins), allowed_hosts)
+        self._app = Caching(HostCheck(Cors(Errors(router), cors_origins), allowed_hosts))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         scope["app"] = self
         await self._app(scope, receive, send)
         stream: Stream | None = scope.pop(STREAM, None)
-        if stream is not None:
+        if stream is None:
+            return
+        if scope["method"] == "HEAD":
+            await stream.skip(send)
+        else:
             await stream.run(receive, send)
 
 
@@ -127,7 +132,7 @@ def create_app(
         service, cloud_routes = _with_cloud(service, Cloud() if cloud is True else cloud, uploads)
         routes += cloud_routes
     routes += _routes(service, frozenset(cors_origins), uploads)
-    router = Router(routes, lifespan=_lifespan)
+    router = Router(routes, redirect_slashes=False, lifespan=_lifespan)  # a redirect is wrong behind a proxy
     if page is not None:
         router.default = Page(directory=page, html=True)
     if service.identity is not None:

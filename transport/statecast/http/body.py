@@ -14,6 +14,8 @@ from statecast.protocol.json_text import check_keys, check_nesting, check_values
 from statecast.protocol.refusal import Refusal
 from statecast.threads import Limits
 
+from .content_type import is_json
+
 __all__ = ["Body", "read_body"]
 
 #: A body that is refused for its size is read to its end up to this many times the limit: a connection closed at once
@@ -112,11 +114,7 @@ async def read_text_of(scope: Scope, receive: Receive, limits: Limits) -> bytes:
 def _check_type(headers: Headers) -> None:
     encoding = headers.get("content-encoding", "identity").strip().lower()
     given = headers.get("content-type", "")
-    name, _, parameters = given.partition(";")
-    kind = name.strip().lower()
-    charset = parameters.strip().lower().replace(" ", "").replace('"', "")
-    json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
-    if not json or encoding != "identity" or charset not in ("", "charset=utf-8"):
+    if encoding != "identity" or not (given == "application/json" or is_json(given)):
         got = f'"{given[:80]}"' if given else "none"
         if encoding != "identity":
             got += f' encoded as "{encoding[:40]}"'

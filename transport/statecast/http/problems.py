@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statecast.protocol.refusal import Refusal
 
 __all__ = ["Errors", "from_http", "json_response", "refused"]
+
+#: Characters of a path that an error repeats.
+MAX_PATH: Final = 200
 
 
 def json_response(value: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -51,11 +57,23 @@ class Errors:
 
 def from_http(error: HTTPException, scope: Scope) -> Refusal:
     """Return what starlette, or the app's own code, raised as one of ours."""
-    path = scope["path"]
+    path = _shown(scope["path"])
     headers = dict(error.headers or {})
     if error.status_code == 405:
-        message = f"expected {headers.get('Allow', 'another method')} for {path}, got {scope['method']}"
+        headers["Allow"] = allowed = ", ".join(_methods(scope)) or headers.get("Allow", "")
+        message = f"expected {allowed or 'another method'} for {path}, got {scope['method'][:20]}"
         return Refusal(405, "method_not_allowed", message, headers=headers)
     if error.status_code == 404:
         return Refusal(404, "not_found", f"there is nothing at {path}; see /openapi.json for what is served")
     return Refusal(error.status_code, "http_error", str(error.detail), headers=headers)
+
+
+def _methods(scope: Scope) -> list[str]:
+    """Return the methods that are served at a request's path, by all routes together."""
+    router: Router = scope["app"].router  # where this app is mounted, `scope["router"]` is the other's
+    found = (route for route in router.routes if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE)
+    return sorted({method for route in found for method in route.methods or ()})
+
+
+def _shown(path: str) -> str:
+    return path if len(path) <= MAX_PATH else f"{path[:MAX_PATH]}…"

@@ -66,6 +66,11 @@ class Stream:
         self._closed = closed
         self._gather = gather
 
+    async def skip(self, send: Send) -> None:
+        """End at once: the request was a HEAD, which the response's headers answer."""
+        self._closed(False)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
     async def run(self, receive: Receive, send: Send) -> None:
         """Send until the end.
 

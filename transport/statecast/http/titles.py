@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Final, TypeVar
 
 import msgspec
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
+from statecast.protocol.headers import STREAMED
 from statecast.protocol.refusal import Refusal
 from statecast.stores import Card, Described
 from statecast.threads import Hub
@@ -35,6 +36,11 @@ class _Failed(Exception):
 
 class _HookStream(StreamingResponse):
     """What a hook answers. Where the hook fails, it is cut off: there is no other way to say so."""
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Add the headers of every stream."""
+        super().init_headers(headers)
+        self.raw_headers += STREAMED
 
     async def stream_response(self, send: Send) -> None:
         try:

@@ -19,6 +19,7 @@ from .ag_ui_messages import EMITTED, agree, content_of, places, render, result_i
 from .ag_ui_view import View
 from .entries import Entry
 from .growth import Event, InMessage, Rewritten, RunTurned, StateChanged, StateReplaced
+from .headers import STREAMED
 from .json_text import same_json
 from .listing import ListedProjection
 from .projected import Projected
@@ -53,8 +54,7 @@ class AgUiEncoder(Projected):
     name = "ag-ui"
     headers = (
         (b"content-type", b"text/event-stream; charset=utf-8"),
-        (b"cache-control", b"no-cache"),
-        (b"x-accel-buffering", b"no"),
+        *STREAMED,
     )
     heartbeat = b": \n\n"
     projection: ListedProjection

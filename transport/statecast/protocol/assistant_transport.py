@@ -15,6 +15,7 @@ import msgspec
 from statecast_agents import chunks
 
 from .entries import ChunkEntry, Entry, OperationsEntry, RunEntry
+from .headers import STREAMED
 
 __all__ = ["AssistantTransportEncoder", "ChunkFields", "decode", "fields_of"]
 
@@ -32,8 +33,7 @@ class AssistantTransportEncoder:
     name = "assistant-transport"
     headers = (
         (b"content-type", b"text/event-stream; charset=utf-8"),
-        (b"cache-control", b"no-cache"),
-        (b"x-accel-buffering", b"no"),
+        *STREAMED,
     )
     replays_parts = False
     shared = name

@@ -15,6 +15,7 @@ import msgspec
 from statecast_agents import chunks
 
 from .entries import ChunkEntry, Entry, OperationsEntry, RunEntry
+from .headers import STREAMED
 
 __all__ = ["DataStreamEncoder", "DataStreamLines", "decode"]
 
@@ -32,8 +33,7 @@ class DataStreamEncoder:
     headers = (
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"x-vercel-ai-data-stream", b"v1"),
-        (b"cache-control", b"no-cache"),
-        (b"x-accel-buffering", b"no"),
+        *STREAMED,
     )
     replays_parts = False
     shared = name

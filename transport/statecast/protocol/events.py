@@ -18,6 +18,7 @@ from statecast_agents import Json, chunks, operations
 
 from .assistant_transport import fields_of
 from .entries import ChunkEntry, Cursor, Entry, OperationsEntry, RunEntry, RunState
+from .headers import STREAMED
 
 __all__ = ["EventsEncoder", "Format", "framed_as_event", "framed_as_line"]
 
@@ -50,8 +51,7 @@ class EventsEncoder:
     name = "events"
     headers = (
         (b"content-type", b"text/event-stream; charset=utf-8"),
-        (b"cache-control", b"no-cache"),
-        (b"x-accel-buffering", b"no"),
+        *STREAMED,
     )
     replays_parts = True
 

@@ -18,6 +18,7 @@ from statecast_agents import Json, chunks
 from .entries import Entry
 from .gathered import Gathered, spoken
 from .growth import Event
+from .headers import STREAMED
 from .projected import Projected
 from .projection import Projection
 from .refusal import Refusal
@@ -107,8 +108,7 @@ class ChatCompletionStreamEncoder(Projected):
     name = "chat.completion.chunk"
     headers = (
         (b"content-type", b"text/event-stream; charset=utf-8"),
-        (b"cache-control", b"no-cache"),
-        (b"x-accel-buffering", b"no"),
+        *STREAMED,
     )
     heartbeat = b": \n\n"
 

@@ -16,6 +16,7 @@ import msgspec
 from statecast_agents import chunks
 
 from .growth import Event
+from .headers import STREAMED
 from .projected import Projected
 from .projection import Projection
 from .shown import BETWEEN
@@ -71,8 +72,7 @@ class PlainTextEncoder(_TextEncoder):
     name = "text"
     headers = (
         (b"content-type", b"text/plain; charset=utf-8"),
-        (b"cache-control", b"no-cache"),
-        (b"x-accel-buffering", b"no"),
+        *STREAMED,
         (b"x-content-type-options", b"nosniff"),
     )
     heartbeat = b""
@@ -92,8 +92,7 @@ class ContentEventsEncoder(_TextEncoder):
     name = "content"
     headers = (
         (b"content-type", b"text/event-stream; charset=utf-8"),
-        (b"cache-control", b"no-cache"),
-        (b"x-accel-buffering", b"no"),
+        *STREAMED,
     )
     heartbeat = b": \n\n"
 

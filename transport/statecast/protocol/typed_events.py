@@ -13,6 +13,7 @@ from statecast_agents import chunks
 
 from .gathered import arguments
 from .growth import Event
+from .headers import STREAMED
 from .projected import Projected
 from .projection import Projection
 
@@ -27,8 +28,7 @@ class TypedEventsEncoder(Projected):
     name = "events"
     headers = (
         (b"content-type", b"text/event-stream; charset=utf-8"),
-        (b"cache-control", b"no-cache"),
-        (b"x-accel-buffering", b"no"),
+        *STREAMED,
     )
     heartbeat = b": \n\n"
 

@@ -15,6 +15,7 @@ import msgspec
 from statecast_agents import Json, chunks
 
 from .growth import Event, InMessage, Rewritten, RunTurned, StateChanged, StateReplaced
+from .headers import STREAMED
 from .projected import Projected
 from .projection import Projection
 from .shown import error_text, file_url
@@ -38,8 +39,7 @@ class UIMessageStreamEncoder(Projected):
     headers = (
         (b"content-type", b"text/event-stream; charset=utf-8"),
         (b"x-vercel-ai-ui-message-stream", b"v1"),
-        (b"cache-control", b"no-cache"),
-        (b"x-accel-buffering", b"no"),
+        *STREAMED,
     )
     heartbeat = b": \n\n"
 

@@ -1,0 +1,44 @@
+"""Caches on the way: an answer depends on who asks, so no cache may store it unless the answer itself says so."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["Caching"]
+
+#: What tells who asks. An app's `identify` may look at more; `no-store` holds whatever it looks at.
+ASKER: Final = ("Authorization", "Cookie")
+
+
+class Caching:
+    """Adds `Cache-Control: no-store` to responses without a `Cache-Control`, and `Vary` to all that have no `max-age`.
+
+    What may be stored for a while is the same for everyone who has its URL: files, and a page's assets.
+
+    Args:
+        app: What answers the requests.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _complete(MutableHeaders(scope=message))
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def _complete(headers: MutableHeaders) -> None:
+    if "max-age" not in headers.setdefault("cache-control", "no-store"):
+        for name in ASKER:
+            headers.add_vary_header(name)
