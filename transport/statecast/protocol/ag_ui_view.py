@@ -23,13 +23,14 @@ class View:
     def __init__(self, messages: Iterable[Mapping[str, Any]], unused: str) -> None:
         self._unused = unused
         self._ids: dict[str, None] = {}  #: in order
-        self._thoughts: list[str] = []
+        self._thoughts: dict[str, None] = {}  #: its reasoning, in order
         self.users: set[str] = set()  #: the user's
         for message in messages:
             id, role = message.get("id"), message.get("role")
             if isinstance(id, str):
                 self.begin(id, reasoning=role == "reasoning")
-                self.users |= {id} if role == "user" else set()
+                if role == "user":
+                    self.users.add(id)
 
     def __contains__(self, id: object) -> bool:
         return id in self._ids
@@ -37,19 +38,22 @@ class View:
     def begin(self, id: str, *, reasoning: bool = False) -> None:
         """Note that the stream begins a message, or goes on with one."""
         self._ids.setdefault(id)
-        if reasoning and id not in self._thoughts:
-            self._thoughts.append(id)
+        if reasoning:
+            self._thoughts.setdefault(id)
 
     def tell(self, messages: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
         """Return the snapshots by which the client has these messages, in their order, and no others."""
         ids = dict.fromkeys(message["id"] for message in messages)
-        thoughts = [message["id"] for message in messages if message["role"] == "reasoning"]
+        thoughts = dict.fromkeys(message["id"] for message in messages if message["role"] == "reasoning")
         kept = [id for id in self._ids if id in ids]
-        stale, self._thoughts = self._thoughts, thoughts or self._thoughts[:1]
+        stale = next(iter(self._thoughts), None)
+        self._thoughts = thoughts or ({} if stale is None else {stale: None})
         self._ids = ids
         self.users |= {message["id"] for message in messages if message["role"] == "user"}
         # One with nothing in it makes it forget the others. It stays itself, unless the client is told some after all.
-        blank = {"id": self._unused if thoughts else stale[0], "role": "reasoning", "content": ""} if stale else None
+        blank = None
+        if stale is not None:
+            blank = {"id": self._unused if thoughts else stale, "role": "reasoning", "content": ""}
         snapshots = [messages]
         same = next((at for at, (theirs, ours) in enumerate(zip(kept, ids, strict=False)) if theirs != ours), len(kept))
         if same < len(kept):

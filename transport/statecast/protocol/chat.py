@@ -201,6 +201,7 @@ def _ui_call(part: dict[str, Any], name: str, where: str) -> dict[str, Any]:
 def _from_model(messages: Sequence[Mapping[str, Any]]) -> Iterable[PostedMessage]:
     """Yield messages; what an assistant says and what its tools answer are one message."""
     parts: list[dict[str, Any]] = []
+    calls: dict[str, dict[str, Any]] = {}  #: the latest of each id, in the message that is being put together
     id: str | None = None
     for index, message in enumerate(messages):
         where = f"messages[{index}]"
@@ -218,14 +219,16 @@ def _from_model(messages: Sequence[Mapping[str, Any]]) -> Iterable[PostedMessage
         if role == "user":
             if parts:
                 yield PostedMessage(role="assistant", parts=parts, id=id)
-                parts, id = [], None
+                parts, calls, id = [], {}, None
             yield PostedMessage(role="user", parts=[_model_part(part, where) for part in content], id=named)
         elif role == "assistant":
-            parts += [_model_part(part, where) for part in content]
+            said = [_model_part(part, where) for part in content]
+            calls |= {part["toolCallId"]: part for part in said if part["type"] == "tool-call"}
+            parts += said
             id = id or named
         else:
             for part in content:
-                _settle(parts, part, where)
+                _settle(calls, part, where)
     if parts:
         yield PostedMessage(role="assistant", parts=parts, id=id)
 
@@ -243,17 +246,16 @@ def _model_part(part: dict[str, Any], where: str) -> dict[str, Any]:
             raise _wrong(where, 'a part of the type "text", "file" or "tool-call"', other)
 
 
-def _settle(parts: list[dict[str, Any]], answer: dict[str, Any], where: str) -> None:
+def _settle(calls: Mapping[str, dict[str, Any]], answer: dict[str, Any], where: str) -> None:
     output = answer.get("output")
     if answer.get("type") != "tool-result" or not isinstance(output, dict):
         raise _wrong(where, "a tool-result with an output", answer)
     value, failed = output.get("value"), str(output.get("type")).startswith("error")
     if failed and value == _PLACEHOLDER:
         return
-    for part in parts:
-        if part.get("toolCallId") == answer.get("toolCallId"):
-            part["result"] = value
-            part["isError"] = failed
+    id = answer.get("toolCallId")
+    if isinstance(id, str) and id in calls:
+        calls[id] |= {"result": value, "isError": failed}
 
 
 # Parts

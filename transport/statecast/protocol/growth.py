@@ -69,6 +69,7 @@ class Growth:
         self.had: Had | None = None  #: what the client has of what is looked at now; None: nothing
         self.calls: dict[str, Part] = {}  #: the tool calls that the client has, by their id
         self.data_ids: dict[int, str] = {}  #: by the numbers of data parts, what names them in the client's message
+        self._names: set[str] = set()  #: of those
         self._count = 0
         self._open: Part | None = None
         self._growing: dict[int, tuple[Part, dict[str, Any]]] = {}  #: calls whose arguments still grow
@@ -107,7 +108,7 @@ class Growth:
             self.calls[id] = part = Part(run_id, number, {"type": "tool-call", "toolCallId": id})
             part.args_open = False
         elif isinstance(chunk.init, chunks.DataPart):
-            self.data_ids[number] = f"{run_id}.{chunk.part}"
+            self._name(number, f"{run_id}.{chunk.part}")
         self.close()
         return self.number()
 
@@ -187,13 +188,16 @@ class Growth:
             self.calls[part.identity] = part
         elif part.kind == "data":
             name = part.name or f"{message.id}.{index}"
-            taken = name in self.data_ids.values()
-            self.data_ids[part.number] = f"{name}-{part.number}" if taken else name
+            self._name(part.number, f"{name}-{part.number}" if name in self._names else name)
         if not had and init is not None:
             self.within(message.id)
             self.close()
             self._begin(part, init)
         return part
+
+    def _name(self, number: int, name: str) -> None:
+        self.data_ids[number] = name
+        self._names.add(name)
 
     def _begin(self, part: Part, init: chunks.Part) -> None:
         self.events.append(chunks.PartStarted(part=part.number, init=init))

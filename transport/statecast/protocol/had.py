@@ -7,14 +7,18 @@ Source: docs/protocol.md, "Projections".
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from statecast_agents import Json
 
-from .shown import BETWEEN, GROWING, Part
+from .shown import BETWEEN, GROWING, Part, likeness
 
 __all__ = ["Had"]
+
+#: The types of parts that have nothing but their text.
+_TEXTS: Final = ("text", "reasoning")
 
 
 class Had:
@@ -39,45 +43,62 @@ class Had:
         self._everything = parts is None
         self._carries = carries
         self._unconfirmed = unconfirmed
-        self._left = [dict(part) for part in parts or ()]
+        self._texts: dict[str, deque[str]] = {kind: deque() for kind in _TEXTS}  #: that are left, by kind
+        self._taken = dict.fromkeys(_TEXTS, 0)  #: characters of the first of them that were taken already
+        self._others: dict[tuple[str, str], deque[Mapping[str, Any]]] = {}  #: the other parts, by what tells them apart
+        for part in parts or ():
+            kind = str(part.get("type"))
+            if kind in _TEXTS:
+                self._texts[kind].append(str(part.get("text") or ""))
+            else:
+                self._others.setdefault(likeness(kind, part), deque()).append(part)
 
     def take(self, part: Part, value: Mapping[str, Any]) -> bool:
         """Note on `part` how much the client has of a part of the state; whether it has any of it."""
         if self._everything or (self._carries is not None and part.kind not in self._carries):
             _shown_whole(part, value)
             return True
-        if part.kind in ("text", "reasoning"):
+        if part.kind in _TEXTS:
             return self._take_text(part, str(value.get("text") or ""))
-        for index, known in enumerate(self._left):
-            if part.fits(str(known.get("type")), known):
-                del self._left[index]
-                _shown_whole(part, known)
-                if part.identity in self._unconfirmed:
-                    part.result = None
-                part.early = part.result is not None
-                return True
-        return False
+        left = self._others.get(part.likeness)
+        if not left:
+            return False
+        _shown_whole(part, left.popleft())
+        if part.identity in self._unconfirmed:
+            part.result = None
+        part.early = part.result is not None
+        return True
 
     def _take_text(self, part: Part, text: str) -> bool:
         """Take a text of the state from the client's; one side may have in pieces what is one text on the other."""
-        shown = ""
-        while shown != text:
-            index = next((at for at, known in enumerate(self._left) if known.get("type") == part.kind), None)
-            if index is None:
+        left, at = self._texts[part.kind], 0
+        while at < len(text) and left:
+            shared = _shared(left[0], self._taken[part.kind], text, at)
+            if shared is None:
                 break
-            has, rest = str(self._left[index].get("text") or ""), text[len(shown) :]
-            if not (rest.startswith(has) or has.startswith(rest)):
-                has = has.removeprefix(BETWEEN)  # it has several texts of ours as one
-            if rest.startswith(has):
-                del self._left[index]
-                shown += has
-            elif has.startswith(rest):
-                self._left[index]["text"] = has[len(rest) :]
-                shown += rest
+            start, size = shared
+            at += size
+            if start + size < len(left[0]):
+                self._taken[part.kind] = start + size
             else:
-                break
-        part.set_text(shown)
-        return bool(shown)
+                left.popleft()
+                self._taken[part.kind] = 0
+        part.set_text(text[:at])
+        return at > 0
+
+
+def _shared(theirs: str, taken: int, ours: str, at: int) -> tuple[int, int] | None:
+    """Return from where in the client's text, and how far, it is the thread's; None if neither begins the other.
+
+    What is left of both counts, past `taken` and `at`. A client may have several texts of the thread as one, with
+    `BETWEEN` before this one.
+    """
+    for start in (taken, taken + len(BETWEEN)) if theirs.startswith(BETWEEN, taken) else (taken,):
+        size = min(len(theirs) - start, len(ours) - at)
+        shorter = ours[at:] if len(ours) - at == size else theirs[start:]
+        if theirs.startswith(shorter, start) and ours.startswith(shorter, at):
+            return start, size
+    return None
 
 
 def _shown_whole(part: Part, value: Mapping[str, Json]) -> None:

@@ -128,6 +128,38 @@ def same_message(
     return None
 
 
+class _Others:
+    """What the user said below each message of a path that grows at its end, and is cut there: found by its words."""
+
+    def __init__(self) -> None:
+        self._below: list[list[str]] = []  #: the words, by the place in the path
+        self._saying: dict[str, list[tuple[int, str]]] = {}  #: places and ids, by the words
+
+    def __len__(self) -> int:
+        return len(self._below)
+
+    def add(self, newest_first: Sequence[tuple[str, str]]) -> None:
+        """Add what is below the next place: words, and the ids of messages."""
+        for text, id in reversed(newest_first):
+            self._saying.setdefault(text, []).append((len(self._below), id))
+        self._below.append([text for text, _ in newest_first])
+
+    def find(self, text: str, left: Collection[str]) -> tuple[int, str] | None:
+        """Return the place and the id of the deepest, and there the newest, message with these words that is left."""
+        saying = self._saying.get(text, [])
+        while saying and saying[-1][1] not in left:
+            saying.pop()
+        return saying[-1] if saying else None
+
+    def cut(self, size: int) -> None:
+        """Forget what is below the places from `size` on."""
+        for text in [text for below in self._below[size:] for text in below]:
+            saying = self._saying[text]
+            while saying and saying[-1][0] >= size:
+                saying.pop()
+        del self._below[size:]
+
+
 class _Tree:
     """The messages of a history, by their parents."""
 
@@ -137,6 +169,8 @@ class _Tree:
         self._oldest_first = sorted(kept, key=lambda id: kept[id].created)
         self._parents = _parents(written, kept, ours)
         self._named = {our.id for our in ours} & kept.keys()  #: the written messages that have the id of the state's
+        self._left = kept.keys() - self._named  #: the written messages that stand for nothing yet
+        self._others = _Others()
         self._own: dict[str, Ours] = {}  #: the state's messages that nothing stands for
         self._stood: dict[str, list[Ours]] = {}  #: the state's messages that a written one stands for
         self._said: dict[str, Said] = {}
@@ -160,6 +194,7 @@ class _Tree:
                 self._parents[our.id] = above
             else:
                 self._stood.setdefault(found, []).append(our)
+                self._left.discard(found)
                 if found != our.id:
                     self._below.setdefault(found, []).extend(self._below.pop(our.id, ()))
             stands[our.id] = our.id if found is None else found
@@ -190,17 +225,18 @@ class _Tree:
 
         A client that says something else in place of what it had said has a branch, and the state may have both.
         """
-        if self._kept.keys() <= self._named | self._stood.keys():
+        if not self._left:
             return None
-        for at in range(len(path) - 2, -1, -1):
-            if path[at] not in self._below:
-                continue
-            near = [id for id in self._read_below(path[at]) if id not in self._named and id not in self._stood]
-            found = next((id for id in near if self._said_by(id).agrees(our.said)), None)
-            if found is not None:
-                del path[at + 1 :]
-                return found
-        return None
+        for above in path[len(self._others) : -1]:
+            near = [id for id in self._read_below(above) if id in self._left] if above in self._below else []
+            self._others.add([(self._said_by(id).text, id) for id in near if self._said_by(id).role == "user"])
+        found = self._others.find(our.said.text, self._left)
+        if found is None:
+            return None
+        at, id = found
+        del path[at + 1 :]
+        self._others.cut(at + 1)
+        return id
 
     def _is_part(self, our: Ours, above: str, after: Ours | None) -> bool:
         """Whether the written message before one of the state's is that one too: a client shows an answer as one."""
@@ -306,16 +342,18 @@ def _parents(written: Sequence[Written], kept: Mapping[str, Written], ours: Sequ
     every = {message.id: message for message in written}
     before = {our.id: None if at == 0 else ours[at - 1].id for at, our in enumerate(ours)}
     found: dict[str, str | None] = {}
+    beyond: dict[str | None, str | None] = {}  #: the nearest above those that were passed; themselves: nothing tells
     for id in kept:
-        seen = {id}
+        passed: list[str] = []
         at = every[id].parent_id
-        while at is not None and at not in kept and at not in before:
-            if at in seen or at not in every:
-                at = before.get(id)  # what was written does not tell, but the state may
-                break
-            seen.add(at)
-            at = every[at].parent_id
-        found[id] = at
+        while at is not None and at not in kept and at not in before and at not in beyond:
+            beyond[at] = at
+            passed.append(at)
+            at = every[at].parent_id if at in every else at
+        lost = at in beyond and beyond[at] == at
+        at = beyond.get(at, at)
+        beyond.update((one, one if lost else at) for one in passed)
+        found[id] = before.get(id) if lost else at  # what was written does not tell, but the state may
     return found
 
 

@@ -138,6 +138,7 @@ def _messages(posted: list[dict[str, Any]]) -> tuple[str | None, list[PostedMess
     """Return the instructions, and the messages; what an assistant says and what its tools answer are one message."""
     instructions: list[str] = []
     messages: list[PostedMessage] = []
+    answer = _Answer()
     answered = False  #: whether the last thing said is a tool's
     for index, message in enumerate(posted):
         where = f"messages[{index}]"
@@ -147,25 +148,57 @@ def _messages(posted: list[dict[str, Any]]) -> tuple[str | None, list[PostedMess
             case "system" | "developer":
                 instructions.append("".join(part["text"] for part in _content(message, where)))
             case "user":
+                messages += answer.message()
+                answer = _Answer()
                 messages.append(PostedMessage(role="user", parts=list(_content(message, where))))
             case "assistant":
-                _merge(messages, _said(message, where))
+                answer.say(_said(message, where))
             case "tool":
-                _settle(messages, message, where)
+                answer.settle(message, where)
             case _:
                 raise _wrong(f"{where}.role", 'a role out of "system", "developer", "user", "assistant", "tool"', role)
+    messages += answer.message()
     if not messages or (messages[-1].role == "assistant" and not answered):
         expected = "messages that end with one of the user, or with results of tools"
         raise _wrong("messages", expected, posted[-1].get("role") if posted else posted)
     return "\n\n".join(instructions) or None, messages
 
 
-def _merge(messages: list[PostedMessage], parts: list[dict[str, Any]]) -> None:
-    before: list[dict[str, Any]] = []
-    if messages and messages[-1].role == "assistant":
-        before = messages.pop().parts
-    heard = {part["toolCallId"] for part in before if "result" in part}  # what is said now goes on from there
-    messages.append(PostedMessage(role="assistant", parts=before + parts, theirs=heard))
+class _Answer:
+    """An assistant's message, as it comes in pieces: what it says, what its tools answer, and what it says then."""
+
+    def __init__(self) -> None:
+        self._parts: list[dict[str, Any]] | None = None  #: None: nothing was said
+        self._calls: dict[str, dict[str, Any]] = {}  #: the latest of each id
+        self._settled: set[str] = set()
+        self._heard: set[str] = set()  #: the calls whose results it has gone on from
+
+    def message(self) -> list[PostedMessage]:
+        """Return it, if there is one."""
+        if self._parts is None:
+            return []
+        return [PostedMessage(role="assistant", parts=self._parts, theirs=self._heard)]
+
+    def say(self, parts: list[dict[str, Any]]) -> None:
+        """Add what the model said."""
+        self._heard |= self._settled
+        self._settled = set()
+        self._calls |= {part["toolCallId"]: part for part in parts if part["type"] == "tool-call"}
+        self._parts = [] if self._parts is None else self._parts
+        self._parts += parts
+
+    def settle(self, answer: Mapping[str, Any], where: str) -> None:
+        """Add a tool's answer.
+
+        Raises:
+            Refusal: 422 `invalid_request`: nobody has called it.
+        """
+        id = _text(answer.get("tool_call_id"), f"{where}.tool_call_id")
+        call = self._calls.get(id)
+        if call is None:
+            raise _wrong(f"{where}.tool_call_id", "the id of a call of the message before", id)
+        call |= {"result": read_value("".join(part["text"] for part in _content(answer, where))), "isError": False}
+        self._settled.add(id)
 
 
 def _said(message: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
@@ -195,16 +228,6 @@ def _call(call: Any, where: str) -> dict[str, Any]:
         "args": args if isinstance(args, dict) else {},
         "argsText": text or "{}",
     }
-
-
-def _settle(messages: list[PostedMessage], answer: Mapping[str, Any], where: str) -> None:
-    id = _text(answer.get("tool_call_id"), f"{where}.tool_call_id")
-    parts = messages[-1].parts if messages and messages[-1].role == "assistant" else []
-    call = next((part for part in parts if part.get("toolCallId") == id), None)
-    if call is None:
-        raise _wrong(f"{where}.tool_call_id", "the id of a call of the message before", id)
-    call["result"] = read_value("".join(part["text"] for part in _content(answer, where)))
-    call["isError"] = False
 
 
 def _content(message: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ import msgspec
 
 from statecast_agents import Json
 
-__all__ = ["BETWEEN", "GROWING", "Part", "Shown", "error_text", "file_data", "file_url", "identity_of"]
+__all__ = ["BETWEEN", "GROWING", "Part", "Shown", "error_text", "file_data", "file_url", "likeness"]
 
 _string: Final = msgspec.json.Decoder(str)
 
@@ -53,7 +53,7 @@ class Part:
         self.message = message
         self.number = number
         self.kind = str(value.get("type"))
-        self.identity = identity_of(self.kind, value)
+        self.identity = _identity(self.kind, value)
         self.open = False  #: whether a text may grow without being begun anew
         self.args_open = self.kind == "tool-call"
         self.result: tuple[Json, bool] | None = None  #: of a tool call, and whether it is an error
@@ -63,9 +63,14 @@ class Part:
         self._said = ""  #: its text, as far as anyone has asked for it
         self.strings = bytearray()  #: by what it grew since: JSON strings, one right behind the other
 
+    @property
+    def likeness(self) -> tuple[str, str]:
+        """What a part must have in common with this one to be it."""
+        return _class(self.kind), self.identity
+
     def fits(self, kind: str, value: Mapping[str, Json]) -> bool:
         """Whether a part of the state may be this one."""
-        return _class(kind) == _class(self.kind) and identity_of(kind, value) == self.identity
+        return likeness(kind, value) == self.likeness
 
     def goes_on_as(self, kind: str, value: Mapping[str, Json]) -> bool:
         """Whether a part of the state is this one, with no more than growth in between."""
@@ -140,7 +145,12 @@ class Shown:
         return moved or bool(left)
 
 
-def identity_of(kind: str, value: Mapping[str, Json]) -> str:
+def likeness(kind: str, value: Mapping[str, Json]) -> tuple[str, str]:
+    """Return what two parts have in common that are the same one: a file may be an image, and the other way round."""
+    return _class(kind), _identity(kind, value)
+
+
+def _identity(kind: str, value: Mapping[str, Json]) -> str:
     """Return what a part keeps, whatever else changes in it; a text has nothing."""
     match kind:
         case "tool-call":
