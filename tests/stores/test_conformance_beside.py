@@ -76,6 +76,21 @@ async def test_cards_are_listed_by_their_latest_message_and_by_owner(store: Stor
     assert await listed(store, "bob") == []
 
 
+async def test_a_card_is_found_by_the_id_that_the_app_has_given_it(store: Store, make: Make) -> None:
+    for at, (owner, thread_id, external_id) in enumerate(
+        [("ann", "t2", "x"), ("ann", "t1", "x"), ("bob", "t0", "x"), (None, "t0", "x"), ("ann", "t3", None)]
+    ):
+        await store.commit([Described(key=Key(owner, thread_id), at=float(at), external_id=external_id)])
+    store = await reopened(store, make)
+    found = [await store.named(owner, "x") for owner in ("ann", "bob", None, "")]
+    await store.commit([Described(key=Key("ann", "t2"), at=9.0, external_id="y"), Deleted(Key("bob", "t0"))])
+    later = [await store.named(owner, "x") for owner in ("ann", "bob")]
+
+    assert [card and card.key.thread_id for card in found] == ["t2", "t0", "t0", None]
+    assert [card and card.key.thread_id for card in later] == ["t1", None]
+    assert (await store.named("ann", "y")) == await store.card(Key("ann", "t2"))
+
+
 @pytest.mark.parametrize("archived", [None, False])
 async def test_pages_have_every_card_once(store: Store, archived: bool | None) -> None:
     random = Random(5)

@@ -64,6 +64,10 @@ class Failing:
         self.check()
         return await self.kept.listed(owner, archived=archived, before=before, limit=limit)
 
+    async def named(self, owner: str | None, external_id: str) -> Card | None:
+        self.check()
+        return await self.kept.named(owner, external_id)
+
     async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
         self.check()
         return await self.kept.notes(key, kind)

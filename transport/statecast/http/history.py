@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast.protocol.history import Placed, Written, history, same_message, state_messages, without
+from statecast.protocol.history import Placed, Written, history, moved_up, same_message, state_messages, without
 from statecast.protocol.projection import items_in
 from statecast.protocol.refusal import Refusal
 from statecast.protocol.stored_messages import read_message
-from statecast.stores import Card, Key
+from statecast.stores import Card, Erased, Key, Noted
 from statecast.threads import Hub, has_only
 from statecast_agents import About, Agent, Feedback, Json, new_id
 
@@ -31,7 +31,11 @@ MESSAGE: Final = "message"
 FEEDBACK: Final = "feedback"
 DELETED: Final = "deleted"  #: of a message that the agent's state still has: what was written of it is kept, unseen
 
+NAMED: Final = "named"  #: which message has an id from elsewhere, in a form
+LEASE: Final = "lease"  #: of a message that its client still makes
+
 MAX_ID: Final = 128  #: characters of a message's id
+MAX_EXTERNAL_ID: Final = 255  #: likewise, of one from elsewhere
 MAX_FORMAT: Final = 100  #: characters of a form's name
 
 _log: Final = logging.getLogger("statecast")
@@ -73,6 +77,7 @@ class History:
         format: str,
         content: dict[str, Json],
         id: str | None = None,
+        external_id: str | None = None,
     ) -> str:
         """Add a message to a thread's history, or write it anew, and return its id.
 
@@ -82,28 +87,55 @@ class History:
             format: The form of `content`.
             content: The message.
             id: Its id, if it has one.
+            external_id: Its id elsewhere, if it has one: then it is written anew where the thread has it already, and
+                stays where it is if no `parent_id` is given.
 
         Raises:
             Refusal: 422 `invalid_request`; 503 `store_unavailable`.
         """
-        for name in (id, parent_id):
-            if name is not None and not 0 < len(name) <= MAX_ID:
-                text = f"expected ids of messages of 1 to {MAX_ID} characters, got {len(name)}"
-                raise Refusal(422, "invalid_request", text, limit=MAX_ID)
+        for name, most in ((id, MAX_ID), (parent_id, MAX_ID), (external_id, MAX_EXTERNAL_ID)):
+            if name is not None and not 0 < len(name) <= most:
+                text = f"expected ids of messages of 1 to {most} characters, got {len(name)}"
+                raise Refusal(422, "invalid_request", text, limit=most)
         if not 0 < len(format) <= MAX_FORMAT:
             text = f"expected a format's name of 1 to {MAX_FORMAT} characters, got {len(format)}"
             raise Refusal(422, "invalid_request", text, limit=MAX_FORMAT)
         now = time.time()
         notes = dict(await self._hub.shelf.notes(key, MESSAGE))
-        before = _decode(notes[id]) if id in notes else None
+        if external_id is not None:
+            id = await self.named(key, external_id, format)
         id = id or await self._agents(key, parent_id, read_message(content, format, ""), notes) or new_id("msg")
-        message = Written(id, parent_id, format, content, now if before is None else before.created, now)
-        await self._hub.shelf.note(key, MESSAGE, id, _encode(message), message=before is None)
+        before = _decode(notes[id]) if id in notes else None
+        message = Written(id, parent_id, format, content, now, now, external_id)
         if before is not None:
-            await self._hub.shelf.erase(key, DELETED, id)
+            message = msgspec.structs.replace(message, created=before.created)
+            if external_id is None:
+                message = msgspec.structs.replace(message, external_id=before.external_id)
+            elif parent_id is None:
+                message = msgspec.structs.replace(message, parent_id=before.parent_id)
+        await self._hub.shelf.note(key, MESSAGE, id, _encode(message), message=before is None)
+        changes: list[Noted | Erased] = [] if before is None else [Erased(key, DELETED, id)]
+        if external_id is not None:
+            changes.append(Noted(key, NAMED, _mark(external_id, format), id.encode()))
+        await self._hub.shelf.change(key, *changes)
         if before is not None or not await self._extend(key, message, notes):
             await self._show(key)
         return id
+
+    async def named(self, key: Key, external_id: str, format: str) -> str | None:
+        """Return the id of the message that has an id from elsewhere; None if there is none.
+
+        The agent's own messages have theirs: it is by these that a page knows them which copies what it shows.
+
+        Raises:
+            Refusal: 503 `store_unavailable`.
+        """
+        known = dict(await self._hub.shelf.notes(key, NAMED)).get(_mark(external_id, format))
+        if known is not None:
+            return known.decode()
+        ours = (await self._state(key))[1]
+        is_agents = any(isinstance(message, dict) and message.get("id") == external_id for message in ours)
+        return external_id if is_agents and 0 < len(external_id) <= MAX_ID else None
 
     async def update(self, card: Card, id: str, content: dict[str, Json]) -> None:
         """Write a message of a history anew.
@@ -119,30 +151,32 @@ class History:
     async def delete(self, card: Card, ids: Sequence[str]) -> None:
         """Take messages that clients have written out of a history; what follows them follows what they followed.
 
+        Those that are gone already are left out, so that a request can be repeated, unless it names no other.
+
         Raises:
             Refusal: 404 `unknown_message`; 409 `agents_message` for one that is the agent's; 503 `store_unavailable`.
         """
         key = card.key
         written = {message.id: message for message in await self._written(key)}
         shown = {message.id for message in await self.read(card)}
-        for id in ids:
-            if id not in shown:
-                raise _unknown(id)
+        known = [id for id in dict.fromkeys(ids) if id in shown]
+        if not known:
+            raise _unknown(ids[0] if ids else "")
+        for id in known:
             if id not in written:
                 text = f'the message "{id}" is in the agent\'s state; send it a command, or edit the one before it'
                 raise Refusal(409, "agents_message", text)
-        for id in ids:
-            await self._hub.shelf.erase(key, FEEDBACK, id)
-            if not await self._is_clients(key, gone=ids):
-                await self._hub.shelf.note(key, DELETED, id, b"{}")
-                continue
-            gone = written.pop(id)
-            for child in [message for message in written.values() if message.parent_id == id]:
-                moved = msgspec.structs.replace(child, parent_id=gone.parent_id)
-                written[child.id] = moved
-                await self._hub.shelf.note(key, MESSAGE, child.id, _encode(moved))
-            await self._hub.shelf.erase(key, MESSAGE, id)
-        await self._show(key, gone=ids)
+        changes: list[Noted | Erased] = [Erased(key, kind, id) for id in known for kind in (FEEDBACK, LEASE)]
+        if await self._is_clients(key, gone=known):
+            gone = {id: written.pop(id) for id in known}
+            marks = [_mark(message.external_id, message.format) for message in gone.values() if message.external_id]
+            changes += [Erased(key, MESSAGE, id) for id in known]
+            changes += [Erased(key, NAMED, mark) for mark in marks]
+            changes += [Noted(key, MESSAGE, child.id, _encode(child)) for child in moved_up(written.values(), gone)]
+        else:
+            changes += [Noted(key, DELETED, id, b"{}") for id in known]
+        await self._hub.shelf.change(key, *changes)
+        await self._show(key, gone=known)
 
     async def about(
         self, card: Card, messages: Sequence[Json] | None = None, *, user: Any = None
@@ -241,6 +275,11 @@ class History:
             messages = state_messages(await self._written(key))  # read now: others write as well
             agent = next(iter(self._hub.agents.values()))
             await self._hub.write(key.thread_id, messages, agent, owner=key.owner)
+
+
+def _mark(external_id: str, format: str) -> str:
+    """Return the id of the note that says which message has an id from elsewhere."""
+    return f"{format} {external_id}"
 
 
 def _unknown(id: str) -> Refusal:

@@ -11,6 +11,7 @@ __all__ = ["cloud_paths", "thread_paths"]
 _ANY: Final = {"type": "object"}
 _THREAD: Final = path_id("threadId")
 _MESSAGE: Final = path_id("messageId")
+_LEASE: Final = path_id("leaseId")
 _LIMIT: Final = query("limit", {"type": "integer"})
 _OPINION: Final = {
     "type": "object",
@@ -81,6 +82,7 @@ def cloud_paths() -> dict[str, Any]:
     """Return the paths of the cloud API. What each takes and gives is the published client's, see docs/protocol.md."""
     many = json_content(_ANY)
     one = "/v1/threads/{threadId}/messages/{messageId}"
+    lease = "/v1/threads/{threadId}/runs/{leaseId}"
     page = [query("after"), _LIMIT]
     tokens = {"responses": {"200": {"description": "OK", "content": many}}, "parameters": []}
     return {
@@ -100,8 +102,11 @@ def cloud_paths() -> dict[str, Any]:
         "/v1/threads/{threadId}/messages": {
             "get": get("The history of a thread, newest first", _ANY, [_THREAD, query("format"), *page]),
             "post": post("Add a message", _ANY, many, [_THREAD]),
+            "delete": empty("Take messages away", [_THREAD], _ANY),
         },
         one: {"put": empty("Write a message anew", [_THREAD, _MESSAGE], _ANY)},
+        f"{lease}/heartbeat": {"post": {"summary": "Renew a run lease", **tokens, "parameters": [_THREAD, _LEASE]}},
+        f"{lease}/end": {"post": empty("End a run lease", [_THREAD, _LEASE], _ANY)},
         f"{one}/feedback": {"post": post("Say what a message is worth", _OPINION, many, [_THREAD, _MESSAGE])},
         "/v1/runs/stream": {"post": post("A title, or an assistant's answer", _ANY, {"text/plain": {"schema": TEXT}})},
         "/v1/runs": {"post": post("Report a run", _ANY, many)},

@@ -11,7 +11,7 @@ Source: docs/protocol.md, "Histories".
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +21,7 @@ from statecast_agents import Json
 from .said import Ours, Said, answers_of, ours_of, said_in, time_of
 from .stored_messages import FORMATS, read_message, write_message
 
-__all__ = ["Placed", "Written", "branch", "history", "same_message", "state_messages", "without"]
+__all__ = ["Placed", "Written", "branch", "history", "moved_up", "same_message", "state_messages", "without"]
 
 #: The form that the state's messages have for a client that asks for none.
 DEFAULT: Final = "aui/v0"
@@ -36,6 +36,7 @@ class Written(msgspec.Struct, frozen=True):
     content: dict[str, Json]
     created: float  #: seconds since the epoch, as is `updated`
     updated: float
+    external_id: str | None = None  #: its id elsewhere, as the client says
 
 
 class Placed(msgspec.Struct, frozen=True):
@@ -48,6 +49,7 @@ class Placed(msgspec.Struct, frozen=True):
     updated: float
     format: str
     content: dict[str, Json]
+    external_id: str | None = None  #: as the client gave it; of the state's own, their id
 
 
 def branch(written: Sequence[Written]) -> list[Written]:
@@ -102,6 +104,24 @@ def without(placed: Sequence[Placed], ids: Collection[str]) -> list[Placed]:
         moved = msgspec.structs.replace(message, parent_id=where[0], height=where[1])
         above[message.id] = parent if message.id in ids else moved
     return [message for id, message in above.items() if message is not None and message.id == id]
+
+
+def moved_up(left: Iterable[Written], gone: Mapping[str, Written]) -> list[Written]:
+    """Return the messages that followed one of those which are gone, as they follow what is left of those above."""
+    above: dict[str, str | None] = {}  #: what is left above each that is gone
+    found: list[Written] = []
+    for message in left:
+        path: dict[str, None] = {}
+        at = message.parent_id
+        while at is not None and at in gone and at not in above and at not in path:
+            path[at] = None
+            at = gone[at].parent_id
+        if at is not None and at in gone:
+            at = above.get(at)  # None, too, for messages that follow one another in a circle
+        above.update(dict.fromkeys(path, at))
+        if at != message.parent_id:
+            found.append(msgspec.structs.replace(message, parent_id=at))
+    return found
 
 
 def same_message(
@@ -322,12 +342,13 @@ class _Tree:
         if kept is not None:
             whole = self._whole(kept)
             content = kept.content if whole is None else _completed(kept, whole)
-            return Placed(*where, kept.created, kept.updated, kept.format, content)
+            return Placed(*where, kept.created, kept.updated, kept.format, content, kept.external_id)
         our = self._own[id]
         made = time_of(our.value.get("createdAt"))
         made = begins[id] + our.index / 1000 if made is None else made
         made = made if above is None else max(made, above.created)
-        return Placed(*where, made, made, form, write_message(our.value, form))
+        named = our.id if our.value.get("id") == our.id else None
+        return Placed(*where, made, made, form, write_message(our.value, form), named)
 
 
 def _completed(kept: Written, whole: Ours) -> dict[str, Json]:

@@ -127,6 +127,11 @@ class MemoryStore:
         ]
         return heapq.nlargest(limit, cards, key=_place)
 
+    async def named(self, owner: str | None, external_id: str) -> Card | None:
+        """Return the oldest card of an owner's with this external id."""
+        cards = [card for card in self._cards.get(owner, {}).values() if card.external_id == external_id]
+        return min(cards, key=lambda card: (card.created, card.key.thread_id), default=None)
+
     async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
         """Return what is noted of a kind."""
         return list(self._notes.get(key, {}).get(kind, {}).items())

@@ -292,6 +292,13 @@ class Store(Protocol):
             StoreUnavailable: They could not be read.
         """
 
+    async def named(self, owner: str | None, external_id: str) -> Card | None:
+        """Return the card of an owner's with this `external_id`, of several the oldest; None if there is none.
+
+        Raises:
+            StoreUnavailable: It could not be read.
+        """
+
     async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
         """Return ids and data of what is noted of a kind, in the order in which each id was first noted.
 

@@ -163,6 +163,10 @@ class SqliteStore:
         """Return an owner's cards, the latest first."""
         return await self._with(cards.listed, owner, archived, before, limit)
 
+    async def named(self, owner: str | None, external_id: str) -> Card | None:
+        """Return the oldest card of an owner's with this external id."""
+        return await self._with(cards.named, owner, external_id)
+
     async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
         """Return what is noted of a kind."""
         return await self._with(cards.notes, key, kind)

@@ -10,7 +10,19 @@ from typing import Any, Final
 
 from .seam import Card, Described, Erased, File, Key, Moved, Noted, described
 
-__all__ = ["delete", "file", "from_names", "keep_file", "listed", "move", "names", "read_card", "secret", "write"]
+__all__ = [
+    "delete",
+    "file",
+    "from_names",
+    "keep_file",
+    "listed",
+    "move",
+    "named",
+    "names",
+    "read_card",
+    "secret",
+    "write",
+]
 
 _CARD: Final = "owner, thread_id, created, updated, last, archived, title, external_id, custom"
 
@@ -95,6 +107,13 @@ def listed(
         more += before
     query += " ORDER BY last DESC, thread_id DESC LIMIT ?"
     return [_card(row) for row in connection.execute(query, (*values, *more, limit))]
+
+
+def named(connection: sqlite3.Connection, owner: str | None, external_id: str) -> Card | None:
+    """Return the oldest card of an owner's with an external id."""
+    query = f"SELECT {_CARD} FROM cards WHERE owner = ? AND external_id = ? ORDER BY created, thread_id LIMIT 1"
+    row = connection.execute(query, (owner_name(owner), external_id)).fetchone()
+    return None if row is None else _card(row)
 
 
 def notes(connection: sqlite3.Connection, key: Key, kind: str) -> list[tuple[str, bytes]]:

@@ -56,6 +56,7 @@ MIGRATIONS: Final = (
     CREATE TABLE files (name TEXT PRIMARY KEY, type TEXT NOT NULL, owner TEXT NOT NULL, data BLOB NOT NULL);
     CREATE TABLE secrets (name TEXT PRIMARY KEY, data BLOB NOT NULL)
     """,
+    "CREATE INDEX cards_named ON cards (owner, external_id) WHERE external_id IS NOT NULL",
 )
 
 

@@ -5,6 +5,7 @@ Nothing of it is held in memory. A card may be there before its thread is.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -61,6 +62,15 @@ class Shelf:
         await self._start()
         return await self._registry.card(key)
 
+    async def named(self, owner: str | None, external_id: str) -> Card | None:
+        """Return the card of an owner's with an id that the app has given it, of several the oldest; None if none."""
+        await self._settle()
+        return await _read(self._registry.store.named(owner, external_id))
+
+    def alone(self, owner: str | None, name: str) -> contextlib.AbstractAsyncContextManager[None]:
+        """Let one request at a time look for something of an owner's, and make it if it is not there."""
+        return self._registry.alone(Key(owner, f" {name}"))  # no thread has such an id
+
     async def describe(self, change: Described, *, new: bool = False) -> None:
         """Change a card; `new`: make one, if there is none.
 
@@ -84,13 +94,14 @@ class Shelf:
         touched = Described(key=key, at=now, last=now) if message else Described(key=key, at=now)
         await self._write(key, Noted(key, kind, id, data), touched)
 
-    async def erase(self, key: Key, kind: str, id: str) -> None:
-        """Take something that was noted away.
+    async def change(self, key: Key, *changes: Noted | Erased) -> None:
+        """Note several things with a thread, and take others away: all of it or none.
 
         Raises:
             Refusal: 404 `unknown_thread`.
         """
-        await self._write(key, Erased(key, kind, id), Described(key=key, at=time.time()))
+        if changes:
+            await self._write(key, *changes, Described(key=key, at=time.time()))
 
     async def secret(self, name: str, fresh: bytes) -> bytes:
         """Return the server's secret of a name; `fresh` becomes it if there is none."""

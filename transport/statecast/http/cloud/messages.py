@@ -1,7 +1,8 @@
-"""`/v1/threads/{id}/messages`: the history of a thread, the newest message first, and what users say of messages."""
+"""`/v1/threads/{id}/messages`: the history of a thread, the newest message first, its leases, and feedback."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Literal
 
 import msgspec
@@ -15,11 +16,12 @@ from statecast.http.history import History
 from statecast.http.problems import json_response
 from statecast.http.requests import Service
 from statecast.protocol.history import Placed
-from statecast.stores import Card
+from statecast.stores import Card, Key
 from statecast_agents import Json
 
 from .form import CloudRoute
 from .identity import Identity
+from .leases import EndReason, Leases
 from .threads import key_of
 
 __all__ = ["message_routes"]
@@ -29,10 +31,23 @@ class _New(msgspec.Struct):
     format: str
     content: dict[str, Json]
     parent_id: str | None = None
+    external_id: str | None = None
+    parent_external_id: str | None = None
+    open_run: bool = False
+    lease_id: str | None = None
 
 
 class _Changed(msgspec.Struct):
     content: dict[str, Json]
+    lease_id: str | None = None
+
+
+class _Deleted(msgspec.Struct):
+    message_ids: list[str]
+
+
+class _Ended(msgspec.Struct):
+    reason: EndReason = "done"
 
 
 class _Opinion(msgspec.Struct):
@@ -44,6 +59,7 @@ class _Messages:
     def __init__(self, service: Service, identity: Identity) -> None:
         self._hub = service.hub
         self._history = History(service)
+        self._leases = Leases(service.hub.shelf)
         self._identity = identity
 
     async def list(self, request: Request) -> Response:
@@ -55,18 +71,42 @@ class _Messages:
             ids = [message.id for message in messages]
             # As in the list of threads: what is gone is no place, and the client knows what it has.
             messages = messages[ids.index(query["after"]) + 1 :] if query["after"] in ids else messages
-        return json_response({"messages": [_shown(message) for message in messages[:limit]]})
+        runs = await self._leases.shown(card.key)
+        return json_response({"messages": [_shown(message, runs.get(message.id)) for message in messages[:limit]]})
 
     async def create(self, request: Request) -> Response:
         card = await self._card(request)
         new: _New = await read_json(request.scope, request.receive, self._hub.limits, _New)
-        id = await self._history.write(card.key, parent_id=new.parent_id, format=new.format, content=new.content)
-        return json_response({"message_id": id})
+        if new.external_id is None:
+            id = await self._write(card.key, new)
+        else:
+            async with self._hub.shelf.alone(card.key.owner, f"{card.key.thread_id} {new.external_id}"):
+                id = await self._write(card.key, new)  # of two that come at once, one is the other, written anew
+        lease = await self._leases.open(card.key, id) if new.open_run else {}
+        return json_response({"message_id": id, **lease})
 
     async def update(self, request: Request) -> Response:
         card = await self._card(request)
         changed: _Changed = await read_json(request.scope, request.receive, self._hub.limits, _Changed)
-        await self._history.update(card, request.path_params["message_id"], changed.content)
+        message_id = request.path_params["message_id"]
+        async with self._as_holder(card.key, changed.lease_id, message_id):
+            await self._history.update(card, message_id, changed.content)
+        return Response(status_code=204)
+
+    async def delete(self, request: Request) -> Response:
+        card = await self._card(request)
+        deleted: _Deleted = await read_json(request.scope, request.receive, self._hub.limits, _Deleted)
+        await self._history.delete(card, deleted.message_ids)
+        return Response(status_code=204)
+
+    async def beat(self, request: Request) -> Response:
+        card = await self._card(request)
+        return json_response(await self._leases.beat(card.key, request.path_params["lease_id"]))
+
+    async def end(self, request: Request) -> Response:
+        card = await self._card(request)
+        ended: _Ended = await read_json(request.scope, request.receive, self._hub.limits, _Ended)
+        await self._leases.end(card.key, request.path_params["lease_id"], ended.reason)
         return Response(status_code=204)
 
     async def feedback(self, request: Request) -> Response:
@@ -76,6 +116,22 @@ class _Messages:
         message_id = request.path_params["message_id"]
         id = await self._history.feedback(card, message_id, opinion.type, opinion.comment, user=who.user)
         return json_response({"feedback_id": id, "type": opinion.type, "comment": opinion.comment})
+
+    async def _write(self, key: Key, new: _New) -> str:
+        """Add a message, or write it anew, as the holder of its lease if the request has one."""
+        parent_id, external_id = new.parent_id, new.external_id
+        if new.parent_external_id is not None:
+            parent_id = await self._history.named(key, new.parent_external_id, new.format) or parent_id
+        known = None if external_id is None else await self._history.named(key, external_id, new.format)
+        async with self._as_holder(key, new.lease_id, known):
+            return await self._history.write(
+                key, parent_id=parent_id, format=new.format, content=new.content, external_id=external_id
+            )
+
+    def _as_holder(
+        self, key: Key, lease_id: str | None, message_id: str | None
+    ) -> contextlib.AbstractAsyncContextManager[None]:
+        return contextlib.nullcontext() if lease_id is None else self._leases.held(key, lease_id, message_id)
 
     async def _card(self, request: Request) -> Card:
         return await self._hub.shelf.get(key_of(request, await self._identity.required(request.scope)))
@@ -88,12 +144,15 @@ def message_routes(service: Service, identity: Identity) -> list[Route]:
     return [
         CloudRoute(path, messages.list, methods=["GET"]),
         CloudRoute(path, messages.create, methods=["POST"]),
+        CloudRoute(path, messages.delete, methods=["DELETE"]),
         CloudRoute(path + "/{message_id}", messages.update, methods=["PUT"]),
         CloudRoute(path + "/{message_id}/feedback", messages.feedback, methods=["POST"]),
+        CloudRoute("/v1/threads/{thread_id}/runs/{lease_id}/heartbeat", messages.beat, methods=["POST"]),
+        CloudRoute("/v1/threads/{thread_id}/runs/{lease_id}/end", messages.end, methods=["POST"]),
     ]
 
 
-def _shown(message: Placed) -> dict[str, Any]:
+def _shown(message: Placed, run: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "id": message.id,
         "parent_id": message.parent_id,
@@ -102,4 +161,6 @@ def _shown(message: Placed) -> dict[str, Any]:
         "updated_at": timestamp(message.updated),
         "format": message.format,
         "content": message.content,
+        "external_id": message.external_id,
+        **({} if run is None else {"run": run}),
     }

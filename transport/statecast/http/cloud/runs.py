@@ -52,9 +52,28 @@ class _Asked(msgspec.Struct):
     response_format: str | None = None
 
 
+class _CostDetails(msgspec.Struct):
+    input: float | None = None
+    input_cached_tokens: float | None = None
+    output: float | None = None
+    total: float | None = None
+
+
 class _Report(msgspec.Struct):
+    """What is read of a report, which is kept whole: clients add fields, and kinds of outcomes, as they go."""
+
     thread_id: str
     status: str
+    outcome_type: str | None = None
+    message_id: str | None = None
+    user_message_id: str | None = None
+    trace_id: str | None = None
+    root_span_id: str | None = None
+    model_id: str | None = None
+    cost_usd: float | None = None
+    cost_details: _CostDetails | None = None
+    duration_ms: float | None = None
+    total_steps: float | None = None
 
 
 class _Events(msgspec.Struct):

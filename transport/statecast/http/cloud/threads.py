@@ -30,12 +30,16 @@ PAGE: Final = 20
 PROJECT: Final = "statecast"
 
 
-class _New(msgspec.Struct):
+class _Fields(msgspec.Struct):
     last_message_at: str | UnsetType | None = UNSET
     title: str | UnsetType | None = UNSET
     external_id: str | UnsetType | None = UNSET
     metadata: Json | UnsetType = UNSET
     is_archived: bool | UnsetType = UNSET
+
+
+class _New(_Fields):
+    upsert: bool = False
 
 
 class _Claimed(msgspec.Struct):
@@ -69,9 +73,13 @@ class _Threads:
     async def create(self, request: Request) -> Response:
         who = await self._identity.required(request.scope)
         new: _New = await read_json(request.scope, request.receive, self._hub.limits, _New)
-        key = Key(who.workspace, new_id("thr"))
-        await self._hub.shelf.describe(_described(key, new), new=True)
-        return json_response({"thread_id": key.thread_id})
+        if not new.upsert:
+            return json_response({"thread_id": await self._make(who, new)})
+        if not isinstance(new.external_id, str):
+            raise Refusal(422, "invalid_request", "expected an external_id with upsert, by which to find the thread")
+        async with self._hub.shelf.alone(who.workspace, f"external {new.external_id}"):
+            card = await self._hub.shelf.named(who.workspace, new.external_id)
+            return json_response({"thread_id": await self._make(who, new) if card is None else card.key.thread_id})
 
     async def get(self, request: Request) -> Response:
         card = await self._hub.shelf.get(await self._key(request))
@@ -79,7 +87,7 @@ class _Threads:
 
     async def update(self, request: Request) -> Response:
         key = await self._key(request)
-        changed: _New = await read_json(request.scope, request.receive, self._hub.limits, _New)
+        changed: _Fields = await read_json(request.scope, request.receive, self._hub.limits, _Fields)
         await self._hub.shelf.get(key)
         await self._hub.shelf.describe(_described(key, changed))
         return Response(status_code=204)
@@ -95,6 +103,11 @@ class _Threads:
         owner = await self._identity.refreshed(claimed.refresh_token)
         moved = 0 if owner == who.workspace else await self._hub.move(owner, who.workspace)
         return json_response({"moved": moved})
+
+    async def _make(self, who: Who, new: _New) -> str:
+        key = Key(who.workspace, new_id("thr"))
+        await self._hub.shelf.describe(_described(key, new), new=True)
+        return key.thread_id
 
     async def _key(self, request: Request) -> Key:
         return key_of(request, await self._identity.required(request.scope))
@@ -123,7 +136,7 @@ def key_of(request: Request, who: Who) -> Key:
     return Key(who.workspace, request.path_params["thread_id"])
 
 
-def _described(key: Key, fields: _New) -> Described:
+def _described(key: Key, fields: _Fields) -> Described:
     last = fields.last_message_at
     return described(
         key,

@@ -1,0 +1,137 @@
+"""Run leases: a client that makes an answer itself says of its message that it is under way, and beats until it ends.
+
+A message has one lease at most, the one that was opened last. It never expires: readers see how long ago it beat.
+Source: docs/protocol.md, "Run leases".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Any, Final, Literal
+
+import msgspec
+
+from statecast.http.history import LEASE
+from statecast.protocol.refusal import Refusal
+from statecast.stores import Key
+from statecast.threads import Shelf
+from statecast_agents import new_id
+
+__all__ = ["EndReason", "Leases"]
+
+#: Milliseconds between two beats. The client takes a run for stale after 30 seconds: two may be lost.
+BEAT_MS: Final = 10_000
+
+EndReason = Literal["done", "cancelled", "error"]
+
+
+class _Lease(msgspec.Struct, frozen=True):
+    id: str
+    message_id: str
+    beat: float  #: seconds since the epoch, of the last sign of life
+    ended: EndReason | None = None
+
+
+_decode: Final = msgspec.json.Decoder(_Lease).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Leases:
+    """The leases of all threads: a note with the message that has one.
+
+    Args:
+        shelf: Where they are noted.
+    """
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    async def open(self, key: Key, message_id: str) -> dict[str, Any]:
+        """Open a lease of a message, in place of any other, and return what its holder needs.
+
+        Raises:
+            Refusal: 404 `unknown_thread`; 503 `store_unavailable`.
+        """
+        lease = _Lease(new_id("lease"), message_id, time.time())
+        async with self._alone(key):
+            await self._note(key, lease)
+        return {"lease_id": lease.id, "heartbeat_interval_ms": BEAT_MS}
+
+    @contextlib.asynccontextmanager
+    async def held(self, key: Key, lease_id: str, message_id: str | None) -> AsyncIterator[None]:
+        """Let the holder of a message's lease write the message, which renews the lease.
+
+        Raises:
+            Refusal: 409 `run_ended` or `lease_mismatch`; 503 `store_unavailable`.
+        """
+        async with self._alone(key):
+            lease = await self._find(key, lease_id)
+            if lease is None or lease.message_id != message_id:
+                text = "the lease is not that of this message; another client may have opened one since"
+                raise Refusal(409, "lease_mismatch", text)
+            _check_running(lease)
+            yield
+            await self._note(key, msgspec.structs.replace(lease, beat=time.time()))
+
+    async def beat(self, key: Key, lease_id: str) -> dict[str, Any]:
+        """Renew a lease, and return when to do so next.
+
+        Raises:
+            Refusal: 404 `unknown_lease`; 409 `run_ended`; 503 `store_unavailable`.
+        """
+        async with self._alone(key):
+            lease = await self._known(key, lease_id)
+            _check_running(lease)
+            await self._note(key, msgspec.structs.replace(lease, beat=time.time()))
+        return {"heartbeat_interval_ms": BEAT_MS}
+
+    async def end(self, key: Key, lease_id: str, reason: EndReason) -> None:
+        """End a lease; one that has ended keeps its reason.
+
+        Raises:
+            Refusal: 404 `unknown_lease`; 503 `store_unavailable`.
+        """
+        async with self._alone(key):
+            lease = await self._known(key, lease_id)
+            if lease.ended is None:
+                await self._note(key, msgspec.structs.replace(lease, beat=time.time(), ended=reason))
+
+    async def shown(self, key: Key) -> dict[str, dict[str, Any]]:
+        """Return where the runs of a thread's messages stand, by the message's id.
+
+        Raises:
+            Refusal: 503 `store_unavailable`.
+        """
+        now = time.time()
+        leases = [_decode(data) for _, data in await self._shelf.notes(key, LEASE)]
+        return {
+            lease.message_id: {
+                "status": "running" if lease.ended is None else "ended",
+                "last_heartbeat_ms_ago": max(0, int((now - lease.beat) * 1000)),
+            }
+            for lease in leases
+        }
+
+    def _alone(self, key: Key) -> contextlib.AbstractAsyncContextManager[None]:
+        return self._shelf.alone(key.owner, f"{LEASE} {key.thread_id}")
+
+    async def _find(self, key: Key, lease_id: str) -> _Lease | None:
+        leases = (_decode(data) for _, data in await self._shelf.notes(key, LEASE))
+        return next((lease for lease in leases if lease.id == lease_id), None)
+
+    async def _known(self, key: Key, lease_id: str) -> _Lease:
+        lease = await self._find(key, lease_id)
+        if lease is None:
+            text = f'expected the id of a lease of this thread, got "{lease_id[:60]}"'
+            raise Refusal(404, "unknown_lease", text)
+        return lease
+
+    async def _note(self, key: Key, lease: _Lease) -> None:
+        await self._shelf.note(key, LEASE, lease.message_id, _encode(lease))
+
+
+def _check_running(lease: _Lease) -> None:
+    if lease.ended is not None:
+        raise Refusal(409, "run_ended", "the run of this message has ended; write the message without a lease")
