@@ -47,6 +47,8 @@ class Agent:
         writable: Parts of the state that clients may patch, as JSON Pointers: `/title`, `/settings`. Default: none.
         restartable: Whether a run that a crash cut off is run again, rather than marked as interrupted.
         cancel_grace: Seconds between `run.cancelled` turning true and the handler being cancelled at its next await.
+        cancel_seconds: Seconds that a cancelled handler then gets to clean up, with as many awaits as it likes. One
+            that has not ended by then is cancelled again and again, and at last left behind.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Agent:
         writable: Sequence[str] = (),
         restartable: bool = False,
         cancel_grace: float = 0.0,
+        cancel_seconds: float = 10.0,
     ) -> None:
         self.name = name
         self.state_type = StateType(state)
@@ -76,6 +79,7 @@ class Agent:
         self.writable = tuple(writable)
         self.restartable = restartable
         self.cancel_grace = cancel_grace
+        self.cancel_seconds = cancel_seconds
         self.hooks = Hooks()
         self._initial = initial
         self._handlers: dict[str, Callable[..., Any]] = {}

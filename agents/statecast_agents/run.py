@@ -7,10 +7,9 @@ it emits goes, is not known here: an engine hands in `emit` and `defer`.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 import msgspec
-from anyio.abc import TaskGroup
 
 from .chunks import Chunk
 from .commands import AddToolResult, AnyCommand, Command, CommandSet
@@ -67,6 +66,13 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     extra: dict[str, Json] = {}  #: every other field of the body, as the app's own code in the page added it
 
 
+class Tasks(Protocol):
+    """What starts tasks of a run, such as a task group."""
+
+    def start_soon(self, function: Callable[[*_Args], Coroutine[Any, Any, Any]], /, *args: *_Args) -> Any:
+        """Start one."""
+
+
 class Run:
     """One execution of an agent.
 
@@ -107,7 +113,7 @@ class Run:
         self.user = user
         self.parts = Parts(emit)  #: message parts outside the state
         self.cancelled = False  #: whether someone asked the run to stop; see `Agent.cancel_grace`
-        self.tasks: TaskGroup | None = None
+        self.tasks: Tasks | None = None  #: while it is under way
         self.waiting = Waiting(waits, known)
         self._document = document
         self._flush = flush

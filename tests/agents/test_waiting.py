@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import TaskGroup
 
 from statecast_agents import AddMessage, AddToolResult, Agent, Command, Document, NewMessage, Run, UntypedCommand
 
@@ -90,7 +91,7 @@ async def test_what_is_wanted(kinds: Any, command: Any, wanted: bool) -> None:
     async with under_way(waiting_for(*kinds)) as (run, _):
         assert (run.waiting.wanted([command]) == [command]) is wanted
         assert run.waiting.deliver(command) is wanted
-        assert run.tasks
+        assert isinstance(run.tasks, TaskGroup)
         run.tasks.cancel_scope.cancel()
 
 

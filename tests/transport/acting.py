@@ -25,9 +25,8 @@ class Actor:
         on_thread: dict[str, str] = {}
 
         async def linger() -> None:
-            with anyio.CancelScope(shield=True):
-                for _ in range(LINGERS):
-                    await asyncio.sleep(0)
+            for _ in range(LINGERS):
+                await asyncio.sleep(0)
 
         def note(run: Run, command: Any) -> None:
             run.state["done"].append(command.body["n"])
@@ -44,8 +43,10 @@ class Actor:
             try:
                 await release.wait()
             finally:
-                await linger()
-                del on_thread[run.thread_id]
+                try:
+                    await linger()
+                finally:
+                    del on_thread[run.thread_id]
             note(run, command)
 
         @agent.on("ask")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from statecast import AddMessage, Agent, Run, UntypedCommand
 from statecast.testing import Client
-from statecast.threads import removal
+from statecast.threads import tasks
 from tests.clients.serving import Restarting
 from tests.transport.deleting import delete, is_unknown, listing, running
 from tests.transport.failing import Failing
@@ -227,19 +228,23 @@ async def test_many_requests_and_deletions_of_one_thread_leave_none_half_there(s
         assert (await client.get("/health")).json()["runs"] == 0
 
 
-async def test_a_run_that_does_not_stop_keeps_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(removal, "STOPS", 0.0)
-    agent, _, go = lingering()
-    agent.cancel_grace = 0.05
+async def test_a_run_that_does_not_stop_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "TIMES", 2)
+    agent, go = Agent(cancel_seconds=0), anyio.Event()
+
+    @agent.on("hold")
+    async def hold(run: Run, command: UntypedCommand) -> None:
+        note(run, "held")
+        while not go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await go.wait()
+
     async with Client(listing(agent)) as client:
-        async with running(client) as response:
-            answer = await client.request("DELETE", "/threads/t")
-            assert (answer.status, answer.json()["error"]["code"]) == (409, "run_active")
-            assert (await client.get("/status/t")).status == 200
-            go.set()
-            await response.read()
-        assert await delete(client) == 204
+        async with running(client):
+            assert await delete(client) == 204
         assert await is_unknown(client)
+        assert (await client.get("/health")).json()["runs"] == 0
+        go.set()
 
 
 async def test_a_deletion_is_answered_when_it_is_kept() -> None:

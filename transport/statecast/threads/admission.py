@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextvars import copy_context
 
 import msgspec
 
@@ -153,7 +154,7 @@ class Admission:
                 next_up=posted.chosen_policy in ("interrupt", "rollback"),
                 user=posted.user,
             )
-            run = self._runs.new(thread, batch, agrees=agreed)
+            run = self._runs.new(thread, batch, agrees=agreed, context=copy_context())
             for command in commands:
                 if command.id is not None:
                     mark = digest(command)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextvars import Context
 from typing import Final
 
 import anyio
@@ -23,6 +24,7 @@ from statecast_agents import Agent, Json, Messages
 
 from .admission import Accepted, Admission
 from .claims import Claim, agrees
+from .contained import contain, release
 from .handed import Handed
 from .inbox import Posted
 from .limits import Limits
@@ -96,7 +98,8 @@ class Hub:
         self.registry.restart()
         self._runs.restart()
         self._stop, self._ready = asyncio.Event(), asyncio.Event()
-        self._supervisor = loop.create_task(self._supervise(), name="statecast hub")
+        # Whoever comes first starts it, but its context variables are nobody's.
+        self._supervisor = loop.create_task(self._supervise(), name="statecast hub", context=Context())
         await self._until_ready()
 
     async def _until_ready(self) -> None:
@@ -312,7 +315,7 @@ class Hub:
         """Delete a thread with all that is kept of it; its run is cancelled, and its streams end.
 
         Raises:
-            Refusal: 404 `unknown_thread`; 409 `run_active` if its run does not stop; 503 `store_unavailable`.
+            Refusal: 404 `unknown_thread`; 503 `store_unavailable`.
         """
         await self._start()
         await self._removal.delete(Key(owner, thread_id))
@@ -321,7 +324,7 @@ class Hub:
         """Make all threads of an owner another's, and return how many; those whose id the other has are left.
 
         Raises:
-            Refusal: 409 `run_active` if a run does not stop; 503 `store_unavailable`.
+            Refusal: 503 `store_unavailable`.
         """
         await self._start()
         return await self._removal.move(owner, to)
@@ -337,15 +340,22 @@ class Hub:
             self._runs.drop(run.thread, run)
 
     async def _supervise(self) -> None:
+        loop = asyncio.get_running_loop()
+        contain(loop)
+        try:
+            await self._serve()
+        finally:
+            release(loop)
+
+    async def _serve(self) -> None:
         await self.registry.store.open()
         try:
             unsettled = await self.registry.store.unsettled()
         except StoreUnavailable:
             await self.registry.store.aclose()
             raise
-        # asyncio's: a task of anyio's holds a cancel scope and a handle as well, and runs have a scope of their own.
         async with asyncio.TaskGroup() as tasks:
-            self._runs.tasks = tasks
+            self._runs.supervisor = asyncio.current_task()
             tending = [tasks.create_task(self.registry.journal.run()), tasks.create_task(self._tend())]
             for key in unsettled:
                 try:
@@ -358,7 +368,7 @@ class Hub:
             await self._settle_at_last()
             for task in tending:
                 task.cancel()
-        self._runs.tasks = None
+        self._runs.supervisor = None
         await self.registry.store.aclose()
 
     async def _settle_at_last(self) -> None:

@@ -5,7 +5,6 @@ A thread's run is stopped before, so that nothing is written to what is not ther
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from statecast.protocol.refusal import Refusal
@@ -16,9 +15,6 @@ from .runs import Runs
 from .thread import Thread
 
 __all__ = ["Removal"]
-
-#: Seconds beyond an agent's own grace that a run may take to stop.
-STOPS: Final = 10.0
 
 #: Threads that are moved between two looks at the store.
 PAGE: Final = 256
@@ -40,7 +36,7 @@ class Removal:
         """Delete a thread, its card and its notes; its run is cancelled, and its streams end.
 
         Raises:
-            Refusal: 404 `unknown_thread`; 409 `run_active` if its run does not stop; 503 `store_unavailable`.
+            Refusal: 404 `unknown_thread`; 503 `store_unavailable`.
         """
         async with self._registry.alone(key):
             thread = await self._stopped(key)
@@ -58,7 +54,7 @@ class Removal:
         """Make all threads of an owner another's, and return how many; those whose id the other has are left.
 
         Raises:
-            Refusal: 409 `run_active` if a run does not stop; 503 `store_unavailable`.
+            Refusal: 503 `store_unavailable`.
         """
         moved, before = 0, None
         await self._registry.settle()
@@ -98,12 +94,7 @@ class Removal:
         self._runs.drop(thread, *thread.inbox)
         if thread.active is not None:
             thread.active.cancel()
-            try:
-                async with asyncio.timeout(thread.agent.cancel_grace + STOPS):
-                    await self._runs.ended(thread.active)
-            except TimeoutError:
-                message = "the run of the thread does not stop; try again later"
-                raise Refusal(409, "run_active", message, retry_after=5) from None
+            await self._runs.ended(thread.active)  # in time: what does not stop is left behind
         return thread
 
     async def _is_kept(self, key: Key) -> bool:

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
-import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import Context
 from typing import Any, Final, Literal
 
-import anyio
 import msgspec
 
 from statecast.protocol import RunError, RunState, Status
 from statecast_agents import (
     AddMessage,
     AddToolResult,
-    AgentError,
     Request,
     Run,
-    StatecastError,
     new_id,
     operations,
 )
 from statecast_agents.commands import AnyCommand, CommandSet, UntypedCommand
-from statecast_agents.errors import MessageConflict
 
+from .contained import within_agent
+from .failures import explain, raised_one
 from .limits import Limits
+from .tasks import Tasks
 from .thread import Thread
 from .users import KeptUser, kept_user, restored_user
 
@@ -93,14 +93,18 @@ class Execution:
         limits: How long it may take.
         debug: Whether errors of the agent's code are shown to the client, traceback and all.
         id: Its id, if it has one already.
+        context: The context variables of its request; None: it has none.
     """
 
     __slots__ = (
         "_agrees_at",
         "_before",
         "_began",
+        "_begun",
         "_deadline",
         "_debug",
+        "_dying",
+        "_ended",
         "_failure",
         "_left",
         "_limits",
@@ -112,6 +116,7 @@ class Execution:
         "again",
         "batch",
         "begun",
+        "context",
         "id",
         "kept",
         "start",
@@ -129,10 +134,12 @@ class Execution:
         limits: Limits,
         debug: bool,
         id: str | None = None,
+        context: Context | None = None,
     ) -> None:
         self.id = id or new_id("run")
         self.thread = thread
         self.batch = batch
+        self.context = context or Context()
         self.state = RunState(self.id, "queued")
         self.kept = True  #: whether the store has it, so that it may begin
         self.begun = False  #: whether its first entries are there
@@ -148,7 +155,7 @@ class Execution:
         self._left = limits.run_seconds  #: seconds it may still take
         self._began = 0.0  #: when it last began, or went on
         self._deadline = math.inf
-        self._tasks = anyio.create_task_group()
+        self._tasks: Tasks | None = None
         self._stopped: Status | None = None
         self._reason: RunError | None = None
         self._failure: RunError | None = None
@@ -158,7 +165,25 @@ class Execution:
         """Whether something in it is for its client to do, though it may go on meanwhile."""
         return self._run is not None and self._stopped is None and self._run.waiting.asks
 
-    def begin(self) -> None:
+    def execute(
+        self,
+        *,
+        begun: Callable[[Execution], None],
+        ended: Callable[[Execution], None],
+        dying: Callable[[], bool],
+    ) -> None:
+        """Begin a turn later, and run to the end, which raises nothing.
+
+        Args:
+            begun: Called when its first entries are there.
+            ended: Called when it has ended.
+            dying: Whether the server ends its tasks.
+        """
+        self._begun, self._ended, self._dying = begun, ended, dying
+        self._tasks = Tasks(self._end, patience=self.thread.agent.cancel_seconds)
+        self._tasks.start_soon(self._work, context=self.context)
+
+    def _begin(self) -> None:
         """Begin: the built-in commands are applied at once, so that the first frame of a stream shows them."""
         thread = self.thread
         agrees = self._agrees_at == thread.log.revision
@@ -188,29 +213,33 @@ class Execution:
         except Exception as failure:  # it is this run that fails, not whoever begins it
             self._failure = self._explain(failure)
 
-    async def execute(self) -> None:
-        """Run the agent, and record how it ended. Raises nothing but the server's own cancellation."""
+    async def _work(self) -> None:
+        """Begin, and run the agent."""
+        within_agent.set(True)
+        self._begin()
+        self._begun(self)
         run = self._run
-        assert run is not None, "begin() comes first"
-        status: Status = "interrupted"
-        error: RunError | None = INTERRUPTED
+        assert run is not None, "it has begun"
+        if self._failure is None:
+            self._began = time.monotonic()
+            self._deadline = self._began + self._left
+            run.tasks = self._tasks
+            await self.thread.agent.perform(run)
+
+    def _end(self) -> None:
+        """Record how the run has ended. Whatever its agent does from here on is not the thread's."""
+        run = self._run
         try:
-            if self._failure is None:
-                self._began = time.monotonic()
-                self._deadline = self._began + self._left
-                async with self._tasks as run.tasks:
-                    await self.thread.agent.perform(run)
             status, error = self._outcome()
-        except Exception as failure:  # whatever an agent raises is a failed run, never a failed server
-            stopped = self._failure is not None or self._stopped is not None
-            status, error = self._outcome() if stopped else ("failed", self._explain(failure))
-        finally:
-            run.tasks = None
-            run.parts.close()
+            if run is not None:
+                run.tasks = None
+                run.parts.close()
             self.waits_since = None
             if self._rolls_back:
                 self._roll_back()
             self._record(status, error)
+        finally:
+            self._ended(self)
 
     def wanted(self, commands: Sequence[AnyCommand]) -> list[AnyCommand]:
         """Return which commands of a batch the run listens for; none once it is being stopped."""
@@ -256,7 +285,7 @@ class Execution:
             self.waits_since = None  # it goes on, to its end
             if self._run is not None:
                 self._run.cancelled = True
-            self.thread.loop.call_later(self.thread.agent.cancel_grace, self._tasks.cancel_scope.cancel)
+            self.thread.loop.call_later(self.thread.agent.cancel_grace, self._stop)
 
     def check_time(self, now: float) -> None:
         """Fail the run if its time is over. One look at all runs a second costs less than a timer for each."""
@@ -272,14 +301,27 @@ class Execution:
         """Stop the run as failed."""
         if self._failure is None:
             self._failure = error
-            self._tasks.cancel_scope.cancel()
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._tasks is not None:
+            self._tasks.cancel()
 
     def _outcome(self) -> tuple[Status, RunError | None]:
+        assert self._tasks is not None, "it has begun"
+        failures = list(self._tasks.failures)
+        self._tasks.failures.clear()  # their tracebacks hold all that the agent held
+        if self._tasks.left:
+            _log.error("run %s on thread %s does not stop, and is left behind", self.id, self.thread.id)
         if self._failure is not None:
             return "failed", self._failure
         if self._stopped is not None:
             return self._stopped, self._reason
-        return "completed", None
+        if not failures:
+            return "completed", None
+        if self._dying() and all(isinstance(failure, asyncio.CancelledError) for failure in failures):
+            return "interrupted", INTERRUPTED
+        return "failed", self._explain(raised_one(failures))
 
     def _waits(self, waits: bool) -> None:
         """Note that the run begins to wait for its client, or goes on. The time it waits is counted apart."""
@@ -308,14 +350,8 @@ class Execution:
             for operation in operations.diff(thread.document.root, before):
                 thread.document.apply(operation)
 
-    def _explain(self, failure: Exception) -> RunError:
-        cause = _cause(failure)
-        if isinstance(cause, AgentError | MessageConflict):
-            return RunError(cause.code, str(cause))
-        _log.error("run %s on thread %s failed", self.id, self.thread.id, exc_info=failure)
-        if self._debug:
-            return RunError("agent_failed", "".join(traceback.format_exception(failure)))
-        return RunError("agent_failed", "The agent failed. The reason is in the server's log.")
+    def _explain(self, failure: BaseException) -> RunError:
+        return explain(failure, f"run {self.id} on thread {self.thread.id}", debug=self._debug)
 
     def _record(self, status: Status, error: RunError | None = None) -> None:
         self.state = RunState(self.id, status, error)
@@ -335,14 +371,6 @@ def apply_messages(run: Run, commands: Sequence[AnyCommand], *, agrees: bool) ->
                 run.messages.apply(command, agrees=agrees)
                 agrees = agrees and not isinstance(command, AddMessage)  # no client has seen what its own batch adds
         run.flush()
-
-
-def _cause(failure: BaseException) -> BaseException:
-    """Return what went wrong within task groups: the agent's own word for it, if it is there, else the first."""
-    if isinstance(failure, BaseExceptionGroup):
-        causes = [_cause(inner) for inner in failure.exceptions]
-        return next((cause for cause in causes if isinstance(cause, StatecastError)), causes[0])
-    return failure
 
 
 def _fields(command: AnyCommand) -> dict[str, Any]:

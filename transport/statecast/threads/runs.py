@@ -1,6 +1,6 @@
 """Runs: those that are queued or under way, one after the other on each thread, and the tasks they live in.
 
-The tasks are the hub's, so that nothing a request began dies with the request.
+Their tasks are their own, so that nothing a request began dies with the request.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
+from contextvars import Context
 
 from statecast import stores
 from statecast.protocol import RunError, RunState
@@ -29,7 +30,7 @@ class Runs:
     """
 
     def __init__(self, limits: Limits, *, debug: bool) -> None:
-        self.tasks: asyncio.TaskGroup | None = None  #: what they live in, while there is one
+        self.supervisor: asyncio.Task[None] | None = None  #: who waits for their end; None: nobody, so none begins
         self.stopping = False  #: whether none is to begin any more
         self.none_left = asyncio.Event()  #: set while no run is queued or under way
         self.none_left.set()
@@ -58,9 +59,11 @@ class Runs:
         self.none_left = asyncio.Event()
         self.none_left.set()
 
-    def new(self, thread: Thread, batch: Batch, *, agrees: bool, id: str | None = None) -> Execution:
-        """Return a run that is yet to be queued."""
-        return Execution(thread, batch, agrees=agrees, limits=self._limits, debug=self._debug, id=id)
+    def new(
+        self, thread: Thread, batch: Batch, *, agrees: bool, id: str | None = None, context: Context | None = None
+    ) -> Execution:
+        """Return a run that is yet to be queued; `context` has the variables of its request."""
+        return Execution(thread, batch, agrees=agrees, limits=self._limits, debug=self._debug, id=id, context=context)
 
     def queue(self, run: Execution) -> None:
         """Put a run into its thread's inbox: at the end, or at the front, but for a run that begins again."""
@@ -92,31 +95,34 @@ class Runs:
         if thread.active is None:
             self._tell_dropped(thread)
         ready = thread.active is None and bool(thread.inbox) and thread.inbox[0].kept
-        if ready and self.tasks is not None and not self.stopping:
+        if ready and self.supervisor is not None and not self.stopping:
             # It begins a turn later, once whoever answers the request has said that it was accepted.
             thread.active = thread.inbox.pop(0)
-            self.tasks.create_task(self._execute(thread.active))
+            thread.active.execute(begun=self._begun, ended=self._ended, dying=self._dying)
 
-    async def _execute(self, execution: Execution) -> None:
+    def _begun(self, execution: Execution) -> None:
         thread = execution.thread
-        try:
-            execution.begin()
-            if not thread.agent.restartable:
-                thread.journal.add(stores.Settled(thread.key, execution.id))
-            await execution.execute()
-        finally:
-            runs_again = self.stopping and execution.state.status == "interrupted"
-            if thread.agent.restartable and not runs_again:
-                thread.journal.add(stores.Settled(thread.key, execution.id))
-            thread.active = None
-            thread.used = time.monotonic()
-            self.forget(execution)
-            if execution.id in self._awaited:
-                self._awaited.pop(execution.id).set()
-            self.start_next(thread)
-            if thread.active is None:
-                thread.rest()
-            thread.wake_readers()
+        if not thread.agent.restartable:
+            thread.journal.add(stores.Settled(thread.key, execution.id))
+
+    def _ended(self, execution: Execution) -> None:
+        thread = execution.thread
+        runs_again = self.stopping and execution.state.status == "interrupted"
+        if thread.agent.restartable and not runs_again:
+            thread.journal.add(stores.Settled(thread.key, execution.id))
+        thread.active = None
+        thread.used = time.monotonic()
+        self.forget(execution)
+        if execution.id in self._awaited:
+            self._awaited.pop(execution.id).set()
+        self.start_next(thread)
+        if thread.active is None:
+            thread.rest()
+        thread.wake_readers()
+
+    def _dying(self) -> bool:
+        """Whether the event loop ends all tasks, the supervisor's included."""
+        return self.supervisor is None or self.supervisor.done() or self.supervisor.cancelling() > 0
 
     async def ended(self, run: Execution) -> None:
         """Wait until a run that is under way has ended."""
