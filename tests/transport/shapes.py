@@ -435,7 +435,9 @@ SHAPES: Final[dict[str, Shape]] = {
         patch(lambda n: {"op": "test", "path": "/rows", "value": [0] * n}, _step("add", "/rows/-", value=1)),
         (SPOKEN, filled(0)),
     ),
-    "PATCH, beside much": Shape("PATCH", "/threads/t/state", patch(_step("add", "/rows/-", value=1)), (LISTED, SPOKEN)),
+    "PATCH, beside much": Shape(
+        "PATCH", "/threads/t/state", patch(_step("add", "/rows/-", value=1)), (LISTED, SPOKEN, filled(0))
+    ),
     # histories
     "a history, written": Shape("POST", "/threads/t/messages", lambda n: {"message": in_parts(n)}, (FIRST,)),
     "a history, written anew": Shape(

@@ -79,6 +79,12 @@ async def test_twice_the_input_is_twice_the_work(name: str) -> None:
     assert large - middle <= GROWTH * max(middle - small, 0) + CHANCE, (small, middle, large)
 
 
+async def test_a_patch_costs_what_it_touches() -> None:
+    small, large = [await cost(SHAPES["PATCH, beside much"], size) for size in (20, 400)]
+
+    assert large - small <= CHANCE, (small, large)
+
+
 class Compared(str):
     """A text that counts how often it is compared."""
 

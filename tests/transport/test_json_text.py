@@ -12,7 +12,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from statecast.protocol import json_text
-from statecast.protocol.json_text import check_nesting, check_values, decode, read_text
+from statecast.protocol.json_text import (
+    check_count,
+    check_nesting,
+    check_values,
+    count_values,
+    decode,
+    read_text,
+)
 from statecast.protocol.refusal import Refusal
 from statecast_agents import FORBIDDEN_KEYS, MAX_INTEGER
 from statecast_agents.values import is_carried
@@ -102,6 +109,25 @@ def test_values_are_what_a_client_would_change_or_refuse(value: Any, ascii_only:
         expected = "number_out_of_range"
 
     assert refused(check_values, text_of(value, ascii_only=ascii_only)) == expected
+
+
+def values_in(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return 1 + sum(map(values_in, inner))
+
+
+@given(value=VALUES, ascii_only=st.booleans(), spaces=st.booleans(), block=st.integers(1, 9))
+@example(value=[["a"], [[]], {}, {"a": {}}], ascii_only=True, spaces=True, block=1)
+def test_values_are_counted_as_decoding_would_find_them(value: Any, ascii_only: bool, spaces: bool, block: int) -> None:
+    text = json.dumps(value, ensure_ascii=ascii_only, indent=1 if spaces else None).encode()
+    if spaces:  # also where json leaves none
+        text = text.replace(b"[]", b"[ \n]").replace(b"{}", b"{ }") if b'"' not in text else text
+    size = values_in(value)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_text, "_BLOCK", block)
+        assert count_values(text, size) == size
+        assert refused(check_count, text, size) is None
+        assert refused(check_count, text, size - 1) == "too_many_values"
 
 
 @pytest.mark.parametrize("depth", [127, 128, 129])

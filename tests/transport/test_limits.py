@@ -35,7 +35,7 @@ def padded(size: int) -> bytes:
 def test_the_defaults() -> None:
     limits = Limits()
     assert (limits.body, limits.state) == (16 * MEBIBYTE, 16 * MEBIBYTE)
-    assert (limits.nesting, limits.commands) == (128, 64)
+    assert (limits.values, limits.nesting, limits.commands) == (200_000, 128, 64)
     assert (limits.body_seconds, limits.heartbeat_seconds, limits.run_seconds) == (30, 15, 3_600)
     assert (limits.runs, limits.runs_per_owner) == (1_000, 16)
 
@@ -48,6 +48,50 @@ async def test_the_size_of_a_body() -> None:
 
     assert allowed.status == 200
     assert error_of(refused) == (413, "body_too_large", 16 * MEBIBYTE)
+
+
+ENDPOINTS = [
+    ("POST", "/assistant"),
+    ("POST", "/resume"),
+    ("POST", "/initial-state"),
+    ("POST", "/cancel"),
+    ("POST", "/chat"),
+    ("POST", "/ag-ui"),
+    ("POST", "/text"),
+    ("POST", "/sse"),
+    ("POST", "/json"),
+    ("POST", "/v1/chat/completions"),
+    ("PATCH", "/threads/t/state"),
+    ("POST", "/threads"),
+    ("PATCH", "/threads/t"),
+    ("POST", "/threads/t/title"),
+    ("POST", "/threads/t/suggestions"),
+    ("POST", "/threads/t/messages"),
+    ("PUT", "/threads/t/messages/m"),
+    ("POST", "/threads/t/messages/m/feedback"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ENDPOINTS)
+async def test_the_number_of_values_in_a_body_at_every_endpoint(method: str, path: str) -> None:
+    async with Client(create_app(held()[0], limits=Limits(values=50), open_list=True)) as client:
+        await client.run(thread_id="t")
+        allowed = await client.request(method, path, json={"filling": [0] * 48})
+        refused = await client.request(method, path, json={"filling": [0] * 49})
+
+    assert allowed.status < 300 or error_of(allowed)[1] != "too_many_values"
+    assert error_of(refused)[:2] == (413, "too_many_values")
+
+
+@pytest.mark.parametrize("value", [[], {}, "", "[,", 0, None, [[]], {"a": []}])
+async def test_every_kind_of_value_counts_as_one(value: Json) -> None:
+    inner = 1 if value in ([[]], {"a": []}) else 0
+    async with Client(create_app(held()[0], limits=Limits(values=9 + inner * 5))) as client:
+        allowed = await client.post("/assistant", json={"commands": [], "filling": [value] * 5, "more": 1})
+        refused = await client.post("/assistant", json={"commands": [], "filling": [value] * 5, "more": 1, "x": 1})
+
+    assert allowed.status == 200
+    assert error_of(refused) == (413, "too_many_values", 9 + inner * 5)
 
 
 async def test_a_body_in_pieces_has_one_size() -> None:

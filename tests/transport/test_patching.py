@@ -387,6 +387,81 @@ async def test_a_large_patch_is_refused() -> None:
         assert (refused.status, code_of(refused)) == (413, "body_too_large")
 
 
+def rows(*more: Json) -> Agent:
+    return held(initial={"rows": [*more], "beside": ["x" * 1_000]}, writable=["/rows"])[0]
+
+
+async def test_a_patch_that_outgrows_the_limit_of_the_state_is_refused() -> None:
+    step = {"op": "add", "path": "/rows/-", "value": "x" * 300}
+    copy = {"op": "copy", "from": "/rows/0", "path": "/rows/-"}
+    async with Client(create_app(rows(), limits=Limits(state=2_000))) as client:
+        await client.run(thread_id="t")
+        answers = [await patch(client, one) for one in (step, step, step, step, copy)]
+        smaller = await patch(client, {"op": "remove", "path": "/rows/0"}, step)
+        state = await state_of(client)
+
+    assert [answer.status for answer in answers] == [200, 200, 200, 413, 413]
+    assert (code_of(answers[3]), answers[3].json()["error"]["limit"]) == ("state_too_large", 2_000)
+    assert smaller.status == 200
+    assert state["rows"] == ["x" * 300] * 3
+
+
+DOUBLING: dict[str, Json] = {"op": "copy", "from": "/rows", "path": "/rows/-"}
+MOVING: dict[str, Json] = {"op": "move", "from": "/rows/0", "path": "/rows/-"}
+
+
+@pytest.mark.parametrize("steps", [[DOUBLING] * 64, [MOVING] * 64])
+async def test_what_a_patch_copies_and_moves_is_counted_before_it_is_built(steps: list[dict[str, Json]]) -> None:
+    async with Client(create_app(rows(["x" * 500]), limits=Limits(state=20_000))) as client:
+        await client.run(thread_id="t")
+        refused = await patch(client, *steps)
+        state = await state_of(client)
+
+    assert (refused.status, code_of(refused)) == (413, "patch_too_large")
+    assert state["rows"] == [["x" * 500]]
+
+
+async def test_the_values_that_a_patch_copies_are_bounded() -> None:
+    steps = [{"op": "copy", "from": "/rows/0", "path": "/rows/-"}] * 4
+    async with Client(create_app(rows([0] * 100), limits=Limits(values=320))) as client:
+        await client.run(thread_id="t")
+        refused = await patch(client, *steps)
+        fine = await patch(client, *steps[:3])
+
+    assert (refused.status, code_of(refused)) == (413, "patch_too_large")
+    assert fine.status == 200
+
+
+async def test_a_patch_that_replaces_a_list_is_one_operation() -> None:
+    async with Client(rows(*[0] * 100)) as client:
+        await client.run(thread_id="t")
+        async with following(client) as follower:
+            await patch(client, {"op": "add", "path": "/rows", "value": [1] * 100})
+            await follower.until(lambda view: view.state and view.state["rows"][0] == 1)
+            state = await state_of(client)
+
+    assert follower.state == state
+    assert len(follower.frames[-1]["operations"]) == 1
+
+
+async def test_a_copy_changes_apart_from_what_it_was_copied_from() -> None:
+    steps: list[dict[str, Json]] = [
+        {"op": "add", "path": "/rows/-", "value": [1, [2]]},
+        {"op": "copy", "from": "/rows/0", "path": "/rows/-"},
+        {"op": "add", "path": "/rows/0/1/-", "value": 3},
+        {"op": "copy", "from": "/rows/0/1", "path": "/rows/1/0"},
+        {"op": "add", "path": "/rows/1/0/-", "value": 4},
+        {"op": "remove", "path": "/rows/0/1/0"},
+    ]
+    async with Client(rows()) as client:
+        await client.run(thread_id="t")
+        answer = await patch(client, *steps)
+        state = await state_of(client)
+
+    assert answer.status == 200
+    assert state["rows"] == jsonpatch.apply_patch({"rows": []}, steps)["rows"] == [[1, [3]], [[2, 3, 4], 1, [2]]]
+
+
 POINTERS = st.sampled_from(["", "/", "/a", "/a/b", "/l", "/l/0", "/l/1", "/l/-", "/l/9", "/l/00", "/t", "/t/0", "/~0"])
 STEPS = st.lists(
     st.fixed_dictionaries(

@@ -10,7 +10,7 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
-from statecast.protocol.json_text import check_keys, check_nesting, check_values, decode, read_text
+from statecast.protocol.json_text import check_count, check_keys, check_nesting, check_values, decode, read_text
 from statecast.protocol.refusal import Refusal
 from statecast.threads import Limits
 
@@ -103,11 +103,13 @@ async def read_text_of(scope: Scope, receive: Receive, limits: Limits) -> bytes:
     """Read a request's body as JSON text.
 
     Raises:
-        Refusal: 415 `unsupported_media_type`; 413 `body_too_large`; 408 `body_timeout`; 400 `malformed_json`.
+        Refusal: 415 `unsupported_media_type`; 413 `body_too_large` or `too_many_values`; 408 `body_timeout`; 400
+            `malformed_json`.
     """
     _check_type(Headers(scope=scope))
     data = await _read(scope, receive, limits)
     read_text(data)
+    check_count(data, limits.values)
     return data
 
 

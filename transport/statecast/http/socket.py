@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from statecast.protocol import Cursor
 from statecast.protocol.events import EventsEncoder, framed_as_line
-from statecast.protocol.json_text import check_keys, decode, read_text
+from statecast.protocol.json_text import check_count, check_keys, decode, read_text
 from statecast.protocol.refusal import Refusal
 from statecast.threads import Thread
 
@@ -151,6 +151,7 @@ class _Session:
                 message = f"expected a frame of at most {limits.body} bytes, got {len(data)}"
                 raise Refusal(413, "body_too_large", message, limit=limits.body)
             read_text(data)
+            check_count(data, limits.values)
             fields: dict[str, msgspec.Raw] = decode(data, dict[str, msgspec.Raw])
             check_keys(fields)
             body = Body(fields, limits.nesting)

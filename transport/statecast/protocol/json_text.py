@@ -18,7 +18,17 @@ from statecast_agents.values import is_carried
 
 from .refusal import Refusal
 
-__all__ = ["check_keys", "check_nesting", "check_values", "decode", "read_text", "read_value", "same_json"]
+__all__ = [
+    "check_count",
+    "check_keys",
+    "check_nesting",
+    "check_values",
+    "count_values",
+    "decode",
+    "read_text",
+    "read_value",
+    "same_json",
+]
 
 _LONG_NUMBER: Final = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _LONE_SURROGATE: Final = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]")
@@ -26,6 +36,7 @@ _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 _STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  #: as signed bytes: one deeper, one back
 _BLOCK: Final = 65_536  #: bytes looked at before the next are, so that a body refused at its start costs little
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_SPACES: Final = b" \t\r\n"
 _SAFE_DIGITS: Final = b"0" * 16  #: an integer with fewer digits is safe
 _DIGITS_OF_A_DOUBLE: Final = 309  #: digits of the largest integer that a double can be
 _NESTING: Final = 64  #: containers within one another that a text may say to be taken for more than text
@@ -45,6 +56,30 @@ def read_text(data: bytes) -> None:
         except UnicodeDecodeError as error:
             message = f"expected JSON as UTF-8, got byte {data[error.start]:#04x} at {error.start}"
             raise Refusal(400, "malformed_json", message) from None
+
+
+def check_count(data: bytes, limit: int) -> None:
+    """Check that JSON text holds at most `limit` values: what is made of it costs what they are, not what the text is.
+
+    Raises:
+        Refusal: 413 `too_many_values`.
+    """
+    if data.count(b",") + data.count(b"[") + data.count(b"{") >= limit and count_values(data, limit) > limit:
+        message = f"expected at most {limit} values in the body, got more; send them in several requests"
+        raise Refusal(413, "too_many_values", message, limit=limit)
+
+
+def count_values(data: bytes, most: int) -> int:
+    """Return how many values JSON text holds, the whole included; if they are more than `most`, some number beyond."""
+    found, open = 1, b""
+    for block in _bare(data):
+        marks = open + block.translate(None, _SPACES)
+        open = marks[-1:] if marks.endswith((b"[", b"{")) else b""  # the next block tells whether anything is in it
+        marks = marks.removesuffix(open)
+        found += marks.count(b",") + marks.count(b"[") + marks.count(b"{") - marks.count(b"[]") - marks.count(b"{}")
+        if found > most:
+            break
+    return found
 
 
 def check_nesting(data: bytes, limit: int) -> None:
@@ -136,14 +171,15 @@ def same_json(one: Any, other: Any) -> bool:
 
 
 def _bare(data: bytes) -> Iterator[bytes]:
-    """Yield JSON text without its strings, block by block."""
+    """Yield JSON text with a quote for each string, block by block."""
     if b"\\" in data:
         data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
     inside = False
     for start in range(0, len(data), _BLOCK):
         pieces = data[start : start + _BLOCK].split(b'"')
-        yield b" ".join(pieces[inside::2])
+        bare = b'"'.join(pieces[inside::2])
         inside ^= len(pieces) % 2 == 0
+        yield bare + b'"' if inside else bare
 
 
 def _beyond(number: bytes) -> bool:

@@ -28,7 +28,7 @@ from .contained import contain, release
 from .handed import Handed
 from .inbox import Posted
 from .limits import Limits
-from .patches import patched
+from .patches import patch
 from .registry import Registry, unavailable
 from .removal import Removal
 from .run import INTERRUPTED, Execution
@@ -252,16 +252,16 @@ class Hub:
 
         Raises:
             Refusal: 404 `unknown_thread`; 409 `run_active`, because it would race the run, or `patch_failed`;
-                403 `not_writable`; 422 `invalid_patch`, `invalid_state`.
+                403 `not_writable`; 413 `state_too_large`, `patch_too_large`; 422 `invalid_patch`, `invalid_state`.
         """
         thread = await self.find(thread_id, owner=owner)
         self._admission.check_open()
         if thread.active is not None or thread.inbox:
             raise Refusal(409, "run_active", "a run is under way; send a command, or patch when it has ended")
-        for operation in patched(thread, steps):
-            thread.document.apply(operation)
+        patch(thread, steps, self.limits)
         thread.used = time.monotonic()
-        revision, _ = thread.snapshot()
+        thread.flush()
+        revision = thread.log.revision
         await self.registry.kept()
         return Cursor(thread.epoch, revision)
 

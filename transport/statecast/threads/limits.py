@@ -11,6 +11,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What one server takes on."""
 
     body: int = 16 * 2**20  #: bytes of a request's body
+    values: int = (
+        200_000  #: values in a body: objects, arrays, texts, numbers and the like; likewise in a patch's copies
+    )
     nesting: int = 128  #: containers within one another in a body
     commands: int = 64  #: commands in one request
     state: int = 16 * 2**20  #: bytes of a state as JSON

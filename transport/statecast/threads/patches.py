@@ -1,45 +1,85 @@
-"""Patches from clients: which parts of a state they may write, and what a patch amounts to. Nothing is changed here."""
+"""Patches from clients: which parts of a state they may write, and all of a patch or nothing of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from reprlib import repr as brief
 
+from statecast.protocol.json_patch import Budget, Edit, PatchConflict, Patching
 from statecast.protocol.refusal import Refusal
-from statecast_agents import Json, NotJson, Operation, OperationError, StateInvalid, operations, to_json
+from statecast_agents import Document, Json, StateInvalid
 
+from .limits import Limits
 from .thread import Thread
 
-__all__ = ["patched"]
+__all__ = ["patch"]
 
 
-def patched(thread: Thread, steps: Sequence[dict[str, Json]]) -> list[Operation]:
-    """Return the operations that an RFC 6902 patch of a thread's state amounts to.
+def patch(thread: Thread, steps: Sequence[dict[str, Json]], limits: Limits) -> None:
+    """Apply an RFC 6902 patch to a thread's state, in place: it costs what it touches.
 
     Raises:
-        Refusal: 403 `not_writable`; 409 `patch_failed`; 422 `invalid_patch`, `invalid_state`.
+        Refusal: 403 `not_writable`; 409 `patch_failed`; 413 `state_too_large` or `patch_too_large`; 422
+            `invalid_patch`, `invalid_state`, `forbidden_key` or `too_deep`. Nothing was applied.
     """
     for step in steps:
-        for name in ("path", "from"):
-            pointer = step.get(name)
-            if pointer is not None and not isinstance(pointer, str):
-                raise Refusal(422, "invalid_patch", f'expected "{name}" to be a JSON Pointer, got {pointer!r:.60}')
-            if pointer is not None and step.get("op") != "test" and not _writable(pointer, thread.agent.writable):
-                message = f'expected a path that clients may write, got "{pointer[:100]}"'
-                raise Refusal(403, "not_writable", message)
-        if step.get("op") not in ("add", "remove", "replace", "move", "copy", "test") or "path" not in step:
-            raise Refusal(422, "invalid_patch", f"expected an RFC 6902 operation, got {step!r:.100}")
-    before = thread.document.root
-    try:
-        changes = operations.from_json_patch(before, steps)
-        after = operations.apply(before, changes)
-        to_json(after)
-        thread.agent.state_type.validate(after)
-    except OperationError as error:
-        raise Refusal(409, "patch_failed", str(error)) from None
-    except (NotJson, StateInvalid) as error:
-        raise Refusal(422, error.code, str(error)) from None
-    return changes
+        _check(step, thread.agent.writable)
+    size = len(thread.snapshot()[1])
+    document = thread.document
+    with document.lock:
+        patching = Patching(document.root, Budget(size=size, limit=limits.state, values=limits.values))
+        for number, step in enumerate(steps):
+            try:
+                patching.apply(step)
+            except PatchConflict as error:
+                named = f'{step["op"]} at "{step["path"][:100]}", operation {number} of the patch'
+                raise Refusal(409, "patch_failed", f"{named}, does not apply: {error}") from None
+        try:
+            thread.agent.state_type.validate(patching.value)
+        except StateInvalid as error:
+            raise Refusal(422, error.code, str(error)) from None
+        for edit in patching.edits:
+            _edit(document, edit)
+
+
+def _check(step: dict[str, Json], allowed: Sequence[str]) -> None:
+    for name in ("path", "from"):
+        pointer = step.get(name)
+        if pointer is not None and not isinstance(pointer, str):
+            raise Refusal(422, "invalid_patch", f'expected "{name}" to be a JSON Pointer, got {brief(pointer)}')
+        if pointer is not None and step.get("op") != "test" and not _writable(pointer, allowed):
+            message = f'expected a path that clients may write, got "{pointer[:100]}"'
+            raise Refusal(403, "not_writable", message)
+    if step.get("op") not in ("add", "remove", "replace", "move", "copy", "test") or step.get("path") is None:
+        raise Refusal(422, "invalid_patch", f"expected an RFC 6902 operation, got {brief(step)}")
 
 
 def _writable(pointer: str, allowed: Sequence[str]) -> bool:
     return any(pointer == path or pointer.startswith(path + "/") for path in allowed)
+
+
+def _edit(document: Document, edit: Edit) -> None:
+    value = edit.value
+    if edit.source is not None:
+        value = _at(document, edit.source)
+        if edit.moves:
+            del _at(document, edit.source[:-1])[edit.source[-1]]
+    if not edit.keys:
+        document.root = value
+        return
+    parent, key = _at(document, edit.keys[:-1]), edit.keys[-1]
+    if edit.kind == "remove":
+        del parent[key]
+    elif edit.kind == "set":
+        parent[key] = value
+    elif key == len(parent):
+        parent.append(value)
+    else:
+        parent.insert(key, value)
+
+
+def _at(document: Document, keys: Sequence[str | int]) -> Json:
+    value = document.root
+    for key in keys:
+        value = value[key]
+    return value
