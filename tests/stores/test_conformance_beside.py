@@ -91,6 +91,18 @@ async def test_a_card_is_found_by_the_id_that_the_app_has_given_it(store: Store,
     assert (await store.named("ann", "y")) == await store.card(Key("ann", "t2"))
 
 
+async def test_whether_a_thread_of_an_id_is_somebodys_is_known(store: Store, make: Make) -> None:
+    for owner, thread_id in (("ann", "hers"), ("ann", "both"), (None, "both"), (None, "nobodys"), ("", "empty")):
+        await store.commit([Described(key=Key(owner, thread_id), at=1.0)])
+    store = await reopened(store, make)
+    ids = ["hers", "both", "nobodys", "empty", "unknown"]
+    found = [await store.is_owned(thread_id) for thread_id in ids]
+    await store.commit([Deleted(Key("ann", "hers")), Deleted(Key("ann", "both"))])
+
+    assert found == [True, True, False, True, False]
+    assert [await store.is_owned(thread_id) for thread_id in ids] == [False, False, False, True, False]
+
+
 @pytest.mark.parametrize("archived", [None, False])
 async def test_pages_have_every_card_once(store: Store, archived: bool | None) -> None:
     random = Random(5)

@@ -68,6 +68,10 @@ class Failing:
         self.check()
         return await self.kept.named(owner, external_id)
 
+    async def is_owned(self, thread_id: str) -> bool:
+        self.check()
+        return await self.kept.is_owned(thread_id)
+
     async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
         self.check()
         return await self.kept.notes(key, kind)

@@ -340,7 +340,7 @@ async def test_an_unknown_thread_that_is_not_made_closes_the_socket(frame: dict[
 @pytest.mark.parametrize("thread_id", ["a%20b", "a" * 129, "é".encode().hex("%").join(["%", ""])])
 async def test_an_id_that_is_none_is_no_socket(thread_id: str) -> None:
     async with served(create_app(held()[0])) as server, connected(server, thread_id) as socket:
-        assert socket.status == 403
+        assert socket.status == 422
 
 
 async def test_a_quiet_socket_gets_heartbeats() -> None:
@@ -416,7 +416,7 @@ async def test_nobody_reads_or_writes_a_thread_of_another_owner() -> None:
                 await bob.until(lambda view: view.state)
             await ann.ask({"type": "ping"})
         async with connected(server) as nobody:
-            assert nobody.status in (401, 403)
+            assert nobody.status == 401
     assert "secret" not in str(bob.frames)
     assert ann.state == {"notes": ["secret"]}
 

@@ -112,7 +112,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--open-list",
             action="store_true",
-            help="list all threads to whoever asks (default: only where no other machine can ask)",
+            help="list all threads to whoever asks directly, and not through a proxy "
+            "(default: only in the demo, to its own machine)",
         )
         command.add_argument(
             "--cloud",
@@ -181,7 +182,8 @@ def _app(options: argparse.Namespace) -> App:
         allowed_hosts=[*options.allowed_host, options.host],
         on_disconnect=options.on_disconnect,
         store=options.store or STORES[options.command],
-        open_list=options.open_list or (is_local(options.host) and not options.allowed_host),
+        # The demo's threads are made up, and gone with it.
+        open_list=options.open_list or (options.command == "demo" and is_local(options.host)),
         cloud=_cloud() if options.cloud else False,
         page=demo.PAGE if options.command == "demo" else None,
         debug=options.debug,

@@ -111,7 +111,7 @@ def serve(
         host: The address to bind to; the default can be reached from this machine only.
         port: The port.
         grace: Seconds that runs get to end when the server is asked to stop.
-        options: As for `create_app`; `open_list` is on where `host` can be reached from this machine only.
+        options: As for `create_app`.
     """
-    app = agents if isinstance(agents, App) else create_app(agents, **{"open_list": is_local(host), **options})
+    app = agents if isinstance(agents, App) else create_app(agents, **options)
     Server(config_for(app, host=host, port=port), app, grace=grace).run()

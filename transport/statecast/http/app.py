@@ -106,8 +106,8 @@ def create_app(
         identify: Returns whose a request is: a text, or any object with an `id`, which runs then have as `run.user`.
             Threads belong to who made them, and are unknown to everyone else. It may raise starlette's HTTPException
             to refuse.
-        open_list: Whether `GET /threads` lists threads that are nobody's in particular, to whoever asks. Without it,
-            one has to know their ids.
+        open_list: Whether `GET /threads` lists threads that are nobody's in particular, to whoever asks directly and
+            not through a proxy. Without it, one has to know their ids.
         cloud: Whether to serve the cloud API, and how it knows its users: `True`, or `Cloud(…)`. Then its tokens say
             whose a request is at every endpoint. Needs `pip install "statecast[cloud]"`.
         uploads: Which files may be attached, and where they are kept; default: in the store.
@@ -124,7 +124,8 @@ def create_app(
         names = [agent.name for agent in several]
         raise ValueError(f"expected agents with different names, got {names}")
     kept = store_of(store) if isinstance(store, str) else store
-    hub = Hub(named, store=kept, limits=limits, debug=debug)
+    knows_owners = identify is not None or cloud is not False
+    hub = Hub(named, store=kept, limits=limits, debug=debug, knows_owners=knows_owners)
     service = Service(hub=hub, identify=identify, on_disconnect=on_disconnect, open_list=open_list)
     uploads = uploads or Uploads()
     routes: list[BaseRoute] = []

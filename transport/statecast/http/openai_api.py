@@ -80,7 +80,7 @@ class _ChatCompletions:
         if thread_id is not None:
             check_thread_id(thread_id)
         agent = named_agent(asked.model, service.hub)
-        caller = await service.caller(scope)
+        caller = await service.caller(scope, key_alone=True)
         lost = lost_connection(query, thread_id)
         answer = await converse(service, asked.conversation, agent, caller, on_disconnect=lost)
         if asked.stream:

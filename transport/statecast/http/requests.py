@@ -67,15 +67,23 @@ class Service(msgspec.Struct, frozen=True):
     identity: Identity | None = None  #: where the cloud API is served, what knows its users
     open_list: bool = False  #: whether threads that are nobody's in particular are listed
 
-    async def caller(self, scope: Scope) -> Caller:
+    async def caller(self, scope: Scope, *, key_alone: bool = False) -> Caller:
         """Return who sends a request.
 
+        Args:
+            scope: The request's.
+            key_alone: Whether an API key of the cloud API may come without a user.
+
         Raises:
-            Refusal: 401 `invalid_token` for a token that was good once, or would be good elsewhere.
+            Refusal: 401 `invalid_token` for a token that was good once, or would be good elsewhere; 401 `unauthorized`
+                where everybody has to sign in.
         """
-        who = None if self.identity is None else await self.identity.of(scope)
-        if who is not None:
-            return Caller(owner=who.workspace, user=who.user)
+        if self.identity is not None:
+            who = await self.identity.of(scope, key_alone=key_alone)
+            if who is not None:
+                return Caller(owner=who.workspace, user=who.user)
+            if self.identify is None:
+                self.identity.check_open()
         return Caller() if self.identify is None else caller_of(await self.identify(HTTPConnection(scope)))
 
     async def owner(self, scope: Scope) -> str | None:

@@ -27,6 +27,7 @@ from .body import Body
 from .callers import Caller
 from .cors import is_welcome
 from .events import place_of
+from .problems import from_http, refused
 from .requests import Service, check_thread_id, posted_of
 from .stream import GATHER
 
@@ -34,10 +35,9 @@ __all__ = ["SocketEndpoint"]
 
 STOPPING: Final = 1012  #: the server restarts; connect again
 AWAY: Final = 1013  #: the server cannot tell what it has of the thread; try again later
-NOT_ALLOWED: Final = 4403  #: the page's origin, or whoever asks, may not use this server
+NOT_ALLOWED: Final = 4403  #: the page's origin may not use this server
 UNKNOWN: Final = 4404  #: there is no such thread, and the first frame did not make it
 STALLED: Final = 4408  #: the client read nothing for too long
-INVALID: Final = 4422  #: the thread's id is none
 
 PATIENCE: Final = 60.0  #: seconds that one message may take to leave
 
@@ -95,14 +95,20 @@ class SocketEndpoint:
         try:
             check_thread_id(thread_id)
             caller = await self._service.caller(scope)
-        except Refusal:
-            await socket.close(INVALID)
-            return
-        except HTTPException:
-            await socket.close(NOT_ALLOWED)
+        except (Refusal, HTTPException) as error:
+            refusal = error if isinstance(error, Refusal) else from_http(error, scope)
+            await _deny(socket, refusal)
             return
         await socket.accept()
         await _Session(self._service, socket, scope, thread_id, caller).run()
+
+
+async def _deny(socket: WebSocket, refusal: Refusal) -> None:
+    """Refuse a connection before it is made: with the status and the body of a refused request, where servers can."""
+    if "websocket.http.response" in socket.scope.get("extensions", {}):
+        await socket.send_denial_response(refused(refusal))
+    else:
+        await socket.close(4000 + refusal.status)
 
 
 class _Session:

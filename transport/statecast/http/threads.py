@@ -25,6 +25,7 @@ from .callers import Caller
 from .cards import described, limit_of, timestamp
 from .history import History
 from .problems import json_response
+from .proxies import passed_on
 from .requests import Service, check_thread_id
 from .titles import title_response
 
@@ -69,12 +70,8 @@ class _Threads:
             message = f'expected the status "regular" or "archived", got "{status[:20]}"'
             raise Refusal(422, "invalid_request", message)
         owner = await self._service.owner(request.scope)
-        if owner is None and not self._service.open_list:
-            message = (
-                "expected to know whose threads to list: give create_app an identify, or cloud=True; "
-                "or open_list=True, where whoever reaches the server may see all of them"
-            )
-            raise Refusal(403, "owner_required", message)
+        if owner is None:
+            self._check_open(request)
         cards = await self._hub.shelf.cards(
             owner,
             archived=None if status is None else status == "archived",
@@ -87,11 +84,32 @@ class _Threads:
             answer["nextCursor"] = f"{last.last!r}:{last.key.thread_id}"
         return json_response(answer)
 
+    def _check_open(self, request: Request) -> None:
+        """Check that threads which are nobody's in particular may be listed to whoever asks.
+
+        Raises:
+            Refusal: 403 `owner_required`.
+        """
+        if not self._service.open_list:
+            message = (
+                "expected to know whose threads to list: give create_app an identify, or cloud=True; "
+                "or open_list=True, where whoever reaches the server may see all of them"
+            )
+            raise Refusal(403, "owner_required", message)
+        if passed_on(request.headers):
+            message = (
+                "expected a request that reached this server directly, got one that a proxy passed on; to list threads "
+                "behind a proxy, give create_app an identify, or cloud=True"
+            )
+            raise Refusal(403, "owner_required", message)
+
     async def create(self, request: Request) -> Response:
         new: _New = await read_json(request.scope, request.receive, self._hub.limits, _New)
         if new.thread_id is not None:
             check_thread_id(new.thread_id)
         key = Key(await self._service.owner(request.scope), new.thread_id or new_id("thr"))
+        if new.thread_id is not None:
+            await self._hub.check_free(key)
         if new.thread_id is None or await self._hub.shelf.find(key) is None:  # else it is a retry
             await self._hub.shelf.describe(_described(key, new), new=True)
         card = await self._hub.shelf.get(key)

@@ -132,6 +132,10 @@ class MemoryStore:
         cards = [card for card in self._cards.get(owner, {}).values() if card.external_id == external_id]
         return min(cards, key=lambda card: (card.created, card.key.thread_id), default=None)
 
+    async def is_owned(self, thread_id: str) -> bool:
+        """Whether there is a card of this id that is somebody's."""
+        return any(thread_id in cards for owner, cards in self._cards.items() if owner is not None)
+
     async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
         """Return what is noted of a kind."""
         return list(self._notes.get(key, {}).get(kind, {}).items())

@@ -299,6 +299,13 @@ class Store(Protocol):
             StoreUnavailable: It could not be read.
         """
 
+    async def is_owned(self, thread_id: str) -> bool:
+        """Whether there is a card of this id that is somebody's.
+
+        Raises:
+            StoreUnavailable: It could not be read.
+        """
+
     async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
         """Return ids and data of what is noted of a kind, in the order in which each id was first noted.
 

@@ -167,6 +167,10 @@ class SqliteStore:
         """Return the oldest card of an owner's with this external id."""
         return await self._with(cards.named, owner, external_id)
 
+    async def is_owned(self, thread_id: str) -> bool:
+        """Whether there is a card of this id that is somebody's."""
+        return await self._with(cards.is_owned, thread_id)
+
     async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
         """Return what is noted of a kind."""
         return await self._with(cards.notes, key, kind)

@@ -14,6 +14,7 @@ __all__ = [
     "delete",
     "file",
     "from_names",
+    "is_owned",
     "keep_file",
     "listed",
     "move",
@@ -114,6 +115,12 @@ def named(connection: sqlite3.Connection, owner: str | None, external_id: str) -
     query = f"SELECT {_CARD} FROM cards WHERE owner = ? AND external_id = ? ORDER BY created, thread_id LIMIT 1"
     row = connection.execute(query, (owner_name(owner), external_id)).fetchone()
     return None if row is None else _card(row)
+
+
+def is_owned(connection: sqlite3.Connection, thread_id: str) -> bool:
+    """Whether there is a card of this id that is somebody's."""
+    query = "SELECT 1 FROM cards WHERE thread_id = ? AND owner != '' LIMIT 1"
+    return connection.execute(query, (thread_id,)).fetchone() is not None
 
 
 def notes(connection: sqlite3.Connection, key: Key, kind: str) -> list[tuple[str, bytes]]:

@@ -56,7 +56,10 @@ MIGRATIONS: Final = (
     CREATE TABLE files (name TEXT PRIMARY KEY, type TEXT NOT NULL, owner TEXT NOT NULL, data BLOB NOT NULL);
     CREATE TABLE secrets (name TEXT PRIMARY KEY, data BLOB NOT NULL)
     """,
-    "CREATE INDEX cards_named ON cards (owner, external_id) WHERE external_id IS NOT NULL",
+    """
+    CREATE INDEX cards_named ON cards (owner, external_id) WHERE external_id IS NOT NULL;
+    CREATE INDEX cards_of_any ON cards (thread_id, owner)
+    """,
 )
 
 

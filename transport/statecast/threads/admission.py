@@ -54,10 +54,12 @@ class Admission:
         registry: The threads.
         runs: The runs.
         limits: What is taken on.
+        knows_owners: Whether the app knows whose a request is.
     """
 
-    def __init__(self, registry: Registry, runs: Runs, limits: Limits) -> None:
+    def __init__(self, registry: Registry, runs: Runs, limits: Limits, *, knows_owners: bool = False) -> None:
         self._registry = registry
+        self._knows_owners = knows_owners
         self._runs = runs
         self._limits = limits
         self._keeping: set[asyncio.Task[None]] = set()  #: batches on their way to the store
@@ -78,6 +80,8 @@ class Admission:
             thread = None if posted.thread_id is None else await self._registry.find(key)
             if thread is not None:
                 return await self._post(thread, posted, commands)
+            if posted.thread_id is not None:
+                await self.check_free(key)
             check_room(self._runs, posted.owner, self._limits)
             document, adopted = adopt(posted.claim, posted.agent, limit=self._limits.state)
             thread = Thread(
@@ -92,6 +96,18 @@ class Admission:
             check_messages(thread, commands, agrees=agreed)
             fresh, _ = unapplied(thread, commands)
             return await self._accept(thread, posted, fresh, agreed=agreed, created=[thread.created()])
+
+    async def check_free(self, key: Key) -> None:
+        """Check that a request of nobody in particular makes no thread of the same id as somebody's.
+
+        It is a page that has lost its token, and would go on in another conversation without a word.
+
+        Raises:
+            Refusal: 401 `unauthorized`; 503 `store_unavailable`.
+        """
+        if self._knows_owners and key.owner is None and await self._registry.is_owned(key.thread_id):
+            message = "the thread of this id belongs to a user; expected the credentials of that user, got none"
+            raise Refusal(401, "unauthorized", message, headers={"www-authenticate": "Bearer"})
 
     async def _post(self, thread: Thread, posted: Posted, commands: list[AnyCommand]) -> Accepted:
         """Accept a batch for a thread that is known."""

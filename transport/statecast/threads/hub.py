@@ -53,6 +53,7 @@ class Hub:
         store: Where threads are kept; default: in memory.
         limits: What it takes on.
         debug: Whether errors of an agent's code are shown to clients.
+        knows_owners: Whether the app knows whose a request is.
     """
 
     def __init__(
@@ -62,13 +63,14 @@ class Hub:
         store: Store | None = None,
         limits: Limits | None = None,
         debug: bool = False,
+        knows_owners: bool = False,
     ) -> None:
         self.agents = dict(agents)
         self.limits = limits or Limits()
         self._runs = Runs(self.limits, debug=debug)
         self.registry = Registry(store or stores.MemoryStore(), self.agents, self.limits, self._runs.revive)
         self.shelf = Shelf(self.registry, self._start)  #: cards and notes
-        self._admission = Admission(self.registry, self._runs, self.limits)
+        self._admission = Admission(self.registry, self._runs, self.limits, knows_owners=knows_owners)
         self._removal = Removal(self.registry, self._runs)
         self._supervisor: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()  #: set once runs can be started
@@ -167,6 +169,15 @@ class Hub:
         """
         await self._start()
         return await self.registry.find(Key(owner, thread_id))
+
+    async def check_free(self, key: Key) -> None:
+        """Check that a request of nobody in particular makes no thread of the same id as somebody's.
+
+        Raises:
+            Refusal: 401 `unauthorized`; 503 `store_unavailable`.
+        """
+        await self._start()
+        await self._admission.check_free(key)
 
     async def submit(self, posted: Posted) -> Accepted:
         """Accept a batch: all of its commands are valid, kept, and will be run after whatever waits already.

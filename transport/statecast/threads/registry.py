@@ -154,6 +154,18 @@ class Registry:
             raise Refusal(404, "unknown_thread", message)
         return card
 
+    async def is_owned(self, thread_id: str) -> bool:
+        """Whether there is a thread of this id that is somebody's.
+
+        Raises:
+            Refusal: 503 `store_unavailable`.
+        """
+        await self.settle()
+        try:
+            return await self.store.is_owned(thread_id)
+        except StoreUnavailable:
+            raise unavailable() from None
+
     async def snapshot(self, thread: Thread) -> tuple[int, bytes]:
         """Return the end of a thread's log, and the state there as JSON, once it is kept.
 

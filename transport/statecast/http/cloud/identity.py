@@ -23,7 +23,7 @@ from statecast.protocol.refusal import Refusal
 
 from .settings import OURS, Cloud, CloudUser, Issuer
 
-__all__ = ["Identity", "Who"]
+__all__ = ["Identity", "Who", "unauthorized"]
 
 #: Characters of a workspace's or a user's name.
 MAX_NAME: Final = 200
@@ -63,12 +63,16 @@ class Identity:
             issuer.name: jwt.PyJWKClient(issuer.jwks_url, timeout=5) for issuer in cloud.issuers if issuer.jwks_url
         }
 
-    async def of(self, scope: Scope) -> Who | None:
+    async def of(self, scope: Scope, *, key_alone: bool = False) -> Who | None:
         """Return who asks; None for a request without credentials that are ours to judge.
+
+        Args:
+            scope: The request's.
+            key_alone: Whether an API key may come without a user: it is nobody in particular then.
 
         Raises:
             Refusal: 401 `invalid_token`, for a token of ours or of a known issuer that is not, or not any more, good;
-                422 `invalid_request`, for names that cannot be.
+                401 `unauthorized`, for an API key without a user; 422 `invalid_request`, for names that cannot be.
         """
         headers = Headers(scope=scope)
         scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -77,7 +81,9 @@ class Identity:
         if any(hmac.compare_digest(token.encode(), key.encode()) for key in self.cloud.api_keys):
             user, workspace = headers.get("aui-user-id"), headers.get("aui-workspace-id")
             if not user or not workspace:
-                return None
+                if key_alone:
+                    return None
+                raise unauthorized()
             return Who(CloudUser(id=_name(user), workspace=_name(workspace)), "key")
         name = _issuer_of(token)
         if name == OURS:
@@ -94,12 +100,17 @@ class Identity:
         """
         who = await self.of(scope)
         if who is None:
-            message = (
-                "expected an Authorization header with a token of this server or of an issuer that it trusts, or with "
-                "an API key beside Aui-User-Id and Aui-Workspace-Id"
-            )
-            raise Refusal(401, "unauthorized", message, headers={"www-authenticate": "Bearer"})
+            raise unauthorized()
         return who
+
+    def check_open(self) -> None:
+        """Check that a request may be nobody's in particular.
+
+        Raises:
+            Refusal: 401 `unauthorized`, where everybody has to sign in.
+        """
+        if not self.cloud.anonymous:
+            raise unauthorized()
 
     async def access(self, workspace: str, user: str) -> str:
         """Return a token that opens a workspace's threads for a while."""
@@ -198,6 +209,15 @@ def _name(name: str) -> str:
         message = f"expected names of workspaces and users of at most {MAX_NAME} characters, got {len(name)}"
         raise Refusal(422, "invalid_request", message, limit=MAX_NAME)
     return name
+
+
+def unauthorized() -> Refusal:
+    """Return that it must be known who asks, and is not."""
+    message = (
+        "expected an Authorization header with a token of this server or of an issuer that it trusts, or with "
+        "an API key and the headers Aui-User-Id and Aui-Workspace-Id"
+    )
+    return Refusal(401, "unauthorized", message, headers={"www-authenticate": "Bearer"})
 
 
 def _unavailable() -> Refusal:

@@ -1,0 +1,49 @@
+"""Proxies: how to tell that a request was passed on by one, as far as it says so.
+
+A proxy on the same machine makes strangers look local. Most add a header; nginx by its default adds none, so that a
+request without one proves nothing: nothing may be open for that reason alone.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.datastructures import Headers
+
+__all__ = ["passed_on"]
+
+#: Headers that proxies, load balancers and tunnels add to what they pass on.
+HEADERS: Final = frozenset(
+    [
+        "cdn-loop",
+        "cf-connecting-ip",
+        "cf-ray",
+        "client-ip",
+        "do-connecting-ip",
+        "fastly-client-ip",
+        "fly-client-ip",
+        "forwarded",
+        "forwarded-for",
+        "true-client-ip",
+        "via",
+        "x-amzn-trace-id",
+        "x-appengine-user-ip",
+        "x-azure-clientip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-envoy-external-address",
+        "x-envoy-internal",
+        "x-original-host",
+        "x-original-url",
+        "x-proxyuser-ip",
+        "x-real-ip",
+    ]
+)
+
+#: What the names of further ones begin with.
+PREFIXES: Final = ("x-forwarded-", "x-original-forwarded-", "tailscale-", "x-arr-", "x-vercel-")
+
+
+def passed_on(headers: Headers) -> bool:
+    """Whether a request says that a proxy has passed it on."""
+    return any(name in HEADERS or name.startswith(PREFIXES) for name in headers.keys())  # noqa: SIM118  # no dict
