@@ -12,12 +12,13 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from statecast.stores import Change, SqliteStore, StoreUnavailable
 from tests.stores.committing import COMMITS
@@ -106,10 +107,11 @@ async def opened(path: Path) -> SqliteStore:
 
 
 async def held_by(path: Path) -> Held:
+    """Return what a file holds, with the epochs as they were before the crash."""
     store = await opened(path)
     held = await holds(store)
     await store.aclose()
-    return held
+    return {key: (replace(saved, epoch=saved.epoch.partition(".")[0]), runs) for key, (saved, runs) in held.items()}
 
 
 def copied(path: Path, folder: Path) -> Path:
@@ -127,8 +129,9 @@ async def statements_of(path: Path) -> int:
     store._connection = counting  # type: ignore[assignment]  # as far as the store needs one
     for batch in BATCHES:
         await store.commit(batch)
+    count = counting.statements
     await store.aclose()
-    return counting.statements
+    return count
 
 
 async def acknowledged_of(store: SqliteStore) -> int:
@@ -155,7 +158,8 @@ async def test_a_crash_between_any_two_statements_loses_nothing_that_was_acknowl
         store._connection = Failing(store._connection, at, Crash(), before=before, dead=True)  # type: ignore[assignment]
         acknowledged = await acknowledged_of(store)
         held = await held_by(copied(path, tmp_path / f"{at}"))
-        await store.aclose()
+        with suppress(Crash):
+            await store.aclose()
         if before:
             assert held == expected[acknowledged], (at, acknowledged)
         else:  # after the last statement of a commit it is kept, though nobody was told

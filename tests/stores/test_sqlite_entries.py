@@ -37,7 +37,7 @@ def made() -> sqlite3.Connection:
         connection.executescript(script)
     for row in ROWS:
         connection.execute(
-            "INSERT INTO threads VALUES (?, '', ?, 'agent', 'epoch', 1, 0, '0', 'null', 0, 0)", (row, str(row))
+            "INSERT INTO threads VALUES (?, '', ?, 'agent', 'epoch', 1, 0, '0', 'null', 0, 0, '')", (row, str(row))
         )
     return connection
 

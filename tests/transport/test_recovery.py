@@ -263,7 +263,7 @@ async def test_after_a_crash_a_thread_reopens_at_what_was_seen(tmp_path: Path) -
         async with following(client, cursor=first.cursor, state=first.state) as second:
             await second.until(lambda view: view.run)
         state = (await client.get("/threads/t/state")).json()
-    assert second.kinds == ["run"]
+    assert second.kinds == ["snapshot"]  # after a crash the end of the log may be lost
     assert second.run == state["run"]
     assert (state["run"]["status"], state["run"]["error"]["code"]) == ("interrupted", "run_interrupted")
     assert state["run"]["id"] == response.headers["statecast-run-id"]

@@ -4,17 +4,18 @@ Everything that became ready together is one transaction. Once it is committed t
 process, however that ends. If the system itself ends, or its power, the last ones may be lost, though none before one
 that is kept; with `durable=True` none is, at the cost of one sync a commit.
 
-Rule: what may wait for the disk happens on a thread of the store's own, or the event loop would wait with it. Only
-entries of runs that go on are written on the event loop, since to hand them to the thread takes longer. The thread has
-nothing to do then, nobody else has the file, so there is no lock to wait for, and SQLite syncs, in this mode, at a
-checkpoint and at the first commit after it, which are the thread's. If the system takes long to take the entries all
-the same, they go to the thread for a while.
+Rule: what may wait for the disk, or for a lock, happens on a thread of the store's own, or the event loop would wait
+with it. Only entries of runs that go on are written on the event loop, since to hand them to the thread takes longer.
+The thread has nothing to do then, and SQLite syncs, in this mode, at a checkpoint and at the first commit after it,
+which are the thread's. If another program holds the lock, or the system takes long to take the entries all the same,
+they go to the thread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -45,7 +46,8 @@ from .seam import (
 )
 from .sqlite_cards import from_names, names
 from .sqlite_entries import Entries
-from .sqlite_file import Files, open_file
+from .sqlite_file import Files, era_of, is_busy, open_file
+from .sqlite_mark import Lock, leave_mark
 
 __all__ = ["SqliteStore"]
 
@@ -64,6 +66,15 @@ HERE_BYTES: Final = 2**22
 LONG: Final = 0.25
 WHILE: Final = 2.0
 
+#: Seconds after which what was deleted has left the file and its log.
+GONE_AFTER: Final = 10.0
+
+#: Seconds between tries to bring the log into the file, while another program reads it.
+AGAIN: Final = 1.0
+
+#: Seconds between looks whether another program has let go of its lock.
+LOOK: Final = 0.002
+
 #: Seconds between updates of a thread's `written`, which only retention reads.
 TOUCH_EVERY: Final = 30.0
 
@@ -74,19 +85,25 @@ class SqliteStore:
     Args:
         path: The file; made if it is not there.
         durable: Whether a commit waits until the disk has it, so that it survives the loss of power.
-        patience: Seconds to wait for another process to let go of the file.
+        patience: Seconds to wait for another program to let go of the file, or of a lock.
     """
 
     instant: ClassVar[bool] = False
 
     def __init__(self, path: str | Path, *, durable: bool = False, patience: float = 2.0) -> None:
         self.path = Path(path)
+        self._place = Path(os.path.realpath(path))  #: however it is named: SQLite's files and ours are beside it
         self._durable = durable
         self._patience = patience
         self._thread: ThreadPoolExecutor | None = None
         self._jobs: set[Future[Any]] = set()  #: what the thread has to do
         self._slow_until = 0.0  #: when entries may be written on the event loop again
+        self._lock: Lock | None = None
         self._connection: sqlite3.Connection | None = None
+        self._era = ""
+        self._deleted = False  #: whether there may be something of what was deleted in the file or its log
+        self._purging: asyncio.Task[None] | None = None
+        self._checkpoint_from = 0.0  #: when the log may be brought into the file again
         self._files: Files | None = None
         self._entries: Entries | None = None  #: None: to be read from the file
         self._rows: dict[Key, int] = {}
@@ -110,6 +127,9 @@ class SqliteStore:
 
     async def aclose(self) -> None:
         """Close the file, if it is open; it may be opened again."""
+        if self._purging is not None:
+            self._purging.cancel()
+            self._purging = None
         if self._thread is not None:
             try:
                 await self._do(self._close)
@@ -126,10 +146,9 @@ class SqliteStore:
         Raises:
             StoreUnavailable: The disk is full, or the file is gone; nothing was written.
         """
-        if self._belong_here(changes):
-            self._commit_here(changes)
-        else:
+        if not self._belong_here(changes) or not self._commit_here(changes):
             await self._do(self._commit, changes)
+            self._purge_later()
 
     async def load(self, key: Key) -> Saved | None:
         """Return what the file holds of a thread."""
@@ -190,6 +209,8 @@ class SqliteStore:
     async def drop_file(self, name: str) -> None:
         """Keep a file no longer."""
         await self._with(cards.drop_file, name)
+        self._deleted = True
+        self._purge_later()
 
     async def _with(self, function: Callable[..., _T], *args: Any) -> _T:
         """Do something with the connection, on the thread."""
@@ -203,7 +224,7 @@ class SqliteStore:
     async def _do(self, function: Callable[..., _T], *args: Any) -> _T:
         if self._thread is None:
             raise StoreUnavailable(f"the store {self.path} is not open")
-        job = self._thread.submit(function, *args)
+        job = self._thread.submit(self._patiently, function, *args)
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)  # who waits for it may have given up by then
         try:
@@ -211,30 +232,88 @@ class SqliteStore:
         except (sqlite3.Error, OSError) as error:
             raise self._failed(error) from error
 
+    def _patiently(self, function: Callable[..., _T], *args: Any) -> _T:
+        """Do something that changes nothing unless it goes through, and wait while another program holds a lock."""
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                return function(*args)
+            except sqlite3.OperationalError as error:
+                if not is_busy(error) or time.monotonic() > until:
+                    raise
+            time.sleep(LOOK)
+
     def _failed(self, error: Exception) -> StoreUnavailable:
         return StoreUnavailable(f"the store {self.path} failed: {error}")
 
     def _open(self) -> None:
         if self._connection is not None:
             return
-        connection = open_file(self.path, durable=self._durable, patience=self._patience)
+        lock = Lock(self._place, patience=self._patience)
         try:
-            self._files = Files(self.path)
-            self._entries = Entries.read(connection)
-            (last_row,) = connection.execute("SELECT ifnull(max(row), 0) FROM threads").fetchone()
+            connection = open_file(self._place, durable=self._durable, patience=self._patience)
+            try:
+                self._files = Files(self._place)
+                self._entries = Entries.read(connection)
+                self._era = era_of(connection)
+                (last_row,) = connection.execute("SELECT ifnull(max(row), 0) FROM threads").fetchone()
+            except BaseException:
+                connection.close()
+                raise
         except BaseException:
-            connection.close()
+            lock.release()
             raise
         self._last_row = max(last_row, self._entries.last_row)
         self._rows.clear()
         self._touched.clear()
         self._untouched.clear()
-        self._connection = connection
+        self._lock, self._connection = lock, connection
 
     def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = self._files = None
+        if self._connection is None or self._lock is None:
+            return
+        try:
+            try:
+                whole = self._patiently(self._settle)
+            finally:
+                self._connection.close()
+            if whole:
+                leave_mark(self._place)
+        except (sqlite3.Error, OSError, StoreUnavailable):
+            pass  # no mark: what begins then is a new era
+        finally:
+            self._lock.release()
+            self._connection = self._files = self._lock = None
+
+    def _settle(self) -> bool:
+        """Bring everything to where it belongs, and the log into the file; return whether nothing is left in it.
+
+        What was deleted is nowhere then: SQLite overwrites it where it was (`secure_delete`).
+        """
+        connection = self._idle_connection()
+        if self._files is not None:
+            self._files.check()
+        self._transact(connection, (), here=False, settle=True)
+        emptied = self._checkpoint(connection)
+        self._deleted = self._deleted and not emptied
+        return emptied
+
+    def _checkpoint(self, connection: sqlite3.Connection) -> bool:
+        """Bring the log into the file; return whether nothing is left in it, since no other program reads it."""
+        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._checkpoint_from = time.monotonic() + AGAIN if busy else 0.0
+        return not busy
+
+    def _purge_later(self) -> None:
+        """See to it that what was deleted leaves the file soon, if anything was."""
+        if self._deleted and (self._purging is None or self._purging.done()):
+            self._purging = asyncio.get_running_loop().create_task(self._purge())
+
+    async def _purge(self) -> None:
+        while self._deleted:
+            await asyncio.sleep(GONE_AFTER)
+            with contextlib.suppress(StoreUnavailable):  # it is tried again
+                await self._do(self._settle)
 
     @property
     def _open_connection(self) -> sqlite3.Connection:
@@ -264,28 +343,37 @@ class SqliteStore:
             size += len(change.data)
         return size <= HERE_BYTES and time.monotonic() > self._slow_until and 0 < self._files.check() <= CHECKPOINT_AT
 
-    def _commit_here(self, changes: Sequence[Change]) -> None:
+    def _commit_here(self, changes: Sequence[Change]) -> bool:
+        """Write changes on the event loop; return whether they are written, since no other program holds the lock."""
         started = time.perf_counter()
         try:
             self._transact(self._open_connection, changes, here=True)
         except (sqlite3.Error, OSError) as error:
+            if is_busy(error):
+                return False
             raise self._failed(error) from error
         if time.perf_counter() - started > LONG:
             self._slow_until = time.monotonic() + WHILE
+        return True
 
     def _commit(self, changes: Sequence[Change]) -> None:
         connection = self._open_connection
-        if self._files is not None and self._files.check() > CHECKPOINT_AT:
+        if self._files is not None and self._files.check() > CHECKPOINT_AT and time.monotonic() > self._checkpoint_from:
             with contextlib.suppress(sqlite3.Error):  # the log grows until it can be brought into the file
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                self._checkpoint(connection)
         self._transact(connection, changes, here=False)
 
-    def _transact(self, connection: sqlite3.Connection, changes: Sequence[Change], *, here: bool) -> None:
+    def _transact(
+        self, connection: sqlite3.Connection, changes: Sequence[Change], *, here: bool, settle: bool = False
+    ) -> None:
+        """Write changes in one transaction; `settle`: and bring all entries to their threads."""
         self._idle_connection()
         now = time.time()
         try:
             connection.execute("BEGIN IMMEDIATE")
             touched = self._write(connection, changes, now, here=here)
+            if settle:
+                self._entries_of(connection).settle(connection)
             connection.execute("COMMIT")
         except BaseException:
             self._rows.clear()  # rows made in the transaction are not there
@@ -332,8 +420,8 @@ class SqliteStore:
             self._last_row += 1
             execute(
                 "INSERT INTO threads"
-                " (row, owner, thread_id, agent, epoch, lasting, revision, state, run, open, written)"
-                " VALUES (?, ?, ?, ?, ?, ?, 0, ?, 'null', 0, ?)",
+                " (row, owner, thread_id, agent, epoch, lasting, revision, state, run, open, written, era)"
+                " VALUES (?, ?, ?, ?, ?, ?, 0, ?, 'null', 0, ?, ?)",
                 (
                     self._last_row,
                     *names(change.key),
@@ -342,9 +430,12 @@ class SqliteStore:
                     change.lasting,
                     change.state,
                     time.time(),
+                    self._era,
                 ),
             )
             return
+        if isinstance(change, Deleted | Erased):
+            self._deleted = True
         if isinstance(change, Deleted):
             self._delete(connection, entries, change.key)
             return
@@ -398,18 +489,21 @@ class SqliteStore:
 
     def _load(self, key: Key) -> Saved | None:
         connection = self._open_connection
-        query = "SELECT row, agent, epoch, lasting, revision, state, run FROM threads WHERE owner = ? AND thread_id = ?"
+        query = (
+            "SELECT row, agent, epoch, era, lasting, revision, state, run FROM threads"
+            " WHERE owner = ? AND thread_id = ?"
+        )
         found = connection.execute(query, names(key)).fetchone()
         if found is None:
             return None
-        row, agent, epoch, lasting, revision, state, run = found
+        row, agent, epoch, era, lasting, revision, state, run = found
         entries = self._entries_of(connection).after(connection, row, revision)
         inbox = connection.execute("SELECT run_id, data FROM inbox WHERE row = ? ORDER BY place", (row,)).fetchall()
         applied = connection.execute("SELECT command_id, digest, run_id FROM applied WHERE row = ?", (row,))
         return Saved(
             key=key,
             agent=agent,
-            epoch=epoch,
+            epoch=epoch if era == self._era else f"{epoch}.{self._era}",
             lasting=bool(lasting),
             revision=revision,
             state=state,

@@ -117,6 +117,12 @@ class Entries:
         if moved:
             self._move(connection, moved)
 
+    def settle(self, connection: sqlite3.Connection) -> None:
+        """Move all that waits, and empty `latest`: nothing of a thread is anywhere but with the thread."""
+        moved = [self._take(row, compress=False) for row in list(self._waiting)]
+        self._full.clear()
+        self._move(connection, moved)
+
     def after(self, connection: sqlite3.Connection, row: int, revision: int) -> list[_Entry]:
         """Return a thread's entries after a revision."""
         found: list[_Entry] = []

@@ -1,19 +1,26 @@
-"""The file of the SQLite store: whose it is, what its schema is, and whether it is still there.
+"""The file of the SQLite store: what its schema is, which era it is in, and whether it is still there.
 
-It is in WAL mode, and locked while it is open, so that a second process is refused rather than let in to write its own
-truth.
+It is in WAL mode: other programs may read it at any time, and none waits for another.
+
+An era is the time in which a file has lost nothing. A new one begins when the end of a log may be lost, and then the
+epochs of all threads made before are others.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from pathlib import Path
 from typing import Final
 
 from .seam import StoreUnavailable
+from .sqlite_mark import make_private, take_mark
 
-__all__ = ["MIGRATIONS", "Files", "open_file"]
+__all__ = ["MIGRATIONS", "Files", "era_of", "is_busy", "open_file"]
+
+#: The name of the era in the table `about`.
+ERA: Final = "era"
 
 #: Each brings the schema from the version that is its index to the next; `PRAGMA user_version` says what a file has.
 MIGRATIONS: Final = (
@@ -60,32 +67,43 @@ MIGRATIONS: Final = (
     CREATE INDEX cards_named ON cards (owner, external_id) WHERE external_id IS NOT NULL;
     CREATE INDEX cards_of_any ON cards (thread_id, owner)
     """,
+    """
+    ALTER TABLE threads ADD COLUMN era TEXT NOT NULL DEFAULT '';
+    CREATE TABLE about (name TEXT PRIMARY KEY, value NOT NULL)
+    """,
 )
 
 
 def open_file(path: Path, *, durable: bool, patience: float) -> sqlite3.Connection:
-    """Open a file, lock it, and bring its schema up to date. It is for the caller to make checkpoints.
+    """Open a file, and bring its schema and its era up to date. It is for the caller to lock it, and for checkpoints.
 
     Args:
         path: The file; made if it is not there.
         durable: Whether each commit waits until the disk has it.
-        patience: Seconds to wait for another process to let go of it.
+        patience: Seconds to wait for other programs now. Later the connection does not wait for them at all.
 
     Raises:
-        StoreUnavailable: Another process has it, or a newer version of Statecast wrote it.
+        StoreUnavailable: An older version of Statecast has it open, or a newer one wrote it.
         sqlite3.Error: It is no SQLite file.
     """
+    untouched = take_mark(path)
+    for suffix in ("", "-wal", "-shm"):
+        if not suffix or os.path.exists(f"{path}{suffix}"):
+            make_private(Path(f"{path}{suffix}"))
     connection = sqlite3.connect(
         path, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     try:
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         connection.execute("BEGIN IMMEDIATE")
         _migrate(connection, path)
+        if not untouched or not era_of(connection):
+            connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (ERA, secrets.token_hex(4)))
         connection.execute("COMMIT")
+        connection.execute("PRAGMA busy_timeout = 0")
     except sqlite3.OperationalError as error:
         connection.close()
         if "locked" in str(error):
@@ -96,6 +114,18 @@ def open_file(path: Path, *, durable: bool, patience: float) -> sqlite3.Connecti
         connection.close()
         raise
     return connection
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether another program holds a lock, and nothing else is wrong."""
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return code & 0xFF == sqlite3.SQLITE_BUSY  # whichever kind
+
+
+def era_of(connection: sqlite3.Connection) -> str:
+    """Return the era of a file, of its latest loss on; empty if it has none."""
+    found = connection.execute("SELECT value FROM about WHERE name = ?", (ERA,)).fetchone()
+    return found[0] if found is not None and isinstance(found[0], str) else ""
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:

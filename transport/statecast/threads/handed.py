@@ -1,4 +1,4 @@
-"""The `runId` of `/initial-state`: the run that is active, and the revision of the state beside it.
+"""The `runId` of `/initial-state`: the run that is active, and the cursor of the state beside it.
 
 A client hands it back to `/resume` as it is, and has nowhere else to say how far it has come. So the id says it, for
 any number of tabs, after a restart too, and without anything being remembered here.
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from statecast.protocol import Cursor
+
 if TYPE_CHECKING:
     from .thread import Thread
 
@@ -19,23 +21,27 @@ _AT: Final = "@"
 
 
 class Handed(msgspec.Struct, frozen=True):
-    """A run, and how far a client has come in it: `run_…@17`; or a run alone: `run_…`."""
+    """A run, and how far a client has come in it: `run_…@5c0e-17`; or a run alone: `run_…`."""
 
     run_id: str
-    revision: int | None = None
+    cursor: Cursor | None = None
 
     def __str__(self) -> str:
-        return self.run_id if self.revision is None else f"{self.run_id}{_AT}{self.revision}"
+        return self.run_id if self.cursor is None else f"{self.run_id}{_AT}{self.cursor}"
 
     @classmethod
     def parse(cls, text: str) -> Handed:
         """Read what `str` wrote. A place that is none leaves the run alone."""
         run_id, _, place = text.partition(_AT)
-        return cls(run_id, int(place) if place.isascii() and place.isdigit() and len(place) < 16 else None)
+        return cls(run_id, Cursor.parse(place))
+
+    def is_place_in(self, run_id: str) -> bool:
+        """Whether it is a place in the run of that id, which may be of an earlier epoch."""
+        return self.cursor is not None and self.run_id == run_id
 
     def place_in(self, thread: Thread) -> int | None:
         """Return the revision, if the run is the thread's latest and its log reaches back; None: a snapshot is due."""
-        latest = thread.run
-        if self.revision is None or latest is None or latest.id != self.run_id:
+        latest, cursor = thread.run, self.cursor
+        if cursor is None or latest is None or latest.id != self.run_id or cursor.epoch != thread.epoch:
             return None
-        return self.revision if thread.log.reaches(self.revision) else None
+        return cursor.revision if thread.log.reaches(cursor.revision) else None

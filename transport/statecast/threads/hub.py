@@ -214,6 +214,10 @@ class Hub:
         handed = None if run_id is None or claim is not msgspec.UNSET else Handed.parse(run_id).place_in(thread)
         if handed is not None:
             return Accepted(thread=thread, run=active, run_id=last, revision=handed, snapshot=False, handed=True)
+        placed = last is not None and run_id is not None and Handed.parse(run_id).is_place_in(last)
+        if active is None and placed and claim is msgspec.UNSET:
+            # That place is not in the log any more: besides the state, the client hears how its run has ended.
+            return Accepted(thread=thread, run=None, run_id=last, revision=thread.before_the_end, snapshot=True)
         if active is None:
             snapshot = not agrees(claim, thread.document)
             return Accepted(thread=thread, run=None, run_id=last, revision=thread.log.revision, snapshot=snapshot)
@@ -232,7 +236,7 @@ class Hub:
         if thread is None or active is None or active.waits_since is not None:
             return None
         revision, state = await self.registry.snapshot(thread)
-        return str(Handed(active.id, revision)), state
+        return str(Handed(active.id, Cursor(thread.epoch, revision))), state
 
     async def cancel(
         self, thread_id: str, *, owner: str | None = None, run_id: str | None = None, queued: bool = False

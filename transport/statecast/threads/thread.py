@@ -146,6 +146,12 @@ class Thread:
         return Cursor(self.epoch, self.log.visible)
 
     @property
+    def before_the_end(self) -> int:
+        """The revision before the last entry about a run: who follows from there is told what became of it."""
+        turns = [entry.revision for entry in self.log.rest(-1) if isinstance(entry, RunEntry)]
+        return turns[-1] - 1 if turns else self.log.revision
+
+    @property
     def run(self) -> RunState | None:
         """The run that is active, else the last one."""
         return self.last_run if self.active is None else self.active.state
