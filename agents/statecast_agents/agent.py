@@ -44,6 +44,8 @@ class Agent:
         allow_assistant: Whether a client may add messages in the role of the assistant.
         accept_base_url: Whether `config.baseUrl` of a request reaches the agent.
         policy: What happens to a batch that comes while a run is under way, see `Policy`. A request may ask otherwise.
+        waiting_policy: What happens instead where a run waits for its client, and the batch has a message that it does
+            not wait for. By default the message answers it: the run is stopped, and its question dismissed.
         writable: Parts of the state that clients may patch, as JSON Pointers: `/title`, `/settings`. Default: none.
         restartable: Whether a run that a crash cut off is run again, rather than marked as interrupted.
         cancel_grace: Seconds between `run.cancelled` turning true and the handler being cancelled at its next await.
@@ -63,6 +65,7 @@ class Agent:
         allow_assistant: bool = False,
         accept_base_url: bool = False,
         policy: Policy = "enqueue",
+        waiting_policy: Policy = "interrupt",
         writable: Sequence[str] = (),
         restartable: bool = False,
         cancel_grace: float = 0.0,
@@ -76,6 +79,7 @@ class Agent:
         self.allow_assistant = allow_assistant
         self.accept_base_url = accept_base_url
         self.policy: Policy = policy
+        self.waiting_policy: Policy = waiting_policy
         self.writable = tuple(writable)
         self.restartable = restartable
         self.cancel_grace = cancel_grace

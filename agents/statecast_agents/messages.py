@@ -3,14 +3,14 @@
 A message is `{"id", "role", "parts"}`; a part is `{"type": "text", "text"}`, `{"type": "reasoning", "text"}`,
 `{"type": "image", "image"}`, `{"type": "source", …}`, `{"type": "file", …}`, `{"type": "data", "name", "data"}` or
 `{"type": "tool-call", "toolCallId", "toolName", "args", "argsText"}` which gains `"result"` and `"isError"` when it
-settles. Source: docs/protocol.md, "Messages".
+settles, or `"cutOff": true` when its run was stopped before. Source: docs/protocol.md, "Messages".
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -24,6 +24,12 @@ from .tracked import TrackedDict, TrackedList, thaw
 from .values import Json
 
 __all__ = ["AssistantMessage", "Messages", "ToolCall", "new_id"]
+
+#: The result of a question that the user left unanswered.
+DISMISSED: Final = {"dismissed": True}
+
+#: The field of a call whose run was stopped before it had a result.
+CUT_OFF: Final = "cutOff"
 
 
 def new_id(kind: str) -> str:
@@ -91,6 +97,17 @@ class Messages:
         if items and isinstance(items[-1], TrackedDict) and items[-1].get("role") == "assistant":
             return AssistantMessage(items[-1])
         return self.assistant()
+
+    def open_calls(self) -> list[ToolCall]:
+        """Return the tool calls that can still be answered, out of what follows the user's last message."""
+        found: list[ToolCall] = []
+        for message in reversed(self._peek()):
+            if not isinstance(message, dict) or message.get("role") == "user":
+                break
+            parts = message.get("parts")
+            calls = [ToolCall(part) for part in parts if _is_call(part)] if isinstance(parts, list) else []
+            found += [call for call in reversed(calls) if call.open]
+        return found[::-1]
 
     def find_tool_call(self, tool_call_id: str) -> ToolCall | None:
         """Return the latest tool call with that id, if there is one."""
@@ -210,6 +227,8 @@ class Messages:
             raise MessageConflict("unknown_tool_call", f'expected toolCallId to name a tool call, got "{name[:100]}"')
         if "result" in part or name in settled:
             raise MessageConflict("tool_call_settled", f'the tool call "{name[:100]}" has its result already')
+        if CUT_OFF in part:
+            raise MessageConflict("tool_call_settled", f'the tool call "{name[:100]}" was stopped, with its run')
         return part
 
     def _find_call(self, tool_call_id: str, size: int | None = None) -> TrackedDict | None:
@@ -219,6 +238,10 @@ class Messages:
                 if isinstance(part, TrackedDict) and part.get("toolCallId") == tool_call_id:
                     return part
         return None
+
+
+def _is_call(part: Json) -> bool:
+    return isinstance(part, TrackedDict) and part.get("type") == "tool-call"
 
 
 def _id_of(message: Json) -> Json:
@@ -311,9 +334,19 @@ class ToolCall:
         return str(self.part["toolCallId"])
 
     @property
+    def name(self) -> str:
+        """The tool's name."""
+        return str(self.part.get("toolName"))
+
+    @property
     def settled(self) -> bool:
         """Whether it has a result."""
         return "result" in self.part
+
+    @property
+    def open(self) -> bool:
+        """Whether a result may still come."""
+        return "result" not in self.part and CUT_OFF not in self.part
 
     def append_args(self, delta: str) -> None:
         """Grow the arguments' JSON text; `finish_args` reads it into `args`.
@@ -351,6 +384,14 @@ class ToolCall:
         self.part.update(
             {"result": result, "isError": is_error} | ({} if artifact is UNSET else {"artifact": artifact}),
         )
+
+    def dismiss(self) -> None:
+        """Settle the call as one that nobody is to answer any more, because the user did something else."""
+        self.set_result(DISMISSED, is_error=True)
+
+    def cut_off(self) -> None:
+        """Mark the call as one whose run was stopped before it had a result."""
+        self.part[CUT_OFF] = True
 
 
 #: Where the messages are, as an agent declares it: a key, several keys, or None for an agent that keeps its own form.

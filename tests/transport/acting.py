@@ -19,7 +19,7 @@ class Actor:
 
     def __init__(self, policy: Policy) -> None:
         initial: Json = {"title": "", "done": [], "messages": [], "text": ""}
-        self.agent = agent = Agent(initial=initial, policy=policy, writable=["/title"])
+        self.agent = agent = Agent(initial=initial, policy=policy, waiting_policy=policy, writable=["/title"])
         self.holds: list[anyio.Event] = []
         self.asking: set[str] = set()  #: runs that wait for an answer that is still to come
         on_thread: dict[str, str] = {}

@@ -113,7 +113,7 @@ async def untouched(caplog: pytest.LogCaptureFixture | None = None) -> AsyncIter
             await first.read_until(b"held")
             await second.read_until(b"held")
             before = await facts(client)
-            assert before[0]["queued"] == 1
+            assert len(before[0]["queued"]) == 1
             with anyio.fail_after(60):  # what is accepted waits behind the run
                 yield client
             assert await facts(client) == before

@@ -141,7 +141,7 @@ async def test_the_status_of_a_thread_through_its_life() -> None:
 
     run_id = response.headers["statecast-run-id"]
     assert (unknown.status, unknown.json()["error"]["code"]) == (404, "unknown_thread")
-    assert (idle["status"], idle["isRunning"], idle["runId"], idle["queued"]) == ("idle", False, None, 0)
+    assert (idle["status"], idle["isRunning"], idle["runId"], idle["queued"]) == ("idle", False, None, [])
     assert (running["status"], running["isRunning"], running["runId"]) == ("running", True, run_id)
     assert (ended["status"], ended["isRunning"], ended["runId"]) == ("completed", False, run_id)
     assert idle["revision"] < running["revision"] < ended["revision"]

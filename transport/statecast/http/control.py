@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from statecast.protocol import Cursor
 from statecast.protocol.refusal import Refusal
-from statecast.threads import Thread
+from statecast.threads import Thread, queued
 
 from .body import read_body
 from .problems import json_response
@@ -51,7 +51,7 @@ class ControlEndpoints:
                 "runId": None if run is None else run.id,
                 "revision": thread.log.visible,
                 "cursor": str(thread.cursor),
-                "queued": len(thread.inbox),
+                "queued": msgspec.Raw(queued(thread)),
             }
         )
 

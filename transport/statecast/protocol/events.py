@@ -3,7 +3,8 @@
 One frame is one JSON object: a `snapshot`, an `update-state`, a `patch`, a `run`, or a message part's chunk. Every
 frame names the cursor after it, so a reader that was cut off goes on where it was. A snapshot also carries what it does
 not stand for: the latest run, and the parts that it has emitted so far. Parts are numbered by their run, not by the
-stream, so that a frame says the same to a reader that joined late, or went on from a cursor.
+stream, so that a frame says the same to a reader that joined late, or went on from a cursor. A `queued` frame shows
+what waits behind the run, which is in no log: it repeats the cursor, and a stream begins as if nothing waited.
 Source: docs/protocol.md, "GET /threads/{id}/events".
 """
 
@@ -106,6 +107,10 @@ class EventsEncoder:
         assert type(entry) is ChunkEntry
         fields = {**fields_of(entry.chunk), "revision": entry.revision, "runId": entry.run_id}
         return self._framed(entry.revision, _encode(fields))
+
+    def queued(self, revision: int, batches: bytes) -> bytes:
+        """Return one frame with what waits behind the run, which is a JSON array."""
+        return self._framed(revision, b'{"type":"queued","revision":%d,"queued":%b}' % (revision, batches))
 
     def finish(self) -> bytes:
         """Return nothing: these streams end when someone closes them."""

@@ -3,6 +3,7 @@
 from .hub import Accepted, Hub
 from .inbox import Posted
 from .limits import Limits
+from .queued import queued
 from .readers import Reader
 from .run import OnDisconnect
 from .shelf import Shelf
@@ -20,6 +21,7 @@ __all__ = [
     "Shelf",
     "Thread",
     "has_only",
+    "queued",
     "user_id",
     "with_messages",
 ]

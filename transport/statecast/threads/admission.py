@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextvars import copy_context
+from typing import Final
 
 import msgspec
 
@@ -20,7 +21,7 @@ from statecast_agents import Agent, Document, new_id
 from statecast_agents.commands import AnyCommand
 
 from .claims import adopt, agrees
-from .inbox import Posted, check_messages, check_policy, check_room, decode_commands, digest, unapplied
+from .inbox import Posted, check_messages, check_policy, check_room, chosen_policy, decode_commands, digest, unapplied
 from .limits import Limits
 from .registry import Registry, unavailable
 from .run import Batch, Execution
@@ -29,6 +30,9 @@ from .thread import Thread
 from .written import entrusted
 
 __all__ = ["Accepted", "Admission"]
+
+#: Policies that stop the run under way, so that the batch runs next.
+STOPPING: Final = ("interrupt", "rollback")
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,7 +133,7 @@ class Admission:
         if others:
             self.check_open()
             check_room(self._runs, posted.owner, self._limits)
-            check_policy(thread, posted)
+            check_policy(thread, posted, others)
         if active is None:
             if not thread.inbox:
                 check_messages(thread, fresh, agrees=agreed)
@@ -167,7 +171,7 @@ class Admission:
                 commands=commands,
                 request=posted.request,
                 on_disconnect=posted.on_disconnect,
-                next_up=posted.chosen_policy in ("interrupt", "rollback"),
+                next_up=chosen_policy(thread, posted, commands) in STOPPING,
                 user=posted.user,
             )
             run = self._runs.new(thread, batch, agrees=agreed, context=copy_context())
@@ -213,9 +217,12 @@ class Admission:
         thread.kept = True
         if run is not None:
             run.kept = True
-            if thread.active is not None and posted.chosen_policy in ("interrupt", "rollback"):
-                thread.active.cancel("interrupted", roll_back=posted.chosen_policy == "rollback")
+            policy = chosen_policy(thread, posted, run.batch.commands)
+            if thread.active is not None and policy in STOPPING:
+                thread.active.cancel("interrupted", roll_back=policy == "rollback")
             self._runs.start_next(thread)
+            if thread.inbox:
+                thread.turn_queue()
 
     def _kept(self, task: asyncio.Task[None]) -> None:
         self._keeping.discard(task)

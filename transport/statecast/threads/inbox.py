@@ -19,7 +19,16 @@ from .limits import Limits
 from .run import Execution, OnDisconnect
 from .thread import Thread
 
-__all__ = ["Posted", "check_messages", "check_policy", "check_room", "decode_commands", "digest", "unapplied"]
+__all__ = [
+    "Posted",
+    "check_messages",
+    "check_policy",
+    "check_room",
+    "chosen_policy",
+    "decode_commands",
+    "digest",
+    "unapplied",
+]
 
 #: Containers around a tool's result in the state, beyond those that lead to the messages and those of its command.
 DEEPER: Final = 3
@@ -38,11 +47,6 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     on_disconnect: OnDisconnect = "continue"
     policy: Policy | None = None  #: None: the agent's
     key: str | None = None  #: stands for the ids of commands that have none, see `decode_commands`
-
-    @property
-    def chosen_policy(self) -> Policy:
-        """What happens to the batch while a run is under way."""
-        return self.policy or self.agent.policy
 
 
 def decode_commands(posted: Posted, limits: Limits) -> list[AnyCommand]:
@@ -118,7 +122,17 @@ def check_messages(thread: Thread, commands: Sequence[AnyCommand], *, agrees: bo
         raise Refusal(409, error.code, str(error)) from None
 
 
-def check_policy(thread: Thread, posted: Posted) -> None:
+def chosen_policy(thread: Thread, posted: Posted, commands: Sequence[AnyCommand]) -> Policy:
+    """Return what happens to a batch while a run is under way, or waits for its client."""
+    if posted.policy is not None:
+        return posted.policy
+    waits = thread.active is not None and thread.active.waits_since is not None
+    if waits and any(isinstance(command, AddMessage) for command in commands):
+        return posted.agent.waiting_policy
+    return posted.agent.policy
+
+
+def check_policy(thread: Thread, posted: Posted, commands: Sequence[AnyCommand]) -> None:
     """Check that a batch may come while a run is under way, or about to be, that does not listen for it.
 
     Raises:
@@ -127,13 +141,13 @@ def check_policy(thread: Thread, posted: Posted) -> None:
     active = thread.active or next(iter(thread.inbox), None)
     if active is None:
         return
-    policy = posted.chosen_policy
+    policy = chosen_policy(thread, posted, commands)
     if policy == "reject":
         raise Refusal(409, "run_active", f'the run "{active.id}" is under way; wait for its end', runId=active.id)
     if policy == "deliver":
         message = f'the run "{active.id}" does not listen for these commands'
         raise Refusal(409, "not_listening", message, runId=active.id)
-    if policy == "rollback" and posted.agent.policy != "rollback":
+    if policy == "rollback" and "rollback" not in (posted.agent.policy, posted.agent.waiting_policy):
         message = f'the agent "{posted.agent.name}" does not keep what a rollback needs; it must declare the policy'
         raise Refusal(422, "policy_not_available", message)
 

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from statecast.protocol import ChunkEntry, Encoder, Entry, OperationsEntry
+from statecast.protocol.events import EventsEncoder
+
+from .queued import queued
 
 if TYPE_CHECKING:
     from .thread import Thread
@@ -45,6 +48,8 @@ class Reader:
         "_held",
         "_kind",
         "_plain",
+        "_queue",
+        "_queue_at",
         "_snapshot",
         "_thread",
         "_whole",
@@ -77,6 +82,8 @@ class Reader:
         self._endless = endless
         self._kind = None if whole else encoder.shared
         self._plain = False  #: whether nothing is due but what happened since
+        self._queue = b"[]"  #: what the stream has shown of the inbox
+        self._queue_at = 0  #: as of which of its turns
         self._goal = thread.log.revision  #: where a stream without a run ends
         self._snapshot = snapshot
         #: a snapshot that the store does not have yet, and what it does not stand for
@@ -91,7 +98,7 @@ class Reader:
         thread, start = self._thread, self.revision
         log, active = thread.log, thread.active
         plain = self._plain
-        if plain and (self._endless or self._end() is None):
+        if plain and self._queue_at == thread.queue_turned and (self._endless or self._end() is None):
             shared = thread.frames.get(self._kind)  # what another reader has taken at the same place
             if shared is not None and shared[0] == start and shared[1] == log.visible:
                 self.revision = shared[1]
@@ -126,6 +133,8 @@ class Reader:
             if end is not None and self.revision >= end:
                 pieces.append(self._encoder.finish())
                 self._finished = True
+        if self._queue_at != thread.queue_turned and self._held is None:
+            pieces += self._take_queue()
         if self._closing and (self._held is not None or self.revision >= log.visible):
             self._finished = True
         if not pieces and self._beat:
@@ -168,7 +177,7 @@ class Reader:
         thread = self._thread
         active = thread.active
         held = self._held is not None or (active is not None and not active.begun)
-        if held or self.revision >= thread.log.visible:
+        if held or (self.revision >= thread.log.visible and self._queue_at == thread.queue_turned):
             self.waiting = thread.loop.create_future()
             await self.waiting
 
@@ -205,6 +214,15 @@ class Reader:
         self._snapshot = False
         self.revision = at
         return [encoder.snapshot(state, at, rest)]
+
+    def _take_queue(self) -> list[bytes]:
+        """Return what waits behind the run, if the stream shows that, and has shown something else."""
+        thread, encoder = self._thread, self._encoder
+        self._queue_at = thread.queue_turned
+        if not isinstance(encoder, EventsEncoder):
+            return []
+        before, self._queue = self._queue, queued(thread)
+        return [encoder.queued(self.revision, self._queue)] if self._queue != before else []
 
     def _end(self) -> int | None:
         """Return the revision at which the stream ends; None while that is open."""

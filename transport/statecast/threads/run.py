@@ -18,6 +18,7 @@ from statecast_agents import (
     AddToolResult,
     Request,
     Run,
+    ToolCall,
     new_id,
     operations,
 )
@@ -26,6 +27,7 @@ from statecast_agents.commands import AnyCommand, CommandSet, UntypedCommand
 from .contained import within_agent
 from .failures import explain, raised_one
 from .limits import Limits
+from .questions import cut_off, dismiss, open_calls
 from .tasks import Tasks
 from .thread import Thread
 from .users import KeptUser, kept_user, restored_user
@@ -108,6 +110,7 @@ class Execution:
         "_failure",
         "_left",
         "_limits",
+        "_open",
         "_reason",
         "_rolls_back",
         "_run",
@@ -159,6 +162,7 @@ class Execution:
         self._stopped: Status | None = None
         self._reason: RunError | None = None
         self._failure: RunError | None = None
+        self._open: Sequence[ToolCall] = ()  #: the calls that were open when it began
 
     @property
     def asks(self) -> bool:
@@ -187,7 +191,7 @@ class Execution:
         """Begin: the built-in commands are applied at once, so that the first frame of a stream shows them."""
         thread = self.thread
         agrees = self._agrees_at == thread.log.revision
-        if thread.agent.policy == "rollback":
+        if "rollback" in (thread.agent.policy, thread.agent.waiting_policy):
             _, self._before = thread.snapshot()
         self.start = thread.log.revision
         thread.begin_message()
@@ -212,6 +216,7 @@ class Execution:
             apply_messages(self._run, self.batch.commands, agrees=agrees)
         except Exception as failure:  # it is this run that fails, not whoever begins it
             self._failure = self._explain(failure)
+        self._open = open_calls(self._run)
 
     async def _work(self) -> None:
         """Begin, and run the agent."""
@@ -235,11 +240,17 @@ class Execution:
                 run.tasks = None
                 run.parts.close()
             self.waits_since = None
+            if run is not None and self._stopped is not None and self._reason is None:
+                cut_off(run, self._open)
             if self._rolls_back:
                 self._roll_back()
             self._record(status, error)
         finally:
             self._ended(self)
+
+    def commands(self) -> bytes:
+        """Return its batch's commands as JSON."""
+        return msgspec.json.encode([_fields(command) for command in self.batch.commands])
 
     def wanted(self, commands: Sequence[AnyCommand]) -> list[AnyCommand]:
         """Return which commands of a batch the run listens for; none once it is being stopped."""
@@ -282,9 +293,11 @@ class Execution:
         if self._stopped is None:
             self._stopped = status
             self._reason = error
-            self.waits_since = None  # it goes on, to its end
+            waits, self.waits_since = self.waits_since is not None, None  # it goes on, to its end
             if self._run is not None:
                 self._run.cancelled = True
+                if waits and error is None:
+                    dismiss(self._run)
             self.thread.loop.call_later(self.thread.agent.cancel_grace, self._stop)
 
     def check_time(self, now: float) -> None:

@@ -98,6 +98,7 @@ class Runs:
         if ready and self.supervisor is not None and not self.stopping:
             # It begins a turn later, once whoever answers the request has said that it was accepted.
             thread.active = thread.inbox.pop(0)
+            thread.turn_queue()
             thread.active.execute(begun=self._begun, ended=self._ended, dying=self._dying)
 
     def _begun(self, execution: Execution) -> None:
@@ -139,7 +140,7 @@ class Runs:
             self._dropped.append(run)
             self.forget(run)
         self.start_next(thread)
-        thread.wake_readers()
+        thread.turn_queue()
 
     def _tell_dropped(self, thread: Thread) -> None:
         for run in [run for run in self._dropped if run.thread is thread]:

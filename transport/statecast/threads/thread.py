@@ -72,6 +72,7 @@ class Thread:
         "lasting",
         "log",
         "loop",
+        "queue_turned",
         "used",
     )
 
@@ -95,6 +96,7 @@ class Thread:
         self.loop = asyncio.get_running_loop()
         self.active: Execution | None = None
         self.inbox: list[Execution] = []  #: short, and an empty deque holds 760 bytes
+        self.queue_turned = 0  #: how often the inbox has changed, for readers that show it
         self.applied: dict[str, tuple[bytes, str]] = {}  #: command id → digest of the command, run id
         self.last_run: RunState | None = None
         self.used = time.monotonic()
@@ -297,6 +299,11 @@ class Thread:
         """Let every reader look again."""
         for reader in self._readers:
             reader.wake()
+
+    def turn_queue(self) -> None:
+        """Note that what waits in the inbox, and is kept, is something else now."""
+        self.queue_turned += 1
+        self.wake_readers()
 
     def close_readers(self) -> None:
         """End every stream early, and those that are yet to begin."""

@@ -1,0 +1,42 @@
+"""Questions: the tool calls that a run leaves open, and what becomes of them when it is stopped.
+
+What a run waits for is dismissed: its call is settled, and says so. What it had only begun is cut off: nobody is to
+answer it any more. A run that the server stopped leaves both open, since they can be answered when it is back.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from statecast_agents import AddToolResult, Run, ToolCall
+
+__all__ = ["cut_off", "dismiss", "open_calls"]
+
+_log: Final = logging.getLogger("statecast")
+
+
+def open_calls(run: Run) -> list[ToolCall]:
+    """Return the calls without a result that follow the user's last message."""
+    return run.messages.open_calls() if run.keeps_messages else []
+
+
+def dismiss(run: Run) -> None:
+    """Settle the calls that a run waits for as dismissed."""
+    for call in open_calls(run):
+        try:
+            asked = run.waiting.wanted([AddToolResult(tool_call_id=call.id, tool_name=call.name)])
+        except Exception:  # the agent's own `where` met what it did not expect
+            _log.exception("run %s on thread %s cannot tell what it waits for", run.id, run.thread_id)
+            continue
+        if asked:
+            call.dismiss()
+
+
+def cut_off(run: Run, before: Sequence[ToolCall]) -> None:
+    """Mark the open calls of a run that was stopped, but for those that were open `before` it began."""
+    known = [call.part for call in before]
+    for call in open_calls(run):
+        if not any(call.part is part for part in known):
+            call.cut_off()
