@@ -10,7 +10,7 @@ import anyio
 import msgspec
 import pytest
 
-from statecast import AddMessage, AddToolResult, Agent, Feedback, Json, Run
+from statecast import AddMessage, AddToolResult, Agent, Feedback, Json, Limits, Run, create_app
 from statecast.testing import Client
 from statecast_agents import About
 from tests.transport.keeping import app_of, echoing, store, text
@@ -471,3 +471,74 @@ async def test_an_answer_that_failed_is_a_failure_in_the_history(store: str) -> 
 
     assert last["content"] == [{"type": "text", "text": "You said: Hi"}]
     assert last["status"] == status
+
+
+async def written(client: Client, id: str, parent: str | None, size: int) -> int:
+    """Return the status of a message with so many characters, written into the history."""
+    body = {"message": text("user", "x" * size), "parentId": parent}
+    response = await client.request("PUT", f"{PATH}/{id}", json=body)
+    if response.status == 413:
+        assert response.json()["error"]["code"] == "state_too_large"
+    return response.status
+
+
+async def test_what_is_written_counts_against_the_limit_of_the_state() -> None:
+    async with Client(create_app(echoing(), limits=Limits(state=4_000))) as client:
+        await begun(client)
+        statuses = [
+            await written(client, "a", None, 1_000),  # a message alone
+            await written(client, "b", "a", 1_000),  # behind the last
+            await written(client, "c", "a", 1_000),  # on another branch
+            await written(client, "d", "c", 1_000),
+            await written(client, "e", None, 1_000),
+            await written(client, "a", None, 1_500),  # written anew, and larger
+            await written(client, "a", None, 10),  # and smaller
+            await written(client, "e", None, 1_000),
+        ]
+        state = (await client.get("/threads/t/state")).content
+        loaded = await client.get(PATH)
+
+    assert statuses == [200, 200, 200, 413, 413, 413, 200, 200]
+    assert len(state) < 4_500
+    assert len(loaded.content) < 5_000
+
+
+async def test_what_is_written_leaves_a_state_within_its_limit() -> None:
+    agent = Agent("large", initial={"messages": [], "beside": "x" * 2_500})
+    async with Client(create_app(agent, limits=Limits(state=4_000))) as client:
+        await begun(client)
+        statuses = [await written(client, id, None, 600) for id in ("a", "b")]
+        statuses += [await written(client, "c", "b", 600), await written(client, "d", "c", 600)]
+        alone = await written(client, "e", None, 1_500)
+        state = (await client.get("/threads/t/state")).json()["state"]
+
+    assert statuses == [200, 200, 200, 413]
+    assert alone == 413
+    assert [message["id"] for message in state["messages"]] == ["b", "c"]
+
+
+async def test_messages_that_come_at_once_are_counted_together() -> None:
+    async with Client(create_app(echoing(), limits=Limits(state=4_000))) as client:
+        await begun(client)
+        statuses: list[int] = []
+
+        async def one(id: str) -> None:
+            statuses.append(await written(client, id, None, 1_500))
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(6):
+                tasks.start_soon(one, f"m{number}")
+
+    assert sorted(statuses) == [200, 200, 413, 413, 413, 413]
+
+
+async def test_feedback_is_bounded() -> None:
+    async with Client(create_app(echoing())) as client:
+        await begun(client)
+        await write(client, "a", None, "Hi")
+        path = f"{PATH}/a/feedback"
+        refused = await client.post(path, json={"type": "positive", "comment": "x" * 2**16})
+        allowed = await client.post(path, json={"type": "positive", "comment": "x" * 2**15})
+
+    assert code_of(refused) == (413, "field_too_large")
+    assert allowed.status == 200

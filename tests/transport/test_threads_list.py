@@ -387,3 +387,37 @@ async def test_the_hook_of_the_threads_own_agent_is_asked() -> None:
         title, _ = await title_of(client, "t")
 
     assert title == "The other's, of t"
+
+
+LARGEST = 2**16 - len('{"a":""}')
+
+
+async def test_the_data_of_a_card_is_bounded() -> None:
+    async with Client(create_app(echoing(), open_list=True)) as client:
+        allowed = await client.post("/threads", json={"threadId": "a", "custom": {"a": "x" * LARGEST}})
+        refused = await client.post("/threads", json={"threadId": "b", "custom": {"a": "x" * (LARGEST + 1)}})
+        changed = await client.request("PATCH", "/threads/a", json={"custom": {"a": "x" * (LARGEST + 1)}})
+        threads = (await listed(client))["threads"]
+
+    assert allowed.status == 201
+    assert code_of(refused) == code_of(changed) == (413, "field_too_large")
+    assert [len(thread["custom"]["a"]) for thread in threads] == [LARGEST]
+
+
+async def test_a_list_is_bounded_in_bytes_and_can_be_read_to_its_end() -> None:
+    async with Client(create_app(echoing(), open_list=True)) as client:
+        for number in range(40):
+            await made(client, threadId=f"t-{number}", custom={"a": "x" * LARGEST})
+        found: list[str] = []
+        pages: list[int] = []
+        page = {"nextCursor": ""}
+        while "nextCursor" in page:
+            after = f"&after={page['nextCursor']}" if pages else ""
+            response = await client.get(f"/threads?limit=200{after}")
+            page = response.json()
+            found += [thread["remoteId"] for thread in page["threads"]]
+            pages.append(len(response.content))
+
+    assert found == [f"t-{number}" for number in reversed(range(40))]
+    assert len(pages) == 3
+    assert max(pages) < 1.1 * 2**20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -10,13 +11,19 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from statecast.protocol.refusal import Refusal
-from statecast.stores import Described, Key
+from statecast.stores import Card, Described, Key
 from statecast_agents import Json
 
-__all__ = ["MOST", "described", "limit_of", "seconds", "timestamp"]
+__all__ = ["MAX_FIELD", "MOST", "described", "fitting", "limit_of", "seconds", "timestamp"]
 
 #: Things in an answer, at most.
 MOST: Final = 200
+
+#: Bytes of an answer that lists things, after which it ends early: about, and for clients that can ask for the rest.
+MOST_BYTES: Final = 2**20
+
+#: Bytes, as JSON, of what an app keeps in a field of a card, or a user says of a message.
+MAX_FIELD: Final = 2**16
 
 #: Characters of a title, and of an app's own id.
 MAX_TITLE: Final = 1_000
@@ -35,8 +42,14 @@ def described(
     """Return the change of a card that a client asks for.
 
     Raises:
-        Refusal: 422 `invalid_request` for what is too long.
+        Refusal: 422 `invalid_request` for what is too long; 413 `field_too_large`.
     """
+    data = UNSET if custom is UNSET else msgspec.json.encode(custom)
+    if isinstance(data, bytes) and len(data) > MAX_FIELD:
+        message = (
+            f"expected at most {MAX_FIELD} bytes of data in a thread's card, got {len(data)}; use the state for more"
+        )
+        raise Refusal(413, "field_too_large", message, limit=MAX_FIELD)
     for name, value, most in (("title", title, MAX_TITLE), ("external id", external_id, MAX_EXTERNAL_ID)):
         if isinstance(value, str) and len(value) > most:
             message = f"expected the {name} to have at most {most} characters, got {len(value)}"
@@ -46,10 +59,20 @@ def described(
         at=time.time(),
         title=title,
         external_id=external_id,
-        custom=UNSET if custom is UNSET else msgspec.json.encode(custom),
+        custom=data,
         archived=archived,
         last=last,
     )
+
+
+def fitting(cards: Sequence[Card]) -> Sequence[Card]:
+    """Return the first of some cards: as many as fit into an answer, and one at least."""
+    size = 0
+    for at, card in enumerate(cards):
+        size += len(card.custom)
+        if size > MOST_BYTES and at:
+            return cards[:at]
+    return cards
 
 
 def limit_of(given: str | None, default: int) -> int:

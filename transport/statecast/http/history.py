@@ -19,9 +19,10 @@ from statecast.protocol.projection import items_in
 from statecast.protocol.refusal import Refusal
 from statecast.protocol.stored_messages import read_message
 from statecast.stores import Card, Erased, Key, Noted
-from statecast.threads import Hub, has_only
+from statecast.threads import Hub, can_follow, check_written, has_only
 from statecast_agents import About, Agent, Feedback, Json, new_id
 
+from .cards import MAX_FIELD
 from .requests import Service
 
 __all__ = ["History"]
@@ -91,8 +92,20 @@ class History:
                 stays where it is if no `parent_id` is given.
 
         Raises:
-            Refusal: 422 `invalid_request`; 503 `store_unavailable`.
+            Refusal: 413 `state_too_large`; 422 `invalid_request`; 503 `store_unavailable`.
         """
+        async with self._hub.shelf.alone(key.owner, f"history {key.thread_id}"):  # what is counted is what is there
+            return await self._write(key, parent_id, format, content, id, external_id)
+
+    async def _write(
+        self,
+        key: Key,
+        parent_id: str | None,
+        format: str,
+        content: dict[str, Json],
+        id: str | None,
+        external_id: str | None,
+    ) -> str:
         for name, most in ((id, MAX_ID), (parent_id, MAX_ID), (external_id, MAX_EXTERNAL_ID)):
             if name is not None and not 0 < len(name) <= most:
                 text = f"expected ids of messages of 1 to {most} characters, got {len(name)}"
@@ -113,7 +126,9 @@ class History:
                 message = msgspec.structs.replace(message, external_id=before.external_id)
             elif parent_id is None:
                 message = msgspec.structs.replace(message, parent_id=before.parent_id)
-        await self._hub.shelf.note(key, MESSAGE, id, _encode(message), message=before is None)
+        note = _encode(message)
+        await self._check_room(key, message, note, notes)
+        await self._hub.shelf.note(key, MESSAGE, id, note, message=before is None)
         changes: list[Noted | Erased] = [] if before is None else [Erased(key, DELETED, id)]
         if external_id is not None:
             changes.append(Noted(key, NAMED, _mark(external_id, format), id.encode()))
@@ -121,6 +136,31 @@ class History:
         if before is not None or not await self._extend(key, message, notes):
             await self._show(key)
         return id
+
+    async def _check_room(self, key: Key, message: Written, note: bytes, notes: dict[str, bytes]) -> None:
+        """Check that a history with one more message, or with one written anew, is no larger than a state may be.
+
+        So is what its newest branch makes of the thread's state, as long as that is the clients'.
+
+        Raises:
+            Refusal: 413 `state_too_large`.
+        """
+        limit = self._hub.limits.state
+        before = notes.get(message.id, b"")
+        if len(note) > len(before) and sum(map(len, notes.values())) - len(before) + len(note) > limit:
+            text = (
+                f"expected what clients write into a history to have at most {limit} bytes, got more; delete some of it"
+            )
+            raise Refusal(413, "state_too_large", text, limit=limit)
+        thread = await self._hub.known(key.thread_id, owner=key.owner)
+        read = read_message(message.content, message.format, message.id)
+        if read is None or (thread is not None and not has_only(thread, notes)):
+            return
+        if thread is not None and message.id not in notes and can_follow(thread, message.parent_id, read, limit=limit):
+            return
+        written = {id: _decode(data) for id, data in notes.items()} | {message.id: message}
+        agent = next(iter(self._hub.agents.values())) if thread is None else thread.agent
+        check_written(agent, state_messages(list(written.values())), limit=limit)
 
     async def named(self, key: Key, external_id: str, format: str) -> str | None:
         """Return the id of the message that has an id from elsewhere; None if there is none.
@@ -200,7 +240,8 @@ class History:
         """Keep what a user says of a message, tell the agent, and return the feedback's id.
 
         Raises:
-            Refusal: 404 `unknown_message`; 500 `agent_failed`, when it is kept; 503 `store_unavailable`.
+            Refusal: 404 `unknown_message`; 413 `field_too_large`; 500 `agent_failed`, when it is kept; 503
+                `store_unavailable`.
         """
         found = next((message for message in await self.read(card) if message.id == id), None)
         if found is None:
@@ -209,7 +250,15 @@ class History:
         same = (message for message in ours if isinstance(message, dict) and message.get("id") == id)
         message = next(same, None) or read_message(found.content, found.format, id)
         note = {"id": f"fb_{id}"[:MAX_ID], "type": type, "comment": comment, "at": time.time()}
-        await self._hub.shelf.note(card.key, FEEDBACK, id, _encode(note))
+        said, limit = _encode(note), self._hub.limits.state
+        others = sum(len(data) for other, data in await self._hub.shelf.notes(card.key, FEEDBACK) if other != id)
+        if len(said) > MAX_FIELD or others + len(said) > limit:
+            limit = min(limit, MAX_FIELD)
+            text = (
+                f"expected feedback of at most {limit} bytes, and of a thread's messages in all no more than of a state"
+            )
+            raise Refusal(413, "field_too_large", text, limit=limit)
+        await self._hub.shelf.note(card.key, FEEDBACK, id, said)
         told = Feedback(
             thread_id=card.key.thread_id, message_id=id, type=type, comment=comment, message=message, user=user
         )

@@ -22,7 +22,7 @@ from statecast_agents import Json, new_id
 
 from .body import read_json
 from .callers import Caller
-from .cards import described, limit_of, timestamp
+from .cards import described, fitting, limit_of, timestamp
 from .history import History
 from .problems import json_response
 from .proxies import passed_on
@@ -78,9 +78,10 @@ class _Threads:
             before=_place(query.get("after")),
             limit=limit + 1,
         )
-        answer: dict[str, Any] = {"threads": [_shown(card) for card in cards[:limit]]}
-        if len(cards) > limit:
-            last = cards[limit - 1]
+        shown = fitting(cards[:limit])
+        answer: dict[str, Any] = {"threads": [_shown(card) for card in shown]}
+        if len(cards) > len(shown):
+            last = shown[-1]
             answer["nextCursor"] = f"{last.last!r}:{last.key.thread_id}"
         return json_response(answer)
 

@@ -9,7 +9,7 @@ from .run import OnDisconnect
 from .shelf import Shelf
 from .thread import Thread
 from .users import user_id
-from .written import has_only, with_messages
+from .written import can_follow, check_written, has_only, with_messages
 
 __all__ = [
     "Accepted",
@@ -20,6 +20,8 @@ __all__ = [
     "Reader",
     "Shelf",
     "Thread",
+    "can_follow",
+    "check_written",
     "has_only",
     "queued",
     "user_id",

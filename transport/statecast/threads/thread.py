@@ -111,10 +111,10 @@ class Thread:
         self.frames: dict[object, tuple[int, int, bytes]] = {}
         self._home = threading.get_ident()
         self._encoded: bytes | None = None  #: until the state changes
-        self._size = 0  #: bytes of the state, when it was last encoded whole
         self._grown = 0  #: bytes of operations since then
         self._uncompacted = 0  #: bytes of entries since the store's snapshot
         document.flush()
+        self._size = len(document.encode())  #: bytes of the state, when it was last encoded whole
         document.wake = self._wake
 
     @classmethod
@@ -325,6 +325,13 @@ class Thread:
         self._uncompacted += size
         if self._uncompacted > max(self._limits.keep_bytes, 2 * self._size):
             self.compact()
+
+    def has_room(self, more: int) -> bool:
+        """Return whether the state may grow by so many bytes. Measured only when enough was written that it may not."""
+        self.flush()
+        if self._size + self._grown + more > self._limits.state:
+            self._size, self._grown = len(self.document.encode()), 0
+        return self._size + self._grown + more <= self._limits.state
 
     def compact(self) -> None:
         """Replace what the store has by a snapshot. At most as often as the log has grown by twice the state."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import msgspec
+
 from statecast.protocol.projection import items_in
 from statecast.protocol.refusal import Refusal
 from statecast_agents import Agent, Document, Json, NotJson, Operation, StateInvalid, operations
 
 from .thread import Thread
 
-__all__ = ["entrusted", "follows", "has_only", "rewritten", "with_messages", "written"]
+__all__ = ["can_follow", "check_written", "entrusted", "follows", "has_only", "rewritten", "with_messages", "written"]
 
 
 def with_messages(state: Json, path: Sequence[str], messages: Sequence[Json]) -> Any:
@@ -62,6 +64,29 @@ def follows(thread: Thread, parent_id: str | None) -> bool:
     return isinstance(last, dict) and last.get("id") == parent_id
 
 
+def can_follow(thread: Thread, parent_id: str | None, message: dict[str, Json], *, limit: int) -> bool:
+    """Return whether a message that comes after another comes after all that a thread has, as `follows`.
+
+    Raises:
+        Refusal: 413 `state_too_large`: it does, and the state would have more than `limit` bytes.
+    """
+    if not follows(thread, parent_id):
+        return False
+    if not thread.has_room(len(msgspec.json.encode(message))):
+        raise _outgrown(limit)
+    return True
+
+
+def check_written(agent: Agent, messages: Sequence[Json], *, limit: int) -> None:
+    """Check that a state with these messages has at most `limit` bytes, before they are taken.
+
+    Raises:
+        Refusal: 413 `state_too_large`; 422 `invalid_state` for messages that no state can hold.
+    """
+    if len(written(agent, messages).encode()) > limit:
+        raise _outgrown(limit)
+
+
 def entrusted(thread: Thread, agent: Agent) -> list[Operation] | None:
     """Return the operations after which a thread may be another agent's.
 
@@ -85,6 +110,11 @@ def _holding(agent: Agent, state: Json, messages: Sequence[Json], otherwise: Jso
     except StateInvalid:  # its messages are of a form that only the agent knows
         return otherwise
     return after
+
+
+def _outgrown(limit: int) -> Refusal:
+    message = f"expected messages that leave a state of at most {limit} bytes as JSON, got more"
+    return Refusal(413, "state_too_large", message, limit=limit)
 
 
 def _document(state: Json) -> Document:
