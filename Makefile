@@ -21,7 +21,7 @@ MAKEFLAGS += --no-print-directory
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-newest check lint types imports bench page format setup clean
+.PHONY: help demo test test-newest test-oldest test-python check lint types imports bench page format setup clean
 
 help: ## Show this help
 	@echo "Usage: make <target> [ARGS=\"...\"] [PYTHON=python3.12]"
@@ -38,6 +38,12 @@ test-newest: $(STAMP)-dev ## Run the tests of the npm clients on the newest vers
 	@rm -rf tests/clients/newest
 	@STATECAST_CLIENTS=newest $(BIN)/python -m tests.clients.packages
 	@STATECAST_CLIENTS=newest $(BIN)/python -m pytest $(CLIENT_TESTS) $(ARGS)
+
+test-oldest: $(STAMP)-dev ## Run smoke tests on the oldest versions of the dependencies that pyproject.toml allows
+	@tools/test_oldest.sh $(ARGS)
+
+test-python: $(STAMP)-dev ## Run the tests on the newest Python there is, but for those of pages
+	@tools/test_python.sh $(ARGS)
 
 check: lint types imports ## Check style, format, types and layers
 
@@ -75,7 +81,7 @@ $(STAMP)-bench: $(STAMP)-dev
 	@tools/setup.sh "$(PYTHON)" $@ bench
 
 clean: ## Remove the virtual environment, node_modules and all caches
-	rm -rf $(VENV) $(VENV).lock .node dist build .coverage htmlcov
+	rm -rf $(VENV) $(VENV).lock .node .newest .oldest dist build .coverage htmlcov
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf page/node_modules tests/clients/node_modules tests/clients/newest
 	find agents transport tests examples benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

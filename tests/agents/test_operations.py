@@ -152,7 +152,7 @@ def test_what_is_encoded_decodes_to_the_same(chosen: list[Operation]) -> None:
         b'[{"type":"delete","path":["a"]}]',
         b'[{"path":["a"],"value":1}]',
         b'[{"type":"set","path":["\xff"],"value":1}]',
-        b'[{"type":"set","path":[],"value":' + b"[" * 10_000 + b"]" * 10_000 + b"}]",
+        b'[{"type":"set","path":[],"value":' + b"[" * 100_000 + b"]" * 100_000 + b"}]",
     ],
     ids=lambda data: data[:50].decode(errors="replace"),
 )

@@ -17,13 +17,22 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(params=STORES)
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
-    return STORES[request.param](tmp_path)
+async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Make]:
+    """Make stores of a kind, and close them all."""
+    made: list[Store] = []
+    another = STORES[request.param](tmp_path)
+
+    def make() -> Store:
+        made.append(another())
+        return made[-1]
+
+    yield make
+    for store in made:
+        await store.aclose()
 
 
 @pytest.fixture
-async def store(make: Make) -> AsyncIterator[Store]:
+async def store(make: Make) -> Store:
     store = make()
     await store.open()
-    yield store
-    await store.aclose()
+    return store

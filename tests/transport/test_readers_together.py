@@ -9,7 +9,7 @@ from typing import Final
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statecast import Agent, Limits, Parts
@@ -114,6 +114,7 @@ async def read(acts: Sequence[tuple[str, int]], limits: Limits) -> list[bytes]:
 
 
 @pytest.mark.parametrize("limits", [TIGHT, Limits()], ids=["tight", "usual"])
+@settings(deadline=None)
 @given(acts=ACTS)
 def test_readers_get_what_they_would_get_alone(limits: Limits, acts: Sequence[tuple[str, int]]) -> None:
     together = asyncio.run(read(acts, limits))
