@@ -84,7 +84,8 @@ def _close() -> None:
 
 def checked(report: PagesReport, *, errors: Sequence[str] = ()) -> PagesReport:
     """Check what holds in every scenario: nothing to complain of, but these errors of all pages."""
-    assert [line for line in report.console if line["level"] in ("warn", "error")] == []
+    complaints = [line for line in report.console if line["level"] in ("warn", "error")]
+    assert complaints == [], complaints
     assert [error for page in report.pages.values() for error in page["errors"]] == list(errors)
     assert report.uncaught == []
     return report

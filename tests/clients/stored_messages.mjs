@@ -2,7 +2,7 @@
 //
 //   {id, do: "load", rows}            a history in the form of assistant-ui, newest first as servers list it, read as the
 //                                     adapter of assistant-ui reads it, and imported into the runtime's tree; `strict`
-//                                     has what its decoder says that throws in place of dropping
+//                                     has what its decoder says that throws in place of dropping, in versions with one
 //   {id, do: "encode", messages}      messages of assistant-ui as it stores them
 //   {id, do: "decode-ui", rows}       a history in the form of the AI SDK: its messages, whether it finds them valid,
 //                                     and what it would send to a model of them
@@ -16,11 +16,9 @@ import { fromThreadMessageLike } from "@assistant-ui/core";
 import { MessageRepository } from "@assistant-ui/core/internal";
 import { convertToModelMessages, safeValidateUIMessages } from "ai";
 import { aiSDKV6FormatAdapter } from "assistant-cloud/ai-sdk";
-import {
-  auiV0Decode,
-  auiV0DecodeSafely,
-  auiV0Encode,
-} from "./node_modules/@assistant-ui/core/dist/react/runtimes/cloud/auiV0.js"; // no package exports it
+import * as stored from "./node_modules/@assistant-ui/core/dist/react/runtimes/cloud/auiV0.js"; // no package exports it
+
+const { auiV0DecodeSafely, auiV0Encode } = stored;
 
 let warnings = [];
 for (const level of ["log", "info", "debug", "warn", "error"]) {
@@ -52,7 +50,7 @@ const DO = {
     repository.import({ messages: loaded });
     return {
       messages: loaded.map(({ message }) => message),
-      strict: oldestFirst.map((row) => tried(auiV0Decode, row)),
+      strict: oldestFirst.map((row) => tried(stored.auiV0Decode ?? auiV0DecodeSafely, row)),
       shown: repository.getMessages().map(({ id }) => id),
     };
   },

@@ -18,6 +18,7 @@ from tests.clients.installed import DRIVERS
 from tests.clients.node import Json, Transport, need_node
 from tests.clients.playing import PATIENCE
 from tests.clients.serving import served
+from tests.clients.versions import runs_need_a_thread
 
 
 class Scene:
@@ -252,6 +253,9 @@ def _ask(pages: Pages, text: str, *, messages: int) -> None:
 
 
 def test_the_clouds_runtime_runs_the_agent_that_it_names(url: str) -> None:
+    if runs_need_a_thread():
+        assert _refused_by_itself(url) == []
+        return
     with pages_of({"module": str(DRIVERS / "cloud_page.mjs"), "url": url, "threadId": "wasps", "api": url}) as pages:
         for number, text in enumerate(["Who are you?", "Who?"], 1):
             _ask(pages, text, messages=2 * number)
@@ -268,7 +272,20 @@ def test_the_clouds_runtime_runs_the_agent_that_it_names(url: str) -> None:
     assert sorted(assistants) == ["system/thread_title", "wasps", "wasps"]
 
 
+def _refused_by_itself(url: str) -> list[str]:
+    """Check that the runtime fails before it asks for a run, and return which runs it asked for."""
+    with pages_of({"module": str(DRIVERS / "cloud_page.mjs"), "url": url, "threadId": "wasps", "api": url}) as pages:
+        _ask(pages, "Who are you?", messages=2)
+        report = pages.told()
+    assert "Assistant Cloud runs need a thread" in report.console[0]["text"]
+    posts = [request for request in report.requests if request["url"].endswith("/v1/runs/stream")]
+    return [post["body"]["assistant_id"] for post in posts if post["body"]["assistant_id"] != "system/thread_title"]
+
+
 def test_an_agent_that_is_not_served_is_an_error_that_the_page_sees(url: str) -> None:
+    if runs_need_a_thread():
+        assert _refused_by_itself(url) == []
+        return
     with pages_of({"module": str(DRIVERS / "cloud_page.mjs"), "url": url, "threadId": "hornets", "api": url}) as pages:
         _ask(pages, "Who are you?", messages=2)
         report = pages.told()

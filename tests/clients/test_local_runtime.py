@@ -15,6 +15,7 @@ from tests.clients.local_runtime import LocalReport, LocalRuntime
 from tests.clients.node import Json
 from tests.clients.playing import PATIENCE
 from tests.clients.serving import served
+from tests.clients.versions import prints_failed_appends
 
 IDLE: Json = {"do": "wait", "for": "idle"}
 
@@ -80,12 +81,13 @@ def url(scene: Scene) -> Iterator[str]:
         yield base
 
 
-def talk(url: str, adapter: str, *texts: str, **settings: Json) -> LocalReport:
-    """Say something, and something else when it is answered, and return how it went."""
+def talk(url: str, adapter: str, *texts: str, fails: bool = False, **settings: Json) -> LocalReport:
+    """Say something, and something else when it is answered, and return how it went; `fails`: the last one fails."""
     steps = [step for text in texts for step in ({"do": "append", "text": text}, IDLE)]
     with LocalRuntime(url + FORMS[adapter], adapter, steps=steps, **settings) as page:
         report = page.report()
-    assert report.console == []
+    printed = [line["text"].partition(" Error:")[0] for line in report.console]
+    assert printed == (["[assistant-ui] Message append failed"] if fails and prints_failed_appends() else [])
     return report
 
 
@@ -147,7 +149,7 @@ def test_two_texts_are_two_paragraphs(url: str, adapter: str) -> None:
 
 @pytest.mark.parametrize("adapter", FORMS)
 def test_a_run_that_fails_at_once_is_an_error_that_says_why(url: str, adapter: str) -> None:
-    report = talk(url, adapter, "fail")
+    report = talk(url, adapter, "fail", fails=True)
 
     assert report.responses[0]["status"] == 500
     assert report.messages[-1]["status"]["reason"] == "error"
