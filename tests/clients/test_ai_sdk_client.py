@@ -60,7 +60,7 @@ def test_a_tool_output_is_sent_back_once(url: str, text: str) -> None:
 
     assert len(report.requests) == 2
     assert len(report.main["messages"]) == 2
-    assert [chunk["type"] for chunk in report.chunks[1]][:2] == ["data-state", "start-step"]
+    assert [chunk["type"] for chunk in report.chunks[1]][:3] == ["start", "start-step", "data-state"]
     assert not any(chunk["type"].startswith("tool-output") for chunk in report.chunks[1])
     last = shown(report.main["messages"])[-1][1][-1]
     assert last == ("text", 'It is {"sum":3}.' if text == "wait" else 'add gave {"sum":3}')

@@ -53,14 +53,14 @@ HAS: list[tuple[str, list[Json], list[Json], list[str]]] = [
 def test_a_client_is_told_what_it_lacks(has: list[Json], parts: list[Json], told: list[str]) -> None:
     found = going_on(Had(has), parts)
 
-    assert types(found) == ["start-step", *told, "finish-step", "finish"]
+    assert types(found) == ["start", "start-step", *told, "finish-step", "finish"]
 
 
 def test_what_the_clients_form_cannot_carry_it_is_taken_to_have() -> None:
     parts = [{"type": "reasoning", "text": "r"}, TEXT, SOURCE]
     found = going_on(Had([TEXT], carries=["text"]), parts)
 
-    assert types(found) == ["start-step", "finish-step", "finish"]
+    assert types(found) == ["start", "start-step", "finish-step", "finish"]
 
 
 def test_a_data_part_that_the_client_has_keeps_its_name_there() -> None:
@@ -68,7 +68,7 @@ def test_a_data_part_that_the_client_has_keeps_its_name_there() -> None:
         Had([{"type": "data", "name": "d", "data": 1, "id": "theirs"}]), [{"type": "data", "name": "d", "data": 2}]
     )
 
-    assert found[1]["id"] == "theirs"
+    assert found[2]["id"] == "theirs"
 
 
 def test_a_result_that_waits_for_its_confirmation_is_confirmed() -> None:

@@ -191,7 +191,8 @@ def test_a_warning_does_not_end_the_message_and_an_error_comes_last() -> None:
         answering.parts.append_text("still here")
 
     found = told(answered(write))
-    assert found[0] == {
+    assert found[0]["type"] == "start"
+    assert found[1] == {
         "type": "data-error",
         "data": {"message": "slow", "severity": "warning", "code": "w"},
         "transient": True,
@@ -253,3 +254,23 @@ def test_the_frames_of_a_stream_are_complete(protocol: str) -> None:
     frames = [*map(encoder.encode, answering.entries), encoder.heartbeat, encoder.finish()]
 
     assert all(frame.endswith(end) for frame in frames if frame)
+
+
+@pytest.mark.parametrize("status", ["cancelled", "interrupted"])
+def test_arguments_that_a_stop_cut_off_are_no_error_that_a_client_would_send_back(status: str) -> None:
+    def write(answering: Answering) -> None:
+        call = answering.messages.assistant().add_tool_call("look")
+        answering.each(lambda: call.append_args('{"a":'))
+
+    stopped, ended = told(answered(write, status=status)), told(answered(write))
+    assert "tool-input-error" not in types(stopped)
+    assert "tool-input-error" in types(ended)
+
+
+def test_start_is_the_first_chunk_whatever_happens_before_the_message() -> None:
+    def write(answering: Answering) -> None:
+        answering.run.state["progress"] = 1
+        answering.flush()
+        answering.messages.assistant(id="m").append_text("a")
+
+    assert types(told(answered(write)))[:2] == ["start", "data-state-operations"]

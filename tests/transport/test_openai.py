@@ -96,6 +96,45 @@ def test_arguments_of_a_declared_tool_are_streamed_and_others_come_at_the_end() 
     ]
 
 
+def test_a_call_goes_out_when_the_one_before_is_complete() -> None:
+    answering = Answering()
+    message = answering.messages.assistant()
+    calls = [message.add_tool_call("ask", id=id) for id in "abc"]
+    answering.each(
+        lambda: calls[1].append_args('{"b":'),
+        lambda: calls[0].append_args('{"a":'),
+        lambda: calls[1].append_args("2}"),
+        lambda: calls[2].append_args("{"),
+        lambda: calls[0].append_args("1}"),
+        calls[1].finish_args,
+        calls[0].finish_args,
+        lambda: calls[2].append_args("}"),
+    )
+    answering.turn("completed")
+
+    assert deltas(stream(answering, tools=frozenset({"ask"}))) == [
+        ROLE,
+        {"tool_calls": [_opened(0, "a", "ask")]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": '{"a":'}}]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": "1}"}}]},
+        {"tool_calls": [_opened(1, "b", "ask", '{"b":2}')]},
+        {"tool_calls": [_opened(2, "c", "ask", "{")]},
+        {"tool_calls": [{"index": 2, "function": {"arguments": "}"}}]},
+        "tool_calls",
+    ]
+
+
+def test_a_call_that_the_agent_answers_holds_no_other_back() -> None:
+    answering = Answering()
+    message = answering.messages.assistant()
+    one, two = (message.add_tool_call("ask", id=id) for id in "ab")
+    answering.each(lambda: two.append_args("{}"), two.finish_args, lambda: one.set_result(1))
+    answering.turn("completed")
+
+    found = deltas(stream(answering, tools=frozenset({"ask"})))
+    assert found[-2:] == [{"tool_calls": [_opened(1, "b", "ask", "{}")]}, "tool_calls"]
+
+
 def _opened(index: int, id: str, name: str, arguments: str = "") -> Json:
     return {"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
 

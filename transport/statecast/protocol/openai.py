@@ -2,12 +2,14 @@
 
 The protocol knows text, reasoning (in the field that most servers have for it), and calls that its client is to answer.
 Calls that the agent answers itself are not shown: a client would run them again. A stream shows the calls of tools that
-the client declared as they grow, and others at its end, when it is known that they are left for the client.
+the client declared as they grow, and others at its end, when it is known that they are left for the client. A call is
+shown once the one before it is complete, since clients take the beginning of a call for the end of the last.
 Source: docs/protocol.md, "POST /v1/chat/completions".
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -130,6 +132,8 @@ class ChatCompletionStreamEncoder(Projected):
         self._over = False
         self._texts: dict[int, str] = {}  #: which field a part grows
         self._calls: dict[int, _Call] = {}
+        self._growing: _Call | None = None  #: the call that was shown last
+        self._waiting: deque[_Call] = deque()  #: calls that are shown once it is complete
         self._shown = 0  #: how many calls the client has seen
         self._said: set[str] = set()  #: fields that have grown
         self._pauses: set[str] = set()  #: of these, those of which another part began since
@@ -144,8 +148,8 @@ class ChatCompletionStreamEncoder(Projected):
         tools, self._tools = self._tools, frozenset()
         said = super().snapshot(state, revision, rest)
         self._tools = tools
-        calls = [call for call in self._calls.values() if call.index is None and call.name in tools]
-        return said + b"".join(map(self._show, calls))
+        self._waiting.extend(call for call in self._calls.values() if call.name in tools)
+        return said + self._go_on()
 
     def write(self, event: Event) -> bytes:
         """Return a chunk, or nothing."""
@@ -156,8 +160,15 @@ class ChatCompletionStreamEncoder(Projected):
                 return self._say(self._texts[event.part], event.text)
             case chunks.TextDelta() if event.part in self._calls:
                 return self._grow_call(self._calls[event.part], event.text)
-            case chunks.ToolResult():
-                self._calls.pop(event.part, None)
+            case chunks.ArgsFinished() if event.part in self._calls:
+                self._calls[event.part].complete = True
+                return self._go_on()
+            case chunks.ToolResult() if event.part in self._calls:
+                call = self._calls.pop(event.part)
+                call.complete = True
+                if call in self._waiting:
+                    self._waiting.remove(call)
+                return self._go_on()
             case _:
                 pass
         return b""
@@ -182,7 +193,9 @@ class ChatCompletionStreamEncoder(Projected):
                 self._pauses |= self._said & {name}
             case chunks.ToolCallPart():
                 call = self._calls[number] = _Call(part.tool_call_id, part.tool_name)
-                return self._show(call) if call.name in self._tools else b""
+                if call.name in self._tools:
+                    self._waiting.append(call)
+                    return self._go_on()
             case _:
                 pass
         return b""
@@ -202,6 +215,14 @@ class ChatCompletionStreamEncoder(Projected):
         delta = b'"choices":[{"index":0,"delta":{"tool_calls":[{"index":%d,"function":{"arguments":' % call.index
         tail = b'}}]},"logprobs":null,"finish_reason":null}]' + self._after
         return self.grows(self._before + delta, text, tail)
+
+    def _go_on(self) -> bytes:
+        """Show the calls whose turn has come."""
+        shown = b""
+        while self._waiting and (self._growing is None or self._growing.complete):
+            self._growing = self._waiting.popleft()
+            shown += self._show(self._growing)
+        return shown
 
     def _show(self, call: _Call) -> bytes:
         begin = self._begin()
@@ -229,6 +250,7 @@ class _Call:
         self.id = id
         self.name = name
         self.index: int | None = None  #: once it is shown
+        self.complete = False  #: whether its arguments are
         self.pieces: list[str] = []  #: of its arguments, until then
 
 

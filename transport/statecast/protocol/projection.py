@@ -49,6 +49,7 @@ class Projection:
         after: int | None = None,
     ) -> None:
         self.had = had
+        self.cut_off = False  #: whether what is open is closed because its run was stopped, or the stream was
         #: the `grew_at` of entries that only make the part longer that grew last; `b""`: no entry does. Who passes on
         #: the `delta` of such an entry, instead of asking `read`, adds it to `strings`.
         self.grows_at = b""
@@ -67,6 +68,7 @@ class Projection:
         self._due: tuple[Shown, int, set[str]] | None = None
         self._before: Document | None = None  #: the state, until the stream's own run begins
         self._begun = False
+        self._turned = False  #: whether its own run is over, or waits
         if base is not None and begun:
             self._begin(msgspec.json.decode(base), had or Had())
         elif base is not None:
@@ -125,6 +127,7 @@ class Projection:
     def close(self) -> list[Event]:
         """Finish what is open, at the end of the stream."""
         self.grows_at = b""
+        self.cut_off = not self._turned
         self._growth.close(calls=True)
         return self._taken()
 
@@ -170,7 +173,9 @@ class Projection:
                 if not self._begun:
                     before = None if self._before is None else msgspec.json.decode(self._before.encode())
                     self._begin(before, self.had, anew=self.had is None)
-                if entry.run.ended or entry.run.status == "waiting":
+                self._turned = entry.run.ended or entry.run.status == "waiting"
+                if self._turned:
+                    self.cut_off = entry.run.status in ("cancelled", "interrupted")
                     self._growth.close(calls=True)
                     self.grows_at = b""
                 self._growth.events.append(RunTurned(entry.run))

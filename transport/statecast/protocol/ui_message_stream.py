@@ -1,13 +1,14 @@
 """The UI message stream protocol: server-sent events, one chunk each, ended by `[DONE]`; the AI SDK's own.
 
 A response is one message of the assistant: `start` … `finish`. It is one step, unless the agent tells of steps itself.
-Where the client has the message already, the response has a `start-step` in place of the `start`: without one the
-client would take the tool results that it has just sent for those of the last step, and send them again for ever.
+Where the client has the message already, the `start` names none, and a `start-step` follows it: without one the client
+would take the tool results that it has just sent for those of the last step, and send them again for ever.
 Source: docs/protocol.md, "ui-message-stream".
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, assert_never
 
 import msgspec
@@ -47,6 +48,7 @@ class UIMessageStreamEncoder(Projected):
         super().__init__(projection)
         self._started = False
         self._in_step = False
+        self._next: str | None = None  #: the message that is about to begin
         self._calls: dict[int, _Call] = {}
         self._texts: dict[int, str] = {}  #: what kind of text a part is
         self._growing: _Call | None = None  #: what grew last, if that was a call
@@ -59,16 +61,26 @@ class UIMessageStreamEncoder(Projected):
         """Return by what a call's arguments grew."""
         return b"" if self._growing is None else self._growing.grown(piece)
 
+    def written(self, events: Sequence[Event]) -> bytes:
+        """Return the chunks of events; the first of all is a `start`, which names the message that they begin."""
+        if not self._started:
+            self._next = next((event.id for event in events if isinstance(event, InMessage) and event.begins), None)
+        return super().written(events)
+
     def write(self, event: Event) -> bytes:
         """Return one or several chunks, or nothing."""
         if isinstance(event, InMessage):
             return self._begin(event.id if event.begins else None)
+        said = self._said(event)
+        return said if self._started or not said else self._begin(self._next) + said
+
+    def _said(self, event: Event) -> bytes:
         if isinstance(event, StateReplaced):
             return _data("state", event.state, transient=True)
         if isinstance(event, StateChanged):
             return _data("state-operations", list(event.operations), transient=True)
-        if isinstance(event, RunTurned | Rewritten):
-            return b""  # said at the end; and a client keeps what it has been shown
+        if isinstance(event, InMessage | RunTurned | Rewritten):
+            return b""  # the last two are said at the end; and a client keeps what it has been shown
         return self._chunk(event)
 
     def finish(self) -> bytes:
@@ -92,14 +104,18 @@ class UIMessageStreamEncoder(Projected):
                 return self._grow(chunk)
             case chunks.ArgsFinished():
                 call = self._calls.get(chunk.part)
-                return b"" if call is None else call.available() + self._approval(call.part)
+                if call is None or (self.projection.cut_off and not call.complete):
+                    return b""  # nobody is to answer it, be it with the error that its arguments would be
+                return call.available() + self._approval(call.part)
             case chunks.ToolResult():
                 return self._settle(chunk)
             case chunks.PartFinished():
                 kind = self._texts.pop(chunk.part, None)
                 return b"" if kind is None else _write(f"{kind}-end", id=str(chunk.part))
             case chunks.StepStarted():
-                return self._begin(chunk.message_id) if not self._started else b"" if self._in_step else self._step()
+                if not self._started:
+                    return self._begin(chunk.message_id)
+                return b"" if self._in_step else self._step()
             case chunks.StepFinished():
                 return self._finish_step()
             case chunks.Data():
@@ -181,7 +197,7 @@ class UIMessageStreamEncoder(Projected):
             return b""
         self._started = True
         if self.projection.had is not None:
-            return self._step()
+            return _write("start") + self._step()
         self._in_step = True
         return _write("start", **({} if message_id is None else {"messageId": message_id}))
 
@@ -214,15 +230,27 @@ class _Call:
         self._pieces.append(piece)
         return b'data: %b,"inputTextDelta":%b}\n\n' % (self._head, piece)
 
+    @property
+    def complete(self) -> bool:
+        """Whether its arguments are JSON."""
+        return self._input() is not msgspec.UNSET
+
     def available(self) -> bytes:
         """Return that the arguments are complete."""
-        text = "".join(map(_string.decode, self._pieces)) or "{}"
         fields = {"toolCallId": self.part.tool_call_id, "toolName": self.part.tool_name}
-        try:
-            return _write("tool-input-available", **fields, input=msgspec.json.decode(text))
-        except (msgspec.DecodeError, RecursionError):
+        if not self.complete:
             why = "The arguments are not JSON."
-            return _write("tool-input-error", **fields, input=text, errorText=why)
+            return _write("tool-input-error", **fields, input=self._text(), errorText=why)
+        return _write("tool-input-available", **fields, input=self._input())
+
+    def _text(self) -> str:
+        return "".join(map(_string.decode, self._pieces)) or "{}"
+
+    def _input(self) -> Json | msgspec.UnsetType:
+        try:
+            return msgspec.json.decode(self._text())
+        except (msgspec.DecodeError, RecursionError):
+            return msgspec.UNSET
 
 
 def answer_of(result: chunks.ToolResult) -> tuple[bool, dict[str, Json]]:
