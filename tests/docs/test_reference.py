@@ -19,9 +19,9 @@ from statecast import Agent, Limits, Policy, Run, Usage, cli, client, create_app
 from statecast.demo.library import best, passages
 from statecast.http import socket
 from statecast.http.cors import EXPOSED
+from statecast.http.events import Format
 from statecast.http.requests import _KNOWN, _SPREAD
 from statecast.protocol import PROTOCOLS, assistant_transport, data_stream
-from statecast.protocol.events import Format
 from statecast.testing import Client
 from tests.docs.pages import API, PAGES, PROTOCOL, ROOT, SETTINGS, code, load
 

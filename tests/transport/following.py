@@ -17,9 +17,10 @@ import msgspec
 from wsproto import ConnectionType, WSConnection, events
 
 from statecast import App
-from statecast.http.events import place_of
+from statecast.http.events import Format, place_of
 from statecast.protocol import Cursor
-from statecast.protocol.events import EventsEncoder, Format
+from statecast.protocol.events import EventsEncoder
+from statecast.protocol.patch_events import PatchEventsEncoder
 from statecast.server import Server, config_for
 from statecast.stores import MemoryStore, SqliteStore, Store
 from statecast.testing import Client, Response
@@ -103,11 +104,12 @@ class Connection:
     def connect(self) -> None:
         """Go on from the cursor that the view has, if that is a place."""
         place = place_of(self.view.cursor, self.thread) if self.form == "operations" else None
-        encoder = EventsEncoder(self.thread.epoch, form=self.form)
+        patches = self.form == "json-patch"
+        self._encoder = PatchEventsEncoder(self.thread.epoch) if patches else EventsEncoder(self.thread.epoch)
         whole = self.form == "snapshot"
         self.streams.append([])
         self._reader = self.thread.follow(
-            encoder, revision=place or 0, snapshot=place is None, endless=True, whole=whole
+            self._encoder, revision=place or 0, snapshot=place is None, endless=True, whole=whole
         )
 
     def leave(self) -> None:
@@ -124,7 +126,10 @@ class Connection:
 
     def read(self) -> None:
         """Take what there is, once."""
-        for event in self._reader.take().split(b"\n\n"):
+        data = self._reader.take()
+        if isinstance(self._encoder, PatchEventsEncoder):
+            data += self._encoder.release()
+        for event in data.split(b"\n\n"):
             if event.startswith(b"id: "):
                 cursor, _, frame = event[4:].partition(b"\ndata: ")
                 self.view.take(msgspec.json.decode(frame), cursor.decode())

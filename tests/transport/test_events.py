@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from starlette.requests import HTTPConnection
 
 from statecast import Agent, App, Limits, Parts, Run, UntypedCommand, create_app
+from statecast.http.paced import RATE, PacedReader
 from statecast.protocol import Cursor, RunError, RunState
 from statecast.stores import Key, MemoryStore
 from statecast.testing import Client
-from statecast.threads import Thread
+from statecast.threads import Reader, Thread
 from statecast.threads.journal import Journal
 from statecast.threads.run import Execution
 from statecast_agents import Document
@@ -678,3 +679,60 @@ async def test_a_thread_that_has_never_run_is_followed_too() -> None:
             await follower.until(lambda view: "completed" in view.statuses)
             await until_status(client, "completed")
     assert follower.state == {"a": 1, "notes": ["noted"]}
+
+
+async def test_patches_are_gathered_and_nothing_is_lost() -> None:
+    agent = Agent(initial={"text": "", "count": 0}, commands=["grow"])
+    seen = anyio.Event()
+
+    @agent.on("grow")
+    async def grow(run: Run, command: UntypedCommand) -> None:
+        for number in range(200):
+            run.state["text"] += "word "
+            run.state["count"] = number
+            await asyncio.sleep(0)
+        run.messages.assistant().append_text("over")
+        await seen.wait()
+        run.state["text"] += "end"
+
+    async with Client(create_app(agent, limits=Limits(state_frames=0.001))) as client:
+        await client.run(thread_id="t")
+        async with following(client, query="?format=json-patch") as follower:
+            await follower.until(lambda view: view.state)
+            async with client.stream("POST", PATH, json=posted({"type": "grow"})) as response:
+                await response.read_until(b"over")
+                seen.set()
+                await response.read()
+            await follower.until(lambda view: view.state and view.state["text"].endswith("end"))
+            state = await state_of(client)
+
+    assert follower.state == state
+    assert state["text"] == "word " * 200 + "end"
+    assert follower.kinds.count("patch") <= 3
+
+
+class Growing:
+    """An encoder whose text grows, and is told whole each time."""
+
+    held = True
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def release(self) -> bytes:
+        self.size += 100_000
+        return b"x" * self.size
+
+
+async def test_the_longer_a_text_that_is_repeated_the_less_often_it_leaves() -> None:
+    now = 0.0
+    quiet = cast("Reader", SimpleNamespace(take=lambda: b"", finished=False))
+    reader = PacedReader(quiet, Growing(), 0.05)
+    reader._clock = lambda: now
+    reader._due = 0.0
+    left = 0
+    for tick in range(20_000):
+        now = tick / 1_000
+        left += len(reader.take())
+
+    assert left <= 20 * 1.2 * RATE

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
-from statecast.protocol.events import Format
+from statecast.http.events import Format
 from statecast.stores import sqlite, sqlite_entries
 from statecast_agents import Policy
 from tests.transport.account import Command

@@ -16,6 +16,7 @@ from statecast import Agent, Limits, Parts
 from statecast.protocol import PROTOCOLS, Encoder, Entry, RunState
 from statecast.protocol.assistant_transport import AssistantTransportEncoder
 from statecast.protocol.events import EventsEncoder, framed_as_line
+from statecast.protocol.patch_events import PatchEventsEncoder
 from statecast.stores import Key, MemoryStore
 from statecast.threads import Reader, Thread
 from statecast.threads.journal import Journal
@@ -29,7 +30,7 @@ ENCODERS: Final[Sequence[Callable[[], Encoder]]] = (
     lambda: PROTOCOLS["assistant-transport"]("run"),
     lambda: PROTOCOLS["data-stream"]("run"),
     lambda: EventsEncoder("e"),
-    lambda: EventsEncoder("e", form="json-patch"),
+    lambda: PatchEventsEncoder("e"),
     lambda: EventsEncoder("e", framed_as_line),
 )
 

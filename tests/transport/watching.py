@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from statecast.http.events import Format
 from statecast.protocol.entries import ENDED
-from statecast.protocol.events import Format
 from statecast.stores import Store
 from statecast.threads import Thread
 from statecast.threads.run import Execution

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope, Send
 
 from statecast.protocol import Cursor
-from statecast.protocol.events import EventsEncoder, Format
+from statecast.protocol.events import EventsEncoder
+from statecast.protocol.patch_events import PatchEventsEncoder
 from statecast.protocol.refusal import Refusal
-from statecast.threads import Thread
+from statecast.threads import Reader, Thread
 
+from .paced import PacedReader
 from .requests import Service, check_thread_id
 from .stream import GATHER, Stream, begin_stream
 
-__all__ = ["EventsEndpoint", "place_of"]
+__all__ = ["EventsEndpoint", "Format", "place_of"]
+
+Format = Literal["operations", "json-patch", "snapshot"]
 
 #: Seconds between two whole states of `?format=snapshot`.
 WHOLE_EVERY: Final = 0.25
@@ -36,11 +40,14 @@ class EventsEndpoint:
         thread = await service.hub.find(thread_id, owner=await service.owner(scope))
         given = Headers(scope=scope).get("last-event-id") or query.get("cursor") or ""
         place = place_of(given, thread) if form == "operations" else None
-        encoder = EventsEncoder(thread.epoch, form=form)
+        encoder = PatchEventsEncoder(thread.epoch) if form == "json-patch" else EventsEncoder(thread.epoch)
         whole = form == "snapshot"
         reader = thread.follow(encoder, revision=place or 0, snapshot=place is None, endless=True, whole=whole)
+        read: Reader | PacedReader = reader
+        if isinstance(encoder, PatchEventsEncoder):
+            read = PacedReader(reader, encoder, 1 / service.hub.limits.state_frames)
         headers = [*encoder.headers, (b"statecast-thread-id", thread.id.encode())]
-        stream = Stream(reader, lambda left: thread.leave(reader), gather=WHOLE_EVERY if whole else GATHER)
+        stream = Stream(read, lambda left: thread.leave(reader), gather=WHOLE_EVERY if whole else GATHER)
         await begin_stream(scope, send, headers, stream)
 
 

@@ -7,9 +7,9 @@ from importlib.metadata import version
 from typing import Any, get_args
 
 from statecast.protocol import MESSAGE_PROTOCOLS, PROTOCOLS
-from statecast.protocol.events import Format
 from statecast_agents import Agent, Policy
 
+from .events import Format
 from .openapi_files import attachment_paths, cloud_file_paths
 from .openapi_parts import TEXT, file, get, json_content, post, responses
 from .openapi_threads import cloud_paths, thread_paths

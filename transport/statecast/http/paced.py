@@ -1,16 +1,21 @@
 """Paced readers: what an encoder holds back leaves at most so often a second, and at once where it was quiet before.
 
+What leaves repeats the texts that have grown, so the longer they are, the less often it leaves.
+
 The encoder knows no clock and the log no encoder; so the time is kept here, between a stream and its reader.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Final, Protocol
 
 from statecast.threads import Reader
 
 __all__ = ["Holding", "PacedReader"]
+
+#: Bytes of what was held back that leave in a second, about.
+RATE: Final = 2**21
 
 
 class Holding(Protocol):
@@ -49,8 +54,9 @@ class PacedReader:
         """Return everything that is there to send, in one piece; of what is held back, what is due."""
         data = self._reader.take()
         if self._encoder.held and self._clock() >= self._due and not self._reader.finished:
-            self._due = self._clock() + self._pace
-            data += self._encoder.release()
+            released = self._encoder.release()
+            self._due = self._clock() + max(self._pace, len(released) / RATE)
+            data += released
         return data
 
     async def wait(self) -> None:

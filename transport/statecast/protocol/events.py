@@ -1,6 +1,6 @@
 """The events of a thread, as it is followed across runs: over server-sent events, or over a WebSocket.
 
-One frame is one JSON object: a `snapshot`, an `update-state`, a `patch`, a `run`, or a message part's chunk. Every
+One frame is one JSON object: a `snapshot`, an `update-state`, a `run`, or a message part's chunk. Every
 frame names the cursor after it, so a reader that was cut off goes on where it was. A snapshot also carries what it does
 not stand for: the latest run, and the parts that it has emitted so far. Parts are numbered by their run, not by the
 stream, so that a frame says the same to a reader that joined late, or went on from a cursor. A `queued` frame shows
@@ -11,19 +11,18 @@ Source: docs/protocol.md, "GET /threads/{id}/events".
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
-from statecast_agents import Json, chunks, operations
+from statecast_agents import chunks
 
 from .assistant_transport import fields_of
 from .entries import ChunkEntry, Cursor, Entry, OperationsEntry, RunEntry, RunState
 from .headers import STREAMED
 
-__all__ = ["EventsEncoder", "Format", "framed_as_event", "framed_as_line"]
+__all__ = ["EventsEncoder", "Framing", "framed_as_event", "framed_as_line"]
 
-Format = Literal["operations", "json-patch", "snapshot"]
 Framing = Callable[[Cursor, bytes], bytes]
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -45,7 +44,6 @@ class EventsEncoder:
     Args:
         epoch: Of the thread's log.
         framing: How a frame and its cursor go on the wire.
-        form: Changes as operations, as RFC 6902, or as the whole state again.
         heartbeat: What an idle stream sends.
     """
 
@@ -56,20 +54,11 @@ class EventsEncoder:
     )
     replays_parts = True
 
-    def __init__(
-        self,
-        epoch: str,
-        framing: Framing = framed_as_event,
-        *,
-        form: Format = "operations",
-        heartbeat: bytes = b": \n\n",
-    ) -> None:
+    def __init__(self, epoch: str, framing: Framing = framed_as_event, *, heartbeat: bytes = b": \n\n") -> None:
         self.heartbeat = heartbeat
-        self.shared = framing if form == "operations" else None
+        self.shared: Framing | None = framing
         self._epoch = epoch
         self._framing = framing
-        self._form = form
-        self._state: Json = None  #: as the reader has it; for patches only
 
     def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry] = ()) -> bytes:
         """Return one frame that replaces everything the reader had."""
@@ -87,8 +76,6 @@ class EventsEncoder:
                     begun.add(number)
                 if number in begun:  # a crash may have left the end of a part alone
                     parts.append({**fields_of(entry.chunk), "runId": entry.run_id})
-        if self._form == "json-patch":
-            self._state = msgspec.json.decode(state)
         more: dict[str, Any] = {} if run is None else {"run": run}
         if parts:
             more["parts"] = parts
@@ -98,8 +85,6 @@ class EventsEncoder:
     def encode(self, entry: Entry) -> bytes:
         """Return one frame, or nothing."""
         if type(entry) is OperationsEntry:
-            if self._form == "json-patch":
-                return self._framed(entry.revision, self._patch(entry))
             frame = b'{"type":"update-state","revision":%d,"operations":%b}' % (entry.revision, entry.operations)
             return self._framed(entry.revision, frame)
         if type(entry) is RunEntry:
@@ -115,12 +100,6 @@ class EventsEncoder:
     def finish(self) -> bytes:
         """Return nothing: these streams end when someone closes them."""
         return b""
-
-    def _patch(self, entry: OperationsEntry) -> bytes:
-        changed = operations.decode(entry.operations)
-        patch = operations.to_json_patch(self._state, changed)
-        self._state = operations.apply(self._state, changed)
-        return _encode({"type": "patch", "revision": entry.revision, "patch": patch})
 
     def _framed(self, revision: int, frame: bytes) -> bytes:
         return self._framing(Cursor(self._epoch, revision), frame)

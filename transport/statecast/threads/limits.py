@@ -28,5 +28,5 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     resume_seconds: float = 60.0  #: that a thread without a client's id outlives its last run
     idle_seconds: float = 600.0  #: that a thread nobody follows stays in memory; the store has it all the same
     keep_seconds: float | None = None  #: that the store keeps a thread nobody writes to; None: for ever
-    state_frames: float = 20.0  #: a second, of an AG-UI client's state: each repeats the texts that have grown
+    state_frames: float = 20.0  #: a second, of changes as JSON Patch: each repeats the texts that have grown
     send_bytes: int = 65_536  #: about how much of what is pending leaves in one send
