@@ -15,6 +15,7 @@ import msgspec
 
 from .errors import OperationError
 from .halves import Halves, check_text
+from .moves import Fence, Moves, part_with
 from .operations import AppendText, Operation, check_path, keys_of
 from .tracked import NODES, Node, TrackedDict, TrackedList, adopt, index_in, own, thaw
 from .values import Json
@@ -48,6 +49,8 @@ class Document:
         "_cache",
         "_decoded",
         "_halves",
+        "_has_copies",
+        "_lock",
         "_merge_at",
         "_pending",
         "_resting",
@@ -55,12 +58,18 @@ class Document:
         "delta",
         "grew_at",
         "lock",
+        "moves",
         "version",
         "wake",
     )
 
     def __init__(self, value: Json = None, *, wake: Callable[[], None] | None = None) -> None:
-        self.lock = threading.RLock()  #: held during every mutation; hold it to read consistently from another thread
+        self._lock = threading.RLock()
+        #: held during every mutation; hold it to read consistently from another thread. Who would take it once the
+        #: document has ended is refused.
+        self.lock: Any = self._lock
+        self.moves: Moves | None = None  #: what the assignment under way moves
+        self._has_copies = False  #: whether a part of the state was ever assigned to a second place
         self.version = 0  #: grows whenever the path of some node may have changed
         self.wake = wake
         #: where a text grew, if the last flush found nothing else: the operation, up to its value. The same object as
@@ -114,8 +123,8 @@ class Document:
             if type(value) is str and type(old) is str and value.startswith(old):
                 self.append_text(value[len(old) :])
                 return
-            value = own(value, self, self, None)
-            self.drop(old)
+            value = own(value, self, self, None, (id(old),))
+            self.drop(old, self)
             self._root = value
             self.note(self, None, None)
 
@@ -184,33 +193,44 @@ class Document:
 
         A resting state takes a tenth of the memory. Nodes that someone still holds are no part of it any more.
         """
-        with self.lock:
+        with self._lock:
             if self._resting is None:
                 self._resting = self.encode()
                 self._take_apart()
             return self._resting
 
-    def dispose(self) -> None:
-        """Take the state apart, so that it is freed at once rather than by the garbage collector. The last call."""
-        with self.lock:
+    def end(self, refusal: Callable[[], Exception]) -> bytes:
+        """Refuse every change from now on, also through nodes taken before, and return the state as JSON. Flush first.
+
+        The state can still be read.
+
+        Args:
+            refusal: Makes the error that is raised at a line that writes.
+        """
+        with self._lock:
+            text = self.rest()
             self.wake = None
-            self._resting = None
-            self._take_apart()
+            self.lock = Fence(refusal)
+            self._pending = self.lock  # who waits for the lock at this moment gets it, and comes no further than here
+            return text
+
+    @property
+    def ended(self) -> bool:
+        """Whether it refuses every change."""
+        return self.lock is not self._lock
 
     def _take_apart(self) -> None:
-        with self.lock:
-            self.version += 1
-            nodes: list[Any] = [self._root] if type(self._root) in NODES else []
-            self._root = self._decoded = self._halves = None
-            while nodes:
-                node = nodes.pop()
-                node._parent = None
-                nodes += [
-                    item for item in (node.values() if type(node) is TrackedDict else node) if type(item) in NODES
-                ]
+        """Take the state apart, so that it is freed at once rather than by the garbage collector."""
+        self.version += 1
+        nodes: list[Any] = [self._root] if type(self._root) in NODES else []
+        self._root = self._decoded = self._halves = None
+        while nodes:
+            node = nodes.pop()
+            node._parent = None
+            nodes += [item for item in (node.values() if type(node) is TrackedDict else node) if type(item) in NODES]
 
     def _track(self) -> None:
-        with self.lock:
+        with self._lock:
             if self._resting is not None:
                 self._decoded, self._resting = _decode(self._resting), None
                 if not isinstance(self._decoded, (dict, list)):
@@ -233,14 +253,14 @@ class Document:
 
     def encode(self) -> bytes:
         """Return the state as JSON. Flush first where it must match a revision."""
-        with self.lock:
+        with self._lock:
             if self._resting is not None:
                 return self._resting
             return _encode(self._root if self._decoded is None else self._decoded)
 
     def flush(self) -> bytes:
         """Return the operations since the last flush as a JSON array, `b""` when there are none."""
-        with self.lock:
+        with self._lock:
             pending = self._pending
             if len(pending) > 1:
                 pending = self._pending = _merge(pending)
@@ -281,16 +301,25 @@ class Document:
             self._pending = _merge(pending)
             self._merge_at = max(MERGE_AT, 2 * len(self._pending))  # slots that are all different do not shrink
 
-    def drop(self, value: Json) -> None:
-        """Let `value` leave the tree."""
-        if type(value) in NODES:
+    def drop(self, value: Json, parent: Any, key: str | None = None) -> None:
+        """Let `value` leave the tree, unless it has moved from its place in `parent`, at `key` if that is a dict."""
+        if type(value) in NODES and value._parent is parent and (key is None or value._key == key):
             value._parent = None
             self.version += 1
+            if self._has_copies:
+                part_with(value)
+
+    def move(self) -> None:
+        """Let the nodes that the assignment under way moves arrive where they belong."""
+        moves, self.moves = self.moves, None
+        if moves is not None:
+            moves.commit()
+            self._has_copies = self._has_copies or bool(moves.copies)
 
     def lost(self, node: Node, *values: Json) -> None:
         """Note that `node` lost `values`: clients know no removal, so the whole of it is set again."""
         for value in values:
-            self.drop(value)
+            self.drop(value, node)
         self.version += 1
         self._whole(node)
 

@@ -8,6 +8,7 @@
     │   ├── InvalidCommand
     │   └── MessageConflict   a well-formed command that does not fit the conversation
     ├── StateInvalid          a state that the agent's declared type refuses
+    ├── RunEnded              a write by what is left of a run that has ended
     └── AgentError            raised by an agent to fail its run with a text for the user
         └── ToolFailed        a frontend tool answered with an error
 
@@ -25,6 +26,7 @@ __all__ = [
     "MessageConflict",
     "NotJson",
     "OperationError",
+    "RunEnded",
     "StateInvalid",
     "StatecastError",
     "ToolFailed",
@@ -107,6 +109,26 @@ class StateInvalid(StatecastError):
     """A posted state that the agent's declared state type refuses."""
 
     code = "invalid_state"
+
+
+class RunEnded(StatecastError, RuntimeError):
+    """A write to a run's state, messages or parts after the run has ended. Nothing has changed.
+
+    It is raised in whatever a run leaves behind: a worker thread that cannot be stopped, a task that the agent made and
+    did not wait for, a callback.
+    """
+
+    code = "run_ended"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__()
+        self.run_id = run_id
+
+    def __str__(self) -> str:
+        return (
+            f'expected the run "{self.run_id}" to be under way, but it has ended; nothing can be changed through it. '
+            "Wait for tasks and threads before the handler returns, or start tasks with run.start_soon()"
+        )
 
 
 class AgentError(StatecastError):

@@ -125,6 +125,7 @@ class Run:
 
         Raises:
             NotJson: The assigned value is not something a state can hold; the state is unchanged.
+            RunEnded: The run has ended; the state can still be read. So does whatever else changes the state.
         """
         return self._document.root
 
@@ -169,8 +170,13 @@ class Run:
             self._document.apply(operation)
 
     def flush(self) -> None:
-        """Send now what has changed, rather than at the end of the event loop's turn."""
-        self._flush()
+        """Send now what has changed, rather than at the end of the event loop's turn.
+
+        Raises:
+            RunEnded: The run has ended.
+        """
+        with self._document.lock:
+            self._flush()
 
     def start_soon(self, function: Callable[[*_Args], Coroutine[Any, Any, Any]], *args: *_Args) -> None:
         """Run `function` beside the handler. The run ends when all such tasks have; stopping it stops them.
@@ -210,8 +216,10 @@ class Run:
 
         Raises:
             ValueError: The agent does not understand commands of such a kind, so none could come.
+            RunEnded: The run has ended.
         """
-        return self.waiting.listen(kinds, where)
+        with self._document.lock:
+            return self.waiting.listen(kinds, where)
 
     async def call_tool(self, name: str, args: Json = None, *, message: AssistantMessage | None = None) -> Json:
         """Call a tool of the frontend, and return its result.

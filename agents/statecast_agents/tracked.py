@@ -5,17 +5,19 @@ sorting, comparison) sees plain containers. Only mutations pass through here.
 Rule 2: what is assigned is copied (`own`) before anything changes, so a refused value leaves no trace.
 Rule 3: a mutation notes the slot it touched, `(node, key)`, and nothing else; what to send is worked out when the turn
 ends, from the values then in place (`document.py`). A value may therefore be noted many times and is encoded once.
-Rule 4: a node knows its parent. A node that left the tree has none; what happens to it afterwards is its own affair.
+Rule 4: a node knows its parent. A node that left the tree has none, and is an ordinary dict or list until it is
+assigned to the tree again: then it is the same object that comes back (`moves.py`).
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final, NoReturn, SupportsIndex
 
 from .errors import NotJson, OperationError
 from .halves import check_text, paired
+from .moves import Moves
 from .values import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Json, check_key, check_scalar, plain
 
 if TYPE_CHECKING:
@@ -40,10 +42,11 @@ _ABSENT: Final = object()
 class TrackedDict(dict[str, Json]):
     """A dict inside a tracked state. Behaves as a plain dict; copies and pickles as one."""
 
-    __slots__ = ("_cache", "_document", "_key", "_parent")
+    __slots__ = ("_cache", "_copy", "_document", "_key", "_parent")
 
     _document: Document
     _parent: Any  #: the node or document this one is in; None once it has left the state
+    _copy: Any  #: its latest copy elsewhere in the state; unset until there is one
     _key: Any  #: its key there; for a list a hint only, see `index_in`
     _cache: Any  #: the encoded path, and the beginning of the operation last sent, see `Document.flush`
 
@@ -88,13 +91,15 @@ class TrackedDict(dict[str, Json]):
             elif value is old:
                 return
             else:
-                value = own(value, document, self, key)
+                if old is _ABSENT and (key in FORBIDDEN_KEYS or not key.isascii()):
+                    check_key(key)  # before anything moves
+                value = own(value, document, self, key, (id(old),))
                 if kind is float and type(old) is float and old == value:
                     return
             if old is _ABSENT and (key in FORBIDDEN_KEYS or not key.isascii()):
                 check_key(key)
             if type(old) in NODES:
-                document.drop(old)
+                document.drop(old, self, key)
             _dict_set(self, key, value)
             document.note(self, key, None)
 
@@ -163,9 +168,9 @@ class TrackedDict(dict[str, Json]):
         given = dict(*args, **kwargs)
         with self._document.lock:
             changes = {key: item for key, item in given.items() if type(item) not in NODES or item is not self.get(key)}
-            for key, value in _owned(changes, self).items():
+            for key, value in _owned(changes, self, {id(self.get(key)) for key in changes}).items():
                 if type(value) in NODES:
-                    self._document.drop(self.get(key))
+                    self._document.drop(self.get(key), self, key)
                     _dict_set(self, key, value)
                     self._document.note(self, key, None)
                 else:
@@ -192,10 +197,11 @@ class TrackedDict(dict[str, Json]):
 class TrackedList(list[Json]):
     """A list inside a tracked state. Behaves as a plain list; copies and pickles as one."""
 
-    __slots__ = ("_cache", "_document", "_key", "_parent")
+    __slots__ = ("_cache", "_copy", "_document", "_key", "_parent")
 
     _document: Document
     _parent: Any
+    _copy: Any
     _key: Any
     _cache: Any
 
@@ -209,8 +215,15 @@ class TrackedList(list[Json]):
         document = self._document
         if isinstance(key, slice):
             items = list(value)  # before anything else: it may be a generator that takes from this very list
-            with document.lock, _Rearranged(self, self[key]) as kept:
-                super().__setitem__(key, [kept.take(item) for item in items])
+            with document.lock, _Rearranged(self):
+                replaced = {id(item) for item in self[key] if type(item) in NODES}
+                owned = _all_owned(items, self, range(len(items)), replaced)
+                try:
+                    super().__setitem__(key, owned)
+                except ValueError:  # a slice with a step takes as many items as it has
+                    document.moves = None
+                    raise
+                document.move()
             return
         with document.lock:
             old = self[key]
@@ -232,11 +245,11 @@ class TrackedList(list[Json]):
                     self[index] = text
                     return
             else:
-                value = own(value, document, self, index)
+                value = own(value, document, self, index, (id(old),))
                 if (kind is int or kind is float) and type(old) is kind and old == value:
                     return
             if type(old) in NODES:
-                document.drop(old)
+                document.drop(old, self)
             _list_set(self, index, value)
             document.note(self, index, None)
 
@@ -292,9 +305,10 @@ class TrackedList(list[Json]):
     def extend(self, values: Iterable[Json]) -> None:
         items = list(values)
         with self._document.lock:
-            for item in _owned(items, self):
-                index = len(self)
-                _link(item, self, index)
+            start = len(self)
+            owned = _all_owned(items, self, range(start, start + len(items)), ())
+            self._document.move()
+            for index, item in enumerate(owned, start):
                 _list_append(self, item)
                 self._document.note(self, index, None)
 
@@ -359,30 +373,27 @@ NODES: Final = frozenset({TrackedDict, TrackedList})
 class _Rearranged:
     """Note what a list's rearrangement changed; items that stay in the list stay the same objects."""
 
-    def __init__(self, items: TrackedList, replaced: list[Json] | None = None) -> None:
+    def __init__(self, items: TrackedList) -> None:
         self._list = items
         self._before = list(items)
-        self._kept = {id(item): item for item in replaced or () if type(item) in NODES}
 
     def __enter__(self) -> _Rearranged:
         return self
-
-    def take(self, item: Json) -> Json:
-        """Own `item`; an item that the assignment itself removes is put back as the object it is, once."""
-        kept = self._kept.pop(id(item), None)
-        return own(item, self._list._document, self._list, 0) if kept is None else kept
 
     def __exit__(self, *exc: object) -> None:
         here = self._list
         inside = {id(item) for item in here if type(item) in NODES}
         for item in self._before:
             if type(item) in NODES and id(item) not in inside:
-                here._document.drop(item)
+                here._document.drop(item, here)
         here._document.rearranged(here, self._before)
 
 
-def own(value: Json, document: Document, parent: Any, key: str | int | None) -> Json:
+def own(value: Json, document: Document, parent: Any, key: str | int | None, leaving: Collection[int] = ()) -> Json:
     """Return `value` as the state keeps it: scalars checked, containers copied into nodes under `parent`.
+
+    Nodes of this state that are in none of its places any more, or leave with those in `leaving` (their ids), are not
+    copied but moved.
 
     Raises:
         NotJson: See `values.py`; also containers nested deeper than `MAX_DEPTH`, a cycle among them.
@@ -395,12 +406,23 @@ def own(value: Json, document: Document, parent: Any, key: str | int | None) -> 
     while above is not None and above is not document:
         depth += 1
         above = above._parent
-    return _own(value, document, parent, key, depth)
+    try:
+        owned = _own(value, document, parent, key, depth, leaving)
+    except BaseException:
+        document.moves = None
+        raise
+    if document.moves is not None:
+        document.move()
+    return owned
 
 
-def _own(value: Json, document: Document, parent: Any, key: str | int | None, depth: int) -> Json:
+def _own(
+    value: Json, document: Document, parent: Any, key: str | int | None, depth: int, leaving: Collection[int]
+) -> Json:
     kind = type(value)
     if kind is dict or kind is TrackedDict:
+        if kind is TrackedDict and _moves(value, document, parent, key, depth, leaving):
+            return value
         _check_depth(depth)
         branch: TrackedDict = _new_dict(TrackedDict)
         branch._document = document
@@ -419,14 +441,18 @@ def _own(value: Json, document: Document, parent: Any, key: str | int | None, de
                 elif sort in _SCALARS:
                     check_scalar(item)
                 else:
-                    item = _own(item, document, branch, name, depth + 1)  # owned from here on
+                    item = _own(item, document, branch, name, depth + 1, leaving)  # owned from here on
                 _dict_set(branch, name, item)
         except NotJson as error:
             if name is not _ABSENT:
                 error.path.insert(0, str(name))
             raise
+        if kind is TrackedDict:
+            _copied(value, branch)
         return branch
     if kind is list or kind is TrackedList:
+        if kind is TrackedList and _moves(value, document, parent, key, depth, leaving):
+            return value
         _check_depth(depth)
         row: TrackedList = _new_list(TrackedList)
         row._document = document
@@ -438,14 +464,35 @@ def _own(value: Json, document: Document, parent: Any, key: str | int | None, de
                 if type(item) in _SCALARS:
                     _list_append(row, check_scalar(item))
                 else:
-                    _list_append(row, _own(item, document, row, len(row), depth + 1))
+                    _list_append(row, _own(item, document, row, len(row), depth + 1, leaving))
         except NotJson as error:
             error.path.insert(0, len(row))
             raise
+        if kind is TrackedList:
+            _copied(value, row)
         return row
     if kind in _SCALARS:
         return check_scalar(value)
-    return _own(plain(value), document, parent, key, depth)
+    return _own(plain(value), document, parent, key, depth, leaving)
+
+
+def _moves(
+    node: Node, document: Document, parent: Any, key: str | int | None, depth: int, leaving: Collection[int]
+) -> bool:
+    """Whether a node moves, rather than being copied."""
+    if node._document is not document:
+        return False
+    moves = document.moves
+    if moves is None:
+        moves = document.moves = Moves(document, leaving)
+    return moves.take(node, parent, key, depth)
+
+
+def _copied(node: Any, copy: Node) -> None:
+    """Note that a copy of a node is about to be in the state, if the node is one of the same state."""
+    moves = copy._document.moves
+    if moves is not None and node._document is copy._document:
+        moves.copies.append((node, copy))
 
 
 def adopt(value: Json, document: Document, parent: Any, key: str | int | None) -> Json:
@@ -489,23 +536,34 @@ def index_in(parent: TrackedList, node: Node) -> int:
     if index < len(parent) and parent[index] is node:
         return index  # type: ignore[no-any-return]  # keys of list items are ints
     for position, item in enumerate(parent):
-        if type(item) in NODES:
+        if type(item) in NODES and item._parent is parent:
             item._key = position
     return node._key  # type: ignore[no-any-return]  # as above
 
 
-def _owned(values: Any, parent: Node) -> Any:
+def _owned(values: dict[str, Json], parent: Node, leaving: Collection[int]) -> dict[str, Json]:
     """Own all of `values`, so that one refused leaves the others unassigned too."""
+    keys = [check_key(key) for key in values]
+    owned = _all_owned(values.values(), parent, keys, leaving)
+    parent._document.move()
+    return dict(zip(keys, owned, strict=True))
+
+
+def _all_owned(
+    values: Collection[Json], parent: Node, keys: Iterable[str | int], leaving: Collection[int]
+) -> list[Json]:
+    """Own all of `values`, or none. What moves does so at the next `Document.move`."""
     document = parent._document
-    if isinstance(values, dict):
-        return {(name := check_key(key)): own(value, document, parent, name) for key, value in values.items()}
-    return [own(value, document, parent, None) for value in values]
-
-
-def _link(value: Json, parent: Node, key: str | int) -> None:
-    if type(value) in NODES:
-        value._parent = parent
-        value._key = key
+    depth = 2
+    above = parent._parent
+    while above is not None and above is not document:
+        depth += 1
+        above = above._parent
+    try:
+        return [_own(item, document, parent, key, depth, leaving) for key, item in zip(keys, values, strict=True)]
+    except BaseException:
+        document.moves = None
+        raise
 
 
 def _mended(value: str, old: Json) -> str:

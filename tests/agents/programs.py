@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 from statecast_agents import Document, Json, OperationError, operations
+from statecast_agents.moves import LEFT
 
 KEYS = ["a", "b", "c", "é 😀", "x/y~z", "0", "1", ""]
 TEXTS = ["", "a", "ab", "é", "😀\u2028", "x/y~z", "\x00\x7f", '"\\']
@@ -167,7 +168,7 @@ class Program:
         assert same(result, expected), self
         assert same(self.document.root, self.plain), self
         self._held = [pair for pair in [*self._held[-3:], (tracked, plain)] if self._tells(*pair)]
-        if isinstance(result, (dict, list)) and name.startswith("pop"):
+        if isinstance(result, (dict, list)) and name.startswith("pop") and self._tells(result, expected):
             self._held.append((result, expected))
 
     def _replace_root(self, pairs: list[tuple[Any, Any]]) -> None:
@@ -182,10 +183,16 @@ class Program:
         assert same(self.document.root, self.plain), self
         self._held = [pair for pair in self._held if self._tells(*pair)]
 
-    def _tells(self, tracked: object, plain: object) -> bool:
-        """Whether both are in their state, or neither: an assignment copies, where plain Python keeps an alias."""
+    def _tells(self, tracked: Any, plain: Any) -> bool:
+        """Whether two are alike, and of each part both are in their state, or neither.
+
+        An assignment moves what has left the state, and copies what is in it; the plain side always gets a copy.
+        """
+        if not same(tracked, plain) or any(one._document is LEFT for one, _ in containers(tracked, plain)):
+            return False  # of the latter, a copy is in the state: whoever writes to them is refused
         inside = [*containers(self.document.root, self.plain)]
-        return any(one is tracked for one, _ in inside) == any(other is plain for _, other in inside)
+        ours, theirs = {id(one) for one, _ in inside}, {id(other) for _, other in inside}
+        return all((id(one) in ours) == (id(other) in theirs) for one, other in containers(tracked, plain))
 
     def _draw_arguments(self, target: Any, pairs: list[tuple[Any, Any]]) -> tuple[Arguments, Arguments]:
         random = self._random

@@ -19,6 +19,7 @@ from statecast.stores import (
     Applied,
     Assigned,
     Change,
+    ChangeRefused,
     Compacted,
     Created,
     Deleted,
@@ -26,7 +27,6 @@ from statecast.stores import (
     Saved,
     Settled,
     Store,
-    StoreUnavailable,
     read_entry,
     write_entry,
 )
@@ -270,7 +270,7 @@ async def test_a_batch_is_written_whole_or_not_at_all(store: Store, make: Make, 
         Compacted(KEY, 1, b"1", b"null"),
     ]
     for batch in ([*good, *refused], [*good[:2], *refused, *good[2:]]):
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(ChangeRefused):
             await store.commit(batch)
         assert await loaded(store) == before
         assert await store.load(Key(None, "second")) is None

@@ -15,6 +15,7 @@ from statecast.stores import (
     Appended,
     Card,
     Change,
+    ChangeRefused,
     Created,
     Deleted,
     Described,
@@ -24,7 +25,6 @@ from statecast.stores import (
     Moved,
     Noted,
     Store,
-    StoreUnavailable,
 )
 from tests.stores.several import STORES, Make, reopened
 
@@ -173,7 +173,7 @@ async def test_nothing_moves_onto_what_is_there(store: Store, there: str) -> Non
     await store.commit([CREATED, Described(key=KEY, at=1.0)])
     await store.commit([replace(CREATED, key=to) if there == "thread" else Described(key=to, at=2.0)])
 
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(ChangeRefused):
         await store.commit([Noted(KEY, "a", "1", b"x"), Moved(KEY, "ann")])
     assert await store.load(KEY) is not None
     assert await store.notes(KEY, "a") == []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from statecast.stores import Accepted, Appended, Change, Created, Key, SqliteStore, StoreUnavailable
+from statecast.stores import Accepted, Appended, Change, ChangeRefused, Created, Key, SqliteStore
 from statecast.stores import sqlite as limits
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +73,7 @@ async def test_entries_of_a_run_that_goes_on_are_written_at_once(store: SqliteSt
 async def test_what_is_more_than_some_entries_gives_way(store: SqliteStore, changes: list[Change]) -> None:
     try:
         assert await gives_way(store, *changes)
-    except StoreUnavailable:
+    except ChangeRefused:
         assert changes[0].key.thread_id == "unknown"
 
 
@@ -142,7 +142,7 @@ async def test_when_one_thread_falls_due_all_that_were_written_to_are_touched(st
 async def test_a_write_that_fails_on_the_event_loop_is_undone(store: SqliteStore) -> None:
     assert store._connection is not None
     store._connection.execute("CREATE TRIGGER full BEFORE INSERT ON latest BEGIN SELECT raise(ABORT, 'no room'); END")
-    with pytest.raises(StoreUnavailable, match="no room"):
+    with pytest.raises(ChangeRefused, match="no room"):
         await gives_way(store, entry(2))
     store._connection.execute("DROP TRIGGER full")
     assert await revisions(store) == [1]

@@ -23,7 +23,7 @@ from statecast.files import (
 )
 from statecast.protocol.refusal import Refusal
 from statecast.stores import StoreUnavailable
-from statecast.threads.registry import unavailable
+from statecast.threads.refusals import unavailable
 
 from .incoming import Incoming
 from .requests import Service

@@ -16,6 +16,7 @@ from .seam import (
     Assigned,
     Card,
     Change,
+    ChangeRefused,
     Compacted,
     Created,
     Deleted,
@@ -28,7 +29,6 @@ from .seam import (
     Noted,
     Saved,
     Settled,
-    StoreUnavailable,
     described,
 )
 
@@ -172,7 +172,7 @@ class MemoryStore:
             match change:
                 case Created():
                     if has(key):
-                        raise StoreUnavailable(f"the store has a thread {key.thread_id!r} already")
+                        raise ChangeRefused(f"the store has a thread {key.thread_id!r} already")
                     threads[key] = True
                 case Deleted():
                     threads[key] = cards[key] = False
@@ -183,12 +183,12 @@ class MemoryStore:
                 case Moved():
                     to = Key(change.owner, key.thread_id)
                     if has(to) or shows(to):
-                        raise StoreUnavailable(f"the store has a thread {key.thread_id!r} of that owner already")
+                        raise ChangeRefused(f"the store has a thread {key.thread_id!r} of that owner already")
                     threads[to], cards[to] = has(key), shows(key)
                     threads[key] = cards[key] = False
                 case _:
                     if not has(key):
-                        raise StoreUnavailable(f"the store has no thread {key.thread_id!r} to write to")
+                        raise ChangeRefused(f"the store has no thread {key.thread_id!r} to write to")
 
     def _apply(self, change: Change) -> None:
         match change:

@@ -23,6 +23,7 @@ __all__ = [
     "Assigned",
     "Card",
     "Change",
+    "ChangeRefused",
     "Compacted",
     "Created",
     "Deleted",
@@ -46,6 +47,10 @@ Kind = Literal["operations", "chunk", "run"]
 
 class StoreUnavailable(Exception):
     """The store could not be reached, or could not write. Nothing of the batch was written."""
+
+
+class ChangeRefused(Exception):
+    """The store works, and will never take one of these changes. Nothing of the batch was written."""
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -238,13 +243,18 @@ class Store(Protocol):
         """Let go of what `open` took."""
 
     def commit_nowait(self, changes: Sequence[Change]) -> None:
-        """Write changes at once; instant stores only."""
+        """Write changes at once; instant stores only.
+
+        Raises:
+            ChangeRefused: None was written, and one of them never will be.
+        """
 
     async def commit(self, changes: Sequence[Change]) -> None:
         """Write changes durably, all or none.
 
         Raises:
             StoreUnavailable: None was written; the engine tries again.
+            ChangeRefused: None was written, and one of them never will be; the engine finds out which thread's.
         """
 
     async def load(self, key: Key) -> Saved | None:

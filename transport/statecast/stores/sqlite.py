@@ -31,6 +31,7 @@ from .seam import (
     Assigned,
     Card,
     Change,
+    ChangeRefused,
     Compacted,
     Created,
     Deleted,
@@ -145,6 +146,7 @@ class SqliteStore:
 
         Raises:
             StoreUnavailable: The disk is full, or the file is gone; nothing was written.
+            ChangeRefused: A change does not fit what the file holds; nothing was written.
         """
         if not self._belong_here(changes) or not self._commit_here(changes):
             await self._do(self._commit, changes)
@@ -243,7 +245,10 @@ class SqliteStore:
                     raise
             time.sleep(LOOK)
 
-    def _failed(self, error: Exception) -> StoreUnavailable:
+    def _failed(self, error: Exception) -> StoreUnavailable | ChangeRefused:
+        """Return what an error of SQLite means: that a change does not fit, or that the file cannot be used."""
+        if isinstance(error, (sqlite3.IntegrityError, sqlite3.DataError)):
+            return ChangeRefused(f"the store {self.path} refuses it: {error}")
         return StoreUnavailable(f"the store {self.path} failed: {error}")
 
     def _open(self) -> None:
@@ -475,7 +480,7 @@ class SqliteStore:
     def _row(self, connection: sqlite3.Connection, key: Key) -> int:
         row = self._find_row(connection, key)
         if row is None:
-            raise StoreUnavailable(f"the store {self.path} has no thread {key.thread_id!r} to write to")
+            raise ChangeRefused(f"the store {self.path} has no thread {key.thread_id!r} to write to")
         return row
 
     def _find_row(self, connection: sqlite3.Connection, key: Key) -> int | None:

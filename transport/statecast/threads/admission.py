@@ -23,7 +23,8 @@ from statecast_agents.commands import AnyCommand
 from .claims import adopt, agrees
 from .inbox import Posted, check_messages, check_policy, check_room, chosen_policy, decode_commands, digest, unapplied
 from .limits import Limits
-from .registry import Registry, unavailable
+from .refusals import unavailable
+from .registry import Registry
 from .run import Batch, Execution
 from .runs import Runs
 from .thread import Thread
@@ -123,7 +124,7 @@ class Admission:
         active = thread.active
         revision = thread.log.revision
         if not fresh:
-            await self._registry.settle()  # the first try may not be kept yet
+            await self._registry.settle(thread.key)  # the first try may not be kept yet
             run = self._runs.get(original or "")
             if run is not None:
                 return Accepted(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
@@ -145,7 +146,7 @@ class Admission:
         if others:
             return await self._accept(thread, posted, others, agreed=agreed, revision=revision)
         self._registry.journal.add(*_said(thread))
-        await self._registry.kept()
+        await self._registry.kept(thread.key)
         return Accepted(thread=thread, run=active, run_id=active.id, revision=revision, snapshot=not agreed)
 
     async def _accept(
@@ -209,7 +210,7 @@ class Admission:
     ) -> None:
         """Wait until a batch is kept, and let it begin; or withdraw it."""
         try:
-            await self._registry.settle()
+            await self._registry.settle(thread.key)
         except Refusal:
             self._registry.journal.withdraw(changes)
             self._withdraw(thread, run, changes, created=created)

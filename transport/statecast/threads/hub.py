@@ -29,7 +29,8 @@ from .handed import Handed
 from .inbox import Posted
 from .limits import Limits
 from .patches import patch
-from .registry import Registry, unavailable
+from .refusals import unavailable, unknown_thread
+from .registry import Registry
 from .removal import Removal
 from .run import INTERRUPTED, Execution
 from .runs import Runs
@@ -148,8 +149,7 @@ class Hub:
         """
         thread = await self.known(thread_id, owner=owner)
         if thread is None:
-            message = f'expected the id of a thread, got "{thread_id[:128]}", which this server does not know'
-            raise Refusal(404, "unknown_thread", message)
+            raise unknown_thread(thread_id)
         return thread
 
     async def _start(self) -> None:
@@ -205,7 +205,7 @@ class Hub:
         thread = await self.known(thread_id, owner=owner)
         if thread is None:
             return None
-        await self.registry.settle()  # what is said of a run is kept, and so is what is replayed
+        await self.registry.settle(thread.key)  # what is said of a run is kept, and so is what is replayed
         thread.flush()
         active, latest = thread.active, thread.run
         if active is not None:
@@ -259,7 +259,7 @@ class Hub:
             active.cancel()
         if queued and thread.inbox:
             self._runs.drop(thread, *thread.inbox)
-            await self.registry.kept()  # a crash is not to bring them back
+            await self.registry.kept(thread.key)  # a crash is not to bring them back
         return (None if named is None else named.id), active is not None
 
     async def patch(self, thread_id: str, steps: Sequence[dict[str, Json]], *, owner: str | None = None) -> Cursor:
@@ -277,7 +277,7 @@ class Hub:
         thread.used = time.monotonic()
         thread.flush()
         revision = thread.log.revision
-        await self.registry.kept()
+        await self.registry.kept(thread.key)
         return Cursor(thread.epoch, revision)
 
     async def write(self, thread_id: str, messages: Sequence[Json], agent: Agent, *, owner: str | None = None) -> None:
@@ -301,7 +301,7 @@ class Hub:
         for operation in rewritten(thread, messages):
             thread.document.apply(operation)
         thread.flush()
-        await self.registry.kept()
+        await self.registry.kept(thread.key)
 
     async def extend(self, thread: Thread, parent_id: str | None, message: dict[str, Json]) -> bool:
         """Put a message behind the others of a thread, as `write` would, and return whether it belongs there.
@@ -315,7 +315,7 @@ class Hub:
             return False
         Messages(thread.document, thread.agent.messages or ()).items.append(message)
         thread.flush()
-        await self.registry.kept()
+        await self.registry.kept(thread.key)
         return True
 
     def entrust(self, thread: Thread, agent: Agent) -> None:

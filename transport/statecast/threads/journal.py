@@ -1,17 +1,20 @@
 """The journal: what happens reaches the store before it reaches a reader.
 
 Changes of all threads are written in the order they happened, everything that became ready during one commit with the
-next. When the store fails they wait here, and nothing new is shown, until it is back.
+next. When the store is away they wait here, and nothing new is shown, until it is back.
+
+A store that works may still refuse a change for good. Then the changes of each thread are written apart, those that it
+refuses are set aside, and their threads take nothing more; all others go on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from statecast.stores import Change, Store, StoreUnavailable
+from statecast.stores import Change, ChangeRefused, Deleted, Key, Moved, Store, StoreUnavailable
 
 if TYPE_CHECKING:
     from .thread import Thread
@@ -28,10 +31,13 @@ class Journal:
 
     Args:
         store: Where to.
+        on_refused: Called with each thread whose changes the store refuses for good.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, on_refused: Callable[[Key], None] = lambda key: None) -> None:
         self.store = store
+        self.refused: set[Key] = set()  #: threads of which a change was refused; nothing of theirs is written any more
+        self._on_refused = on_refused
         self.failing: Exception | None = None  #: why the store did not take what waits
         self.instant = store.instant
         self._pending: list[Change] = []
@@ -44,14 +50,21 @@ class Journal:
 
     def add(self, *changes: Change) -> None:
         """Take changes that have happened."""
+        if self.refused:
+            changes = tuple(change for change in changes if self._takes(change))
         if self.instant:
-            self.store.commit_nowait(changes)
+            try:
+                self.store.commit_nowait(changes)
+            except Exception as error:  # whatever it is, it is not the fault of whoever made another change
+                self._set_aside(changes, error)
         else:
             self._pending += changes
             self._ready.set()
 
     def add_entry(self, thread: Thread, change: Change, revision: int) -> None:
         """Take an entry; its thread shows it when it is kept. Not for instant stores."""
+        if change.key in self.refused:
+            return
         self._pending.append(change)
         self._ahead[thread] = revision
         self._ready.set()
@@ -98,23 +111,28 @@ class Journal:
     async def _write(self) -> bool:
         batch, ahead, waiting = self._pending, self._ahead, self._settled
         self._writing, self._pending, self._ahead, self._settled = batch, [], {}, []
+        left: Sequence[Change] = batch
         try:
-            await self.store.commit(batch)
-        except Exception as error:  # a store that breaks its word must not take the server with it
-            self._pending = [*batch, *self._pending]
-            self._ahead = {**ahead, **self._ahead}
-            self._settled = [*waiting, *self._settled]
+            try:
+                await self.store.commit(batch)
+            except StoreUnavailable:
+                raise
+            except Exception as error:
+                left = await self._write_apart(batch, error)
+                if left:
+                    raise StoreUnavailable(str(error)) from error
+        except StoreUnavailable as error:
+            self._put_back(left, ahead, waiting)
             if not self._complained:
-                reason = None if isinstance(error, StoreUnavailable) else error
-                _log.error("nothing is shown or accepted until the store works again: %s", error, exc_info=reason)
+                _log.error(
+                    "nothing is shown or accepted until the store works again: %s", error, exc_info=error.__cause__
+                )
             self._complained = True
             self.failing = error
-            self._writing = []
-            self._release(error if isinstance(error, StoreUnavailable) else StoreUnavailable(str(error)))
+            self._release(error)
             return False
         except BaseException:
-            self._pending = [*batch, *self._pending]
-            self._settled = [*waiting, *self._settled]
+            self._put_back(left, ahead, waiting)
             raise
         self._writing = []
         self.failing = None
@@ -122,11 +140,67 @@ class Journal:
             self._complained = False
             _log.warning("the store works again")
         for thread, revision in ahead.items():
-            thread.show(revision)
+            if thread.key not in self.refused:
+                thread.show(revision)
         for future in waiting:
             if not future.done():
                 future.set_result(None)
         return True
+
+    async def _write_apart(self, batch: Sequence[Change], error: Exception) -> Sequence[Change]:
+        """Write the changes of each thread apart, and set aside what is refused; returns what is still to be written.
+
+        An error that is not a store's own word may say that the store itself is broken. It counts as a refusal only
+        where the store takes other changes, or none at all.
+        """
+        refused: list[tuple[Sequence[Change], Exception]] = []
+        groups = _by_thread(batch)
+        works = False
+        for index, changes in enumerate(groups):
+            try:
+                await self.store.commit(changes)
+                works = True
+            except StoreUnavailable:
+                return [change for group in (*(group for group, _ in refused), *groups[index:]) for change in group]
+            except Exception as reason:
+                works = works or isinstance(reason, ChangeRefused)
+                refused.append((changes, reason))
+        if not works:
+            try:
+                await self.store.commit(())
+            except Exception:  # the store is broken, whatever it says
+                return batch
+        for group, why in refused:
+            self._set_aside(group, why)
+        return ()
+
+    def _set_aside(self, changes: Sequence[Change], reason: Exception) -> None:
+        for key in dict.fromkeys(change.key for change in changes):
+            kinds = ", ".join(dict.fromkeys(type(change).__name__ for change in changes if change.key == key))
+            _log.error(
+                "the store refuses what happened on the thread %r (%s), which is lost; nothing more of the thread is "
+                "written until it is deleted, or the server starts again: %s",
+                key.thread_id,
+                kinds,
+                reason,
+                exc_info=None if isinstance(reason, ChangeRefused) else reason,
+            )
+            self.refused.add(key)
+            self._on_refused(key)
+
+    def _takes(self, change: Change) -> bool:
+        """Whether a change is written: none of a thread that was refused one, unless it deletes the thread."""
+        if isinstance(change, Deleted):
+            self.refused.discard(change.key)
+        return change.key not in self.refused
+
+    def _put_back(
+        self, changes: Sequence[Change], ahead: dict[Thread, int], waiting: list[asyncio.Future[None]]
+    ) -> None:
+        self._writing = []
+        self._pending = [*changes, *self._pending]
+        self._ahead = {**ahead, **self._ahead}
+        self._settled = [*waiting, *self._settled]
 
     def _release(self, error: StoreUnavailable | None) -> None:
         waiting, self._settled = self._settled, []
@@ -136,3 +210,18 @@ class Journal:
                     future.set_result(None)
                 else:
                     future.set_exception(error)
+
+
+def _by_thread(changes: Iterable[Change]) -> list[list[Change]]:
+    """Return the changes of each thread, in their order; those of threads that a move connects stay together."""
+    groups: dict[Key, list[Change]] = {}
+    for change in changes:
+        group = groups.setdefault(change.key, [])
+        if isinstance(change, Moved):
+            to = Key(change.owner, change.key.thread_id)
+            other = groups.setdefault(to, group)
+            if other is not group:
+                group += other  # what was before, on either of the two
+                groups.update(dict.fromkeys((key for key, known in groups.items() if known is other), group))
+        group.append(change)
+    return list({id(group): group for group in groups.values()}.values())

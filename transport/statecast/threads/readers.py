@@ -133,7 +133,7 @@ class Reader:
             if end is not None and self.revision >= end:
                 pieces.append(self._encoder.finish())
                 self._finished = True
-        if self._queue_at != thread.queue_turned and self._held is None:
+        if self._held is None and self._queue_has_turned():
             pieces += self._take_queue()
         if self._closing and (self._held is not None or self.revision >= log.visible):
             self._finished = True
@@ -177,7 +177,7 @@ class Reader:
         thread = self._thread
         active = thread.active
         held = self._held is not None or (active is not None and not active.begun)
-        if held or (self.revision >= thread.log.visible and self._queue_at == thread.queue_turned):
+        if held or (self.revision >= thread.log.visible and not self._queue_has_turned()):
             self.waiting = thread.loop.create_future()
             await self.waiting
 
@@ -214,6 +214,14 @@ class Reader:
         self._snapshot = False
         self.revision = at
         return [encoder.snapshot(state, at, rest)]
+
+    def _queue_has_turned(self) -> bool:
+        """Whether the queue is another, and the store has that: else a crash would bring back what has left it."""
+        thread = self._thread
+        if self._queue_at == thread.queue_turned:
+            return False
+        active, log = thread.active, thread.log
+        return log.visible == log.revision if active is None else active.begun and log.visible > active.start
 
     def _take_queue(self) -> list[bytes]:
         """Return what waits behind the run, if the stream shows that, and has shown something else."""

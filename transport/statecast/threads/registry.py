@@ -9,18 +9,21 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from statecast import stores
+from statecast.protocol import RunError
 from statecast.protocol.refusal import Refusal
 from statecast.stores import Card, Key, Store, StoreUnavailable
 from statecast_agents import Agent
 
 from .journal import Journal
 from .limits import Limits
+from .refusals import damaged, unavailable, unknown_thread
 from .thread import Thread, replayed
 
-__all__ = ["Registry", "unavailable"]
+__all__ = ["Registry"]
 
 #: Seconds beyond their time after which nameless threads of an earlier process are deleted.
 LEFT_BEHIND: Final = 120.0
@@ -54,7 +57,7 @@ class Registry:
 
     def __init__(self, store: Store, agents: Mapping[str, Agent], limits: Limits, revive: Revive) -> None:
         self.store = store
-        self.journal = Journal(store)
+        self.journal = Journal(store, self._refused)
         self._agents = agents
         self._limits = limits
         self._revive = revive
@@ -77,15 +80,17 @@ class Registry:
         self._threads[thread.key] = thread
 
     def drop(self, thread: Thread) -> None:
-        """Forget a thread that came to nothing."""
-        self._threads.pop(thread.key, None)
+        """Forget a thread; whoever still has it can change nothing through it."""
+        if self._threads.get(thread.key) is thread:
+            del self._threads[thread.key]
+        thread.retire(partial(unknown_thread, thread.id))
 
     def restart(self) -> None:
         """Begin anew on another event loop: what was in memory ended with the earlier one, the store has the rest."""
         for thread in self:
             self._let_go(thread)
         self._opening.clear()
-        self.journal = Journal(self.store)
+        self.journal = Journal(self.store, self._refused)
 
     @contextlib.asynccontextmanager
     async def one_at_a_time(self, key: Key) -> AsyncIterator[None]:
@@ -113,11 +118,13 @@ class Registry:
         """Return a thread from memory, or from the store; None if neither has it.
 
         Raises:
-            Refusal: 409 `agent_mismatch` if its agent is not served; 503 `store_unavailable`.
+            Refusal: 409 `agent_mismatch` if its agent is not served, or `thread_damaged`; 503 `store_unavailable`.
         """
         while True:
+            self.check(key)
             thread = self._threads.get(key)
             if thread is not None:
+                thread.used = time.monotonic()
                 return thread if thread.kept else None  # a crash could still take it back
             removed = self._removed
             await self.settle()  # it may have been deleted, and the store not know yet
@@ -150,8 +157,7 @@ class Registry:
         except StoreUnavailable:
             raise unavailable() from None
         if card is None:
-            message = f'expected the id of a thread, got "{key.thread_id[:128]}", which this server does not know'
-            raise Refusal(404, "unknown_thread", message)
+            raise unknown_thread(key.thread_id)
         return card
 
     async def is_owned(self, thread_id: str) -> bool:
@@ -197,33 +203,52 @@ class Registry:
             raise Refusal(410, "revision_gone", f"the state at revision {revision} is not kept any more")
         return replayed(saved, revision).encode()
 
-    async def kept(self) -> None:
-        """Wait until everything that has happened is kept, however long the store is away.
+    async def kept(self, key: Key | None = None) -> None:
+        """Wait until everything that has happened, on a thread or on all, is kept, however long the store is away.
 
         For what has been done already, and cannot be refused any more.
 
         Raises:
-            Refusal: 503 `store_unavailable`: the server stopped before.
+            Refusal: 503 `store_unavailable`: the server stopped before; 409 `thread_damaged`: the store refused it.
         """
         while True:
             try:
                 await self.journal.settled()
+                self.check(key)
                 return
             except StoreUnavailable:
                 if self.journal.over:
                     raise unavailable() from None
                 await asyncio.sleep(AGAIN)
 
-    async def settle(self) -> None:
-        """Wait until everything that has happened is kept.
+    async def settle(self, key: Key | None = None) -> None:
+        """Wait until everything that has happened, on a thread or on all, is kept.
 
         Raises:
-            Refusal: 503 `store_unavailable`.
+            Refusal: 503 `store_unavailable`; 409 `thread_damaged`: the store refused what happened on that thread.
         """
         try:
             await self.journal.settled()
         except StoreUnavailable:
             raise unavailable() from None
+        self.check(key)
+
+    def check(self, key: Key | None) -> None:
+        """Check that the store takes what happens on a thread.
+
+        Raises:
+            Refusal: 409 `thread_damaged`.
+        """
+        if key is not None and key in self.journal.refused:
+            raise damaged(key.thread_id)
+
+    def _refused(self, key: Key) -> None:
+        """Give up a thread whose changes the store refuses; what it has of it stays."""
+        thread = self._threads.pop(key, None)
+        if thread is not None:
+            thread.retire(partial(damaged, thread.id))
+            if thread.active is not None:
+                thread.active.fail(RunError("thread_damaged", "What the agent did could not be stored."))
 
     def tidy(self, now: float) -> None:
         """Let go of the threads that nobody has used for a while; `now` is the monotonic clock's."""
@@ -239,8 +264,7 @@ class Registry:
             self.remove(stores.Deleted(thread.key))
         elif self.store.instant:
             thread.compact()
-        self._threads.pop(thread.key, None)
-        thread.document.dispose()
+        self.drop(thread)
 
     async def sweep(self) -> None:
         """Delete what the store keeps of threads whose time is over."""
@@ -257,8 +281,3 @@ class Registry:
         """Take threads from the store's keys; those that are in memory are for the caller to drop."""
         self._removed += 1
         self.journal.add(*changes)
-
-
-def unavailable() -> Refusal:
-    """Return why nothing can be accepted while the store is away."""
-    return Refusal(503, "store_unavailable", "the store cannot be reached; try again soon", retry_after=2)

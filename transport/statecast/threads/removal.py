@@ -10,7 +10,8 @@ from typing import Final
 from statecast.protocol.refusal import Refusal
 from statecast.stores import Card, Deleted, Key, Moved, StoreUnavailable
 
-from .registry import Registry, unavailable
+from .refusals import unavailable, unknown_thread
+from .registry import Registry
 from .runs import Runs
 from .thread import Thread
 
@@ -39,15 +40,13 @@ class Removal:
             Refusal: 404 `unknown_thread`; 503 `store_unavailable`.
         """
         async with self._registry.alone(key):
-            thread = await self._stopped(key)
             await self._registry.settle()
+            thread = await self._stopped(key)
             if thread is None and not await self._is_kept(key):
-                message = f'expected the id of a thread, got "{key.thread_id[:128]}", which this server does not know'
-                raise Refusal(404, "unknown_thread", message)
+                raise unknown_thread(key.thread_id)
             self._registry.remove(Deleted(key))
             if thread is not None:
                 self._registry.drop(thread)
-                thread.close_readers()
             await self._registry.kept()
 
     async def move(self, owner: str | None, to: str | None) -> int:
@@ -76,8 +75,7 @@ class Removal:
                 thread.compact()  # what only the thread has
             self._registry.remove(Moved(key, owner))
             if thread is not None:
-                self._registry.drop(thread)
-                thread.close_readers()  # who follows it comes again, if it may
+                self._registry.drop(thread)  # who follows it comes again, if it may
             await self._registry.kept()
         return True
 
@@ -86,15 +84,16 @@ class Removal:
         try:
             thread = await self._registry.find(key)
         except Refusal as refusal:
-            if refusal.code != "agent_mismatch":  # its agent is not served, and so does not run
+            if refusal.code not in ("agent_mismatch", "thread_damaged"):  # nothing runs on such a thread
                 raise
             return None
         if thread is None:
             return None
-        self._runs.drop(thread, *thread.inbox)
-        if thread.active is not None:
-            thread.active.cancel()
-            await self._runs.ended(thread.active)  # in time: what does not stop is left behind
+        while thread.inbox or thread.active is not None:  # what came while a run was stopping goes as well
+            self._runs.drop(thread, *thread.inbox)
+            if thread.active is not None:
+                thread.active.cancel()
+                await self._runs.ended(thread.active)  # in time: what does not stop is left behind
         return thread
 
     async def _is_kept(self, key: Key) -> bool:

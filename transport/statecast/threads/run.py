@@ -6,8 +6,10 @@ import asyncio
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context
+from functools import partial
 from typing import Any, Final, Literal
 
 import msgspec
@@ -16,12 +18,14 @@ from statecast.protocol import RunError, RunState, Status
 from statecast_agents import (
     AddMessage,
     AddToolResult,
+    Document,
     Request,
     Run,
     ToolCall,
     new_id,
     operations,
 )
+from statecast_agents.chunks import Chunk
 from statecast_agents.commands import AnyCommand, CommandSet, UntypedCommand
 
 from .contained import within_agent
@@ -106,6 +110,7 @@ class Execution:
         "_deadline",
         "_debug",
         "_dying",
+        "_emitted",
         "_ended",
         "_failure",
         "_left",
@@ -159,6 +164,7 @@ class Execution:
         self._began = 0.0  #: when it last began, or went on
         self._deadline = math.inf
         self._tasks: Tasks | None = None
+        self._emitted: deque[Chunk] = deque()  #: by worker threads, and yet to reach the log
         self._stopped: Status | None = None
         self._reason: RunError | None = None
         self._failure: RunError | None = None
@@ -205,7 +211,7 @@ class Execution:
             request=self.batch.request,
             user=self.batch.user,
             messages=thread.agent.messages,
-            emit=lambda chunk: thread.emit(self.id, chunk),
+            emit=partial(self._emit, thread.document),
             flush=thread.flush_from_anywhere,
             waits=self._waits,
             known=thread.agent.commands,
@@ -238,12 +244,15 @@ class Execution:
             status, error = self._outcome()
             if run is not None:
                 run.tasks = None
-                run.parts.close()
             self.waits_since = None
-            if run is not None and self._stopped is not None and self._reason is None:
-                cut_off(run, self._open)
-            if self._rolls_back:
-                self._roll_back()
+            if run is not None and not self.thread.gone:
+                run.parts.close()
+                self._send_emitted()
+                if self._stopped is not None and self._reason is None:
+                    cut_off(run, self._open)
+                if self._rolls_back:
+                    self._roll_back()
+                self.thread.fence(self.id)
             self._record(status, error)
         finally:
             self._ended(self)
@@ -319,6 +328,19 @@ class Execution:
     def _stop(self) -> None:
         if self._tasks is not None:
             self._tasks.cancel()
+
+    def _emit(self, document: Document, chunk: Chunk) -> None:
+        """Take a chunk, from any thread; like a mutation of the state, it is refused once the run has ended."""
+        with document.lock:
+            self._emitted.append(chunk)
+            if self.thread.here:
+                self._send_emitted()
+            else:
+                self.thread.loop.call_soon_threadsafe(self._send_emitted)
+
+    def _send_emitted(self) -> None:
+        while self._emitted:
+            self.thread.emit(self.id, self._emitted.popleft())
 
     def _outcome(self) -> tuple[Status, RunError | None]:
         assert self._tasks is not None, "it has begun"

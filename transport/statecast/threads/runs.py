@@ -92,6 +92,11 @@ class Runs:
 
     def start_next(self, thread: Thread) -> None:
         """Begin what is next on a thread, if its turn has come, and it is kept."""
+        if thread.gone:
+            for run in thread.inbox:
+                self.forget(run)
+            thread.inbox.clear()
+            return
         if thread.active is None:
             self._tell_dropped(thread)
         ready = thread.active is None and bool(thread.inbox) and thread.inbox[0].kept
@@ -117,8 +122,6 @@ class Runs:
         if execution.id in self._awaited:
             self._awaited.pop(execution.id).set()
         self.start_next(thread)
-        if thread.active is None:
-            thread.rest()
         thread.wake_readers()
 
     def _dying(self) -> bool:

@@ -13,7 +13,8 @@ from typing import TypeVar
 from statecast.protocol.refusal import Refusal
 from statecast.stores import Card, Change, Described, Erased, Key, Noted, StoreUnavailable
 
-from .registry import Registry, unavailable
+from .refusals import unavailable
+from .registry import Registry
 
 __all__ = ["Shelf"]
 
@@ -111,13 +112,14 @@ class Shelf:
     async def _write(self, key: Key, *changes: Change, new: bool = False) -> None:
         await self._start()
         async with self._registry.alone(key):  # so that nothing of it comes back that is deleted meanwhile
+            self._registry.check(key)
             if not new:
                 await self.get(key)
             if self._registry.journal.failing is not None:
                 raise unavailable()
             self._registry.journal.add(*changes)
         try:
-            await self._registry.settle()
+            await self._registry.settle(key)
         except Refusal:
             self._registry.journal.withdraw(changes)
             raise

@@ -10,14 +10,17 @@ import asyncio
 import secrets
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from statecast.protocol import ChunkEntry, Cursor, Encoder, Entry, OperationsEntry, RunEntry, RunError, RunState
 from statecast.protocol.entries import ENTRY, size_of
+from statecast.protocol.refusal import Refusal
 from statecast.stores import Appended, Compacted, Created, Key, Saved, read_entry, write_entry
-from statecast_agents import Agent, Document, operations
+from statecast_agents import Agent, Document, RunEnded, operations
 from statecast_agents.chunks import Chunk
 
 from .journal import Journal
@@ -64,6 +67,7 @@ class Thread:
         "document",
         "epoch",
         "frames",
+        "gone",
         "inbox",
         "journal",
         "kept",
@@ -107,6 +111,7 @@ class Thread:
         self._ends: dict[str, int] = {}
         self._closed = False  #: whether streams are to end, because the server stops
         self.kept = True  #: whether the store has it, so that it may be shown
+        self.gone = False  #: whether it takes no more changes, see `retire`
         #: what readers took last: after a revision, up to another, and the bytes; by what they have in common
         self.frames: dict[object, tuple[int, int, bytes]] = {}
         self._home = threading.get_ident()
@@ -193,10 +198,7 @@ class Thread:
                 self._check_size()
 
     def emit(self, run_id: str, chunk: Chunk) -> None:
-        """Append a chunk, behind everything that was changed before it. From any thread."""
-        if threading.get_ident() != self._home:
-            self.loop.call_soon_threadsafe(self.emit, run_id, chunk)
-            return
+        """Append a chunk, behind everything that was changed before it."""
         self.flush()
         entry = ChunkEntry(self.log.revision + 1, run_id, chunk)
         self._append(entry, size_of(entry))
@@ -211,12 +213,39 @@ class Thread:
             if len(self._ends) > ENDS:
                 del self._ends[next(iter(self._ends))]
 
+    @property
+    def here(self) -> bool:
+        """Whether this is the event loop's thread."""
+        return threading.get_ident() == self._home
+
     def flush_from_anywhere(self) -> None:
         """Flush, from any thread: at once on the event loop's, soon from another."""
-        if threading.get_ident() == self._home:
+        if self.here:
             self.flush()
         else:
             self.loop.call_soon_threadsafe(self.flush)
+
+    def fence(self, run_id: str) -> None:
+        """Take the state from a run that has ended: what is left of it can read the state, and change nothing."""
+        if self.gone:
+            return
+        with self.document.lock:
+            self.flush()
+            state = self.document.end(partial(RunEnded, run_id))
+        self._encoded = None
+        self.document = Document.adopting(None, state)
+        self.document.wake = self._wake
+
+    def retire(self, refusal: Callable[[], Refusal]) -> None:
+        """Take no more changes: the thread is deleted, another owner's, damaged, or only in the store from here on.
+
+        Args:
+            refusal: Makes what is raised where somebody would still change it.
+        """
+        if not self.gone:
+            self.gone = True
+            self.document.end(refusal)
+            self.close_readers()
 
     def show(self, revision: int) -> None:
         """Let readers see the log up to `revision`: the store has it."""
@@ -234,13 +263,6 @@ class Thread:
         """
         self.flush()
         await self.journal.settled()
-
-    def rest(self) -> None:
-        """Keep the state as JSON until it is looked at again: no run is under way."""
-        with self.document.lock:
-            self.flush()
-            self._encoded = None
-            self.document.rest()
 
     def snapshot(self) -> tuple[int, bytes]:
         """Return the end of the log, and the state there as JSON."""

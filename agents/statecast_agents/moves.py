@@ -1,0 +1,158 @@
+"""Moves: parts of a state that stay the objects they are when an assignment puts them elsewhere in the same state.
+
+`state["messages"] = state["messages"][-10:]` assigns a plain list of ten nodes that leave the state with the list they
+were in. Copies of them would leave whoever writes into a message with an object that is no part of the state any more.
+So a node that leaves with what an assignment replaces, or that has left before, moves. A node cannot be in two places:
+one that stays in its place is copied. When it leaves that place after all, writing to it is refused, since the state
+holds only the copy.
+
+Rule 1: nothing moves until the whole assignment is known to be good (`commit`).
+Rule 2: a container in the state holds a node only if it is the node's parent. One that has left may hold nodes that
+moved out of it; it never comes back itself, it is copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any, Final, NoReturn
+
+from .errors import OperationError
+from .values import MAX_DEPTH
+
+__all__ = ["LEFT", "Fence", "Moves", "part_with"]
+
+
+class Fence:
+    """In the place of a document's lock: refuses whoever would write.
+
+    Args:
+        refusal: Makes what is raised.
+    """
+
+    __slots__ = ("_refusal",)
+
+    def __init__(self, refusal: Any) -> None:
+        self._refusal = refusal
+
+    def __enter__(self) -> NoReturn:
+        raise self._refusal()
+
+    def __exit__(self, *exc: object) -> None:
+        """Never reached: nothing enters."""
+
+    # It is in the place of what is pending too: whoever waited for the lock as it was taken away still gets it.
+    def __len__(self) -> int:
+        return 0
+
+    def append(self, slot: object) -> NoReturn:
+        """Refuse a change."""
+        raise self._refusal()
+
+
+class _Left:
+    """In the place of a node's document: the node left the state, where a copy of it stays."""
+
+    lock = Fence(
+        lambda: OperationError(
+            "expected a part of the state, got one that was assigned to a second place, where the state holds a copy "
+            "of it, and has left its first; take it from the state again"
+        )
+    )
+
+
+LEFT: Final = _Left()
+
+
+class Moves:
+    """The nodes that one assignment moves.
+
+    Args:
+        document: Whose nodes.
+        leaving: Ids of the nodes that the assignment replaces.
+    """
+
+    __slots__ = ("_document", "_found", "_leaving", "_taken", "_touched", "copies")
+
+    def __init__(self, document: Any, leaving: Collection[int]) -> None:
+        self._document = document
+        self._leaving = leaving
+        self.copies: list[tuple[Any, Any]] = []  #: nodes that could not move, and their copies
+        self._found: list[tuple[Any, Any, Any]] = []  #: node, the parent and the key it is to have
+        self._taken: set[int] = set()  #: ids of nodes that move
+        self._touched: set[int] = set()  #: ids of nodes that something moves out of
+
+    def take(self, node: Any, parent: Any, key: Any, depth: int) -> bool:
+        """Whether a node moves to `key` of `parent`, at a depth; if not, it has to be copied."""
+        way: list[int] = []
+        at = node
+        while True:
+            if id(at) in self._taken or id(at) in self._touched:
+                return False
+            way.append(id(at))
+            if id(at) in self._leaving:
+                break
+            if at._parent is None and at is node:
+                break
+            at = at._parent
+            if at is None or at is self._document:
+                return False
+        above = parent
+        while above is not None and above is not self._document:
+            if above is node:
+                return False  # it would hold itself
+            above = above._parent
+        height = _height(node)
+        if height is None or depth + height - 1 > MAX_DEPTH:
+            return False
+        self._found.append((node, parent, key))
+        self._taken.add(way[0])
+        self._touched.update(way[1:])
+        return True
+
+    def commit(self) -> None:
+        """Move them."""
+        for node, parent, key in self._found:
+            node._parent = parent
+            node._key = key
+        self._document.version += 1
+        for node, copy in self.copies:
+            node._copy = copy
+            if _is_in(copy, self._document) and not _is_in(node, self._document):
+                node._document = LEFT
+
+
+def part_with(node: Any) -> None:
+    """Refuse what is written to nodes that left the state, in `node` and below it, while copies of them are in it."""
+    nodes = [node]
+    while nodes:
+        at = nodes.pop()
+        nodes += _nodes_in(at)
+        if _is_in(getattr(at, "_copy", None), at._document):
+            at._document = LEFT
+
+
+def _is_in(node: Any, document: Any) -> bool:
+    """Whether a node is in its state."""
+    while node is not None and node is not document:
+        node = node._parent
+    return node is not None
+
+
+def _nodes_in(node: Any) -> Iterator[Any]:
+    """Yield the nodes that are in a node, and not elsewhere as well."""
+    for item in node.values() if isinstance(node, dict) else node:
+        if getattr(item, "_parent", None) is node:
+            yield item
+
+
+def _height(node: Any) -> int | None:
+    """Return how deep a node nests, 1 if it holds no other; None if a part of it is not in its place any more."""
+    height = 1
+    for item in node.values() if isinstance(node, dict) else node:
+        if type(item) is dict or type(item) is list or not hasattr(item, "_parent"):
+            continue
+        below = _height(item) if item._parent is node and item._document is node._document else None
+        if below is None:
+            return None
+        height = max(height, below + 1)
+    return height
