@@ -6,10 +6,9 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar
 
-from anyio import to_thread
-
-from .commands import Command, CommandSet
+from .commands import AnyCommand, Command, CommandSet
 from .document import to_json
+from .functions import is_async, yields
 from .hooks import Hooks
 from .run import Run
 from .schema import StateType
@@ -93,13 +92,14 @@ class Agent:
         """Register the decorated `handler(run, command)` for command types, or for names of untyped commands.
 
         Raises:
-            TypeError: A command has a handler already, or the agent has a `batch` function.
+            TypeError: A command has a handler already, the agent has a `batch` function, or the handler has a `yield`.
         """
         if self._batch is not None:
             raise TypeError(f'the agent "{self.name}" has one function over the batch already')
         names = [self.commands.add(kind) for kind in commands]
 
         def register(handler: _Handler) -> _Handler:
+            _check_returns(handler)
             for name in names:
                 if name in self._handlers:
                     raise TypeError(f'the command "{name}" has a handler already')
@@ -112,8 +112,9 @@ class Agent:
         """Register the decorated `function(run)`, which deals with all of `run.commands` itself.
 
         Raises:
-            TypeError: The agent has handlers already.
+            TypeError: The agent has handlers already, or the function has a `yield`.
         """
+        _check_returns(function)
         if self._batch is not None or self._handlers:
             raise TypeError(f'the agent "{self.name}" has handlers already')
         self._batch = function
@@ -152,24 +153,44 @@ class Agent:
         value = self._initial() if callable(self._initial) else self._initial
         return to_json(self.state_type.initial() if value is None else value)
 
+    def needs_thread(self, commands: Sequence[AnyCommand]) -> bool:
+        """Return whether the first handler that is called for these commands is a plain `def`."""
+        for command in commands:
+            handler = self._batch or self._handlers.get(command.type)
+            if handler is not None:
+                return not is_async(handler)
+        return False
+
     async def perform(self, run: Run) -> None:
         """Call the handlers for the commands of `run`. Built-in commands without a handler are applied by then."""
         with run.waiting.busy():
             if self._batch is not None:
-                await _call(self._batch, run)
+                await _call(self._batch, run, run)
                 return
             for command in run.commands:
                 handler = self._handlers.get(command.type)
-                if inspect.iscoroutinefunction(handler):
-                    await handler(run, command)
-                elif handler is not None:
-                    await _call(handler, run, command)
+                if handler is not None:
+                    await _call(handler, run, run, command)
 
 
-async def _call(function: Callable[..., Awaitable[None] | None], *args: Any) -> None:
-    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004  # an async __call__
+def _check_returns(function: Callable[..., Any]) -> None:
+    """Refuse a handler that yields.
+
+    Raises:
+        TypeError: It does; nothing would come of what it yields, and none of it would run.
+    """
+    if yields(function):
+        name = getattr(function, "__qualname__", repr(function))
+        message = f"expected a handler that returns, got {name}, which has a `yield` in it"
+        raise TypeError(f"{message}; write to `run.state`, `run.messages` or `run.parts` what it would yield")
+
+
+async def _call(function: Callable[..., Awaitable[None] | None], run: Run, *args: Any) -> None:
+    if is_async(function):
         await function(*args)  # type: ignore[misc]  # it is a coroutine function
-    else:
-        result = await to_thread.run_sync(function, *args)
-        if inspect.isawaitable(result):
-            await result
+        return
+    result = await run.in_thread(function, *args)
+    if inspect.isgenerator(result) or inspect.isasyncgen(result):
+        raise TypeError(f"expected a handler that returns, got {function!r}, which gives a generator")
+    if inspect.isawaitable(result):
+        await result

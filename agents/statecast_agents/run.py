@@ -6,10 +6,11 @@ it emits goes, is not known here: an engine hands in `emit` and `defer`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 import msgspec
+from anyio import to_thread
 
 from .chunks import Chunk
 from .commands import AddToolResult, AnyCommand, Command, CommandSet
@@ -88,6 +89,7 @@ class Run:
         flush: Sends what has changed, from any thread.
         waits: Told whether the run waits for a client, when that changes.
         known: The commands that can come while it goes on; None: any.
+        in_thread: Calls a function in a worker thread.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Run:
         flush: Callable[[], None] = lambda: None,
         waits: Callable[[bool], None] = lambda waits: None,
         known: CommandSet | None = None,
+        in_thread: Callable[..., Awaitable[Any]] = to_thread.run_sync,
     ) -> None:
         self.id = id  #: `run_…`
         self.thread_id = thread_id  #: the thread it runs on
@@ -115,6 +118,7 @@ class Run:
         self.cancelled = False  #: whether someone asked the run to stop; see `Agent.cancel_grace`
         self.tasks: Tasks | None = None  #: while it is under way
         self.waiting = Waiting(waits, known)
+        self.in_thread = in_thread
         self._document = document
         self._flush = flush
         self._messages = None if messages is None else Messages(document, messages)

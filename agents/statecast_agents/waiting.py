@@ -69,8 +69,9 @@ class Listening:
         return await self.receive()
 
     def close(self) -> None:
-        """Listen no longer."""
-        self._waiting.listeners.remove(self)
+        """Listen no longer. Closing it again does nothing."""
+        if self in self._waiting.listeners:
+            self._waiting.listeners.remove(self)
 
     def wants(self, command: AnyCommand) -> bool:
         """Whether it would take a command."""

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
+import logging
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import Any, Final
 
 import uvicorn
 
 from statecast_agents import Agent
 
+from .ending import Ending
 from .http import App, create_app
 
 __all__ = ["Server", "config_for", "is_local", "serve"]
 
 GRACE: Final = 10.0  #: seconds that runs get to end when the server is asked to stop
 
+#: Seconds beyond those of its runs that stopping may take, and those of it that connections get to end.
+STOPPING: Final = 10.0
+CONNECTIONS: Final = 5
+
+_log: Final = logging.getLogger("statecast")
+
 
 class Server(uvicorn.Server):
-    """uvicorn's server, with two differences.
+    """uvicorn's server, with four differences.
 
-    It would wait for open streams before it tells the app to stop: here the app goes first. And it would end the
-    process by the signal that asked it to stop: here that is a success, and `run` returns.
+    It would wait for open streams before it tells the app to stop: here the app goes first. It would end the process by
+    the signal that asked it to stop: here that is a success, and `run` returns. It would end when anything raises
+    `SystemExit`: here only a signal ends it. And it would wait for whatever blocks: `run` ends in time, and at a second
+    Ctrl+C the process ends at once.
     """
 
     def __init__(
@@ -38,6 +52,40 @@ class Server(uvicorn.Server):
         self._app = app
         self._grace = grace
         self._on_started = on_started  #: called with the port, once it is bound
+        self._ending: Ending | None = None
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until the process is asked to stop."""
+        if threading.current_thread() is threading.main_thread():  # signals come there
+            self._ending = Ending(self._stopping_takes())
+        try:
+            with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
+                serving = runner.get_loop().create_task(self.serve(sockets))
+                while not serving.done():
+                    try:
+                        runner.get_loop().run_until_complete(serving)
+                    except (SystemExit, KeyboardInterrupt):
+                        if serving.done() or not self.started:
+                            raise
+                        _log.exception("something raised what would have ended the server, which goes on")
+                if self._ending is not None:
+                    self._ending.served()
+        finally:
+            if self._ending is not None:
+                self._ending.over()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop, at a signal; at a second Ctrl+C, end."""
+        if self._ending is not None:
+            if self._ending.asked and sig == signal.SIGINT:
+                self._ending.now(128 + sig)
+            self._ending.ask()
+        super().handle_exit(sig, frame)
+
+    def _stopping_takes(self) -> float:
+        """Return the seconds within which the server has stopped, unless something blocks."""
+        agents = self._app.hub.agents.values() if self._app is not None else ()
+        return self._grace + max((agent.cancel_grace + agent.cancel_seconds for agent in agents), default=0) + STOPPING
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -83,6 +131,7 @@ def config_for(app: Any, *, host: str = "127.0.0.1", port: int = 8000, **options
             "date_header": False,
             "proxy_headers": False,
             "access_log": False,
+            "timeout_graceful_shutdown": CONNECTIONS,
             **options,
         },
     )

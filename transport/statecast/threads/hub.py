@@ -121,14 +121,15 @@ class Hub:
         """
         self._runs.stopping = True
         for execution in self._runs:
-            if execution is not execution.thread.active:
+            if not execution.begun:
                 self._runs.forget(execution)  # it stays in its thread's inbox, so that its stream is not over
+                execution.leave()
             elif execution.waits_since is not None:
                 execution.cancel("interrupted", INTERRUPTED)  # nobody can answer it any more
         with anyio.move_on_after(grace):
             await self._runs.none_left.wait()
         for execution in self._runs:
-            execution.cancel("interrupted", INTERRUPTED)
+            execution.cancel("interrupted", INTERRUPTED, hurry=True)
         if self._supervisor is not None and not self._supervisor.done():
             self._stop.set()
             await self._supervisor

@@ -21,6 +21,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_seconds: float = 15.0  #: of silence on a stream until it gets a heartbeat
     runs: int = 1_000  #: queued or under way, on the whole server
     runs_per_owner: int = 16  #: the same, of one owner; where the app knows owners
+    threads: int = 256  #: plain functions of agents at work at a time, each in a thread; further runs are queued
     run_seconds: float = 3_600.0  #: until a run that goes on fails with `run_timeout`
     waiting_seconds: float = 86_400.0  #: until a run that waits for its user fails with `wait_timeout`
     keep_entries: int = 1_024  #: of each log, for readers to catch up on; past them a reader gets a snapshot

@@ -35,12 +35,16 @@ from .questions import cut_off, dismiss, open_calls
 from .tasks import Tasks
 from .thread import Thread
 from .users import KeptUser, kept_user, restored_user
+from .workers import Workers
 
 __all__ = ["INTERRUPTED", "Batch", "Execution", "OnDisconnect"]
 
 OnDisconnect = Literal["continue", "cancel"]
 
 _log: Final = logging.getLogger("statecast")
+
+#: Seconds that a function in a worker thread gets to return, when its run's time is over, or the server stops.
+IN_THREAD: Final = 1.0
 
 INTERRUPTED: Final = RunError("run_interrupted", "The server stopped before the run had ended.")
 
@@ -97,6 +101,7 @@ class Execution:
         batch: What it is given.
         agrees: Whether the client had seen the state as it was when the batch was accepted.
         limits: How long it may take.
+        workers: Where its plain functions run.
         debug: Whether errors of the agent's code are shown to the client, traceback and all.
         id: Its id, if it has one already.
         context: The context variables of its request; None: it has none.
@@ -113,6 +118,9 @@ class Execution:
         "_emitted",
         "_ended",
         "_failure",
+        "_has_place",
+        "_in_threads",
+        "_leaves",
         "_left",
         "_limits",
         "_open",
@@ -121,6 +129,7 @@ class Execution:
         "_run",
         "_stopped",
         "_tasks",
+        "_workers",
         "again",
         "batch",
         "begun",
@@ -140,6 +149,7 @@ class Execution:
         *,
         agrees: bool,
         limits: Limits,
+        workers: Workers,
         debug: bool,
         id: str | None = None,
         context: Context | None = None,
@@ -156,6 +166,10 @@ class Execution:
         self.waits_since: int | None = None  #: the revision at which it began to wait for the user
         self._agrees_at = thread.log.revision if agrees else None
         self._limits = limits
+        self._workers = workers
+        self._has_place = False  #: among the workers, for its next plain function
+        self._in_threads = 0  #: functions of its that are in worker threads
+        self._leaves = False  #: whether it is not to begin, because the server stops
         self._debug = debug
         self._run: Run | None = None
         self._before: bytes | None = None  #: the state it found, where it may be rolled back
@@ -215,6 +229,7 @@ class Execution:
             flush=thread.flush_from_anywhere,
             waits=self._waits,
             known=thread.agent.commands,
+            in_thread=self._in_thread,
         )
         if self.again:
             return
@@ -225,21 +240,48 @@ class Execution:
         self._open = open_calls(self._run)
 
     async def _work(self) -> None:
-        """Begin, and run the agent."""
+        """Begin, and run the agent. It stays queued until there is a thread for it, if it needs one at once."""
         within_agent.set(True)
-        self._begin()
-        self._begun(self)
+        try:
+            if self.thread.agent.needs_thread(self.batch.commands):
+                await self._workers.taken()
+                self._has_place = True
+        finally:
+            if not self._leaves:
+                self._begin()
+                self._begun(self)
         run = self._run
-        assert run is not None, "it has begun"
-        if self._failure is None:
+        if run is not None and self._failure is None:
             self._began = time.monotonic()
             self._deadline = self._began + self._left
             run.tasks = self._tasks
             await self.thread.agent.perform(run)
 
+    async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a plain function of the agent's in a worker thread; until there is one, the run is queued."""
+        if not self._has_place and not self._workers.take():
+            self._record("queued")
+            await self._workers.taken()
+            self._record("running")
+        self._has_place = False
+        self._in_threads += 1
+        try:
+            return await self._workers.call(function, *args)
+        finally:
+            self._in_threads -= 1
+
+    def leave(self) -> None:
+        """Begin no more: the store has the batch, and another server takes it up."""
+        self._leaves = True
+        self._stop()
+
     def _end(self) -> None:
         """Record how the run has ended. Whatever its agent does from here on is not the thread's."""
         run = self._run
+        if self._has_place:
+            self._workers.give_back()
+        if self._leaves:
+            return
         try:
             status, error = self._outcome()
             if run is not None:
@@ -290,6 +332,7 @@ class Execution:
         error: RunError | None = None,
         *,
         roll_back: bool = False,
+        hurry: bool = False,
     ) -> None:
         """Ask the run to stop: the agent is told, and after its grace its handler is cancelled.
 
@@ -297,6 +340,7 @@ class Execution:
             status: What it then is.
             error: Why, where its stream should say so.
             roll_back: Whether the state is put back to what the run found.
+            hurry: Whether functions in worker threads, which do not notice it, are soon left behind.
         """
         self._rolls_back = self._rolls_back or roll_back
         if self._stopped is None:
@@ -307,7 +351,9 @@ class Execution:
                 self._run.cancelled = True
                 if waits and error is None:
                     dismiss(self._run)
-            self.thread.loop.call_later(self.thread.agent.cancel_grace, self._stop)
+            self.thread.loop.call_later(self.thread.agent.cancel_grace, self._stop, hurry)
+        elif hurry:
+            self._stop(hurry)
 
     def check_time(self, now: float) -> None:
         """Fail the run if its time is over. One look at all runs a second costs less than a timer for each."""
@@ -323,11 +369,13 @@ class Execution:
         """Stop the run as failed."""
         if self._failure is None:
             self._failure = error
-            self._stop()
+            self._stop(hurry=True)
 
-    def _stop(self) -> None:
+    def _stop(self, hurry: bool = False) -> None:
         if self._tasks is not None:
             self._tasks.cancel()
+            if hurry and self._in_threads:
+                self._tasks.insist(min(IN_THREAD, self._tasks.patience))
 
     def _emit(self, document: Document, chunk: Chunk) -> None:
         """Take a chunk, from any thread; like a mutation of the state, it is refused once the run has ended."""

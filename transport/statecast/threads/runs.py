@@ -17,6 +17,7 @@ from statecast_agents import CommandError
 from .limits import Limits
 from .run import INTERRUPTED, Batch, Execution
 from .thread import Thread
+from .workers import Workers
 
 __all__ = ["Runs"]
 
@@ -34,6 +35,7 @@ class Runs:
         self.stopping = False  #: whether none is to begin any more
         self.none_left = asyncio.Event()  #: set while no run is queued or under way
         self.none_left.set()
+        self.workers = Workers(limits.threads)  #: for plain functions of agents
         self._limits = limits
         self._debug = debug
         self._live: dict[str, Execution] = {}
@@ -56,6 +58,7 @@ class Runs:
         self._dropped.clear()
         self._awaited.clear()
         self.stopping = False
+        self.workers = Workers(self._limits.threads)
         self.none_left = asyncio.Event()
         self.none_left.set()
 
@@ -63,7 +66,16 @@ class Runs:
         self, thread: Thread, batch: Batch, *, agrees: bool, id: str | None = None, context: Context | None = None
     ) -> Execution:
         """Return a run that is yet to be queued; `context` has the variables of its request."""
-        return Execution(thread, batch, agrees=agrees, limits=self._limits, debug=self._debug, id=id, context=context)
+        return Execution(
+            thread,
+            batch,
+            agrees=agrees,
+            limits=self._limits,
+            workers=self.workers,
+            debug=self._debug,
+            id=id,
+            context=context,
+        )
 
     def queue(self, run: Execution) -> None:
         """Put a run into its thread's inbox: at the end, or at the front, but for a run that begins again."""

@@ -1,0 +1,109 @@
+"""Workers: the threads in which plain functions of agents run. Pages and files have others, so neither waits for these.
+
+There are so many at a time. A place is free again when its function has returned, even if nobody waits for it any
+more: a thread cannot be stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, TypeVarTuple
+
+import anyio
+from anyio import to_thread
+
+__all__ = ["Workers"]
+
+_T = TypeVar("_T")
+_Args = TypeVarTuple("_Args")
+
+#: Calls that nobody waits for any more: the event loop alone would not hold their tasks.
+_left: Final[set[asyncio.Task[Any]]] = set()
+
+
+class Workers:
+    """Worker threads.
+
+    Args:
+        limit: How many there are at a time.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._free = limit
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._threads = anyio.CapacityLimiter(math.inf)  # it would give a place back that is not free yet
+
+    def take(self) -> bool:
+        """Take a place, if one is free; `call` or `give_back` ends that."""
+        if self._free:
+            self._free -= 1
+            return True
+        return False
+
+    async def taken(self) -> None:
+        """Wait for a place, behind whoever waits already, and take it."""
+        if self.take():
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it came with the cancellation
+                self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        """Give a place to who has waited longest for one, or to who comes."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+    async def call(self, function: Callable[[*_Args], _T], *args: *_Args) -> _T:
+        """Call a function in a thread, in a place that was taken, and return what it returns.
+
+        If this is cancelled, it waits for the function to return all the same: it may see that its run is cancelled.
+        If it is cancelled once more, the thread is left behind.
+
+        Raises:
+            BaseException: Whatever the function raises.
+        """
+        scope = anyio.CancelScope()
+        call = asyncio.ensure_future(self._call(scope, function, *args))
+        _left.add(call)
+        call.add_done_callback(_left.discard)
+        try:
+            await asyncio.shield(call)
+        except asyncio.CancelledError:
+            scope.cancel()  # for what it waits for on the event loop
+            await asyncio.wait([call])
+            raise
+        result, failure = call.result()
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure  # its traceback holds this frame
+        return result  # type: ignore[return-value]  # there is one if nothing was raised
+
+    async def _call(
+        self, scope: anyio.CancelScope, function: Callable[[*_Args], _T], *args: *_Args
+    ) -> tuple[_T | None, BaseException | None]:
+        def called() -> tuple[_T | None, BaseException | None]:
+            try:
+                return function(*args), None
+            except BaseException as failure:  # raised again where it is waited for: a task must not end with some
+                return None, failure
+
+        try:
+            with scope:
+                return await to_thread.run_sync(called, limiter=self._threads)
+            return None, asyncio.CancelledError()  # it was cancelled before it began
+        finally:
+            self.give_back()
