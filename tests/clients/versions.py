@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from tests.clients.packages import CLIENTS
 
-__all__ = ["names_new_threads", "prints_failed_appends", "runs_need_a_thread"]
+__all__ = [
+    "DELETED",
+    "RECENT",
+    "names_new_threads",
+    "prints_deleted_threads",
+    "prints_failed_appends",
+    "runs_need_a_thread",
+]
+
+#: Versions that guides name for what older clients cannot do. `make test-newest` runs those guides, on these or newer.
+RECENT = frozenset({"@assistant-ui/react@0.15.22", "assistant-cloud@0.2.11"})
+
+#: What the errors of `prints_deleted_threads` contain.
+DELETED = "not found while getting its runtime"
 
 
 def names_new_threads() -> bool:
@@ -17,6 +30,11 @@ def names_new_threads() -> bool:
 
 def prints_failed_appends() -> bool:
     """Whether a local runtime also prints an error that it shows as the message's status."""
+    return CLIENTS.version("@assistant-ui/core") >= (0, 3, 35)
+
+
+def prints_deleted_threads() -> bool:
+    """Whether a page prints errors of its own that a thread is not found, once it is deleted after it was shown."""
     return CLIENTS.version("@assistant-ui/core") >= (0, 3, 35)
 
 

@@ -59,7 +59,7 @@ const quiet = () => until(() => facts.responses.every(({ end }) => end !== "open
 """
 
 
-def act(script: str, folder: Path, module: str, url: str, *, tells: str = "null") -> Any:
+def act(script: str, folder: Path, module: str, url: str, *, tells: str = "null", own: str | None = None) -> Any:
     """Do what a script says, check that the page had nothing to complain of, and return what `tells` is at the end.
 
     Args:
@@ -68,6 +68,7 @@ def act(script: str, folder: Path, module: str, url: str, *, tells: str = "null"
         module: The page's.
         url: The server's.
         tells: An expression.
+        own: What a complaint contains that is the client's own; None if there is none.
     """
     program = f"""{_ABLE}
 try {{
@@ -83,5 +84,6 @@ process.exit(0);
     answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert not answer.stderr, answer.stderr
     console, uncaught, told = json.loads(answer.stdout)
-    assert not console + uncaught, console + uncaught
+    complaints = [line for line in console + uncaught if own is None or own not in str(line)]
+    assert not complaints, complaints
     return told

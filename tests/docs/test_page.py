@@ -24,6 +24,7 @@ from tests.page.installed import page_packages
 
 PINNED = ROOT / "page"
 BUILD_TIMEOUT = 120  # seconds
+NEWEST = {"assistant-cloud.md"}  #: guides that need the newest clients; `make test-newest` checks them
 
 README = load(ROOT / "README.md")
 GUIDE = load(ROOT / "docs" / "guides" / "getting-started.md")
@@ -101,8 +102,10 @@ def _place(block: Block, folder: Path) -> None:
 def test_every_snippet_passes_the_strictest_type_check(packages: Path, tmp_path: Path) -> None:
     folder = _written(GUIDE.blocks, tmp_path, packages) / "page"
     for index, page in enumerate(PAGES):
+        if page.path == GUIDE.path or (page.path.name in NEWEST and not CLIENTS.newest):
+            continue
         for block in page.blocks:
-            if block.language in ("ts", "tsx") and page is not GUIDE and page.path != GUIDE.path:
+            if block.language in ("ts", "tsx"):
                 _place(block, folder / "src" / f"page{index}")
     config = json.loads((PINNED / "tsconfig.json").read_text(encoding="utf-8"))
     pinned = json.loads((PINNED / "package.json").read_text(encoding="utf-8"))["dependencies"]
