@@ -158,14 +158,16 @@ class Ledger:
             then = runs.get(revision + 1, run)
             assert run["status"] in ENDS or then["id"] == run["id"], f"{thread} had {run} at {revision}, then {then}"
 
-    async def audit(self, file: Path, threads: Iterable[tuple[str, str]]) -> dict[str, int]:
-        """Replay what the file holds, and hold everything that was seen against it; returns figures."""
+    async def audit(
+        self, file: Path, threads: Iterable[tuple[str, str]], *, owner: str | None = None
+    ) -> dict[str, int]:
+        """Replay what the file holds of an owner, and hold everything that was seen against it; returns figures."""
         store = SqliteStore(file)
         await store.open()
         assert await store.unsettled() == []
         figures = {"revisions": 0, "seen": 0, "compacted": 0, "completed": 0, "interrupted": 0}
         for thread, agent in threads:
-            saved = await store.load(Key(None, thread))
+            saved = await store.load(Key(owner, thread))
             if saved is None:
                 assert thread not in self.furthest, f"{thread} was seen, and is gone"
                 assert not any(sent.accepted for sent in self.sent.values() if sent.thread == thread)

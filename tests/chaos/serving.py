@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -20,15 +21,24 @@ class Served:
         folder: Where the file is.
         target: What is served.
         grace: Seconds that runs get when it is asked to stop.
+        environment: What the target reads beside `ECHOING_FILE`.
     """
 
-    def __init__(self, folder: Path, target: str = "tests.chaos.echoing:agents", *, grace: float = 0.2) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        target: str = "tests.chaos.echoing:agents",
+        *,
+        grace: float = 0.2,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.file = folder / "threads.db"
         self.url = ""  #: where it is now; changes with every start
         self.starts = 0
         self.errors = b""  #: what all of its processes wrote to their standard error
         self._target = target
         self._grace = grace
+        self._environment = dict(environment or {})
         self._up = asyncio.Event()  #: also set when it ends by itself, so that nobody waits for it
         self._ending = False  #: whether it was told to
         self._ended_by_itself = False
@@ -63,7 +73,7 @@ class Served:
         self._process = await asyncio.create_subprocess_exec(
             *command,
             *options,
-            env={**os.environ, "PYTHONPATH": paths, "ECHOING_FILE": str(self.file)},
+            env={**os.environ, "PYTHONPATH": paths, "ECHOING_FILE": str(self.file), **self._environment},
             cwd=self.file.parent,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -110,6 +110,9 @@ class Follower:
         kind = frame["type"]
         revision = frame["revision"]
         assert cursor.endswith(f"-{revision}"), (cursor, frame)
+        if kind == "queued":  # what waits is no part of the log
+            assert cursor == self.cursor, f"{self.thread} is at {self.cursor}, and what waits there at {cursor}"
+            return
         if kind == "snapshot":
             assert revision >= self.revision, f"{self.thread} went back from {self.cursor} to {cursor}"
             self.state, self.run = frame["state"], frame.get("run")
@@ -207,7 +210,7 @@ class SocketFollower(Follower):
             raise CutOff
         answer = ack.result()
         if answer["type"] == "refused":
-            assert answer["error"]["code"] in ("server_stopping", "store_unavailable"), answer
+            assert answer["error"]["code"] in ("server_stopping", "store_unavailable", "too_many_runs"), answer
             raise CutOff
         self.world.ledger.accept(sent, answer["runId"])
 
