@@ -10,6 +10,7 @@ import pytest
 
 from statecast import App, create_app
 from statecast.testing import Client
+from tests.transport.following import served
 from tests.transport.held import HOLD, NOTE, held
 
 pytestmark = pytest.mark.anyio
@@ -102,6 +103,26 @@ async def test_a_client_that_stopped_reading_does_not_hold_up_the_end() -> None:
     async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)):
         with anyio.fail_after(10):
             await app.hub.aclose()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/assistant", "application/json"), ("/attachments?name=a.txt", "text/plain")]
+)
+async def test_a_body_that_never_comes_does_not_hold_up_the_end_either(
+    path: str, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(create_app(held()[0]), timeout_graceful_shutdown=1) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)  # type: ignore[attr-defined]  # see `served`
+        head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\ncontent-length: 9\r\n\r\nhalf"
+        writer.write(head.encode())
+        while not server.server_state.tasks:  # noqa: ASYNC110  # it is uvicorn's
+            await asyncio.sleep(0)
+        server.should_exit = True
+        answer = await reader.read()
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b'"server_stopping"' in answer
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 async def test_closing_twice_is_closing_once() -> None:

@@ -19,7 +19,7 @@ from .projected import Answer, follow, headers_of
 from .requests import Service
 from .stream import watch_client
 
-__all__ = ["Held", "failed", "hold", "lost_connection", "stopping", "whole"]
+__all__ = ["Held", "failed", "hold", "lost_connection", "whole"]
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -71,11 +71,6 @@ def failed(error: RunError) -> Refusal:
     if error.code == "run_interrupted":
         return Refusal(503, error.code, error.message, retry_after=2)
     return Refusal(500, error.code, error.message)
-
-
-def stopping() -> Refusal:
-    """Return what an answer is as a response that the server's stop has cut short."""
-    return Refusal(503, "server_stopping", "the server is stopping; try again soon", retry_after=2)
 
 
 def lost_connection(query: QueryParams, thread_id: str | None) -> OnDisconnect | None:

@@ -18,7 +18,8 @@ from statecast.protocol.refusal import Refusal
 from statecast.protocol.typed_events import TypedEventsEncoder
 
 from .body import read_text_of
-from .held import failed, hold, lost_connection, stopping, whole
+from .held import failed, hold, lost_connection, whole
+from .problems import stopping
 from .projected import Answer, converse, stream_answer
 from .requests import Service, check_thread_id, named_agent
 

@@ -22,8 +22,8 @@ from statecast.protocol.refusal import Refusal
 from statecast.threads import Hub
 
 from .body import read_text_of
-from .held import failed, hold, lost_connection, stopping, whole
-from .problems import from_http, json_response
+from .held import failed, hold, lost_connection, whole
+from .problems import from_http, json_response, stopping
 from .projected import Answer, converse, stream_answer
 from .requests import Service, check_thread_id, named_agent
 

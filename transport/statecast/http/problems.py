@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import msgspec
@@ -12,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statecast.protocol.refusal import Refusal
 
-__all__ = ["Errors", "from_http", "json_response", "refused"]
+__all__ = ["Errors", "from_http", "json_response", "refused", "stopping"]
 
 #: Characters of a path that an error repeats.
 MAX_PATH: Final = 200
@@ -26,6 +27,11 @@ def json_response(value: object, *, status: int = 200, headers: dict[str, str] |
 def refused(refusal: Refusal) -> Response:
     """Return the response that says what was refused and why."""
     return json_response(refusal.body(), status=refusal.status, headers=refusal.headers)
+
+
+def stopping() -> Refusal:
+    """Return why a request gets nothing while the server stops."""
+    return Refusal(503, "server_stopping", "the server is stopping; try again soon", retry_after=2)
 
 
 class Errors:
@@ -48,6 +54,11 @@ class Errors:
                 raise
             refusal = error if isinstance(error, Refusal) else from_http(error, scope)
             await refused(refusal)(scope, receive, send)
+        except asyncio.CancelledError:
+            # A server that stops cancels what still waits for its client, such as for a body that never comes.
+            if scope["type"] != "http" or not scope["app"].hub.stopping:
+                raise
+            await refused(stopping())(scope, receive, send)
         except Exception:
             if scope["type"] == "http":
                 failure = Refusal(500, "internal_error", "the server failed; the reason is in its log")

@@ -88,6 +88,11 @@ class Hub:
         """How many runs are queued or under way."""
         return len(self._runs)
 
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing is accepted any more."""
+        return self._runs.stopping
+
     async def start(self) -> None:
         """Open the store, start what runs live in, and take up what was left, if not yet done. Requests do so too.
 
