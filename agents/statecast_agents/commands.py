@@ -46,7 +46,9 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     #: `{"type": "text", "text"}`, `{"type": "image", "image"}`, or any other part the client and the agent agree on
     parts: list[dict[str, Json]]
     metadata: dict[str, Json] | UnsetType = UNSET
-    id: str | UnsetType = UNSET  #: made by the client, and kept unless a message has it already; up to 128 characters
+    #: made by the client, and kept unless a message has it already; up to 128 characters. A message with an id is said
+    #: at most once, whatever is retried.
+    id: str | UnsetType = UNSET
 
     @property
     def text(self) -> str:
@@ -66,6 +68,7 @@ class AddToolResult(Command, frozen=True, kw_only=True):
     """A tool call was answered by the client: by the user, or by a tool that runs in the page."""
 
     tool_call_id: str
+    message_id: str | UnsetType = UNSET  #: the message that has the call; unset: the latest that has one of that id
     tool_name: str = ""
     result: Json = None
     is_error: bool = False

@@ -87,8 +87,12 @@ class Messages:
         return at if isinstance(at, list) else ()
 
     def assistant(self, *, id: str | None = None) -> AssistantMessage:  # the field's name
-        """Open a message of the assistant at the end, and return what writes into it."""
-        self.items.append({"id": id or new_id("msg"), "role": "assistant", "parts": []})
+        """Open a message of the assistant at the end, and return what writes into it.
+
+        An id that another message has already is not given twice: the new message gets one of its own.
+        """
+        named = id if id and not self._has(id, len(self)) else new_id("msg")
+        self.items.append({"id": named, "role": "assistant", "parts": []})
         return AssistantMessage(self.items[-1])
 
     def last_assistant(self) -> AssistantMessage:
@@ -125,7 +129,7 @@ class Messages:
             MessageConflict: "unknown_parent", "unknown_tool_call", "tool_call_settled" or "no_messages".
         """
         size = len(self._peek())  # of the messages there are, how many the batch leaves
-        settled: set[str] = set()
+        settled: set[tuple[Json, str]] = set()
         for command in commands:
             if isinstance(command, AddMessage):
                 self._require_list()
@@ -133,7 +137,7 @@ class Messages:
                 agrees = False
             elif isinstance(command, AddToolResult):
                 self._open_call(command, settled, size)
-                settled.add(command.tool_call_id)
+                settled.add((command.message_id, command.tool_call_id))
 
     def apply(self, command: AddMessage | AddToolResult, *, agrees: bool) -> None:
         """Apply a built-in command to the messages.
@@ -183,8 +187,11 @@ class Messages:
 
     def _id_for(self, command: AddMessage, keep: int) -> str:
         given = command.message.id
-        taken = any(isinstance(item, dict) and item.get("id") == given for item in self._peek()[:keep])
-        return new_id("msg") if isinstance(given, UnsetType) or taken else given
+        return new_id("msg") if isinstance(given, UnsetType) or self._has(given, keep) else given
+
+    def _has(self, id: str, size: int) -> bool:
+        """Whether one of the first messages has an id."""
+        return any(_id_of(item) == id for item in self._peek()[:size])
 
     def _keep(self, command: AddMessage, *, agrees: bool, size: int) -> int:
         """Return how many messages stay in front of the new one."""
@@ -220,23 +227,30 @@ class Messages:
         text = f'expected a list of messages at "{where}" in the state, got {type(at).__name__}'
         raise MessageConflict("no_messages", text)
 
-    def _open_call(self, command: AddToolResult, settled: set[str], size: int) -> TrackedDict:
+    def _open_call(self, command: AddToolResult, settled: set[tuple[Json, str]], size: int) -> TrackedDict:
         name = command.tool_call_id
-        part = self._find_call(name, size)
+        part = self._find_call(name, size, command.message_id)
         if part is None:
             raise MessageConflict("unknown_tool_call", f'expected toolCallId to name a tool call, got "{name[:100]}"')
-        if "result" in part or name in settled:
+        if "result" in part or (command.message_id, name) in settled:
             raise MessageConflict("tool_call_settled", f'the tool call "{name[:100]}" has its result already')
         if CUT_OFF in part:
             raise MessageConflict("tool_call_settled", f'the tool call "{name[:100]}" was stopped, with its run')
         return part
 
-    def _find_call(self, tool_call_id: str, size: int | None = None) -> TrackedDict | None:
+    def _find_call(
+        self, tool_call_id: str, size: int | None = None, message_id: str | UnsetType = UNSET
+    ) -> TrackedDict | None:
+        """Return the call of a message, or of the latest that has one of that id; out of several, the latest open."""
         for message in reversed(self._peek()[:size]):
             parts = message.get("parts") if isinstance(message, dict) else None
-            for part in reversed(parts if isinstance(parts, list) else []):
-                if isinstance(part, TrackedDict) and part.get("toolCallId") == tool_call_id:
-                    return part
+            if not isinstance(parts, list) or message_id not in (UNSET, message.get("id")):
+                continue
+            calls: list[TrackedDict] = [
+                part for part in reversed(parts) if _is_call(part) and part.get("toolCallId") == tool_call_id
+            ]
+            if calls:
+                return next((part for part in calls if ToolCall(part).open), calls[0])
         return None
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from starlette.types import Scope, Send
 
-from statecast.protocol.conversation import Asked, Conversation
+from statecast.protocol.conversation import Asked, Conversation, PostedMessage
 from statecast.protocol.projected import Projected
 from statecast.protocol.projection import Projection, items_in, without
-from statecast.threads import Accepted, OnDisconnect, Posted, Reader, Thread, with_messages
-from statecast_agents import Agent, Json, Request
+from statecast.threads import Accepted, Execution, OnDisconnect, Posted, Reader, Thread, was_said, with_messages
+from statecast_agents import AddMessage, Agent, Json, Request
 
 from .callers import Caller
 from .requests import Service
@@ -70,6 +70,12 @@ async def converse(
         asked = conversation.asks(ours, without(state, agent.messages))
         if not asked.commands:
             return join(thread, conversation, after=asked.answers, kind=kind)
+        behind = None if ours is None or asked.replaces else _queued(thread, conversation, ours)
+        if behind is not None:
+            await hub.registry.settle()  # the first try may not be kept yet
+            return _shown(_going(thread, behind), conversation, kind)
+        if conversation.means in ("either", "cut"):
+            asked = msgspec.structs.replace(asked, commands=[_said_anew(thread, one) for one in asked.commands])
     active = None if thread is None else thread.active
     posted = Posted(
         agent=agent,
@@ -84,6 +90,8 @@ async def converse(
         policy="interrupt" if asked.replaces and agent.policy == "enqueue" else None,
     )
     accepted = await hub.submit(posted)
+    if accepted.run is None and asked.commands:  # a retry of what was said, and answered
+        return join(accepted.thread, conversation, after=_place(accepted.thread, asked.commands), kind=kind)
     projection = kind(
         agent.messages,
         run_id=accepted.run_id,
@@ -174,6 +182,50 @@ def headers_of(answer: Answer) -> list[tuple[bytes, bytes]]:
     if accepted.run_id is not None:
         headers.append((b"statecast-run-id", accepted.run_id.encode()))
     return headers
+
+
+def _said_anew(thread: Thread, command: dict[str, Json]) -> dict[str, Json]:
+    """Return a command; a message that the thread has dropped since, its client has said again, as another one."""
+    message = command.get("message")
+    id = message.get("id") if isinstance(message, dict) else None
+    if not isinstance(message, dict) or not isinstance(id, str) or id == command.get("sourceId"):
+        return command
+    items = items_in(_decoded(thread.snapshot()[1]), thread.agent.messages)
+    if not was_said(thread, id) or any(isinstance(item, dict) and item.get("id") == id for item in items):
+        return command
+    return {**command, "message": {name: value for name, value in message.items() if name != "id"}}
+
+
+def _queued(thread: Thread, conversation: Conversation, ours: Sequence[Json]) -> Execution | None:
+    """Return the run that waits with the conversation's last message; None if that is new."""
+    runs = [run for run in (thread.active, *thread.inbox) if run is not None and not run.begun]
+    waiting = [
+        (run, PostedMessage(role="user", parts=command.message.parts, id=command.message.id or None))
+        for run in runs
+        for command in run.batch.commands
+        if isinstance(command, AddMessage) and command.source_id is None
+    ]
+    at = conversation.queued(ours, [message for _, message in waiting])
+    return None if at is None else waiting[at][0]
+
+
+def _going(thread: Thread, run: Execution) -> Accepted:
+    return Accepted(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
+
+
+def _shown(accepted: Accepted, conversation: Conversation, kind: type[Projection]) -> Answer:
+    """Show the answer of a run from its start."""
+    claim, had = _known(conversation), conversation.had()
+    path = accepted.thread.agent.messages
+    return Answer(accepted, kind(path, run_id=accepted.run_id, claim=claim, had=had))
+
+
+def _place(thread: Thread, commands: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return where in a thread the last message is that commands say again; None if it has it no longer."""
+    said = [command["message"].get("id") for command in commands if "message" in command]
+    items = items_in(_decoded(thread.snapshot()[1]), thread.agent.messages)
+    known = [at for at, item in enumerate(items) if isinstance(item, dict) and said and item.get("id") == said[-1]]
+    return known[-1] if known else None
 
 
 def _has_gone_on(thread: Thread, after: int) -> bool:

@@ -116,16 +116,21 @@ class Said(Conversation, frozen=True, kw_only=True):
 
     def _resumed(self, ours: Sequence[Json] | None) -> list[dict[str, Json]]:
         """Return the answers to interrupts as commands. One that somebody else has given meanwhile is none."""
-        calls = {str(part.get("toolCallId")): part for message in ours or () for part in _parts(message)}
+        calls: dict[str, tuple[Json, Mapping[str, Any]]] = {}  #: by id the latest, and above it the latest open
+        for message in ours or ():
+            for part in _parts(message):
+                id = str(part.get("toolCallId"))
+                if id not in calls or "result" not in part or "result" in calls[id][1]:
+                    calls[id] = message.get("id"), part
         commands: list[dict[str, Json]] = []
         for entry in self.resume:
-            call = calls.get(entry.interrupt_id)
+            place, call = calls.get(entry.interrupt_id, (None, None))
             if entry.interrupt_id == self.waiting:
                 if entry.status == "resolved":
                     commands.append(_command_of(entry))
             elif call is not None or ours is None:
-                if call is None or "result" not in call:
-                    commands.append(_answer_to(entry, call))
+                if call is None or not {"result", "cutOff"} & call.keys():
+                    commands.append(_answer_to(entry, call, place))
             elif entry.status == "resolved":
                 message = f'expected the id of an interrupt that is open, got "{entry.interrupt_id[:100]}"'
                 raise Refusal(409, "unknown_interrupt", message)
@@ -354,12 +359,13 @@ def _wrong(where: str, expected: str, got: object) -> Refusal:
 # Answers
 
 
-def _answer_to(entry: Resume, call: Mapping[str, Any] | None) -> dict[str, Json]:
+def _answer_to(entry: Resume, call: Mapping[str, Any] | None, message: Json) -> dict[str, Json]:
     given_up = entry.status == "cancelled"
     name = "" if call is None else str(call.get("toolName") or "")
     fields: dict[str, Json] = {"toolCallId": entry.interrupt_id, "toolName": name}
     result: Json = _CANCELLED if given_up else entry.payload
-    return {"type": "add-tool-result", **fields, "result": result, "isError": given_up}
+    where = {"messageId": message} if isinstance(message, str) else {}
+    return {"type": "add-tool-result", **fields, **where, "result": result, "isError": given_up}
 
 
 def _command_of(entry: Resume) -> dict[str, Json]:

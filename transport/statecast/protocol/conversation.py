@@ -16,8 +16,11 @@ import msgspec
 from statecast_agents import Json, Request, new_id
 
 from .had import Had
+from .shown import file_data
+from .turns import calls_in, paired
 
 __all__ = ["Asked", "Conversation", "PostedMessage"]
+
 
 MAX_ID: Final = 128  #: characters of a command's id
 
@@ -103,7 +106,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         same = 0
         while same < min(len(users), len(said)) and _same(said[same], ours[users[same]]):
             same += 1
-        results = self._results(ours)
+        results = self._results(ours, users, said, same)
         answers = users[same - 1] if same and same == len(said) else None
         if answers is None and said and said[-1].id is not None:  # a stale tab has others before it
             answers = next((index for index in users if _same(said[-1], ours[index])), None)
@@ -145,7 +148,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         if not self.messages:
             return [], Asked(commands=[])
         *before, last = self.messages
-        ours = [message.in_state() for message in before]
+        ours = _distinct([message.in_state() for message in before])
         if last.role == "user":
             return ours, Asked(commands=[_add(last, once=self.means == "say")])
         mine = self._own_results(last)
@@ -163,17 +166,43 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         source = self.edited or (last.id if self.means == "again" else None)
         return Asked(commands=[_add(last, source=source, once=source is None)], replaces=source is not None)
 
-    def _results(self, ours: Sequence[Json]) -> list[dict[str, Json]]:
-        """Return the results of calls that have none yet, as commands."""
-        calls = {part.get("toolCallId"): part for message in ours for part in _parts(message) if isinstance(part, dict)}
-        settled = {
-            part.get("toolCallId"): part
-            for message in self.messages
-            for part in message.parts
-            if _settled(part) and part.get("toolCallId") not in message.theirs
-        }
-        open_calls = {id for id, call in calls.items() if call.get("type") == "tool-call" and "result" not in call}
-        return [_result(part) for id, part in settled.items() if id in open_calls]
+    def queued(self, ours: Sequence[Json], waiting: Sequence[PostedMessage]) -> int | None:
+        """Return which of the messages that wait behind a run the last one is; None if it is new.
+
+        Args:
+            ours: The messages that the thread has.
+            waiting: What its user has said that is yet to be applied, in its order.
+        """
+        said = [message for message in self.messages if message.role == "user"]
+        known = [*(message for message in ours if _role(message) == "user"), *(one.in_state() for one in waiting)]
+        at = len(said) - 1
+        if self.goes_on or not len(known) - len(waiting) <= at < len(known):
+            return None
+        same = all(map(_same, said, known))
+        return at - len(known) + len(waiting) if same else None
+
+    def _results(
+        self, ours: Sequence[Json], users: Sequence[int], said: Sequence[PostedMessage], same: int
+    ) -> list[dict[str, Json]]:
+        """Return the results of calls that have none yet, as commands; each counts for the call of its own message."""
+        theirs = list(calls_in((message.role, message.id, message.parts) for message in self.messages))
+        mine = list(calls_in((_role(message), _id(message), _parts(message)) for message in ours))
+        heard = {id(part): message.theirs for message in self.messages for part in message.parts}
+        turns: dict[int, int | None] = {turn: turn for turn in range(same + 1)} if said else {0: None}
+        places = {_id(ours[index]): turn for turn, index in enumerate(users, 1)}
+        answers = {call.message: call.turn for call in mine}
+        for turn, message in enumerate(said, 1):
+            if turn > same and message.id is not None and message.id in places:
+                turns[turn] = places[message.id]
+        for call in theirs:
+            if call.turn not in turns and call.message is not None and call.message in answers:
+                turns[call.turn] = answers[call.message]
+        found = [
+            (call, our)
+            for call, our in paired(theirs, mine, turns)
+            if "result" in call.part and our.open and call.id not in heard[id(call.part)]
+        ]
+        return [_result(call.part, our.message) for call, our in reversed(found)]
 
     def _own_results(self, message: PostedMessage) -> list[dict[str, Json]]:
         """Return what the client itself has answered in a message, where no thread tells which calls were open."""
@@ -214,9 +243,21 @@ def _add(message: PostedMessage, *, source: str | None = None, once: bool = Fals
     return {"type": "add-message", "message": given, "sourceId": source, **name}
 
 
-def _result(part: dict[str, Any]) -> dict[str, Json]:
+def _result(part: Mapping[str, Any], message: Json = None) -> dict[str, Json]:
+    """Return the result of a call as a command; `message` is the id of the one that has the call."""
     fields = {"toolCallId": part["toolCallId"], "toolName": part.get("toolName") or "", "result": part["result"]}
-    return {"type": "add-tool-result", **fields, "isError": part.get("isError") is True}
+    where = {"messageId": message} if isinstance(message, str) else {}
+    return {"type": "add-tool-result", **fields, **where, "isError": part.get("isError") is True}
+
+
+def _distinct(messages: list[dict[str, Json]]) -> list[dict[str, Json]]:
+    """Return messages no two of which share an id: of those that do, the first one has it."""
+    ids: set[Json] = set()
+    for message in messages:
+        if message["id"] in ids:
+            message["id"] = new_id("msg")
+        ids.add(message["id"])
+    return messages
 
 
 def _settled(part: dict[str, Any]) -> bool:
@@ -241,11 +282,17 @@ def _same(said: PostedMessage, ours: Json) -> bool:
 
 def _words(parts: Sequence[Any]) -> list[tuple[str, Any]]:
     """Return what of a message's parts survives every client's own form of them."""
-    return [
-        (str(part.get("type")), part.get("text") if part.get("type") == "text" else None)
-        for part in parts
-        if isinstance(part, dict)
-    ]
+    return [(str(part.get("type")), _word(part)) for part in parts if isinstance(part, dict)]
+
+
+def _word(part: Mapping[str, Any]) -> Json:
+    match part.get("type"):
+        case "text":
+            return part.get("text")
+        case "image" | "file" as kind:
+            return file_data(str(part.get("image" if kind == "image" else "data")))
+        case _:
+            return None
 
 
 def _parts(message: Json) -> list[Any]:

@@ -1,11 +1,11 @@
 """The engine: threads, their logs and inboxes, runs, and the readers that follow. anyio and asyncio; no HTTP."""
 
 from .hub import Accepted, Hub
-from .inbox import Posted
+from .inbox import Posted, was_said
 from .limits import Limits
 from .queued import queued
 from .readers import Reader
-from .run import OnDisconnect
+from .run import Execution, OnDisconnect
 from .shelf import Shelf
 from .thread import Thread
 from .users import user_id
@@ -13,6 +13,7 @@ from .written import can_follow, check_written, has_only, with_messages
 
 __all__ = [
     "Accepted",
+    "Execution",
     "Hub",
     "Limits",
     "OnDisconnect",
@@ -25,5 +26,6 @@ __all__ = [
     "has_only",
     "queued",
     "user_id",
+    "was_said",
     "with_messages",
 ]

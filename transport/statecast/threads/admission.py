@@ -21,7 +21,7 @@ from statecast_agents import Agent, Document, new_id
 from statecast_agents.commands import AnyCommand
 
 from .claims import adopt, agrees
-from .inbox import Posted, check_messages, check_policy, check_room, chosen_policy, decode_commands, digest, unapplied
+from .inbox import Posted, check_messages, check_policy, check_room, chosen_policy, decode_commands, marks_of, unapplied
 from .limits import Limits
 from .refusals import unavailable
 from .registry import Registry
@@ -177,10 +177,9 @@ class Admission:
             )
             run = self._runs.new(thread, batch, agrees=agreed, context=copy_context())
             for command in commands:
-                if command.id is not None:
-                    mark = digest(command)
-                    thread.applied[command.id] = (mark, run.id)
-                    changes.append(stores.Applied(thread.key, command.id, mark, run.id))
+                for mark in marks_of(command):
+                    thread.applied[mark.key] = (mark.digest, run.id)
+                    changes.append(stores.Applied(thread.key, mark.key, mark.digest, run.id))
             changes.append(stores.Accepted(thread.key, run.id, batch.encode()))
             self._runs.queue(run)
             run.kept = False
@@ -291,9 +290,9 @@ class Admission:
             raise unavailable()
 
     def _remember(self, thread: Thread, command: AnyCommand, run_id: str) -> None:
-        if command.id is not None:
-            thread.applied[command.id] = (digest(command), run_id)
-            self._registry.journal.add(stores.Applied(thread.key, command.id, digest(command), run_id))
+        for mark in marks_of(command):
+            thread.applied[mark.key] = (mark.digest, run_id)
+            self._registry.journal.add(stores.Applied(thread.key, mark.key, mark.digest, run_id))
 
 
 def _said(thread: Thread) -> list[stores.Change]:

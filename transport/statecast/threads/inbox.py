@@ -26,8 +26,9 @@ __all__ = [
     "check_room",
     "chosen_policy",
     "decode_commands",
-    "digest",
+    "marks_of",
     "unapplied",
+    "was_said",
 ]
 
 #: Containers around a tool's result in the state, beyond those that lead to the messages and those of its command.
@@ -81,29 +82,57 @@ def unapplied(thread: Thread, commands: Sequence[AnyCommand]) -> tuple[list[AnyC
     """Return the commands that are new to the thread, and the run that the others led to.
 
     Raises:
-        Refusal: 409 `command_id_reused`: an id that stands for another command.
+        Refusal: 409 `command_id_reused`: an id that stands for another command, or another message.
     """
     fresh: list[AnyCommand] = []
     original: str | None = None
-    seen: dict[str, bytes] = {}
+    seen: dict[str, tuple[bytes, str | None]] = {}
     for command in commands:
-        if command.id is None:
-            fresh.append(command)
-            continue
-        known, run_id = thread.applied.get(command.id, (seen.get(command.id), None))
-        if known is None:
-            fresh.append(command)
-            seen[command.id] = digest(command)
-        elif known != digest(command):
-            raise Refusal(409, "command_id_reused", f'the command id "{command.id}" stands for another command already')
-        else:
+        marks = marks_of(command)
+        known = [(mark, *found) for mark in marks if (found := seen.get(mark.key) or thread.applied.get(mark.key))]
+        for mark, before, run_id in known:
+            if before != mark.digest:
+                text = f'the {mark.kind} id "{mark.id}" stands for another {mark.kind} already'
+                raise Refusal(409, "command_id_reused", text)
             original = run_id or original
+        if not known:
+            fresh.append(command)
+        seen.update({mark.key: (mark.digest, None) for mark in marks if mark.key not in thread.applied})
     return fresh, original
 
 
-def digest(command: AnyCommand) -> bytes:
-    """Return what two commands share only if they are the same."""
-    return hashlib.sha256(msgspec.json.encode(command, order="sorted")).digest()
+class Mark(msgspec.Struct, frozen=True):
+    """By what a command is known when it comes again."""
+
+    kind: str  #: what the id names
+    id: str
+    digest: bytes  #: what two commands, or messages, share only if they are the same
+
+    @property
+    def key(self) -> str:
+        """What a thread remembers it under. No id of a command begins as that of a message does."""
+        return self.id if self.kind == "command" else f"\x1f{self.kind}\x1f{self.id}"
+
+
+def was_said(thread: Thread, message_id: str) -> bool:
+    """Whether a message of that id was said, and its run is over."""
+    _, run_id = thread.applied.get(Mark("message", message_id, b"").key, (b"", None))
+    live = [run.id for run in (thread.active, *thread.inbox) if run is not None]
+    return run_id is not None and run_id not in live
+
+
+def marks_of(command: AnyCommand) -> list[Mark]:
+    """Return the marks of a command: its id, and that of its message. A message that replaces itself is another one."""
+    marks = [] if command.id is None else [Mark("command", command.id, _digest(command))]
+    if isinstance(command, AddMessage):
+        message = command.message
+        if isinstance(message.id, str) and command.source_id != message.id:
+            marks.append(Mark("message", message.id, _digest([message.role, message.parts, message.metadata or None])))
+    return marks
+
+
+def _digest(value: Any) -> bytes:
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).digest()
 
 
 def check_messages(thread: Thread, commands: Sequence[AnyCommand], *, agrees: bool) -> None:
