@@ -83,10 +83,12 @@ class Moves:
 
     def take(self, node: Any, parent: Any, key: Any, depth: int) -> bool:
         """Whether a node moves to `key` of `parent`, at a depth; if not, it has to be copied."""
+        if id(node) in self._touched:
+            return False
         way: list[int] = []
         at = node
         while True:
-            if id(at) in self._taken or id(at) in self._touched:
+            if id(at) in self._taken:
                 return False
             way.append(id(at))
             if id(at) in self._leaving:

@@ -118,9 +118,9 @@ class Journal:
             except StoreUnavailable:
                 raise
             except Exception as error:
-                left = await self._write_apart(batch, error)
-                if left:
-                    raise StoreUnavailable(str(error)) from error
+                left, away = await self._write_apart(batch, error)
+                if away is not None:
+                    raise away from error
         except StoreUnavailable as error:
             self._put_back(left, ahead, waiting)
             if not self._complained:
@@ -147,8 +147,12 @@ class Journal:
                 future.set_result(None)
         return True
 
-    async def _write_apart(self, batch: Sequence[Change], error: Exception) -> Sequence[Change]:
-        """Write the changes of each thread apart, and set aside what is refused; returns what is still to be written.
+    async def _write_apart(
+        self, batch: Sequence[Change], error: Exception
+    ) -> tuple[Sequence[Change], StoreUnavailable | None]:
+        """Write the changes of each thread apart, and set aside what is refused.
+
+        Returns what is still to be written, and why it could not be.
 
         An error that is not a store's own word may say that the store itself is broken. It counts as a refusal only
         where the store takes other changes, or none at all.
@@ -160,8 +164,9 @@ class Journal:
             try:
                 await self.store.commit(changes)
                 works = True
-            except StoreUnavailable:
-                return [change for group in (*(group for group, _ in refused), *groups[index:]) for change in group]
+            except StoreUnavailable as away:
+                left = (*(group for group, _ in refused), *groups[index:])
+                return [change for group in left for change in group], away
             except Exception as reason:
                 works = works or isinstance(reason, ChangeRefused)
                 refused.append((changes, reason))
@@ -169,10 +174,10 @@ class Journal:
             try:
                 await self.store.commit(())
             except Exception:  # the store is broken, whatever it says
-                return batch
+                return batch, StoreUnavailable(str(error))
         for group, why in refused:
             self._set_aside(group, why)
-        return ()
+        return (), None
 
     def _set_aside(self, changes: Sequence[Change], reason: Exception) -> None:
         for key in dict.fromkeys(change.key for change in changes):

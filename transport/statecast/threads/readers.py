@@ -204,6 +204,9 @@ class Reader:
     def _take_snapshot(self) -> list[bytes]:
         """Return the state as it is, and what it does not stand for; nothing while the store does not have it yet."""
         thread, encoder = self._thread, self._encoder
+        if thread.gone:
+            self._finished = True  # there is no state any more
+            return []
         if self._held is None:
             at, state = thread.snapshot()
             self._held = at, state, thread.log.rest(-1 if encoder.replays_parts else self.revision)
