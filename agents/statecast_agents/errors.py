@@ -118,7 +118,7 @@ class RunEnded(StatecastError, RuntimeError):
     did not wait for, a callback.
     """
 
-    code = "run_ended"
+    code = "run_over"
 
     def __init__(self, run_id: str) -> None:
         super().__init__()
