@@ -182,7 +182,7 @@ def test_the_codes_of_a_closed_socket_are_documented() -> None:
     documented = [int(code) for code in re.findall(r"^\| (\d{4}) \|", section, re.MULTILINE)]
 
     # The others are refused before there is a socket to close.
-    assert documented == [socket.STOPPING, socket.UNKNOWN, socket.STALLED]
+    assert documented == [socket.STOPPING, socket.EXPIRED, socket.UNKNOWN, socket.STALLED]
 
 
 def test_the_table_of_the_body_has_every_field() -> None:

@@ -148,7 +148,7 @@ export function connect(url, threadId, options = {}) {
     const reader = response.body.getReader();
     const decoder = new TextDecoder();
     let pieces = []; // of a line that has not ended: a long state comes in many
-    let id, data;
+    let id, data, named;
     for (;;) {
       tell(); // once for all that came together
       const { done, value } = await reader.read();
@@ -162,9 +162,10 @@ export function connect(url, threadId, options = {}) {
       for (const line of lines) {
         if (line.startsWith("id: ")) id = line.slice(4);
         else if (line.startsWith("data: ")) data = line.slice(6);
+        else if (line.startsWith("event: ")) named = true; // says why the stream ends, which does as well
         else if (line === "" && data !== undefined) {
-          take({ ...JSON.parse(data), cursor: id });
-          data = undefined;
+          if (!named) take({ ...JSON.parse(data), cursor: id });
+          data = named = undefined;
         }
       }
     }

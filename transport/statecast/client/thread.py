@@ -196,11 +196,11 @@ class Thread:
 async def _events(
     response: httpx.Response, arrived: Callable[[], None] = lambda: None
 ) -> AsyncIterator[tuple[str, bytes]]:
-    """Yield the id and the data of each server-sent event; one that was cut off is none.
+    """Yield the id and the data of each server-sent event without a name; one that was cut off is none.
 
     Lines end at line feeds alone here: the JSON may hold every other separator that text functions would cut at.
     """
-    cursor, data = "", b""
+    cursor, data, named = "", b"", False
     pending: list[bytes] = []  #: pieces of a line that has not ended
     async for piece in response.aiter_bytes():
         arrived()
@@ -215,9 +215,12 @@ async def _events(
                 cursor = value.strip().decode()
             elif name == b"data":
                 data = value
+            elif name == b"event":
+                named = True  # says why the stream ends, which does as well
             elif not line and data:
-                yield cursor, data
-                data = b""
+                if not named:
+                    yield cursor, data
+                data, named = b"", False
 
 
 def _command(command: str | Command | Mapping[str, Json]) -> dict[str, Json]:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.metadata import version
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.requests import Request
@@ -43,6 +43,9 @@ from .socket import SocketEndpoint
 from .stream import STREAM, Stream
 from .threads import thread_routes
 
+if TYPE_CHECKING:
+    from .cloud.identity import Identity
+
 __all__ = ["App", "create_app"]
 
 
@@ -55,16 +58,36 @@ class App:
     Args:
         hub: Its threads and runs.
         router: What is served.
+        identity: What knows the users of the cloud API, where that is served.
         cors_origins: Origins whose pages may use it.
         allowed_hosts: Names under which it may be reached.
     """
 
     def __init__(
-        self, hub: Hub, router: Router, *, cors_origins: Sequence[str] = (), allowed_hosts: Sequence[str] = ()
+        self,
+        hub: Hub,
+        router: Router,
+        *,
+        identity: Identity | None = None,
+        cors_origins: Sequence[str] = (),
+        allowed_hosts: Sequence[str] = (),
     ) -> None:
         self.hub = hub
         self.router = router
+        self._identity = identity
         self._app = Caching(HostCheck(Cors(Errors(router), cors_origins), allowed_hosts))
+
+    async def revoke(self, workspace: str) -> None:
+        """End all tokens of the cloud API that there are for a workspace, and its streams.
+
+        Raises:
+            RuntimeError: The app does not serve the cloud API.
+            Refusal: 503 `store_unavailable`.
+        """
+        if self._identity is None:
+            raise RuntimeError("expected an app that serves the cloud API: create_app(…, cloud=True)")
+        await self._identity.revoke(workspace)
+        self.hub.end_streams(workspace)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -140,7 +163,7 @@ def create_app(
         from .cloud.routes import UnknownPath  # an extra
 
         router.default = UnknownPath(router.default)
-    return App(hub, router, cors_origins=cors_origins, allowed_hosts=allowed_hosts)
+    return App(hub, router, identity=service.identity, cors_origins=cors_origins, allowed_hosts=allowed_hosts)
 
 
 def _with_cloud(service: Service, cloud: Cloud, uploads: Uploads) -> tuple[Service, Sequence[BaseRoute]]:
@@ -149,7 +172,7 @@ def _with_cloud(service: Service, cloud: Cloud, uploads: Uploads) -> tuple[Servi
         from .cloud.routes import cloud_routes
     except ImportError as error:
         raise ImportError('the cloud API needs PyJWT: pip install "statecast[cloud]"') from error
-    identity = Identity(cloud, service.hub.shelf.secret)
+    identity = Identity(cloud, service.hub.shelf)
     service = msgspec.structs.replace(service, identity=identity)
     return service, cloud_routes(service, identity, uploads)
 

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from starlette.requests import HTTPConnection
 
+from statecast.protocol import RunError
+from statecast.protocol.refusal import Refusal
 from statecast.threads import user_id
 
-__all__ = ["Caller", "Identify", "caller_of"]
+__all__ = ["EXPIRED", "EXPIRES", "Caller", "Identify", "caller_of", "expired", "seconds_left"]
+
+#: In the scope of a request: until when its caller is known, in seconds since the epoch, or None. Streams end then.
+EXPIRES: Final = "statecast.expires"
+
+#: Why they do.
+EXPIRED: Final = RunError(
+    "token_expired", "The credentials of this connection have expired; connect again with new ones. Runs go on."
+)
 
 #: Returns whose a request is: a text, or any object or mapping with an `id`; None: no one's in particular.
 Identify: TypeAlias = Callable[[HTTPConnection], Awaitable[object]]
@@ -21,6 +33,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
     owner: str | None = None  #: of their threads
     user: Any = None  #: as the app's `identify` returned them; for agents only
+    expires_at: float | None = None  #: until when that is known, in seconds since the epoch
 
 
 def caller_of(user: object) -> Caller:
@@ -28,5 +41,34 @@ def caller_of(user: object) -> Caller:
 
     Raises:
         TypeError, ValueError: It has returned no user, which is the app's own fault.
+        Refusal: 401 `token_expired`.
     """
-    return Caller() if user is None else Caller(owner=user_id(user), user=user)
+    if user is None:
+        return Caller()
+    caller = Caller(owner=user_id(user), user=user, expires_at=_expiry_of(user))
+    if seconds_left(caller.expires_at) == 0:
+        raise expired()
+    return caller
+
+
+def expired() -> Refusal:
+    """Return that a caller was known, and is no more."""
+    headers = {"www-authenticate": 'Bearer error="invalid_token"'}
+    return Refusal(401, "token_expired", EXPIRED.message, headers=headers)
+
+
+def seconds_left(expires_at: float | None) -> float | None:
+    """Return for how long a caller is known still."""
+    return None if expires_at is None else max(0.0, expires_at - time.time())
+
+
+def _expiry_of(user: object) -> float | None:
+    found = None
+    if not isinstance(user, str):
+        found = user.get("expires_at") if isinstance(user, Mapping) else getattr(user, "expires_at", None)
+    if isinstance(found, datetime) and found.tzinfo is not None:
+        return found.timestamp()
+    if found is None or (isinstance(found, int | float) and not isinstance(found, bool)):
+        return found
+    expected = "seconds since the epoch, or a datetime with a time zone"
+    raise TypeError(f"expected the user's `expires_at` to be {expected}, got {found!r:.80}")

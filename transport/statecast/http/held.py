@@ -7,13 +7,14 @@ import asyncio
 import msgspec
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
 from statecast.protocol import RunError
 from statecast.protocol.projected import Projected
 from statecast.protocol.refusal import Refusal
 from statecast.threads import OnDisconnect, Reader
 
+from .callers import EXPIRED, EXPIRES, expired, seconds_left
 from .chat import on_disconnect
 from .projected import Answer, follow, headers_of
 from .requests import Service
@@ -30,7 +31,7 @@ class Held(msgspec.Struct, frozen=True):
 
 
 async def hold(
-    service: Service, answer: Answer, encoder: Projected, receive: Receive, *, whole: bool = False
+    service: Service, answer: Answer, encoder: Projected, scope: Scope, receive: Receive, *, whole: bool = False
 ) -> Held | None:
     """Wait until there is something to say, or nothing more will be; None if the client has gone first.
 
@@ -38,12 +39,15 @@ async def hold(
         service: The app's.
         answer: What is held.
         encoder: The protocol.
+        scope: The request's; where its caller is known no longer, the answer fails.
         receive: Tells when the client has gone.
         whole: Whether to wait for the end in any case.
     """
     thread = answer.accepted.thread
     reader = follow(answer, encoder)
     watch = asyncio.ensure_future(watch_client(receive, reader))
+    seconds = seconds_left(scope.get(EXPIRES))
+    over = None if seconds is None else asyncio.get_running_loop().call_later(seconds, reader.expire, EXPIRED)
     said: list[bytes] = []
     follows = False
     try:
@@ -60,6 +64,8 @@ async def hold(
         return Held(reader, b"".join(said))
     finally:
         watch.cancel()
+        if over is not None:
+            over.cancel()
         if not follows:
             thread.leave(reader)
         if not follows and not reader.finished:
@@ -70,6 +76,8 @@ def failed(error: RunError) -> Refusal:
     """Return what a failed run is as a response: a fault of the server's side, and not one that trying again mends."""
     if error.code == "run_interrupted":
         return Refusal(503, error.code, error.message, retry_after=2)
+    if error == EXPIRED:
+        return expired()
     return Refusal(500, error.code, error.message)
 
 

@@ -69,7 +69,7 @@ class _LocalEndpoint:
         Raises:
             Refusal: The run failed, or the server stops.
         """
-        held = await hold(self._service, answer, encoder, receive)
+        held = await hold(self._service, answer, encoder, scope, receive)
         if held is None:
             return
         if held.reader.finished and encoder.error is not None:
@@ -105,7 +105,7 @@ class JsonEndpoint(_LocalEndpoint):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = await self.accept(scope, receive)
         encoder = JsonReplyEncoder(answer.projection)
-        held = await hold(self._service, answer, encoder, receive, whole=True)
+        held = await hold(self._service, answer, encoder, scope, receive, whole=True)
         if held is None:
             return
         if encoder.error is not None:

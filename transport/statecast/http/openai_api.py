@@ -97,7 +97,7 @@ class _ChatCompletions:
 
     async def _reply(self, answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
         encoder = ChatCompletionEncoder(answer.projection, _completion(answer))
-        held = await hold(self._service, answer, encoder, receive, whole=True)
+        held = await hold(self._service, answer, encoder, scope, receive, whole=True)
         if held is None:
             return
         if encoder.error is not None:

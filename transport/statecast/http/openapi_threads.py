@@ -88,6 +88,7 @@ def cloud_paths() -> dict[str, Any]:
     return {
         "/v1/auth/tokens/anonymous": {"post": {"summary": "Be somebody, without a sign-in", **tokens}},
         "/v1/auth/tokens/refresh": {"post": post("Stay who you are", _ANY, many)},
+        "/v1/auth/tokens/revoke": {"post": empty("End tokens", [], _ANY)},
         "/v1/auth/tokens": {"post": {"summary": "A token for a user of the app", **tokens}},
         "/v1/threads": {
             "get": get("The list of threads", _ANY, [query("is_archived"), *page]),

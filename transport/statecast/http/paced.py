@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final, Protocol
 
+from statecast.protocol import RunError
 from statecast.threads import Reader
 
 __all__ = ["Holding", "PacedReader"]
@@ -69,6 +70,10 @@ class PacedReader:
                 await self._reader.wait()
         except TimeoutError:
             pass
+
+    def expire(self, error: RunError) -> None:
+        """End the stream at once, with the reason."""
+        self._reader.expire(error)
 
     def wake(self) -> None:
         """Let `wait` return."""

@@ -17,7 +17,7 @@ from statecast.threads import Hub, OnDisconnect, Posted
 from statecast_agents import Agent, CallSettings, Config, Policy, Request
 
 from .body import Body
-from .callers import Caller, Identify, caller_of
+from .callers import EXPIRES, Caller, Identify, caller_of
 
 if TYPE_CHECKING:
     from .cloud.identity import Identity
@@ -75,13 +75,18 @@ class Service(msgspec.Struct, frozen=True):
             key_alone: Whether an API key of the cloud API may come without a user.
 
         Raises:
-            Refusal: 401 `invalid_token` for a token that was good once, or would be good elsewhere; 401 `unauthorized`
-                where everybody has to sign in.
+            Refusal: 401 `invalid_token` for a token that was good once, or would be good elsewhere; 401
+                `token_expired`; 401 `unauthorized` where everybody has to sign in.
         """
+        caller = await self._caller(scope, key_alone)
+        scope[EXPIRES] = caller.expires_at
+        return caller
+
+    async def _caller(self, scope: Scope, key_alone: bool) -> Caller:
         if self.identity is not None:
             who = await self.identity.of(scope, key_alone=key_alone)
             if who is not None:
-                return Caller(owner=who.workspace, user=who.user)
+                return Caller(owner=who.workspace, user=who.user, expires_at=who.expires_at)
             if self.identify is None:
                 self.identity.check_open()
         return Caller() if self.identify is None else caller_of(await self.identify(HTTPConnection(scope)))

@@ -9,6 +9,7 @@ Source: docs/protocol.md, "WS /threads/{id}/ws".
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, Final
 
 import msgspec
@@ -24,7 +25,7 @@ from statecast.protocol.refusal import Refusal
 from statecast.threads import Thread
 
 from .body import Body
-from .callers import Caller
+from .callers import Caller, seconds_left
 from .cors import is_welcome
 from .events import place_of
 from .problems import from_http, refused
@@ -35,6 +36,7 @@ __all__ = ["SocketEndpoint"]
 
 STOPPING: Final = 1012  #: the server restarts; connect again
 AWAY: Final = 1013  #: the server cannot tell what it has of the thread; try again later
+EXPIRED: Final = 4401  #: the credentials with which it was opened have expired; connect again with new ones
 NOT_ALLOWED: Final = 4403  #: the page's origin may not use this server
 UNKNOWN: Final = 4404  #: there is no such thread, and the first frame did not make it
 STALLED: Final = 4408  #: the client read nothing for too long
@@ -123,7 +125,15 @@ class _Session:
         self._following: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Serve until either side closes."""
+        """Serve until either side closes, or it is not known any longer who asks."""
+        try:
+            async with asyncio.timeout(seconds_left(self._caller.expires_at)):
+                await self._serve()
+        except TimeoutError:
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # as below
+                await self._socket.close(EXPIRED)
+
+    async def _serve(self) -> None:
         try:
             thread = await self._service.hub.find(self._thread_id, owner=self._caller.owner)
         except Refusal as refusal:

@@ -12,6 +12,10 @@ from typing import Final, Protocol
 
 from starlette.types import Receive, Scope, Send
 
+from statecast.protocol import RunError
+
+from .callers import EXPIRED, EXPIRES, seconds_left
+
 __all__ = ["GATHER", "STREAM", "Stream", "begin_stream", "watch_client"]
 
 #: In the scope of a response that has begun: the `Stream` that is its body.
@@ -35,6 +39,8 @@ class Read(Protocol):
 
     async def wait(self) -> None: ...
 
+    def expire(self, error: RunError) -> None: ...
+
     def wake(self) -> None: ...
 
 
@@ -49,7 +55,7 @@ class Stream:
         cut: Asked at the end: whether the response is to be left incomplete, so that the server closes the connection.
     """
 
-    __slots__ = ("_closed", "_cut", "_first", "_gather", "_reader")
+    __slots__ = ("_closed", "_cut", "_first", "_gather", "_reader", "seconds")
 
     def __init__(
         self,
@@ -60,6 +66,7 @@ class Stream:
         gather: float = GATHER,
         cut: Callable[[], bool] = lambda: False,
     ) -> None:
+        self.seconds: float | None = None  #: after which it ends, whatever is still to come
         self._cut = cut
         self._first = first
         self._reader = reader
@@ -79,8 +86,10 @@ class Stream:
             send: Waits while the socket is full, and nothing but this stream waits with it.
         """
         reader, gather = self._reader, self._gather
+        loop = asyncio.get_running_loop()
         watch = asyncio.ensure_future(watch_client(receive, reader))
-        clock = asyncio.get_running_loop().time
+        over = None if self.seconds is None else loop.call_later(self.seconds, reader.expire, EXPIRED)
+        clock = loop.time
         due = 0.0
         left = False
         try:
@@ -106,12 +115,15 @@ class Stream:
                 left = watch.done()
         finally:
             watch.cancel()
+            if over is not None:
+                over.cancel()
             self._closed(left)
 
 
 async def begin_stream(scope: Scope, send: Send, headers: Sequence[tuple[bytes, bytes]], stream: Stream) -> None:
-    """Begin a 200 response whose body is `stream`."""
+    """Begin a 200 response whose body is `stream`. It ends when its caller is known no longer."""
     scope[STREAM] = stream
+    stream.seconds = seconds_left(scope.get(EXPIRES))
     await send({"type": "http.response.start", "status": 200, "headers": list(headers)})
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from statecast_agents import chunks
 
-from .entries import ChunkEntry, Entry, OperationsEntry, RunEntry
+from .entries import ChunkEntry, Entry, OperationsEntry, RunEntry, RunError
 from .headers import STREAMED
 
 __all__ = ["AssistantTransportEncoder", "ChunkFields", "decode", "fields_of"]
@@ -57,13 +57,20 @@ class AssistantTransportEncoder:
             fields = self._chunks.of(entry.run_id, entry.chunk)
             return b"" if fields is None else b"data: %b\n\n" % _encode(fields)
         if type(entry) is RunEntry and entry.run.id == self._run_id and entry.run.error is not None:
-            error = entry.run.error
-            return b"data: %b\n\n" % _encode({"type": "error", "path": [], "error": error.message, "code": error.code})
+            return _failure(entry.run.error)
         return b""
 
     def finish(self) -> bytes:
         """Return the end marker, without which the client reports an error."""
         return b"data: [DONE]\n\n"
+
+    def expire(self, error: RunError) -> bytes:
+        """Return why the stream ends, and the end marker."""
+        return _failure(error) + self.finish()
+
+
+def _failure(error: RunError) -> bytes:
+    return b"data: %b\n\n" % _encode({"type": "error", "path": [], "error": error.message, "code": error.code})
 
 
 class ChunkFields:

@@ -14,7 +14,7 @@ import msgspec
 
 from statecast_agents import chunks
 
-from .entries import ChunkEntry, Entry, OperationsEntry, RunEntry
+from .entries import ChunkEntry, Entry, OperationsEntry, RunEntry, RunError
 from .headers import STREAMED
 
 __all__ = ["DataStreamEncoder", "DataStreamLines", "decode"]
@@ -61,6 +61,10 @@ class DataStreamEncoder:
     def finish(self) -> bytes:
         """Return nothing: the protocol has no end marker."""
         return b""
+
+    def expire(self, error: RunError) -> bytes:
+        """Return why the stream ends."""
+        return self._lines.write("3", error.message)
 
 
 class DataStreamLines:

@@ -142,3 +142,6 @@ class Encoder(Protocol):
 
     def finish(self) -> bytes:
         """Return what marks the end of a stream that was not cut off."""
+
+    def expire(self, error: RunError) -> bytes:
+        """Return how a stream ends before its run does, and why: its client may not go on without asking again."""

@@ -18,7 +18,7 @@ import msgspec
 from statecast_agents import chunks
 
 from .assistant_transport import fields_of
-from .entries import ChunkEntry, Cursor, Entry, OperationsEntry, RunEntry, RunState
+from .entries import ChunkEntry, Cursor, Entry, OperationsEntry, RunEntry, RunError, RunState
 from .headers import STREAMED
 
 __all__ = ["EventsEncoder", "Framing", "framed_as_event", "framed_as_line"]
@@ -100,6 +100,10 @@ class EventsEncoder:
     def finish(self) -> bytes:
         """Return nothing: these streams end when someone closes them."""
         return b""
+
+    def expire(self, error: RunError) -> bytes:
+        """Return why the stream ends: not a frame, which would name a cursor, but an event with a name."""
+        return b"event: end\ndata: %b\n\n" % _encode(error) if self._framing is framed_as_event else b""
 
     def _framed(self, revision: int, frame: bytes) -> bytes:
         return self._framing(Cursor(self._epoch, revision), frame)

@@ -14,7 +14,7 @@ import msgspec
 
 from statecast_agents import chunks
 
-from .entries import Entry, RunError
+from .entries import Entry, RunError, RunState
 from .growth import Event, RunTurned
 from .projection import Projection
 
@@ -77,6 +77,11 @@ class Projected(ABC):
     @abstractmethod
     def finish(self) -> bytes:
         """Return how the run ended, and what marks the end of a stream that was not cut off."""
+
+    def expire(self, error: RunError) -> bytes:
+        """Return the end of a stream that ends before its run does, as if that had failed."""
+        self.turned = RunTurned(RunState("", "failed", error))
+        return self.finish()
 
     def closed(self) -> bytes:
         """Return the ends of the parts that are open; for `finish`."""

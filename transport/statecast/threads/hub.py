@@ -350,6 +350,12 @@ class Hub:
         await self._start()
         return await self._removal.move(owner, to)
 
+    def end_streams(self, owner: str) -> None:
+        """End the streams of all threads of an owner, so that their clients come again, if they may."""
+        for thread in self.registry:
+            if thread.owner == owner:
+                thread.close_readers()
+
     def left(self, accepted: Accepted) -> None:
         """Note that a stream was lost before its run had ended."""
         run = accepted.run

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from statecast.protocol import ChunkEntry, Encoder, Entry, OperationsEntry
+from statecast.protocol import ChunkEntry, Encoder, Entry, OperationsEntry, RunError
 from statecast.protocol.events import EventsEncoder
 
 from .queued import queued
@@ -43,6 +43,7 @@ class Reader:
         "_closing",
         "_encoder",
         "_endless",
+        "_expired",
         "_finished",
         "_goal",
         "_held",
@@ -90,6 +91,7 @@ class Reader:
         self._held: tuple[int, bytes, Sequence[Entry]] | None = None
         self._beat = False
         self._closing = False
+        self._expired: RunError | None = None  #: why it may show nothing more
         self._finished = False
         self.waiting: asyncio.Future[None] | None = None  #: what `wait` waits for
 
@@ -106,6 +108,9 @@ class Reader:
                 return shared[2]
         if self._finished:
             return b""
+        if self._expired is not None:
+            self._finished = True
+            return self._encoder.expire(self._expired)
         if active is not None and not active.begun:
             self._beat = False  # with it, `wait` would return at once, again and again
             self._finished = self._closing
@@ -200,6 +205,11 @@ class Reader:
         self._closing = True
         self._plain = False
         self.wake()
+
+    def expire(self, error: RunError) -> None:
+        """End the stream at once, with the reason: whoever reads it may see nothing more."""
+        self._expired = error
+        self.close()
 
     def _take_snapshot(self) -> list[bytes]:
         """Return the state as it is, and what it does not stand for; nothing while the store does not have it yet."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from statecast.protocol.refusal import Refusal
 from statecast.stores import Card, Change, Described, Erased, Key, Noted, StoreUnavailable
@@ -17,6 +17,9 @@ from .refusals import unavailable
 from .registry import Registry
 
 __all__ = ["Shelf"]
+
+#: Where what is kept of an owner is noted; no thread has such an id.
+NO_THREAD: Final = ""
 
 _T = TypeVar("_T")
 
@@ -103,6 +106,16 @@ class Shelf:
         """
         if changes:
             await self._write(key, *changes, Described(key=key, at=time.time()))
+
+    async def recall(self, owner: str, name: str) -> bytes | None:
+        """Return what is kept of an owner under a name; None if nothing is."""
+        kept = await self.notes(Key(owner, NO_THREAD), name)
+        return kept[0][1] if kept else None
+
+    async def remember(self, owner: str, name: str, data: bytes) -> None:
+        """Keep something of an owner under a name, in place of what was kept before."""
+        key = Key(owner, NO_THREAD)
+        await self._write(key, Noted(key, name, "", data), new=True)
 
     async def secret(self, name: str, fresh: bytes) -> bytes:
         """Return the server's secret of a name; `fresh` becomes it if there is none."""

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from statecast.http.body import read_json
 from statecast.http.problems import json_response
 from statecast.protocol.refusal import Refusal
-from statecast.threads import Limits
+from statecast.threads import Hub
 
 from .form import CloudRoute
 from .identity import Identity
@@ -22,7 +22,11 @@ class _Refresh(msgspec.Struct):
     refresh_token: str
 
 
-def auth_routes(identity: Identity, limits: Limits) -> list[Route]:
+class _Revoked(msgspec.Struct):
+    refresh_token: str | None = None
+
+
+def auth_routes(identity: Identity, hub: Hub) -> list[Route]:
     """Return the routes that hand out tokens."""
 
     async def anonymous(request: Request) -> Response:
@@ -31,8 +35,25 @@ def auth_routes(identity: Identity, limits: Limits) -> list[Route]:
         return json_response(await identity.anonymous())
 
     async def refresh(request: Request) -> Response:
-        asked: _Refresh = await read_json(request.scope, request.receive, limits, _Refresh)
-        return json_response(await identity.anonymous(await identity.refreshed(asked.refresh_token)))
+        asked: _Refresh = await read_json(request.scope, request.receive, hub.limits, _Refresh)
+        return json_response(await identity.renewed(asked.refresh_token))
+
+    async def revoke(request: Request) -> Response:
+        asked: _Revoked = await read_json(request.scope, request.receive, hub.limits, _Revoked)
+        if asked.refresh_token is None:
+            workspace = await _spoken_for(request)
+        else:
+            workspace = await identity.holder_of(asked.refresh_token)
+        await identity.revoke(workspace)
+        hub.end_streams(workspace)
+        return Response(status_code=204)
+
+    async def _spoken_for(request: Request) -> str:
+        who = await identity.required(request.scope)
+        if who.by != "key":
+            message = "expected a refresh_token, or an API key, with Aui-User-Id and Aui-Workspace-Id"
+            raise Refusal(403, "api_key_required", message)
+        return who.workspace
 
     async def create(request: Request) -> Response:
         who = await identity.required(request.scope)
@@ -44,5 +65,6 @@ def auth_routes(identity: Identity, limits: Limits) -> list[Route]:
     return [
         CloudRoute("/v1/auth/tokens/anonymous", anonymous, methods=["POST"]),
         CloudRoute("/v1/auth/tokens/refresh", refresh, methods=["POST"]),
+        CloudRoute("/v1/auth/tokens/revoke", revoke, methods=["POST"]),
         CloudRoute("/v1/auth/tokens", create, methods=["POST"]),
     ]

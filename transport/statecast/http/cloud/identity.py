@@ -6,27 +6,33 @@ Source: docs/protocol.md, "The cloud API".
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 import jwt
 import msgspec
-from anyio import to_thread
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from statecast.http.cards import timestamp
 from statecast.protocol.refusal import Refusal
+from statecast.threads import Shelf
 
+from .issuers import PublishedKeys
+from .renewals import Renewals, Revoked
 from .settings import OURS, Cloud, CloudUser, Issuer
 
 __all__ = ["Identity", "Who", "unauthorized"]
 
 #: Characters of a workspace's or a user's name.
 MAX_NAME: Final = 200
+
+#: Seconds by which an issuer's clock may be ahead of ours.
+LEEWAY: Final = 30.0
 
 _ALGORITHM: Final = "HS256"
 
@@ -36,6 +42,7 @@ class Who(msgspec.Struct, frozen=True):
 
     user: CloudUser
     by: Literal["token", "key", "issuer"]  #: how that is known
+    expires_at: float | None = None  #: until when, in seconds since the epoch
 
     @property
     def workspace(self) -> str:
@@ -43,25 +50,20 @@ class Who(msgspec.Struct, frozen=True):
         return self.user.workspace
 
 
-#: Returns the server's secret of a name; the bytes become it if there is none.
-Secret = Callable[[str, bytes], Awaitable[bytes]]
-
-
 class Identity:
     """Makes tokens, and tells whose a request is.
 
     Args:
         cloud: How.
-        secret: Where the key is kept that signs our tokens.
+        shelf: Where the key is kept that signs our tokens, and which of them have ended early.
     """
 
-    def __init__(self, cloud: Cloud, secret: Secret) -> None:
+    def __init__(self, cloud: Cloud, shelf: Shelf) -> None:
         self.cloud = cloud
-        self._secret = secret
+        self._shelf = shelf
         self._key: str | None = cloud.secret
-        self._sets = {
-            issuer.name: jwt.PyJWKClient(issuer.jwks_url, timeout=5) for issuer in cloud.issuers if issuer.jwks_url
-        }
+        self._renewals = Renewals(shelf)
+        self._published = {issuer.name: PublishedKeys(issuer.jwks_url) for issuer in cloud.issuers if issuer.jwks_url}
 
     async def of(self, scope: Scope, *, key_alone: bool = False) -> Who | None:
         """Return who asks; None for a request without credentials that are ours to judge.
@@ -88,7 +90,10 @@ class Identity:
         name = _issuer_of(token)
         if name == OURS:
             claims = await self._ours(token, "access")
-            return Who(CloudUser(id=claims.get("user", claims["sub"]), workspace=claims["sub"]), "token")
+            with _revoked_is_invalid():
+                await self._renewals.check(claims["sub"], claims["iat"], claims.get("gen"))
+            who = CloudUser(id=claims.get("user", claims["sub"]), workspace=claims["sub"])
+            return Who(who, "token", float(claims["exp"]))
         issuer = next((issuer for issuer in self.cloud.issuers if issuer.name == name), None)
         return None if issuer is None else await self._theirs(token, issuer)
 
@@ -116,41 +121,71 @@ class Identity:
         """Return a token that opens a workspace's threads for a while."""
         return await self._sign("access", self.cloud.access_seconds, sub=workspace, user=user)
 
-    async def anonymous(self, workspace: str | None = None) -> dict[str, Any]:
-        """Return the tokens of an identity; of a new one, which nobody else has, if none is given."""
-        workspace = workspace or f"anon_{secrets.token_hex(16)}"
-        seconds = self.cloud.refresh_seconds
-        return {
-            "access_token": await self.access(workspace, workspace),
-            "refresh_token": {
-                "token": await self._sign("refresh", seconds, sub=workspace),
-                "expires_at": timestamp(time.time() + seconds),
-            },
-        }
+    async def anonymous(self) -> dict[str, Any]:
+        """Return the tokens of a new identity, which nobody else has."""
+        return await self._tokens(f"anon_{secrets.token_hex(16)}", 0)
 
-    async def refreshed(self, token: str) -> str:
+    async def renewed(self, token: str) -> dict[str, Any]:
+        """Return fresh tokens of the identity that a refresh token stands for, which counts no more.
+
+        Raises:
+            Refusal: 401 `invalid_token`; if it was used before, all tokens of the identity end.
+        """
+        claims = await self._ours(token, "refresh")
+        with _revoked_is_invalid():
+            generation = await self._renewals.renew(claims["sub"], claims["iat"], claims.get("gen", 0))
+        return await self._tokens(claims["sub"], generation)
+
+    async def identity_of(self, token: str) -> str:
         """Return the identity that a refresh token stands for.
 
         Raises:
             Refusal: 401 `invalid_token`.
         """
+        claims = await self._ours(token, "refresh")
+        with _revoked_is_invalid():
+            await self._renewals.current(claims["sub"], claims["iat"], claims.get("gen", 0))
+        workspace: str = claims["sub"]
+        return workspace
+
+    async def holder_of(self, token: str) -> str:
+        """Return the identity that a refresh token was made for, whether or not it still counts.
+
+        Raises:
+            Refusal: 401 `invalid_token`, for one that is none of this server's, or has expired.
+        """
         workspace: str = (await self._ours(token, "refresh"))["sub"]
         return workspace
 
+    async def revoke(self, workspace: str) -> None:
+        """End all tokens of a workspace that this server has made."""
+        await self._renewals.revoke(workspace)
+
+    async def _tokens(self, workspace: str, generation: int) -> dict[str, Any]:
+        seconds = self.cloud.refresh_seconds
+        fields = {"sub": workspace, "gen": generation}
+        return {
+            "access_token": await self._sign("access", self.cloud.access_seconds, user=workspace, **fields),
+            "refresh_token": {
+                "token": await self._sign("refresh", seconds, **fields),
+                "expires_at": timestamp(time.time() + seconds),
+            },
+        }
+
     async def _signing_key(self) -> str:
         if self._key is None:
-            self._key = (await self._secret("tokens", secrets.token_hex(32).encode())).decode()
+            self._key = (await self._shelf.secret("tokens", secrets.token_hex(32).encode())).decode()
         return self._key
 
-    async def _sign(self, use: str, seconds: float, **claims: str) -> str:
-        now = int(time.time())
-        fields = {"iss": OURS, "use": use, "iat": now, "exp": now + int(seconds), **claims}
+    async def _sign(self, use: str, seconds: float, **claims: Any) -> str:
+        now = time.time()
+        fields = {"iss": OURS, "use": use, "iat": now, "exp": int(now + seconds), **claims}
         return jwt.encode(fields, await self._signing_key(), _ALGORITHM)
 
     async def _ours(self, token: str, use: str) -> dict[str, Any]:
         try:
             key = await self._signing_key()
-            claims = jwt.decode(token, key, [_ALGORITHM], issuer=OURS, options={"require": ["exp", "sub", "iss"]})
+            claims = jwt.decode(token, key, [_ALGORITHM], issuer=OURS, options={"require": ["exp", "iat", "sub"]})
         except jwt.InvalidTokenError as error:
             raise _invalid(error) from None
         if claims.get("use") != use:
@@ -158,41 +193,28 @@ class Identity:
         return claims
 
     async def _theirs(self, token: str, issuer: Issuer) -> Who:
-        key = await self._published(token, issuer) if issuer.key is None else issuer.key
         try:
+            key: Any = issuer.key
+            if key is None:
+                key = await self._published[issuer.name].key(jwt.get_unverified_header(token).get("kid"))
             claims = jwt.decode(
                 token,
                 key,
                 list(issuer.algorithms),
                 issuer=issuer.name,
                 audience=issuer.audience,
+                leeway=LEEWAY,
                 options={"require": ["exp"], "verify_aud": issuer.audience is not None},
             )
-        except jwt.PyJWTError as error:
+            if float(claims["exp"]) <= time.time():  # the leeway is for tokens that are too young
+                raise jwt.ExpiredSignatureError("Signature has expired")
+        except (jwt.PyJWTError, OverflowError) as error:  # a number of seconds may be any that JSON has
             raise _invalid(error) from None
         workspace, user = claims.get(issuer.workspace), claims.get(issuer.user)
         if not isinstance(workspace, str) or not isinstance(user, str) or not workspace or not user:
             raise _invalid(f'it names no workspace in "{issuer.workspace}", or no user in "{issuer.user}"')
         who = CloudUser(id=_name(user), workspace=_name(issuer.prefix + workspace), claims=claims)
-        return Who(who, "issuer")
-
-    async def _published(self, token: str, issuer: Issuer) -> Any:
-        """Return the key with which an issuer says to have signed a token.
-
-        Raises:
-            Refusal: 401 `invalid_token` if it has no such key; 503 `issuer_unavailable`.
-        """
-        keys = self._sets[issuer.name]
-        try:
-            await to_thread.run_sync(keys.get_signing_keys)
-        except (jwt.PyJWTError, ValueError):
-            raise _unavailable() from None
-        try:
-            return (await to_thread.run_sync(keys.get_signing_key_from_jwt, token)).key
-        except (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError, ValueError):  # the keys are fetched anew for it
-            raise _unavailable() from None
-        except jwt.PyJWTError as error:
-            raise _invalid(error) from None
+        return Who(who, "issuer", float(claims["exp"]))
 
 
 def _issuer_of(token: str) -> str | None:
@@ -220,9 +242,12 @@ def unauthorized() -> Refusal:
     return Refusal(401, "unauthorized", message, headers={"www-authenticate": "Bearer"})
 
 
-def _unavailable() -> Refusal:
-    message = "the issuer's keys cannot be fetched; try again soon"
-    return Refusal(503, "issuer_unavailable", message, retry_after=2)
+@contextlib.contextmanager
+def _revoked_is_invalid() -> Iterator[None]:
+    try:
+        yield
+    except Revoked as error:
+        raise _invalid(error) from None
 
 
 def _invalid(reason: object) -> Refusal:

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from statecast.http.body import read_json, read_text_of
-from statecast.http.callers import Caller
+from statecast.http.callers import EXPIRES, Caller
 from statecast.http.history import History
 from statecast.http.problems import json_response
 from statecast.http.projected import converse, stream_answer
@@ -102,6 +102,7 @@ class _StreamEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         hub = self._service.hub
         who = await self._identity.required(scope)
+        scope[EXPIRES] = who.expires_at
         data = await read_text_of(scope, receive, hub.limits)
         check_nesting(data, hub.limits.nesting)
         check_values(data)

@@ -9,6 +9,15 @@ import msgspec
 
 __all__ = ["OURS", "Cloud", "CloudUser", "Issuer"]
 
+#: Algorithms of tokens that are signed with a private key, and those with a secret that both sides know. An issuer has
+#: one kind: else whoever knows a public key could take it for the secret, and sign with it.
+PUBLIC: Final = frozenset(
+    ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "ES256K", "EdDSA"]
+)
+SHARED: Final = frozenset(["HS256", "HS384", "HS512"])
+
+MIN_SECRET: Final = 32  #: characters of a secret that signs tokens
+
 #: The issuer of our own tokens.
 OURS: Final = "statecast"
 
@@ -48,8 +57,8 @@ class Cloud(msgspec.Struct, frozen=True, kw_only=True):
     refresh_seconds: float = 90 * 86_400.0
 
     def __post_init__(self) -> None:
-        if self.secret is not None and len(self.secret) < 32:
-            raise ValueError("expected a secret of at least 32 characters, got a shorter one")
+        if self.secret is not None and len(self.secret) < MIN_SECRET:
+            raise ValueError(f"expected a secret of at least {MIN_SECRET} characters, got a shorter one")
         if any(len(key) < 16 for key in self.api_keys):
             raise ValueError("expected API keys of at least 16 characters, got a shorter one")
         for issuer in self.issuers:
@@ -59,3 +68,24 @@ class Cloud(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(
                 "expected issuers with different prefixes, or a user of one could have the other's threads"
             )
+        for issuer in self.issuers:
+            _check_keys(issuer)
+
+
+def _check_keys(issuer: Issuer) -> None:
+    """Check that an issuer's tokens are signed by whoever alone has a key, or shares a secret."""
+    algorithms = set(issuer.algorithms)
+    if not algorithms or not (algorithms <= PUBLIC or algorithms <= SHARED):
+        known = f"{', '.join(sorted(PUBLIC))}, or of {', '.join(sorted(SHARED))}"
+        raise ValueError(f"expected algorithms out of {known}, got {list(issuer.algorithms)}")
+    if issuer.jwks_url is not None and (algorithms <= SHARED or not issuer.jwks_url.startswith(("https:", "http:"))):
+        raise ValueError(
+            f'expected a jwks_url such as "https://id.example.com/keys", and algorithms of public keys, got '
+            f'"{issuer.jwks_url}" and {list(issuer.algorithms)}'
+        )
+    if issuer.key is not None and issuer.key.lstrip().startswith("-----BEGIN") != (algorithms <= PUBLIC):
+        raise ValueError(
+            f"expected a public key as PEM, or a shared secret, as the algorithms {list(issuer.algorithms)} need it"
+        )
+    if issuer.key is not None and len(issuer.key) < MIN_SECRET:
+        raise ValueError(f"expected a shared secret of at least {MIN_SECRET} characters, got a shorter one")

@@ -100,7 +100,7 @@ class _Threads:
     async def claim(self, request: Request) -> Response:
         who = await self._identity.required(request.scope)
         claimed: _Claimed = await read_json(request.scope, request.receive, self._hub.limits, _Claimed)
-        owner = await self._identity.refreshed(claimed.refresh_token)
+        owner = await self._identity.identity_of(claimed.refresh_token)
         moved = 0 if owner == who.workspace else await self._hub.move(owner, who.workspace)
         return json_response({"moved": moved})
 

@@ -1,0 +1,131 @@
+"""Renewals: which refresh token of an identity counts, so that each is used once and a stolen one is noticed.
+
+A refresh token names its generation. Using it makes the next one, and it counts no more. But a page may never have got
+the answer, because it was closed or reloaded meanwhile: as long as nothing of the next generation was used, the one
+before may be used again, and leads to the same. Otherwise somebody has a copy, and all tokens of the identity end.
+Source: docs/protocol.md, "Refresh tokens".
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from typing import Final
+
+import msgspec
+
+from statecast.threads import Shelf
+
+__all__ = ["Renewals", "Revoked"]
+
+KIND: Final = "renewal"  #: of what is kept of an owner
+
+REMEMBERED: Final = 4_096  #: identities of which it is in memory
+
+
+class Revoked(Exception):
+    """A token that counts no more."""
+
+
+class _Standing(msgspec.Struct, frozen=True):
+    generation: int = 0
+    received: bool = True  #: whether something of the generation was used
+    revoked: float | None = None  #: when all tokens that there were ended, in seconds since the epoch
+
+
+_decode: Final = msgspec.json.Decoder(_Standing).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Renewals:
+    """Where the tokens of identities stand.
+
+    Everything may raise `Refusal`: 503 `store_unavailable`.
+
+    Args:
+        shelf: Where it is kept.
+    """
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._known: OrderedDict[str, _Standing] = OrderedDict()
+
+    async def check(self, workspace: str, made: float, generation: int | None) -> None:
+        """Check that an access token counts, and note that it was received.
+
+        Args:
+            workspace: Whose it is.
+            made: When, in seconds since the epoch.
+            generation: With which refresh token; None: with none.
+
+        Raises:
+            Revoked: It ended early.
+        """
+        standing = await self._of(workspace)
+        _check(standing, made)
+        if generation == standing.generation and not standing.received:
+            async with self._shelf.alone(workspace, KIND):
+                standing = await self._of(workspace)
+                if generation == standing.generation:
+                    await self._keep(workspace, msgspec.structs.replace(standing, received=True))
+
+    async def current(self, workspace: str, made: float, generation: int) -> None:
+        """Check that a refresh token counts.
+
+        Raises:
+            Revoked: It was used before, or ended early.
+        """
+        standing = await self._of(workspace)
+        _check(standing, made)
+        again = generation == standing.generation - 1 and not standing.received
+        if generation != standing.generation and not again:
+            raise Revoked("it was used before")
+
+    async def renew(self, workspace: str, made: float, generation: int) -> int:
+        """Use a refresh token, and return the generation that follows.
+
+        Raises:
+            Revoked: It was used before, and now all tokens have ended; or it ended early.
+        """
+        async with self._shelf.alone(workspace, KIND):
+            try:
+                await self.current(workspace, made, generation)
+            except Revoked:
+                standing = await self._of(workspace)
+                if standing.revoked is None or made >= standing.revoked:
+                    await self._revoke(workspace, standing)
+                raise
+            standing = await self._of(workspace)
+            if generation == standing.generation:
+                standing = msgspec.structs.replace(standing, generation=generation + 1, received=False)
+                await self._keep(workspace, standing)
+            return standing.generation
+
+    async def revoke(self, workspace: str) -> None:
+        """End all tokens of an identity that there are."""
+        async with self._shelf.alone(workspace, KIND):
+            await self._revoke(workspace, await self._of(workspace))
+
+    async def _revoke(self, workspace: str, standing: _Standing) -> None:
+        await self._keep(workspace, msgspec.structs.replace(standing, revoked=time.time()))
+
+    async def _of(self, workspace: str) -> _Standing:
+        known = self._known.get(workspace)
+        if known is None:
+            data = await self._shelf.recall(workspace, KIND)
+            known = self._known.setdefault(workspace, _Standing() if data is None else _decode(data))
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        else:
+            self._known.move_to_end(workspace)
+        return known
+
+    async def _keep(self, workspace: str, standing: _Standing) -> None:
+        await self._shelf.remember(workspace, KIND, _encode(standing))
+        self._known[workspace] = standing
+        self._known.move_to_end(workspace)
+
+
+def _check(standing: _Standing, made: float) -> None:
+    if standing.revoked is not None and made < standing.revoked:
+        raise Revoked("it was revoked")
