@@ -13,9 +13,11 @@ from typing import Any, get_args
 import msgspec
 import pytest
 from starlette.routing import Route, WebSocketRoute
+from wsproto.frame_protocol import CloseReason
 
 import statecast
-from statecast import Agent, Limits, Policy, Run, Usage, cli, client, create_app, demo, stores, testing
+from statecast import Agent, Connections, Limits, Policy, Run, Usage, cli, client, create_app, demo, stores, testing
+from statecast.connections import websocket
 from statecast.demo.library import best, passages
 from statecast.http import socket
 from statecast.http.cors import EXPOSED
@@ -131,12 +133,24 @@ def test_a_failed_request_has_the_shape_that_is_documented() -> None:
 
 def test_the_table_of_limits_has_every_field_with_its_default() -> None:
     documented = {code(name)[0]: default for name, default, _ in SETTINGS.rows("Limits")}
-    defaults = {field.name: field.default for field in msgspec.structs.fields(Limits)}
 
-    assert documented == {
-        name: "none" if value is None else f"{value:g}" if value % 1 else str(int(value))
-        for name, value in defaults.items()
-    }
+    assert documented == {name: _shown(value) for name, value in _defaults(Limits) if name != "connections"}
+
+
+def test_the_table_of_connections_has_every_field_with_its_default() -> None:
+    documented = {code(name)[0]: default.strip("`") for name, default, _ in SETTINGS.rows("Connections")}
+
+    assert documented == {name: _shown(value) for name, value in _defaults(Connections)}
+
+
+def _defaults(settings: type[msgspec.Struct]) -> list[tuple[str, Any]]:
+    return [(field.name, field.default) for field in msgspec.structs.fields(settings)]
+
+
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return "none" if value is None else str(value)
+    return f"{value:g}" if value % 1 else str(int(value))
 
 
 def test_the_table_of_settings_has_every_argument_and_option() -> None:
@@ -145,7 +159,7 @@ def test_the_table_of_settings_has_every_argument_and_option() -> None:
 
     assert [code(argument)[0] for argument, *_ in rows] == [name for name in parameters if name != "agents"]
     options = {option.split()[0] for _, cell, *_ in rows for option in code(cell)}
-    assert options | {"--grace", "--host", "--port", "--reload"} == _options()
+    assert options | {"--grace", "--host", "--port", "--proxy", "--reload"} == _options()
     assert all(f"`{option}" in SETTINGS.section("Arguments and options") for option in _options())
 
 
@@ -182,7 +196,8 @@ def test_the_codes_of_a_closed_socket_are_documented() -> None:
     documented = [int(code) for code in re.findall(r"^\| (\d{4}) \|", section, re.MULTILINE)]
 
     # The others are refused before there is a socket to close.
-    assert documented == [socket.STOPPING, socket.EXPIRED, socket.UNKNOWN, socket.STALLED]
+    ours = [socket.STOPPING, socket.EXPIRED, socket.UNKNOWN, socket.STALLED, websocket.TOO_SLOW, websocket.FULL]
+    assert documented == sorted([*ours, CloseReason.MESSAGE_TOO_BIG])
 
 
 def test_the_table_of_the_body_has_every_field() -> None:

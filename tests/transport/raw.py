@@ -67,7 +67,7 @@ class Raw:
             while True:
                 event: Any = connection.next_event()
                 if event is h11.NEED_DATA:
-                    data = await self._read()
+                    data = await self.read()
                     if not data and (response is None or connection.their_state is h11.CLOSED):
                         raise EOFError(f"closed in a response, after {response} {body!r}")
                     connection.receive_data(data)
@@ -86,11 +86,12 @@ class Raw:
         """Read until the server closes, and return what came."""
         said, self._left = self._left, b""
         with anyio.fail_after(10):
-            while data := await self._read():
+            while data := await self.read():
                 said += data
         return said
 
-    async def _read(self) -> bytes:
+    async def read(self) -> bytes:
+        """Read what comes next; nothing at the end."""
         try:
             return await self._reader.read(65_536)
         except OSError:

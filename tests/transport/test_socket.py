@@ -444,8 +444,19 @@ async def test_a_frame_that_breaks_the_protocol_closes_the_socket_and_nothing_el
             assert (await other.ask({"type": "ping"}))["type"] == "pong"
 
 
-async def test_a_frame_over_the_limit_is_refused() -> None:
+async def test_a_frame_over_the_limit_closes_the_socket() -> None:
     async with served(create_app(held()[0], limits=Limits(body=1_000))) as server:
+        await make(server)
+        async with connected(server) as socket, connected(server) as other:
+            await socket.until(lambda view: view.frames)
+            await socket.send(commands({**NOTE, "text": "x" * 1_000}))
+            assert await socket.until_closed() == 1009
+            assert (await other.ask({"type": "ping"}))["type"] == "pong"
+    assert socket.state == {"notes": ["noted"]}
+
+
+async def test_a_frame_over_the_limit_that_another_server_lets_through_is_refused() -> None:
+    async with served(create_app(held()[0], limits=Limits(body=1_000)), ws_max_size=2**20) as server:
         await make(server)
         async with connected(server) as socket:
             refused = await socket.ask(commands({**NOTE, "text": "x" * 1_000}))

@@ -6,6 +6,17 @@ from statecast_agents import __all__ as _agents_all
 from .files import Uploads
 from .http import App, Cloud, CloudUser, Issuer, create_app
 from .server import serve
-from .threads import Limits
+from .threads import Connections, Limits
 
-__all__ = [*_agents_all, "App", "Cloud", "CloudUser", "Issuer", "Limits", "Uploads", "create_app", "serve"]  # noqa: PLE0604  # strings, all of them
+__all__ = [  # noqa: PLE0604  # strings, all of them
+    *_agents_all,
+    "App",
+    "Cloud",
+    "CloudUser",
+    "Connections",
+    "Issuer",
+    "Limits",
+    "Uploads",
+    "create_app",
+    "serve",
+]

@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def announce(port: int) -> None:
         print(f"Statecast serves {', '.join(app.hub.agents)} on http://{_shown(options.host)}:{port}", flush=True)
 
-    config = config_for(app, host=options.host, port=options.port, log_level="warning")
+    config = config_for(app, host=options.host, port=options.port, proxies=options.proxy, log_level="warning")
     server = Server(config, app, grace=options.grace, on_started=announce)
     server.run()
     return 0 if server.started else 1
@@ -102,6 +102,13 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument(
             "--allowed-host", action="append", default=[], metavar="NAME", help="answer under this name; * for any"
+        )
+        command.add_argument(
+            "--proxy",
+            action="append",
+            default=[],
+            metavar="ADDRESS",
+            help="believe what a proxy at this address or network says of whose requests it passes on",
         )
         command.add_argument(
             "--on-disconnect",
@@ -238,6 +245,7 @@ def _serve_reloading(options: argparse.Namespace) -> int:
         reload=True,
         reload_dirs=[str(Path.cwd())],
         ws="wsproto",
+        ws_per_message_deflate=False,
         log_level="info",
         access_log=False,
         timeout_graceful_shutdown=1,

@@ -17,6 +17,7 @@ import uvicorn
 
 from statecast_agents import Agent
 
+from .connections import HttpProtocol, ServerConfig, SocketProtocol
 from .ending import Ending
 from .http import App, create_app
 
@@ -96,6 +97,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Bind, and say so."""
+        if isinstance(self.config, ServerConfig):
+            self.config.sockets.fit()
         await super().startup(sockets)
         if self.started:
             bound = sockets or [bound for server in self.servers for bound in server.sockets]
@@ -112,24 +115,28 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def config_for(app: Any, *, host: str = "127.0.0.1", port: int = 8000, **options: Any) -> uvicorn.Config:
+def config_for(
+    app: Any, *, host: str = "127.0.0.1", port: int = 8000, proxies: Sequence[str] = (), **options: Any
+) -> ServerConfig:
     """Return the uvicorn configuration that suits this server.
 
     Args:
         app: An ASGI app, or the import string of one.
         host: The address to bind to; the default can be reached from this machine only.
         port: The port; 0 for any that is free.
+        proxies: Addresses or networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
         options: Further options of `uvicorn.Config`.
     """
-    return uvicorn.Config(
+    return ServerConfig(
         app,
         host=host,
         port=port,
+        proxies=proxies,
         **{
-            "ws": "wsproto",
+            "http": HttpProtocol,
+            "ws": SocketProtocol,
             "server_header": False,
             "date_header": False,
-            "proxy_headers": False,
             "access_log": False,
             "timeout_graceful_shutdown": CONNECTIONS,
             **options,
@@ -151,6 +158,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     grace: float = GRACE,
+    proxies: Sequence[str] = (),
     **options: Any,
 ) -> None:
     """Serve agents until the process is asked to stop.
@@ -160,7 +168,8 @@ def serve(
         host: The address to bind to; the default can be reached from this machine only.
         port: The port.
         grace: Seconds that runs get to end when the server is asked to stop.
+        proxies: Addresses or networks of proxies, which say in `X-Forwarded-For` whose requests they pass on.
         options: As for `create_app`.
     """
     app = agents if isinstance(agents, App) else create_app(agents, **options)
-    Server(config_for(app, host=host, port=port), app, grace=grace).run()
+    Server(config_for(app, host=host, port=port, proxies=proxies), app, grace=grace).run()

@@ -42,6 +42,7 @@ from .requests import Service
 from .socket import SocketEndpoint
 from .stream import STREAM, Stream
 from .threads import thread_routes
+from .visits import Entrance, Visits
 
 if TYPE_CHECKING:
     from .cloud.identity import Identity
@@ -75,7 +76,8 @@ class App:
         self.hub = hub
         self.router = router
         self._identity = identity
-        self._app = Caching(HostCheck(Cors(Errors(router), cors_origins), allowed_hosts))
+        self.visits = Visits(hub.limits)
+        self._app = Caching(HostCheck(Cors(Errors(Entrance(router)), cors_origins), allowed_hosts))
 
     async def revoke(self, workspace: str) -> None:
         """End all tokens of the cloud API that there are for a workspace, and its streams.
@@ -92,14 +94,19 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         scope["app"] = self
-        await self._app(scope, receive, send)
-        stream: Stream | None = scope.pop(STREAM, None)
-        if stream is None:
-            return
-        if scope["method"] == "HEAD":
-            await stream.skip(send)
-        else:
-            await stream.run(receive, send)
+        visit = self.visits.begin(scope)
+        try:
+            await self._app(scope, receive, send)
+            visit.release()
+            stream: Stream | None = scope.pop(STREAM, None)
+            if stream is None:
+                return
+            if scope["method"] == "HEAD":
+                await stream.skip(send)
+            else:
+                await stream.run(receive, send)
+        finally:
+            visit.end()
 
 
 def create_app(

@@ -121,8 +121,8 @@ class Attachments:
 
     def incoming(self, request: Request) -> Incoming:
         """Return a request's body as a file."""
-        limit, seconds = self.uploads.limit, self.uploads.seconds
-        return Incoming(request.scope, request.receive, limit=limit, seconds=seconds)
+        limit, seconds, held = self.uploads.limit, self.uploads.seconds, self.uploads.where is None
+        return Incoming(request.scope, request.receive, limit=limit, seconds=seconds, held=held)
 
     def base(self, request: Request) -> str:
         """Return the URL under which clients reach this app, without a slash at its end."""

@@ -15,6 +15,7 @@ from statecast.protocol.refusal import Refusal
 from statecast.threads import Limits
 
 from .content_type import is_json
+from .visits import visit_of
 
 __all__ = ["Body", "read_body"]
 
@@ -104,7 +105,7 @@ async def read_text_of(scope: Scope, receive: Receive, limits: Limits) -> bytes:
 
     Raises:
         Refusal: 415 `unsupported_media_type`; 413 `body_too_large` or `too_many_values`; 408 `body_timeout`; 400
-            `malformed_json`.
+            `malformed_json`; 429 `too_many_bytes` or 503 `server_full`, where too many bodies arrive at once.
     """
     _check_type(Headers(scope=scope))
     data = await _read(scope, receive, limits)
@@ -128,8 +129,10 @@ async def _read(scope: Scope, receive: Receive, limits: Limits) -> bytes:
     limit = limits.body
     pieces: list[bytes] = []
     size = 0
+    timer = asyncio.timeout(limits.body_seconds)
+    body = visit_of(scope).arrive(lambda: None if timer.expired() else timer.reschedule(0))
     try:
-        async with asyncio.timeout(limits.body_seconds):
+        async with timer:
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -138,14 +141,19 @@ async def _read(scope: Scope, receive: Receive, limits: Limits) -> bytes:
                 size += len(piece)
                 if size <= limit:
                     pieces.append(piece)
+                    body.grow(len(piece))
                 else:
                     pieces.clear()
+                    body.release()
                 if not message.get("more_body", False) or size > DRAIN * limit:
                     break
     except TimeoutError:
+        body.check()
         seconds = limits.body_seconds
         text = f"expected the whole body within {seconds:g} seconds, got {size} bytes of it"
         raise Refusal(408, "body_timeout", text, limit=seconds) from None
+    finally:
+        body.complete()
     if size > limit:
         raise Refusal(413, "body_too_large", f"expected a body of at most {limit} bytes, got more", limit=limit)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope
 from statecast.protocol.refusal import Refusal
 
 from .body import DRAIN
+from .visits import visit_of
 
 __all__ = ["Incoming"]
 
@@ -22,15 +23,18 @@ class Incoming:
         receive: Likewise.
         limit: Bytes that are taken.
         seconds: Until all of them must be here.
+        held: Whether they are held in memory until all are here, and so count as a body in flight.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, *, limit: int, seconds: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, *, limit: int, seconds: float, held: bool) -> None:
         self._receive = receive
         self._limit = limit
         self._seconds = seconds
         self._deadline = asyncio.get_running_loop().time() + seconds
         self._size = 0
         self._over = False
+        self._timer: asyncio.Timeout | None = None  #: of the piece that is waited for
+        self._body = visit_of(scope).arrive(self._give_up) if held else None
         declared = Headers(scope=scope).get("content-length", "")
         self._declared = int(declared) if declared.isdecimal() else 0
 
@@ -50,14 +54,19 @@ class Incoming:
         """Return the next piece.
 
         Raises:
-            Refusal: 413 `body_too_large`; 408 `body_timeout`; 400 `body_incomplete`; 422 `empty_file`.
+            Refusal: 413 `body_too_large`; 408 `body_timeout`; 400 `body_incomplete`; 422 `empty_file`; 429
+                `too_many_bytes` or 503 `server_full`, where too many bodies arrive at once.
         """
         while not self._over:
             piece = await self._piece()
             if self._size > self._limit:
                 raise self._too_large()
             if piece:
+                if self._body is not None:
+                    self._body.grow(len(piece))
                 return piece
+        if self._body is not None:
+            self._body.complete()
         if self._size == 0:
             raise Refusal(422, "empty_file", "expected the bytes of a file as the body, got none")
         raise StopAsyncIteration
@@ -71,13 +80,19 @@ class Incoming:
             pass
 
     async def _piece(self) -> bytes:
+        if self._body is not None:
+            self._body.check()
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout_at(self._deadline) as self._timer:
                 message = await self._receive()
         except TimeoutError:
             self._over = True
+            if self._body is not None:
+                self._body.check()
             text = f"expected the whole file within {self._seconds:g} seconds, got {self._size} bytes of it"
             raise Refusal(408, "body_timeout", text, limit=self._seconds) from None
+        finally:
+            self._timer = None
         if message["type"] == "http.disconnect":
             self._over = True
             raise Refusal(400, "body_incomplete", "the connection was closed before the file had arrived")
@@ -85,6 +100,10 @@ class Incoming:
         self._size += len(piece)
         self._over = not message.get("more_body", False)
         return piece
+
+    def _give_up(self) -> None:
+        if self._timer is not None and not self._timer.expired():
+            self._timer.reschedule(0)
 
     def _too_large(self) -> Refusal:
         message = f"expected a file of at most {self._limit} bytes, got more"

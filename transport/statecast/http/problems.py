@@ -10,10 +10,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from statecast.protocol.refusal import Refusal
 
-__all__ = ["Errors", "from_http", "json_response", "refused", "stopping"]
+__all__ = ["Errors", "deny", "from_http", "json_response", "refused", "stopping"]
 
 #: Characters of a path that an error repeats.
 MAX_PATH: Final = 200
@@ -32,6 +33,14 @@ def refused(refusal: Refusal) -> Response:
 def stopping() -> Refusal:
     """Return why a request gets nothing while the server stops."""
     return Refusal(503, "server_stopping", "the server is stopping; try again soon", retry_after=2)
+
+
+async def deny(socket: WebSocket, refusal: Refusal) -> None:
+    """Refuse a WebSocket before it is one: with the status and the body of a refused request, where servers can."""
+    if "websocket.http.response" in socket.scope.get("extensions", {}):
+        await socket.send_denial_response(refused(refusal))
+    else:
+        await socket.close(4000 + refusal.status)
 
 
 class Errors:

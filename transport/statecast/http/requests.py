@@ -18,6 +18,7 @@ from statecast_agents import Agent, CallSettings, Config, Policy, Request
 
 from .body import Body
 from .callers import EXPIRES, Caller, Identify, caller_of
+from .visits import visit_of
 
 if TYPE_CHECKING:
     from .cloud.identity import Identity
@@ -76,10 +77,11 @@ class Service(msgspec.Struct, frozen=True):
 
         Raises:
             Refusal: 401 `invalid_token` for a token that was good once, or would be good elsewhere; 401
-                `token_expired`; 401 `unauthorized` where everybody has to sign in.
+                `token_expired`; 401 `unauthorized` where everybody has to sign in; 429 `too_many_requests`.
         """
         caller = await self._caller(scope, key_alone)
         scope[EXPIRES] = caller.expires_at
+        visit_of(scope).belong_to(caller.owner)
         return caller
 
     async def _caller(self, scope: Scope, key_alone: bool) -> Caller:

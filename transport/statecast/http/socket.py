@@ -28,7 +28,7 @@ from .body import Body
 from .callers import Caller, seconds_left
 from .cors import is_welcome
 from .events import place_of
-from .problems import from_http, refused
+from .problems import deny, from_http
 from .requests import Service, check_thread_id, posted_of
 from .stream import GATHER
 
@@ -99,18 +99,10 @@ class SocketEndpoint:
             caller = await self._service.caller(scope)
         except (Refusal, HTTPException) as error:
             refusal = error if isinstance(error, Refusal) else from_http(error, scope)
-            await _deny(socket, refusal)
+            await deny(socket, refusal)
             return
         await socket.accept()
         await _Session(self._service, socket, scope, thread_id, caller).run()
-
-
-async def _deny(socket: WebSocket, refusal: Refusal) -> None:
-    """Refuse a connection before it is made: with the status and the body of a refused request, where servers can."""
-    if "websocket.http.response" in socket.scope.get("extensions", {}):
-        await socket.send_denial_response(refused(refusal))
-    else:
-        await socket.close(4000 + refusal.status)
 
 
 class _Session:

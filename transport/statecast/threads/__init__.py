@@ -1,5 +1,6 @@
 """The engine: threads, their logs and inboxes, runs, and the readers that follow. anyio and asyncio; no HTTP."""
 
+from .connections import Connections
 from .hub import Accepted, Hub
 from .inbox import Posted, was_said
 from .limits import Limits
@@ -13,6 +14,7 @@ from .written import can_follow, check_written, has_only, with_messages
 
 __all__ = [
     "Accepted",
+    "Connections",
     "Execution",
     "Hub",
     "Limits",

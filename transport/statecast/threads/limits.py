@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from .connections import Connections
+
 __all__ = ["Limits"]
 
 
@@ -11,9 +13,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What one server takes on."""
 
     body: int = 16 * 2**20  #: bytes of a request's body
-    values: int = (
-        200_000  #: values in a body: objects, arrays, texts, numbers and the like; likewise in a patch's copies
-    )
+    values: int = 200_000  #: values in a body: objects, arrays, texts, numbers and the like; and in a patch's copies
     nesting: int = 128  #: containers within one another in a body
     commands: int = 64  #: commands in one request
     state: int = 16 * 2**20  #: bytes of a state as JSON
@@ -31,3 +31,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     keep_seconds: float | None = None  #: that the store keeps a thread nobody writes to; None: for ever
     state_frames: float = 20.0  #: a second, of changes as JSON Patch: each repeats the texts that have grown
     send_bytes: int = 65_536  #: about how much of what is pending leaves in one send
+    bodies: int = 256 * 2**20  #: bytes of bodies in flight, on the whole server
+    bodies_per_address: int = 64 * 2**20  #: the same, from one public address
+    requests_per_owner: int = 256  #: answered at once, streams and sockets included; where the app knows owners
+    requests_per_address: int = 1_024  #: the same, from one public address
+    connections: Connections = Connections()  #: what the server takes on before there is a request

@@ -19,6 +19,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from statecast.http.cards import timestamp
+from statecast.http.visits import visit_of
 from statecast.protocol.refusal import Refusal
 from statecast.threads import Shelf
 
@@ -101,11 +102,12 @@ class Identity:
         """Return who asks.
 
         Raises:
-            Refusal: 401 `unauthorized`, if that is not known; as `of`.
+            Refusal: 401 `unauthorized`, if that is not known; 429 `too_many_requests`; as `of`.
         """
         who = await self.of(scope)
         if who is None:
             raise unauthorized()
+        visit_of(scope).belong_to(who.workspace)
         return who
 
     def check_open(self) -> None:

@@ -1,0 +1,84 @@
+"""What comes before a request's body, counted while it comes: the first line, the headers; and trailers, behind it.
+
+The parser keeps what is incomplete and tells of it only when it is complete. So bytes that led to no event are counted
+as well: as long as no event comes, all of them belong to one line that is still growing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from statecast.protocol.refusal import Refusal
+from statecast.threads import Connections
+
+__all__ = ["Head"]
+
+_AROUND: Final = 4  #: bytes around a name and a value: colon, space, line end
+
+
+class Head:
+    """The head of one request after the other.
+
+    Args:
+        limits: How large it may be.
+    """
+
+    __slots__ = ("_bytes", "_count", "_limits", "_pending", "eventful")
+
+    def __init__(self, limits: Connections) -> None:
+        self._limits = limits
+        self.begin()
+        self.eventful = False
+
+    def begin(self) -> None:
+        """Note that a request begins."""
+        self._bytes = 0
+        self._count = 0
+        self._pending = 0
+        self.eventful = True  #: whether what came last led to an event
+
+    def target(self, url: bytes) -> None:
+        """Count a piece of the request's target.
+
+        Raises:
+            Refusal: 414 `target_too_long`.
+        """
+        self.eventful = True
+        self._bytes += len(url)
+        limit = self._limits.header_bytes
+        if self._bytes > limit:
+            message = f"expected a request line of at most {limit} bytes, got more; send long texts in a body"
+            raise Refusal(414, "target_too_long", message, limit=limit)
+
+    def header(self, name: bytes, value: bytes) -> None:
+        """Count a header, or a trailer.
+
+        Raises:
+            Refusal: 431 `too_many_headers` or `headers_too_large`.
+        """
+        self.eventful = True
+        self._bytes += len(name) + len(value) + _AROUND
+        self._count += 1
+        limit = self._limits.headers
+        if self._count > limit:
+            raise Refusal(431, "too_many_headers", f"expected at most {limit} headers, got more", limit=limit)
+        self._check()
+
+    def fed(self, size: int) -> None:
+        """Count what the parser was given, unless it led to an event.
+
+        Raises:
+            Refusal: 431 `headers_too_large`.
+        """
+        if self.eventful:
+            self._pending = 0
+        else:
+            self._pending += size
+            self._check()
+        self.eventful = False
+
+    def _check(self) -> None:
+        limit = self._limits.header_bytes
+        if self._bytes + self._pending > limit:
+            message = f"expected a request line and headers of at most {limit} bytes together, got more"
+            raise Refusal(431, "headers_too_large", message, limit=limit)

@@ -1,0 +1,133 @@
+"""The open sockets of a server: how many there may be, and which makes room for another.
+
+A socket without a request under way makes room: whoever opens many and asks for nothing shuts nobody out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from statecast.http.addresses import public_address
+from statecast.protocol.refusal import Refusal
+from statecast.threads import Connections
+
+try:
+    import resource
+except ImportError:  # Windows, which has no such limit
+    resource = None  # type: ignore[assignment]
+
+__all__ = ["Resting", "Sockets"]
+
+#: Files that a process needs beside its sockets: the store, uploads, what agents open.
+OTHERS: Final = 256
+
+RETRY: Final = 5  #: seconds after which a client may try again
+
+_log: Final = logging.getLogger("statecast")
+
+
+class Resting(Protocol):
+    """A connection without a request under way."""
+
+    def make_room(self) -> None:
+        """Close, at once."""
+
+
+class Sockets:
+    """The sockets of one server.
+
+    Args:
+        limits: How many there may be.
+        proxies: Addresses or networks whose sockets are many clients', and not counted by address; `*` for any.
+
+    Raises:
+        ValueError: One of them is no address and no network.
+    """
+
+    def __init__(self, limits: Connections, proxies: Sequence[str] = ()) -> None:
+        self._limits = limits
+        self._counts = "*" not in proxies  #: whether sockets are counted by address at all
+        self._proxies = [_network(proxy) for proxy in proxies if proxy != "*"]
+        self._most = limits.sockets
+        self._open: dict[asyncio.BaseTransport, str | None] = {}
+        self._addresses: Counter[str] = Counter()
+        self._resting: OrderedDict[Resting, None] = OrderedDict()  #: the one that rests longest first
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def fit(self) -> None:
+        """Let the process have as many files as that takes; where it may not, take fewer sockets."""
+        if resource is None:
+            return
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = self._limits.sockets + OTHERS
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+                soft = most
+            except (OSError, ValueError):
+                pass  # a system may allow less than it says
+            if soft < wanted:
+                self._most = max(1, soft - min(OTHERS, soft // 2))
+                _log.warning("the system allows %d open files, so at most %d sockets are taken", soft, self._most)
+
+    def admit(self, transport: asyncio.BaseTransport, client: tuple[str, int] | None) -> None:
+        """Take a new socket.
+
+        Raises:
+            Refusal: 429 `too_many_sockets`; 503 `server_full`. It is not taken.
+        """
+        address = self._address(client)
+        limit = self._limits.sockets_per_address
+        if address is not None and self._addresses[address] >= limit:
+            message = f"expected at most {limit} open sockets from one address, got more; close some"
+            raise Refusal(429, "too_many_sockets", message, retry_after=RETRY, limit=limit)
+        if len(self._open) >= self._most:
+            if not self._resting:
+                message = f"the server has {self._most} open sockets already; try again soon"
+                raise Refusal(503, "server_full", message, retry_after=RETRY, limit=self._most)
+            self._resting.popitem(last=False)[0].make_room()
+        self._open[transport] = address
+        if address is not None:
+            self._addresses[address] += 1
+
+    def _address(self, client: tuple[str, int] | None) -> str | None:
+        address = public_address(client) if self._counts else None
+        if address is None or client is None or not self._proxies:
+            return address
+        peer = ipaddress.ip_address(client[0])
+        return None if any(peer in proxy for proxy in self._proxies) else address
+
+    def release(self, transport: asyncio.BaseTransport) -> None:
+        """Forget a socket that was closed, if it was taken."""
+        address = self._open.pop(transport, None)
+        if address is not None:
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
+
+    def rest(self, connection: Resting) -> None:
+        """Note that a connection has no request under way."""
+        self._resting[connection] = None
+        self._resting.move_to_end(connection)
+
+    def work(self, connection: Resting) -> None:
+        """Note that a connection has a request under way, or is no more."""
+        self._resting.pop(connection, None)
+
+
+def _network(proxy: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(proxy, strict=False)
+    except ValueError:
+        message = (
+            f'expected proxies as addresses such as "10.0.0.1", networks such as "10.0.0.0/8", or "*", got {proxy!r}'
+        )
+        raise ValueError(message) from None

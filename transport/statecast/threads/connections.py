@@ -1,0 +1,20 @@
+"""Limits of connections, which only Statecast's own server can hold: in another ASGI server they are its settings."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["Connections"]
+
+
+class Connections(msgspec.Struct, frozen=True, kw_only=True):
+    """What `statecast serve` and `serve()` take on before there is a request: `Limits(connections=Connections(…))`."""
+
+    sockets: int = 10_000  #: open at once; fewer where the system allows the process fewer files
+    sockets_per_address: int = 1_024  #: the same, from one public address
+    header_bytes: int = 65_536  #: of a request's first line and headers together
+    headers: int = 128  #: of a request
+    header_seconds: float = 10.0  #: until a request's headers have arrived
+    idle_seconds: float = 5.0  #: that a connection stays open without a request
+    stall_seconds: float = 60.0  #: that a client may read nothing of what is sent to it
+    compress: bool = False  #: whether WebSocket messages may be compressed
