@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from .commands import AnyCommand, Command, CommandSet
+from .declarations import check_choice, check_name, check_pointers, check_seconds, keys_of
 from .document import to_json
 from .functions import is_async, yields
 from .hooks import Hooks
@@ -50,6 +51,9 @@ class Agent:
         cancel_grace: Seconds between `run.cancelled` turning true and the handler being cancelled at its next await.
         cancel_seconds: Seconds that a cancelled handler then gets to clean up, with as many awaits as it likes. One
             that has not ended by then is cancelled again and again, and at last left behind.
+
+    Raises:
+        TypeError, ValueError: One of these makes no sense; the text names it.
     """
 
     def __init__(
@@ -70,16 +74,21 @@ class Agent:
         cancel_grace: float = 0.0,
         cancel_seconds: float = 10.0,
     ) -> None:
+        check_name(name)
+        for what, choice in (("policy", policy), ("waiting_policy", waiting_policy)):
+            check_choice(what, choice, get_args(Policy))
+        for what, seconds in (("cancel_grace", cancel_grace), ("cancel_seconds", cancel_seconds)):
+            check_seconds(what, seconds)
         self.name = name
         self.state_type = StateType(state)
-        self.messages = (messages,) if isinstance(messages, str) else None if messages is None else tuple(messages)
+        self.messages = keys_of(messages)
         self.commands = CommandSet(commands)
         self.adopt = adopt
         self.allow_assistant = allow_assistant
         self.accept_base_url = accept_base_url
         self.policy: Policy = policy
         self.waiting_policy: Policy = waiting_policy
-        self.writable = tuple(writable)
+        self.writable = check_pointers(writable)
         self.restartable = restartable
         self.cancel_grace = cancel_grace
         self.cancel_seconds = cancel_seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -87,7 +88,8 @@ def paths(app: App, method: str | None = None) -> Iterator[str]:
     """Return each path that is served once, with names filled in."""
     routes = [route for route in app.router.routes if isinstance(route, Route)]
     found = {route.path_format for route in routes if method is None or method in (route.methods or ())}
-    yield from (path.format(thread_id="t", message_id="m", name="n", model="agent") for path in sorted(found))
+    names = {"{thread_id}": "t", "{model}": "agent"}
+    yield from (re.sub(r"{\w+}", lambda name: names.get(name[0], "x"), path) for path in sorted(found))
 
 
 # Streams

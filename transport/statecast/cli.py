@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import json
 import logging
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -58,8 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def announce(port: int) -> None:
         print(f"Statecast serves {', '.join(app.hub.agents)} on http://{_shown(options.host)}:{port}", flush=True)
 
-    config = config_for(app, host=options.host, port=options.port, proxies=options.proxy, log_level="warning")
-    server = Server(config, app, grace=options.grace, on_started=announce)
+    try:
+        config = config_for(app, host=options.host, port=options.port, proxies=options.proxy, log_level="warning")
+        server = Server(config, app, grace=options.grace, on_started=announce)
+    except (TypeError, ValueError) as error:
+        print(f"statecast: {error}", file=sys.stderr)
+        return 2
     server.run()
     return 0 if server.started else 1
 
@@ -129,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument(
             "--grace",
-            type=float,
+            type=_seconds,
             default=GRACE,
             metavar="SECONDS",
             help="how long runs get to end when the server is asked to stop (default: %(default)g)",
@@ -165,6 +170,13 @@ def _command(text: str) -> dict[str, Any]:
     return command
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, 0 or more, got {text}")
+    return seconds
+
+
 def _port(text: str) -> int:
     port = int(text)
     if not 0 <= port <= 65_535:
@@ -188,7 +200,7 @@ def _app(options: argparse.Namespace) -> App:
         cors_origins=options.cors_origin,
         allowed_hosts=[*options.allowed_host, options.host],
         on_disconnect=options.on_disconnect,
-        store=options.store or STORES[options.command],
+        store=STORES[options.command] if options.store is None else options.store,
         # The demo's threads are made up, and gone with it.
         open_list=options.open_list or (options.command == "demo" and is_local(options.host)),
         cloud=_cloud() if options.cloud else False,

@@ -20,6 +20,7 @@ from statecast_agents import Agent
 from .connections import HttpProtocol, ServerConfig, SocketProtocol
 from .ending import Ending
 from .http import App, create_app
+from .settings import check_number
 
 __all__ = ["Server", "config_for", "is_local", "serve"]
 
@@ -49,6 +50,7 @@ class Server(uvicorn.Server):
         grace: float = GRACE,
         on_started: Callable[[int], None] = lambda port: None,
     ) -> None:
+        check_number("grace", grace, least=0)
         super().__init__(config)
         self._app = app
         self._grace = grace
@@ -126,7 +128,13 @@ def config_for(
         port: The port; 0 for any that is free.
         proxies: Addresses or networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
         options: Further options of `uvicorn.Config`.
+
+    Raises:
+        TypeError, ValueError: A setting makes no sense; the text names it.
     """
+    check_number("port", port, whole=True, least=0, most=65_535)
+    if not isinstance(host, str) or not host or host != host.strip():
+        raise ValueError(f'expected host to be an address or a name such as "127.0.0.1", got {host!r}')
     return ServerConfig(
         app,
         host=host,
@@ -170,6 +178,11 @@ def serve(
         grace: Seconds that runs get to end when the server is asked to stop.
         proxies: Addresses or networks of proxies, which say in `X-Forwarded-For` whose requests they pass on.
         options: As for `create_app`.
+
+    Raises:
+        TypeError, ValueError: A setting makes no sense; the text names it.
     """
+    if isinstance(agents, App) and options:
+        raise TypeError(f"expected the app's own settings in create_app, got {', '.join(options)} beside an app")
     app = agents if isinstance(agents, App) else create_app(agents, **options)
     Server(config_for(app, host=host, port=port, proxies=proxies), app, grace=grace).run()

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
+
+from statecast.settings import check_numbers
 
 from .media import PATTERN, TYPES
 from .seam import Files
 
 __all__ = ["Uploads"]
+
+_URL: Final = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
 
 
 class Uploads(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,10 +32,12 @@ class Uploads(msgspec.Struct, frozen=True, kw_only=True):
         """Check what is said.
 
         Raises:
-            ValueError: A type is none, or the URL is none.
+            TypeError: A limit is no number.
+            ValueError: A limit means nothing, a type is none, or the URL is none.
         """
+        check_numbers(self)
         wrong = [pattern for pattern in self.types if PATTERN.fullmatch(pattern) is None]
         if wrong or isinstance(self.types, str):
             raise ValueError(f'expected media types such as "image/png" or "image/*", got {wrong or self.types!r}')
-        if self.public_url is not None and not self.public_url.startswith(("http://", "https://")):
+        if self.public_url is not None and _URL.fullmatch(self.public_url) is None:
             raise ValueError(f'expected a URL such as "https://example.com/api", got {self.public_url!r}')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import version
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from statecast.files import Uploads
-from statecast.stores import Store, store_of
+from statecast.stores import Store
 from statecast.threads import Hub, Limits, OnDisconnect
 from statecast_agents import Agent
 
@@ -39,6 +39,7 @@ from .page import Page
 from .patching import PatchEndpoint
 from .problems import Errors, json_response
 from .requests import Service
+from .settings import check_hosts, check_kinds, check_origins, check_page, named_agents, opened_store
 from .socket import SocketEndpoint
 from .stream import STREAM, Stream
 from .threads import thread_routes
@@ -146,14 +147,24 @@ def create_app(
 
     Raises:
         ImportError: What the cloud API needs is not installed.
-        ValueError: No agent was given, two have the same name, or the URL names no store.
+        TypeError: An argument is of the wrong kind.
+        ValueError: No agent was given, two have the same name, the URL names no store, or another argument makes no
+            sense; the text names it.
     """
-    several = [agents] if isinstance(agents, Agent) else list(agents)
-    named: Mapping[str, Agent] = {agent.name: agent for agent in several}
-    if not several or len(named) != len(several):
-        names = [agent.name for agent in several]
-        raise ValueError(f"expected agents with different names, got {names}")
-    kept = store_of(store) if isinstance(store, str) else store
+    named = named_agents(agents)
+    check_origins(cors_origins)
+    check_hosts(allowed_hosts)
+    check_page(page)
+    check_kinds(
+        limits=limits,
+        on_disconnect=on_disconnect,
+        identify=identify,
+        open_list=open_list,
+        cloud=cloud,
+        uploads=uploads,
+        debug=debug,
+    )
+    kept = opened_store(store)
     knows_owners = identify is not None or cloud is not False
     hub = Hub(named, store=kept, limits=limits, debug=debug, knows_owners=knows_owners)
     service = Service(hub=hub, identify=identify, on_disconnect=on_disconnect, open_list=open_list)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -14,7 +16,9 @@ from statecast.protocol import RunError
 from statecast.protocol.refusal import Refusal
 from statecast.threads import user_id
 
-__all__ = ["EXPIRED", "EXPIRES", "Caller", "Identify", "caller_of", "expired", "seconds_left"]
+__all__ = ["EXPIRED", "EXPIRES", "Caller", "Identify", "caller_of", "expired", "identified", "seconds_left"]
+
+_log: Final = logging.getLogger("statecast")
 
 #: In the scope of a request: until when its caller is known, in seconds since the epoch, or None. Streams end then.
 EXPIRES: Final = "statecast.expires"
@@ -34,6 +38,24 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     owner: str | None = None  #: of their threads
     user: Any = None  #: as the app's `identify` returned them; for agents only
     expires_at: float | None = None  #: until when that is known, in seconds since the epoch
+
+
+async def identified(identify: Identify, connection: HTTPConnection) -> Caller:
+    """Return the caller of a request, whom an app's `identify` knows.
+
+    Raises:
+        Refusal: 403 `identify_failed`: it has returned no user, which is the app's own fault, and in the log; 401
+            `token_expired`.
+    """
+    user: object = identify(connection)
+    if inspect.isawaitable(user):
+        user = await user
+    try:
+        return caller_of(user)
+    except (TypeError, ValueError) as error:
+        _log.error("a request for %s is refused: %s", connection.url.path[:200], error)
+        message = "the app could not say whose this request is; the reason is in the server's log"
+        raise Refusal(403, "identify_failed", message) from None
 
 
 def caller_of(user: object) -> Caller:

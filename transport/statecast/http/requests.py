@@ -17,7 +17,7 @@ from statecast.threads import Hub, OnDisconnect, Posted
 from statecast_agents import Agent, CallSettings, Config, Policy, Request
 
 from .body import Body
-from .callers import EXPIRES, Caller, Identify, caller_of
+from .callers import EXPIRES, Caller, Identify, identified
 from .visits import visit_of
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Service(msgspec.Struct, frozen=True):
                 return Caller(owner=who.workspace, user=who.user, expires_at=who.expires_at)
             if self.identify is None:
                 self.identity.check_open()
-        return Caller() if self.identify is None else caller_of(await self.identify(HTTPConnection(scope)))
+        return Caller() if self.identify is None else await identified(self.identify, HTTPConnection(scope))
 
     async def owner(self, scope: Scope) -> str | None:
         """Return whose threads a request is about.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from statecast.settings import check_numbers
+
 __all__ = ["Connections"]
 
 
@@ -18,3 +20,11 @@ class Connections(msgspec.Struct, frozen=True, kw_only=True):
     idle_seconds: float = 5.0  #: that a connection stays open without a request
     stall_seconds: float = 60.0  #: that a client may read nothing of what is sent to it
     compress: bool = False  #: whether WebSocket messages may be compressed
+
+    def __post_init__(self) -> None:
+        """Check what is said.
+
+        Raises:
+            TypeError, ValueError: A limit means nothing.
+        """
+        check_numbers(self)

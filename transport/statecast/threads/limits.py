@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+from statecast.settings import check_numbers
 
 from .connections import Connections
 
@@ -36,3 +40,20 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_owner: int = 256  #: answered at once, streams and sockets included; where the app knows owners
     requests_per_address: int = 1_024  #: the same, from one public address
     connections: Connections = Connections()  #: what the server takes on before there is a request
+
+    def __post_init__(self) -> None:
+        """Check what is said.
+
+        Raises:
+            TypeError, ValueError: A limit means nothing.
+        """
+        check_numbers(self, zero=_ZERO, endless=_ENDLESS, optional=["keep_seconds"])
+        if not isinstance(self.connections, Connections):
+            raise TypeError(f"expected Limits.connections to be Connections(…), got {self.connections!r}")
+
+
+#: Periods that may be 0: what is let go of at once.
+_ZERO: Final = frozenset({"resume_seconds", "idle_seconds"})
+
+#: Periods that may have no end.
+_ENDLESS: Final = frozenset({"run_seconds", "waiting_seconds", "resume_seconds", "idle_seconds"})

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
+
+from statecast.settings import check_numbers, check_texts
 
 __all__ = ["OURS", "Cloud", "CloudUser", "Issuer"]
 
@@ -57,6 +60,14 @@ class Cloud(msgspec.Struct, frozen=True, kw_only=True):
     refresh_seconds: float = 90 * 86_400.0
 
     def __post_init__(self) -> None:
+        """Check what is said.
+
+        Raises:
+            TypeError: A setting is of the wrong kind.
+            ValueError: A secret or a key is too short, a life makes no sense, or issuers are none or overlap.
+        """
+        check_numbers(self)
+        check_texts("api_keys", self.api_keys)
         if self.secret is not None and len(self.secret) < MIN_SECRET:
             raise ValueError(f"expected a secret of at least {MIN_SECRET} characters, got a shorter one")
         if any(len(key) < 16 for key in self.api_keys):
@@ -64,12 +75,22 @@ class Cloud(msgspec.Struct, frozen=True, kw_only=True):
         for issuer in self.issuers:
             if (issuer.key is None) == (issuer.jwks_url is None) or issuer.name == OURS:
                 raise ValueError(f'expected an issuer with either a key or a jwks_url, got "{issuer.name}"')
-        if len({issuer.prefix for issuer in self.issuers}) < len(self.issuers):
-            raise ValueError(
-                "expected issuers with different prefixes, or a user of one could have the other's threads"
-            )
+        for one, other in itertools.permutations(self.issuers, 2):
+            if one.prefix.startswith(other.prefix):
+                raise ValueError(
+                    "expected issuers with different prefixes, none of which begins with another, or a user of one "
+                    f"could have the other's threads; got {other.prefix!r} and {one.prefix!r}"
+                )
         for issuer in self.issuers:
+            _check_names(issuer)
             _check_keys(issuer)
+
+
+def _check_names(issuer: Issuer) -> None:
+    check_texts("Issuer.algorithms", issuer.algorithms)
+    for name in ("name", "workspace", "user"):
+        if not getattr(issuer, name):
+            raise ValueError(f"expected Issuer.{name} to be a text, got an empty one")
 
 
 def _check_keys(issuer: Issuer) -> None:

@@ -1,0 +1,78 @@
+"""What an agent declares of itself, checked where it is declared: an error there names what makes no sense."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+__all__ = ["check_choice", "check_name", "check_pointers", "check_seconds", "keys_of"]
+
+_POINTER: Final = re.compile(r"(?:/(?:[^/~]|~[01])*)*")
+
+
+def check_name(name: Any) -> None:
+    """Check an agent's name, by which requests choose it.
+
+    Raises:
+        TypeError: It is no text.
+        ValueError: It is empty, or has characters that nobody can type into a URL's query or read in a log.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"expected an agent's name as a text, got {name!r}")
+    if not name or not name.isprintable() or name != name.strip():
+        raise ValueError(f"expected an agent's name of printable characters, got {name!r}")
+
+
+def check_choice(what: str, value: Any, choices: Sequence[str]) -> None:
+    """Check that a setting is one of its choices.
+
+    Raises:
+        ValueError: It is none of them.
+    """
+    if value not in choices:
+        known = ", ".join(f'"{choice}"' for choice in choices)
+        raise ValueError(f"expected {what} to be one of {known}, got {value!r}")
+
+
+def check_pointers(pointers: Any) -> tuple[str, ...]:
+    """Return the JSON Pointers of what clients may write.
+
+    Raises:
+        TypeError: They are no texts, or one text, whose characters would be taken for pointers.
+        ValueError: One is no JSON Pointer (RFC 6901).
+    """
+    if isinstance(pointers, str | bytes) or not all(isinstance(pointer, str) for pointer in pointers):
+        raise TypeError(f'expected writable as a list of JSON Pointers such as ["/title"], got {pointers!r}')
+    for pointer in pointers:
+        if _POINTER.fullmatch(pointer) is None:
+            raise ValueError(f'expected writable to be JSON Pointers such as "/title", got {pointer!r}')
+    return tuple(pointers)
+
+
+def keys_of(messages: Any) -> tuple[str, ...] | None:
+    """Return the path of the messages in the state.
+
+    Raises:
+        TypeError: It is no key, and no list of keys.
+    """
+    if messages is None:
+        return None
+    keys = (messages,) if isinstance(messages, str) else tuple(messages)
+    if not all(isinstance(key, str) for key in keys):
+        raise TypeError(f"expected messages to be a key, a list of keys, or None, got {messages!r}")
+    return keys
+
+
+def check_seconds(what: str, value: Any) -> None:
+    """Check a period.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is negative, or not finite.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"expected {what} as a number of seconds, got {value!r}")
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"expected {what} as a number of seconds, 0 or more, got {value!r}")
