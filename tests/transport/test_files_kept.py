@@ -106,6 +106,18 @@ async def test_nothing_outside_its_folder_is_found_or_dropped(tmp_path: Path, na
     assert await files.find(NAME) is not None
 
 
+async def test_files_are_their_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        await FolderFiles(tmp_path / "all" / "up").keep(NAME, "text/plain", None, in_pieces(b"hi"))
+    finally:
+        os.umask(before)
+    modes = {path.relative_to(tmp_path).as_posix(): path.stat().st_mode for path in (tmp_path / "all").rglob("*")}
+
+    assert len(modes) == 4
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
+
+
 async def test_what_a_process_left_behind_is_taken_away_in_time(tmp_path: Path) -> None:
     old, young = tmp_path / ".part-0", tmp_path / ".gone-1"
     for part in (old, young):

@@ -1,7 +1,8 @@
 """Files in a folder: each is a folder of its own, with the bytes and what is known of them.
 
-Rule: such a folder is there with all that belongs to it, or not at all. It is made under a name that starts with a dot,
-and renamed when it is complete; it is renamed back to be deleted.
+Rule 1: such a folder is there with all that belongs to it, or not at all. It is made under a name that starts with a
+dot, and renamed when it is complete; it is renamed back to be deleted.
+Rule 2: what is made here is its owner's alone, whatever the umask: other users of the machine are not to read it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -26,6 +27,9 @@ from .seam import Found
 __all__ = ["FolderFiles"]
 
 _T = TypeVar("_T")
+
+FOLDER_MODE: Final = 0o700
+FILE_MODE: Final = 0o600
 
 #: Seconds after which what a process left behind when it was killed is taken away.
 LEFT_BEHIND: Final = 86_400.0
@@ -87,7 +91,7 @@ class FolderFiles:
 
     async def _write(self, path: Path, pieces: AsyncIterator[bytes]) -> int:
         size = 0
-        file = await self._do(lambda: path.open("xb"))
+        file = await self._do(lambda: _created(path))
         try:
             async for piece in pieces:
                 size += len(piece)
@@ -99,8 +103,11 @@ class FolderFiles:
         return size
 
     def _begin(self, part: Path, about: _About) -> None:
-        part.mkdir(parents=True)
-        (part / "about.json").write_bytes(msgspec.json.encode(about))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(FOLDER_MODE, exist_ok=True)
+        part.mkdir(FOLDER_MODE)
+        with _created(part / "about.json") as file:
+            file.write(msgspec.json.encode(about))
         if not self._tidy:
             self._tidy = True
             for left in self.path.glob(".*-*"):
@@ -129,6 +136,10 @@ class FolderFiles:
         except FileNotFoundError:
             return
         shutil.rmtree(gone, ignore_errors=True)
+
+
+def _created(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb")
 
 
 def _sync(file: int, flush: Callable[[], None]) -> None:
