@@ -89,6 +89,7 @@ class Run:
         flush: Sends what has changed, from any thread.
         waits: Told whether the run waits for a client, when that changes.
         known: The commands that can come while it goes on; None: any.
+        taken: Told of each command that the agent has taken from what it listens to, from any thread.
         in_thread: Calls a function in a worker thread.
     """
 
@@ -106,6 +107,7 @@ class Run:
         flush: Callable[[], None] = lambda: None,
         waits: Callable[[bool], None] = lambda waits: None,
         known: CommandSet | None = None,
+        taken: Callable[[AnyCommand], None] = lambda command: None,
         in_thread: Callable[..., Awaitable[Any]] = to_thread.run_sync,
     ) -> None:
         self.id = id  #: `run_…`
@@ -117,7 +119,7 @@ class Run:
         self.parts = Parts(emit)  #: message parts outside the state
         self.cancelled = False  #: whether someone asked the run to stop; see `Agent.cancel_grace`
         self.tasks: Tasks | None = None  #: while it is under way
-        self.waiting = Waiting(waits, known)
+        self.waiting = Waiting(waits, known, taken)
         self.in_thread = in_thread
         self._document = document
         self._flush = flush

@@ -44,9 +44,7 @@ class Listening:
 
     def taken(self) -> list[Any]:
         """Return what has come since the last call, without waiting."""
-        commands = list(self._commands)
-        self._commands.clear()
-        return commands
+        return [self._take() for _ in range(len(self._commands))]
 
     async def receive(self) -> Any:
         """Return the next one; the run counts as waiting until it comes, unless it works elsewhere."""
@@ -60,7 +58,12 @@ class Listening:
                 if receiver in self._receivers:
                     self._receivers.remove(receiver)
                     self._waiting.resume(receiver[1])
-        return self._commands.popleft()
+        return self._take()
+
+    def _take(self) -> AnyCommand:
+        command = self._commands.popleft()
+        self._waiting.taken(command)
+        return command
 
     def __aiter__(self) -> Listening:
         return self
@@ -72,6 +75,12 @@ class Listening:
         """Listen no longer. Closing it again does nothing."""
         if self in self._waiting.listeners:
             self._waiting.listeners.remove(self)
+            if self._commands:
+                self._waiting.closed.append(self)
+
+    def clear(self) -> None:
+        """Forget what has come: it is for somebody else."""
+        self._commands.clear()
 
     def wants(self, command: AnyCommand) -> bool:
         """Whether it would take a command."""
@@ -100,18 +109,28 @@ class Waiting:
     Args:
         changed: Called with whether the run waits, when that changes.
         known: The commands that can come; None: any.
+        taken: Called with each command that the agent has taken, from any thread.
     """
 
     __slots__ = (
         "_busy",
         "_changed",
         "_known",
+        "closed",
         "listeners",
+        "taken",
         "waits",
     )
 
-    def __init__(self, changed: Callable[[bool], None], known: CommandSet | None = None) -> None:
+    def __init__(
+        self,
+        changed: Callable[[bool], None],
+        known: CommandSet | None = None,
+        taken: Callable[[AnyCommand], None] = lambda command: None,
+    ) -> None:
         self.listeners: list[Listening] = []
+        self.closed: list[Listening] = []  #: those that were closed before all that had come was taken
+        self.taken = taken
         self._changed = changed
         self._known = known
         self._busy = 0
@@ -153,6 +172,11 @@ class Waiting:
     def deliver(self, command: AnyCommand) -> bool:
         """Hand a command to the first listener that takes it."""
         return any(listening.offer(command) for listening in self.listeners)
+
+    def end(self) -> None:
+        """Hand nothing more out: what was not taken is for somebody else."""
+        for listening in (*self.listeners, *self.closed):
+            listening.clear()
 
     def busy(self) -> Activity:
         """Mark a part of the run that may do something: `with waiting.busy(): …`."""

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from statecast.protocol import ChunkEntry, Entry, OperationsEntry, RunEntry, RunError, RunState
 from statecast.stores import (
     Accepted,
+    Amended,
     Appended,
     Applied,
     Assigned,
@@ -135,6 +136,17 @@ async def test_an_inbox_keeps_the_order_in_which_batches_were_accepted(store: St
     await store.commit([Settled(KEY, "r2"), Accepted(KEY, "r1", b"again")])
     assert list((await loaded(store)).inbox) == [*expected[:-1], ("r1", b"again")]
     await store.aclose()
+
+
+async def test_a_batch_that_is_amended_keeps_its_place(store: Store) -> None:
+    await store.commit([CREATED, *(Accepted(KEY, name, BYTES) for name in ("r1", "r2", "r3"))])
+    await store.commit([Amended(KEY, "r2", b"other")])
+    assert list((await loaded(store)).inbox) == [("r1", BYTES), ("r2", b"other"), ("r3", BYTES)]
+
+
+async def test_a_batch_that_has_left_the_inbox_is_not_amended(store: Store) -> None:
+    await store.commit([CREATED, Accepted(KEY, "r1", BYTES), Settled(KEY, "r1"), Amended(KEY, "r1", b"other")])
+    assert list((await loaded(store)).inbox) == []
 
 
 async def test_settling_what_is_not_there_changes_nothing(store: Store) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .memory import MemoryStore
 from .seam import (
     Accepted,
+    Amended,
     Appended,
     Applied,
     Assigned,
@@ -31,6 +32,7 @@ from .sqlite import SqliteStore
 
 __all__ = [
     "Accepted",
+    "Amended",
     "Appended",
     "Applied",
     "Assigned",

@@ -11,6 +11,7 @@ import msgspec
 
 from .seam import (
     Accepted,
+    Amended,
     Appended,
     Applied,
     Assigned,
@@ -220,13 +221,18 @@ class MemoryStore:
         if card is not None:
             self._cards.setdefault(to.owner, {})[to.thread_id] = msgspec.structs.replace(card, key=to)
 
-    def _write(self, row: _Row, change: Appended | Accepted | Applied | Settled | Compacted | Assigned) -> None:
+    def _write(
+        self, row: _Row, change: Appended | Accepted | Amended | Applied | Settled | Compacted | Assigned
+    ) -> None:
         row.written = time.time()
         if isinstance(change, Appended):
             row.entries.append((change.revision, change.kind, change.data))
             row.open = row.open if change.open is None else change.open
         elif isinstance(change, Accepted):
             row.inbox[change.run_id] = change.data
+        elif isinstance(change, Amended):
+            if change.run_id in row.inbox:
+                row.inbox[change.run_id] = change.data
         elif isinstance(change, Settled):
             row.inbox.pop(change.run_id, None)
         elif isinstance(change, Applied):

@@ -18,6 +18,7 @@ from statecast_agents.chunks import Chunk
 
 __all__ = [
     "Accepted",
+    "Amended",
     "Appended",
     "Applied",
     "Assigned",
@@ -82,6 +83,14 @@ class Appended(msgspec.Struct, frozen=True, gc=False):
 
 class Accepted(msgspec.Struct, frozen=True):
     """A batch is in the inbox, until `Settled` takes it out. `data` is the engine's own."""
+
+    key: Key
+    run_id: str
+    data: bytes
+
+
+class Amended(msgspec.Struct, frozen=True):
+    """What the engine keeps of a batch in the inbox has changed; its place stays. It may have left the inbox."""
 
     key: Key
     run_id: str
@@ -166,6 +175,7 @@ Change = (
     Created
     | Appended
     | Accepted
+    | Amended
     | Applied
     | Settled
     | Compacted

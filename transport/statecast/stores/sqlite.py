@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Final, TypeVar
 from . import sqlite_cards as cards
 from .seam import (
     Accepted,
+    Amended,
     Appended,
     Applied,
     Assigned,
@@ -454,6 +455,8 @@ class SqliteStore:
         row = self._row(connection, change.key)
         if isinstance(change, Accepted):
             execute("INSERT INTO inbox (row, run_id, data) VALUES (?, ?, ?)", (row, change.run_id, change.data))
+        elif isinstance(change, Amended):
+            execute("UPDATE inbox SET data = ? WHERE row = ? AND run_id = ?", (change.data, row, change.run_id))
         elif isinstance(change, Settled):
             execute("DELETE FROM inbox WHERE row = ? AND run_id = ?", (row, change.run_id))
         elif isinstance(change, Applied):

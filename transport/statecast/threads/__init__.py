@@ -1,12 +1,13 @@
 """The engine: threads, their logs and inboxes, runs, and the readers that follow. anyio and asyncio; no HTTP."""
 
+from .batch import OnDisconnect
 from .connections import Connections
 from .hub import Accepted, Hub
 from .inbox import Posted, was_said
 from .limits import Limits
 from .queued import queued
 from .readers import Reader
-from .run import Execution, OnDisconnect
+from .run import Execution
 from .shelf import Shelf
 from .thread import Thread
 from .users import user_id

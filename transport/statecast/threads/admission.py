@@ -20,12 +20,23 @@ from statecast.stores import Key
 from statecast_agents import Agent, Document, new_id
 from statecast_agents.commands import AnyCommand
 
+from .batch import Batch
 from .claims import adopt, agrees
-from .inbox import Posted, check_messages, check_policy, check_room, chosen_policy, decode_commands, marks_of, unapplied
+from .inbox import (
+    Posted,
+    check_messages,
+    check_policy,
+    check_room,
+    chosen_policy,
+    decode_commands,
+    marks_of,
+    remember,
+    unapplied,
+)
 from .limits import Limits
 from .refusals import unavailable
 from .registry import Registry
-from .run import Batch, Execution
+from .run import Execution
 from .runs import Runs
 from .thread import Thread
 from .written import entrusted
@@ -141,8 +152,10 @@ class Admission:
             return await self._accept(thread, posted, fresh, agreed=agreed)
         check_messages(thread, wanted, agrees=agreed)
         for command in wanted:
-            active.deliver(command, agrees=agreed and revision == thread.log.revision)
-            self._remember(thread, command, active.id)
+            batch = Batch(commands=[command], request=posted.request, user=posted.user)
+            run = self._runs.new(thread, batch, agrees=False, context=copy_context())
+            active.deliver(run, agrees=agreed and revision == thread.log.revision)
+            remember(thread, command, active.id)
         if others:
             return await self._accept(thread, posted, others, agreed=agreed, revision=revision)
         self._registry.journal.add(*_said(thread))
@@ -288,11 +301,6 @@ class Admission:
             raise Refusal(503, "server_stopping", "the server is stopping; try again soon", retry_after=2)
         if self._registry.journal.failing is not None:
             raise unavailable()
-
-    def _remember(self, thread: Thread, command: AnyCommand, run_id: str) -> None:
-        for mark in marks_of(command):
-            thread.applied[mark.key] = (mark.digest, run_id)
-            self._registry.journal.add(stores.Applied(thread.key, mark.key, mark.digest, run_id))
 
 
 def _said(thread: Thread) -> list[stores.Change]:

@@ -10,13 +10,15 @@ import msgspec
 
 from statecast.protocol.json_text import check_nesting
 from statecast.protocol.refusal import Refusal
+from statecast.stores import Applied
 from statecast_agents import MAX_DEPTH, AddMessage, AddToolResult, Agent, CommandError, Messages, Policy, Request
 from statecast_agents.commands import AnyCommand
 from statecast_agents.errors import MessageConflict
 
+from .batch import OnDisconnect
 from .claims import Claim
 from .limits import Limits
-from .run import Execution, OnDisconnect
+from .run import Execution
 from .thread import Thread
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "chosen_policy",
     "decode_commands",
     "marks_of",
+    "remember",
     "unapplied",
     "was_said",
 ]
@@ -129,6 +132,13 @@ def marks_of(command: AnyCommand) -> list[Mark]:
         if isinstance(message.id, str) and command.source_id != message.id:
             marks.append(Mark("message", message.id, _digest([message.role, message.parts, message.metadata or None])))
     return marks
+
+
+def remember(thread: Thread, command: AnyCommand, run_id: str) -> None:
+    """Note which run a command led to, so that it is not done again."""
+    for mark in marks_of(command):
+        thread.applied[mark.key] = (mark.digest, run_id)
+        thread.journal.add(Applied(thread.key, mark.key, mark.digest, run_id))
 
 
 def _digest(value: Any) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import time
@@ -15,82 +16,41 @@ from typing import Any, Final, Literal
 import msgspec
 
 from statecast.protocol import RunError, RunState, Status
+from statecast.stores import Accepted, Amended, Settled, StoreUnavailable
 from statecast_agents import (
     AddMessage,
     AddToolResult,
     Document,
-    Request,
     Run,
     ToolCall,
     new_id,
     operations,
 )
 from statecast_agents.chunks import Chunk
-from statecast_agents.commands import AnyCommand, CommandSet, UntypedCommand
+from statecast_agents.commands import AnyCommand
 
+from .batch import Batch
 from .contained import within_agent
 from .failures import explain, raised_one
 from .limits import Limits
 from .questions import cut_off, dismiss, open_calls
 from .tasks import Tasks
 from .thread import Thread
-from .users import KeptUser, kept_user, restored_user
 from .workers import Workers
 
-__all__ = ["INTERRUPTED", "Batch", "Execution", "OnDisconnect"]
-
-OnDisconnect = Literal["continue", "cancel"]
+__all__ = ["INTERRUPTED", "Execution"]
 
 _log: Final = logging.getLogger("statecast")
 
 #: Seconds that a function in a worker thread gets to return, when its run's time is over, or the server stops.
 IN_THREAD: Final = 1.0
 
+#: How often a batch may begin that the process never lives to see the end of.
+TRIES: Final = 3
+
+GIVEN_UP: Final = RunError("too_many_tries", f"The server ended {TRIES} times while the run was under way.")
+
 INTERRUPTED: Final = RunError("run_interrupted", "The server stopped before the run had ended.")
-
-
-class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """What one run is given, as it waits in the inbox. The store keeps it without the client's API key."""
-
-    commands: Sequence[AnyCommand]
-    request: Request
-    on_disconnect: OnDisconnect = "continue"
-    next_up: bool = False  #: whether it goes before what waits already
-    user: Any = None  #: whom it is for
-
-    def encode(self) -> bytes:
-        """Return it for the store."""
-        config = msgspec.structs.replace(self.request.config, api_key=None)
-        request = msgspec.structs.replace(self.request, config=config)
-        commands = [_fields(command) for command in self.commands]
-        return msgspec.json.encode(
-            _KeptBatch(commands, request, self.on_disconnect, self.next_up, kept_user(self.user))
-        )
-
-    @classmethod
-    def decode(cls, data: bytes, commands: CommandSet) -> Batch:
-        """Read what `encode` wrote.
-
-        Raises:
-            CommandError: The agent does not know such commands any more.
-        """
-        kept = msgspec.json.decode(data, type=_KeptBatch)
-        known = commands.decode([msgspec.json.encode(command) for command in kept.commands])
-        return cls(
-            commands=known,
-            request=kept.request,
-            on_disconnect=kept.on_disconnect,
-            next_up=kept.next_up,
-            user=restored_user(kept.user),
-        )
-
-
-class _KeptBatch(msgspec.Struct, frozen=True):
-    commands: list[Any]
-    request: Request
-    on_disconnect: OnDisconnect
-    next_up: bool = False
-    user: KeptUser | None = None
 
 
 class Execution:
@@ -114,6 +74,7 @@ class Execution:
         "_begun",
         "_deadline",
         "_debug",
+        "_delivered",
         "_dying",
         "_emitted",
         "_ended",
@@ -136,6 +97,7 @@ class Execution:
         "context",
         "id",
         "kept",
+        "revived",
         "start",
         "state",
         "thread",
@@ -161,6 +123,7 @@ class Execution:
         self.state = RunState(self.id, "queued")
         self.kept = True  #: whether the store has it, so that it may begin
         self.begun = False  #: whether its first entries are there
+        self.revived = False  #: whether an earlier process accepted it
         self.again = False  #: whether a crash cut it off, after its commands were applied to the messages
         self.start = thread.log.revision  #: the revision it began at
         self.waits_since: int | None = None  #: the revision at which it began to wait for the user
@@ -169,6 +132,7 @@ class Execution:
         self._workers = workers
         self._has_place = False  #: among the workers, for its next plain function
         self._in_threads = 0  #: functions of its that are in worker threads
+        self._delivered: dict[int, Execution] = {}  #: by the identity of a command that the agent has not taken yet
         self._leaves = False  #: whether it is not to begin, because the server stops
         self._debug = debug
         self._run: Run | None = None
@@ -229,20 +193,26 @@ class Execution:
             flush=thread.flush_from_anywhere,
             waits=self._waits,
             known=thread.agent.commands,
+            taken=self._taken,
             in_thread=self._in_thread,
         )
-        if self.again:
-            return
+        if not (self.again or self.batch.applied):
+            self._apply(agrees=agrees)
+        self._open = open_calls(self._run)
+
+    def _apply(self, *, agrees: bool) -> None:
+        assert self._run is not None, "it begins"
         try:
             apply_messages(self._run, self.batch.commands, agrees=agrees)
         except Exception as failure:  # it is this run that fails, not whoever begins it
             self._failure = self._explain(failure)
-        self._open = open_calls(self._run)
 
     async def _work(self) -> None:
         """Begin, and run the agent. It stays queued until there is a thread for it, if it needs one at once."""
         within_agent.set(True)
         try:
+            if self.revived:
+                await self._count_try()
             if self.thread.agent.needs_thread(self.batch.commands):
                 await self._workers.taken()
                 self._has_place = True
@@ -256,6 +226,17 @@ class Execution:
             self._deadline = self._began + self._left
             run.tasks = self._tasks
             await self.thread.agent.perform(run)
+
+    async def _count_try(self) -> None:
+        """Note that it begins once more, before it can end the process once more; or give it up."""
+        tried = max(self.batch.tries, int(self.again))
+        if tried >= TRIES:
+            self._failure = GIVEN_UP
+            return
+        self.batch = msgspec.structs.replace(self.batch, tries=tried + 1)
+        self.thread.journal.add(Amended(self.thread.key, self.id, self.batch.encode()))
+        with contextlib.suppress(StoreUnavailable):  # then nothing of it is kept either
+            await self.thread.journal.settled()
 
     async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call a plain function of the agent's in a worker thread; until there is one, the run is queued."""
@@ -286,6 +267,7 @@ class Execution:
             status, error = self._outcome()
             if run is not None:
                 run.tasks = None
+                run.waiting.end()
             self.waits_since = None
             if run is not None and not self.thread.gone:
                 run.parts.close()
@@ -301,30 +283,62 @@ class Execution:
 
     def commands(self) -> bytes:
         """Return its batch's commands as JSON."""
-        return msgspec.json.encode([_fields(command) for command in self.batch.commands])
+        return self.batch.commands_json()
 
     def wanted(self, commands: Sequence[AnyCommand]) -> list[AnyCommand]:
         """Return which commands of a batch the run listens for; none once it is being stopped."""
         if self._run is None or self._run.tasks is None or self._stopped is not None or self._failure is not None:
             return []
         try:
-            return self._run.waiting.wanted(commands)
-        except Exception:  # the agent's own `where` met what it did not expect, which is not the client's failure
+            return self.context.copy().run(self._run.waiting.wanted, commands)
+        except BaseException:  # the agent's own `where` met what it did not expect, which is not the client's failure
             _log.exception("run %s on thread %s cannot tell what it waits for", self.id, self.thread.id)
             return []
 
-    def deliver(self, command: AnyCommand, *, agrees: bool) -> None:
-        """Hand the run a command that it wants, applied to the messages if it is a built-in one.
+    def deliver(self, run: Execution, *, agrees: bool) -> None:
+        """Hand this run a command that it wants, applied to the messages if it is a built-in one.
+
+        Args:
+            run: What the command becomes if this one ends before it takes it.
+            agrees: Whether the client had seen the state as it is.
 
         Raises:
             MessageConflict: It does not fit the messages.
         """
         assert self._run is not None, "a run that wants something has begun"
+        (command,) = run.batch.commands
         apply_messages(self._run, [command], agrees=agrees)
-        self._run.waiting.deliver(command)
+        run.batch = msgspec.structs.replace(run.batch, applied=True)
+        self._delivered[id(command)] = run
+        self.thread.journal.add(Accepted(self.thread.key, run.id, run.batch.encode()))
+        self._offer(command)
         if self.waits_since is not None:  # it waits for something else as well
             self.thread.flush()
             self.waits_since = self.thread.log.revision
+
+    def _offer(self, command: AnyCommand) -> None:
+        assert self._run is not None, "it has begun"
+        try:
+            self.context.copy().run(self._run.waiting.deliver, command)
+        except BaseException:  # the agent's own `where` again; the command is handled when the run has ended
+            _log.exception("run %s on thread %s cannot tell what it waits for", self.id, self.thread.id)
+
+    def _taken(self, command: AnyCommand) -> None:
+        if not self.thread.here:
+            self.thread.loop.call_soon_threadsafe(self._taken, command)
+            return
+        run = self._delivered.pop(id(command), None)
+        if run is not None:
+            self.thread.journal.add(Settled(self.thread.key, run.id))
+
+    def untaken(self) -> list[Execution]:
+        """Return what becomes of the commands that were delivered and never taken, now that it has ended."""
+        runs = list(self._delivered.values())
+        self._delivered.clear()
+        if self._rolls_back:  # so are they
+            for run in runs:
+                run.batch = msgspec.structs.replace(run.batch, applied=False)
+        return runs
 
     def cancel(
         self,
@@ -454,10 +468,3 @@ def apply_messages(run: Run, commands: Sequence[AnyCommand], *, agrees: bool) ->
                 run.messages.apply(command, agrees=agrees)
                 agrees = agrees and not isinstance(command, AddMessage)  # no client has seen what its own batch adds
         run.flush()
-
-
-def _fields(command: AnyCommand) -> dict[str, Any]:
-    if isinstance(command, UntypedCommand):
-        return {**command.body, "type": command.type, "id": command.id}
-    fields: dict[str, Any] = msgspec.to_builtins(command)
-    return fields

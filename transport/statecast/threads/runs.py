@@ -10,12 +10,16 @@ import time
 from collections.abc import Iterator, Sequence
 from contextvars import Context
 
+import msgspec
+
 from statecast import stores
 from statecast.protocol import RunError, RunState
 from statecast_agents import CommandError
 
+from .batch import Batch
+from .inbox import remember
 from .limits import Limits
-from .run import INTERRUPTED, Batch, Execution
+from .run import INTERRUPTED, Execution
 from .thread import Thread
 from .workers import Workers
 
@@ -98,6 +102,7 @@ class Runs:
                 thread.journal.add(stores.Settled(thread.key, run_id))
                 continue
             run = self.new(thread, batch, agrees=False, id=run_id)
+            run.revived = True
             run.again = thread.last_run is not None and thread.last_run.id == run_id
             self.queue(run)
         self.start_next(thread)
@@ -126,15 +131,31 @@ class Runs:
     def _ended(self, execution: Execution) -> None:
         thread = execution.thread
         runs_again = self.stopping and execution.state.status == "interrupted"
-        if thread.agent.restartable and not runs_again:
+        if not runs_again and (thread.agent.restartable or not execution.begun):
             thread.journal.add(stores.Settled(thread.key, execution.id))
+        elif runs_again and thread.agent.restartable and execution.batch.tries:
+            batch = msgspec.structs.replace(execution.batch, tries=0)  # it has not ended the process
+            thread.journal.add(stores.Amended(thread.key, execution.id, batch.encode()))
         thread.active = None
         thread.used = time.monotonic()
         self.forget(execution)
         if execution.id in self._awaited:
             self._awaited.pop(execution.id).set()
+        if not self.stopping and not thread.gone:
+            self._take_over(thread, execution.untaken())
         self.start_next(thread)
         thread.wake_readers()
+
+    def _take_over(self, thread: Thread, runs: Sequence[Execution]) -> None:
+        """Let what was accepted for a run that has ended, and has not taken it, run next."""
+        for run in reversed(runs):
+            (command,) = run.batch.commands
+            remember(thread, command, run.id)
+            if not run.batch.applied:
+                thread.journal.add(stores.Amended(thread.key, run.id, run.batch.encode()))
+            self._live[run.id] = run
+            self.none_left.clear()
+            thread.inbox.insert(0, run)
 
     def _dying(self) -> bool:
         """Whether the event loop ends all tasks, the supervisor's included."""

@@ -1,0 +1,86 @@
+"""A batch: what one run is given, and how the store keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from statecast_agents import Request
+from statecast_agents.commands import AnyCommand, CommandSet, UntypedCommand
+
+from .users import KeptUser, kept_user, restored_user
+
+__all__ = ["Batch", "OnDisconnect"]
+
+OnDisconnect = Literal["continue", "cancel"]
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run is given, as it waits in the inbox. The store keeps it without the client's API key."""
+
+    commands: Sequence[AnyCommand]
+    request: Request
+    on_disconnect: OnDisconnect = "continue"
+    next_up: bool = False  #: whether it goes before what waits already
+    user: Any = None  #: whom it is for
+    applied: bool = False  #: whether its commands are in the messages already, since an earlier run listened for them
+    tries: int = 0  #: how often it has begun, as far as a restart may have to know
+
+    def encode(self) -> bytes:
+        """Return it for the store."""
+        config = msgspec.structs.replace(self.request.config, api_key=None)
+        request = msgspec.structs.replace(self.request, config=config)
+        commands = [_fields(command) for command in self.commands]
+        return msgspec.json.encode(
+            _KeptBatch(
+                commands,
+                request,
+                self.on_disconnect,
+                self.next_up,
+                kept_user(self.user),
+                self.applied,
+                self.tries,
+            )
+        )
+
+    def commands_json(self) -> bytes:
+        """Return its commands as JSON."""
+        return msgspec.json.encode([_fields(command) for command in self.commands])
+
+    @classmethod
+    def decode(cls, data: bytes, commands: CommandSet) -> Batch:
+        """Read what `encode` wrote.
+
+        Raises:
+            CommandError: The agent does not know such commands any more.
+        """
+        kept = msgspec.json.decode(data, type=_KeptBatch)
+        known = commands.decode([msgspec.json.encode(command) for command in kept.commands])
+        return cls(
+            commands=known,
+            request=kept.request,
+            on_disconnect=kept.on_disconnect,
+            next_up=kept.next_up,
+            user=restored_user(kept.user),
+            applied=kept.applied,
+            tries=kept.tries,
+        )
+
+
+class _KeptBatch(msgspec.Struct, frozen=True):
+    commands: list[Any]
+    request: Request
+    on_disconnect: OnDisconnect
+    next_up: bool = False
+    user: KeptUser | None = None
+    applied: bool = False
+    tries: int = 0
+
+
+def _fields(command: AnyCommand) -> dict[str, Any]:
+    if isinstance(command, UntypedCommand):
+        return {**command.body, "type": command.type, "id": command.id}
+    fields: dict[str, Any] = msgspec.to_builtins(command)
+    return fields
