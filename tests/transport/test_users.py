@@ -214,12 +214,15 @@ def test_threads_belong_to_the_users_id(user: Any, owner: str) -> None:
 @pytest.mark.parametrize(
     "user", ["", 7, True, b"ada", object(), {}, Plain(None), Plain(True), Plain(""), "x" * 501, "\ud800"], ids=repr
 )
-async def test_what_is_no_user_is_the_apps_own_fault_and_opens_nothing(user: Any) -> None:
+async def test_what_is_no_user_is_the_apps_own_fault_and_opens_nothing(
+    user: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     users = list[Any]()
     with pytest.raises((TypeError, ValueError), match="expected"):
         user_id(user)
     async with Client(app_for(user, users)) as client:
-        with pytest.raises((TypeError, ValueError), match="expected"):
-            await client.post("/assistant", json={"threadId": "t", "commands": [said("hi")]})
+        refused = await client.post("/assistant", json={"threadId": "t", "commands": [said("hi")]})
 
+    assert (refused.status, refused.json()["error"]["code"]) == (403, "identify_failed")
+    assert "expected" in caplog.text
     assert users == []
