@@ -1,4 +1,4 @@
-"""The command line: `statecast serve module:agent`, `statecast demo`, `statecast send`, `statecast watch`."""
+"""The command line: `statecast serve module:agent`, `demo`, `send`, `watch`, `check` and `backup`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import uvicorn
 
 from statecast_agents import Agent
 
-from . import console, demo
+from . import console, demo, upkeep
 from .http import App, Cloud, create_app
 from .server import GRACE, Server, config_for, is_local
 from .stores import Store, StoreUnavailable
@@ -42,6 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return console.run(console.send(options.url, options.thread, options.agent, commands))
     if options.command == "watch":
         return console.run(console.watch(options.url, options.thread, once=options.once, lines=options.json))
+    if options.command == "check":
+        return upkeep.check(options.file)
+    if options.command == "backup":
+        return upkeep.backup(options.file, options.to)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     try:
         app = _app(options)
@@ -140,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
             help="how long runs get to end when the server is asked to stop (default: %(default)g)",
         )
     _add_client_commands(commands)
+    upkeep.add_commands(commands)
     return parser
 
 

@@ -118,7 +118,7 @@ class History:
         if external_id is not None:
             id = await self.named(key, external_id, format)
         id = id or await self._agents(key, parent_id, read_message(content, format, ""), notes) or new_id("msg")
-        before = _decode(notes[id]) if id in notes else None
+        before = self._hub.shelf.decoded(key, _decode, notes[id]) if id in notes else None
         message = Written(id, parent_id, format, content, now, now, external_id)
         if before is not None:
             message = msgspec.structs.replace(message, created=before.created)
@@ -172,7 +172,7 @@ class History:
         """
         known = dict(await self._hub.shelf.notes(key, NAMED)).get(_mark(external_id, format))
         if known is not None:
-            return known.decode()
+            return self._hub.shelf.decoded(key, bytes.decode, known)
         ours = (await self._state(key))[1]
         is_agents = any(isinstance(message, dict) and message.get("id") == external_id for message in ours)
         return external_id if is_agents and 0 < len(external_id) <= MAX_ID else None
@@ -276,10 +276,10 @@ class History:
         Raises:
             Refusal: 503 `store_unavailable`.
         """
-        return {id: msgspec.json.decode(data) for id, data in await self._hub.shelf.notes(key, FEEDBACK)}
+        return dict(await self._hub.shelf.read(key, FEEDBACK, msgspec.json.decode))
 
     async def _written(self, key: Key) -> list[Written]:
-        return [_decode(data) for _, data in await self._hub.shelf.notes(key, MESSAGE)]
+        return [message for _, message in await self._hub.shelf.read(key, MESSAGE, _decode)]
 
     async def _agents(
         self, key: Key, parent_id: str | None, message: dict[str, Json] | None, known: Collection[str]

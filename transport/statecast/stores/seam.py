@@ -27,6 +27,7 @@ __all__ = [
     "ChangeRefused",
     "Compacted",
     "Created",
+    "Damaged",
     "Deleted",
     "Described",
     "Erased",
@@ -52,6 +53,10 @@ class StoreUnavailable(Exception):
 
 class ChangeRefused(Exception):
     """The store works, and will never take one of these changes. Nothing of the batch was written."""
+
+
+class Damaged(Exception):
+    """What the store holds of one thread, or of one file, cannot be read. Of others it can."""
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -271,7 +276,8 @@ class Store(Protocol):
         """Return what is kept of a thread; None if it is not known.
 
         Raises:
-            StoreUnavailable: It could not be read.
+            Damaged: It is known, and cannot be read any more. It can be deleted.
+            StoreUnavailable: It could not be read now.
         """
 
     async def unsettled(self) -> list[Key]:
@@ -330,11 +336,14 @@ class Store(Protocol):
         """Return ids and data of what is noted of a kind, in the order in which each id was first noted.
 
         Raises:
-            StoreUnavailable: They could not be read.
+            Damaged: One cannot be read any more.
+            StoreUnavailable: They could not be read now.
         """
 
     async def secret(self, name: str, fresh: bytes) -> bytes:
         """Return the secret of a name, and keep `fresh` as such before if there is none: the same for ever after.
+
+        One that cannot be read any more is replaced by `fresh`.
 
         Raises:
             StoreUnavailable: It could not be read, or kept.

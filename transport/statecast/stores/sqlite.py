@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import sqlite3
 import time
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
 from . import sqlite_cards as cards
+from . import sqlite_threads as threads
 from .seam import (
     Accepted,
     Amended,
@@ -46,14 +48,17 @@ from .seam import (
     Settled,
     StoreUnavailable,
 )
-from .sqlite_cards import from_names, names
+from .sqlite_cards import names
 from .sqlite_entries import Entries
-from .sqlite_file import Files, era_of, is_busy, open_file
+from .sqlite_file import Files, begin_era, era_of, is_busy, open_file
 from .sqlite_mark import Lock, leave_mark
+from .sqlite_rows import is_corrupt
 
 __all__ = ["SqliteStore"]
 
 _T = TypeVar("_T")
+
+_log: Final = logging.getLogger("statecast")
 
 #: Bytes of the log at which it is brought into the file.
 CHECKPOINT_AT: Final = 2**24
@@ -155,25 +160,17 @@ class SqliteStore:
 
     async def load(self, key: Key) -> Saved | None:
         """Return what the file holds of a thread."""
-        return await self._do(self._load, key)
+        return await self._do(
+            lambda: threads.load(self._idle_connection(), self._entries_of(self._open_connection), self._era, key)
+        )
 
     async def unsettled(self) -> list[Key]:
         """Return the threads with work left."""
-        rows = "SELECT row FROM threads WHERE open = 1 UNION SELECT row FROM inbox"
-        return await self._do(self._keys, f"SELECT owner, thread_id FROM threads WHERE row IN ({rows})")
+        return await self._with(threads.unsettled)
 
     async def idle_since(self, before: float, *, lasting: bool) -> list[Key]:
         """Return threads not written to since a time; what was written in the half minute before it may not count."""
-        query = "SELECT owner, thread_id FROM threads WHERE lasting = ? AND written < ?"
-        if not lasting:
-            return await self._do(self._keys, query, lasting, before)
-        query += (
-            " AND NOT EXISTS (SELECT 1 FROM cards WHERE cards.owner = threads.owner"
-            " AND cards.thread_id = threads.thread_id AND updated >= ?)"
-            " UNION ALL SELECT owner, thread_id FROM cards WHERE updated < ? AND NOT EXISTS (SELECT 1 FROM threads"
-            " WHERE threads.owner = cards.owner AND threads.thread_id = cards.thread_id)"
-        )
-        return await self._do(self._keys, query, lasting, before, before, before)
+        return await self._with(threads.idle_since, before, lasting)
 
     async def card(self, key: Key) -> Card | None:
         """Return what lists show of a thread."""
@@ -248,7 +245,7 @@ class SqliteStore:
 
     def _failed(self, error: Exception) -> StoreUnavailable | ChangeRefused:
         """Return what an error of SQLite means: that a change does not fit, or that the file cannot be used."""
-        if isinstance(error, (sqlite3.IntegrityError, sqlite3.DataError)):
+        if isinstance(error, (sqlite3.IntegrityError, sqlite3.DataError)) or is_corrupt(error):
             return ChangeRefused(f"the store {self.path} refuses it: {error}")
         return StoreUnavailable(f"the store {self.path} failed: {error}")
 
@@ -261,6 +258,8 @@ class SqliteStore:
             try:
                 self._files = Files(self._place)
                 self._entries = Entries.read(connection)
+                if self._entries.lost:
+                    self._go_on_without_what_is_lost(connection, self._entries)
                 self._era = era_of(connection)
                 (last_row,) = connection.execute("SELECT ifnull(max(row), 0) FROM threads").fetchone()
             except BaseException:
@@ -274,6 +273,19 @@ class SqliteStore:
         self._touched.clear()
         self._untouched.clear()
         self._lock, self._connection = lock, connection
+
+    def _go_on_without_what_is_lost(self, connection: sqlite3.Connection, entries: Entries) -> None:
+        """Let the threads whose last entries cannot be read end before them, in a new era."""
+        _log.error(
+            "the store %s is damaged: %d of its latest commits cannot be read, and some threads have lost their last"
+            " entries; `statecast check` names what else is damaged",
+            self.path,
+            entries.lost,
+        )
+        connection.execute("BEGIN IMMEDIATE")
+        entries.settle(connection)
+        begin_era(connection)
+        connection.execute("COMMIT")
 
     def _close(self) -> None:
         if self._connection is None or self._lock is None:
@@ -494,33 +506,3 @@ class SqliteStore:
             if found is not None:
                 row = self._rows[key] = found[0]
         return row
-
-    def _load(self, key: Key) -> Saved | None:
-        connection = self._open_connection
-        query = (
-            "SELECT row, agent, epoch, era, lasting, revision, state, run FROM threads"
-            " WHERE owner = ? AND thread_id = ?"
-        )
-        found = connection.execute(query, names(key)).fetchone()
-        if found is None:
-            return None
-        row, agent, epoch, era, lasting, revision, state, run = found
-        entries = self._entries_of(connection).after(connection, row, revision)
-        inbox = connection.execute("SELECT run_id, data FROM inbox WHERE row = ? ORDER BY place", (row,)).fetchall()
-        applied = connection.execute("SELECT command_id, digest, run_id FROM applied WHERE row = ?", (row,))
-        return Saved(
-            key=key,
-            agent=agent,
-            epoch=epoch if era == self._era else f"{epoch}.{self._era}",
-            lasting=bool(lasting),
-            revision=revision,
-            state=state,
-            run=run if isinstance(run, bytes) else run.encode(),
-            entries=entries,
-            inbox=inbox,
-            applied={command_id: (digest, run_id) for command_id, digest, run_id in applied},
-        )
-
-    def _keys(self, query: str, *values: Any) -> list[Key]:
-        found = self._open_connection.execute(query, values).fetchall()
-        return [from_names(owner, thread_id) for owner, thread_id in found]

@@ -5,15 +5,19 @@ Everything here happens on the store's own thread.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from typing import Any, Final
 
-from .seam import Card, Described, Erased, File, Key, Moved, Noted, described
+import msgspec
+
+from .seam import Card, Damaged, Described, Erased, File, Key, Moved, Noted, described
+from .sqlite_rows import checked, is_corrupt, owner_of, whole_rows
 
 __all__ = [
+    "damage_of",
     "delete",
     "file",
-    "from_names",
     "is_owned",
     "keep_file",
     "listed",
@@ -25,7 +29,13 @@ __all__ = [
     "write",
 ]
 
+_log: Final = logging.getLogger("statecast")
+
 _CARD: Final = "owner, thread_id, created, updated, last, archived, title, external_id, custom"
+
+#: What a card must have to be in a list, which is by these two. The largest time is the last that has a date.
+LATEST: Final = 253_402_300_799
+_LISTABLE: Final = f"last BETWEEN 0 AND {LATEST} AND typeof(thread_id) = 'text'"
 
 
 def names(key: Key) -> tuple[str, str]:
@@ -36,11 +46,6 @@ def names(key: Key) -> tuple[str, str]:
 def owner_name(owner: str | None) -> str:
     """Return an owner's column."""
     return "" if owner is None else f"={owner}"
-
-
-def from_names(owner: str, thread_id: str) -> Key:
-    """Return the key of two columns."""
-    return Key(None if owner == "" else owner[1:], thread_id)
 
 
 def write(connection: sqlite3.Connection, change: Described | Noted | Erased) -> None:
@@ -98,7 +103,7 @@ def listed(
     limit: int,
 ) -> list[Card]:
     """Return an owner's cards, the latest first."""
-    query, values = f"SELECT {_CARD} FROM cards WHERE owner = ?", [owner_name(owner)]
+    query, values = f"SELECT {_CARD} FROM cards WHERE owner = ? AND {_LISTABLE}", [owner_name(owner)]
     more: list[Any] = []
     if archived is not None:
         query += " AND archived = ?"
@@ -107,7 +112,7 @@ def listed(
         query += " AND (last, thread_id) < (?, ?)"
         more += before
     query += " ORDER BY last DESC, thread_id DESC LIMIT ?"
-    return [_card(row) for row in connection.execute(query, (*values, *more, limit))]
+    return [_card(row) for row in whole_rows(connection.execute(query, (*values, *more, limit)))]
 
 
 def named(connection: sqlite3.Connection, owner: str | None, external_id: str) -> Card | None:
@@ -126,14 +131,24 @@ def is_owned(connection: sqlite3.Connection, thread_id: str) -> bool:
 def notes(connection: sqlite3.Connection, key: Key, kind: str) -> list[tuple[str, bytes]]:
     """Return what is noted with a thread."""
     query = "SELECT id, data FROM notes WHERE owner = ? AND thread_id = ? AND kind = ? ORDER BY place"
-    return connection.execute(query, (*names(key), kind)).fetchall()
+    try:
+        found = connection.execute(query, (*names(key), kind)).fetchall()
+    except sqlite3.DatabaseError as error:
+        if is_corrupt(error):
+            raise Damaged(f"the file: {error}") from None
+        raise
+    return [(id, data) for id, data in checked(f'a note of the kind "{kind}"', found, str, bytes)]
 
 
 def secret(connection: sqlite3.Connection, name: str, fresh: bytes) -> bytes:
-    """Return a secret, the first that was offered."""
-    connection.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?)", (name, fresh))
-    (data,) = connection.execute("SELECT data FROM secrets WHERE name = ?", (name,)).fetchone()
-    return bytes(data)
+    """Return a secret, the first that was offered that can be read."""
+    found = connection.execute("SELECT data FROM secrets WHERE name = ?", (name,)).fetchone()
+    if found is not None and isinstance(found[0], bytes) and len(found[0]) >= len(fresh):
+        return bytes(found[0])
+    if found is not None:
+        _log.error('the secret "%s" was damaged, and is another now: what it signed is not valid any more', name)
+    connection.execute("INSERT OR REPLACE INTO secrets VALUES (?, ?)", (name, fresh))
+    return fresh
 
 
 def keep_file(connection: sqlite3.Connection, file: File) -> None:
@@ -144,8 +159,11 @@ def keep_file(connection: sqlite3.Connection, file: File) -> None:
 
 def file(connection: sqlite3.Connection, name: str) -> File | None:
     """Return a file."""
-    row = connection.execute("SELECT type, data, owner FROM files WHERE name = ?", (name,)).fetchone()
-    return None if row is None else File(name, row[0], row[1], from_names(row[2], "").owner)
+    found = connection.execute("SELECT type, data, owner FROM files WHERE name = ?", (name,)).fetchall()
+    if not found:
+        return None
+    ((type, data, owner),) = checked("the file", found, str, bytes, str)
+    return File(name, type, data, owner_of(owner))
 
 
 def drop_file(connection: sqlite3.Connection, name: str) -> None:
@@ -154,14 +172,41 @@ def drop_file(connection: sqlite3.Connection, name: str) -> None:
 
 
 def _card(row: tuple[Any, ...]) -> Card:
+    """Return a row's card, without what is damaged: no list is to fail, or to lack a thread, for a title."""
     owner, thread_id, created, updated, last, archived, title, external_id, custom = row
+    latest = last if _is_time(last) else 0.0
     return Card(
-        key=from_names(owner, thread_id),
-        created=created,
-        updated=updated,
-        last=last,
-        archived=bool(archived),
-        title=title,
-        external_id=external_id,
-        custom=custom,
+        key=Key(owner_of(owner), thread_id),
+        created=created if _is_time(created) else latest,
+        updated=updated if _is_time(updated) else latest,
+        last=latest,
+        archived=archived == 1,
+        title=title if isinstance(title, str) else None,
+        external_id=external_id if isinstance(external_id, str) else None,
+        custom=custom if isinstance(custom, bytes) and _is_json(custom) else b"null",
     )
+
+
+def damage_of(row: tuple[Any, ...]) -> list[str]:
+    """Return what of a card's row cannot be read."""
+    if not isinstance(row[0], str) or not isinstance(row[1], str):
+        return ["its name cannot be read"]
+    card = _card(row)
+    columns = _CARD.split(", ")[2:]
+    return [
+        f"its {name} cannot be read: {repr(column)[:40]}"
+        for name, column in zip(columns, row[2:], strict=True)
+        if getattr(card, name) != column
+    ]
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= LATEST
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True

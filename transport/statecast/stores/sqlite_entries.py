@@ -7,6 +7,8 @@ have waited longest are moved to `entries`, all of a thread in one row.
 Rule 1: what only `latest` has is in memory too: the table is read when the file is opened, and after a failure.
 Rule 2: what was moved or is not needed any more may stay in `latest` for a while. It is known by its revision, which
 `entries` or the snapshot has reached, or by its thread, which is gone: no other thread gets the number of its row.
+Rule 3: a row of `latest` that cannot be read costs its threads their ends, and nothing else. What is known of them ends
+where the first entry is missing. `settle` then removes what cannot be used.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ import functools
 import math
 import sqlite3
 import zlib
-from collections.abc import Sequence
-from typing import Final, cast
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, cast
 
 import msgspec
 
-from .seam import Kind
+from .seam import Damaged, Kind
+from .sqlite_rows import checked, is_corrupt
 
 __all__ = ["Entries"]
 
@@ -73,19 +76,28 @@ class Entries:
         self._count = self._size = 0  #: of all that waits
         self._full: set[int] = set()
         self.last_row = 0  #: the last that `latest` may name
+        self.lost = 0  #: how many rows of `latest` could not be read
 
     @classmethod
     def read(cls, connection: sqlite3.Connection) -> Entries:
         """Return the entries of a file as it is."""
         entries = cls()
         reached: dict[int, float] = {}
-        for place, data in connection.execute("SELECT place, data FROM latest ORDER BY place").fetchall():
-            for row, revision, kind, entry in _unpack_placed(data):
+        for place, data in _latest(connection):
+            entries._place = place
+            try:
+                placed = _unpack_placed(data)
+            except (msgspec.DecodeError, TypeError, UnicodeDecodeError):
+                entries.lost += 1
+                continue
+            for row, revision, kind, entry in placed:
                 if row not in reached:
                     reached[row] = _reached(connection, row)
                 if revision > reached[row]:
                     entries._wait(place, row, revision, kind, entry)
-            entries._place = place
+        if entries.lost:
+            for row in list(entries._waiting):
+                entries._end_at_the_first_gap(row, reached[row])
         entries.last_row = max(reached, default=0)
         return entries
 
@@ -124,7 +136,11 @@ class Entries:
         self._move(connection, moved)
 
     def after(self, connection: sqlite3.Connection, row: int, revision: int) -> list[_Entry]:
-        """Return a thread's entries after a revision."""
+        """Return a thread's entries after a revision.
+
+        Raises:
+            Damaged: A row of them cannot be read.
+        """
         found: list[_Entry] = []
         query = "SELECT revision, kind, data FROM entries WHERE row = ? AND revision > ? ORDER BY revision"
         for entry in connection.execute(query, (row, revision)).fetchall():
@@ -138,14 +154,26 @@ class Entries:
         connection.execute("DELETE FROM entries WHERE row = ? AND revision <= ?", (row, revision))
         waiting = self._waiting.get(row)
         if waiting is not None:
-            left = [entry for entry in waiting.entries if entry[0] > revision]
-            size = sum(len(data) for _, _, data in left)
-            self._count += len(left) - len(waiting.entries)
-            self._size += size - waiting.size
-            waiting.entries, waiting.size = left, size
-            if not left:
-                del self._waiting[row]
-                self._full.discard(row)
+            self._keep(row, [entry for entry in waiting.entries if entry[0] > revision])
+
+    def _end_at_the_first_gap(self, row: int, reached: float) -> None:
+        """Forget what a thread has behind an entry that is missing."""
+        waiting = self._waiting[row]
+        whole = 0
+        while whole < len(waiting.entries) and waiting.entries[whole][0] == reached + whole + 1:
+            whole += 1
+        self._keep(row, waiting.entries[:whole])
+
+    def _keep(self, row: int, left: list[_Entry]) -> None:
+        """Let a thread wait with fewer entries."""
+        waiting = self._waiting[row]
+        size = sum(len(data) for _, _, data in left)
+        self._count += len(left) - len(waiting.entries)
+        self._size += size - waiting.size
+        waiting.entries, waiting.size = left, size
+        if not left:
+            del self._waiting[row]
+            self._full.discard(row)
 
     def _wait(self, place: int, row: int, revision: int, kind: Kind, data: bytes) -> None:
         waiting = self._waiting.get(row)
@@ -182,20 +210,42 @@ class Entries:
 
 
 def _entries_in(row: tuple[int, str, bytes]) -> list[_Entry]:
-    """Return the entries that a row of `entries` holds."""
+    """Return the entries that a row of `entries` holds.
+
+    Raises:
+        Damaged: It cannot be read.
+    """
     revision, kind, data = row
-    if kind == COMPRESSED:
-        return _unpack(zlib.decompress(data))
-    return _unpack(data) if kind == SEVERAL else [(revision, cast("Kind", kind), data)]
+    try:
+        if kind == COMPRESSED:
+            return _unpack(zlib.decompress(data))
+        if kind == SEVERAL:
+            return _unpack(data)
+        ((revision, kind, data),) = checked("an entry", [row], int, str, bytes)
+        return [(revision, cast("Kind", kind), data)]
+    except (msgspec.DecodeError, zlib.error, TypeError, UnicodeDecodeError) as error:
+        raise Damaged(f"the entries up to {revision}: {error}") from None
+
+
+def _latest(connection: sqlite3.Connection) -> Iterator[tuple[int, Any]]:
+    """Return places and data of `latest`; None for data that SQLite finds no way to."""
+    places = connection.execute("SELECT place FROM latest ORDER BY place").fetchall()
+    for (place,) in places:
+        try:
+            yield connection.execute("SELECT place, data FROM latest WHERE place = ?", (place,)).fetchone()
+        except sqlite3.DatabaseError as error:
+            if not is_corrupt(error):
+                raise
+            yield place, None
 
 
 def _reached(connection: sqlite3.Connection, row: int) -> float:
     """Return the revision up to which a thread's entries are not in `latest` only: all, if the thread is gone."""
-    query = (
-        "SELECT max(revision, ifnull((SELECT max(revision) FROM entries WHERE row = ?), 0)) FROM threads WHERE row = ?"
-    )
+    query = "SELECT revision, (SELECT max(revision) FROM entries WHERE row = ?) FROM threads WHERE row = ?"
     found = connection.execute(query, (row, row)).fetchone()
-    return math.inf if found is None else found[0]
+    if found is None:
+        return math.inf
+    return max((revision for revision in found if isinstance(revision, int)), default=0)  # one that is none is damaged
 
 
 @functools.cache

@@ -16,8 +16,9 @@ from typing import Final
 
 from .seam import StoreUnavailable
 from .sqlite_mark import make_private, take_mark
+from .sqlite_rows import as_text
 
-__all__ = ["MIGRATIONS", "Files", "era_of", "is_busy", "open_file"]
+__all__ = ["MIGRATIONS", "Files", "begin_era", "era_of", "is_busy", "open_file"]
 
 #: The name of the era in the table `about`.
 ERA: Final = "era"
@@ -93,6 +94,7 @@ def open_file(path: Path, *, durable: bool, patience: float) -> sqlite3.Connecti
     connection = sqlite3.connect(
         path, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=256
     )
+    connection.text_factory = as_text
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
@@ -101,7 +103,7 @@ def open_file(path: Path, *, durable: bool, patience: float) -> sqlite3.Connecti
         connection.execute("BEGIN IMMEDIATE")
         _migrate(connection, path)
         if not untouched or not era_of(connection):
-            connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (ERA, secrets.token_hex(4)))
+            begin_era(connection)
         connection.execute("COMMIT")
         connection.execute("PRAGMA busy_timeout = 0")
     except sqlite3.OperationalError as error:
@@ -120,6 +122,11 @@ def is_busy(error: Exception) -> bool:
     """Whether another program holds a lock, and nothing else is wrong."""
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
     return code & 0xFF == sqlite3.SQLITE_BUSY  # whichever kind
+
+
+def begin_era(connection: sqlite3.Connection) -> None:
+    """Begin a new era: the end of a log is lost, or may be."""
+    connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (ERA, secrets.token_hex(4)))
 
 
 def era_of(connection: sqlite3.Connection) -> str:

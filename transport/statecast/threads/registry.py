@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -15,13 +16,14 @@ from typing import Final
 from statecast import stores
 from statecast.protocol import RunError
 from statecast.protocol.refusal import Refusal
-from statecast.stores import Card, Key, Store, StoreUnavailable
+from statecast.stores import Card, Damaged, Key, Store, StoreUnavailable
 from statecast_agents import Agent
 
 from .journal import Journal
 from .limits import Limits
 from .refusals import damaged, unavailable, unknown_thread
-from .thread import Thread, replayed
+from .restored import replayed
+from .thread import Thread
 
 __all__ = ["Registry"]
 
@@ -33,6 +35,9 @@ AGAIN: Final = 0.25
 
 #: What takes up the batches that waited in a thread's inbox: run ids, and the batches as they were kept.
 Revive = Callable[[Thread, Sequence[tuple[str, bytes]]], None]
+
+
+_log: Final = logging.getLogger("statecast")
 
 
 class _Turn:
@@ -63,6 +68,7 @@ class Registry:
         self._revive = revive
         self._threads: dict[Key, Thread] = {}
         self._opening: dict[Key, _Turn] = {}
+        self._damaged: set[Key] = set()  #: those that the log has named
         self._removed = 0  #: how often threads were taken from the store's keys
 
     def __len__(self) -> int:
@@ -118,7 +124,8 @@ class Registry:
         """Return a thread from memory, or from the store; None if neither has it.
 
         Raises:
-            Refusal: 409 `agent_mismatch` if its agent is not served, or `thread_damaged`; 503 `store_unavailable`.
+            Refusal: 409 `agent_mismatch` if its agent is not served, `thread_damaged` if what is kept of it cannot be
+                read; 503 `store_unavailable`.
         """
         while True:
             self.check(key)
@@ -130,6 +137,8 @@ class Registry:
             await self.settle()  # it may have been deleted, and the store not know yet
             try:
                 saved = await self.store.load(key)
+            except Damaged as error:
+                raise self.damaged(key, error) from None
             except StoreUnavailable:
                 raise unavailable() from None
             if key not in self._threads and self._removed == removed:
@@ -140,10 +149,22 @@ class Registry:
         if agent is None:
             message = f'the thread belongs to the agent "{saved.agent}", which is not served here'
             raise Refusal(409, "agent_mismatch", message)
-        thread = Thread.restore(saved, agent, journal=self.journal, limits=self._limits)
-        self._threads[key] = thread
-        self._revive(thread, saved.inbox)
+        try:
+            thread = Thread.restore(saved, agent, journal=self.journal, limits=self._limits)
+            self._threads[key] = thread
+            self._revive(thread, saved.inbox)
+        except Exception as error:  # whatever is wrong with what is kept of one thread costs no other
+            self._threads.pop(key, None)
+            raise self.damaged(key, error) from None
         return thread
+
+    def damaged(self, key: Key, error: Exception) -> Refusal:
+        """Return that what is kept of a thread cannot be read. The log names the thread once."""
+        if key not in self._damaged:
+            self._damaged.add(key)
+            whose = "" if key.owner is None else f" of {key.owner!r}"
+            _log.error("the thread %r%s is damaged, and cannot be used: %s", key.thread_id, whose, error)
+        return damaged(key.thread_id)
 
     async def card(self, key: Key) -> Card:
         """Return a thread's card.
@@ -197,11 +218,16 @@ class Registry:
             raise Refusal(404, "unknown_revision", message, limit=now)
         try:
             saved = None if self.store.instant else await self.store.load(thread.key)
+        except Damaged as error:
+            raise self.damaged(thread.key, error) from None
         except StoreUnavailable:
             raise unavailable() from None
         if saved is None or revision < saved.revision:
             raise Refusal(410, "revision_gone", f"the state at revision {revision} is not kept any more")
-        return replayed(saved, revision).encode()
+        try:
+            return replayed(saved, revision).encode()
+        except Exception as error:  # as in `find`
+            raise self.damaged(thread.key, error) from None
 
     async def kept(self, key: Key | None = None) -> None:
         """Wait until everything that has happened, on a thread or on all, is kept, however long the store is away.
@@ -280,4 +306,5 @@ class Registry:
     def remove(self, *changes: stores.Deleted | stores.Moved) -> None:
         """Take threads from the store's keys; those that are in memory are for the caller to drop."""
         self._removed += 1
+        self._damaged.difference_update(change.key for change in changes)
         self.journal.add(*changes)

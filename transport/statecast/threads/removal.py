@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from statecast.protocol.refusal import Refusal
-from statecast.stores import Card, Deleted, Key, Moved, StoreUnavailable
+from statecast.stores import Card, Damaged, Deleted, Key, Moved, StoreUnavailable
 
 from .refusals import unavailable, unknown_thread
 from .registry import Registry
@@ -100,6 +100,8 @@ class Removal:
         try:
             store = self._registry.store
             return await store.card(key) is not None or await store.load(key) is not None
+        except Damaged:
+            return True
         except StoreUnavailable:
             raise unavailable() from None
 

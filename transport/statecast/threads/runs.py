@@ -90,15 +90,17 @@ class Runs:
         inbox.insert(front if run.batch.next_up else len(inbox), run)
 
     def revive(self, thread: Thread, inbox: Sequence[tuple[str, bytes]]) -> None:
-        """Mark the run that was cut off, or run it again, and queue what waited."""
+        """Mark the run that was cut off, or run it again, and queue what waited.
+
+        Nothing is done if a batch cannot be read.
+        """
+        batches = [(run_id, _decoded(data, thread)) for run_id, data in inbox]
         cut_off = thread.last_run if thread.last_run is not None and not thread.last_run.ended else None
         if cut_off is not None and cut_off.id not in dict(inbox):
             thread.record(RunState(cut_off.id, "interrupted", INTERRUPTED))
-        for run_id, data in inbox:
-            try:
-                batch = Batch.decode(data, thread.agent.commands)
-            except CommandError as error:
-                thread.record(RunState(run_id, "failed", RunError(error.code, str(error))))
+        for run_id, batch in batches:
+            if isinstance(batch, CommandError):
+                thread.record(RunState(run_id, "failed", RunError(batch.code, str(batch))))
                 thread.journal.add(stores.Settled(thread.key, run_id))
                 continue
             run = self.new(thread, batch, agrees=False, id=run_id)
@@ -188,3 +190,11 @@ class Runs:
         self._live.pop(execution.id, None)
         if not self._live:
             self.none_left.set()
+
+
+def _decoded(data: bytes, thread: Thread) -> Batch | CommandError:
+    """Return a batch as it was kept; an error if the agent does not know such commands any more."""
+    try:
+        return Batch.decode(data, thread.agent.commands)
+    except CommandError as error:
+        return error

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from statecast.protocol.refusal import Refusal
-from statecast.stores import Card, Change, Described, Erased, Key, Noted, StoreUnavailable
+from statecast.stores import Card, Change, Damaged, Described, Erased, Key, Noted, StoreUnavailable
 
 from .refusals import unavailable
 from .registry import Registry
@@ -84,9 +84,35 @@ class Shelf:
         await self._write(change.key, change, new=new)
 
     async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
-        """Return what is noted of a kind with a thread, the oldest first."""
+        """Return what is noted of a kind with a thread, the oldest first.
+
+        Raises:
+            Refusal: 409 `thread_damaged`.
+        """
         await self._settle()
-        return await _read(self._registry.store.notes(key, kind))
+        try:
+            return await _read(self._registry.store.notes(key, kind))
+        except Damaged as error:
+            raise self._registry.damaged(key, error) from None
+
+    async def read(self, key: Key, kind: str, decode: Callable[[bytes], _T]) -> list[tuple[str, _T]]:
+        """Return what is noted of a kind with a thread, decoded.
+
+        Raises:
+            Refusal: 409 `thread_damaged`.
+        """
+        return [(id, self.decoded(key, decode, data)) for id, data in await self.notes(key, kind)]
+
+    def decoded(self, key: Key, decode: Callable[[bytes], _T], data: bytes) -> _T:
+        """Return what was noted with a thread, decoded.
+
+        Raises:
+            Refusal: 409 `thread_damaged`.
+        """
+        try:
+            return decode(data)
+        except (ValueError, RecursionError) as error:
+            raise self._registry.damaged(key, error) from None
 
     async def note(self, key: Key, kind: str, id: str, data: bytes, *, message: bool = False) -> None:
         """Note something with a thread; `message`: it is what somebody said, and so the thread's latest.

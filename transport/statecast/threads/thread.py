@@ -19,19 +19,20 @@ import msgspec
 from statecast.protocol import ChunkEntry, Cursor, Encoder, Entry, OperationsEntry, RunEntry, RunError, RunState
 from statecast.protocol.entries import ENTRY, size_of
 from statecast.protocol.refusal import Refusal
-from statecast.stores import Appended, Compacted, Created, Key, Saved, read_entry, write_entry
-from statecast_agents import Agent, Document, RunEnded, operations
+from statecast.stores import Appended, Compacted, Created, Key, Saved, write_entry
+from statecast_agents import Agent, Document, RunEnded
 from statecast_agents.chunks import Chunk
 
 from .journal import Journal
 from .limits import Limits
 from .log import Log
 from .readers import Reader
+from .restored import restored
 
 if TYPE_CHECKING:
     from .run import Execution
 
-__all__ = ["Thread", "replayed"]
+__all__ = ["Thread"]
 
 #: Ends of runs that are remembered, for streams that are still to reach them.
 ENDS: Final = 256
@@ -124,17 +125,20 @@ class Thread:
 
     @classmethod
     def restore(cls, saved: Saved, agent: Agent, *, journal: Journal, limits: Limits) -> Thread:
-        """Take up a thread that was kept, at its last entry."""
-        document = replayed(saved)
-        entries = [read_entry(*entry) for entry in saved.entries]
+        """Take up a thread that was kept, at its last entry.
+
+        What is wrong with what was kept raises, whichever error it may be.
+        """
+        found = restored(saved)
         thread = cls(
-            saved.key, agent, document, journal=journal, limits=limits, lasting=saved.lasting, epoch=saved.epoch
+            saved.key, agent, found.document, journal=journal, limits=limits, lasting=saved.lasting, epoch=saved.epoch
         )
-        last = msgspec.json.decode(saved.run, type=RunState | None)
-        thread.log.restore(saved.revision, entries, [] if last is None else [RunEntry(saved.revision, last)])
+        before = [] if found.run is None else [RunEntry(saved.revision, found.run)]
+        thread.log.restore(saved.revision, found.entries, before)
         thread.applied = saved.applied
-        thread.last_run = next((entry.run for entry in reversed(entries) if isinstance(entry, RunEntry)), last)
-        thread._uncompacted = sum(map(size_of, entries))
+        turns = [entry.run for entry in found.entries if isinstance(entry, RunEntry)]
+        thread.last_run = turns[-1] if turns else found.run
+        thread._uncompacted = sum(map(size_of, found.entries))
         return thread
 
     @property
@@ -374,14 +378,3 @@ class Thread:
             self.loop.call_soon(self.flush)
         else:
             self.loop.call_soon_threadsafe(self.flush)
-
-
-def replayed(saved: Saved, until: int | None = None) -> Document:
-    """Return the state that was kept: the snapshot, and the operations after it, up to a revision or all of them."""
-    document = Document.adopting(msgspec.json.decode(saved.state))
-    for revision, kind, data in saved.entries:
-        if kind == "operations" and (until is None or revision <= until):
-            for operation in operations.decode(data):
-                document.apply(operation)
-    document.flush()
-    return document

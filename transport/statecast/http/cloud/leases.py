@@ -105,7 +105,7 @@ class Leases:
             Refusal: 503 `store_unavailable`.
         """
         now = time.time()
-        leases = [_decode(data) for _, data in await self._shelf.notes(key, LEASE)]
+        leases = [lease for _, lease in await self._shelf.read(key, LEASE, _decode)]
         return {
             lease.message_id: {
                 "status": "running" if lease.ended is None else "ended",
@@ -118,7 +118,7 @@ class Leases:
         return self._shelf.alone(key.owner, f"{LEASE} {key.thread_id}")
 
     async def _find(self, key: Key, lease_id: str) -> _Lease | None:
-        leases = (_decode(data) for _, data in await self._shelf.notes(key, LEASE))
+        leases = (lease for _, lease in await self._shelf.read(key, LEASE, _decode))
         return next((lease for lease in leases if lease.id == lease_id), None)
 
     async def _known(self, key: Key, lease_id: str) -> _Lease:

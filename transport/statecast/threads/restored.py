@@ -1,0 +1,42 @@
+"""What the store holds of a thread, as it is taken up: the state, and the entries of its log. All may be damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from statecast.protocol import Entry, RunState
+from statecast.stores import Damaged, Saved, read_entry
+from statecast_agents import Document, operations
+
+__all__ = ["Restored", "replayed", "restored"]
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """A thread at its last entry."""
+
+    document: Document
+    entries: Sequence[Entry]  #: after the store's snapshot
+    run: RunState | None  #: the latest at the snapshot
+
+
+def restored(saved: Saved) -> Restored:
+    """Return what was kept of a thread. What is wrong with it raises, whichever error that is."""
+    entries = [read_entry(*entry) for entry in saved.entries]
+    first = saved.revision + 1
+    if [entry.revision for entry in entries] != list(range(first, first + len(entries))):
+        raise Damaged(f"entries are missing after revision {saved.revision}")
+    run = msgspec.json.decode(saved.run, type=RunState | None)
+    return Restored(replayed(saved), entries, run)
+
+
+def replayed(saved: Saved, until: int | None = None) -> Document:
+    """Return the state that was kept: the snapshot, and the operations after it, up to a revision or all of them."""
+    document = Document.adopting(msgspec.json.decode(saved.state))
+    for revision, kind, data in saved.entries:
+        if kind == "operations" and (until is None or revision <= until):
+            for operation in operations.decode(data):
+                document.apply(operation)
+    document.flush()
+    return document
