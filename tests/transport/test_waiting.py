@@ -779,8 +779,12 @@ async def test_a_request_that_was_queued_before_the_run_began_to_wait_ends_when_
 async def test_an_answer_need_not_wait_for_room() -> None:
     async with Client(create_app(asking(), limits=Limits(runs=1))) as client:
         await client.run(WORK, thread_id="t")
-        assert (await client.run(NOTE, thread_id="t")).code == "server_full"
-        assert (await client.run(GO, thread_id="t")).state == {"notes": ["asks", "went on"]}
+        async with client.stream("POST", PATH, json=posted(NOTE)) as waiting:
+            await anext(waiting)
+            assert (await client.run(NOTE, thread_id="other")).code == "server_full"
+            answered = await client.run(GO, thread_id="t")
+            await waiting.read()
+        assert answered.state["notes"][:2] == ["asks", "went on"]
 
 
 # Time

@@ -26,7 +26,6 @@ from .inbox import (
     Posted,
     check_messages,
     check_policy,
-    check_room,
     chosen_policy,
     decode_commands,
     marks_of,
@@ -98,7 +97,7 @@ class Admission:
                 return await self._post(thread, posted, commands)
             if posted.thread_id is not None:
                 await self.check_free(key)
-            check_room(self._runs, posted.owner, self._limits)
+            self._runs.room.check(posted.owner)
             document, adopted = adopt(posted.claim, posted.agent, limit=self._limits.state)
             thread = Thread(
                 key,
@@ -144,7 +143,7 @@ class Admission:
         others = [command for command in fresh if not any(command is taken for taken in wanted)]
         if others:
             self.check_open()
-            check_room(self._runs, posted.owner, self._limits)
+            self._runs.room.check(posted.owner)
             check_policy(thread, posted, others)
         if active is None:
             if not thread.inbox:

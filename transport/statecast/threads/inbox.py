@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -18,14 +18,12 @@ from statecast_agents.errors import MessageConflict
 from .batch import OnDisconnect
 from .claims import Claim
 from .limits import Limits
-from .run import Execution
 from .thread import Thread
 
 __all__ = [
     "Posted",
     "check_messages",
     "check_policy",
-    "check_room",
     "chosen_policy",
     "decode_commands",
     "marks_of",
@@ -189,21 +187,3 @@ def check_policy(thread: Thread, posted: Posted, commands: Sequence[AnyCommand])
     if policy == "rollback" and "rollback" not in (posted.agent.policy, posted.agent.waiting_policy):
         message = f'the agent "{posted.agent.name}" does not keep what a rollback needs; it must declare the policy'
         raise Refusal(422, "policy_not_available", message)
-
-
-def check_room(live: Iterable[Execution], owner: str | None, limits: Limits) -> None:
-    """Check that there is room for another run.
-
-    Raises:
-        Refusal: 503 `server_full`; 429 `too_many_runs`.
-    """
-    runs = list(live)
-    if len(runs) >= limits.runs:
-        message = f"the server runs {limits.runs} agents already; try again soon"
-        raise Refusal(503, "server_full", message, retry_after=5, limit=limits.runs)
-    if owner is None:
-        return
-    theirs = sum(execution.thread.owner == owner for execution in runs)
-    if theirs >= limits.runs_per_owner:
-        message = f"you have {theirs} runs under way; wait for one to end, or stop it"
-        raise Refusal(429, "too_many_runs", message, retry_after=5, limit=limits.runs_per_owner)

@@ -23,8 +23,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     state: int = 16 * 2**20  #: bytes of a state as JSON
     body_seconds: float = 30.0  #: until the whole body has arrived
     heartbeat_seconds: float = 15.0  #: of silence on a stream until it gets a heartbeat
-    runs: int = 1_000  #: queued or under way, on the whole server
+    runs: int = 1_000  #: queued or under way, on the whole server; hooks count too
     runs_per_owner: int = 16  #: the same, of one owner; where the app knows owners
+    waiting: int = 10_000  #: that wait for their user, counted apart; further ones count among `runs`
+    waiting_per_owner: int = 64  #: the same, of one owner
     threads: int = 256  #: plain functions of agents at work at a time, each in a thread; further runs are queued
     run_seconds: float = 3_600.0  #: until a run that goes on fails with `run_timeout`
     waiting_seconds: float = 86_400.0  #: until a run that waits for its user fails with `wait_timeout`

@@ -27,7 +27,7 @@ def dismiss(run: Run) -> None:
     for call in open_calls(run):
         try:
             asked = run.waiting.wanted([AddToolResult(tool_call_id=call.id, tool_name=call.name)])
-        except Exception:  # the agent's own `where` met what it did not expect
+        except BaseException:  # the agent's own `where` met what it did not expect
             _log.exception("run %s on thread %s cannot tell what it waits for", run.id, run.thread_id)
             continue
         if asked:

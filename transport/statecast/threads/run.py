@@ -34,6 +34,7 @@ from .contained import within_agent
 from .failures import explain, raised_one
 from .limits import Limits
 from .questions import cut_off, dismiss, open_calls
+from .room import Room
 from .tasks import Tasks
 from .thread import Thread
 from .workers import Workers
@@ -62,6 +63,7 @@ class Execution:
         agrees: Whether the client had seen the state as it was when the batch was accepted.
         limits: How long it may take.
         workers: Where its plain functions run.
+        room: Told when it waits for its user.
         debug: Whether errors of the agent's code are shown to the client, traceback and all.
         id: Its id, if it has one already.
         context: The context variables of its request; None: it has none.
@@ -87,6 +89,7 @@ class Execution:
         "_open",
         "_reason",
         "_rolls_back",
+        "_room",
         "_run",
         "_stopped",
         "_tasks",
@@ -98,6 +101,7 @@ class Execution:
         "id",
         "kept",
         "revived",
+        "settled",
         "start",
         "state",
         "thread",
@@ -112,6 +116,7 @@ class Execution:
         agrees: bool,
         limits: Limits,
         workers: Workers,
+        room: Room,
         debug: bool,
         id: str | None = None,
         context: Context | None = None,
@@ -122,6 +127,7 @@ class Execution:
         self.context = context or Context()
         self.state = RunState(self.id, "queued")
         self.kept = True  #: whether the store has it, so that it may begin
+        self.settled = False  #: whether it has left the store's inbox
         self.begun = False  #: whether its first entries are there
         self.revived = False  #: whether an earlier process accepted it
         self.again = False  #: whether a crash cut it off, after its commands were applied to the messages
@@ -130,6 +136,7 @@ class Execution:
         self._agrees_at = thread.log.revision if agrees else None
         self._limits = limits
         self._workers = workers
+        self._room = room
         self._has_place = False  #: among the workers, for its next plain function
         self._in_threads = 0  #: functions of its that are in worker threads
         self._delivered: dict[int, Execution] = {}  #: by the identity of a command that the agent has not taken yet
@@ -270,16 +277,24 @@ class Execution:
                 run.waiting.end()
             self.waits_since = None
             if run is not None and not self.thread.gone:
-                run.parts.close()
-                self._send_emitted()
-                if self._stopped is not None and self._reason is None:
-                    cut_off(run, self._open)
-                if self._rolls_back:
-                    self._roll_back()
-                self.thread.fence(self.id)
+                self._tidy(run)
             self._record(status, error)
         finally:
             self._ended(self)
+
+    def _tidy(self, run: Run) -> None:
+        """Leave the thread as a run that has ended leaves it, and shut it to this one."""
+        try:
+            run.parts.close()
+            self._send_emitted()
+            if self._stopped is not None and self._reason is None:
+                cut_off(run, self._open)
+            if self._rolls_back:
+                self._roll_back()
+        except Exception:  # the state is the agent's, and may be anything; the run has ended all the same
+            _log.exception("run %s on thread %s could not be tidied up", self.id, self.thread.id)
+        finally:
+            self.thread.fence(self.id)
 
     def commands(self) -> bytes:
         """Return its batch's commands as JSON."""
@@ -451,6 +466,9 @@ class Execution:
         return explain(failure, f"run {self.id} on thread {self.thread.id}", debug=self._debug)
 
     def _record(self, status: Status, error: RunError | None = None) -> None:
+        waits = status == "waiting"
+        if waits != (self.state.status == "waiting"):
+            self._room.wait(self.thread.owner, waits)
         self.state = RunState(self.id, status, error)
         self.thread.record(self.state)
 

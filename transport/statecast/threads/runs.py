@@ -19,6 +19,7 @@ from statecast_agents import CommandError
 from .batch import Batch
 from .inbox import remember
 from .limits import Limits
+from .room import Room
 from .run import INTERRUPTED, Execution
 from .thread import Thread
 from .workers import Workers
@@ -39,6 +40,7 @@ class Runs:
         self.stopping = False  #: whether none is to begin any more
         self.none_left = asyncio.Event()  #: set while no run is queued or under way
         self.none_left.set()
+        self.room = Room(limits)
         self.workers = Workers(limits.threads)  #: for plain functions of agents
         self._limits = limits
         self._debug = debug
@@ -62,6 +64,7 @@ class Runs:
         self._dropped.clear()
         self._awaited.clear()
         self.stopping = False
+        self.room = Room(self._limits)
         self.workers = Workers(self._limits.threads)
         self.none_left = asyncio.Event()
         self.none_left.set()
@@ -76,6 +79,7 @@ class Runs:
             agrees=agrees,
             limits=self._limits,
             workers=self.workers,
+            room=self.room,
             debug=self._debug,
             id=id,
             context=context,
@@ -83,8 +87,7 @@ class Runs:
 
     def queue(self, run: Execution) -> None:
         """Put a run into its thread's inbox: at the end, or at the front, but for a run that begins again."""
-        self._live[run.id] = run
-        self.none_left.clear()
+        self._enter(run)
         inbox = run.thread.inbox
         front = 1 if inbox and inbox[0].again else 0
         inbox.insert(front if run.batch.next_up else len(inbox), run)
@@ -128,12 +131,13 @@ class Runs:
     def _begun(self, execution: Execution) -> None:
         thread = execution.thread
         if not thread.agent.restartable:
+            execution.settled = True
             thread.journal.add(stores.Settled(thread.key, execution.id))
 
     def _ended(self, execution: Execution) -> None:
         thread = execution.thread
         runs_again = self.stopping and execution.state.status == "interrupted"
-        if not runs_again and (thread.agent.restartable or not execution.begun):
+        if not runs_again and not execution.settled:
             thread.journal.add(stores.Settled(thread.key, execution.id))
         elif runs_again and thread.agent.restartable and execution.batch.tries:
             batch = msgspec.structs.replace(execution.batch, tries=0)  # it has not ended the process
@@ -155,8 +159,7 @@ class Runs:
             remember(thread, command, run.id)
             if not run.batch.applied:
                 thread.journal.add(stores.Amended(thread.key, run.id, run.batch.encode()))
-            self._live[run.id] = run
-            self.none_left.clear()
+            self._enter(run)
             thread.inbox.insert(0, run)
 
     def _dying(self) -> bool:
@@ -185,9 +188,15 @@ class Runs:
             self._dropped.remove(run)
             thread.record(RunState(run.id, "cancelled"))
 
+    def _enter(self, run: Execution) -> None:
+        self._live[run.id] = run
+        self.none_left.clear()
+        self.room.enter(run.thread.owner)
+
     def forget(self, execution: Execution) -> None:
         """Count a run as over."""
-        self._live.pop(execution.id, None)
+        if self._live.pop(execution.id, None) is not None:
+            self.room.leave(execution.thread.owner)
         if not self._live:
             self.none_left.set()
 
