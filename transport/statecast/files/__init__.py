@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .folder import FolderFiles
 from .media import TYPES, disposition, is_among, media_type
-from .names import MAX_NAME, filename_of, fresh_name, is_name, name_in
+from .names import MAX_NAME, filename_of, fresh_name, is_name, name_in, names_among
 from .s3 import S3Files
 from .seam import Files, Found, Link
 from .signing import SECRET_BYTES, Signer
@@ -30,4 +30,5 @@ __all__ = [
     "is_name",
     "media_type",
     "name_in",
+    "names_among",
 ]

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import secrets
 import unicodedata
+from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["MAX_NAME", "cleaned", "filename_of", "fresh_name", "is_name", "name_in"]
+__all__ = ["MAX_NAME", "cleaned", "filename_of", "fresh_name", "is_name", "name_in", "names_among"]
 
 MAX_NAME: Final = 1_024  #: characters of the name that a file comes with
 
 _KEPT: Final = 100  #: bytes of it that are kept: a file system takes 255 for a name, and there is more in it
 _ENDING: Final = 16  #: characters of an ending, with which a name that is cut still ends
 _NAME: Final = re.compile(r"file_[A-Za-z0-9_-]{32}-(.+)")
+_NAMED: Final = re.compile(r"file_[A-Za-z0-9_-]{32}-[\w.%-]{0,400}[\w%]")
 
 
 def fresh_name(filename: str) -> str:
@@ -46,6 +48,12 @@ def name_in(url: str) -> str | None:
     except ValueError:
         return None
     return name if is_name(name) else None
+
+
+def names_among(text: str) -> Iterator[str]:
+    """Yield the names of files of ours that a text has, in URLs or as they are."""
+    for match in _NAMED.finditer(text):
+        yield from filter(is_name, dict.fromkeys((match[0], unquote(match[0]))))
 
 
 def cleaned(filename: str) -> str:

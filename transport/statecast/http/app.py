@@ -21,6 +21,7 @@ from statecast_agents import Agent
 
 from .ag_ui import AgUiEndpoint
 from .assistant import AssistantEndpoint, ResumeEndpoint
+from .attachments import Attachments
 from .caching import Caching
 from .callers import Identify
 from .chat import ChatEndpoint, ChatStreamEndpoint
@@ -169,6 +170,7 @@ def create_app(
     hub = Hub(named, store=kept, limits=limits, debug=debug, knows_owners=knows_owners)
     service = Service(hub=hub, identify=identify, on_disconnect=on_disconnect, open_list=open_list)
     uploads = uploads or Uploads()
+    hub.belongings.forget = Attachments(service, uploads).forget
     routes: list[BaseRoute] = []
     if cloud:
         service, cloud_routes = _with_cloud(service, Cloud() if cloud is True else cloud, uploads)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import itertools
+from collections.abc import Awaitable, Collection, Iterable
 from secrets import token_bytes
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from statecast.files import (
     is_among,
     is_name,
     media_type,
+    names_among,
 )
 from statecast.protocol.refusal import Refusal
 from statecast.stores import StoreUnavailable
@@ -32,6 +34,9 @@ from .serving import serve, unknown_file
 __all__ = ["Attachments", "check_filename"]
 
 _T = TypeVar("_T")
+
+#: Files that go with a thread.
+MOST: Final = 1_000
 
 #: The name of the secret that signs URLs.
 SECRET: Final = "uploads"
@@ -110,6 +115,18 @@ class Attachments:
         """
         await self.owned(name, owner)
         await _kept(self._files.drop(name))
+
+    async def forget(self, texts: Iterable[bytes], owners: Collection[str | None]) -> None:
+        """Keep no longer the files that texts name and one of some owners has; of very many, the first.
+
+        Raises:
+            StoreUnavailable: Some are still kept.
+        """
+        found = dict.fromkeys(name for text in texts for name in names_among(text.decode(errors="replace")))
+        for name in itertools.islice(found, MOST):
+            file = await self._files.find(name)
+            if file is not None and file.owner in owners:
+                await self._files.drop(name)
 
     async def serve(self, request: Request, name: str) -> Response:
         """Return the response with a file.

@@ -19,7 +19,7 @@ from statecast.protocol.projection import items_in
 from statecast.protocol.refusal import Refusal
 from statecast.protocol.stored_messages import read_message
 from statecast.stores import Card, Erased, Key, Noted
-from statecast.threads import Hub, can_follow, check_written, has_only
+from statecast.threads import MESSAGE, Hub, can_follow, check_written, has_only
 from statecast_agents import About, Agent, Feedback, Json, new_id
 
 from .cards import MAX_FIELD
@@ -28,7 +28,6 @@ from .requests import Service
 __all__ = ["History"]
 
 #: Kinds of notes.
-MESSAGE: Final = "message"
 FEEDBACK: Final = "feedback"
 DELETED: Final = "deleted"  #: of a message that the agent's state still has: what was written of it is kept, unseen
 

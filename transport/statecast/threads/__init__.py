@@ -1,6 +1,7 @@
 """The engine: threads, their logs and inboxes, runs, and the readers that follow. anyio and asyncio; no HTTP."""
 
 from .batch import OnDisconnect
+from .belongings import MESSAGE
 from .connections import Connections
 from .hub import Accepted, Hub
 from .inbox import Posted, was_said
@@ -14,6 +15,7 @@ from .users import user_id
 from .written import can_follow, check_written, has_only, with_messages
 
 __all__ = [
+    "MESSAGE",
     "Accepted",
     "Connections",
     "Execution",

@@ -23,6 +23,7 @@ from statecast.stores import Key, Store, StoreUnavailable
 from statecast_agents import Agent, Json, Messages
 
 from .admission import Accepted, Admission
+from .belongings import Belongings
 from .claims import Claim, agrees
 from .contained import contain, release
 from .handed import Handed
@@ -72,7 +73,9 @@ class Hub:
         self.registry = Registry(store or stores.MemoryStore(), self.agents, self.limits, self._runs.revive)
         self.shelf = Shelf(self.registry, self._start)  #: cards and notes
         self._admission = Admission(self.registry, self._runs, self.limits, knows_owners=knows_owners)
-        self._removal = Removal(self.registry, self._runs)
+        self.belongings = Belongings(self.registry)
+        self._removal = Removal(self.registry, self._runs, self.belongings)
+        self.registry.belongings = self.belongings.go
         self._supervisor: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()  #: set once runs can be started
         self._stop = asyncio.Event()

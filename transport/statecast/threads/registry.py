@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -70,6 +70,8 @@ class Registry:
         self._opening: dict[Key, _Turn] = {}
         self._damaged: set[Key] = set()  #: those that the log has named
         self._removed = 0  #: how often threads were taken from the store's keys
+        #: called with a thread whose time is over, before it goes; None: nothing goes with it
+        self.belongings: Callable[[Key], Awaitable[None]] | None = None
 
     def __len__(self) -> int:
         return len(self._threads)
@@ -300,8 +302,14 @@ class Registry:
                     keys = await self.store.idle_since(time.time() - seconds, lasting=lasting)
                 except StoreUnavailable:
                     return
-                gone = [key for key in keys if key not in self._threads and key not in self._opening]
-                self.remove(*map(stores.Deleted, gone))
+                for key in keys:
+                    try:
+                        if lasting and self.belongings is not None:
+                            await self.belongings(key)
+                    except Refusal:
+                        continue  # it stays until what belongs to it can go as well
+                    if key not in self._threads and key not in self._opening:
+                        self.remove(stores.Deleted(key))
 
     def remove(self, *changes: stores.Deleted | stores.Moved) -> None:
         """Take threads from the store's keys; those that are in memory are for the caller to drop."""

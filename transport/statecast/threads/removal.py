@@ -10,6 +10,7 @@ from typing import Final
 from statecast.protocol.refusal import Refusal
 from statecast.stores import Card, Damaged, Deleted, Key, Moved, StoreUnavailable
 
+from .belongings import Belongings, former
 from .refusals import unavailable, unknown_thread
 from .registry import Registry
 from .runs import Runs
@@ -27,9 +28,11 @@ class Removal:
     Args:
         registry: The threads.
         runs: Their runs.
+        belongings: What goes with them.
     """
 
-    def __init__(self, registry: Registry, runs: Runs) -> None:
+    def __init__(self, registry: Registry, runs: Runs, belongings: Belongings) -> None:
+        self._belongings = belongings
         self._registry = registry
         self._runs = runs
 
@@ -44,6 +47,7 @@ class Removal:
             thread = await self._stopped(key)
             if thread is None and not await self._is_kept(key):
                 raise unknown_thread(key.thread_id)
+            await self._belongings.go(key)
             self._registry.remove(Deleted(key))
             if thread is not None:
                 self._registry.drop(thread)
@@ -74,6 +78,7 @@ class Removal:
             if thread is not None and self._registry.store.instant:
                 thread.compact()  # what only the thread has
             self._registry.remove(Moved(key, owner))
+            self._registry.journal.add(*former(key, to))
             if thread is not None:
                 self._registry.drop(thread)  # who follows it comes again, if it may
             await self._registry.kept()

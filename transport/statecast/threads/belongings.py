@@ -1,0 +1,62 @@
+"""Belongings: what is kept elsewhere and goes with a thread, such as the files that its messages name.
+
+What they are is not known here: who keeps them is given all texts of the thread before it goes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Final
+
+from statecast.stores import Key, Noted, StoreUnavailable
+
+from .refusals import unavailable
+from .registry import Registry
+
+__all__ = ["FORMER", "MESSAGE", "Belongings", "Forget", "former"]
+
+#: Kinds of notes: what clients have written of messages, and whose a thread was before it became its owner's.
+MESSAGE: Final = "message"
+FORMER: Final = "former"
+
+#: Drops what texts (JSON) name and one of some owners has.
+Forget = Callable[[Iterable[bytes], Collection[str | None]], Awaitable[None]]
+
+
+class Belongings:
+    """Lets what belongs to threads go with them.
+
+    Args:
+        registry: The threads.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self.forget: Forget | None = None  #: whom to tell
+        self._registry = registry
+
+    async def go(self, key: Key) -> None:
+        """Drop what belongs to a thread that is about to go.
+
+        Raises:
+            Refusal: 503 `store_unavailable`; then the thread is to stay, so that this can be tried again.
+        """
+        if self.forget is None:
+            return
+        store, thread = self._registry.store, self._registry.get(key)
+        try:
+            messages = [data for _, data in await store.notes(key, MESSAGE)]
+            owners = [key.owner, *(id for id, _ in await store.notes(key, FORMER))]
+            if thread is not None:
+                texts = [thread.snapshot()[1]]
+            else:
+                saved = await store.load(key)
+                texts = [] if saved is None else [saved.state, *(data for _, _, data in saved.entries)]
+            await self.forget(itertools.chain(texts, messages), owners)
+        except StoreUnavailable:
+            raise unavailable() from None
+
+
+def former(key: Key, to: Key) -> list[Noted]:
+    """Return the note that what belongs to a thread that moves is still its former owner's."""
+    return [] if key.owner is None else [Noted(to, FORMER, key.owner, b"{}")]
