@@ -159,7 +159,7 @@ def test_the_table_of_settings_has_every_argument_and_option() -> None:
 
     assert [code(argument)[0] for argument, *_ in rows] == [name for name in parameters if name != "agents"]
     options = {option.split()[0] for _, cell, *_ in rows for option in code(cell)}
-    assert options | {"--grace", "--host", "--port", "--proxy", "--reload"} == _options()
+    assert options | {"--durable", "--grace", "--host", "--port", "--proxy", "--reload"} == _options()
     assert all(f"`{option}" in SETTINGS.section("Arguments and options") for option in _options())
 
 

@@ -289,10 +289,13 @@ async def test_a_commit_that_is_closed_on_is_whole(path: Path) -> None:
     await store.aclose()
 
 
-@pytest.mark.parametrize("url", ["", "memory:", "sqlite", "sqlite://", "sqlite:///", "redis://x", "/threads.db"])
-def test_what_names_no_store_is_refused(url: str) -> None:
+@pytest.mark.parametrize("query", ["", "?durable=true"])
+@pytest.mark.parametrize(
+    "url", ["", "memory:", "memory?", "sqlite", "sqlite://", "sqlite:///", "sqlite:///a.db?x=1", "redis://x", "/a.db"]
+)
+def test_what_names_no_store_is_refused(url: str, query: str) -> None:
     with pytest.raises(ValueError, match="expected a store such as"):
-        store_of(url)
+        store_of(url + query)
 
 
 def test_a_url_names_a_file() -> None:
@@ -300,6 +303,19 @@ def test_a_url_names_a_file() -> None:
         store = store_of(url)
         assert isinstance(store, SqliteStore)
         assert store.path == Path(path)
+
+
+def test_a_url_says_whether_a_store_waits_for_the_disk() -> None:
+    for url, durable in [("sqlite:///a.db?durable=true", True), ("sqlite:///a.db?durable=false", False)]:
+        store = store_of(url)
+        assert isinstance(store, SqliteStore)
+        assert (store.path, store._durable) == (Path("a.db"), durable)
+    for url in ("sqlite:///a.db", "sqlite:///a.db?durable=true"):
+        store = store_of(url, durable=True)
+        assert isinstance(store, SqliteStore)
+        assert store._durable
+    with pytest.raises(ValueError, match="expected a store in a file"):
+        store_of("memory", durable=True)
 
 
 async def test_threads_of_a_version_without_cards_are_listed(path: Path) -> None:

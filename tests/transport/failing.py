@@ -30,6 +30,10 @@ class Failing:
     async def aclose(self) -> None:
         await self.kept.aclose()
 
+    async def probe(self) -> None:
+        if self.broken:
+            raise StoreUnavailable("the store is broken")
+
     def commit_nowait(self, changes: Sequence[Change]) -> None:
         raise TypeError("this store is not instant")
 

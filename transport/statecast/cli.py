@@ -22,7 +22,7 @@ from statecast_agents import Agent
 from . import console, demo, upkeep
 from .http import App, Cloud, create_app
 from .server import GRACE, Server, config_for, is_local
-from .stores import Store, StoreUnavailable
+from .stores import Store, StoreUnavailable, store_of
 
 __all__ = ["main", "reloading_app"]
 
@@ -100,6 +100,11 @@ def _parser() -> argparse.ArgumentParser:
             metavar="URL",
             help="where threads are kept: memory, sqlite:///relative.db, sqlite:////absolute.db "
             f"(default: {STORES[command.prog.split()[-1]]})",
+        )
+        command.add_argument(
+            "--durable",
+            action="store_true",
+            help="wait for the disk with every commit, so that what was shown survives the loss of power",
         )
         command.add_argument("--debug", action="store_true", help="show errors of the agent's code to clients")
         command.add_argument(
@@ -205,7 +210,7 @@ def _app(options: argparse.Namespace) -> App:
         cors_origins=options.cors_origin,
         allowed_hosts=[*options.allowed_host, options.host],
         on_disconnect=options.on_disconnect,
-        store=STORES[options.command] if options.store is None else options.store,
+        store=store_of(STORES[options.command] if options.store is None else options.store, durable=options.durable),
         # The demo's threads are made up, and gone with it.
         open_list=options.open_list or (options.command == "demo" and is_local(options.host)),
         cloud=_cloud() if options.cloud else False,
@@ -223,6 +228,7 @@ def _check_settings(options: argparse.Namespace, target: str) -> None:
         "--cors-origin": options.cors_origin,
         "--allowed-host": options.allowed_host,
         "--store": options.store,
+        "--durable": options.durable,
         "--open-list": options.open_list,
         "--cloud": options.cloud,
         "--debug": options.debug,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from importlib.metadata import version
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,7 @@ from .control import ControlEndpoints
 from .cors import Cors
 from .events import EventsEndpoint
 from .files import file_routes
+from .health import health_routes
 from .hosts import HostCheck
 from .local import JsonEndpoint, SseEndpoint, TextEndpoint
 from .messages import message_routes
@@ -201,10 +201,6 @@ def _routes(service: Service, origins: frozenset[str], uploads: Uploads) -> list
     hub = service.hub
     control = ControlEndpoints(service)
 
-    async def health(request: Request) -> Response:
-        fields = {"status": "ok", "version": version("statecast"), "threads": hub.threads, "runs": hub.runs}
-        return json_response(fields)
-
     async def agents(request: Request) -> Response:
         return json_response({"agents": describe_agents(hub.agents)})
 
@@ -236,7 +232,7 @@ def _routes(service: Service, origins: frozenset[str], uploads: Uploads) -> list
         Route("/adapters.js", ModuleFile("adapters.js").get, methods=["GET"]),
         Route("/adapters.d.ts", ModuleFile("adapters.d.ts").get, methods=["GET"]),
         Route("/agents", agents, methods=["GET"]),
-        Route("/health", health, methods=["GET"]),
+        *health_routes(hub),
         Route("/openapi.json", document, methods=["GET"]),
     ]
 

@@ -10,6 +10,7 @@ from statecast.protocol import MESSAGE_PROTOCOLS, PROTOCOLS
 from statecast_agents import Agent, Policy
 
 from .events import Format
+from .health import health_paths
 from .openapi_files import attachment_paths, cloud_file_paths
 from .openapi_parts import TEXT, file, get, json_content, post, responses
 from .openapi_threads import cloud_paths, thread_paths
@@ -102,7 +103,7 @@ def openapi(agents: Mapping[str, Agent], *, cloud: bool = False) -> dict[str, An
         **attachment_paths(),
         **({**cloud_paths(), **cloud_file_paths()} if cloud else {}),
         "/agents": {"get": get("The agents, with the schemas of their commands and state", {"type": "object"})},
-        "/health": {"get": get("Whether the server works", {"type": "object"})},
+        **health_paths(),
     }
     return {
         "openapi": "3.1.0",

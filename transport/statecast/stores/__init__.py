@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from .memory import MemoryStore
 from .seam import (
     Accepted,
@@ -61,15 +63,28 @@ __all__ = [
     "write_entry",
 ]
 
+#: What the query of a store's URL may be.
+DURABLE: Final = {"durable=true": True, "durable=false": False}
 
-def store_of(url: str) -> Store:
+
+def store_of(url: str, *, durable: bool = False) -> Store:
     """Return the store that a URL names: `memory`, `sqlite:///relative.db` or `sqlite:////absolute.db`.
 
+    Args:
+        url: It may end in `?durable=true`.
+        durable: The same.
+
     Raises:
-        ValueError: It names none.
+        ValueError: It names none, or one that cannot be durable.
     """
-    if url == "memory":
+    place, mark, query = url.partition("?")
+    if mark and query not in DURABLE:
+        raise ValueError(f'expected a store such as "sqlite:///statecast.db?durable=true", got "{url}"')
+    durable = durable or DURABLE.get(query, False)
+    if place == "memory" and not mark:
+        if durable:
+            raise ValueError("expected a store in a file, which can be durable, got one in memory")
         return MemoryStore()
-    if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
-        return SqliteStore(url.removeprefix("sqlite:///"))
+    if place.startswith("sqlite:///") and len(place) > len("sqlite:///"):
+        return SqliteStore(place.removeprefix("sqlite:///"), durable=durable)
     raise ValueError(f'expected a store such as "memory" or "sqlite:///statecast.db", got "{url}"')

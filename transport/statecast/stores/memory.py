@@ -71,6 +71,9 @@ class MemoryStore:
     async def aclose(self) -> None:
         """Do nothing: a store that is opened again still has what it had."""
 
+    async def probe(self) -> None:
+        """Do nothing: there is always room, or no process."""
+
     def commit_nowait(self, changes: Sequence[Change]) -> None:
         """Apply changes, all or none."""
         self._check(changes)

@@ -257,6 +257,13 @@ class Store(Protocol):
     async def aclose(self) -> None:
         """Let go of what `open` took."""
 
+    async def probe(self) -> None:
+        """Show that changes would be taken now, by writing something that nobody reads.
+
+        Raises:
+            StoreUnavailable: They would not.
+        """
+
     def commit_nowait(self, changes: Sequence[Change]) -> None:
         """Write changes at once; instant stores only.
 

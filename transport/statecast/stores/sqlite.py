@@ -76,6 +76,9 @@ WHILE: Final = 2.0
 #: Seconds after which what was deleted has left the file and its log.
 GONE_AFTER: Final = 10.0
 
+#: What is written to see whether the file can be written to, in the table `about`.
+PROBE: Final = "probe"
+
 #: Seconds between tries to bring the log into the file, while another program reads it.
 AGAIN: Final = 1.0
 
@@ -142,6 +145,10 @@ class SqliteStore:
                 await self._do(self._close)
             finally:
                 self._end_thread()
+
+    async def probe(self) -> None:
+        """Write to the file, as a commit does."""
+        await self._do(self._probe)
 
     def commit_nowait(self, changes: Sequence[Change]) -> None:
         """Refuse: this store is not instant."""
@@ -375,11 +382,20 @@ class SqliteStore:
         return True
 
     def _commit(self, changes: Sequence[Change]) -> None:
+        self._transact(self._roomy_connection(), changes, here=False)
+
+    def _probe(self) -> None:
+        connection = self._roomy_connection()
+        self._idle_connection()
+        connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (PROBE, time.time()))
+
+    def _roomy_connection(self) -> sqlite3.Connection:
+        """Return the connection, whose log has been brought into the file if it was long."""
         connection = self._open_connection
         if self._files is not None and self._files.check() > CHECKPOINT_AT and time.monotonic() > self._checkpoint_from:
             with contextlib.suppress(sqlite3.Error):  # the log grows until it can be brought into the file
                 self._checkpoint(connection)
-        self._transact(connection, changes, here=False)
+        return connection
 
     def _transact(
         self, connection: sqlite3.Connection, changes: Sequence[Change], *, here: bool, settle: bool = False

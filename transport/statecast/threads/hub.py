@@ -30,6 +30,7 @@ from .handed import Handed
 from .inbox import Posted
 from .limits import Limits
 from .patches import patch
+from .readiness import Readiness
 from .refusals import unavailable, unknown_thread
 from .registry import Registry
 from .removal import Removal
@@ -76,6 +77,7 @@ class Hub:
         self.belongings = Belongings(self.registry)
         self._removal = Removal(self.registry, self._runs, self.belongings)
         self.registry.belongings = self.belongings.go
+        self._readiness = Readiness(self.registry)
         self._supervisor: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()  #: set once runs can be started
         self._stop = asyncio.Event()
@@ -145,6 +147,16 @@ class Hub:
             thread.close_readers()
             if self.registry.store.instant and thread.lasting:
                 thread.compact()  # so that another hub may take it up
+
+    async def check_ready(self) -> None:
+        """Check that requests would be accepted now.
+
+        Raises:
+            Refusal: 503 `server_stopping` or `store_unavailable`.
+        """
+        self._admission.check_open()
+        await self._start()
+        await self._readiness.check()
 
     def loaded(self, thread_id: str, *, owner: str | None = None) -> Thread | None:
         """Return a thread that is in memory; None for one that is only in the store, or nowhere."""

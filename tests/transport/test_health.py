@@ -1,0 +1,159 @@
+"""Whether a server says that it takes nothing, before anybody has sent it anything."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from statecast import App, create_app
+from statecast.stores import MemoryStore, SqliteStore, Store
+from statecast.testing import Client
+from statecast.threads import readiness
+from tests.transport.failing import Failing
+from tests.transport.held import held
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "FRESH", 0.0)
+
+
+async def ready(client: Client) -> tuple[int, dict[str, Any]]:
+    answer = await client.get("/health/ready")
+    return answer.status, answer.json()
+
+
+def renamed(path: Path) -> Callable[[], object]:
+    away = path.with_name("away")
+    path.rename(away)
+    return lambda: away.rename(path)
+
+
+def removed_log(path: Path) -> Callable[[], object]:
+    return renamed(Path(f"{path}-wal"))
+
+
+def removed_folder(path: Path) -> Callable[[], object]:
+    away = path.parent.with_name("folder-away")
+    path.parent.rename(away)
+    return lambda: away.rename(path.parent)
+
+
+def replaced(path: Path) -> Callable[[], object]:
+    back = renamed(path)
+    path.write_bytes(b"another")
+
+    def undo() -> None:
+        path.unlink()
+        back()
+
+    return undo
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "sqlite, durable"])
+@pytest.mark.parametrize("lifespan", [True, False])
+async def test_a_server_that_works_is_ready(kind: str, lifespan: bool, tmp_path: Path) -> None:
+    store: Store = MemoryStore() if kind == "memory" else SqliteStore(tmp_path / "x.db", durable="durable" in kind)
+    app = create_app(held()[0], store=store)
+    async with Client(app, lifespan=lifespan) as client:
+        for _ in range(3):
+            assert await ready(client) == (200, {"status": "ready"})
+        assert (await client.get("/health/live")).json() == {"status": "live"}
+        assert (await client.get("/health")).json()["status"] == "ok"
+        await app.hub.aclose()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="open files cannot be renamed there")
+@pytest.mark.parametrize("happens", [renamed, removed_log, removed_folder, replaced])
+async def test_a_server_whose_volume_is_gone_is_not_ready_until_it_is_back(
+    happens: Callable[[Path], Callable[[], object]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "folder" / "threads.db"
+    path.parent.mkdir()
+    async with Client(create_app(held()[0], store=SqliteStore(path))) as client:
+        assert await ready(client) == (200, {"status": "ready"})
+        undo = happens(path)
+        for _ in range(3):
+            status, body = await ready(client)
+            assert (status, body["status"], body["reason"]) == (503, "unready", "store_unavailable")
+            assert str(path) not in body["message"]
+            assert (await client.get("/health/live")).status == 200
+        assert [record.message.partition(":")[0] for record in caplog.records] == ["not ready"]
+        undo()
+        assert await ready(client) == (200, {"status": "ready"})
+
+
+async def test_a_server_whose_disk_is_full_is_not_ready(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = SqliteStore(tmp_path / "threads.db")
+    async with Client(create_app(held()[0], store=store)) as client:
+        assert (await ready(client))[0] == 200
+        assert store._connection is not None
+        store._connection.execute("PRAGMA query_only = ON")  # as on a volume that was mounted anew to be read only
+        assert (await ready(client))[0] == 503
+        store._connection.execute("PRAGMA query_only = OFF")
+        assert (await ready(client))[0] == 200
+    assert "readonly" in caplog.text
+
+
+async def test_a_store_that_cannot_be_opened_makes_a_server_unready(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "threads.db"
+    path.write_bytes(b"no database")
+    async with Client(create_app(held()[0], store=SqliteStore(path)), lifespan=False) as client:
+        assert (await ready(client))[1]["reason"] == "store_unavailable"
+        path.unlink()
+        assert (await ready(client))[0] == 200
+        assert isinstance(client.app, App)
+        await client.app.hub.aclose()
+
+
+async def test_a_store_that_does_not_answer_makes_a_server_unready(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Silent(Failing):
+        asked = 0
+        answers = asyncio.Event()
+
+        async def probe(self) -> None:
+            self.asked += 1
+            await self.answers.wait()
+
+    monkeypatch.setattr(readiness, "PATIENCE", 0.01)
+    store = Silent()
+    async with Client(create_app(held()[0], store=store)) as client:
+        for _ in range(3):
+            assert (await ready(client))[0] == 503
+        assert store.asked == 1
+        store.answers.set()
+        assert (await ready(client))[0] == 200
+
+
+async def test_those_who_ask_within_a_second_share_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counting(MemoryStore):
+        asked = 0
+
+        async def probe(self) -> None:
+            self.asked += 1
+
+    monkeypatch.setattr(readiness, "FRESH", 1e9)
+    store = Counting()
+    async with Client(create_app(held()[0], store=store)) as client:
+        answers = await asyncio.gather(*[ready(client) for _ in range(20)])
+        assert {status for status, _ in answers} == {200}
+        assert store.asked == 1
+
+
+async def test_a_server_that_stops_is_not_ready(tmp_path: Path) -> None:
+    app = create_app(held()[0], store=SqliteStore(tmp_path / "threads.db"))
+    async with Client(app) as client:
+        await app.hub.aclose()
+        assert (await ready(client))[1]["reason"] == "server_stopping"
+        assert (await client.get("/health/live")).status == 200
