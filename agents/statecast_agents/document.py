@@ -219,6 +219,20 @@ class Document:
         """Whether it refuses every change."""
         return self.lock is not self._lock
 
+    @property
+    def tracked(self) -> bool:
+        """Whether looking at the state costs nothing; else see `prepare`."""
+        return self._resting is None and self._decoded is None
+
+    def prepare(self) -> None:
+        """Make what is tracked of a state that rests, or was adopted. From any thread, and nobody waits meanwhile."""
+        text, decoded = self._resting, self._decoded
+        value = _decode(text) if text is not None else decoded
+        root = adopt(value, self, self, None) if isinstance(value, (dict, list)) else value
+        with self.lock:
+            if not self.tracked and self._resting is text and self._decoded is decoded:  # else it is no longer that
+                self._root, self._resting, self._decoded = root, None, None
+
     def _take_apart(self) -> None:
         """Take the state apart, so that it is freed at once rather than by the garbage collector."""
         self.version += 1

@@ -12,11 +12,10 @@ from starlette.types import Receive, Scope, Send
 
 from statecast.protocol.ag_ui import AgUiEncoder
 from statecast.protocol.ag_ui_input import RunInput, read_run_input
-from statecast.protocol.json_text import check_nesting, check_values
 from statecast.protocol.listing import ListedProjection
 from statecast.threads import Thread
 
-from .body import read_text_of
+from .body import read_as
 from .chat import on_disconnect
 from .paced import PacedReader
 from .projected import converse, follow, headers_of
@@ -39,10 +38,7 @@ class AgUiEndpoint:
         service, hub = self._service, self._service.hub
         query = QueryParams(scope["query_string"])
         when_lost = on_disconnect(query)
-        data = await read_text_of(scope, receive, hub.limits)
-        check_nesting(data, hub.limits.nesting)
-        check_values(data)
-        asked = read_run_input(data)
+        asked = await read_as(scope, receive, hub.limits, read_run_input)
         check_thread_id(asked.thread_id)
         agent = named_agent(query.get("agent"), hub)
         caller = await service.caller(scope)

@@ -28,7 +28,7 @@ class AssistantEndpoint:
         body = await read_body(scope, receive, service.hub.limits)
         encoder = protocol_of(scope, body)
         caller = await service.caller(scope)
-        posted = posted_of(scope, body, service, caller, thread_id=thread_id_of(body))
+        posted = await posted_of(scope, body, service, caller, thread_id=thread_id_of(body))
         del body
         accepted = await service.hub.submit(posted)
         del posted

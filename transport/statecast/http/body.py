@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
-from typing import Any, Final
+from collections.abc import Callable, Collection
+from typing import Any, Final, TypeVar
 
 import msgspec
 from starlette.datastructures import Headers
@@ -12,16 +12,18 @@ from starlette.types import Receive, Scope
 
 from statecast.protocol.json_text import check_count, check_keys, check_nesting, check_values, decode, read_text
 from statecast.protocol.refusal import Refusal
-from statecast.threads import Limits
+from statecast.threads import Limits, aside
 
 from .content_type import is_json
 from .visits import visit_of
 
-__all__ = ["Body", "read_body"]
+__all__ = ["Body", "body_of", "read_as", "read_body", "read_json"]
 
 #: A body that is refused for its size is read to its end up to this many times the limit: a connection closed at once
 #: is reset, and many clients then never see the answer.
 DRAIN: Final = 4
+
+_T = TypeVar("_T")
 
 
 class Body:
@@ -30,9 +32,11 @@ class Body:
     Args:
         fields: By name.
         nesting: Containers within one another that the whole may have. A field that nobody asks for is not looked at.
+        size: Bytes of the whole.
     """
 
-    def __init__(self, fields: dict[str, msgspec.Raw], nesting: int) -> None:
+    def __init__(self, fields: dict[str, msgspec.Raw], nesting: int, size: int) -> None:
+        self.size = size
         self._fields = fields
         self._nesting = nesting
 
@@ -75,9 +79,21 @@ async def read_body(scope: Scope, receive: Receive, limits: Limits) -> Body:
     """Read a request's body as a JSON object.
 
     Raises:
-        Refusal: As `read_text_of`; 422 `forbidden_key`, or `invalid_request` for anything but an object.
+        Refusal: As `read_as`; 422 `forbidden_key`, or `invalid_request` for anything but an object.
     """
-    data = await read_text_of(scope, receive, limits)
+    data = await _read_text(scope, receive, limits)
+    return await aside(len(data), body_of, data, limits)
+
+
+def body_of(data: bytes, limits: Limits) -> Body:
+    """Return JSON text as the fields of an object.
+
+    Raises:
+        Refusal: 400 `malformed_json`; 413 `too_many_values`; 422 `forbidden_key`, or `invalid_request` for anything
+            but an object.
+    """
+    read_text(data)
+    check_count(data, limits.values)
     try:
         fields: dict[str, msgspec.Raw] = decode(data, dict[str, msgspec.Raw])
     except Refusal as refusal:
@@ -85,33 +101,47 @@ async def read_body(scope: Scope, receive: Receive, limits: Limits) -> Body:
             raise Refusal(422, "invalid_request", f"expected a JSON object as body: {refusal.message}") from None
         raise
     check_keys(fields)
-    return Body(fields, limits.nesting)
+    return Body(fields, limits.nesting, len(data))
 
 
 async def read_json(scope: Scope, receive: Receive, limits: Limits, type: Any) -> Any:  # as in msgspec
     """Read a request's body as a value of `type`.
 
     Raises:
-        Refusal: As `read_text_of`; 422 naming what is wrong with the value.
+        Refusal: As `read_as`; 422 naming what is wrong with the value.
     """
-    data = await read_text_of(scope, receive, limits)
-    check_nesting(data, limits.nesting)
-    check_values(data)
-    return decode(data, type)
+    return await read_as(scope, receive, limits, lambda data: decode(data, type))
 
 
-async def read_text_of(scope: Scope, receive: Receive, limits: Limits) -> bytes:
-    """Read a request's body as JSON text.
+async def read_as(scope: Scope, receive: Receive, limits: Limits, read: Callable[[bytes], _T]) -> _T:
+    """Read a request's body as JSON text, and return what `read` makes of it.
+
+    Args:
+        scope: The request's.
+        receive: The request's.
+        limits: What a body may be.
+        read: Called with the text once it is checked, perhaps in another thread.
 
     Raises:
         Refusal: 415 `unsupported_media_type`; 413 `body_too_large` or `too_many_values`; 408 `body_timeout`; 400
-            `malformed_json`; 429 `too_many_bytes` or 503 `server_full`, where too many bodies arrive at once.
+            `malformed_json`; 422 `too_deep`, `number_out_of_range` or `forbidden_key`; 429 `too_many_bytes` or 503
+            `server_full`, where too many bodies arrive at once; whatever `read` raises.
     """
+    data = await _read_text(scope, receive, limits)
+
+    def checked() -> _T:
+        read_text(data)
+        check_count(data, limits.values)
+        check_nesting(data, limits.nesting)
+        check_values(data)
+        return read(data)
+
+    return await aside(len(data), checked)
+
+
+async def _read_text(scope: Scope, receive: Receive, limits: Limits) -> bytes:
     _check_type(Headers(scope=scope))
-    data = await _read(scope, receive, limits)
-    read_text(data)
-    check_count(data, limits.values)
-    return data
+    return await _read(scope, receive, limits)
 
 
 def _check_type(headers: Headers) -> None:

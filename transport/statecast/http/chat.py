@@ -11,13 +11,12 @@ from starlette.types import Receive, Scope, Send
 
 from statecast.protocol import MESSAGE_PROTOCOLS
 from statecast.protocol.chat import read_chat
-from statecast.protocol.json_text import check_nesting, check_values
 from statecast.protocol.projected import Projected
 from statecast.protocol.projection import Projection
 from statecast.protocol.refusal import Refusal
 from statecast.threads import OnDisconnect
 
-from .body import read_text_of
+from .body import read_as
 from .projected import converse, join, stream_answer
 from .requests import Service, check_thread_id, named_agent
 
@@ -34,11 +33,7 @@ class ChatEndpoint:
         service = self._service
         query = QueryParams(scope["query_string"])
         write = message_protocol(query)
-        data = await read_text_of(scope, receive, service.hub.limits)
-        check_nesting(data, service.hub.limits.nesting)
-        check_values(data)
-        conversation = read_chat(data)
-        del data
+        conversation = await read_as(scope, receive, service.hub.limits, read_chat)
         name = query.get("agent") or conversation.agent
         conversation = msgspec.structs.replace(conversation, agent=name)
         if conversation.thread_id is not None:

@@ -10,14 +10,13 @@ from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
 from statecast.protocol.json_reply import JsonReplyEncoder
-from statecast.protocol.json_text import check_nesting, check_values
 from statecast.protocol.local_input import read_local
 from statecast.protocol.plain_text import ContentEventsEncoder, PlainTextEncoder
 from statecast.protocol.projection import Projection
 from statecast.protocol.refusal import Refusal
 from statecast.protocol.typed_events import TypedEventsEncoder
 
-from .body import read_text_of
+from .body import read_as
 from .held import failed, hold, lost_connection, whole
 from .problems import stopping
 from .projected import Answer, converse, stream_answer
@@ -47,10 +46,7 @@ class _LocalEndpoint:
             Refusal: It was refused.
         """
         service, query = self._service, QueryParams(scope["query_string"])
-        data = await read_text_of(scope, receive, service.hub.limits)
-        check_nesting(data, service.hub.limits.nesting)
-        check_values(data)
-        conversation = read_local(data)
+        conversation = await read_as(scope, receive, service.hub.limits, read_local)
         if conversation.thread_id is not None:
             check_thread_id(conversation.thread_id)
         conversation = msgspec.structs.replace(conversation, agent=query.get("agent") or conversation.agent)

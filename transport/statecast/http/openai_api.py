@@ -6,6 +6,7 @@ Every error here has OpenAI's form. Its clients try again by themselves unless t
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any, Final
 
 from starlette.datastructures import Headers, QueryParams
@@ -15,13 +16,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from statecast.protocol.json_text import check_nesting, check_values
 from statecast.protocol.openai import ChatCompletionEncoder, ChatCompletionStreamEncoder, Completion, openai_error
 from statecast.protocol.openai_input import CompletionRequest, read_completion
 from statecast.protocol.refusal import Refusal
 from statecast.threads import Hub
 
-from .body import read_text_of
+from .body import read_as
 from .held import failed, hold, lost_connection, whole
 from .problems import from_http, json_response, stopping
 from .projected import Answer, converse, stream_answer
@@ -71,11 +71,9 @@ class _ChatCompletions:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         service, query = self._service, QueryParams(scope["query_string"])
-        data = await read_text_of(scope, receive, service.hub.limits)
-        check_nesting(data, service.hub.limits.nesting)
-        check_values(data)
         named = Headers(scope=scope).get("statecast-thread-id") or query.get("thread")
-        asked = read_completion(data, thread_id=named or None)
+        read = partial(read_completion, thread_id=named or None)
+        asked = await read_as(scope, receive, service.hub.limits, read)
         thread_id = asked.conversation.thread_id
         if thread_id is not None:
             check_thread_id(thread_id)

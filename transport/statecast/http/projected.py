@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 from starlette.types import Scope, Send
 
 from statecast.protocol.conversation import Asked, Conversation, PostedMessage
+from statecast.protocol.had import Had
 from statecast.protocol.projected import Projected
 from statecast.protocol.projection import Projection, items_in, without
-from statecast.threads import Accepted, Execution, OnDisconnect, Posted, Reader, Thread, was_said, with_messages
+from statecast.threads import (
+    Accepted,
+    Execution,
+    OnDisconnect,
+    Posted,
+    Reader,
+    Thread,
+    aside,
+    was_said,
+    with_messages,
+)
 from statecast_agents import AddMessage, Agent, Json, Request
 
 from .callers import Caller
@@ -57,23 +69,23 @@ async def converse(
     thread = None if thread_id is None else await hub.known(thread_id, owner=caller.owner)
     claim: bytes | msgspec.UnsetType
     if thread is None:
-        claim, asked = _first(conversation, agent)
+        state = _begins(conversation, agent)
+        claim, asked = await aside(conversation.size, _first, conversation, agent, state)
+        had = await aside(conversation.size, conversation.had)
     else:
         if conversation.agent is not None:
             hub.entrust(thread, agent)
         agent = thread.agent
         claim = thread.snapshot()[1]
-        state = _decoded(claim)
-        ours = None if agent.messages is None else items_in(state, agent.messages)
-        if ours and thread.run is None and not thread.inbox:
-            conversation = conversation.on_written(ours)
-        asked = conversation.asks(ours, without(state, agent.messages))
+        is_written = thread.run is None and not thread.inbox
+        size = max(len(claim), conversation.size)
+        conversation, ours, asked, had = await aside(size, _asked, conversation, claim, agent, is_written)
         if not asked.commands:
-            return join(thread, conversation, after=asked.answers, kind=kind)
+            return join(thread, conversation, after=asked.answers, kind=kind, had=had)
         behind = None if ours is None or asked.replaces else _queued(thread, conversation, ours)
         if behind is not None:
             await hub.registry.settle()  # the first try may not be kept yet
-            return _shown(_going(thread, behind), conversation, kind)
+            return _shown(_going(thread, behind), conversation, kind, had)
         if conversation.means in ("either", "cut"):
             asked = msgspec.structs.replace(asked, commands=[_said_anew(thread, one) for one in asked.commands])
     active = None if thread is None else thread.active
@@ -91,16 +103,18 @@ async def converse(
     )
     accepted = await hub.submit(posted)
     if accepted.run is None and asked.commands:  # a retry of what was said, and answered
-        return join(accepted.thread, conversation, after=_place(accepted.thread, asked.commands), kind=kind)
-    projection = kind(
+        return join(accepted.thread, conversation, after=_place(accepted.thread, asked.commands), kind=kind, had=had)
+    base = None if accepted.snapshot or isinstance(claim, msgspec.UnsetType) else claim
+    make = partial(
+        kind,
         agent.messages,
         run_id=accepted.run_id,
-        base=None if accepted.snapshot or isinstance(claim, msgspec.UnsetType) else claim,
+        base=base,
         claim=_known(conversation),
         begun=accepted.run is None or accepted.run is active,  # it was handed to a run that is under way
-        had=conversation.had(),
+        had=had,
     )
-    return Answer(accepted, projection)
+    return Answer(accepted, await aside(len(base or b""), make))
 
 
 def join(
@@ -109,6 +123,7 @@ def join(
     *,
     after: int | None = None,
     kind: type[Projection] = Projection,
+    had: Had | None = None,
 ) -> Answer:
     """Show the answer to the user's last message, and what is still to come of it.
 
@@ -118,6 +133,7 @@ def join(
         after: Where in the thread the last message is that the client has of the user. What other messages led to is
             not shown.
         kind: What the answer's projection is to be.
+        had: What the client has of the answer.
     """
     run, latest = thread.active, thread.run
     if after is not None and _has_gone_on(thread, after):
@@ -128,7 +144,7 @@ def join(
         thread.agent.messages,
         run_id=run_id,
         claim=msgspec.UNSET if conversation is None else _known(conversation),
-        had=None if conversation is None else conversation.had(),
+        had=had,
         after=after,
     )
     return Answer(accepted, projection)
@@ -190,8 +206,10 @@ def _said_anew(thread: Thread, command: dict[str, Json]) -> dict[str, Json]:
     id = message.get("id") if isinstance(message, dict) else None
     if not isinstance(message, dict) or not isinstance(id, str) or id == command.get("sourceId"):
         return command
+    if not was_said(thread, id):
+        return command
     items = items_in(_decoded(thread.snapshot()[1]), thread.agent.messages)
-    if not was_said(thread, id) or any(isinstance(item, dict) and item.get("id") == id for item in items):
+    if any(isinstance(item, dict) and item.get("id") == id for item in items):
         return command
     return {**command, "message": {name: value for name, value in message.items() if name != "id"}}
 
@@ -213,9 +231,9 @@ def _going(thread: Thread, run: Execution) -> Accepted:
     return Accepted(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
 
 
-def _shown(accepted: Accepted, conversation: Conversation, kind: type[Projection]) -> Answer:
+def _shown(accepted: Accepted, conversation: Conversation, kind: type[Projection], had: Had | None) -> Answer:
     """Show the answer of a run from its start."""
-    claim, had = _known(conversation), conversation.had()
+    claim = _known(conversation)
     path = accepted.thread.agent.messages
     return Answer(accepted, kind(path, run_id=accepted.run_id, claim=claim, had=had))
 
@@ -240,16 +258,37 @@ def _request_for(agent: Agent, request: Request) -> Request:
     return msgspec.structs.replace(request, config=msgspec.structs.replace(request.config, base_url=None))
 
 
-def _first(conversation: Conversation, agent: Agent) -> tuple[bytes | msgspec.UnsetType, Asked]:
+def _begins(conversation: Conversation, agent: Agent) -> Json:
+    """Return the state that a new thread has beside its messages."""
+    state: Json = conversation.state
+    return state if isinstance(state, dict) and state else agent.initial_state()
+
+
+def _first(conversation: Conversation, agent: Agent, state: Json) -> tuple[bytes | msgspec.UnsetType, Asked]:
     """Return the state that a new thread is to have, as a claim, and what is asked of it."""
     messages, asked = conversation.first()
-    state: Any = conversation.state
-    if not isinstance(state, dict) or not state:
-        state = agent.initial_state()
     if agent.messages is None or not agent.adopt:
         claim = conversation.state
         return (claim if claim is msgspec.UNSET else msgspec.json.encode(claim)), asked
     return msgspec.json.encode(with_messages(state, agent.messages, messages)), asked
+
+
+def _asked(
+    conversation: Conversation, claim: bytes, agent: Agent, is_written: bool
+) -> tuple[Conversation, Sequence[Json] | None, Asked, Had | None]:
+    """Return a conversation for a thread, the thread's messages, what it asks of that, and what its client has.
+
+    Args:
+        conversation: As it was posted.
+        claim: The thread's state.
+        agent: The thread's.
+        is_written: Whether clients have written the messages, and no agent has answered yet.
+    """
+    state = _decoded(claim)
+    ours = None if agent.messages is None else items_in(state, agent.messages)
+    if ours and is_written:
+        conversation = conversation.on_written(ours)
+    return conversation, ours, conversation.asks(ours, without(state, agent.messages)), conversation.had()
 
 
 def _known(conversation: Conversation) -> Json | msgspec.UnsetType:

@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from statecast.protocol import PROTOCOLS, Encoder
 from statecast.protocol.refusal import Refusal
-from statecast.threads import Hub, OnDisconnect, Posted
+from statecast.threads import Hub, OnDisconnect, Posted, aside
 from statecast_agents import Agent, CallSettings, Config, Policy, Request
 
 from .body import Body
@@ -170,7 +170,7 @@ def on_disconnect_of(body: Body, default: OnDisconnect) -> OnDisconnect:
     return choice
 
 
-def posted_of(scope: Scope, body: Body, service: Service, caller: Caller, *, thread_id: str | None) -> Posted:
+async def posted_of(scope: Scope, body: Body, service: Service, caller: Caller, *, thread_id: str | None) -> Posted:
     """Return what a request's body asks of a thread.
 
     Raises:
@@ -183,12 +183,12 @@ def posted_of(scope: Scope, body: Body, service: Service, caller: Caller, *, thr
         raise Refusal(422, "invalid_idempotency_key", message, limit=MAX_KEY)
     return Posted(
         agent=agent,
-        commands=body.list("commands"),
+        commands=await aside(body.size, body.list, "commands"),
         thread_id=thread_id,
         claim=body.raw("state"),
         owner=caller.owner,
         user=caller.user,
-        request=request_of(body, agent),
+        request=await aside(body.size, request_of, body, agent),
         on_disconnect=on_disconnect_of(body, service.on_disconnect),
         policy=policy_of(body),
         key=key if scope["type"] == "http" else None,

@@ -20,11 +20,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from statecast.protocol import Cursor
 from statecast.protocol.events import EventsEncoder, framed_as_line
-from statecast.protocol.json_text import check_count, check_keys, decode, read_text
 from statecast.protocol.refusal import Refusal
-from statecast.threads import Thread
+from statecast.threads import Thread, aside
 
-from .body import Body
+from .body import Body, body_of
 from .callers import Caller, seconds_left
 from .cors import is_welcome
 from .events import place_of
@@ -158,11 +157,7 @@ class _Session:
             if len(data) > limits.body:
                 message = f"expected a frame of at most {limits.body} bytes, got {len(data)}"
                 raise Refusal(413, "body_too_large", message, limit=limits.body)
-            read_text(data)
-            check_count(data, limits.values)
-            fields: dict[str, msgspec.Raw] = decode(data, dict[str, msgspec.Raw])
-            check_keys(fields)
-            body = Body(fields, limits.nesting)
+            body = await aside(len(data), body_of, data, limits)
             ref = body.get("ref", str, None)
             kind = body.get("type", str, "")
             if kind == "ping":
@@ -180,7 +175,7 @@ class _Session:
             await self._socket.close(UNKNOWN)
 
     async def _commands(self, ref: str | None, body: Body) -> None:
-        posted = posted_of(self._scope, body, self._service, self._caller, thread_id=self._thread_id)
+        posted = await posted_of(self._scope, body, self._service, self._caller, thread_id=self._thread_id)
         accepted = await self._service.hub.submit(posted)
         thread = accepted.thread
         if self._following is None:

@@ -65,6 +65,11 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the client has begun to show the answer: its last message is the assistant's."""
         return bool(self.messages) and self.messages[-1].role == "assistant"
 
+    @property
+    def size(self) -> int:
+        """About how many bytes it has, if all of its parts are small."""
+        return 64 * sum(1 + len(message.parts) for message in self.messages)
+
     def had(self) -> Had | None:
         """Return what the client has of the answer to its last message of the user; None if it awaits another one."""
         if not self.goes_on:

@@ -1,5 +1,6 @@
 """The engine: threads, their logs and inboxes, runs, and the readers that follow. anyio and asyncio; no HTTP."""
 
+from .aside import aside
 from .batch import OnDisconnect
 from .belongings import MESSAGE
 from .connections import Connections
@@ -26,6 +27,7 @@ __all__ = [
     "Reader",
     "Shelf",
     "Thread",
+    "aside",
     "can_follow",
     "check_written",
     "has_only",

@@ -20,8 +20,9 @@ from statecast.stores import Key
 from statecast_agents import Agent, Document, new_id
 from statecast_agents.commands import AnyCommand
 
+from .aside import aside
 from .batch import Batch
-from .claims import adopt, agrees
+from .claims import adopt, agrees, prepare
 from .inbox import (
     Posted,
     check_messages,
@@ -86,8 +87,16 @@ class Admission:
             Refusal: Nothing was applied.
         """
         self.check_open()
-        commands = decode_commands(posted, self._limits)
+        size = sum(len(bytes(command)) for command in posted.commands)
+        commands = await aside(size, decode_commands, posted, self._limits)
         key = Key(posted.owner, posted.thread_id or new_id("thr"))
+        accepted: Accepted | None = None
+        while accepted is None:  # a thread may be deleted while its state is compared
+            accepted = await self._submit(key, posted, commands)
+        return accepted
+
+    async def _submit(self, key: Key, posted: Posted, commands: list[AnyCommand]) -> Accepted | None:
+        """As `submit`; None if the thread has gone meanwhile."""
         async with self._registry.one_at_a_time(key):
             made = self._registry.get(key)
             if made is not None and not made.kept:
@@ -98,7 +107,10 @@ class Admission:
             if posted.thread_id is not None:
                 await self.check_free(key)
             self._runs.room.check(posted.owner)
-            document, adopted = adopt(posted.claim, posted.agent, limit=self._limits.state)
+            document, adopted = await adopt(posted.claim, posted.agent, limit=self._limits.state)
+            if commands and not isinstance(posted.claim, msgspec.UnsetType):
+                await prepare(document, len(bytes(posted.claim)))
+                self._runs.room.check(posted.owner)  # others may have come meanwhile
             thread = Thread(
                 key,
                 posted.agent,
@@ -107,7 +119,7 @@ class Admission:
                 limits=self._limits,
                 lasting=posted.thread_id is not None,
             )
-            agreed = adopted or agrees(posted.claim, document)
+            agreed = adopted or await agrees(posted.claim, thread)
             check_messages(thread, commands, agrees=agreed)
             fresh, _ = unapplied(thread, commands)
             return await self._accept(thread, posted, fresh, agreed=agreed, created=[thread.created()])
@@ -124,12 +136,16 @@ class Admission:
             message = "the thread of this id belongs to a user; expected the credentials of that user, got none"
             raise Refusal(401, "unauthorized", message, headers={"www-authenticate": "Bearer"})
 
-    async def _post(self, thread: Thread, posted: Posted, commands: list[AnyCommand]) -> Accepted:
-        """Accept a batch for a thread that is known."""
+    async def _post(self, thread: Thread, posted: Posted, commands: list[AnyCommand]) -> Accepted | None:
+        """Accept a batch for a thread that is known; None if it has gone meanwhile."""
         self.entrust(thread, posted.agent)
         thread.used = time.monotonic()
+        if commands:
+            await prepare(thread.document, thread.size)
+        agreed = await agrees(posted.claim, thread)
+        if self._registry.get(thread.key) is not thread:
+            return None
         thread.flush()
-        agreed = agrees(posted.claim, thread.document)
         fresh, original = unapplied(thread, commands)
         active = thread.active
         revision = thread.log.revision

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,19 +12,32 @@ from statecast.protocol.refusal import Refusal
 from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Document, StateInvalid
 from statecast_agents.values import is_carried
 
-__all__ = ["Claim", "adopt", "agrees"]
+from .aside import aside
+
+if TYPE_CHECKING:
+    from .thread import Thread
+
+__all__ = ["Claim", "adopt", "agrees", "prepare"]
 
 #: The posted state as JSON text; UNSET where the request has none.
 Claim = bytes | msgspec.Raw | msgspec.UnsetType
 
 
-def agrees(claim: Claim, document: Document) -> bool:
-    """Whether the client's state is the thread's. No claim agrees with nothing, and a broken one neither."""
+async def agrees(claim: Claim, thread: Thread) -> bool:
+    """Whether the client's state is the thread's. No claim agrees with nothing, and a broken one neither.
+
+    Nor does one with a state that has changed while the two were compared, which takes a while if they are large.
+    """
     if isinstance(claim, msgspec.UnsetType):
         return False
-    ours = document.encode()
+    revision, ours = thread.snapshot()
     if bytes(claim) == ours:
         return True
+    same = await aside(len(ours) + len(bytes(claim)), _agree, bytes(claim), ours)
+    return same and thread.snapshot()[0] == revision
+
+
+def _agree(claim: bytes, ours: bytes) -> bool:
     try:
         theirs = msgspec.json.decode(claim)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -34,7 +47,7 @@ def agrees(claim: Claim, document: Document) -> bool:
     return same or same_json(theirs, state)
 
 
-def adopt(claim: Claim, agent: Agent, *, limit: int) -> tuple[Document, bool]:
+async def adopt(claim: Claim, agent: Agent, *, limit: int) -> tuple[Document, bool]:
     """Make the document of a new thread: of the claim where the agent allows it, else of the agent's first state.
 
     Returns the document, and whether it is the claim's. A claim of null is no state yet, so an agent that has a first
@@ -53,6 +66,10 @@ def adopt(claim: Claim, agent: Agent, *, limit: int) -> tuple[Document, bool]:
     if len(text) > limit:
         message = f"expected a state of at most {limit} bytes as JSON, got {len(text)}"
         raise Refusal(413, "state_too_large", message, limit=limit)
+    return await aside(len(text), _adopted, text, agent), True
+
+
+def _adopted(text: bytes, agent: Agent) -> Document:
     value = decode(text)
     _check(value)
     try:
@@ -60,7 +77,18 @@ def adopt(claim: Claim, agent: Agent, *, limit: int) -> tuple[Document, bool]:
     except StateInvalid as error:
         raise Refusal(422, error.code, str(error)) from None
     # On one line it can be part of any frame; a client's own JSON is.
-    return Document.adopting(value, b"" if b"\n" in text or b"\r" in text else text), True
+    return Document.adopting(value, b"" if b"\n" in text or b"\r" in text else text)
+
+
+async def prepare(document: Document, size: int) -> None:
+    """Have a state tracked that rests, or was adopted, before it is looked at on the event loop.
+
+    Args:
+        document: The state.
+        size: Bytes of it as JSON, about.
+    """
+    if not document.tracked:
+        await aside(size, document.prepare)
 
 
 def _check(value: Any) -> None:

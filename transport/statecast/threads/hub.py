@@ -240,8 +240,9 @@ class Hub:
             # That place is not in the log any more: besides the state, the client hears how its run has ended.
             return Accepted(thread=thread, run=None, run_id=last, revision=thread.before_the_end, snapshot=True)
         if active is None:
-            snapshot = not agrees(claim, thread.document)
-            return Accepted(thread=thread, run=None, run_id=last, revision=thread.log.revision, snapshot=snapshot)
+            revision = thread.log.revision
+            snapshot = not await agrees(claim, thread) or thread.log.revision != revision
+            return Accepted(thread=thread, run=None, run_id=last, revision=revision, snapshot=snapshot)
         return Accepted(thread=thread, run=active, run_id=last, revision=active.start, snapshot=True)
 
     async def hand_out(self, thread_id: str, *, owner: str | None = None) -> tuple[str, bytes] | None:

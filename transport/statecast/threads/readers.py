@@ -7,12 +7,14 @@ place, it gets the state as it is now and goes on from there. What the store doe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from statecast.protocol import ChunkEntry, Encoder, Entry, OperationsEntry, RunError
+from statecast.protocol import ChunkEntry, Encoder, Entry, OperationsEntry, RunEntry, RunError
 from statecast.protocol.events import EventsEncoder
 
+from .aside import LARGE, aside
 from .queued import queued
 
 if TYPE_CHECKING:
@@ -41,10 +43,13 @@ class Reader:
     __slots__ = (
         "_beat",
         "_closing",
+        "_due",
         "_encoder",
         "_endless",
         "_expired",
         "_finished",
+        "_frame",
+        "_fresh",
         "_goal",
         "_held",
         "_kind",
@@ -54,6 +59,7 @@ class Reader:
         "_snapshot",
         "_thread",
         "_whole",
+        "_written",
         "quiet",
         "revision",
         "send_bytes",
@@ -87,6 +93,10 @@ class Reader:
         self._queue_at = 0  #: as of which of its turns
         self._goal = thread.log.revision  #: where a stream without a run ends
         self._snapshot = snapshot
+        self._fresh = not snapshot and encoder.shared is None  #: whether the encoder is yet to look at the state
+        self._due: Callable[[], None] | None = None  #: what `wait` is to do aside, before there is more to take
+        self._written: bytes | None = None  #: the snapshot that is held, encoded
+        self._frame: bytes | None = None  #: the next entry, encoded
         #: a snapshot that the store does not have yet, and what it does not stand for
         self._held: tuple[int, bytes, Sequence[Entry]] | None = None
         self._beat = False
@@ -122,11 +132,14 @@ class Reader:
         if self._held is None and self.revision >= log.start:  # a snapshot that was held may be far behind already
             size = 0
             encode = self._encoder.encode
+            heavy = thread.size >= LARGE
             end = self._end()
             for entry in log.after(self.revision):
                 if end is not None and entry.revision > end:
                     break  # what comes after is another run's
-                frame = encode(entry)
+                frame = self._encoded(entry) if heavy else encode(entry)
+                if frame is None:
+                    break  # `wait` has it encoded
                 self.revision = entry.revision
                 plain = plain and type(entry) is OperationsEntry
                 if frame:
@@ -177,6 +190,10 @@ class Reader:
 
     async def wait(self) -> None:
         """Wait until there may be something to take. Cancelling the wait loses nothing."""
+        if self._due is not None:
+            work, self._due = self._due, None
+            await aside(self._thread.size, work)
+            return
         if self._finished or self._beat or self._closing:
             return
         thread = self._thread
@@ -220,13 +237,42 @@ class Reader:
         if self._held is None:
             at, state = thread.snapshot()
             self._held = at, state, thread.log.rest(-1 if encoder.replays_parts else self.revision)
-        at, state, rest = self._held
+        at, state, _ = self._held
         if thread.log.visible < at:
             return []
-        self._held = None
-        self._snapshot = False
+        if self._written is None and len(state) < LARGE:
+            self._write_snapshot()
+        if self._written is None:
+            self._due = self._write_snapshot
+            return []
+        pieces = [piece for piece in (self._frame, self._written) if piece is not None]
+        self._held = self._written = self._frame = None
+        self._snapshot = self._fresh = False
         self.revision = at
-        return [encoder.snapshot(state, at, rest)]
+        return pieces
+
+    def _write_snapshot(self) -> None:
+        assert self._held is not None, "it is what is due"
+        at, state, rest = self._held
+        self._written = self._encoder.snapshot(state, at, rest)
+
+    def _encoded(self, entry: Entry) -> bytes | None:
+        """Return an entry's frame; None if that is work for `wait`.
+
+        An entry may hold much; and with the first ones, up to that of its run, a projection looks at the whole state.
+        """
+        if self._frame is None:
+            large = isinstance(entry, OperationsEntry) and len(entry.operations) >= LARGE
+            if not large and not self._fresh:
+                return self._encoder.encode(entry)
+            self._due = partial(self._write_frame, entry)
+            return None
+        frame, self._frame = self._frame, None
+        self._fresh = self._fresh and not isinstance(entry, RunEntry)
+        return frame
+
+    def _write_frame(self, entry: Entry) -> None:
+        self._frame = self._encoder.encode(entry)
 
     def _queue_has_turned(self) -> bool:
         """Whether the queue is another, and the store has that: else a crash would bring back what has left it."""

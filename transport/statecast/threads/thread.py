@@ -352,6 +352,11 @@ class Thread:
         if self._uncompacted > max(self._limits.keep_bytes, 2 * self._size):
             self.compact()
 
+    @property
+    def size(self) -> int:
+        """Bytes of the state as JSON, or a few more."""
+        return self._size + self._grown
+
     def has_room(self, more: int) -> bool:
         """Return whether the state may grow by so many bytes. Measured only when enough was written that it may not."""
         self.flush()

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from statecast.http.body import read_json, read_text_of
+from statecast.http.body import read_as, read_json
 from statecast.http.callers import EXPIRES, Caller
 from statecast.http.history import History
 from statecast.http.problems import json_response
@@ -19,8 +19,9 @@ from statecast.http.projected import converse, stream_answer
 from statecast.http.requests import Service, check_thread_id, named_agent
 from statecast.http.titles import title_response
 from statecast.protocol.chat import read_chat
+from statecast.protocol.conversation import Conversation
 from statecast.protocol.data_stream_messages import DataStreamMessagesEncoder
-from statecast.protocol.json_text import check_nesting, check_values, decode
+from statecast.protocol.json_text import decode
 from statecast.protocol.refusal import Refusal
 from statecast.protocol.stored_messages import read_message
 from statecast.stores import Card, Key
@@ -103,18 +104,14 @@ class _StreamEndpoint:
         hub = self._service.hub
         who = await self._identity.required(scope)
         scope[EXPIRES] = who.expires_at
-        data = await read_text_of(scope, receive, hub.limits)
-        check_nesting(data, hub.limits.nesting)
-        check_values(data)
-        asked: _Asked = decode(data, _Asked)
+        asked, conversation = await read_as(scope, receive, hub.limits, _read_asked)
         if asked.assistant_id == TITLE:
             await (await self._title(asked, who))(scope, receive, send)
             return
-        if asked.response_format != DATA_STREAM:
+        if conversation is None:
             message = f'expected the response_format "{DATA_STREAM}", got "{asked.response_format}"'
             raise Refusal(422, "invalid_request", message)
         agent = named_agent(asked.assistant_id, hub)
-        conversation = read_chat(data)
         thread_id = conversation.thread_id or (None if asked.thread_id == NO_THREAD else asked.thread_id)
         if thread_id is not None:
             check_thread_id(thread_id)
@@ -179,6 +176,12 @@ class _Reports:
 
     async def _note(self, key: Key, kind: str, id: str, fields: dict[str, Json]) -> None:
         await self._hub.shelf.note(key, kind, id, msgspec.json.encode({**fields, "at": time.time()}))
+
+
+def _read_asked(data: bytes) -> tuple[_Asked, Conversation | None]:
+    asked: _Asked = decode(data, _Asked)
+    talks = asked.assistant_id != TITLE and asked.response_format == DATA_STREAM
+    return asked, read_chat(data) if talks else None
 
 
 def run_routes(service: Service, identity: Identity) -> list[Route]:
