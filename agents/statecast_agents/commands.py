@@ -158,7 +158,7 @@ class CommandSet:
             problem = f"expected an id of at most {MAX_ID} characters, got {len(envelope.id)}"
             raise InvalidCommand(envelope.type, problem)
         if envelope.type not in self._types:
-            close = difflib.get_close_matches(envelope.type, self._types, 1)
+            close = difflib.get_close_matches(envelope.type[:100], self._types, 1)  # its cost is quadratic
             raise UnknownCommand(envelope.type[:100], self.names, close[0] if close else None)
         try:
             if envelope.type in self._decoders:

@@ -223,6 +223,19 @@ async def test_a_socket_without_a_request_makes_room_for_the_next() -> None:
                 assert (await second.ask("/health")).status == 200
 
 
+async def test_a_request_that_does_not_end_makes_room_for_the_next() -> None:
+    async with serving(bounded(sockets=2)) as (server, app):
+        async with connection(server) as first, connection(server) as second:
+            await begin_post(first, 5_000, 3_000)
+            await until(lambda: app.visits.bodies.total == 3_000)
+            await begin_post(second, 5_000, 1_000)
+            await until(lambda: app.visits.bodies.total == 4_000)
+            async with connection(server) as third:
+                assert (await third.ask("/health")).status == 200
+                assert await first.until_closed() == b""
+            await until(lambda: app.visits.bodies.total == 1_000)
+
+
 async def test_a_server_whose_sockets_are_all_at_work_is_full() -> None:
     app = create_app(held()[0], limits=bounded(sockets=1))
     async with served(app) as server, Client(app, lifespan=False) as client:

@@ -340,3 +340,37 @@ def _paths(value: Json, at: str = "") -> Iterator[str]:
 def test_every_field_of_the_valid_request_is_in_the_table() -> None:
     free = ("state", "mine", "tools/", "commands/1")
     assert {path for path in _paths(VALID) if not path.startswith(free)} <= {row[0] for row in FIELDS}
+
+
+@pytest.mark.parametrize("path", [path for path, *_ in FIELDS])
+async def test_a_refusal_repeats_only_the_beginning_of_what_it_refuses(path: str) -> None:
+    async with Client(held()[0]) as client:
+        response = await client.post("/assistant", json=with_value(path, "x" * 1_000_000))
+        assert response.status == 200 or len(response.content) < 5_000
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/cancel", {"threadId": "t", "runId": "{long}"}),
+        ("POST", "/chat", {"id": "t", "messages": [], "trigger": "{long}"}),
+        ("POST", "/chat", {"id": "{long}", "messages": []}),
+        ("POST", "/ag-ui", {"threadId": "t", "runId": "r", "messages": [{"id": "m", "role": "{long}", "content": ""}]}),
+        ("POST", "/assistant", {"threadId": "t", "policy": "{long}"}),
+        ("POST", "/assistant", {"threadId": "t", "{long}": {"__proto__": 1}}),
+        ("POST", "/threads/t/messages/m/feedback", {"type": "{long}"}),
+        ("PATCH", "/threads/t/state", [{"op": "{long}", "path": "/a"}]),
+        ("PATCH", "/threads/t/state", [{"op": "add", "path": "/{long}", "value": 1}]),
+        ("POST", "/assistant?agent={long}", {}),
+        ("POST", "/{long}", {}),
+        ("PUT", "/status/{long}", {}),
+    ],
+)  # fmt: skip
+async def test_the_same_at_every_endpoint(method: str, path: str, body: Json) -> None:
+    long = "x" * 100_000
+    content = json.dumps(body).replace("{long}", long).encode()
+    async with Client(held()[0]) as client:
+        await client.post("/assistant", json={"commands": [NOTE], "threadId": "t"})
+        refused = await client.request(method, path.replace("{long}", long), content=content, headers=JSON)
+        assert refused.status < 500
+        assert len(refused.content) < 5_000

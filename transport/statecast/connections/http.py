@@ -6,7 +6,6 @@ Rule: a refusal is written only where no response is under way; otherwise the co
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,7 +59,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._reading_head = False  #: whether a request has begun, and its headers are incomplete
         self._reading_body = False  #: whether its headers are complete, and its body is not
         self._dropped: int | None = None  #: bytes read since a refusal; None before one
-        self._refusal: Refusal | None = None  #: what a callback of the parser has raised
+        self._refusal: Refusal | None = None  #: what a callback has raised; the parser raises something else for it
         self._deadline: asyncio.TimerHandle | None = None
         self._stalls: Stalls | None = None
 
@@ -85,7 +84,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def make_room(self) -> None:
-        """Close: another connection needs the place, and this one has no request under way."""
+        """Close: another connection needs the place, and this one has no complete request."""
         self.transport.abort()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -145,12 +144,20 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the target."""
-        self._check(lambda: self._head.target(url))
+        try:
+            self._head.target(url)
+        except Refusal as refusal:
+            self._refusal = refusal
+            raise
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header. Trailers are dropped: what is decided by headers was decided without them."""
-        self._check(lambda: self._head.header(name, value))
+        try:
+            self._head.header(name, value)
+        except Refusal as refusal:
+            self._refusal = refusal
+            raise
         if self._reading_head:
             super().on_header(name, value)
 
@@ -162,11 +169,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._unexpect()
         if len(self.pipeline) >= PIPELINE:
             message = f"expected at most {PIPELINE} requests before the first is answered, got more"
-            self._check(lambda: _raise(Refusal(429, "too_many_requests", message, limit=PIPELINE)))
+            self._refusal = Refusal(429, "too_many_requests", message, limit=PIPELINE)
+            raise self._refusal
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
-            self._sockets.work(self)
+            self._sockets.arrive(self)
             self.cycle.transport = FirstWrite(self.cycle, self.transport, self.loop)  # type: ignore[assignment]  # in part
 
     def on_body(self, body: bytes) -> None:
@@ -179,6 +187,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._head.eventful = True
         self._reading_body = False
         self._unexpect()
+        if not self._rests:
+            self._sockets.work(self)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -204,14 +214,6 @@ class HttpProtocol(HttpToolsProtocol):
     def _rests(self) -> bool:
         """Whether no response is under way, or waits for its turn."""
         return not self.pipeline and (self.cycle is None or self.cycle.response_complete)
-
-    def _check(self, count: Callable[[], None]) -> None:
-        """Count; the parser would replace what that raises by an error of its own."""
-        try:
-            count()
-        except Refusal as refusal:
-            self._refusal = refusal
-            raise
 
     # Time
 
@@ -271,7 +273,3 @@ def _response(refusal: Refusal) -> bytes:
     status = HTTPStatus(refusal.status)
     lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-def _raise(refusal: Refusal) -> None:
-    raise refusal

@@ -1,6 +1,7 @@
 """The open sockets of a server: how many there may be, and which makes room for another.
 
-A socket without a request under way makes room: whoever opens many and asks for nothing shuts nobody out.
+A socket without a request makes room, or else one whose request is still arriving: whoever opens many and asks for
+nothing, or never asks to the end, shuts nobody out.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _log: Final = logging.getLogger("statecast")
 
 
 class Resting(Protocol):
-    """A connection without a request under way."""
+    """A connection that may make room for another."""
 
     def make_room(self) -> None:
         """Close, at once."""
@@ -56,7 +57,8 @@ class Sockets:
         self._most = limits.sockets
         self._open: dict[asyncio.BaseTransport, str | None] = {}
         self._addresses: Counter[str] = Counter()
-        self._resting: OrderedDict[Resting, None] = OrderedDict()  #: the one that rests longest first
+        self._resting: OrderedDict[Resting, None] = OrderedDict()  #: no request; the one that rests longest first
+        self._arriving: OrderedDict[Resting, None] = OrderedDict()  #: one that is incomplete; likewise
 
     def __len__(self) -> int:
         return len(self._open)
@@ -90,10 +92,11 @@ class Sockets:
             message = f"expected at most {limit} open sockets from one address, got more; close some"
             raise Refusal(429, "too_many_sockets", message, retry_after=RETRY, limit=limit)
         if len(self._open) >= self._most:
-            if not self._resting:
+            spare = self._resting or self._arriving
+            if not spare:
                 message = f"the server has {self._most} open sockets already; try again soon"
                 raise Refusal(503, "server_full", message, retry_after=RETRY, limit=self._most)
-            self._resting.popitem(last=False)[0].make_room()
+            spare.popitem(last=False)[0].make_room()
         self._open[transport] = address
         if address is not None:
             self._addresses[address] += 1
@@ -115,12 +118,18 @@ class Sockets:
 
     def rest(self, connection: Resting) -> None:
         """Note that a connection has no request under way."""
+        self.work(connection)
         self._resting[connection] = None
-        self._resting.move_to_end(connection)
+
+    def arrive(self, connection: Resting) -> None:
+        """Note that a request has begun to arrive on a connection."""
+        self.work(connection)
+        self._arriving[connection] = None
 
     def work(self, connection: Resting) -> None:
-        """Note that a connection has a request under way, or is no more."""
+        """Note that a connection has a complete request, or is no more."""
         self._resting.pop(connection, None)
+        self._arriving.pop(connection, None)
 
 
 def _network(proxy: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

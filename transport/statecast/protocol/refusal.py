@@ -7,11 +7,14 @@ listed in docs/protocol.md, "Errors".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from statecast_agents import StatecastError
 
 __all__ = ["Refusal"]
+
+#: Characters of what is said of a request that is refused. What was wrong in it may be as long as its body.
+MAX_MESSAGE: Final = 2_000
 
 
 class Refusal(StatecastError):
@@ -47,4 +50,7 @@ class Refusal(StatecastError):
 
     def body(self) -> dict[str, Any]:
         """Return the error as it goes on the wire."""
-        return {"error": {"code": self.code, "message": self.message, **self.details}}
+        message = self.message
+        if self.status < 500 and len(message) > MAX_MESSAGE:  # a failure's text is the agent's own
+            message = f"{message[:MAX_MESSAGE]}…"
+        return {"error": {"code": self.code, "message": message, **self.details}}
