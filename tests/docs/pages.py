@@ -104,7 +104,8 @@ def load(path: Path) -> Page:
     return Page(path, path.read_text(encoding="utf-8"))
 
 
-PAGES = [load(path) for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))]
+AT_THE_TOP = ("README.md", "CHANGELOG.md", "SECURITY.md")
+PAGES = [load(path) for path in (*(ROOT / name for name in AT_THE_TOP), *sorted((ROOT / "docs").rglob("*.md")))]
 PROTOCOL = load(ROOT / "docs" / "protocol.md")
 SETTINGS = load(ROOT / "docs" / "settings.md")
 API = load(ROOT / "docs" / "api.md")
