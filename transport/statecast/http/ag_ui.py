@@ -38,7 +38,7 @@ class AgUiEndpoint:
         service, hub = self._service, self._service.hub
         query = QueryParams(scope["query_string"])
         when_lost = on_disconnect(query)
-        asked = await read_as(scope, receive, hub.limits, read_run_input)
+        asked = await read_as(scope, receive, hub.limits, read_run_input, claims=("messages", "state"))
         check_thread_id(asked.thread_id)
         agent = named_agent(query.get("agent"), hub)
         caller = await service.caller(scope)

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 from statecast.protocol.json_text import check_count, check_keys, check_nesting, check_values, decode, read_text
+from statecast.protocol.past import check_fields, mended
 from statecast.protocol.refusal import Refusal
 from statecast.threads import Limits, aside
 
@@ -113,7 +114,9 @@ async def read_json(scope: Scope, receive: Receive, limits: Limits, type: Any) -
     return await read_as(scope, receive, limits, lambda data: decode(data, type))
 
 
-async def read_as(scope: Scope, receive: Receive, limits: Limits, read: Callable[[bytes], _T]) -> _T:
+async def read_as(
+    scope: Scope, receive: Receive, limits: Limits, read: Callable[[bytes], _T], *, claims: Collection[str] = ()
+) -> _T:
     """Read a request's body as JSON text, and return what `read` makes of it.
 
     Args:
@@ -121,6 +124,7 @@ async def read_as(scope: Scope, receive: Receive, limits: Limits, read: Callable
         receive: The request's.
         limits: What a body may be.
         read: Called with the text once it is checked, perhaps in another thread.
+        claims: The fields whose values are claims, `messages` among them, of which `read` checks what is used.
 
     Raises:
         Refusal: 415 `unsupported_media_type`; 413 `body_too_large` or `too_many_values`; 408 `body_timeout`; 400
@@ -133,8 +137,12 @@ async def read_as(scope: Scope, receive: Receive, limits: Limits, read: Callable
         read_text(data)
         check_count(data, limits.values)
         check_nesting(data, limits.nesting)
-        check_values(data)
-        return read(data)
+        if not claims:
+            check_values(data)
+            return read(data)
+        text = mended(data)
+        check_fields(text, but=claims)
+        return read(text)
 
     return await aside(len(data), checked)
 

@@ -33,7 +33,7 @@ class ChatEndpoint:
         service = self._service
         query = QueryParams(scope["query_string"])
         write = message_protocol(query)
-        conversation = await read_as(scope, receive, service.hub.limits, read_chat)
+        conversation = await read_as(scope, receive, service.hub.limits, read_chat, claims=("messages", "state"))
         name = query.get("agent") or conversation.agent
         conversation = msgspec.structs.replace(conversation, agent=name)
         if conversation.thread_id is not None:

@@ -46,7 +46,7 @@ class _LocalEndpoint:
             Refusal: It was refused.
         """
         service, query = self._service, QueryParams(scope["query_string"])
-        conversation = await read_as(scope, receive, service.hub.limits, read_local)
+        conversation = await read_as(scope, receive, service.hub.limits, read_local, claims=("messages",))
         if conversation.thread_id is not None:
             check_thread_id(conversation.thread_id)
         conversation = msgspec.structs.replace(conversation, agent=query.get("agent") or conversation.agent)

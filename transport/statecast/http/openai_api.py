@@ -73,7 +73,7 @@ class _ChatCompletions:
         service, query = self._service, QueryParams(scope["query_string"])
         named = Headers(scope=scope).get("statecast-thread-id") or query.get("thread")
         read = partial(read_completion, thread_id=named or None)
-        asked = await read_as(scope, receive, service.hub.limits, read)
+        asked = await read_as(scope, receive, service.hub.limits, read, claims=("messages",))
         thread_id = asked.conversation.thread_id
         if thread_id is not None:
             check_thread_id(thread_id)

@@ -11,6 +11,7 @@ from starlette.types import Scope, Send
 
 from statecast.protocol.conversation import Asked, Conversation, PostedMessage
 from statecast.protocol.had import Had
+from statecast.protocol.json_text import check_values
 from statecast.protocol.projected import Projected
 from statecast.protocol.projection import Projection, items_in, without
 from statecast.threads import (
@@ -89,9 +90,10 @@ async def converse(
         if conversation.means in ("either", "cut"):
             asked = msgspec.structs.replace(asked, commands=[_said_anew(thread, one) for one in asked.commands])
     active = None if thread is None else thread.active
+    commands = await aside(conversation.size, _checked, asked.commands)
     posted = Posted(
         agent=agent,
-        commands=[msgspec.json.encode(command) for command in asked.commands],
+        commands=commands,
         thread_id=thread_id,
         claim=claim,
         owner=caller.owner,
@@ -200,6 +202,18 @@ def headers_of(answer: Answer) -> list[tuple[bytes, bytes]]:
     return headers
 
 
+def _checked(commands: Sequence[dict[str, Json]]) -> list[bytes]:
+    """Return commands as JSON.
+
+    Raises:
+        Refusal: 422 `number_out_of_range` or `forbidden_key`.
+    """
+    encoded = [msgspec.json.encode(command) for command in commands]
+    for text in encoded:
+        check_values(text)
+    return encoded
+
+
 def _said_anew(thread: Thread, command: dict[str, Json]) -> dict[str, Json]:
     """Return a command; a message that the thread has dropped since, its client has said again, as another one."""
     message = command.get("message")
@@ -267,6 +281,8 @@ def _begins(conversation: Conversation, agent: Agent) -> Json:
 def _first(conversation: Conversation, agent: Agent, state: Json) -> tuple[bytes | msgspec.UnsetType, Asked]:
     """Return the state that a new thread is to have, as a claim, and what is asked of it."""
     messages, asked = conversation.first()
+    if conversation.state is not msgspec.UNSET:
+        check_values(msgspec.json.encode(conversation.state))
     if agent.messages is None or not agent.adopt:
         claim = conversation.state
         return (claim if claim is msgspec.UNSET else msgspec.json.encode(claim)), asked

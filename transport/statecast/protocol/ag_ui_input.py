@@ -13,9 +13,10 @@ import msgspec
 
 from statecast_agents import CallSettings, Config, Json, Request
 
-from .conversation import Asked, Conversation, PostedMessage
+from .conversation import Asked, Conversation, PostedMessage, check_last
 from .had import Had
 from .json_text import decode, read_value, same_json
+from .past import read_past, readable
 from .refusal import Refusal
 
 __all__ = ["Resume", "RunInput", "Said", "read_run_input"]
@@ -46,7 +47,7 @@ class _Context(msgspec.Struct, frozen=True):
 class _Wire(msgspec.Struct, frozen=True, rename="camel"):
     thread_id: str
     run_id: str
-    messages: list[dict[str, Any]]
+    messages: list[Any]
     protocol_version: str | None = None
     state: Json = None
     tools: list[_Tool] | None = None
@@ -144,7 +145,7 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str  #: the client's name for what it asks; ours are another's
     modern: bool  #: whether it speaks 1.0, with its interrupts and outcomes
     said: Said
-    messages: Sequence[Mapping[str, Any]]  #: as they were posted
+    messages: Sequence[Mapping[str, Any]]  #: as they were posted, as far as they can be read
     state: Json  #: the client's, whether it says anything or not
 
     @property
@@ -173,8 +174,8 @@ def read_run_input(data: bytes) -> RunInput:
     wire: _Wire = decode(data, _Wire)
     props = wire.forwarded_props if isinstance(wire.forwarded_props, dict) else {}
     messages = _Messages()
-    for index, message in enumerate(wire.messages):
-        messages.add(message, f"messages[{index}]")
+    read_past(wire.messages, messages.add)
+    check_last(messages.posted)
     edited = props.get("sourceId")
     said = Said(
         messages=messages.posted,
@@ -193,7 +194,7 @@ def read_run_input(data: bytes) -> RunInput:
         run_id=wire.run_id,
         modern=wire.protocol_version is not None,
         said=said,
-        messages=wire.messages,
+        messages=messages.read,
         state=wire.state,
     )
 
@@ -244,11 +245,17 @@ class _Messages:
 
     def __init__(self) -> None:
         self.posted: list[PostedMessage] = []
+        self.read: list[Mapping[str, Any]] = []  #: what was posted, without what cannot be read
         self.system: list[str] = []
         self._calls: dict[str, dict[str, Any]] = {}
         self._thoughts: list[dict[str, Any]] = []
 
     def add(self, message: Mapping[str, Any], where: str) -> None:
+        """Read a message.
+
+        Raises:
+            Refusal: 422 `invalid_request`.
+        """
         role, id = message.get("role"), message.get("id")
         if not isinstance(id, str):
             raise _wrong(where, "a string as id", id)
@@ -257,9 +264,11 @@ class _Messages:
             case "user":
                 metadata = message.get("metadata")
                 given = metadata if isinstance(metadata, dict) else msgspec.UNSET
-                self.posted.append(PostedMessage(role="user", parts=_user_parts(content, where), id=id, metadata=given))
+                parts, problem = _user_parts(content, where)
+                said = PostedMessage(role="user", parts=parts, id=id, metadata=given, problem=problem)
+                self.posted.append(said)
             case "assistant":
-                self._add_answer(message, where)
+                message = self._add_answer(message, where)
             case "tool":
                 self._add_result(message, where)
             case "reasoning":
@@ -270,17 +279,22 @@ class _Messages:
                 pass
             case _:
                 raise _wrong(where, "a role that AG-UI knows", role)
+        self.read.append(message)
 
-    def _add_answer(self, message: Mapping[str, Any], where: str) -> None:
+    def _add_answer(self, message: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+        """Add what the assistant said, and return the message without calls that cannot be read."""
         content = message.get("content")
         texts = [{"type": "text", "text": _text(content, where)}] if content else []
         calls = message.get("toolCalls") or []
         if not isinstance(calls, list):
             raise _wrong(where, "an array of toolCalls", calls)
-        parts = [*self._thoughts, *texts, *[_call(call, where) for call in calls]]
+        made, problem = readable(calls, lambda call: (call, _call(call, where)))
+        parts = [*self._thoughts, *texts, *[part for _, part in made]]
         self._thoughts = []
-        self._calls |= {part["toolCallId"]: part for part in parts if part["type"] == "tool-call"}
-        self.posted.append(PostedMessage(role="assistant", parts=parts, id=message.get("id")))
+        self._calls |= {part["toolCallId"]: part for _, part in made}
+        said = PostedMessage(role="assistant", parts=parts, id=message.get("id"), problem=problem)
+        self.posted.append(said)
+        return message if problem is None else {**message, "toolCalls": [call for call, _ in made]}
 
     def _add_result(self, message: Mapping[str, Any], where: str) -> None:
         id, error = message.get("toolCallId"), message.get("error")
@@ -288,22 +302,25 @@ class _Messages:
             raise _wrong(where, "a toolCallId", id)
         content = message.get("content")
         if isinstance(content, list):
-            content = "\n".join(part["text"] for part in _user_parts(content, where) if part["type"] == "text")
+            content = "\n".join(part["text"] for part in _user_parts(content, where)[0] if part["type"] == "text")
         text = _text(content, where)
         failed = isinstance(error, str)
         if id in self._calls:
             self._calls[id] |= {"result": read_value(text or str(error) if failed else text), "isError": failed}
 
 
-def _user_parts(content: object, where: str) -> list[dict[str, Any]]:
+def _user_parts(content: object, where: str) -> tuple[list[dict[str, Any]], Refusal | None]:
+    """Return the parts that can be read, and why the first of the others cannot."""
     if isinstance(content, str):
-        return [{"type": "text", "text": content}]
-    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        return [{"type": "text", "text": content}], None
+    if not isinstance(content, list):
         raise _wrong(where, "a text, or an array of parts, as content", content)
-    return [_user_part(part, where) for part in content]
+    return readable(content, lambda part: _user_part(part, where))
 
 
-def _user_part(part: dict[str, Any], where: str) -> dict[str, Any]:
+def _user_part(part: Any, where: str) -> dict[str, Any]:
+    if not isinstance(part, dict):
+        raise _wrong(where, "a text, or an array of parts, as content", part)
     metadata = part.get("metadata")
     name = metadata.get("filename") if isinstance(metadata, dict) else part.get("filename")
     named = {"filename": name} if isinstance(name, str) else {}
@@ -327,7 +344,8 @@ def _user_part(part: dict[str, Any], where: str) -> dict[str, Any]:
 def _media(kind: str, value: str, mime: object, source: object, named: dict[str, Any]) -> dict[str, Any]:
     known = mime if isinstance(mime, str) else "image/png" if kind == "image" else "application/octet-stream"
     if kind == "image":
-        return {"type": "image", "image": f"data:{known};base64,{value}" if source == "data" else value, **named}
+        whole = source != "data" or value.startswith("data:")  # clients put a whole URL where base64 is meant
+        return {"type": "image", "image": value if whole else f"data:{known};base64,{value}", **named}
     return {"type": "file", "data": value, "mimeType": known, **named}
 
 

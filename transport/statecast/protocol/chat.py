@@ -14,8 +14,9 @@ import msgspec
 
 from statecast_agents import CallSettings, Config, Json, Request
 
-from .conversation import Conversation, PostedMessage
+from .conversation import Conversation, PostedMessage, check_last
 from .json_text import decode
+from .past import read_past, readable
 from .refusal import Refusal
 from .shown import file_url
 
@@ -25,7 +26,7 @@ __all__ = ["read_chat", "read_ui_part"]
 class _Chat(msgspec.Struct, kw_only=True, rename="camel"):
     """The fields of both."""
 
-    messages: list[dict[str, Any]]
+    messages: list[Any]
     id: str | None = None
     thread_id: str | None = None
     trigger: Literal["submit-message", "regenerate-message"] | None = None
@@ -68,24 +69,31 @@ def read_chat(data: bytes) -> Conversation:
     conversation = _of_ui(chat) if _is_ui(chat) else _of_model(chat)
     if not conversation.messages:
         raise Refusal(422, "invalid_request", "expected a message of the user or the assistant, got none")
+    check_last(conversation.messages)
     return msgspec.structs.replace(conversation, request=request, state=chat.state, agent=chat.agent)
 
 
 def _is_ui(chat: _Chat) -> bool:
-    return chat.id is not None or chat.trigger is not None or any("parts" in message for message in chat.messages)
+    if chat.id is not None or chat.trigger is not None:
+        return True
+    told = (message for message in reversed(_dicts(chat.messages)) if "parts" in message or "content" in message)
+    return "parts" in next(told, {})
 
 
 def _of_ui(chat: _Chat) -> Conversation:
     edits = any(
         chat.message_id is not None and message.get("id") == chat.message_id and message.get("role") == "user"
-        for message in chat.messages
+        for message in _dicts(chat.messages)
     )
+    messages: list[PostedMessage] = []
+
+    def read(message: dict[str, Any], where: str) -> None:
+        if message.get("role") != "system":
+            messages.append(_from_ui(message, where))
+
+    read_past(chat.messages, read)
     return Conversation(
-        messages=[
-            _from_ui(message, f"messages[{index}]")
-            for index, message in enumerate(chat.messages)
-            if message.get("role") != "system"
-        ],
+        messages=messages,
         thread_id=chat.id if chat.thread_id is None else chat.thread_id,
         edited=chat.message_id if edits else None,
         means="again" if chat.trigger == "regenerate-message" else "say",
@@ -93,7 +101,9 @@ def _of_ui(chat: _Chat) -> Conversation:
 
 
 def _of_model(chat: _Chat) -> Conversation:
-    messages = list(_from_model(chat.messages))
+    read = _ModelMessages()
+    read_past(chat.messages, read.add)
+    messages = read.all()
     last = next((at for at in reversed(range(len(messages))) if messages[at].role == "user"), None)
     if last is not None and messages[last].id is None:
         messages[last] = msgspec.structs.replace(messages[last], id=chat.parent_id)
@@ -108,7 +118,7 @@ def _of_model(chat: _Chat) -> Conversation:
 
 
 def _system(chat: _Chat) -> str | None:
-    said = [message.get("content") for message in chat.messages if message.get("role") == "system"]
+    said = [message.get("content") for message in _dicts(chat.messages) if message.get("role") == "system"]
     return chat.system or "\n\n".join(text for text in said if isinstance(text, str)) or None
 
 
@@ -130,18 +140,19 @@ def _from_ui(message: Mapping[str, Any], where: str) -> PostedMessage:
     role, parts, id = message.get("role"), message.get("parts"), message.get("id")
     if role not in ("user", "assistant"):
         raise _wrong(where, 'the role "user" or "assistant"', role)
-    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+    if not isinstance(parts, list):
         raise _wrong(where, "an array of parts", parts)
-    converted = [made for part in parts if (made := read_ui_part(part, where)) is not None]
+    converted, problem = readable(parts, lambda part: read_ui_part(part, where))
     metadata = message.get("metadata")
     given = metadata if isinstance(metadata, dict) else msgspec.UNSET
-    calls: dict[str, dict[str, Any]] = {part["toolCallId"]: part for part in parts if "toolCallId" in part}
+    calls = {part["toolCallId"]: part for part in _dicts(parts) if isinstance(part.get("toolCallId"), str)}
     asked = {call: part["approval"] for call, part in calls.items() if isinstance(part.get("approval"), dict)}
     return PostedMessage(
         role=role,
         parts=converted,
         id=id if isinstance(id, str) else None,
         metadata=given,
+        problem=problem,
         theirs={call for call, part in calls.items() if part.get("providerExecuted") is True},
         unconfirmed={call for call, part in calls.items() if part.get("state") == "approval-responded"},
         approvals={
@@ -152,12 +163,14 @@ def _from_ui(message: Mapping[str, Any], where: str) -> PostedMessage:
     )
 
 
-def read_ui_part(part: dict[str, Any], where: str) -> dict[str, Any] | None:
+def read_ui_part(part: Any, where: str) -> dict[str, Any] | None:
     """Return a part of the AI SDK's as a state has it; None if no state has such a part.
 
     Raises:
         Refusal: 422 `invalid_request`, naming what is wrong.
     """
+    if not isinstance(part, dict):
+        raise _wrong(where, "an array of parts", part)
     kind = part.get("type")
     if not isinstance(kind, str):
         raise _wrong(where, "a part with a type", part)
@@ -198,42 +211,64 @@ def _ui_call(part: dict[str, Any], name: str, where: str) -> dict[str, Any]:
 # A model's messages
 
 
-def _from_model(messages: Sequence[Mapping[str, Any]]) -> Iterable[PostedMessage]:
-    """Yield messages; what an assistant says and what its tools answer are one message."""
-    parts: list[dict[str, Any]] = []
-    calls: dict[str, dict[str, Any]] = {}  #: the latest of each id, in the message that is being put together
-    id: str | None = None
-    for index, message in enumerate(messages):
-        where = f"messages[{index}]"
+class _ModelMessages:
+    """Reads messages one by one; what an assistant says and what its tools answer are one message."""
+
+    def __init__(self) -> None:
+        self._posted: list[PostedMessage] = []
+        self._parts: list[dict[str, Any]] = []
+        self._calls: dict[str, dict[str, Any]] = {}  #: the latest of each id, in the message that is being put together
+        self._id: str | None = None
+        self._problem: Refusal | None = None
+
+    def all(self) -> list[PostedMessage]:
+        """Return the messages."""
+        self._close()
+        return self._posted
+
+    def add(self, message: dict[str, Any], where: str) -> None:
+        """Read a message.
+
+        Raises:
+            Refusal: 422 `invalid_request`.
+        """
         role, content = message.get("role"), message.get("content")
         if role == "system":
-            continue
+            return
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
         if role not in ("user", "assistant", "tool"):
             raise _wrong(where, 'the role "system", "user", "assistant" or "tool"', role)
-        if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        if not isinstance(content, list):
             raise _wrong(where, "an array of parts as content", content)
         given = message.get("unstable_id")
         named = given if isinstance(given, str) else None
+        if role == "tool":
+            _, problem = readable(content, lambda part: _settle(self._calls, part, where))
+            self._problem = self._problem or problem
+            if problem is not None and not self._parts:
+                raise problem
+            return
+        said, problem = readable(content, lambda part: _model_part(part, where))
         if role == "user":
-            if parts:
-                yield PostedMessage(role="assistant", parts=parts, id=id)
-                parts, calls, id = [], {}, None
-            yield PostedMessage(role="user", parts=[_model_part(part, where) for part in content], id=named)
-        elif role == "assistant":
-            said = [_model_part(part, where) for part in content]
-            calls |= {part["toolCallId"]: part for part in said if part["type"] == "tool-call"}
-            parts += said
-            id = id or named
-        else:
-            for part in content:
-                _settle(calls, part, where)
-    if parts:
-        yield PostedMessage(role="assistant", parts=parts, id=id)
+            self._close()
+            self._posted.append(PostedMessage(role="user", parts=said, id=named, problem=problem))
+            return
+        self._calls |= {part["toolCallId"]: part for part in said if part["type"] == "tool-call"}
+        self._parts += said
+        self._id = self._id or named
+        self._problem = self._problem or problem
+
+    def _close(self) -> None:
+        if self._parts or self._problem is not None:
+            answer = PostedMessage(role="assistant", parts=self._parts, id=self._id, problem=self._problem)
+            self._posted.append(answer)
+        self._parts, self._calls, self._id, self._problem = [], {}, None, None
 
 
-def _model_part(part: dict[str, Any], where: str) -> dict[str, Any]:
+def _model_part(part: Any, where: str) -> dict[str, Any]:
+    if not isinstance(part, dict):
+        raise _wrong(where, "an array of parts as content", part)
     match part.get("type"):
         case "text" | "reasoning" as kind:
             return {"type": kind, "text": _text(part.get("text"), where)}
@@ -246,9 +281,9 @@ def _model_part(part: dict[str, Any], where: str) -> dict[str, Any]:
             raise _wrong(where, 'a part of the type "text", "file" or "tool-call"', other)
 
 
-def _settle(calls: Mapping[str, dict[str, Any]], answer: dict[str, Any], where: str) -> None:
-    output = answer.get("output")
-    if answer.get("type") != "tool-result" or not isinstance(output, dict):
+def _settle(calls: Mapping[str, dict[str, Any]], answer: Any, where: str) -> None:
+    output = answer.get("output") if isinstance(answer, dict) else None
+    if not isinstance(output, dict) or answer.get("type") != "tool-result":
         raise _wrong(where, "a tool-result with an output", answer)
     value, failed = output.get("value"), str(output.get("type")).startswith("error")
     if failed and value == _PLACEHOLDER:
@@ -259,6 +294,10 @@ def _settle(calls: Mapping[str, dict[str, Any]], answer: dict[str, Any], where: 
 
 
 # Parts
+
+
+def _dicts(items: Sequence[Any]) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)]
 
 
 def _call(id: str, name: str, args: Json) -> dict[str, Any]:

@@ -16,10 +16,12 @@ import msgspec
 from statecast_agents import Json, Request, new_id
 
 from .had import Had
+from .past import held_part, held_result, holdable
+from .refusal import Refusal
 from .shown import file_data
 from .turns import calls_in, paired
 
-__all__ = ["Asked", "Conversation", "PostedMessage"]
+__all__ = ["Asked", "Conversation", "PostedMessage", "check_last"]
 
 
 MAX_ID: Final = 128  #: characters of a command's id
@@ -36,12 +38,13 @@ class PostedMessage(msgspec.Struct, frozen=True, kw_only=True):
     theirs: Collection[str] = ()
     #: of the assistant's, tool calls whose result is not shown before the thread has it
     unconfirmed: Collection[str] = ()
+    problem: Refusal | None = None  #: why something in it could not be read, and was skipped
     approvals: Mapping[str, str] = {}  #: of the assistant's, by tool call: under which id its approval was asked for
 
     def in_state(self) -> dict[str, Json]:
         """Return it as a message of a state."""
-        given: dict[str, Json] = {} if self.metadata is msgspec.UNSET else {"metadata": self.metadata}
-        return {"id": self.id or new_id("msg"), "role": self.role, "parts": self.parts, **given}
+        given: dict[str, Json] = {} if self.metadata is msgspec.UNSET else {"metadata": holdable(self.metadata)}
+        return {"id": self.id or new_id("msg"), "role": self.role, "parts": [*map(held_part, self.parts)], **given}
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,6 +232,17 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         return Asked(commands=[{**_add(new, source=source or "nameless"), **where}], replaces=True)
 
 
+def check_last(messages: Sequence[PostedMessage]) -> None:
+    """Check the message that a request is about, which is the last. One with results of tools is about these.
+
+    Raises:
+        Refusal: Why something in it could not be read.
+    """
+    last = messages[-1] if messages else None
+    if last is not None and last.problem is not None and not any(map(_settled, last.parts)):
+        raise last.problem
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What a conversation asks of a thread."""
 
@@ -250,7 +264,11 @@ def _add(message: PostedMessage, *, source: str | None = None, once: bool = Fals
 
 def _result(part: Mapping[str, Any], message: Json = None) -> dict[str, Json]:
     """Return the result of a call as a command; `message` is the id of the one that has the call."""
-    fields = {"toolCallId": part["toolCallId"], "toolName": part.get("toolName") or "", "result": part["result"]}
+    fields = {
+        "toolCallId": part["toolCallId"],
+        "toolName": part.get("toolName") or "",
+        "result": held_result(part["result"]),
+    }
     where = {"messageId": message} if isinstance(message, str) else {}
     return {"type": "add-tool-result", **fields, **where, "isError": part.get("isError") is True}
 

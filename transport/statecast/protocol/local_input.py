@@ -13,8 +13,9 @@ import msgspec
 
 from statecast_agents import CallSettings, Config, Json, Request
 
-from .conversation import Conversation, PostedMessage
+from .conversation import Conversation, PostedMessage, check_last
 from .json_text import decode
+from .past import read_past, readable
 from .refusal import Refusal
 
 __all__ = ["read_local"]
@@ -28,7 +29,7 @@ class _ToolResult(msgspec.Struct, kw_only=True, rename="camel"):
 
 
 class _Body(msgspec.Struct, kw_only=True, rename="camel"):
-    messages: list[dict[str, Any]]
+    messages: list[Any]
     thread_id: str | None = None
     tool_results: list[_ToolResult] | None = None
     system: str | None = None
@@ -55,16 +56,20 @@ def read_local(data: bytes) -> Conversation:
     fields: dict[str, Any] = decode(data, dict[str, Any])
     said: list[str] = [] if body.system is None else [body.system]
     messages: list[PostedMessage] = []
-    for index, message in enumerate(body.messages):
-        where = f"messages[{index}]"
-        parts = _parts(message, where)
+
+    def read(message: dict[str, Any], where: str) -> None:
+        parts, problem = _parts(message, where)
         match message.get("role"):
             case "system":
-                said.append("".join(part.get("text", "") for part in parts))
+                said.append("".join(part["text"] for part in parts if part["type"] == "text"))
             case "user" | "assistant" as role:
-                messages.append(_posted(message, role, parts))
+                messages.append(_posted(message, role, parts, problem))
             case other:
                 raise _wrong(where, 'the role "system", "user" or "assistant"', other)
+
+    read_past(body.messages, read)
+    if not body.tool_results:
+        check_last(messages)
     if messages and messages[-1].role == "assistant" and not messages[-1].parts:
         del messages[-1]  # the one that is to be written
     if body.tool_results:
@@ -75,7 +80,8 @@ def read_local(data: bytes) -> Conversation:
     looks = not messages and body.thread_id is not None and not body.truncate
     if not looks and (not messages or not _asks(messages[-1])):
         expected = "messages that end with one of the user, or with results of tools"
-        raise _wrong("messages", expected, body.messages[-1].get("role") if body.messages else [])
+        last = body.messages[-1] if body.messages else []
+        raise _wrong("messages", expected, last.get("role") if isinstance(last, dict) else last)
     request = Request(
         system="\n\n".join(filter(None, said)) or None,
         tools=body.tools or {},
@@ -98,13 +104,15 @@ def _asks(message: PostedMessage) -> bool:
     return message.role == "user" or any("result" in part for part in message.parts)
 
 
-def _posted(message: Mapping[str, Any], role: Any, parts: list[dict[str, Any]]) -> PostedMessage:
+def _posted(
+    message: Mapping[str, Any], role: Any, parts: list[dict[str, Any]], problem: Refusal | None
+) -> PostedMessage:
     id = message.get("id")
-    return PostedMessage(role=role, parts=parts, id=id if isinstance(id, str) and id else None)
+    return PostedMessage(role=role, parts=parts, id=id if isinstance(id, str) and id else None, problem=problem)
 
 
-def _parts(message: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
-    """Return the parts of a message, those of its attachments included."""
+def _parts(message: Mapping[str, Any], where: str) -> tuple[list[dict[str, Any]], Refusal | None]:
+    """Return the parts that can be read, those of attachments included, and why the first of the others cannot."""
     content: Any = message.get("content")
     attachments = message.get("attachments")
     given = [{"type": "text", "text": content}] if isinstance(content, str) else content
@@ -113,7 +121,7 @@ def _parts(message: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
     for attachment in attachments if isinstance(attachments, list) else ():
         attached = attachment.get("content") if isinstance(attachment, dict) else None
         given = [*given, *(attached if isinstance(attached, list) else ())]
-    return [_part(part, f"{where}.content[{index}]") for index, part in enumerate(given)]
+    return readable(enumerate(given), lambda item: _part(item[1], f"{where}.content[{item[0]}]"))
 
 
 #: What a part of a type must have, as a string.

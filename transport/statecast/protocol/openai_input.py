@@ -5,15 +5,16 @@ Source: docs/protocol.md, "POST /v1/chat/completions".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from statecast_agents import CallSettings, Json, Request
 
-from .conversation import Conversation, PostedMessage
+from .conversation import Conversation, PostedMessage, check_last
 from .json_text import decode, read_value
+from .past import read_past, readable
 from .refusal import Refusal
 
 __all__ = ["CompletionRequest", "read_completion"]
@@ -40,7 +41,7 @@ class _StreamOptions(msgspec.Struct):
 class _Body(msgspec.Struct, kw_only=True):
     """The fields that are read here; the agent gets the others as they are."""
 
-    messages: list[dict[str, Any]]
+    messages: list[Any]
     model: str
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
@@ -91,7 +92,7 @@ def read_completion(data: bytes, *, thread_id: str | None = None) -> CompletionR
     body: _Body = decode(data, _Body)
     if thread_id is None and body.metadata is not None:
         thread_id = _text(body.metadata.get("thread_id") or None, "metadata.thread_id", None)
-    system, messages = _messages(body.messages)
+    system, messages = _messages(body.messages, is_claim=thread_id is not None)
     limit = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
     request = Request(
         system=system,
@@ -134,34 +135,57 @@ def _tools(declared: list[dict[str, Any]]) -> dict[str, Json]:
 # Messages
 
 
-def _messages(posted: list[dict[str, Any]]) -> tuple[str | None, list[PostedMessage]]:
-    """Return the instructions, and the messages; what an assistant says and what its tools answer are one message."""
-    instructions: list[str] = []
-    messages: list[PostedMessage] = []
-    answer = _Answer()
-    answered = False  #: whether the last thing said is a tool's
-    for index, message in enumerate(posted):
-        where = f"messages[{index}]"
+def _messages(posted: list[Any], *, is_claim: bool) -> tuple[str | None, list[PostedMessage]]:
+    """Return the instructions, and the messages; without a thread, all of them are what the answer is to."""
+    read = _Messages()
+    read_past(posted, read.add, is_claim=is_claim)
+    messages = read.all()
+    if not messages or (messages[-1].role == "assistant" and not read.answered):
+        expected = "messages that end with one of the user, or with results of tools"
+        last = posted[-1] if posted else posted
+        raise _wrong("messages", expected, last.get("role") if isinstance(last, dict) else last)
+    for message in messages[-1:] if is_claim else messages:
+        check_last([message])
+    return "\n\n".join(read.instructions) or None, messages
+
+
+class _Messages:
+    """Reads messages one by one; what an assistant says and what its tools answer are one message."""
+
+    def __init__(self) -> None:
+        self.instructions: list[str] = []
+        self.answered = False  #: whether the last thing said is a tool's
+        self._messages: list[PostedMessage] = []
+        self._answer = _Answer()
+
+    def all(self) -> list[PostedMessage]:
+        """Return the messages."""
+        return [*self._messages, *self._answer.message()]
+
+    def add(self, message: dict[str, Any], where: str) -> None:
+        """Read a message.
+
+        Raises:
+            Refusal: 422 `invalid_request`.
+        """
         role = message.get("role")
-        answered = role == "tool"
         match role:
             case "system" | "developer":
-                instructions.append("".join(part["text"] for part in _content(message, where)))
+                parts, problem = _content(message, where)
+                if problem is not None:
+                    raise problem
+                self.instructions.append("".join(part["text"] for part in parts))
             case "user":
-                messages += answer.message()
-                answer = _Answer()
-                messages.append(PostedMessage(role="user", parts=list(_content(message, where))))
+                parts, problem = _content(message, where)
+                self._messages = [*self.all(), PostedMessage(role="user", parts=parts, problem=problem)]
+                self._answer = _Answer()
             case "assistant":
-                answer.say(_said(message, where))
+                self._answer.say(*_said(message, where))
             case "tool":
-                answer.settle(message, where)
+                self._answer.settle(message, where)
             case _:
                 raise _wrong(f"{where}.role", 'a role out of "system", "developer", "user", "assistant", "tool"', role)
-    messages += answer.message()
-    if not messages or (messages[-1].role == "assistant" and not answered):
-        expected = "messages that end with one of the user, or with results of tools"
-        raise _wrong("messages", expected, posted[-1].get("role") if posted else posted)
-    return "\n\n".join(instructions) or None, messages
+        self.answered = role == "tool"
 
 
 class _Answer:
@@ -172,15 +196,17 @@ class _Answer:
         self._calls: dict[str, dict[str, Any]] = {}  #: the latest of each id
         self._settled: set[str] = set()
         self._heard: set[str] = set()  #: the calls whose results it has gone on from
+        self._problem: Refusal | None = None
 
     def message(self) -> list[PostedMessage]:
         """Return it, if there is one."""
         if self._parts is None:
             return []
-        return [PostedMessage(role="assistant", parts=self._parts, theirs=self._heard)]
+        return [PostedMessage(role="assistant", parts=self._parts, theirs=self._heard, problem=self._problem)]
 
-    def say(self, parts: list[dict[str, Any]]) -> None:
-        """Add what the model said."""
+    def say(self, parts: list[dict[str, Any]], problem: Refusal | None) -> None:
+        """Add what the model said, and why some of it cannot be read."""
+        self._problem = self._problem or problem
         self._heard |= self._settled
         self._settled = set()
         self._calls |= {part["toolCallId"]: part for part in parts if part["type"] == "tool-call"}
@@ -197,22 +223,29 @@ class _Answer:
         call = self._calls.get(id)
         if call is None:
             raise _wrong(f"{where}.tool_call_id", "the id of a call of the message before", id)
-        call |= {"result": read_value("".join(part["text"] for part in _content(answer, where))), "isError": False}
+        parts, problem = _content(answer, where)
+        if problem is not None:
+            raise problem
+        call |= {"result": read_value("".join(part["text"] for part in parts)), "isError": False}
         self._settled.add(id)
 
 
-def _said(message: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
+def _said(message: Mapping[str, Any], where: str) -> tuple[list[dict[str, Any]], Refusal | None]:
+    """Return what can be read of what an assistant said, and why the first of the rest cannot."""
     parts: list[dict[str, Any]] = []
+    problem: Refusal | None = None
     if reasoning := _text(message.get("reasoning_content"), f"{where}.reasoning_content", None):
         parts.append({"type": "reasoning", "text": reasoning})
     if message.get("content") is not None:
-        parts += _content(message, where)
+        texts, problem = _content(message, where)
+        parts += texts
     if refusal := _text(message.get("refusal"), f"{where}.refusal", None):
         parts.append({"type": "text", "text": refusal})
     calls = message.get("tool_calls") or []
     if not isinstance(calls, list):
         raise _wrong(f"{where}.tool_calls", "an array", calls)
-    return parts + [_call(call, f"{where}.tool_calls[{number}]") for number, call in enumerate(calls)]
+    made, wrong = readable(enumerate(calls), lambda item: _call(item[1], f"{where}.tool_calls[{item[0]}]"))
+    return parts + made, problem or wrong
 
 
 def _call(call: Any, where: str) -> dict[str, Any]:
@@ -230,20 +263,24 @@ def _call(call: Any, where: str) -> dict[str, Any]:
     }
 
 
-def _content(message: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
-    """Yield the parts of a message's content; of all but the user's they are texts."""
+def _content(message: Mapping[str, Any], where: str) -> tuple[list[dict[str, Any]], Refusal | None]:
+    """Return the parts of a message's content that can be read, and why the first of the others cannot.
+
+    Of all messages but the user's they are texts.
+    """
     where = f"{where}.content"
     content = message.get("content")
     if isinstance(content, str):
-        yield {"type": "text", "text": content}
-        return
-    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        return [{"type": "text", "text": content}], None
+    if not isinstance(content, list):
         raise _wrong(where, "a string, or an array of parts", content)
-    for number, part in enumerate(content):
-        yield _part(part, f"{where}[{number}]", is_users=message.get("role") == "user")
+    is_users = message.get("role") == "user"
+    return readable(enumerate(content), lambda item: _part(item[1], f"{where}[{item[0]}]", is_users=is_users))
 
 
-def _part(part: Mapping[str, Any], where: str, *, is_users: bool) -> dict[str, Any]:
+def _part(part: Any, where: str, *, is_users: bool) -> dict[str, Any]:
+    if not isinstance(part, dict):
+        raise _wrong(where.rpartition("[")[0], "a string, or an array of parts", part)
     kind = part.get("type")
     given = part.get(str(kind))
     fields: dict[str, Any] = given if isinstance(given, dict) else {}

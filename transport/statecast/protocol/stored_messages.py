@@ -13,12 +13,11 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast_agents import FORBIDDEN_KEYS, Json
-from statecast_agents.values import is_carried
+from statecast_agents import Json
 
 from . import stored_parts
 from .chat import read_ui_part
-from .json_text import check_nesting, check_values
+from .past import holdable
 from .refusal import Refusal
 
 __all__ = ["FORMATS", "Form", "read_message", "write_message"]
@@ -48,42 +47,8 @@ def read_message(content: Mapping[str, Json], format: str, id: str) -> dict[str,
     form = FORMATS.get(format)
     if form is None or not isinstance(content, Mapping):
         return None
-    message = form.read(_holdable(dict(content)))
-    return None if message is None else _holdable({"id": id, **message})
-
-
-#: Containers within containers in what is read: less than a state can hold, which puts it into containers of its own.
-_DEPTH: Final = 100
-
-
-def _holdable(value: dict[str, Json]) -> dict[str, Json]:
-    """Return a copy of what a state can hold of a value."""
-    try:
-        text = msgspec.json.encode(value)
-        check_values(text)
-        check_nesting(text, _DEPTH)
-    except (Refusal, ValueError, OverflowError, RecursionError):
-        return _without_the_rest(value, 0)  # type: ignore[no-any-return]  # a dict stays one
-    return msgspec.json.decode(text)  # type: ignore[no-any-return]  # as above
-
-
-def _without_the_rest(value: Json, depth: int) -> Json:
-    """Return a value without what lies too deep, or under a reserved key; numbers are what they are to JavaScript."""
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode(errors="replace").decode()
-    if isinstance(value, int) and not isinstance(value, bool) and not is_carried(value):
-        return float(value) if abs(value) < 2**1000 else None
-    if not isinstance(value, dict | list):
-        return value
-    if depth == _DEPTH:
-        return None
-    if isinstance(value, list):
-        return [_without_the_rest(item, depth + 1) for item in value]
-    return {
-        key.encode(errors="replace").decode(): _without_the_rest(item, depth + 1)
-        for key, item in value.items()
-        if key not in FORBIDDEN_KEYS
-    }
+    message = form.read(holdable(dict(content)))
+    return None if message is None else holdable({"id": id, **message})
 
 
 def _list(value: Json) -> list[dict[str, Any]]:

@@ -104,7 +104,7 @@ class _StreamEndpoint:
         hub = self._service.hub
         who = await self._identity.required(scope)
         scope[EXPIRES] = who.expires_at
-        asked, conversation = await read_as(scope, receive, hub.limits, _read_asked)
+        asked, conversation = await read_as(scope, receive, hub.limits, _read_asked, claims=("messages", "state"))
         if asked.assistant_id == TITLE:
             await (await self._title(asked, who))(scope, receive, send)
             return
