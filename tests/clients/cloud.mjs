@@ -87,6 +87,12 @@ const FUNCTIONS = {
     const messages = await new CloudMessagePersistence(client.cloud).load(threadId, "aui/v0");
     return { messages, pages: requests.filter(({ method }) => method === "GET").length };
   },
+  /** Do things, `[method, ...args]`, to one persistence, one after another; whether it holds each message's run by then. */
+  persisting: async (client, { steps, messages }) => {
+    const persistence = new CloudMessagePersistence(client.cloud);
+    for (const [method, ...args] of steps) await persistence[method](...args);
+    return messages.map((id) => persistence.hasOpenRun(id));
+  },
   /** Save attachment bytes as the runtime's adapter does. */
   put: async (_, { url, text, type }) => {
     const response = await fetch(url, { method: "PUT", body: text, headers: { "content-type": type } });
