@@ -12,7 +12,7 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from statecast import Agent, App, Connections, Limits, create_app
-from statecast.connections.sockets import Sockets
+from statecast.connections.sockets import LINGERING, Sockets
 from statecast.http.addresses import public_address
 from statecast.protocol.refusal import Refusal
 from statecast.server import Server
@@ -262,6 +262,14 @@ async def test_requests_that_wait_behind_one_another_are_bounded() -> None:
         await raw.send(posting("/assistant", len(HOLDING)) + HOLDING + (GET + b"\r\n") * 100)
         assert b'"status":"ok"' not in await raw.until_closed()
         release.set()
+
+
+def test_only_so_many_refused_sockets_linger() -> None:
+    sockets = Sockets(Connections())
+    transports: list[Any] = [object() for _ in range(100)]
+    assert sum(sockets.linger(transport) for transport in transports) == LINGERING
+    sockets.release(transports[0])
+    assert [sockets.linger(transport) for transport in transports[:2]] == [True, False]
 
 
 def test_sockets_are_counted_by_public_address() -> None:

@@ -258,7 +258,10 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._sockets.work(self)
         self.transport.write(_response(refusal))
-        self._expect(LINGER_SECONDS)
+        if self._sockets.linger(self.transport):
+            self._expect(LINGER_SECONDS)
+        else:
+            self.transport.close()
 
 
 def _response(refusal: Refusal) -> bytes:

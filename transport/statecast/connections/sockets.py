@@ -27,6 +27,9 @@ __all__ = ["Resting", "Sockets"]
 #: Files that a process needs beside its sockets: the store, uploads, what agents open.
 OTHERS: Final = 256
 
+#: Refused sockets that stay open for a moment, so that their clients see why.
+LINGERING: Final = 32
+
 RETRY: Final = 5  #: seconds after which a client may try again
 
 _log: Final = logging.getLogger("statecast")
@@ -59,6 +62,8 @@ class Sockets:
         self._addresses: Counter[str] = Counter()
         self._resting: OrderedDict[Resting, None] = OrderedDict()  #: no request; the one that rests longest first
         self._arriving: OrderedDict[Resting, None] = OrderedDict()  #: one that is incomplete; likewise
+
+        self._lingering: set[asyncio.BaseTransport] = set()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -101,6 +106,13 @@ class Sockets:
         if address is not None:
             self._addresses[address] += 1
 
+    def linger(self, transport: asyncio.BaseTransport) -> bool:
+        """Whether a refused socket may stay open for a moment: not where many do."""
+        if len(self._lingering) >= LINGERING:
+            return False
+        self._lingering.add(transport)
+        return True
+
     def _address(self, client: tuple[str, int] | None) -> str | None:
         address = public_address(client) if self._counts else None
         if address is None or client is None or not self._proxies:
@@ -109,7 +121,8 @@ class Sockets:
         return None if any(peer in proxy for proxy in self._proxies) else address
 
     def release(self, transport: asyncio.BaseTransport) -> None:
-        """Forget a socket that was closed, if it was taken."""
+        """Forget a socket that was closed."""
+        self._lingering.discard(transport)
         address = self._open.pop(transport, None)
         if address is not None:
             self._addresses[address] -= 1

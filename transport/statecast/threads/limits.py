@@ -37,7 +37,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     keep_seconds: float | None = None  #: that the store keeps a thread nobody writes to; None: for ever
     state_frames: float = 20.0  #: a second, of changes as JSON Patch: each repeats the texts that have grown
     send_bytes: int = 65_536  #: about how much of what is pending leaves in one send
-    bodies: int = 256 * 2**20  #: bytes of bodies in flight, on the whole server
+    bodies: int = 128 * 2**20  #: bytes of bodies in flight, on the whole server
     bodies_per_address: int = 64 * 2**20  #: the same, from one public address
     requests_per_owner: int = 256  #: answered at once, streams and sockets included; where the app knows owners
     requests_per_address: int = 1_024  #: the same, from one public address
