@@ -5,19 +5,23 @@ Each is a function, plain or `async`, that returns its answer, or yields it piec
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 from anyio import to_thread
 
+from .functions import is_async, yields
 from .values import Json
 
 __all__ = ["About", "Feedback", "Hooks", "first_words"]
 
 #: Characters of a title that is made of a message's first words.
 TITLE: Final = 60
+
+#: Calls a plain function in a worker thread.
+InThread = Callable[..., Awaitable[Any]]
 
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 
@@ -61,7 +65,11 @@ class Hooks:
         setattr(self, f"_{name}", hook)
         return hook
 
-    async def title(self, about: About) -> AsyncIterator[str]:
+    def has(self, name: Literal["title", "suggest", "feedback"]) -> bool:
+        """Return whether there is such a hook."""
+        return getattr(self, f"_{name}") is not None
+
+    async def title(self, about: About, in_thread: InThread = to_thread.run_sync) -> AsyncGenerator[str, None]:
         """Yield pieces of a title; without a hook the first words of the user's first message.
 
         Raises:
@@ -70,12 +78,15 @@ class Hooks:
         if self._title is None:
             yield first_words(about.messages)
             return
-        async for piece in _pieces(self._title, about):
-            if not isinstance(piece, str):
-                raise TypeError(f"expected text from the hook for titles, got {type(piece).__name__}")
-            yield piece
+        async with aclosing(_pieces(self._title, about, in_thread)) as pieces:
+            async for piece in pieces:
+                if not isinstance(piece, str):
+                    raise TypeError(f"expected text from the hook for titles, got {type(piece).__name__}")
+                yield piece
 
-    async def suggestions(self, about: About) -> AsyncIterator[list[dict[str, Json]]]:
+    async def suggestions(
+        self, about: About, in_thread: InThread = to_thread.run_sync
+    ) -> AsyncGenerator[list[dict[str, Json]], None]:
         """Yield suggestions, each time all that there are by then; without a hook once, and none.
 
         A hook that returns gives a list; one that yields gives a further suggestion each time, or a list of all. A
@@ -87,25 +98,27 @@ class Hooks:
         found: list[dict[str, Json]] = []
         told = False
         if self._suggest is not None:
-            async for piece in _pieces(self._suggest, about):
-                if isinstance(piece, list | tuple):
-                    found = [_suggestion(item) for item in piece]
-                else:
-                    found = [*found, _suggestion(piece)]
-                yield found
-                told = True
+            async with aclosing(_pieces(self._suggest, about, in_thread)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, list | tuple):
+                        found = [_suggestion(item) for item in piece]
+                    else:
+                        found = [*found, _suggestion(piece)]
+                    yield found
+                    told = True
         if not told:
             yield found
 
-    async def feedback(self, feedback: Feedback) -> None:
+    async def feedback(self, feedback: Feedback, in_thread: InThread = to_thread.run_sync) -> None:
         """Tell the agent, if it wants to know. It is kept with the message in any case.
 
         Raises:
             Exception: Whatever the hook raises.
         """
         if self._feedback is not None:
-            async for _ in _pieces(self._feedback, feedback):
-                pass
+            async with aclosing(_pieces(self._feedback, feedback, in_thread)) as pieces:
+                async for _ in pieces:
+                    pass
 
 
 def first_words(messages: Sequence[Json]) -> str:
@@ -120,20 +133,21 @@ def first_words(messages: Sequence[Json]) -> str:
     return ""
 
 
-async def _pieces(hook: Callable[..., Any], argument: object) -> AsyncIterator[Any]:
+async def _pieces(hook: Callable[..., Any], argument: object, in_thread: InThread) -> AsyncGenerator[Any, None]:
     """Yield what a hook returns, or what it yields, of whichever kind the function is."""
-    if inspect.isasyncgenfunction(hook) or inspect.iscoroutinefunction(hook):
-        answer = hook(argument)
-    else:
-        answer = await to_thread.run_sync(hook, argument)
+    answer = hook(argument) if is_async(hook) or yields(hook) else await in_thread(hook, argument)
     if isinstance(answer, Awaitable):
         answer = await answer
     if isinstance(answer, AsyncIterator):
-        async for piece in answer:
-            yield piece
+        try:
+            async for piece in answer:
+                yield piece
+        finally:
+            if isinstance(answer, AsyncGenerator):
+                await answer.aclose()
     elif isinstance(answer, Iterator):
         done = object()
-        while (piece := await to_thread.run_sync(next, answer, done)) is not done:
+        while (piece := await in_thread(next, answer, done)) is not done:
             yield piece
     else:
         yield answer

@@ -9,7 +9,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from statecast import Agent, Json, Run, UntypedCommand, create_app
+from statecast import Agent, Run, UntypedCommand, create_app
 from statecast.testing import Client, Response
 from tests.transport.held import NOTE, held
 
@@ -84,11 +84,12 @@ async def test_unknown_routes_and_methods_have_the_shape_of_every_error(
     assert status == 404 or refused.headers["allow"]
 
 
-async def test_a_failure_of_the_server_itself_has_it_too() -> None:
-    def broken() -> Json:
-        raise LookupError("hunter2")
+@pytest.mark.parametrize("raised", [LookupError("hunter2"), SystemExit("hunter2"), KeyboardInterrupt("hunter2")])
+async def test_a_failure_of_the_apps_own_code_has_it_too(raised: BaseException) -> None:
+    async def broken(request: Any) -> str:
+        raise raised
 
-    async with Client(create_app(Agent(initial=broken)), raise_app_exceptions=False) as client:
+    async with Client(create_app(Agent(), identify=broken), raise_app_exceptions=False) as client:
         failed = await client.post("/assistant", json={"commands": []})
     assert code_of(failed) == (500, "internal_error")
     assert b"hunter2" not in failed.content

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +19,7 @@ from statecast.protocol.projection import items_in
 from statecast.protocol.refusal import Refusal
 from statecast.protocol.stored_messages import read_message
 from statecast.stores import Card, Erased, Key, Noted
-from statecast.threads import MESSAGE, Hub, can_follow, check_written, has_only
+from statecast.threads import MESSAGE, HookFailed, Hub, can_follow, check_written, has_only
 from statecast_agents import About, Agent, Feedback, Json, new_id
 
 from .cards import MAX_FIELD
@@ -261,10 +261,15 @@ class History:
         told = Feedback(
             thread_id=card.key.thread_id, message_id=id, type=type, comment=comment, message=message, user=user
         )
+
+        async def tell(in_thread: Any) -> AsyncGenerator[None, None]:
+            await agent.hooks.feedback(told, in_thread)
+            yield
+
         try:
-            await agent.hooks.feedback(told)
-        except Exception:
-            _log.exception("the hook for feedback failed on thread %s", card.key.thread_id)
+            if agent.hooks.has("feedback"):
+                await anext(self._hub.ask(agent, card.key, "feedback", tell))
+        except HookFailed:
             text = "the feedback is kept, but the agent failed to take it; the reason is in the server's log"
             raise Refusal(500, "agent_failed", text) from None
         return str(note["id"])

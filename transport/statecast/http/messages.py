@@ -97,7 +97,7 @@ class _Messages:
         read = (read_message(message, FORMAT, f"message-{at}") for at, message in enumerate(asked.messages or []))
         messages = [message for message in read if message is not None] or None
         agent, about = await self._history.about(card, messages, user=caller.user)
-        return await suggestions_response(card, agent, about)
+        return await suggestions_response(self._hub, card, agent, about)
 
     async def _write(self, request: Request, id: str | None) -> Response:
         card = await self._card(request)

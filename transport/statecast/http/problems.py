@@ -68,11 +68,15 @@ class Errors:
             if scope["type"] != "http" or not scope["app"].hub.stopping:
                 raise
             await refused(stopping())(scope, receive, send)
-        except Exception:
+        except GeneratorExit:  # the event loop ends
+            raise
+        except BaseException as error:  # also an exit of the app's own code, which must not end the server
             if scope["type"] == "http":
                 failure = Refusal(500, "internal_error", "the server failed; the reason is in its log")
                 await refused(failure)(scope, receive, send)
-            raise
+            if isinstance(error, Exception):
+                raise
+            raise RuntimeError(f"the app's own code raised {error!r}") from error
 
 
 def from_http(error: HTTPException, scope: Scope) -> Refusal:

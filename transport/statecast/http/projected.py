@@ -22,6 +22,7 @@ from statecast.threads import (
     Reader,
     Thread,
     aside,
+    first_state,
     was_said,
     with_messages,
 )
@@ -275,7 +276,7 @@ def _request_for(agent: Agent, request: Request) -> Request:
 def _begins(conversation: Conversation, agent: Agent) -> Json:
     """Return the state that a new thread has beside its messages."""
     state: Json = conversation.state
-    return state if isinstance(state, dict) and state else agent.initial_state()
+    return state if isinstance(state, dict) and state else first_state(agent)
 
 
 def _first(conversation: Conversation, agent: Agent, state: Json) -> tuple[bytes | msgspec.UnsetType, Asked]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
@@ -15,7 +16,7 @@ from starlette.types import Send
 from statecast.protocol.headers import STREAMED
 from statecast.protocol.refusal import Refusal
 from statecast.stores import Card, Described
-from statecast.threads import Hub
+from statecast.threads import Asked, HookFailed, Hub
 from statecast_agents import About, Agent, Json
 
 from .stream import LINGER
@@ -26,12 +27,6 @@ __all__ = ["suggestions_response", "title_response"]
 MAX_TITLE: Final = 1_000
 
 _T = TypeVar("_T")
-
-_log: Final = logging.getLogger("statecast")
-
-
-class _Failed(Exception):
-    """A hook has failed when part of its answer had been sent."""
 
 
 class _HookStream(StreamingResponse):
@@ -45,7 +40,7 @@ class _HookStream(StreamingResponse):
     async def stream_response(self, send: Send) -> None:
         try:
             await super().stream_response(send)
-        except _Failed:
+        except HookFailed:
             await asyncio.sleep(LINGER)
 
 
@@ -53,58 +48,66 @@ async def title_response(hub: Hub, card: Card, agent: Agent, about: About) -> St
     """Return a thread's title as a stream of text. It is the thread's before the stream ends.
 
     Raises:
-        Refusal: 500 `agent_failed`, if the hook fails before its first word.
+        Refusal: 500 `agent_failed`, if the hook fails before its first word; 503 `server_full` or `server_stopping`;
+            429 `too_many_runs`.
     """
-    pieces = agent.hooks.title(about)
-    first = await _first(pieces, "", "a title", card)
-    return _HookStream(_titled(hub, card, _on(first, pieces, "a title", card)), media_type="text/plain")
+    pieces: AsyncGenerator[str, None] | Asked[str]
+    if agent.hooks.has("title"):
+        pieces = hub.ask(agent, card.key, "a title", partial(agent.hooks.title, about))
+    else:
+        pieces = agent.hooks.title(about)
+    first = await _first(pieces, "", "a title")
+    return _HookStream(_titled(hub, card, _on(first, pieces)), media_type="text/plain")
 
 
-async def suggestions_response(card: Card, agent: Agent, about: About) -> StreamingResponse:
+async def suggestions_response(hub: Hub, card: Card, agent: Agent, about: About) -> StreamingResponse:
     """Return what the user may say next, as a stream of lines of JSON: each the whole list, as far as it is known.
 
     Raises:
-        Refusal: 500 `agent_failed`, if the hook fails before its first suggestion.
+        Refusal: 500 `agent_failed`, if the hook fails before its first suggestion; 503 `server_full` or
+            `server_stopping`; 429 `too_many_runs`.
     """
-    lists = agent.hooks.suggestions(about)
-    first = await _first(lists, [], "suggestions", card)
-    lines = _suggested(_on(first, lists, "suggestions", card))
-    return _HookStream(lines, media_type="application/x-ndjson")
+    lists: AsyncGenerator[list[dict[str, Json]], None] | Asked[list[dict[str, Json]]]
+    if agent.hooks.has("suggest"):
+        lists = hub.ask(agent, card.key, "suggestions", partial(agent.hooks.suggestions, about))
+    else:
+        lists = agent.hooks.suggestions(about)
+    first = await _first(lists, [], "suggestions")
+    return _HookStream(_suggested(_on(first, lists)), media_type="application/x-ndjson")
 
 
-async def _first(pieces: AsyncIterator[_T], otherwise: _T, what: str, card: Card) -> _T:
+async def _first(pieces: AsyncIterator[_T], otherwise: _T, what: str) -> _T:
     try:
         return await anext(pieces, otherwise)
-    except Exception:
-        _log.exception("the hook for %s failed on thread %s", what, card.key.thread_id)
+    except HookFailed:
         message = f"the agent could not make {what}; the reason is in the server's log"
         raise Refusal(500, "agent_failed", message) from None
 
 
-async def _on(first: _T, pieces: AsyncIterator[_T], what: str, card: Card) -> AsyncIterator[_T]:
-    yield first
-    while True:
-        try:
-            piece = await anext(pieces)
-        except StopAsyncIteration:
-            return
-        except Exception as error:
-            _log.exception("the hook for %s failed on thread %s", what, card.key.thread_id)
-            raise _Failed from error
-        yield piece
+async def _on(first: _T, pieces: AsyncIterator[_T]) -> AsyncGenerator[_T, None]:
+    """Yield all pieces. If no more are read, the hook is stopped."""
+    try:
+        yield first
+        async for piece in pieces:
+            yield piece
+    finally:
+        if isinstance(pieces, Asked):
+            pieces.close()
 
 
-async def _suggested(lists: AsyncIterator[list[dict[str, Json]]]) -> AsyncIterator[bytes]:
-    async for found in lists:
-        yield msgspec.json.encode(found) + b"\n"
+async def _suggested(lists: AsyncGenerator[list[dict[str, Json]], None]) -> AsyncIterator[bytes]:
+    async with aclosing(lists):
+        async for found in lists:
+            yield msgspec.json.encode(found) + b"\n"
 
 
-async def _titled(hub: Hub, card: Card, pieces: AsyncIterator[str]) -> AsyncIterator[bytes]:
+async def _titled(hub: Hub, card: Card, pieces: AsyncGenerator[str, None]) -> AsyncIterator[bytes]:
     title = ""
-    async for piece in pieces:
-        more = piece[: MAX_TITLE - len(title)]
-        title += more
-        yield more.encode()
+    async with aclosing(pieces):
+        async for piece in pieces:
+            more = piece[: MAX_TITLE - len(title)]
+            title += more
+            yield more.encode()
     if title.strip():
         try:
             await hub.shelf.describe(Described(key=card.key, at=time.time(), title=title.strip()))

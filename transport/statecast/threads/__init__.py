@@ -1,9 +1,11 @@
 """The engine: threads, their logs and inboxes, runs, and the readers that follow. anyio and asyncio; no HTTP."""
 
 from .aside import aside
+from .asked import Asked, HookFailed
 from .batch import OnDisconnect
 from .belongings import MESSAGE
 from .connections import Connections
+from .failures import first_state
 from .hub import Accepted, Hub
 from .inbox import Posted, was_said
 from .limits import Limits
@@ -18,8 +20,10 @@ from .written import can_follow, check_written, has_only, with_messages
 __all__ = [
     "MESSAGE",
     "Accepted",
+    "Asked",
     "Connections",
     "Execution",
+    "HookFailed",
     "Hub",
     "Limits",
     "OnDisconnect",
@@ -30,6 +34,7 @@ __all__ = [
     "aside",
     "can_follow",
     "check_written",
+    "first_state",
     "has_only",
     "queued",
     "user_id",

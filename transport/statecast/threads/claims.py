@@ -13,6 +13,7 @@ from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Docu
 from statecast_agents.values import is_carried
 
 from .aside import aside
+from .failures import first_state, validate
 
 if TYPE_CHECKING:
     from .thread import Thread
@@ -54,13 +55,14 @@ async def adopt(claim: Claim, agent: Agent, *, limit: int) -> tuple[Document, bo
     state gives that.
 
     Raises:
-        Refusal: 413 `state_too_large`; 422 `invalid_state`, `too_deep`, `number_out_of_range`, `forbidden_key`.
+        Refusal: 413 `state_too_large`; 422 `invalid_state`, `too_deep`, `number_out_of_range`, `forbidden_key`; 500
+            `agent_failed`.
     """
     if isinstance(claim, msgspec.UnsetType) or not agent.adopt:
-        return Document(agent.initial_state()), False
+        return Document(first_state(agent)), False
     text = bytes(claim)
     if text == b"null":
-        initial = agent.initial_state()
+        initial = first_state(agent)
         if initial is not None:
             return Document(initial), False
     if len(text) > limit:
@@ -73,7 +75,7 @@ def _adopted(text: bytes, agent: Agent) -> Document:
     value = decode(text)
     _check(value)
     try:
-        agent.state_type.validate(value)
+        validate(agent, value)
     except StateInvalid as error:
         raise Refusal(422, error.code, str(error)) from None
     # On one line it can be part of any frame; a client's own JSON is.

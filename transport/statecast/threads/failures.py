@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from statecast.protocol import RunError
-from statecast_agents import AgentError, StatecastError
+from statecast.protocol.refusal import Refusal
+from statecast_agents import Agent, AgentError, CommandError, Json, StatecastError, StateInvalid
 from statecast_agents.errors import MessageConflict
 
-__all__ = ["explain", "raised_one"]
+__all__ = ["agents_code", "explain", "first_state", "raised_one", "validate"]
 
 #: Characters of an error's text, and of its code, that reach clients.
 MAX_TEXT: Final = 10_000
@@ -46,6 +48,48 @@ def explain(failure: BaseException, what: str, *, debug: bool) -> RunError:
     if debug:
         return RunError("agent_failed", _sendable("".join(traceback.format_exception(failure))[-MAX_TEXT:]))
     return RunError("agent_failed", "The agent failed. The reason is in the server's log.")
+
+
+@contextlib.contextmanager
+def agents_code(what: str) -> Iterator[None]:
+    """Run code of an agent's that no run is there for yet: what it raises is refused as a failure of the agent.
+
+    Args:
+        what: What it is, for the log: `the first state`.
+
+    Raises:
+        Refusal: 500 `agent_failed`.
+        StatecastError, Refusal: What tells a client what is wrong with its request.
+    """
+    try:
+        yield
+    except (CommandError, StateInvalid, Refusal):
+        raise
+    except BaseException:  # it awaits nothing, so that not even a cancellation is anybody else's
+        _log.exception("the agent's code for %s failed", what)
+        text = f"the agent's code for {what} failed; the reason is in the server's log"
+        raise Refusal(500, "agent_failed", text) from None
+
+
+def first_state(agent: Agent) -> Json:
+    """Return the state of a new thread whose client hands over none.
+
+    Raises:
+        Refusal: 500 `agent_failed`.
+    """
+    with agents_code("the first state"):
+        return agent.initial_state()
+
+
+def validate(agent: Agent, state: Json) -> None:
+    """Check that a state is one of an agent's.
+
+    Raises:
+        StateInvalid: It is not.
+        Refusal: 500 `agent_failed`.
+    """
+    with agents_code("validating a state"):
+        agent.state_type.validate(state)
 
 
 def _cause(failure: BaseException) -> BaseException:

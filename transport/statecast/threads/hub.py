@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextvars import Context
-from typing import Final
+from typing import Final, TypeVar
 
 import anyio
 import msgspec
@@ -23,6 +23,7 @@ from statecast.stores import Key, Store, StoreUnavailable
 from statecast_agents import Agent, Json, Messages
 
 from .admission import Accepted, Admission
+from .asked import Asked, InThread
 from .belongings import Belongings
 from .claims import Claim, agrees
 from .contained import contain, release
@@ -44,6 +45,8 @@ __all__ = ["Accepted", "Hub"]
 
 #: Seconds between looks at the store for threads whose time is over.
 SWEEP: Final = 60.0
+
+_T = TypeVar("_T")
 
 _log: Final = logging.getLogger("statecast")
 
@@ -140,6 +143,8 @@ class Hub:
             await self._runs.none_left.wait()
         for execution in self._runs:
             execution.cancel("interrupted", INTERRUPTED, hurry=True)
+        for asked in list(self._runs.hooks):
+            asked.close(hurry=True)
         if self._supervisor is not None and not self._supervisor.done():
             self._stop.set()
             await self._supervisor
@@ -348,6 +353,22 @@ class Hub:
         """
         self._admission.entrust(thread, agent)
 
+    def ask(
+        self, agent: Agent, key: Key, what: str, pieces: Callable[[InThread], AsyncGenerator[_T, None]]
+    ) -> Asked[_T]:
+        """Let a hook of an agent work for a thread, as a run would: counted, for as long, and stopped as one.
+
+        Args:
+            agent: The agent.
+            key: The thread, and who asks.
+            what: What it makes, for the log.
+            pieces: The hook.
+
+        Raises:
+            Refusal: 503 `server_stopping` or `server_full`; 429 `too_many_runs`.
+        """
+        return self._runs.ask(agent, key, what, pieces)
+
     async def delete(self, thread_id: str, *, owner: str | None = None) -> None:
         """Delete a thread with all that is kept of it; its run is cancelled, and its streams end.
 
@@ -430,6 +451,8 @@ class Hub:
             now = time.monotonic()
             for execution in self._runs:
                 execution.check_time(now)
+            for asked in list(self._runs.hooks):
+                asked.check_time(now)
             if now - beaten >= limits.heartbeat_seconds / 2:
                 beaten = now
                 for thread in self.registry:

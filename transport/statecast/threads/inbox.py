@@ -17,6 +17,7 @@ from statecast_agents.errors import MessageConflict
 
 from .batch import OnDisconnect
 from .claims import Claim
+from .failures import agents_code
 from .limits import Limits
 from .thread import Thread
 
@@ -55,14 +56,15 @@ def decode_commands(posted: Posted, limits: Limits) -> list[AnyCommand]:
     """Return the commands of a batch. Those without an id get one made of the request's key, if it has one.
 
     Raises:
-        Refusal: 422 `too_many_commands`, `unknown_command`, `invalid_command`, `role_not_allowed`.
+        Refusal: 422 `too_many_commands`, `unknown_command`, `invalid_command`, `role_not_allowed`; 500 `agent_failed`.
     """
     limit = limits.commands
     if len(posted.commands) > limit:
         message = f"expected at most {limit} commands, got {len(posted.commands)}"
         raise Refusal(422, "too_many_commands", message, limit=limit)
     try:
-        commands = posted.agent.commands.decode(posted.commands)
+        with agents_code("reading commands"):
+            commands = posted.agent.commands.decode(posted.commands)
     except CommandError as error:
         raise Refusal(422, error.code, str(error)) from None
     for command, text in zip(commands, posted.commands, strict=True):

@@ -9,6 +9,7 @@ from statecast.protocol.json_patch import Budget, Edit, PatchConflict, Patching
 from statecast.protocol.refusal import Refusal
 from statecast_agents import Document, Json, StateInvalid
 
+from .failures import validate
 from .limits import Limits
 from .thread import Thread
 
@@ -35,7 +36,7 @@ def patch(thread: Thread, steps: Sequence[dict[str, Json]], limits: Limits) -> N
                 named = f'{step["op"]} at "{step["path"][:100]}", operation {number} of the patch'
                 raise Refusal(409, "patch_failed", f"{named}, does not apply: {error}") from None
         try:
-            thread.agent.state_type.validate(patching.value)
+            validate(thread.agent, patching.value)
         except StateInvalid as error:
             raise Refusal(422, error.code, str(error)) from None
         for edit in patching.edits:

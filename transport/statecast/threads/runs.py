@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextvars import Context
+from typing import Any, TypeVar
 
 import msgspec
 
 from statecast import stores
 from statecast.protocol import RunError, RunState
-from statecast_agents import CommandError
+from statecast.protocol.refusal import Refusal
+from statecast.stores import Key
+from statecast_agents import Agent, CommandError
 
+from .asked import Asked, InThread
 from .batch import Batch
+from .failures import explain
 from .inbox import remember
 from .limits import Limits
 from .room import Room
@@ -25,6 +30,8 @@ from .thread import Thread
 from .workers import Workers
 
 __all__ = ["Runs"]
+
+_T = TypeVar("_T")
 
 
 class Runs:
@@ -45,11 +52,12 @@ class Runs:
         self._limits = limits
         self._debug = debug
         self._live: dict[str, Execution] = {}
+        self.hooks: set[Asked[Any]] = set()  #: those at work
         self._dropped: list[Execution] = []  #: whose turn would have come later
         self._awaited: dict[str, asyncio.Event] = {}  #: by run, what is set when it has ended
 
     def __len__(self) -> int:
-        return len(self._live)
+        return len(self._live) + len(self.hooks)
 
     def __iter__(self) -> Iterator[Execution]:
         return iter(list(self._live.values()))
@@ -61,6 +69,7 @@ class Runs:
     def restart(self) -> None:
         """Begin anew on another event loop: what ran on an earlier one ended with it."""
         self._live.clear()
+        self.hooks.clear()
         self._dropped.clear()
         self._awaited.clear()
         self.stopping = False
@@ -85,6 +94,43 @@ class Runs:
             context=context,
         )
 
+    def ask(
+        self, agent: Agent, key: Key, what: str, pieces: Callable[[InThread], AsyncGenerator[_T, None]]
+    ) -> Asked[_T]:
+        """Let a hook of an agent work.
+
+        Args:
+            agent: The agent.
+            key: The thread, and who asks.
+            what: What it makes, for the log: `a title`.
+            pieces: The hook.
+
+        Raises:
+            Refusal: 503 `server_stopping` or `server_full`; 429 `too_many_runs`.
+        """
+        if self.stopping:
+            raise Refusal(503, "server_stopping", "the server is stopping; try again soon", retry_after=2)
+        self.room.check(key.owner)
+        self.room.enter(key.owner)
+
+        def ended(asked: Asked[Any]) -> None:
+            self.room.leave(key.owner)
+            self.hooks.discard(asked)
+            self._check_left()
+
+        asked = Asked(
+            pieces,
+            agent,
+            what,
+            key.thread_id,
+            workers=self.workers,
+            seconds=self._limits.run_seconds,
+            ended=ended,
+        )
+        self.hooks.add(asked)
+        self.none_left.clear()
+        return asked
+
     def queue(self, run: Execution) -> None:
         """Put a run into its thread's inbox: at the end, or at the front, but for a run that begins again."""
         self._enter(run)
@@ -102,8 +148,8 @@ class Runs:
         if cut_off is not None and cut_off.id not in dict(inbox):
             thread.record(RunState(cut_off.id, "interrupted", INTERRUPTED))
         for run_id, batch in batches:
-            if isinstance(batch, CommandError):
-                thread.record(RunState(run_id, "failed", RunError(batch.code, str(batch))))
+            if isinstance(batch, RunError):
+                thread.record(RunState(run_id, "failed", batch))
                 thread.journal.add(stores.Settled(thread.key, run_id))
                 continue
             run = self.new(thread, batch, agrees=False, id=run_id)
@@ -197,13 +243,20 @@ class Runs:
         """Count a run as over."""
         if self._live.pop(execution.id, None) is not None:
             self.room.leave(execution.thread.owner)
-        if not self._live:
+        self._check_left()
+
+    def _check_left(self) -> None:
+        if not self._live and not self.hooks:
             self.none_left.set()
 
 
-def _decoded(data: bytes, thread: Thread) -> Batch | CommandError:
-    """Return a batch as it was kept; an error if the agent does not know such commands any more."""
+def _decoded(data: bytes, thread: Thread) -> Batch | RunError:
+    """Return a batch as it was kept; an error if the agent does not know such commands any more, or exits over one."""
     try:
         return Batch.decode(data, thread.agent.commands)
     except CommandError as error:
-        return error
+        return RunError(error.code, str(error))
+    except Exception:  # of what was kept
+        raise
+    except BaseException as failure:
+        return explain(failure, f"reading the inbox of thread {thread.id}", debug=False)

@@ -11,6 +11,7 @@ from statecast.protocol.projection import items_in
 from statecast.protocol.refusal import Refusal
 from statecast_agents import Agent, Document, Json, NotJson, Operation, StateInvalid, operations
 
+from .failures import first_state, validate
 from .thread import Thread
 
 __all__ = ["can_follow", "check_written", "entrusted", "follows", "has_only", "rewritten", "with_messages", "written"]
@@ -30,7 +31,7 @@ def written(agent: Agent, messages: Sequence[Json]) -> Document:
     Raises:
         Refusal: 422 `invalid_state`, if nothing can hold them.
     """
-    initial = agent.initial_state()
+    initial = first_state(agent)
     return _document(_holding(agent, initial, messages, initial))
 
 
@@ -106,7 +107,7 @@ def _holding(agent: Agent, state: Json, messages: Sequence[Json], otherwise: Jso
         return otherwise
     after = with_messages(state, agent.messages, messages)
     try:
-        agent.state_type.validate(after)
+        validate(agent, after)
     except StateInvalid:  # its messages are of a form that only the agent knows
         return otherwise
     return after
