@@ -76,13 +76,18 @@ async def test_a_refresh_token_that_is_used_again_ends_all_tokens_of_the_identit
     async with Client(app_of(store)) as client:
         page = Page(client)
         await page.begin()
+        headers = {"authorization": f"Bearer {page.access}"}
+        await client.post("/assistant", json={"threadId": "t", "commands": [said("hi")]}, headers=headers)
         stolen = page.refresh
         await page.renew()
         if used == "access":
             assert await page.use() == 200
         else:
             await page.renew()
-        again = await page.renew(stolen)
+        async with client.stream("GET", "/threads/t/events", headers=headers) as response:
+            await response.read_until(b"You said")
+            again = await page.renew(stolen)
+            await response.read()  # the stream ends
         after = [await page.use(), (await page.renew()).status]
         other = Page(client)
         await other.begin()

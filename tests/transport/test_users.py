@@ -143,6 +143,23 @@ async def test_no_client_gets_more_of_a_user_than_their_threads() -> None:
     assert not [answer for answer in answers if SECRET.encode() in answer or b"Ada" in answer]
 
 
+async def test_what_waits_behind_a_run_is_shown_without_its_user() -> None:
+    app = app_for(Person("ada", "Ada"), list[Any]())
+    async with Client(app) as client:
+        held = client.stream("POST", "/assistant", json={"threadId": "t", "commands": [HOLD]})
+        queued = client.stream("POST", "/assistant", json={"threadId": "t", "commands": [said("hi")]})
+        async with held as first, queued:
+            await first.read_until(b"held")
+            await until(lambda: app.hub.runs == 2)
+            status = await client.get("/status/t")
+            async with client.stream("GET", "/threads/t/events") as response:
+                shown = await response.read_until(b'"queued"')
+
+    assert b"add-message" in status.content
+    assert b"Ada" not in status.content + shown
+    assert SECRET.encode() not in status.content + shown
+
+
 async def test_a_user_of_the_cloud_api_has_an_id_and_a_workspace() -> None:
     users = list[Any]()
     app = create_app(seen_by(users), cloud=Cloud(api_keys=["k" * 20]))

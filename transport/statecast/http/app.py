@@ -91,7 +91,6 @@ class App:
         if self._identity is None:
             raise RuntimeError("expected an app that serves the cloud API: create_app(…, cloud=True)")
         await self._identity.revoke(workspace)
-        self.hub.end_streams(workspace)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -192,7 +191,7 @@ def _with_cloud(service: Service, cloud: Cloud, uploads: Uploads) -> tuple[Servi
         from .cloud.routes import cloud_routes
     except ImportError as error:
         raise ImportError('the cloud API needs PyJWT: pip install "statecast[cloud]"') from error
-    identity = Identity(cloud, service.hub.shelf)
+    identity = Identity(cloud, service.hub)
     service = msgspec.structs.replace(service, identity=identity)
     return service, cloud_routes(service, identity, uploads)
 

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from statecast.http.body import read_json
 from statecast.http.problems import json_response
 from statecast.protocol.refusal import Refusal
-from statecast.threads import Hub
+from statecast.threads import Limits
 
 from .form import CloudRoute
 from .identity import Identity
@@ -26,7 +26,7 @@ class _Revoked(msgspec.Struct):
     refresh_token: str | None = None
 
 
-def auth_routes(identity: Identity, hub: Hub) -> list[Route]:
+def auth_routes(identity: Identity, limits: Limits) -> list[Route]:
     """Return the routes that hand out tokens."""
 
     async def anonymous(request: Request) -> Response:
@@ -35,17 +35,16 @@ def auth_routes(identity: Identity, hub: Hub) -> list[Route]:
         return json_response(await identity.anonymous())
 
     async def refresh(request: Request) -> Response:
-        asked: _Refresh = await read_json(request.scope, request.receive, hub.limits, _Refresh)
+        asked: _Refresh = await read_json(request.scope, request.receive, limits, _Refresh)
         return json_response(await identity.renewed(asked.refresh_token))
 
     async def revoke(request: Request) -> Response:
-        asked: _Revoked = await read_json(request.scope, request.receive, hub.limits, _Revoked)
+        asked: _Revoked = await read_json(request.scope, request.receive, limits, _Revoked)
         if asked.refresh_token is None:
             workspace = await _spoken_for(request)
         else:
             workspace = await identity.holder_of(asked.refresh_token)
         await identity.revoke(workspace)
-        hub.end_streams(workspace)
         return Response(status_code=204)
 
     async def _spoken_for(request: Request) -> str:

@@ -21,7 +21,7 @@ from starlette.types import Scope
 from statecast.http.cards import timestamp
 from statecast.http.visits import visit_of
 from statecast.protocol.refusal import Refusal
-from statecast.threads import Shelf
+from statecast.threads import Hub
 
 from .issuers import PublishedKeys
 from .renewals import Renewals, Revoked
@@ -56,14 +56,14 @@ class Identity:
 
     Args:
         cloud: How.
-        shelf: Where the key is kept that signs our tokens, and which of them have ended early.
+        hub: Keeps the key that signs our tokens, and which of them have ended early; it then ends their streams.
     """
 
-    def __init__(self, cloud: Cloud, shelf: Shelf) -> None:
+    def __init__(self, cloud: Cloud, hub: Hub) -> None:
         self.cloud = cloud
-        self._shelf = shelf
+        self._shelf = hub.shelf
         self._key: str | None = cloud.secret
-        self._renewals = Renewals(shelf)
+        self._renewals = Renewals(hub.shelf, hub.end_streams)
         self._published = {issuer.name: PublishedKeys(issuer.jwks_url) for issuer in cloud.issuers if issuer.jwks_url}
 
     async def of(self, scope: Scope, *, key_alone: bool = False) -> Who | None:
@@ -160,7 +160,7 @@ class Identity:
         return workspace
 
     async def revoke(self, workspace: str) -> None:
-        """End all tokens of a workspace that this server has made."""
+        """End all tokens of a workspace that this server has made, and the streams that were opened with them."""
         await self._renewals.revoke(workspace)
 
     async def _tokens(self, workspace: str, generation: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -44,10 +45,12 @@ class Renewals:
 
     Args:
         shelf: Where it is kept.
+        ended: Called with an identity whose tokens have all ended.
     """
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, ended: Callable[[str], None]) -> None:
         self._shelf = shelf
+        self._ended = ended
         self._known: OrderedDict[str, _Standing] = OrderedDict()
 
     async def check(self, workspace: str, made: float, generation: int | None) -> None:
@@ -108,6 +111,7 @@ class Renewals:
 
     async def _revoke(self, workspace: str, standing: _Standing) -> None:
         await self._keep(workspace, msgspec.structs.replace(standing, revoked=time.time()))
+        self._ended(workspace)
 
     async def _of(self, workspace: str) -> _Standing:
         known = self._known.get(workspace)

@@ -23,7 +23,7 @@ __all__ = ["UnknownPath", "cloud_routes"]
 def cloud_routes(service: Service, identity: Identity, uploads: Uploads) -> list[Route]:
     """Return what the npm package `assistant-cloud` asks for, below its base URL."""
     return [
-        *auth_routes(identity, service.hub),
+        *auth_routes(identity, service.hub.limits),
         *thread_routes(service, identity),
         *message_routes(service, identity),
         *run_routes(service, identity),
