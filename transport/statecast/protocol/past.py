@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 #: Containers within containers in what is read: less than a state can hold, which puts it into containers of its own.
 _DEPTH: Final = 100
 
-_LONE: Final = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]")
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
@@ -38,7 +38,7 @@ _KEY: Final = 64  #: bytes before the messages in which their name is looked for
 
 def mended(data: bytes) -> bytes:
     """Return a body with lone surrogates in its messages replaced, as browsers do: a page may cut an emoji in two."""
-    if b"\\u" not in data or not _LONE.search(data):
+    if b"\\u" not in data or not _SURROGATE.search(data):
         return data
     whole = _ESCAPE.sub(lambda escape: escape[0] if escape[1] is None else rb"\ufffd", data)  # and as long as before
     try:
