@@ -21,7 +21,7 @@ from statecast_agents import Agent
 
 from . import console, demo, upkeep
 from .http import App, Cloud, create_app
-from .server import GRACE, Server, config_for, is_local
+from .server import GRACE, Server, config_for
 from .stores import Store, StoreUnavailable, store_of
 
 __all__ = ["main", "reloading_app"]
@@ -133,8 +133,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--open-list",
             action="store_true",
-            help="list all threads to whoever asks directly, and not through a proxy "
-            "(default: only in the demo, to its own machine)",
+            help="list all threads to whoever asks directly, and not through a proxy",
         )
         command.add_argument(
             "--cloud",
@@ -211,8 +210,7 @@ def _app(options: argparse.Namespace) -> App:
         allowed_hosts=[*options.allowed_host, options.host],
         on_disconnect=options.on_disconnect,
         store=store_of(STORES[options.command] if options.store is None else options.store, durable=options.durable),
-        # The demo's threads are made up, and gone with it.
-        open_list=options.open_list or (options.command == "demo" and is_local(options.host)),
+        open_list=options.open_list,
         cloud=_cloud() if options.cloud else False,
         page=demo.PAGE if options.command == "demo" else None,
         debug=options.debug,

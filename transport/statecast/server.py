@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import signal
 import socket
@@ -22,7 +21,7 @@ from .ending import Ending
 from .http import App, create_app
 from .settings import check_number
 
-__all__ = ["Server", "config_for", "is_local", "serve"]
+__all__ = ["Server", "config_for", "serve"]
 
 GRACE: Final = 10.0  #: seconds that runs get to end when the server is asked to stop
 
@@ -150,14 +149,6 @@ def config_for(
             **options,
         },
     )
-
-
-def is_local(host: str) -> bool:
-    """Whether a server that binds to `host` can be reached from its own machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def serve(
