@@ -259,6 +259,16 @@ async def test_a_client_that_asks_before_it_sends_a_body_is_answered() -> None:
         assert (await raw.ask("/health")).status == 200
 
 
+async def test_a_client_that_would_rather_speak_http_2_is_answered_in_http_1() -> None:
+    upgrade = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__")
+    async with served(create_app(echo())) as server:
+        async with connection(server) as raw:
+            said = await raw.ask("/assistant", *POSTED, *upgrade, method="POST", body=BODY)
+            assert (said.status, b"You said: Hello" in said.body) == (200, True)
+        async with connection(server) as raw:
+            assert (await raw.ask("/health", "Host: 127.0.0.1", *upgrade)).status == 200
+
+
 @pytest.mark.parametrize(("version", "close"), [("1.1", ("Connection: close",)), ("1.0", ())])
 async def test_a_stream_for_a_client_that_wants_the_connection_closed_ends_and_closes_it(
     version: str, close: tuple[str, ...]

@@ -119,11 +119,11 @@ class HttpProtocol(HttpToolsProtocol):
                 piece = data[start : start + step]
                 self.parser.feed_data(piece)
                 self._head.fed(len(piece))
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as upgrade:
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
             else:
-                self.cycle.keep_alive = False  # what follows is another protocol
+                self._go_on_without_upgrade(data[start + upgrade.args[0] :])
             return
         except httptools.HttpParserError as error:
             self._refuse(
@@ -167,6 +167,11 @@ class HttpProtocol(HttpToolsProtocol):
         self._reading_head = False
         self._reading_body = True
         self._unexpect()
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                self._refusal = Refusal(400, "malformed_http", "expected a request to this server, got CONNECT")
+                raise self._refusal
+            return  # it is parsed once more, see `_go_on_without_upgrade`
         if len(self.pipeline) >= PIPELINE:
             message = f"expected at most {PIPELINE} requests before the first is answered, got more"
             self._refusal = Refusal(429, "too_many_requests", message, limit=PIPELINE)
@@ -187,6 +192,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._head.eventful = True
         self._reading_body = False
         self._unexpect()
+        if self.parser.should_upgrade():
+            return
         if not self._rests:
             self._sockets.work(self)
         super().on_message_complete()
@@ -205,6 +212,22 @@ class HttpProtocol(HttpToolsProtocol):
         """Hand the connection on."""
         self._forget()
         super().handle_websocket_upgrade()
+
+    def _go_on_without_upgrade(self, rest: bytes) -> None:
+        """Answer in HTTP/1.1 whoever would rather speak another protocol, HTTP/2 as a rule.
+
+        The parser takes what follows such a request's head for that protocol, and would lose the body. So another one
+        parses the request once more, without what asked for an upgrade.
+        """
+        asked = {b"upgrade", b"http2-settings", b"connection"}
+        headers = [(name, value) for name, value in self.headers if name not in asked]
+        if any(name == b"connection" and b"close" in value.lower() for name, value in self.headers):
+            headers.append((b"connection", b"close"))
+        start = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        head = start + b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n"
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self.data_received(head + rest)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
