@@ -28,6 +28,7 @@ from statecast.stores import (
     Saved,
     Settled,
     Store,
+    clock,
     read_entry,
     write_entry,
 )
@@ -60,7 +61,7 @@ async def test_an_empty_store_knows_nothing(store: Store) -> None:
     assert await store.load(KEY) is None
     assert await store.unsettled() == []
     for lasting in (True, False):
-        assert await store.idle_since(time.time() + 1e9, lasting=lasting) == []
+        assert await store.idle_for(-1e9, lasting=lasting) == []
 
 
 @pytest.mark.parametrize("lasting", [True, False])
@@ -207,7 +208,7 @@ async def test_deleting_a_thread_removes_all_of_it(store: Store, make: Make) -> 
 
     assert await store.load(KEY) is None
     assert await store.unsettled() == [other]
-    assert await store.idle_since(time.time() + 1e9, lasting=True) == [other]
+    assert await store.idle_for(-1e9, lasting=True) == [other]
     await store.commit([Created(KEY, "agent", "e2", True, b"2")])
     again = await loaded(store)
     assert (again.epoch, list(again.entries), list(again.inbox), again.applied) == ("e2", [], [], {})
@@ -251,7 +252,7 @@ async def test_owners_do_not_see_each_others_threads(store: Store, make: Make) -
         assert (saved.key, saved.epoch, saved.state) == (key, f"e{number}", b"%d" % number)
         assert len(saved.entries) == 1 + (number == 4)
     assert set(await store.unsettled()) == set(keys)
-    assert set(await store.idle_since(time.time() + 1e9, lasting=True)) == set(keys)
+    assert set(await store.idle_for(-1e9, lasting=True)) == set(keys)
 
     await store.commit([Deleted(keys[0])])
     assert set(await store.unsettled()) == set(keys[1:])
@@ -365,30 +366,30 @@ async def test_what_was_loaded_does_not_change_afterwards(store: Store) -> None:
 
 
 async def test_idle_threads_are_those_not_written_to_since(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1_000_000.0
-    monkeypatch.setattr(time, "time", lambda: now)
+    now = time.monotonic()
+    monkeypatch.setattr(clock, "monotonic", lambda: now)
     busy, idle, nameless = Key(None, "busy"), Key(None, "idle"), Key("ann", "nameless")
     for key in (busy, idle, nameless):
         await store.commit([Created(key, "agent", "e", key is not nameless, b"1")])
-    assert await store.idle_since(now, lasting=True) == []
+    assert await store.idle_for(0, lasting=True) == []
 
     now += 1_000
     await store.commit([entry(1, key=busy)])
     now += 1_000
-    assert await store.idle_since(now - 1_500, lasting=True) == [idle]
-    assert set(await store.idle_since(now - 500, lasting=True)) == {idle, busy}
-    assert await store.idle_since(now - 500, lasting=False) == [nameless]
-    assert await store.idle_since(now - 2_500, lasting=False) == []
+    assert await store.idle_for(1_500, lasting=True) == [idle]
+    assert set(await store.idle_for(500, lasting=True)) == {idle, busy}
+    assert await store.idle_for(500, lasting=False) == [nameless]
+    assert await store.idle_for(2_500, lasting=False) == []
 
 
 async def test_a_thread_written_to_again_and_again_is_not_idle(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1_000_000.0
-    monkeypatch.setattr(time, "time", lambda: now)
+    now = time.monotonic()
+    monkeypatch.setattr(clock, "monotonic", lambda: now)
     await store.commit([CREATED])
     for number in range(1, 20):
         now += 20
         await store.commit([entry(number)])
-        assert await store.idle_since(now - 60, lasting=True) == []
+        assert await store.idle_for(60, lasting=True) == []
 
 
 async def test_a_store_that_is_opened_again_has_what_it_kept(store: Store, make: Make) -> None:
@@ -457,7 +458,7 @@ def test_a_store_holds_what_its_commits_amount_to(
             assert await holds(store) == shown(held)
         store = await reopened(store, make)
         assert await holds(store) == shown(held)
-        assert {*await store.idle_since(time.time() + 1e9, lasting=True)} == {
+        assert {*await store.idle_for(-1e9, lasting=True)} == {
             key for key in KEYS if key in held and held[key][0].lasting
         }
         await store.aclose()

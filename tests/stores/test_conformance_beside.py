@@ -25,6 +25,7 @@ from statecast.stores import (
     Moved,
     Noted,
     Store,
+    clock,
 )
 from tests.stores.several import STORES, Make, reopened
 
@@ -179,16 +180,57 @@ async def test_nothing_moves_onto_what_is_there(store: Store, there: str) -> Non
     assert await store.notes(KEY, "a") == []
 
 
-async def test_a_card_alone_is_idle_by_its_own_time_and_keeps_its_thread(store: Store) -> None:
-    now = time.time()
-    await store.commit([Described(key=Key(None, "old"), at=now - 100), Described(key=Key(None, "new"), at=now)])
-    assert await store.idle_since(now - 50, lasting=True) == [Key(None, "old")]
-    assert await store.idle_since(now - 50, lasting=False) == []
+async def test_a_card_is_used_when_it_is_written_whatever_it_says_and_keeps_its_thread(
+    store: Store, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(clock, "monotonic", lambda: now)
+    await store.commit([CREATED, Described(key=Key(None, "old"), at=1e12), replace(CREATED, key=Key(None, "u"))])
+    now += 100
+    await store.commit([Described(key=Key(None, "new"), at=1.0), Described(key=KEY, at=1.0)])
+    assert {key.thread_id for key in await store.idle_for(50, lasting=True)} == {"old", "u"}
+    assert await store.idle_for(50, lasting=False) == []
+    await store.commit([Moved(KEY, "ann")])
+    store = await reopened(store, make)
+    assert {key.thread_id for key in await store.idle_for(50, lasting=True)} == {"old", "u"}
+    assert Key("ann", "t") in await store.idle_for(-1, lasting=True)
+    await store.commit([Deleted(Key("ann", "t")), Deleted(Key(None, "old")), Deleted(Key(None, "u"))])
+    assert await store.idle_for(-1, lasting=True) == [Key(None, "new")]
+    await store.aclose()
 
-    await store.commit([CREATED, Described(key=KEY, at=now + 100)])
-    await store.commit([replace(CREATED, key=Key(None, "u")), Described(key=Key(None, "u"), at=now - 100)])
-    idle = await store.idle_since(now + 50, lasting=True)
-    assert sorted(key.thread_id for key in idle) == ["new", "old", "u"]
+
+@pytest.mark.parametrize("jump", [1e9, -1e9])
+async def test_a_clock_that_jumps_makes_no_thread_idle(
+    store: Store, make: Make, jump: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.commit([CREATED, Described(key=Key(None, "card"), at=1.0)])
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + jump)
+    for _ in range(3):
+        assert await store.idle_for(3_600, lasting=True) == []
+        store = await reopened(store, make)
+        await store.commit([replace(CREATED, key=Key(None, str(jump)))])
+        await store.commit([Deleted(Key(None, str(jump)))])
+    monkeypatch.setattr(time, "time", real)
+    store = await reopened(store, make)
+    assert await store.idle_for(3_600, lasting=True) == []
+    assert len(await store.idle_for(-3_600, lasting=True)) == 2
+    await store.aclose()
+
+
+async def test_time_goes_on_where_it_was_when_a_store_is_opened_again(
+    store: Store, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(clock, "monotonic", lambda: now)
+    await store.commit([CREATED])
+    for number in range(5):
+        assert await store.idle_for(100 * number + 50, lasting=True) == []
+        now += 100
+        assert await store.idle_for(100 * number + 50, lasting=True) == [KEY]
+        store = await reopened(store, make)
+        assert await store.idle_for(100 * number + 50, lasting=True) == [KEY]
+    await store.aclose()
 
 
 async def test_a_secret_is_the_first_that_was_offered(store: Store, make: Make) -> None:

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -181,7 +182,7 @@ async def test_what_the_first_version_kept_is_all_there_and_goes_on(path: Path) 
     assert two is not None
     assert (two.state, two.run, two.entries) == ('{"a":"ä"}'.encode(), b"null", entries)
     assert set(await store.unsettled()) == {KEY, ann}
-    assert await store.idle_since(1.5e9, lasting=True) == [KEY]
+    assert await store.idle_for(time.time() - 1.5e9, lasting=True) == [KEY]
 
     more = [Appended(KEY, revision, "operations", b"[%d]" % revision) for revision in range(4, 2_000)]
     for change in more:

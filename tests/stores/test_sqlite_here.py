@@ -134,9 +134,9 @@ async def test_when_one_thread_falls_due_all_that_were_written_to_are_touched(st
     assert store._connection is not None
     store._connection.execute("UPDATE threads SET written = 0")
     assert not await gives_way(store, entry(2))
-    assert await store.idle_since(1.0, lasting=True) == [KEY]
+    assert await store.idle_for(1e9, lasting=True) == [KEY]
     await store.commit([OTHER, Appended(OTHER.key, 1, "operations", b"[]")])
-    assert await store.idle_since(1.0, lasting=True) == []
+    assert await store.idle_for(1e9, lasting=True) == []
 
 
 async def test_a_write_that_fails_on_the_event_loop_is_undone(store: SqliteStore) -> None:

@@ -54,9 +54,9 @@ class Failing:
         self.check()
         return await self.kept.unsettled()
 
-    async def idle_since(self, before: float, *, lasting: bool) -> list[Key]:
+    async def idle_for(self, seconds: float, *, lasting: bool) -> list[Key]:
         self.check()
-        return await self.kept.idle_since(before, lasting=lasting)
+        return await self.kept.idle_for(seconds, lasting=lasting)
 
     async def card(self, key: Key) -> Card | None:
         self.check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -581,16 +582,54 @@ async def test_without_a_time_nothing_is_deleted(kind: str, tmp_path: Path, monk
     sweeps = 0
     sweep = app.hub.registry.sweep
 
-    async def counted() -> None:
+    async def counted() -> bool:
         nonlocal sweeps
-        await sweep()
+        more = await sweep()
         sweeps += 1
+        return more
 
     app.hub.registry.sweep = counted  # type: ignore[method-assign]  # to be told of it
     async with Client(app) as client:
         await client.run(NOTE, thread_id="t")
         await until(lambda: sweeps >= 3 and app.hub.threads == 0)
         assert await state_of(client) == {"notes": ["noted"]}
+
+
+@kinds
+@pytest.mark.parametrize("jump", [1e9, -1e9])
+async def test_a_clock_that_jumps_deletes_nothing(
+    kind: str, jump: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("statecast.threads.hub.SWEEP", -1.0)
+    store = store_of(kind, tmp_path)
+    real = time.time
+    for number in range(3):
+        if number == 1:
+            monkeypatch.setattr(time, "time", lambda: real() + jump)
+        app = create_app(held()[0], store=store, limits=quick(keep_seconds=3_600))
+        async with Client(app) as client:
+            await client.run(NOTE, thread_id=f"{number}")
+            await until(lambda app=app: app.hub.threads == 0)  # type: ignore[misc]  # the app of this turn
+            for _ in range(3):
+                assert not await app.hub.registry.sweep()
+            assert [(await client.get(f"/status/{old}")).status for old in range(number + 1)] == [200] * (number + 1)
+
+
+async def test_a_sweep_deletes_only_so_many_and_says_that_there_are_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("statecast.threads.registry.AT_ONCE", 2)
+    monkeypatch.setattr("statecast.threads.hub.SWEEP", 1e9)
+    store = SqliteStore(tmp_path / "threads.db")
+    app = create_app(held()[0], store=store, limits=quick(keep_seconds=0.001))
+    async with Client(app) as client:
+        for number in range(5):
+            await client.run(NOTE, thread_id=f"{number}")
+        await until(lambda: app.hub.threads == 0)
+        assert [await app.hub.registry.sweep() for _ in range(1)] == [True]
+        await until(lambda: app.hub.threads == 0)
+        await app.hub.registry.settle()
+        assert len(await store.idle_for(-1, lasting=True)) <= 3
 
 
 # Size

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import heapq
-import time
 from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
 
+from .clock import Clock
 from .seam import (
     Accepted,
     Amended,
@@ -39,7 +39,7 @@ __all__ = ["MemoryStore"]
 class _Row:
     """One thread."""
 
-    def __init__(self, created: Created) -> None:
+    def __init__(self, created: Created, now: float) -> None:
         self.agent = created.agent
         self.epoch = created.epoch
         self.lasting = created.lasting
@@ -50,7 +50,7 @@ class _Row:
         self.inbox: dict[str, bytes] = {}
         self.applied: dict[str, tuple[bytes, str]] = {}
         self.open = False
-        self.written = time.time()
+        self.written = now
 
 
 class MemoryStore:
@@ -64,6 +64,8 @@ class MemoryStore:
         self._notes: dict[Key, dict[str, dict[str, bytes]]] = {}  #: of a thread, by kind and id
         self._files: dict[str, File] = {}
         self._secrets: dict[str, bytes] = {}
+        self._used: dict[Key, float] = {}  #: when each card was written
+        self._clock = Clock()
 
     async def open(self) -> None:
         """Do nothing."""
@@ -106,14 +108,13 @@ class MemoryStore:
         """Return the threads with work left."""
         return [key for key, row in self._rows.items() if row.inbox or row.open]
 
-    async def idle_since(self, before: float, *, lasting: bool) -> list[Key]:
-        """Return threads not written to since a time."""
+    async def idle_for(self, seconds: float, *, lasting: bool) -> list[Key]:
+        """Return threads not written to for so many seconds."""
+        before = self._clock.now() - seconds
         idle = [key for key, row in self._rows.items() if row.written < before and row.lasting == lasting]
         if lasting:
-            cards = [card for owned in self._cards.values() for card in owned.values()]
-            used = {card.key for card in cards if card.updated >= before}
-            alone = [card.key for card in cards if card.key not in self._rows]
-            idle = [key for key in (*idle, *alone) if key not in used]
+            alone = [key for key in self._used if key not in self._rows]
+            idle = [key for key in (*idle, *alone) if self._used.get(key, before - 1) < before]
         return idle
 
     async def card(self, key: Key) -> Card | None:
@@ -197,14 +198,16 @@ class MemoryStore:
     def _apply(self, change: Change) -> None:
         match change:
             case Created():
-                self._rows[change.key] = _Row(change)
+                self._rows[change.key] = _Row(change, self._clock.now())
             case Deleted():
                 self._rows.pop(change.key, None)
                 self._notes.pop(change.key, None)
                 self._cards.get(change.key.owner, {}).pop(change.key.thread_id, None)
+                self._used.pop(change.key, None)
             case Described():
                 cards = self._cards.setdefault(change.key.owner, {})
                 thread_id = change.key.thread_id
+                self._used[change.key] = self._clock.now()
                 cards[thread_id] = described(cards.get(thread_id), change)
             case Noted(key, kind, id, data):
                 self._notes.setdefault(key, {}).setdefault(kind, {})[id] = data
@@ -222,12 +225,13 @@ class MemoryStore:
             self._notes[to] = self._notes.pop(key)
         card = self._cards.get(key.owner, {}).pop(key.thread_id, None)
         if card is not None:
+            self._used[to] = self._used.pop(key)
             self._cards.setdefault(to.owner, {})[to.thread_id] = msgspec.structs.replace(card, key=to)
 
     def _write(
         self, row: _Row, change: Appended | Accepted | Amended | Applied | Settled | Compacted | Assigned
     ) -> None:
-        row.written = time.time()
+        row.written = self._clock.now()
         if isinstance(change, Appended):
             row.entries.append((change.revision, change.kind, change.data))
             row.open = row.open if change.open is None else change.open

@@ -294,10 +294,11 @@ class Store(Protocol):
             StoreUnavailable: It could not be read.
         """
 
-    async def idle_since(self, before: float, *, lasting: bool) -> list[Key]:
-        """Return threads last written to before a time (seconds since the epoch), of either kind.
+    async def idle_for(self, seconds: float, *, lasting: bool) -> list[Key]:
+        """Return threads, of either kind, not written to for so many seconds.
 
-        Of a lasting one, its card counts as well; there may be nothing but a card.
+        Of a lasting one, its card counts as well; there may be nothing but a card. The seconds are those in which the
+        store was open, so that no clock that jumps makes a thread idle. See `Clock`.
 
         Raises:
             StoreUnavailable: It could not be read.

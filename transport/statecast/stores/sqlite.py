@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from . import sqlite_cards as cards
 from . import sqlite_threads as threads
+from .clock import Clock
 from .seam import (
     Accepted,
     Amended,
@@ -50,7 +51,7 @@ from .seam import (
 )
 from .sqlite_cards import names
 from .sqlite_entries import Entries
-from .sqlite_file import Files, begin_era, era_of, is_busy, open_file
+from .sqlite_file import Files, begin_era, clock_of, era_of, is_busy, keep_time, open_file
 from .sqlite_mark import Lock, leave_mark
 from .sqlite_rows import is_corrupt
 
@@ -111,6 +112,7 @@ class SqliteStore:
         self._lock: Lock | None = None
         self._connection: sqlite3.Connection | None = None
         self._era = ""
+        self._clock = Clock()
         self._deleted = False  #: whether there may be something of what was deleted in the file or its log
         self._purging: asyncio.Task[None] | None = None
         self._checkpoint_from = 0.0  #: when the log may be brought into the file again
@@ -175,9 +177,9 @@ class SqliteStore:
         """Return the threads with work left."""
         return await self._with(threads.unsettled)
 
-    async def idle_since(self, before: float, *, lasting: bool) -> list[Key]:
-        """Return threads not written to since a time; what was written in the half minute before it may not count."""
-        return await self._with(threads.idle_since, before, lasting)
+    async def idle_for(self, seconds: float, *, lasting: bool) -> list[Key]:
+        """Return threads not written to for so long; what was written in the half minute before it may not count."""
+        return await self._do(self._idle_for, seconds, lasting)
 
     async def card(self, key: Key) -> Card | None:
         """Return what lists show of a thread."""
@@ -268,6 +270,7 @@ class SqliteStore:
                 if self._entries.lost:
                     self._go_on_without_what_is_lost(connection, self._entries)
                 self._era = era_of(connection)
+                self._clock = clock_of(connection)
                 (last_row,) = connection.execute("SELECT ifnull(max(row), 0) FROM threads").fetchone()
             except BaseException:
                 connection.close()
@@ -357,7 +360,7 @@ class SqliteStore:
         """Whether changes are entries of runs that go on, and there is nothing to wait for."""
         if self._durable or self._jobs or self._entries is None or self._files is None or len(changes) > HERE:
             return False
-        now = time.time()
+        now = self._clock.now()
         size = 0
         for change in changes:
             if type(change) is not Appended or change.open is not None:
@@ -384,6 +387,11 @@ class SqliteStore:
     def _commit(self, changes: Sequence[Change]) -> None:
         self._transact(self._roomy_connection(), changes, here=False)
 
+    def _idle_for(self, seconds: float, lasting: bool) -> list[Key]:
+        connection = self._idle_connection()
+        keep_time(connection, self._clock)
+        return threads.idle_since(connection, self._clock.now() - seconds, lasting)
+
     def _probe(self) -> None:
         connection = self._roomy_connection()
         self._idle_connection()
@@ -402,12 +410,13 @@ class SqliteStore:
     ) -> None:
         """Write changes in one transaction; `settle`: and bring all entries to their threads."""
         self._idle_connection()
-        now = time.time()
+        now = self._clock.now()
         try:
             connection.execute("BEGIN IMMEDIATE")
             touched = self._write(connection, changes, now, here=here)
             if settle:
                 self._entries_of(connection).settle(connection)
+                keep_time(connection, self._clock)
             connection.execute("COMMIT")
         except BaseException:
             self._rows.clear()  # rows made in the transaction are not there
@@ -441,6 +450,7 @@ class SqliteStore:
         touched, self._untouched = self._untouched, set()
         rows = ", ".join(map(str, touched))
         connection.execute(f"UPDATE threads SET written = ? WHERE row IN ({rows})", (now,))
+        keep_time(connection, self._clock)
         return touched
 
     def _entries_of(self, connection: sqlite3.Connection) -> Entries:
@@ -463,7 +473,7 @@ class SqliteStore:
                     change.epoch,
                     change.lasting,
                     change.state,
-                    time.time(),
+                    self._clock.now(),
                     self._era,
                 ),
             )
@@ -474,7 +484,7 @@ class SqliteStore:
             self._delete(connection, entries, change.key)
             return
         if isinstance(change, Described | Noted | Erased):
-            cards.write(connection, change)
+            cards.write(connection, change, self._clock.now())
             return
         if isinstance(change, Moved):
             cards.move(connection, change)

@@ -15,6 +15,7 @@ from .seam import Card, Damaged, Described, Erased, File, Key, Moved, Noted, des
 from .sqlite_rows import checked, is_corrupt, owner_of, whole_rows
 
 __all__ = [
+    "CARD",
     "damage_of",
     "delete",
     "file",
@@ -31,7 +32,8 @@ __all__ = [
 
 _log: Final = logging.getLogger("statecast")
 
-_CARD: Final = "owner, thread_id, created, updated, last, archived, title, external_id, custom"
+#: The columns that make a card.
+CARD: Final = "owner, thread_id, created, updated, last, archived, title, external_id, custom"
 
 #: What a card must have to be in a list, which is by these two. The largest time is the last that has a date.
 LATEST: Final = 253_402_300_799
@@ -48,8 +50,8 @@ def owner_name(owner: str | None) -> str:
     return "" if owner is None else f"={owner}"
 
 
-def write(connection: sqlite3.Connection, change: Described | Noted | Erased) -> None:
-    """Write a change of a card or of a note."""
+def write(connection: sqlite3.Connection, change: Described | Noted | Erased, now: float) -> None:
+    """Write a change of a card or of a note; `now` is the store's time."""
     if isinstance(change, Described):
         card = described(read_card(connection, change.key), change)
         values = (
@@ -61,8 +63,9 @@ def write(connection: sqlite3.Connection, change: Described | Noted | Erased) ->
             card.title,
             card.external_id,
             card.custom,
+            now,
         )
-        connection.execute(f"INSERT OR REPLACE INTO cards ({_CARD}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        connection.execute(f"INSERT OR REPLACE INTO cards ({CARD}, used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
     elif isinstance(change, Noted):
         query = (
             "INSERT INTO notes (owner, thread_id, kind, id, data) VALUES (?, ?, ?, ?, ?)"
@@ -90,7 +93,7 @@ def delete(connection: sqlite3.Connection, key: Key) -> None:
 
 def read_card(connection: sqlite3.Connection, key: Key) -> Card | None:
     """Return a thread's card."""
-    query = f"SELECT {_CARD} FROM cards WHERE owner = ? AND thread_id = ?"
+    query = f"SELECT {CARD} FROM cards WHERE owner = ? AND thread_id = ?"
     row = connection.execute(query, names(key)).fetchone()
     return None if row is None else _card(row)
 
@@ -103,7 +106,7 @@ def listed(
     limit: int,
 ) -> list[Card]:
     """Return an owner's cards, the latest first."""
-    query, values = f"SELECT {_CARD} FROM cards WHERE owner = ? AND {_LISTABLE}", [owner_name(owner)]
+    query, values = f"SELECT {CARD} FROM cards WHERE owner = ? AND {_LISTABLE}", [owner_name(owner)]
     more: list[Any] = []
     if archived is not None:
         query += " AND archived = ?"
@@ -117,7 +120,7 @@ def listed(
 
 def named(connection: sqlite3.Connection, owner: str | None, external_id: str) -> Card | None:
     """Return the oldest card of an owner's with an external id."""
-    query = f"SELECT {_CARD} FROM cards WHERE owner = ? AND external_id = ? ORDER BY created, thread_id LIMIT 1"
+    query = f"SELECT {CARD} FROM cards WHERE owner = ? AND external_id = ? ORDER BY created, thread_id LIMIT 1"
     row = connection.execute(query, (owner_name(owner), external_id)).fetchone()
     return None if row is None else _card(row)
 
@@ -192,7 +195,7 @@ def damage_of(row: tuple[Any, ...]) -> list[str]:
     if not isinstance(row[0], str) or not isinstance(row[1], str):
         return ["its name cannot be read"]
     card = _card(row)
-    columns = _CARD.split(", ")[2:]
+    columns = CARD.split(", ")[2:]
     return [
         f"its {name} cannot be read: {repr(column)[:40]}"
         for name, column in zip(columns, row[2:], strict=True)

@@ -14,14 +14,16 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+from .clock import Clock
 from .seam import StoreUnavailable
 from .sqlite_mark import make_private, take_mark
 from .sqlite_rows import as_text
 
-__all__ = ["MIGRATIONS", "Files", "begin_era", "era_of", "is_busy", "open_file"]
+__all__ = ["MIGRATIONS", "Files", "begin_era", "clock_of", "era_of", "is_busy", "keep_time", "open_file"]
 
-#: The name of the era in the table `about`.
+#: The names of the era and of the store's time in the table `about`.
 ERA: Final = "era"
+CLOCK: Final = "clock"
 
 #: Each brings the schema from the version that is its index to the next; `PRAGMA user_version` says what a file has.
 MIGRATIONS: Final = (
@@ -71,6 +73,12 @@ MIGRATIONS: Final = (
     """
     ALTER TABLE threads ADD COLUMN era TEXT NOT NULL DEFAULT '';
     CREATE TABLE about (name TEXT PRIMARY KEY, value NOT NULL)
+    """,
+    """
+    ALTER TABLE cards ADD COLUMN used REAL NOT NULL DEFAULT 0;
+    UPDATE cards SET used = updated;
+    DROP INDEX cards_updated;
+    CREATE INDEX cards_used ON cards (used)
     """,
 )
 
@@ -127,6 +135,17 @@ def is_busy(error: Exception) -> bool:
 def begin_era(connection: sqlite3.Connection) -> None:
     """Begin a new era: the end of a log is lost, or may be."""
     connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (ERA, secrets.token_hex(4)))
+
+
+def keep_time(connection: sqlite3.Connection, clock: Clock) -> None:
+    """Keep the store's time."""
+    connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (CLOCK, clock.written()))
+
+
+def clock_of(connection: sqlite3.Connection) -> Clock:
+    """Return the clock that goes on from the time that was kept."""
+    found = connection.execute("SELECT value FROM about WHERE name = ?", (CLOCK,)).fetchone()
+    return Clock(None if found is None else found[0])
 
 
 def era_of(connection: sqlite3.Connection) -> str:

@@ -21,8 +21,8 @@ _THREAD: Final = (int, str, str, str, int, int, bytes, (bytes, str))
 _IDLE: Final = "SELECT owner, thread_id FROM threads WHERE lasting = ? AND written < ? AND typeof(written) = 'real'"
 _IDLE_LASTING: Final = (
     f"{_IDLE} AND NOT EXISTS (SELECT 1 FROM cards WHERE cards.owner = threads.owner"
-    " AND cards.thread_id = threads.thread_id AND updated >= ?)"
-    " UNION ALL SELECT owner, thread_id FROM cards WHERE updated < ? AND typeof(updated) = 'real'"
+    " AND cards.thread_id = threads.thread_id AND used >= ?)"
+    " UNION ALL SELECT owner, thread_id FROM cards WHERE used < ? AND typeof(used) = 'real'"
     " AND NOT EXISTS (SELECT 1 FROM threads"
     " WHERE threads.owner = cards.owner AND threads.thread_id = cards.thread_id)"
 )

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from .seam import Damaged, Key, Saved, StoreUnavailable
-from .sqlite_cards import damage_of
+from .sqlite_cards import CARD, damage_of
 from .sqlite_entries import Entries
 from .sqlite_file import MIGRATIONS, era_of
 from .sqlite_mark import make_private
@@ -69,7 +69,7 @@ def damage_in(path: Path, readable: Callable[[Saved], object]) -> Iterator[str]:
                 yield f"a thread: its name cannot be read: {found!r}"
             else:
                 yield from _of_thread(connection, entries, key, readable)
-        for row in _rows(connection, "SELECT * FROM cards"):
+        for row in _rows(connection, f"SELECT {CARD} FROM cards"):
             yield from (f"the card of {row[1]!r}: {what}" for what in damage_of(row))
         for table, what, columns, types in _TABLES:
             for row in _rows(connection, f"SELECT {columns} FROM {table}"):

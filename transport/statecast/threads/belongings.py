@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import Final
+from typing import Final, TypeVar
 
-from statecast.stores import Key, Noted, StoreUnavailable
+from statecast.stores import Damaged, Key, Noted, StoreUnavailable
 
 from .refusals import unavailable
 from .registry import Registry
@@ -19,6 +19,8 @@ __all__ = ["FORMER", "MESSAGE", "Belongings", "Forget", "former"]
 #: Kinds of notes: what clients have written of messages, and whose a thread was before it became its owner's.
 MESSAGE: Final = "message"
 FORMER: Final = "former"
+
+_T = TypeVar("_T")
 
 #: Drops what texts (JSON) name and one of some owners has.
 Forget = Callable[[Iterable[bytes], Collection[str | None]], Awaitable[None]]
@@ -36,7 +38,7 @@ class Belongings:
         self._registry = registry
 
     async def go(self, key: Key) -> None:
-        """Drop what belongs to a thread that is about to go.
+        """Drop what belongs to a thread that is about to go, as far as what is kept of the thread can be read.
 
         Raises:
             Refusal: 503 `store_unavailable`; then the thread is to stay, so that this can be tried again.
@@ -45,16 +47,24 @@ class Belongings:
             return
         store, thread = self._registry.store, self._registry.get(key)
         try:
-            messages = [data for _, data in await store.notes(key, MESSAGE)]
-            owners = [key.owner, *(id for id, _ in await store.notes(key, FORMER))]
+            messages = [data for _, data in await _readable(store.notes(key, MESSAGE)) or ()]
+            owners = [key.owner, *(id for id, _ in await _readable(store.notes(key, FORMER)) or ())]
             if thread is not None:
                 texts = [thread.snapshot()[1]]
             else:
-                saved = await store.load(key)
+                saved = await _readable(store.load(key))
                 texts = [] if saved is None else [saved.state, *(data for _, _, data in saved.entries)]
             await self.forget(itertools.chain(texts, messages), owners)
         except StoreUnavailable:
             raise unavailable() from None
+
+
+async def _readable(reading: Awaitable[_T]) -> _T | None:
+    """Return what is read; None if it is damaged."""
+    try:
+        return await reading
+    except Damaged:
+        return None
 
 
 def former(key: Key, to: Key) -> list[Noted]:

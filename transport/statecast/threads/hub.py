@@ -459,8 +459,7 @@ class Hub:
                     thread.beat()
             self.registry.tidy(now)
             if now - self._swept > SWEEP and self.registry.journal.failing is None:
-                self._swept = now
-                await self.registry.sweep()
+                self._swept = 0.0 if await self.registry.sweep() else now
 
 
 def _check_run(active: Execution, run_id: str | None, *, headers: Mapping[str, str] | None = None) -> None:

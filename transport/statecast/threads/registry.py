@@ -30,6 +30,9 @@ __all__ = ["Registry"]
 #: Seconds beyond their time after which nameless threads of an earlier process are deleted.
 LEFT_BEHIND: Final = 120.0
 
+#: Threads that one sweep deletes, of each kind.
+AT_ONCE: Final = 1_000
+
 #: Seconds between two looks whether a store is back.
 AGAIN: Final = 0.25
 
@@ -294,15 +297,17 @@ class Registry:
             thread.compact()
         self.drop(thread)
 
-    async def sweep(self) -> None:
-        """Delete what the store keeps of threads whose time is over."""
+    async def sweep(self) -> bool:
+        """Delete what the store keeps of threads whose time is over, some of them; return whether there are more."""
+        more = False
         for lasting, seconds in ((False, self._limits.resume_seconds + LEFT_BEHIND), (True, self._limits.keep_seconds)):
             if seconds is not None:
                 try:
-                    keys = await self.store.idle_since(time.time() - seconds, lasting=lasting)
+                    keys = await self.store.idle_for(seconds, lasting=lasting)
                 except StoreUnavailable:
-                    return
-                for key in keys:
+                    return False
+                more = more or len(keys) > AT_ONCE
+                for key in keys[:AT_ONCE]:
                     try:
                         if lasting and self.belongings is not None:
                             await self.belongings(key)
@@ -310,6 +315,7 @@ class Registry:
                         continue  # it stays until what belongs to it can go as well
                     if key not in self._threads and key not in self._opening:
                         self.remove(stores.Deleted(key))
+        return more
 
     def remove(self, *changes: stores.Deleted | stores.Moved) -> None:
         """Take threads from the store's keys; those that are in memory are for the caller to drop."""
