@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import anyio
 import pytest
 from starlette.requests import HTTPConnection
 
@@ -180,6 +181,18 @@ async def test_a_request_that_a_proxy_has_passed_on_gets_no_open_list(headers: d
 
     assert [thread["remoteId"] for thread in direct.json()["threads"]] == ["t"]
     assert (refused.status, refused.json()["error"]["code"]) == (403, "owner_required")
+
+
+async def test_a_request_as_nginx_passes_it_on_by_its_default_gets_no_open_list() -> None:
+    async with served(create_app(echoing(), open_list=True)) as server:
+        answers: list[bytes] = []
+        for version in (b"1.0", b"1.1"):
+            stream = await anyio.connect_tcp("127.0.0.1", server.port)  # type: ignore[attr-defined]  # for tests
+            async with stream:
+                await stream.send(b"GET /threads HTTP/%b\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n" % version)
+                answers.append((await stream.receive()).split(b"\r\n")[0])
+
+    assert [answer.split()[1] for answer in answers] == [b"403", b"200"]
 
 
 async def test_an_owner_has_their_list_behind_a_proxy_too() -> None:

@@ -1,14 +1,15 @@
 """Proxies: how to tell that a request was passed on by one, as far as it says so.
 
-A proxy on the same machine makes strangers look local. Most add a header; nginx by its default adds none, so that a
-request without one proves nothing: nothing may be open for that reason alone.
+A proxy on the same machine makes strangers look local. Most add a header; nginx by its default adds none, and most of
+its versions betray themselves only by HTTP/1.0, which no browser speaks. So a request that shows nothing of the kind
+proves nothing: nothing may be open for that reason alone.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from starlette.datastructures import Headers
+from starlette.types import Scope
 
 __all__ = ["passed_on"]
 
@@ -44,6 +45,7 @@ HEADERS: Final = frozenset(
 PREFIXES: Final = ("x-forwarded-", "x-original-forwarded-", "tailscale-", "x-arr-", "x-vercel-")
 
 
-def passed_on(headers: Headers) -> bool:
-    """Whether a request says that a proxy has passed it on."""
-    return any(name in HEADERS or name.startswith(PREFIXES) for name in headers.keys())  # noqa: SIM118  # no dict
+def passed_on(scope: Scope) -> bool:
+    """Whether a request shows that a proxy has passed it on."""
+    names = (name.decode("latin-1") for name, _ in scope["headers"])
+    return scope["http_version"] == "1.0" or any(name in HEADERS or name.startswith(PREFIXES) for name in names)

@@ -97,7 +97,7 @@ class _Threads:
                 "or open_list=True, where whoever reaches the server may see all of them"
             )
             raise Refusal(403, "owner_required", message)
-        if passed_on(request.headers):
+        if passed_on(request.scope):
             message = (
                 "expected a request that reached this server directly, got one that a proxy passed on; to list threads "
                 "behind a proxy, give create_app an identify, or cloud=True"
