@@ -239,6 +239,8 @@ POSTED: Final = ("Host: 127.0.0.1", "Content-Type: application/json", f"Content-
         ("/health", ("X-No-Host: 1",), 421),
         ("/health", ("Host: evil.example",), 421),
         ("*", ("Host: 127.0.0.1",), 404),
+        ("/health%0A", ("Host: 127.0.0.1",), 404),
+        ("/status/t%0a", ("Host: 127.0.0.1",), 404),
         ("/threads/%00/state", ("Host: 127.0.0.1",), 422),
         ("/threads/%FF/state", ("Host: 127.0.0.1",), 422),
         ("/threads/a%2Fb/state", ("Host: 127.0.0.1",), 404),

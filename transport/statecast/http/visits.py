@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
@@ -14,7 +15,7 @@ from statecast.threads import Limits
 
 from .addresses import public_address
 from .bodies import Arriving, Bodies
-from .problems import deny
+from .problems import deny, from_http
 
 __all__ = ["VISIT", "Entrance", "Visit", "Visits", "visit_of"]
 
@@ -115,7 +116,9 @@ def visit_of(scope: Scope) -> Visit:
 
 
 class Entrance:
-    """Refuses requests of an address that has too many under way.
+    """Refuses requests of an address that has too many under way, and paths that only look like those of routes.
+
+    A route's pattern ends with `$`, which takes a line end too: `/health%0A` would be `/health`.
 
     Args:
         app: What answers the others.
@@ -128,6 +131,8 @@ class Entrance:
         if scope["type"] in ("http", "websocket"):
             try:
                 visit_of(scope).enter()
+                if scope["path"].endswith("\n"):
+                    raise from_http(HTTPException(404), scope)
             except Refusal as refusal:
                 if scope["type"] == "http":
                     raise
