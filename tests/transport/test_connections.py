@@ -308,12 +308,26 @@ def test_addresses_that_tell_clients_apart(host: str, counted: str | None) -> No
     assert public_address((host, 1)) == counted
 
 
-@pytest.mark.parametrize(("soft", "most"), [(20_000, 10_000), (1_024, 768), (64, 32)])
+@pytest.mark.parametrize(
+    ("soft", "hard", "allowed", "most"),
+    [
+        (20_000, 20_000, 20_000, 10_000),
+        (1_024, 2**20, 2**20, 10_000),
+        (1_024, 1_024, 1_024, 768),
+        (256, -1, 10_240, 9_984),
+        (256, 4_096, 4_096, 3_840),
+        (64, 64, 64, 32),
+    ],
+)
 def test_there_are_no_more_sockets_than_the_system_allows_files(
-    soft: int, most: int, monkeypatch: pytest.MonkeyPatch
+    soft: int, hard: int, allowed: int, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resource.getrlimit", lambda which: (soft, soft))
-    monkeypatch.setattr("resource.setrlimit", lambda which, limits: None)
+    def allow(which: int, limits: tuple[int, int]) -> None:
+        if limits[0] > allowed:
+            raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr("resource.getrlimit", lambda which: (soft, hard))
+    monkeypatch.setattr("resource.setrlimit", allow)
     sockets = Sockets(Connections())
     sockets.fit()
     for _ in range(most):

@@ -27,6 +27,9 @@ __all__ = ["Resting", "Sockets"]
 #: Files that a process needs beside its sockets: the store, uploads, what agents open.
 OTHERS: Final = 256
 
+#: Open files that a process asks for, one after the other, where it may not have as many as it wants.
+LESS: Final = (65_536, 32_768, 16_384, 10_240, 8_192, 4_096, 2_048, 1_024)
+
 #: Refused sockets that stay open for a moment, so that their clients see why.
 LINGERING: Final = 32
 
@@ -74,16 +77,20 @@ class Sockets:
             return
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = self._limits.sockets + OTHERS
-        if soft != resource.RLIM_INFINITY and soft < wanted:
-            most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-            try:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-                soft = most
-            except (OSError, ValueError):
-                pass  # a system may allow less than it says
-            if soft < wanted:
-                self._most = max(1, soft - min(OTHERS, soft // 2))
-                _log.warning("the system allows %d open files, so at most %d sockets are taken", soft, self._most)
+        if soft == resource.RLIM_INFINITY or soft >= wanted:
+            return
+        for most in (wanted, *LESS):
+            if soft < most <= wanted and (hard == resource.RLIM_INFINITY or most <= hard):
+                try:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+                    soft = most
+                    break
+                except (OSError, ValueError):
+                    pass  # a system may allow less than it says
+        if soft < wanted:
+            self._most = max(1, soft - min(OTHERS, soft // 2))
+            level = logging.WARNING if self._most < self._limits.sockets // 2 else logging.INFO
+            _log.log(level, "the system allows %d open files, so at most %d sockets are taken", soft, self._most)
 
     def admit(self, transport: asyncio.BaseTransport, client: tuple[str, int] | None) -> None:
         """Take a new socket.
