@@ -7,6 +7,7 @@ number of mutations beneath it are part of it already and are dropped, as are th
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -17,6 +18,7 @@ from .errors import OperationError
 from .halves import Halves, check_text
 from .moves import Fence, Moves, part_with
 from .operations import AppendText, Operation, check_path, keys_of
+from .room import ESCAPED, grown
 from .tracked import NODES, Node, TrackedDict, TrackedList, adopt, index_in, own, thaw
 from .values import Json
 
@@ -24,6 +26,9 @@ __all__ = ["Document", "to_json"]
 
 #: Slots kept before they are merged without waiting for the flush; bounds what one long turn can pile up.
 MERGE_AT: Final = 65_536
+
+#: Bytes of operations past which the whole state takes their place where it is shorter: a frame is no longer than that.
+LONG: Final = 2**20
 
 _SET: Final = b'{"type":"set","path":['
 _APPEND: Final = b'{"type":"append-text","path":['
@@ -57,6 +62,8 @@ class Document:
         "_root",
         "delta",
         "grew_at",
+        "left",
+        "limit",
         "lock",
         "moves",
         "version",
@@ -70,6 +77,8 @@ class Document:
         self.lock: Any = self._lock
         self.moves: Moves | None = None  #: what the assignment under way moves
         self._has_copies = False  #: whether a part of the state was ever assigned to a second place
+        self.limit: int | None = None  #: bytes that the state may have as JSON, see `room.py`
+        self.left: float = math.inf  #: bytes that it may surely grow by before it is measured again
         self.version = 0  #: grows whenever the path of some node may have changed
         self.wake = wake
         #: where a text grew, if the last flush found nothing else: the operation, up to its value. The same object as
@@ -146,6 +155,24 @@ class Document:
             self._root = self.root + delta
             if delta:
                 self.note(self, None, delta)
+
+    def bound(self, limit: int) -> int:
+        """Let the state have so many bytes as JSON, and refuse to grow beyond with `StateTooLarge`; return its size."""
+        with self._lock:
+            size = len(self.encode())
+            self.limit, self.left = limit, limit - size
+            return size
+
+    def has_room(self, more: int) -> bool:
+        """Return whether the state may grow by so many bytes. It is measured only if the count says that it may not."""
+        with self._lock:
+            if self.limit is not None and self.left < more:
+                self.left = self.limit - len(self.encode())
+            return self.left >= more
+
+    def shorten(self, size: int) -> None:
+        """Take back by how many characters a state that is a text grew last."""
+        self._root = self._root[:-size]
 
     def joined(self, node: object, key: str | int | None, size: int, delta: str) -> str:
         """Return by what a text of `size` characters at `key` of `node` grows, with split characters joined.
@@ -301,10 +328,21 @@ class Document:
             if not pending:
                 return b""
             self._pending = []
-            return self._encode_slots(pending)
+            operations = self._encode_slots(pending)
+            if len(operations) > LONG and len(operations) > len(state := self.encode()):
+                return b"[%b%b}]" % (_head(b"", None, True), state)
+            return operations
 
     def note(self, node: Any, key: str | int | None, delta: str | None) -> None:
-        """Remember that the value at `key` of `node` changed, or grew by `delta`. The caller holds the lock."""
+        """Remember that the value at `key` of `node` changed, or grew by `delta`. The caller holds the lock.
+
+        Raises:
+            StateTooLarge: It grew, and the state is larger than its limit now; the text is put back.
+        """
+        if delta is not None:
+            self.left -= ESCAPED * len(delta)
+            if self.left < 0:
+                grown(self, node, key, delta)
         pending = self._pending
         size = len(pending)
         pending.append((node, key, delta))

@@ -8,6 +8,9 @@
     │   ├── InvalidCommand
     │   └── MessageConflict   a well-formed command that does not fit the conversation
     ├── StateInvalid          a state that the agent's declared type refuses
+    ├── TooLarge              more than one frame can carry
+    │   ├── StateTooLarge     a change that would make the state larger than it may be
+    │   └── PartTooLarge      a piece of a message outside the state
     ├── RunEnded              a write by what is left of a run that has ended
     └── AgentError            raised by an agent to fail its run with a text for the user
         └── ToolFailed        a frontend tool answered with an error
@@ -18,6 +21,7 @@ An error holds fields and builds its text from them. `code` is stable and goes o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 __all__ = [
     "AgentError",
@@ -26,9 +30,12 @@ __all__ = [
     "MessageConflict",
     "NotJson",
     "OperationError",
+    "PartTooLarge",
     "RunEnded",
     "StateInvalid",
+    "StateTooLarge",
     "StatecastError",
+    "TooLarge",
     "ToolFailed",
     "UnknownCommand",
 ]
@@ -103,6 +110,33 @@ class MessageConflict(CommandError):
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code = code  #: "unknown_parent", "unknown_tool_call" or "tool_call_settled"
+
+
+class TooLarge(StatecastError, ValueError):
+    """More than one frame can carry. Nothing changes."""
+
+    WHY: ClassVar = "a frame may carry all of it, and assistant-ui refuses frames of more than 16 Mi characters"
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__()
+        self.size = size  #: bytes as JSON that it would have
+        self.limit = limit  #: bytes as JSON that it may have
+
+    def __str__(self) -> str:
+        what = "state" if isinstance(self, StateTooLarge) else "part"
+        return f"expected a {what} of at most {self.limit} bytes as JSON, got {self.size}: {self.WHY}"
+
+
+class StateTooLarge(TooLarge):
+    """A change that would make the state larger than it may be. The state is unchanged."""
+
+    code = "state_too_large"
+
+
+class PartTooLarge(TooLarge):
+    """A piece of a message outside the state that no frame can carry. It is not emitted."""
+
+    code = "part_too_large"
 
 
 class StateInvalid(StatecastError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET
@@ -16,12 +16,14 @@ from msgspec import UNSET
 from . import chunks
 from .arguments import arguments_text
 from .document import to_json
-from .errors import NotJson, OperationError
+from .errors import NotJson, OperationError, PartTooLarge
 from .halves import SplitText, check_text
 from .messages import new_id
 from .values import Json
 
 __all__ = ["CallStream", "Parts", "Step"]
+
+MAX_CHUNK: Final = 12 * 2**20  #: bytes of one chunk as JSON: clients refuse frames of more than 16 Mi characters
 
 _T = TypeVar("_T")
 
@@ -150,9 +152,11 @@ class Parts:
 
     def _send(self, chunk: chunks.Chunk) -> None:
         try:
-            msgspec.json.encode(chunk)
+            size = len(msgspec.json.encode(chunk))
         except UnicodeEncodeError as error:
             raise NotJson("text without lone surrogates", repr(error.object[error.start])) from None
+        if size > MAX_CHUNK:
+            raise PartTooLarge(size, MAX_CHUNK)
         self._emit(chunk)
 
     def _grow(

@@ -11,13 +11,15 @@ assigned to the tree again: then it is the same object that comes back (`moves.p
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn, SupportsIndex
 
 from .errors import NotJson, OperationError
 from .halves import check_text, paired
 from .moves import Moves
+from .room import ESCAPED, SCALAR, claim
 from .values import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Json, check_key, check_scalar, plain
 
 if TYPE_CHECKING:
@@ -83,11 +85,17 @@ class TrackedDict(dict[str, Json]):
                     if text is not value:
                         self[key] = text
                         return
+                document.left -= ESCAPED * (len(value) + len(key)) + SCALAR
+                if document.left < 0:
+                    claim(document, (value,), (key,), self, (id(old),))
             elif kind is int:
                 if not -MAX_INTEGER <= value <= MAX_INTEGER:
                     check_scalar(value)
                 if old == value and type(old) is int:
                     return
+                document.left -= ESCAPED * len(key) + SCALAR
+                if document.left < 0:
+                    claim(document, (value,), (key,), self, (id(old),))
             elif value is old:
                 return
             else:
@@ -166,15 +174,19 @@ class TrackedDict(dict[str, Json]):
 
     def update(self, *args: Any, **kwargs: Json) -> None:
         given = dict(*args, **kwargs)
-        with self._document.lock:
+        document = self._document
+        with document.lock:
             changes = {key: item for key, item in given.items() if type(item) not in NODES or item is not self.get(key)}
-            for key, value in _owned(changes, self, {id(self.get(key)) for key in changes}).items():
+            owned = _owned(changes, self, {id(self.get(key)) for key in changes})
+            left, document.left = document.left, math.inf  # all of it is counted; half of it may be larger than all
+            for key, value in owned.items():
                 if type(value) in NODES:
-                    self._document.drop(self.get(key), self, key)
+                    document.drop(self.get(key), self, key)
                     _dict_set(self, key, value)
-                    self._document.note(self, key, None)
+                    document.note(self, key, None)
                 else:
                     self[key] = value
+            document.left = left
 
     def __ior__(self, other: Any) -> TrackedDict:  # type: ignore[override,misc]  # narrower than dict's overloads
         self.update(other)
@@ -244,6 +256,9 @@ class TrackedList(list[Json]):
                 if text is not value:
                     self[index] = text
                     return
+                document.left -= ESCAPED * len(value) + SCALAR
+                if document.left < 0:
+                    claim(document, (value,), (index,), self, (id(old),))
             else:
                 value = own(value, document, self, index, (id(old),))
                 if (kind is int or kind is float) and type(old) is kind and old == value:
@@ -273,6 +288,10 @@ class TrackedList(list[Json]):
                     value = check_scalar(value)
             else:
                 value = own(value, document, self, index)
+            if kind is int or kind is str:
+                document.left -= SCALAR if kind is int else ESCAPED * len(value) + SCALAR
+                if document.left < 0:
+                    claim(document, (value,), (index,), self, ())
             _list_append(self, value)
             document.note(self, index, None)
 
@@ -397,10 +416,14 @@ def own(value: Json, document: Document, parent: Any, key: str | int | None, lea
 
     Raises:
         NotJson: See `values.py`; also containers nested deeper than `MAX_DEPTH`, a cycle among them.
+        StateTooLarge: The state would grow beyond its limit.
     """
     kind = type(value)
     if kind in _SCALARS:
-        return check_scalar(value)
+        value = check_scalar(value)
+        if document.limit is not None:
+            claim(document, (value,), (key,), parent, leaving)
+        return value
     depth = 1
     above = parent
     while above is not None and above is not document:
@@ -408,6 +431,8 @@ def own(value: Json, document: Document, parent: Any, key: str | int | None, lea
         above = above._parent
     try:
         owned = _own(value, document, parent, key, depth, leaving)
+        if document.limit is not None:
+            claim(document, (owned,), (key,), parent, leaving)
     except BaseException:
         document.moves = None
         raise
@@ -550,7 +575,7 @@ def _owned(values: dict[str, Json], parent: Node, leaving: Collection[int]) -> d
 
 
 def _all_owned(
-    values: Collection[Json], parent: Node, keys: Iterable[str | int], leaving: Collection[int]
+    values: Collection[Json], parent: Node, keys: Sequence[str | int], leaving: Collection[int]
 ) -> list[Json]:
     """Own all of `values`, or none. What moves does so at the next `Document.move`."""
     document = parent._document
@@ -560,7 +585,10 @@ def _all_owned(
         depth += 1
         above = above._parent
     try:
-        return [_own(item, document, parent, key, depth, leaving) for key, item in zip(keys, values, strict=True)]
+        owned = [_own(item, document, parent, key, depth, leaving) for key, item in zip(keys, values, strict=True)]
+        if document.limit is not None:
+            claim(document, owned, keys, parent, leaving)
+        return owned
     except BaseException:
         document.moves = None
         raise

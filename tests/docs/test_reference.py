@@ -83,6 +83,8 @@ def test_the_table_of_errors_has_every_code_with_its_status() -> None:
     for name in ("unknown_parent", "unknown_tool_call", "tool_call_settled", "no_messages"):
         found[name] = {"409", "run"}
     found["not_json"] |= {"422", "run"}
+    found["state_too_large"] = {"413", "run"}
+    found["part_too_large"] = {"run"}
     found["unknown_frame"].add("frame")
     # Of exceptions that are raised as others, and of a response that is starlette's.
     found["http_error"] = {"any"}

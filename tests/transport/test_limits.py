@@ -34,7 +34,7 @@ def padded(size: int) -> bytes:
 
 def test_the_defaults() -> None:
     limits = Limits()
-    assert (limits.body, limits.state) == (16 * MEBIBYTE, 16 * MEBIBYTE)
+    assert (limits.body, limits.state) == (16 * MEBIBYTE, 12 * MEBIBYTE)
     assert (limits.values, limits.nesting, limits.commands) == (200_000, 128, 64)
     assert (limits.body_seconds, limits.heartbeat_seconds, limits.run_seconds) == (30, 15, 3_600)
     assert (limits.runs, limits.runs_per_owner) == (1_000, 16)

@@ -21,6 +21,10 @@ from .shown import GROWING, Part, Shown
 
 __all__ = ["Event", "Growth", "InMessage", "Rewritten", "RunTurned", "StateChanged", "StateReplaced"]
 
+#: Characters of arguments in one event. They are JSON in JSON, longer than in the state: a character takes up to 6, and
+#: clients refuse frames of more than 16 Mi.
+PIECE: Final = 2 * 2**20
+
 
 class InMessage(msgspec.Struct, frozen=True):
     """What follows belongs to this message of the assistant."""
@@ -243,7 +247,8 @@ class Growth:
         if not part.text():
             text = msgspec.json.encode(value.get("args") or {}).decode()
             part.set_text(text)
-            self.events.append(chunks.TextDelta(part=part.number, text=text))
+            for start in range(0, len(text), PIECE):
+                self.events.append(chunks.TextDelta(part=part.number, text=text[start : start + PIECE]))
         part.args_open = False
         self._growing.pop(part.number, None)
         self.events.append(chunks.ArgsFinished(part=part.number))

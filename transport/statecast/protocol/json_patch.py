@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, Json
+from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, Json, StateTooLarge
 
 from .json_text import check_nesting, count_values, same_json
 from .refusal import Refusal
@@ -64,7 +64,8 @@ class Budget:
         """
         self._size += size
         if self._size > max(self._limit, self._before):
-            message = f"expected a patch after which the state has at most {self._limit} bytes as JSON, got more"
+            most = f"expected a patch after which the state has at most {self._limit} bytes as JSON, got more"
+            message = f"{most}: {StateTooLarge.WHY}"
             raise Refusal(413, "state_too_large", message, limit=self._limit)
 
     def build(self, encoded: bytes) -> None:

@@ -32,6 +32,10 @@ _REASONS: Final = {"unknown": "other"}
 #: The tool by which an agent asks its user for approval; clients have a form of their own for that.
 APPROVAL: Final = "approval"
 
+#: Characters of a tool's error. It may be JSON in JSON, longer than in the state, and clients refuse frames of more
+#: than 16 Mi; the state has all of it.
+MAX_ERROR: Final = 2 * 2**20
+
 
 class UIMessageStreamEncoder(Projected):
     """Writes a projection as a UI message stream."""
@@ -180,7 +184,7 @@ class UIMessageStreamEncoder(Projected):
             if not approved:
                 return begin + _write("tool-output-denied", **call)
         if result.is_error:
-            text = error_text(result.result)
+            text = error_text(result.result)[:MAX_ERROR]
             return begin + _write("tool-output-error", **call, errorText=text, providerExecuted=True)
         return begin + _write("tool-output-available", **call, output=result.result, providerExecuted=True)
 

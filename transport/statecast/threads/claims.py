@@ -9,7 +9,7 @@ import msgspec
 
 from statecast.protocol.json_text import decode, same_json
 from statecast.protocol.refusal import Refusal
-from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Document, StateInvalid
+from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Document, StateInvalid, StateTooLarge
 from statecast_agents.values import is_carried
 
 from .aside import aside
@@ -66,8 +66,7 @@ async def adopt(claim: Claim, agent: Agent, *, limit: int) -> tuple[Document, bo
         if initial is not None:
             return Document(initial), False
     if len(text) > limit:
-        message = f"expected a state of at most {limit} bytes as JSON, got {len(text)}"
-        raise Refusal(413, "state_too_large", message, limit=limit)
+        raise Refusal(413, "state_too_large", str(StateTooLarge(len(text), limit)), limit=limit)
     return await aside(len(text), _adopted, text, agent), True
 
 

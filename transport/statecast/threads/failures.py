@@ -10,7 +10,7 @@ from typing import Final
 
 from statecast.protocol import RunError
 from statecast.protocol.refusal import Refusal
-from statecast_agents import Agent, AgentError, CommandError, Json, StatecastError, StateInvalid
+from statecast_agents import Agent, AgentError, CommandError, Json, StatecastError, StateInvalid, TooLarge
 from statecast_agents.errors import MessageConflict
 
 __all__ = ["agents_code", "explain", "first_state", "raised_one", "validate"]
@@ -39,7 +39,7 @@ def explain(failure: BaseException, what: str, *, debug: bool) -> RunError:
         cause = _cause(failure)
     except RecursionError:  # groups within groups within groups
         cause = failure
-    if isinstance(cause, AgentError | MessageConflict):
+    if isinstance(cause, AgentError | MessageConflict | TooLarge):
         try:
             return RunError(_code(cause.code), _sendable(str(cause)))
         except Exception as unreadable:  # an agent's own `__str__`, which may raise anything

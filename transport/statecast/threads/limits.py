@@ -20,7 +20,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     values: int = 200_000  #: values in a body: objects, arrays, texts, numbers and the like; and in a patch's copies
     nesting: int = 128  #: containers within one another in a body
     commands: int = 64  #: commands in one request
-    state: int = 16 * 2**20  #: bytes of a state as JSON
+    state: int = 12 * 2**20  #: bytes of a state as JSON; clients refuse frames of more than 16 Mi characters
     body_seconds: float = 30.0  #: until the whole body has arrived
     heartbeat_seconds: float = 15.0  #: of silence on a stream until it gets a heartbeat
     runs: int = 1_000  #: queued or under way, on the whole server; hooks count too

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from statecast.protocol import ChunkEntry, Cursor, Encoder, Entry, OperationsEntry, RunEntry, RunError, RunState
+from statecast.protocol import ChunkEntry, Cursor, Encoder, Entry, OperationsEntry, RunEntry, RunState
 from statecast.protocol.entries import ENTRY, size_of
 from statecast.protocol.refusal import Refusal
 from statecast.stores import Appended, Compacted, Created, Key, Saved, write_entry
@@ -120,7 +120,7 @@ class Thread:
         self._grown = 0  #: bytes of operations since then
         self._uncompacted = 0  #: bytes of entries since the store's snapshot
         document.flush()
-        self._size = len(document.encode())  #: bytes of the state, when it was last encoded whole
+        self._size = document.bound(limits.state)  #: bytes of the state, when it was last encoded whole
         document.wake = self._wake
 
     @classmethod
@@ -198,8 +198,6 @@ class Thread:
             self._encoded = None
             self._grown += size
             self._append(OperationsEntry(self.log.revision + 1, changed, document.grew_at, delta), size)
-            if self._size + self._grown > self._limits.state:
-                self._check_size()
 
     def emit(self, run_id: str, chunk: Chunk) -> None:
         """Append a chunk, behind everything that was changed before it."""
@@ -238,6 +236,7 @@ class Thread:
             state = self.document.end(partial(RunEnded, run_id))
         self._encoded = None
         self.document = Document.adopting(None, state)
+        self._size, self._grown = self.document.bound(self._limits.state), 0
         self.document.wake = self._wake
 
     def retire(self, refusal: Callable[[], Refusal]) -> None:
@@ -358,11 +357,8 @@ class Thread:
         return self._size + self._grown
 
     def has_room(self, more: int) -> bool:
-        """Return whether the state may grow by so many bytes. Measured only when enough was written that it may not."""
-        self.flush()
-        if self._size + self._grown + more > self._limits.state:
-            self._size, self._grown = len(self.document.encode()), 0
-        return self._size + self._grown + more <= self._limits.state
+        """Return whether the state may grow by so many bytes."""
+        return self.document.has_room(more)
 
     def compact(self) -> None:
         """Replace what the store has by a snapshot. At most as often as the log has grown by twice the state."""
@@ -370,13 +366,6 @@ class Thread:
         revision, state = self.snapshot()
         self._size, self._grown = len(state), 0
         self.journal.add(Compacted(self.key, revision, state, msgspec.json.encode(self.last_run)))
-
-    def _check_size(self) -> None:
-        """Fail the run whose state outgrew its limit. Measured only when enough was written that it could have."""
-        self._size, self._grown = len(self.document.encode()), 0
-        if self._size > self._limits.state and self.active is not None:
-            message = f"The state grew beyond {self._limits.state} bytes."
-            self.active.fail(RunError("state_too_large", message))
 
     def _wake(self) -> None:
         if threading.get_ident() == self._home:

@@ -9,7 +9,7 @@ import msgspec
 
 from statecast.protocol.projection import items_in
 from statecast.protocol.refusal import Refusal
-from statecast_agents import Agent, Document, Json, NotJson, Operation, StateInvalid, operations
+from statecast_agents import Agent, Document, Json, NotJson, Operation, StateInvalid, StateTooLarge, operations
 
 from .failures import first_state, validate
 from .thread import Thread
@@ -114,7 +114,7 @@ def _holding(agent: Agent, state: Json, messages: Sequence[Json], otherwise: Jso
 
 
 def _outgrown(limit: int) -> Refusal:
-    message = f"expected messages that leave a state of at most {limit} bytes as JSON, got more"
+    message = f"expected messages that leave a state of at most {limit} bytes as JSON, got more: {StateTooLarge.WHY}"
     return Refusal(413, "state_too_large", message, limit=limit)
 
 
