@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncGenerator, Collection, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -19,13 +20,13 @@ from statecast.protocol.projection import items_in
 from statecast.protocol.refusal import Refusal
 from statecast.protocol.stored_messages import read_message
 from statecast.stores import Card, Erased, Key, Noted
-from statecast.threads import MESSAGE, HookFailed, Hub, can_follow, check_written, has_only
+from statecast.threads import MESSAGE, HookFailed, Hub, aside, can_follow, check_written, has_only
 from statecast_agents import About, Agent, Feedback, Json, new_id
 
 from .cards import MAX_FIELD
 from .requests import Service
 
-__all__ = ["History"]
+__all__ = ["EACH", "History"]
 
 #: Kinds of notes.
 FEEDBACK: Final = "feedback"
@@ -33,6 +34,9 @@ DELETED: Final = "deleted"  #: of a message that the agent's state still has: wh
 
 NAMED: Final = "named"  #: which message has an id from elsewhere, in a form
 LEASE: Final = "lease"  #: of a message that its client still makes
+
+#: Bytes, about, of a message in a history, where nobody has counted them.
+EACH: Final = 1_024
 
 MAX_ID: Final = 128  #: characters of a message's id
 MAX_EXTERNAL_ID: Final = 255  #: likewise, of one from elsewhere
@@ -65,9 +69,13 @@ class History:
             Refusal: 503 `store_unavailable`.
         """
         written = await self._written(card.key)
-        _, ours, _ = await self._state(card.key)
+        _, ours, _, size = await self._state(card.key)
         deleted = {id for id, _ in await self._hub.shelf.notes(card.key, DELETED)}
-        return without(history(written, ours, format=format, began=card.created), deleted)
+
+        def placed() -> list[Placed]:
+            return without(history(written, ours, format=format, began=card.created), deleted)
+
+        return await aside(size + EACH * (len(written) + len(ours)), placed)
 
     async def write(
         self,
@@ -116,7 +124,7 @@ class History:
         notes = dict(await self._hub.shelf.notes(key, MESSAGE))
         if external_id is not None:
             id = await self.named(key, external_id, format)
-        id = id or await self._agents(key, parent_id, read_message(content, format, ""), notes) or new_id("msg")
+        id = id or await self._agents(key, parent_id, format, content, notes) or new_id("msg")
         before = self._hub.shelf.decoded(key, _decode, notes[id]) if id in notes else None
         message = Written(id, parent_id, format, content, now, now, external_id)
         if before is not None:
@@ -132,7 +140,7 @@ class History:
         if external_id is not None:
             changes.append(Noted(key, NAMED, _mark(external_id, format), id.encode()))
         await self._hub.shelf.change(key, *changes)
-        if before is not None or not await self._extend(key, message, notes):
+        if before is not None or not await self._extend(key, message, notes, len(note)):
             await self._show(key)
         return id
 
@@ -152,14 +160,16 @@ class History:
             )
             raise Refusal(413, "state_too_large", text, limit=limit)
         thread = await self._hub.known(key.thread_id, owner=key.owner)
-        read = read_message(message.content, message.format, message.id)
+        read = await aside(len(note), read_message, message.content, message.format, message.id)
         if read is None or (thread is not None and not has_only(thread, notes)):
             return
         if thread is not None and message.id not in notes and can_follow(thread, message.parent_id, read, limit=limit):
             return
         written = {id: _decode(data) for id, data in notes.items()} | {message.id: message}
         agent = next(iter(self._hub.agents.values())) if thread is None else thread.agent
-        check_written(agent, state_messages(list(written.values())), limit=limit)
+        size = sum(map(len, notes.values())) + len(note)
+        messages = await aside(size, state_messages, list(written.values()))
+        await aside(size, partial(check_written, agent, messages, limit=limit))
 
     async def named(self, key: Key, external_id: str, format: str) -> str | None:
         """Return the id of the message that has an id from elsewhere; None if there is none.
@@ -230,7 +240,7 @@ class History:
         Raises:
             Refusal: 503 `store_unavailable`.
         """
-        agent, ours, state = await self._state(card.key)
+        agent, ours, state, _ = await self._state(card.key)
         if messages is None:
             messages = ours or state_messages(await self._written(card.key))
         return agent, About(thread_id=card.key.thread_id, messages=messages, state=state, user=user)
@@ -245,9 +255,10 @@ class History:
         found = next((message for message in await self.read(card) if message.id == id), None)
         if found is None:
             raise _unknown(id)
-        agent, ours, _ = await self._state(card.key)
+        agent, ours, _, _ = await self._state(card.key)
         same = (message for message in ours if isinstance(message, dict) and message.get("id") == id)
-        message = next(same, None) or read_message(found.content, found.format, id)
+        size = len(_encode(found.content))
+        message = next(same, None) or await aside(size, read_message, found.content, found.format, id)
         note = {"id": f"fb_{id}"[:MAX_ID], "type": type, "comment": comment, "at": time.time()}
         said, limit = _encode(note), self._hub.limits.state
         others = sum(len(data) for other, data in await self._hub.shelf.notes(card.key, FEEDBACK) if other != id)
@@ -286,31 +297,37 @@ class History:
         return [message for _, message in await self._hub.shelf.read(key, MESSAGE, _decode)]
 
     async def _agents(
-        self, key: Key, parent_id: str | None, message: dict[str, Json] | None, known: Collection[str]
+        self, key: Key, parent_id: str | None, format: str, content: dict[str, Json], known: Collection[str]
     ) -> str | None:
         """Return the id of the message in the state that a client writes down as well; None if there is none."""
         thread = await self._hub.known(key.thread_id, owner=key.owner)
-        if thread is None or message is None or has_only(thread, known):
+        if thread is None or has_only(thread, known):
             return None
-        return same_message(message, parent_id, (await self._state(key))[1], known=known)
+        _, ours, _, size = await self._state(key)
 
-    async def _extend(self, key: Key, message: Written, known: Collection[str]) -> bool:
+        def found() -> str | None:
+            message = read_message(content, format, "")
+            return None if message is None else same_message(message, parent_id, ours, known=known)
+
+        return await aside(size + len(_encode(content)), found)
+
+    async def _extend(self, key: Key, message: Written, known: Collection[str], size: int) -> bool:
         """Put a message behind the others of a thread, where that is all there is to do, and return whether it was."""
         thread = await self._hub.known(key.thread_id, owner=key.owner)
-        read = read_message(message.content, message.format, message.id)
+        read = await aside(size, read_message, message.content, message.format, message.id)
         if thread is None or read is None or not has_only(thread, known):
             return False
         return await self._hub.extend(thread, message.parent_id, read)
 
-    async def _state(self, key: Key) -> tuple[Agent, Sequence[Json], Json]:
-        """Return a thread's agent, its messages, and its state; the first agent, and nothing, if it has no state."""
+    async def _state(self, key: Key) -> tuple[Agent, Sequence[Json], Json, int]:
+        """Return a thread's agent, its messages, its state, and the bytes of that; the first agent, if it has none."""
         thread = await self._hub.known(key.thread_id, owner=key.owner)
         if thread is None:
-            return next(iter(self._hub.agents.values())), [], None
+            return next(iter(self._hub.agents.values())), [], None, 0
         _, encoded = await self._hub.registry.snapshot(thread)
-        state = msgspec.json.decode(encoded)
+        state = await aside(len(encoded), msgspec.json.decode, encoded)
         path = thread.agent.messages
-        return thread.agent, [] if path is None else items_in(state, path), state
+        return thread.agent, [] if path is None else items_in(state, path), state, len(encoded)
 
     async def _is_clients(self, key: Key, gone: Sequence[str]) -> bool:
         """Whether a thread has no messages but those that clients have written, or that are `gone` by now.
@@ -325,7 +342,9 @@ class History:
     async def _show(self, key: Key, gone: Sequence[str] = ()) -> None:
         """Make the newest branch the thread's messages, as long as it has no others."""
         if await self._is_clients(key, gone):
-            messages = state_messages(await self._written(key))  # read now: others write as well
+            written = await self._written(key)  # read now: others write as well
+            size = sum(len(_encode(message)) for message in written)
+            messages = await aside(size, state_messages, written)
             agent = next(iter(self._hub.agents.values()))
             await self._hub.write(key.thread_id, messages, agent, owner=key.owner)
 

@@ -14,13 +14,14 @@ from starlette.routing import Route
 
 from statecast.protocol.history import Placed
 from statecast.protocol.refusal import Refusal
-from statecast.protocol.stored_messages import read_message
+from statecast.protocol.stored_messages import read_messages
 from statecast.stores import Card
+from statecast.threads import aside
 from statecast_agents import Json
 
-from .body import read_json
+from .body import read_as, read_json
 from .cards import timestamp
-from .history import History
+from .history import EACH, History
 from .problems import json_response
 from .requests import Service
 from .threads import thread_key
@@ -44,10 +45,6 @@ class _Opinion(msgspec.Struct):
     comment: str | None = None
 
 
-class _Asked(msgspec.Struct):
-    messages: list[dict[str, Any]] | None = None
-
-
 class _Messages:
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -64,13 +61,13 @@ class _Messages:
             while messages and messages[-1].content.get("role") == "assistant":
                 messages.pop()
         opinions = await self._history.feedbacks(card.key) if format == FORMAT else {}
-        return json_response(
-            {
-                "headId": messages[-1].id if messages else None,
-                "messages": [_shown(message, opinions.get(message.id)) for message in messages],
-                "unstable_resume": goes_on,
-            }
-        )
+
+        def answer() -> Response:
+            shown = [_shown(message, opinions.get(message.id)) for message in messages]
+            head = messages[-1].id if messages else None
+            return json_response({"headId": head, "messages": shown, "unstable_resume": goes_on})
+
+        return await aside(EACH * len(messages), answer)
 
     async def append(self, request: Request) -> Response:
         return await self._write(request, None)
@@ -93,9 +90,7 @@ class _Messages:
     async def suggestions(self, request: Request) -> Response:
         caller = await self._service.caller(request.scope)
         card = await self._hub.shelf.get(thread_key(request, caller))
-        asked: _Asked = await read_json(request.scope, request.receive, self._hub.limits, _Asked)
-        read = (read_message(message, FORMAT, f"message-{at}") for at, message in enumerate(asked.messages or []))
-        messages = [message for message in read if message is not None] or None
+        messages = await read_as(request.scope, request.receive, self._hub.limits, read_messages)
         agent, about = await self._history.about(card, messages, user=caller.user)
         return await suggestions_response(self._hub, card, agent, about)
 

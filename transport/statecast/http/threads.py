@@ -16,11 +16,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from statecast.protocol.refusal import Refusal
-from statecast.protocol.stored_messages import read_message
+from statecast.protocol.stored_messages import read_messages
 from statecast.stores import Card, Described, Key
 from statecast_agents import Json, new_id
 
-from .body import read_json
+from .body import read_as, read_json
 from .callers import Caller
 from .cards import described, fitting, limit_of, timestamp
 from .history import History
@@ -51,10 +51,6 @@ class _Fields(msgspec.Struct, rename="camel"):
 
 class _New(_Fields, rename="camel"):
     thread_id: str | None = None
-
-
-class _Messages(msgspec.Struct):
-    messages: list[dict[str, Any]] | None = None
 
 
 class _Threads:
@@ -143,9 +139,7 @@ class _Threads:
 
     async def _messages(self, request: Request) -> Sequence[Json] | None:
         """Return what the page says the messages are; None if it does not."""
-        asked: _Messages = await read_json(request.scope, request.receive, self._hub.limits, _Messages)
-        read = (read_message(message, "aui/v0", f"message-{at}") for at, message in enumerate(asked.messages or []))
-        return [message for message in read if message is not None] or None
+        return await read_as(request.scope, request.receive, self._hub.limits, read_messages)
 
 
 def thread_routes(service: Service) -> list[Route]:

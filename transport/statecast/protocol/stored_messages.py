@@ -17,10 +17,11 @@ from statecast_agents import Json
 
 from . import stored_parts
 from .chat import read_ui_part
+from .json_text import decode
 from .past import holdable
 from .refusal import Refusal
 
-__all__ = ["FORMATS", "Form", "read_message", "write_message"]
+__all__ = ["FORMATS", "Form", "read_message", "read_messages", "write_message"]
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -37,6 +38,21 @@ def write_message(message: Json, format: str) -> dict[str, Json]:  # the field's
         KeyError: There is no such form.
     """
     return FORMATS[format].write(message if isinstance(message, dict) else {})
+
+
+class _Given(msgspec.Struct):
+    messages: list[dict[str, Any]] | None = None
+
+
+def read_messages(data: bytes) -> list[dict[str, Json]] | None:
+    """Read a body whose `messages` are those of a page, in the form `aui/v0`, as a state's; None if it has none.
+
+    Raises:
+        Refusal: 422 `invalid_request`, naming what is wrong.
+    """
+    given: _Given = decode(data, _Given)
+    read = (read_message(message, "aui/v0", f"message-{at}") for at, message in enumerate(given.messages or []))
+    return [message for message in read if message is not None] or None
 
 
 def read_message(content: Mapping[str, Json], format: str, id: str) -> dict[str, Json] | None:  # the fields' names

@@ -20,9 +20,10 @@ from statecast import stores
 from statecast.protocol import Cursor
 from statecast.protocol.refusal import Refusal
 from statecast.stores import Key, Store, StoreUnavailable
-from statecast_agents import Agent, Json, Messages
+from statecast_agents import Agent, Json, Messages, Operation
 
 from .admission import Accepted, Admission
+from .aside import aside
 from .asked import Asked, InThread
 from .belongings import Belongings
 from .claims import Claim, agrees
@@ -322,11 +323,22 @@ class Hub:
         """
         await self._start()
         key = Key(owner, thread_id)
+        size = len(msgspec.json.encode(messages))
         thread = await self.registry.find(key)
         if thread is None:
-            thread = await self._admission.open(key, agent, written(agent, messages))
-        for operation in rewritten(thread, messages):
-            thread.document.apply(operation)
+            document = await aside(size, written, agent, messages)
+            thread = await self._admission.open(key, agent, document)
+            if thread.document is document:
+                await self.registry.kept(thread.key)
+                return
+        operations: Sequence[Operation] = ()
+        revision = -1
+        while revision != thread.snapshot()[0]:  # others may write meanwhile
+            revision, encoded = thread.snapshot()
+            operations = await aside(size + len(encoded), rewritten, thread.agent, encoded, messages)
+        if thread.run is None and not thread.inbox:  # afterwards the state is the agent's
+            for operation in operations:
+                thread.document.apply(operation)
         thread.flush()
         await self.registry.kept(thread.key)
 

@@ -35,16 +35,14 @@ def written(agent: Agent, messages: Sequence[Json]) -> Document:
     return _document(_holding(agent, initial, messages, initial))
 
 
-def rewritten(thread: Thread, messages: Sequence[Json]) -> list[Operation]:
-    """Return the operations after which a thread has these messages; none once an agent has run on it.
+def rewritten(agent: Agent, state: bytes, messages: Sequence[Json]) -> list[Operation]:
+    """Return the operations after which a state has these messages.
 
     Raises:
         Refusal: 422 `invalid_state`, if nothing can hold them.
     """
-    if thread.run is not None or thread.inbox:
-        return []
-    before = thread.document.root
-    _document(after := _holding(thread.agent, before, messages, before))
+    before = msgspec.json.decode(state)
+    _document(after := _holding(agent, before, messages, before))
     return operations.diff(before, after)
 
 

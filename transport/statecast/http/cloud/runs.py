@@ -23,7 +23,7 @@ from statecast.protocol.conversation import Conversation
 from statecast.protocol.data_stream_messages import DataStreamMessagesEncoder
 from statecast.protocol.json_text import decode
 from statecast.protocol.refusal import Refusal
-from statecast.protocol.stored_messages import read_message
+from statecast.protocol.stored_messages import read_messages
 from statecast.stores import Card, Key
 from statecast.threads import Hub
 from statecast_agents import Json, new_id
@@ -104,9 +104,10 @@ class _StreamEndpoint:
         hub = self._service.hub
         who = await self._identity.required(scope)
         scope[EXPIRES] = who.expires_at
-        asked, conversation = await read_as(scope, receive, hub.limits, _read_asked, claims=("messages", "state"))
+        claims = ("messages", "state")
+        asked, messages, conversation = await read_as(scope, receive, hub.limits, _read_asked, claims=claims)
         if asked.assistant_id == TITLE:
-            await (await self._title(asked, who))(scope, receive, send)
+            await (await self._title(asked, messages, who))(scope, receive, send)
             return
         if conversation is None:
             message = f'expected the response_format "{DATA_STREAM}", got "{asked.response_format}"'
@@ -119,10 +120,9 @@ class _StreamEndpoint:
         answer = await converse(self._service, conversation, agent, Caller(owner=who.workspace, user=who.user))
         await stream_answer(self._service, answer, DataStreamMessagesEncoder(answer.projection), scope, send)
 
-    async def _title(self, asked: _Asked, who: Who) -> Response:
+    async def _title(self, asked: _Asked, messages: list[dict[str, Json]] | None, who: Who) -> Response:
         card = await _card(self._service.hub, who.workspace, asked.thread_id)
-        read = [read_message(message, "aui/v0", f"message-{at}") for at, message in enumerate(asked.messages)]
-        agent, about = await self._history.about(card, [message for message in read if message] or None, user=who.user)
+        agent, about = await self._history.about(card, messages, user=who.user)
         return await title_response(self._service.hub, card, agent, about)
 
 
@@ -178,10 +178,12 @@ class _Reports:
         await self._hub.shelf.note(key, kind, id, msgspec.json.encode({**fields, "at": time.time()}))
 
 
-def _read_asked(data: bytes) -> tuple[_Asked, Conversation | None]:
+def _read_asked(data: bytes) -> tuple[_Asked, list[dict[str, Json]] | None, Conversation | None]:
+    """Read a body: with the messages that a title is to be of, or the conversation that is to be answered."""
     asked: _Asked = decode(data, _Asked)
-    talks = asked.assistant_id != TITLE and asked.response_format == DATA_STREAM
-    return asked, read_chat(data) if talks else None
+    if asked.assistant_id == TITLE:
+        return asked, read_messages(data), None
+    return asked, None, read_chat(data) if asked.response_format == DATA_STREAM else None
 
 
 def run_routes(service: Service, identity: Identity) -> list[Route]:
