@@ -16,7 +16,11 @@ const RUNNING: Status = { type: "running" };
 const ASKING: Status = { type: "requires-action", reason: "tool-calls" };
 const COMPLETE: Status = { type: "complete", reason: "unknown" };
 
-const unanswered = (part: Part): boolean => part.type === "tool-call" && part.result === undefined;
+const unanswered = (part: Part): boolean => part.type === "tool-call" && part.result === undefined && !part.cutOff;
+
+/** A call that a stop has cut off is nobody's to answer any more. */
+const settled = (part: Part): Part =>
+  part.type === "tool-call" && part.cutOff ? { ...part, result: "Stopped before it had a result", isError: true } : part;
 
 const statusOf = (message: Message, running: boolean): Status => {
   if (running) return RUNNING;
@@ -26,7 +30,7 @@ const statusOf = (message: Message, running: boolean): Status => {
 const toLike = ({ id, role, parts }: Message): ThreadMessageLike => ({
   id,
   role,
-  content: parts as unknown as Exclude<ThreadMessageLike["content"], string>,
+  content: parts.map(settled) as unknown as Exclude<ThreadMessageLike["content"], string>,
 });
 
 // A message that did not change keeps its converted form, so that only what grows is drawn again.

@@ -12,6 +12,8 @@ export type ToolCallPart = {
   readonly result?: Json;
   readonly isError?: boolean;
   readonly artifact?: Json;
+  /** Whether its run was stopped before it had a result. */
+  readonly cutOff?: boolean;
 };
 
 export type Part =

@@ -2,7 +2,15 @@
 import { useAui, useAuiState, type ToolCallMessagePart } from "@assistant-ui/react";
 import { useId, type SyntheticEvent } from "react";
 
-const answerText = (result: unknown): string => (typeof result === "string" ? result : JSON.stringify(result));
+const UNANSWERED = "Not answered";
+
+/** What the user answered; a message instead of an answer dismisses the question. */
+const answerText = (result: unknown): string => {
+  if (typeof result === "string") return result;
+  return result === undefined || (result as { dismissed?: unknown } | null)?.dismissed === true
+    ? UNANSWERED
+    : JSON.stringify(result);
+};
 
 export function AskUser({ part }: { part: ToolCallMessagePart }) {
   const aui = useAui();
@@ -15,7 +23,7 @@ export function AskUser({ part }: { part: ToolCallMessagePart }) {
     return (
       <dl className="ask-user answered" data-testid="ask-user-answered">
         <dt>{question}</dt>
-        <dd>{part.result === undefined ? "Not answered" : answerText(part.result)}</dd>
+        <dd>{answerText(part.result)}</dd>
       </dl>
     );
   }
