@@ -13,14 +13,19 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, ClassVar
 
+import msgspec
 import pytest
 
 from statecast import create_app
 from statecast.protocol.ag_ui_view import View
 from statecast.testing import Client
-from tests.transport.shapes import SHAPES, Shape, sizing
+from statecast.threads.aside import LARGE
+from statecast_agents import Json
+from tests.transport.shapes import SHAPES, Body, Shape, ag_ui_turns, local_turns, openai_turns, sizing, ui_turns
 
 pytestmark = pytest.mark.anyio
+
+JSON = {"content-type": "application/json"}
 
 #: How large the bodies are; each twice the one before.
 SIZES = (60, 120, 240)
@@ -39,10 +44,10 @@ class Work:
         self.instructions = 0
 
     @contextmanager
-    def counted(self) -> Iterator[None]:
-        """Count, in all threads that start or call something meanwhile."""
+    def counted(self, *, everywhere: bool = True) -> Iterator[None]:
+        """Count, in all threads that start meanwhile, or in the event loop's alone."""
         before = sys.gettrace()
-        threading.settrace(self._call)
+        threading.settrace(self._call if everywhere else None)
         sys.settrace(self._call)
         try:
             yield
@@ -77,6 +82,43 @@ async def test_twice_the_input_is_twice_the_work(name: str) -> None:
     small, middle, large = [await cost(SHAPES[name], size) for size in SIZES]
 
     assert large - middle <= GROWTH * max(middle - small, 0) + CHANCE, (small, middle, large)
+
+
+#: Bodies that are refused for what they end with, when everything before it was read.
+REFUSED: dict[str, tuple[str, str, Body]] = {
+    "/assistant": ("POST", "/assistant", lambda n: {"commands": [{"type": "note", "rows": ours(n)}, {"type": 1}]}),
+    "/assistant, state": ("POST", "/assistant", lambda n: {"threadId": "new", "state": [*ours(n), {"prototype": 1}]}),
+    "/assistant, tools": ("POST", "/assistant", lambda n: {"tools": {"x": ours(n)}, "config": 1}),
+    "/chat": ("POST", "/chat", lambda n: {"messages": [*ui_turns(n), {"role": "none"}]}),
+    "/ag-ui": ("POST", "/ag-ui", lambda n: {"threadId": "t", "runId": "r", "messages": [*ag_ui_turns(n), {"id": 1}]}),
+    "/v1": ("POST", "/v1/chat/completions", lambda n: {"model": "sizing", "messages": openai_turns(n)}),
+    "/text": ("POST", "/text", lambda n: {"messages": [*local_turns(n), {"role": "none"}]}),
+    "PATCH": ("PATCH", "/threads/t/state", lambda n: [{"op": "add", "path": "/rows", "value": ours(n)}, 1]),
+    "a history": ("POST", "/threads/t/messages", lambda n: {"message": {"content": ours(n)}, "parentId": 1}),
+    "a card": ("POST", "/threads", lambda n: {"custom": {"a": ours(n)}, "title": 1}),
+}
+
+
+def ours(size: int) -> list[Json]:
+    return [{"id": f"m{at}", "role": "user", "parts": [{"type": "text", "text": f"words {at}"}]} for at in range(size)]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_a_large_body_is_read_beside_the_event_loop(name: str) -> None:
+    method, path, body = REFUSED[name]
+    took: list[int] = []
+    for size in (4_000, 12_000):
+        content = msgspec.json.encode(body(size))
+        assert len(content) > LARGE
+        work = Work()
+        async with Client(create_app(sizing(), open_list=True)) as client:
+            await client.run(thread_id="t")
+            with work.counted(everywhere=False):
+                answer = await client.request(method, path, content=content, headers=JSON)
+        assert 400 <= answer.status < 500, answer.content
+        took.append(work.instructions)
+
+    assert took[1] - took[0] <= CHANCE, took
 
 
 async def test_a_patch_costs_what_it_touches() -> None:
