@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from random import Random
 
 import pytest
@@ -17,6 +18,7 @@ from statecast.stores import (
     Change,
     ChangeRefused,
     Created,
+    Damaged,
     Deleted,
     Described,
     Erased,
@@ -240,20 +242,76 @@ async def test_a_secret_is_the_first_that_was_offered(store: Store, make: Make) 
     assert await (await reopened(store, make)).secret("a", b"3") == b"1\x00"
 
 
+async def in_pieces(data: bytes, size: int = 1_000) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
 async def test_files_are_kept_until_they_are_dropped(store: Store, make: Make) -> None:
-    file = File("a.png", "image/png", bytes(range(256)) * 10, "ann")
-    await store.keep_file(file)
-    await store.keep_file(File("b", "text/plain", b"", None))
+    data = bytes(range(256)) * 10
+    assert await store.keep_file("a.png", "image/png", "ann", in_pieces(data)) == len(data)
+    assert await store.keep_file("b", "text/plain", None, in_pieces(b"")) == 0
     store = await reopened(store, make)
 
-    assert await store.file("a.png") == file
-    assert await store.file("b") == File("b", "text/plain", b"", None)
+    assert await store.file("a.png") == File("a.png", "image/png", "ann", len(data))
+    assert await store.read_file("a.png", 0, len(data)) == data
+    assert await store.file("b") == File("b", "text/plain", None, 0)
 
-    await store.keep_file(replace(file, data=b"new"))
+    await store.keep_file("a.png", "image/png", "ann", in_pieces(b"new"))
     await store.drop_file("b")
     await store.drop_file("unknown")
-    assert await store.file("a.png") == replace(file, data=b"new")
+    assert await store.file("a.png") == File("a.png", "image/png", "ann", 3)
+    assert await store.read_file("a.png", 0, 3) == b"new"
     assert await store.file("b") is None
+    with pytest.raises(Damaged):
+        await store.read_file("b", 0, 1)
+    await store.aclose()
+
+
+async def test_a_part_of_a_file_is_what_lies_between_two_bytes(store: Store) -> None:
+    data = Random(1).randbytes(3 * 2**18 + 77)
+    await store.keep_file("a", "video/mp4", None, in_pieces(data, 70_000))
+    edges = [0, 1, 2**18 - 1, 2**18, 2**18 + 1, 2**19, 3 * 2**18, len(data) - 1, len(data)]
+    for start in edges:
+        for end in edges:
+            if start < end:
+                assert await store.read_file("a", start, end) == data[start:end], (start, end)
+
+
+async def test_a_file_whose_pieces_fail_is_not_kept_and_leaves_the_one_before(store: Store, make: Make) -> None:
+    async def failing() -> AsyncIterator[bytes]:
+        yield bytes(2**19)
+        raise ZeroDivisionError
+
+    await store.keep_file("a", "text/plain", None, in_pieces(b"before"))
+    for name in ("a", "b"):
+        with pytest.raises(ZeroDivisionError):
+            await store.keep_file(name, "text/plain", None, failing())
+    store = await reopened(store, make)
+    assert await store.read_file("a", 0, 6) == b"before"
+    assert await store.file("b") is None
+    await store.aclose()
+
+
+async def test_threads_are_written_while_a_file_comes(store: Store) -> None:
+    """The file waits for ever for its next piece, and nothing else waits for the file."""
+    more = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield bytes(2**20)
+        await more.wait()
+        yield b"end"
+
+    coming = asyncio.create_task(store.keep_file("a", "text/plain", None, slow()))
+    await store.commit([CREATED])
+    for revision in range(1, 50):
+        await store.commit([Appended(KEY, revision, "operations", b"[]")])
+    assert await store.file("a") is None
+    more.set()
+    assert await coming == 2**20 + 3
+    saved = await store.load(KEY)
+    assert saved is not None
+    assert len(saved.entries) == 49
 
 
 Beside = dict[Key, tuple[Card | None, dict[str, bytes]]]  #: of each thread, its card and its notes

@@ -8,12 +8,24 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from statecast.stores import Appended, Compacted, Created, Key, Saved, SqliteStore, StoreUnavailable, store_of
+from statecast.stores import (
+    Appended,
+    Compacted,
+    Created,
+    Damaged,
+    File,
+    Key,
+    Saved,
+    SqliteStore,
+    StoreUnavailable,
+    store_of,
+)
 from statecast.stores.seam import Kind
 from statecast.stores.sqlite_file import MIGRATIONS
 
@@ -329,4 +341,70 @@ async def test_threads_of_a_version_without_cards_are_listed(path: Path) -> None
     store = await opened(path)
     (card,) = await store.listed("ann", limit=10)
     assert (card.key, card.created, card.last, card.title) == (Key("ann", "named"), 12.5, 12.5, None)
+    await store.aclose()
+
+
+async def test_files_of_a_version_that_kept_them_whole_are_read_in_part(path: Path) -> None:
+    statements = [part for script in MIGRATIONS[:6] for part in script.split(";") if part.strip()]
+    data = bytes(range(256)) * 4_000
+    changed(path, *statements, "PRAGMA user_version = 6")
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO files VALUES ('a', 'video/mp4', '=ann', ?)", (data,))
+    connection.commit()
+    connection.close()
+
+    store = await opened(path)
+    assert await store.file("a") == File("a", "video/mp4", "ann", len(data))
+    for start, end in [(0, 10), (300_000, 600_001), (len(data) - 1, len(data)), (0, len(data))]:
+        assert await store.read_file("a", start, end) == data[start:end]
+    await store.drop_file("a")
+    assert await store.file("a") is None
+    await store.aclose()
+
+
+async def test_what_was_left_of_an_upload_is_taken_away(path: Path) -> None:
+    await made(path)
+    changed(path, "INSERT INTO pieces VALUES (7, 0, zeroblob(1000))")
+    await made_again(path)
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT count(*) FROM pieces").fetchone() == (0,)
+    connection.close()
+
+
+async def found(store: SqliteStore, name: str) -> bytes:
+    file = await store.file(name)
+    assert file is not None
+    return await store.read_file(name, 0, file.size)
+
+
+async def made_again(path: Path) -> None:
+    store = await opened(path)
+    await store.aclose()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE files SET type = x'00'",
+        "UPDATE files SET size = 'many'",
+        "UPDATE pieces SET data = 'text'",
+        "DELETE FROM pieces",
+        "UPDATE pieces SET start = 1",
+    ],
+)
+async def test_a_file_that_is_damaged_costs_no_other(path: Path, statement: str) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"hello"
+
+    store = await opened(path)
+    await store.keep_file("bad", "text/plain", None, pieces())
+    await store.aclose()
+    changed(path, statement)
+    store = await opened(path)
+    await store.keep_file("good", "text/plain", None, pieces())
+    with pytest.raises(Damaged):
+        await found(store, "bad")
+    assert await store.read_file("good", 0, 5) == b"hello"
+    await store.drop_file("bad")
+    assert await store.file("bad") is None
     await store.aclose()

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from statecast.stores import (
     Deleted,
     Described,
     Erased,
-    File,
     Key,
     Noted,
     Saved,
@@ -148,9 +147,14 @@ async def test_what_was_deleted_leaves_the_files_once_no_other_program_reads_the
     await store.aclose()
 
 
+async def pieces() -> AsyncIterator[bytes]:
+    for _ in range(20):
+        yield WORDS * 5_000
+
+
 async def test_a_file_that_is_dropped_leaves_the_store(path: Path) -> None:
     store = await opened(path)
-    await store.keep_file(File("a", "text/plain", WORDS * 5_000, None))
+    await store.keep_file("a", "text/plain", None, pieces())
     await store.drop_file("a")
     await store.aclose()
     assert not any(left_in(path).values())

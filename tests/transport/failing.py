@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 
 import anyio
@@ -84,9 +84,13 @@ class Failing:
         self.check()
         return await self.kept.secret(name, fresh)
 
-    async def keep_file(self, file: File) -> None:
+    async def keep_file(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
         self.check()
-        await self.kept.keep_file(file)
+        return await self.kept.keep_file(name, type, owner, pieces)
+
+    async def read_file(self, name: str, start: int, end: int) -> bytes:
+        self.check()
+        return await self.kept.read_file(name, start, end)
 
     async def file(self, name: str) -> File | None:
         self.check()

@@ -20,7 +20,7 @@ from statecast import Agent, App, create_app
 from statecast.files import TYPES, FolderFiles, Uploads
 from statecast.http.serving import POLICY, _range
 from statecast.protocol.refusal import Refusal
-from statecast.stores import File, MemoryStore, StoreUnavailable
+from statecast.stores import Damaged, File, MemoryStore, StoreUnavailable
 from statecast.testing import Client, Response
 from tests.transport.filing import PLACES, place
 
@@ -111,7 +111,8 @@ async def test_the_app_keeps_files_in_its_store_unless_told_otherwise() -> None:
         taken = (await upload(client)).json()
         await client.app.hub.aclose()  # type: ignore[attr-defined]  # the app is one
 
-    assert await store.file(taken["id"]) == File(taken["id"], "image/png", b"bees", None)
+    assert await store.file(taken["id"]) == File(taken["id"], "image/png", None, 4)
+    assert await store.read_file(taken["id"], 0, 4) == b"bees"
 
 
 @pytest.mark.parametrize(
@@ -348,7 +349,7 @@ async def test_a_name_that_is_none_is_unknown(name: str, method: str, tmp_path: 
 
 async def test_a_store_that_is_away_is_said_to_be() -> None:
     class Away(MemoryStore):
-        async def keep_file(self, file: File) -> None:
+        async def keep_file(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
             raise StoreUnavailable("away")
 
         async def file(self, name: str) -> File | None:
@@ -380,3 +381,36 @@ async def test_a_preflight_of_an_upload_from_an_allowed_page_is_answered() -> No
         assert answer.headers["access-control-allow-origin"] == "https://bees.example"
         assert "PUT" in answer.headers["access-control-allow-methods"]
         assert answer.headers["access-control-allow-headers"] == "content-type"
+
+
+async def test_a_range_of_a_file_in_the_store_reads_only_that_range() -> None:
+    class Counting(MemoryStore):
+        read = 0
+
+        async def read_file(self, name: str, start: int, end: int) -> bytes:
+            self.read += end - start
+            return await super().read_file(name, start, end)
+
+    store = Counting()
+    data = bytes(range(256)) * 10_000
+    async with Client(create_app(Agent(), store=store)) as client:
+        taken = (await client.post("/attachments?name=a.txt", content=data, headers=TEXT)).json()
+        path = f"/attachments/{taken['id']}"
+        part = await client.get(path, headers={"range": "bytes=1000000-1000099"})
+        assert (part.status, part.content, store.read) == (206, data[1_000_000:1_000_100], 100)
+        assert (await client.get(path)).content == data
+        assert store.read == 100 + len(data)
+
+
+async def test_a_file_that_is_damaged_says_so() -> None:
+    class Damaging(MemoryStore):
+        async def read_file(self, name: str, start: int, end: int) -> bytes:
+            raise Damaged(name)
+
+    async with Client(create_app(Agent(), store=Damaging())) as client:
+        taken = (await client.post("/attachments?name=a.txt", content=b"bees", headers=TEXT)).json()
+        answer = await client.get(f"/attachments/{taken['id']}")
+        assert (answer.status, answer.json()["error"]["code"]) == (409, "file_damaged")
+
+
+TEXT = {"content-type": "text/plain"}

@@ -23,13 +23,15 @@ async def files(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield files
 
 
-def content_of(found: Found | None) -> bytes:
+async def content_of(found: Found | None) -> bytes:
     assert found is not None
     if isinstance(found.content, bytes):
         return found.content
     if isinstance(found.content, Path):
         return found.content.read_bytes()
-    return fetched(found.content("inline", 60))[1]
+    if callable(found.content):
+        return fetched(found.content("inline", 60))[1]
+    return await found.content.part(0, found.size)
 
 
 def fetched(url: str) -> tuple[Mapping[str, str], bytes]:
@@ -44,7 +46,7 @@ async def test_what_was_kept_is_found(files: Files, owner: str | None) -> None:
 
     assert found is not None
     assert (found.name, found.type, found.owner, found.size) == (NAME, "text/plain; charset=utf-8", owner, 12)
-    assert (size, content_of(found)) == (12, b"Good morning")
+    assert (size, await content_of(found)) == (12, b"Good morning")
     assert await files.read(NAME) == b"Good morning"
 
 
@@ -63,7 +65,7 @@ async def test_names_are_kept_apart(files: Files) -> None:
         await files.keep(name, "text/plain", None, in_pieces(name.encode()))
     await files.drop(names[0])
 
-    assert [content_of(await files.find(name)).decode() for name in names[1:]] == names[1:]
+    assert [(await content_of(await files.find(name))).decode() for name in names[1:]] == names[1:]
 
 
 async def test_what_does_not_come_to_its_end_leaves_nothing(files: Files, tmp_path: Path) -> None:
@@ -85,7 +87,7 @@ async def test_a_file_of_megabytes_is_kept_as_it_is(files: Files) -> None:
         NAME, "image/png", "ann", in_pieces(*(data[at : at + 65_536] for at in range(0, len(data), 65_536)))
     )
 
-    assert content_of(await files.find(NAME)) == data
+    assert await content_of(await files.find(NAME)) == data
 
 
 # A folder
@@ -146,7 +148,7 @@ async def test_a_file_outlives_the_server(tmp_path: Path) -> None:
         if number == 0:
             await StoreFiles(store).keep(NAME, "text/plain", "ann", in_pieces(b"x"))
         else:
-            assert content_of(await StoreFiles(store).find(NAME)) == b"x"
+            assert await content_of(await StoreFiles(store).find(NAME)) == b"x"
         await store.aclose()
 
 

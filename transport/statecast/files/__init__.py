@@ -6,7 +6,7 @@ from .folder import FolderFiles
 from .media import TYPES, disposition, is_among, media_type
 from .names import MAX_NAME, filename_of, fresh_name, is_name, name_in, names_among
 from .s3 import S3Files
-from .seam import Files, Found, Link
+from .seam import Files, Found, Link, Parts
 from .signing import SECRET_BYTES, Signer
 from .stored import StoreFiles
 from .uploads import Uploads
@@ -19,6 +19,7 @@ __all__ = [
     "FolderFiles",
     "Found",
     "Link",
+    "Parts",
     "S3Files",
     "Signer",
     "StoreFiles",

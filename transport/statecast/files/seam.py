@@ -8,10 +8,22 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-__all__ = ["Files", "Found", "Link"]
+__all__ = ["Files", "Found", "Link", "Parts"]
 
 #: Returns a URL that serves a file from elsewhere, given its Content-Disposition, and for how many seconds.
 Link: TypeAlias = Callable[[str, int], str]
+
+
+class Parts(Protocol):
+    """Reads parts of a file that is neither in memory nor a file of the system's."""
+
+    async def part(self, start: int, end: int) -> bytes:
+        """Return the bytes from one up to another.
+
+        Raises:
+            Damaged: They cannot be read any more.
+            StoreUnavailable: They could not be read now.
+        """
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -21,7 +33,7 @@ class Found(msgspec.Struct, frozen=True):
     type: str  #: its media type
     owner: str | None  #: who uploaded it
     size: int  #: bytes
-    content: bytes | Path | Link  #: itself, or where it is
+    content: bytes | Path | Parts | Link  #: itself, or where it is
 
 
 class Files(Protocol):

@@ -24,12 +24,12 @@ from statecast.files import (
     names_among,
 )
 from statecast.protocol.refusal import Refusal
-from statecast.stores import StoreUnavailable
+from statecast.stores import Damaged, StoreUnavailable
 from statecast.threads.refusals import unavailable
 
 from .incoming import Incoming
 from .requests import Service
-from .serving import serve, unknown_file
+from .serving import damaged_file, serve, unknown_file
 
 __all__ = ["Attachments", "check_filename"]
 
@@ -176,5 +176,7 @@ def check_filename(filename: str) -> None:
 async def _kept(doing: Awaitable[_T]) -> _T:
     try:
         return await doing
+    except Damaged:
+        raise damaged_file() from None
     except StoreUnavailable:
         raise unavailable() from None

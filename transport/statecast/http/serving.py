@@ -14,10 +14,12 @@ from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from statecast.files import Found, disposition, filename_of
+from statecast.files import Found, Parts, disposition, filename_of
 from statecast.protocol.refusal import Refusal
+from statecast.stores import Damaged, StoreUnavailable
+from statecast.threads.refusals import unavailable
 
-__all__ = ["serve", "unknown_file"]
+__all__ = ["damaged_file", "serve", "unknown_file"]
 
 #: Bytes of a piece.
 PIECE: Final = 2**18
@@ -88,6 +90,11 @@ def unknown_file() -> Refusal:
     return Refusal(404, "unknown_file", "expected the name of a file, got one that this server does not know")
 
 
+def damaged_file() -> Refusal:
+    """Return that a file cannot be read any more."""
+    return Refusal(409, "file_damaged", "what is kept of this file cannot be read any more; upload it again")
+
+
 class _File(Response):
     """Sends a file.
 
@@ -124,7 +131,11 @@ class _File(Response):
         if isinstance(content, bytes):
             yield _of_bytes(content, start, end)
             return
-        assert isinstance(content, Path)
+        if not isinstance(content, Path):
+            assert not callable(content)
+            first = await _kept(content, start, min(start + PIECE, end))
+            yield _of_parts(content, first, start, end)
+            return
         try:
             file = await anyio.open_file(content, "rb")
         except FileNotFoundError:
@@ -136,6 +147,22 @@ class _File(Response):
 async def _of_bytes(content: bytes, start: int, end: int) -> AsyncIterator[bytes]:
     for place in range(start, end, PIECE):
         yield content[place : min(place + PIECE, end)]
+
+
+async def _of_parts(content: Parts, first: bytes, start: int, end: int) -> AsyncIterator[bytes]:
+    yield first
+    for place in range(start + PIECE, end, PIECE):
+        yield await content.part(place, min(place + PIECE, end))
+
+
+async def _kept(content: Parts, start: int, end: int) -> bytes:
+    """Return the first part of what is sent: while nothing is, the answer can still be another."""
+    try:
+        return await content.part(start, end)
+    except Damaged:
+        raise damaged_file() from None
+    except StoreUnavailable:
+        raise unavailable() from None
 
 
 async def _of_file(file: anyio.AsyncFile[bytes], start: int, end: int) -> AsyncIterator[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -20,6 +20,7 @@ from .seam import (
     ChangeRefused,
     Compacted,
     Created,
+    Damaged,
     Deleted,
     Described,
     Erased,
@@ -62,7 +63,7 @@ class MemoryStore:
         self._rows: dict[Key, _Row] = {}
         self._cards: dict[str | None, dict[str, Card]] = {}  #: of an owner, by thread id
         self._notes: dict[Key, dict[str, dict[str, bytes]]] = {}  #: of a thread, by kind and id
-        self._files: dict[str, File] = {}
+        self._files: dict[str, tuple[File, bytes]] = {}
         self._secrets: dict[str, bytes] = {}
         self._used: dict[Key, float] = {}  #: when each card was written
         self._clock = Clock()
@@ -149,13 +150,22 @@ class MemoryStore:
         """Return a secret, the first that was offered."""
         return self._secrets.setdefault(name, fresh)
 
-    async def keep_file(self, file: File) -> None:
+    async def keep_file(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
         """Keep a file."""
-        self._files[file.name] = file
+        data = b"".join([piece async for piece in pieces])
+        self._files[name] = File(name, type, owner, len(data)), data
+        return len(data)
 
     async def file(self, name: str) -> File | None:
-        """Return a file."""
-        return self._files.get(name)
+        """Return what is known of a file."""
+        found = self._files.get(name)
+        return None if found is None else found[0]
+
+    async def read_file(self, name: str, start: int, end: int) -> bytes:
+        """Return a part of a file."""
+        if name not in self._files:
+            raise Damaged(f'there is no file "{name}" any more')
+        return self._files[name][1][start:end]
 
     async def drop_file(self, name: str) -> None:
         """Keep a file no longer."""

@@ -8,7 +8,7 @@ Every store passes the same conformance tests.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar, Final, Literal, Protocol
 
 import msgspec
@@ -219,8 +219,8 @@ class File(msgspec.Struct, frozen=True):
 
     name: str  #: unique
     type: str  #: its media type
-    data: bytes
     owner: str | None
+    size: int  #: bytes
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -357,18 +357,29 @@ class Store(Protocol):
             StoreUnavailable: It could not be read, or kept.
         """
 
-    async def keep_file(self, file: File) -> None:
-        """Keep a file, in place of one of the same name.
+    async def keep_file(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
+        """Keep a file whose bytes come in pieces, and return how many they were; in place of one of the same name.
+
+        It is there when all of it is. Whatever `pieces` raises is raised here, and then nothing is kept.
 
         Raises:
             StoreUnavailable: It was not kept.
         """
 
     async def file(self, name: str) -> File | None:
-        """Return a file; None if there is none of that name.
+        """Return what is known of a file; None if there is none of that name.
 
         Raises:
-            StoreUnavailable: It could not be read.
+            Damaged: It cannot be read any more.
+            StoreUnavailable: It could not be read now.
+        """
+
+    async def read_file(self, name: str, start: int, end: int) -> bytes:
+        """Return the bytes of a file from one up to another, without reading the others.
+
+        Raises:
+            Damaged: They cannot be read, or there is no such file any more.
+            StoreUnavailable: They could not be read now.
         """
 
     async def drop_file(self, name: str) -> None:

@@ -19,7 +19,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
@@ -53,6 +53,7 @@ from .sqlite_cards import names
 from .sqlite_entries import Entries
 from .sqlite_file import Files, begin_era, clock_of, era_of, is_busy, keep_time, open_file
 from .sqlite_mark import Lock, leave_mark
+from .sqlite_pieces import Pieces, regrouped
 from .sqlite_rows import is_corrupt
 
 __all__ = ["SqliteStore"]
@@ -83,6 +84,9 @@ PROBE: Final = "probe"
 #: Seconds between tries to bring the log into the file, while another program reads it.
 AGAIN: Final = 1.0
 
+#: Bytes of a file after which the log may have to be brought into the store's file.
+ROOM_EVERY: Final = 2**22
+
 #: Seconds between looks whether another program has let go of its lock.
 LOOK: Final = 0.002
 
@@ -107,6 +111,8 @@ class SqliteStore:
         self._durable = durable
         self._patience = patience
         self._thread: ThreadPoolExecutor | None = None
+        self._file_thread: ThreadPoolExecutor | None = None
+        self._pieces: Pieces | None = None
         self._jobs: set[Future[Any]] = set()  #: what the thread has to do
         self._slow_until = 0.0  #: when entries may be written on the event loop again
         self._lock: Lock | None = None
@@ -131,10 +137,11 @@ class SqliteStore:
         """
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="statecast-sqlite")
+            self._file_thread = ThreadPoolExecutor(1, thread_name_prefix="statecast-files")
         try:
             await self._do(self._open)
         except BaseException:
-            self._end_thread()
+            self._end_threads()
             raise
 
     async def aclose(self) -> None:
@@ -144,9 +151,10 @@ class SqliteStore:
             self._purging = None
         if self._thread is not None:
             try:
+                await self._do(self._close_pieces, files=True)  # behind what it has begun
                 await self._do(self._close)
             finally:
-                self._end_thread()
+                self._end_threads()
 
     async def probe(self) -> None:
         """Write to the file, as a commit does."""
@@ -207,35 +215,64 @@ class SqliteStore:
         """Return a secret, the first that was offered."""
         return await self._with(cards.secret, name, fresh)
 
-    async def keep_file(self, file: File) -> None:
-        """Keep a file."""
-        await self._with(cards.keep_file, file)
+    async def keep_file(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
+        """Keep a file: each piece is written as it comes."""
+        files = self._open_pieces
+        number, size = files.begin(), 0
+        try:
+            async for piece in regrouped(pieces):
+                await self._do(files.add, number, size, piece, files=True)
+                size += len(piece)
+                if size % ROOM_EVERY == 0:
+                    await self._do(self._roomy_connection)
+            replaced = await self._do(files.finish, number, File(name, type, owner, size), files=True)
+        except BaseException:
+            await asyncio.shield(self._forget_pieces(number))
+            raise
+        if replaced is not None:
+            await self._forget_pieces(replaced)
+        return size
 
     async def file(self, name: str) -> File | None:
-        """Return a file."""
-        return await self._with(cards.file, name)
+        """Return what is known of a file."""
+        return await self._do(self._open_pieces.find, name, files=True)
+
+    async def read_file(self, name: str, start: int, end: int) -> bytes:
+        """Return a part of a file."""
+        return await self._do(self._open_pieces.read, name, start, end, files=True)
 
     async def drop_file(self, name: str) -> None:
-        """Keep a file no longer."""
-        await self._with(cards.drop_file, name)
+        """Keep a file no longer: it is gone at once, and its pieces one after the other."""
+        number = await self._do(self._open_pieces.forget, name, files=True)
+        if number is not None:
+            await self._forget_pieces(number)
+
+    async def _forget_pieces(self, number: int) -> None:
         self._deleted = True
+        with contextlib.suppress(StoreUnavailable):  # what is left is taken away when the store is opened
+            while await self._do(self._open_pieces.drop, number, files=True):
+                pass
         self._purge_later()
 
     async def _with(self, function: Callable[..., _T], *args: Any) -> _T:
         """Do something with the connection, on the thread."""
         return await self._do(lambda: function(self._idle_connection(), *args))
 
-    def _end_thread(self) -> None:
-        if self._thread is not None:
-            self._thread.shutdown(wait=False)
-            self._thread = None
+    def _end_threads(self) -> None:
+        for thread in (self._thread, self._file_thread):
+            if thread is not None:
+                thread.shutdown(wait=False)
+        self._thread = self._file_thread = None
 
-    async def _do(self, function: Callable[..., _T], *args: Any) -> _T:
-        if self._thread is None:
+    async def _do(self, function: Callable[..., _T], *args: Any, files: bool = False) -> _T:
+        """Do something on the thread that commits, or on that of files."""
+        thread = self._file_thread if files else self._thread
+        if thread is None:
             raise StoreUnavailable(f"the store {self.path} is not open")
-        job = self._thread.submit(self._patiently, function, *args)
-        self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)  # who waits for it may have given up by then
+        job = thread.submit(self._patiently, function, *args)
+        if not files:
+            self._jobs.add(job)
+            job.add_done_callback(self._jobs.discard)  # who waits for it may have given up by then
         try:
             return await asyncio.wrap_future(job)
         except (sqlite3.Error, OSError) as error:
@@ -272,6 +309,7 @@ class SqliteStore:
                 self._era = era_of(connection)
                 self._clock = clock_of(connection)
                 (last_row,) = connection.execute("SELECT ifnull(max(row), 0) FROM threads").fetchone()
+                self._pieces = Pieces(self._place, durable=self._durable, patience=self._patience)
             except BaseException:
                 connection.close()
                 raise
@@ -296,6 +334,11 @@ class SqliteStore:
         entries.settle(connection)
         begin_era(connection)
         connection.execute("COMMIT")
+
+    def _close_pieces(self) -> None:
+        if self._pieces is not None:
+            self._pieces.close()
+            self._pieces = None
 
     def _close(self) -> None:
         if self._connection is None or self._lock is None:
@@ -342,6 +385,12 @@ class SqliteStore:
             await asyncio.sleep(GONE_AFTER)
             with contextlib.suppress(StoreUnavailable):  # it is tried again
                 await self._do(self._settle)
+
+    @property
+    def _open_pieces(self) -> Pieces:
+        if self._pieces is None:
+            raise StoreUnavailable(f"the store {self.path} is not open")
+        return self._pieces
 
     @property
     def _open_connection(self) -> sqlite3.Connection:

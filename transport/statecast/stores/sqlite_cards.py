@@ -1,4 +1,4 @@
-"""What the SQLite store keeps beside the threads: cards, notes, files and secrets.
+"""What the SQLite store keeps beside the threads: cards, notes and secrets.
 
 Everything here happens on the store's own thread.
 """
@@ -11,20 +11,19 @@ from typing import Any, Final
 
 import msgspec
 
-from .seam import Card, Damaged, Described, Erased, File, Key, Moved, Noted, described
+from .seam import Card, Damaged, Described, Erased, Key, Moved, Noted, described
 from .sqlite_rows import checked, is_corrupt, owner_of, whole_rows
 
 __all__ = [
     "CARD",
     "damage_of",
     "delete",
-    "file",
     "is_owned",
-    "keep_file",
     "listed",
     "move",
     "named",
     "names",
+    "owner_name",
     "read_card",
     "secret",
     "write",
@@ -152,26 +151,6 @@ def secret(connection: sqlite3.Connection, name: str, fresh: bytes) -> bytes:
         _log.error('the secret "%s" was damaged, and is another now: what it signed is not valid any more', name)
     connection.execute("INSERT OR REPLACE INTO secrets VALUES (?, ?)", (name, fresh))
     return fresh
-
-
-def keep_file(connection: sqlite3.Connection, file: File) -> None:
-    """Keep a file."""
-    values = (file.name, file.type, owner_name(file.owner), file.data)
-    connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", values)
-
-
-def file(connection: sqlite3.Connection, name: str) -> File | None:
-    """Return a file."""
-    found = connection.execute("SELECT type, data, owner FROM files WHERE name = ?", (name,)).fetchall()
-    if not found:
-        return None
-    ((type, data, owner),) = checked("the file", found, str, bytes, str)
-    return File(name, type, data, owner_of(owner))
-
-
-def drop_file(connection: sqlite3.Connection, name: str) -> None:
-    """Keep a file no longer."""
-    connection.execute("DELETE FROM files WHERE name = ?", (name,))
 
 
 def _card(row: tuple[Any, ...]) -> Card:

@@ -80,6 +80,17 @@ MIGRATIONS: Final = (
     DROP INDEX cards_updated;
     CREATE INDEX cards_used ON cards (used)
     """,
+    """
+    CREATE TABLE pieces (file INTEGER NOT NULL, start INTEGER NOT NULL, data BLOB NOT NULL, UNIQUE (file, start));
+    CREATE TABLE whole (
+        number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, type TEXT NOT NULL, owner TEXT NOT NULL,
+        size INTEGER NOT NULL
+    );
+    INSERT INTO whole SELECT rowid, name, type, owner, length(data) FROM files;
+    INSERT INTO pieces SELECT rowid, 0, data FROM files;
+    DROP TABLE files;
+    ALTER TABLE whole RENAME TO files
+    """,
 )
 
 

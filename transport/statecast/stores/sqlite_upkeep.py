@@ -37,7 +37,8 @@ PATIENCE: Final = 10.0
 #: What rows of other tables must hold, in the order of the columns.
 _TABLES: Final[tuple[tuple[str, str, str, tuple[type, ...]], ...]] = (
     ("notes", "note", "id, owner, thread_id, kind, data", (str, str, str, str, bytes)),
-    ("files", "file", "name, type, owner, data", (str, str, str, bytes)),
+    ("files", "file", "name, type, owner, size", (str, str, str, int)),
+    ("pieces", "piece of the file", "file, start, data", (int, int, bytes)),
     ("secrets", "secret", "name, data", (str, bytes)),
     ("inbox", "batch", "run_id, row, data", (str, int, bytes)),
     ("applied", "id of a command", "command_id, row, digest, run_id", (str, int, bytes, str)),
@@ -78,6 +79,10 @@ def damage_in(path: Path, readable: Callable[[Saved], object]) -> Iterator[str]:
         for name, data in _rows(connection, "SELECT name, data FROM secrets"):
             if isinstance(data, bytes) and len(data) < SHORTEST:
                 yield f"the secret {name!r} is cut off"
+        there = "(SELECT ifnull(sum(length(data)), 0) FROM pieces WHERE file = number)"
+        query = f"SELECT name FROM files WHERE size != {there}"
+        for (name,) in _rows(connection, query):
+            yield f"the file {name!r} is not whole"
         for id, thread_id, data in _rows(connection, "SELECT id, thread_id, data FROM notes WHERE kind != 'named'"):
             if isinstance(data, bytes) and not _is_json(data):
                 yield f"the note {id!r} of the thread {thread_id!r} cannot be read"
