@@ -10,6 +10,7 @@ from tests.clients.packages import CLIENTS
 __all__ = [
     "DELETED",
     "RECENT",
+    "knows_approvals",
     "names_new_threads",
     "prints_deleted_threads",
     "prints_failed_appends",
@@ -31,6 +32,11 @@ def names_new_threads() -> bool:
 def prints_failed_appends() -> bool:
     """Whether a local runtime also prints an error that it shows as the message's status."""
     return CLIENTS.version("@assistant-ui/core") >= (0, 3, 35)
+
+
+def knows_approvals() -> bool:
+    """Whether decoders of the data stream take lines about approvals; older ones end the run at one."""
+    return CLIENTS.version("assistant-stream") >= (0, 3, 57)
 
 
 def prints_deleted_threads() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, get_args
 
 import msgspec
@@ -11,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from statecast.protocol import MESSAGE_PROTOCOLS
 from statecast.protocol.chat import read_chat
+from statecast.protocol.data_stream_messages import DataStreamMessagesEncoder
 from statecast.protocol.projected import Projected
 from statecast.protocol.projection import Projection
 from statecast.protocol.refusal import Refusal
@@ -67,14 +69,23 @@ class ChatStreamEndpoint:
 def message_protocol(query: QueryParams) -> Callable[[Projection], Projected]:
     """Return the encoder of the protocol that the query names; the first one if it names none.
 
+    With `approvals=true` a data stream has lines about approvals.
+
     Raises:
-        Refusal: 422 `unknown_protocol`.
+        Refusal: 422 `unknown_protocol`, `invalid_request`.
     """
+    approvals = query.get("approvals", "false")
+    if approvals not in ("true", "false"):
+        message = f'expected "true" or "false" as "approvals" in the query, got "{approvals[:60]}"'
+        raise Refusal(422, "invalid_request", message)
     name = query.get("protocol", next(iter(MESSAGE_PROTOCOLS)))
     if name not in MESSAGE_PROTOCOLS:
         known = ", ".join(f'"{known}"' for known in MESSAGE_PROTOCOLS)
         raise Refusal(422, "unknown_protocol", f'expected a protocol out of {known}, got "{name[:60]}"')
-    return MESSAGE_PROTOCOLS[name]
+    encoder = MESSAGE_PROTOCOLS[name]
+    if approvals == "true" and encoder is DataStreamMessagesEncoder:
+        return partial(DataStreamMessagesEncoder, approvals=True)
+    return encoder
 
 
 def on_disconnect(query: QueryParams) -> OnDisconnect | None:

@@ -141,11 +141,14 @@ def _message_paths(agents: Mapping[str, Agent]) -> dict[str, Any]:
     protocol = {"name": "protocol", "in": "query", "schema": {"enum": list(MESSAGE_PROTOCOLS)}}
     thread = {"name": "threadId", "in": "path", "required": True, "schema": TEXT}
     left = {"name": "onDisconnect", "in": "query", "schema": {"enum": ["continue", "cancel"]}}
+    approvals = {"name": "approvals", "in": "query", "schema": {"type": "boolean"}}
     chat = {**posted, "properties": {**posted["properties"], "id": TEXT, "state": {}, "truncate": {"type": "boolean"}}}
-    begun = {"summary": "The answer that is being made, from its start", "parameters": [thread, protocol]}
+    begun = {"summary": "The answer that is being made, from its start", "parameters": [thread, protocol, approvals]}
     return {
         "/chat": {
-            "post": post("Send a chat's messages, get the answer", chat, {**text, **events}, [protocol, name, left])
+            "post": post(
+                "Send a chat's messages, get the answer", chat, {**text, **events}, [protocol, name, left, approvals]
+            )
         },
         "/chat/{threadId}/stream": {"get": {**begun, "responses": responses({**text, **events}, empty=True)}},
         "/ag-ui": {"post": post("AG-UI: post a RunAgentInput, get events", run_input, events, [name])},

@@ -17,19 +17,28 @@ from .data_stream import DataStreamEncoder, DataStreamLines
 from .growth import Event, InMessage, Rewritten, RunTurned, StateChanged, StateReplaced
 from .projected import Projected
 from .projection import Projection
+from .ui_message_stream import APPROVAL, answer_of
 
 __all__ = ["DataStreamMessagesEncoder"]
 
 
 class DataStreamMessagesEncoder(Projected):
-    """Writes a projection as a data stream."""
+    """Writes a projection as a data stream.
+
+    Args:
+        projection: What to write.
+        approvals: Whether the client knows lines about approvals. Older decoders end the run at one, and no request
+            tells them apart, so the client asks for them.
+    """
 
     name = "data-stream"
     headers = DataStreamEncoder.headers
     heartbeat = DataStreamEncoder.heartbeat
 
-    def __init__(self, projection: Projection) -> None:
+    def __init__(self, projection: Projection, *, approvals: bool = False) -> None:
         super().__init__(projection)
+        self._approvals = approvals
+        self._asks: dict[int, str] = {}  #: the calls that ask for an approval, by part
         self._lines = DataStreamLines()
         self._started = False
         self._in_step = False
@@ -54,10 +63,17 @@ class DataStreamMessagesEncoder(Projected):
                 if part in self._told:
                     return self._lines.write("2", [{"name": data.name, "data": data.data}])
                 self._told.add(part)
+            case chunks.PartStarted(part=part, init=chunks.ToolCallPart() as call):
+                if self._approvals and call.tool_name == APPROVAL:
+                    self._asks[part] = call.tool_call_id
+            case chunks.ArgsFinished(part=part) if part in self._asks:
+                return (self._lines.of("", event) or b"") + self._ask(self._asks[part])
             case chunks.ToolResult():
                 if event.part in self._told:
                     return b""
                 self._told.add(event.part)
+                if event.part in self._asks:
+                    return self._answer(self._asks[event.part], event) + (self._lines.of("", event) or b"")
             case _:
                 pass
         line = self._lines.of("", event)
@@ -76,6 +92,17 @@ class DataStreamMessagesEncoder(Projected):
             lines.append(self._lines.write("e", {**self._why(self.step_usage or self.usage), "isContinued": False}))
         lines.append(self._lines.write("d", self._why(self.usage)))
         return b"".join(lines)
+
+    def _ask(self, id: str) -> bytes:
+        """Return that the user is asked, unless that is over."""
+        return b"" if self.projection.is_settled(id) else self._approval(id)
+
+    def _answer(self, id: str, result: chunks.ToolResult) -> bytes:
+        approved, why = answer_of(result)
+        return self._approval(id, approved=approved, **why)
+
+    def _approval(self, id: str, **answer: Any) -> bytes:
+        return self._lines.write("aui-tool-call-approval", {"toolCallId": id, "approval": {"id": id, **answer}})
 
     def _why(self, usage: chunks.Usage | None) -> dict[str, Any]:
         return {"finishReason": self.finish_reason, "usage": usage or chunks.Usage()}
