@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from statecast import Agent, AgentError, Run, UntypedCommand, create_app
+from statecast import AddMessage, Agent, AgentError, Run, UntypedCommand, create_app
 from statecast.testing import Client
 from statecast.threads import Thread
 from statecast.threads.inbox import Posted
@@ -256,3 +257,41 @@ def test_only_a_run_that_ends_with_the_event_loop_is_said_to_be_interrupted() ->
     run = asyncio.run(main()).last_run
     assert run is not None
     assert (run.status, run.error and run.error.code) == ("interrupted", "run_interrupted")
+
+
+MESSAGE = {"id": "m1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}
+SAID = {"role": "user", "content": "hi"}
+PROTOCOLS: dict[str, dict[str, Any]] = {
+    "/assistant?protocol=assistant-transport": {"commands": [{"type": "add-message", "message": MESSAGE}]},
+    "/assistant?protocol=data-stream": {"commands": [{"type": "add-message", "message": MESSAGE}]},
+    "/chat": {"id": "t", "messages": [MESSAGE]},
+    "/ag-ui": {"runId": "r", "messages": [{"id": "m1", **SAID}], "tools": [], "context": [], "state": {}},
+    "/text": {"messages": [SAID]},
+    "/sse": {"messages": [SAID]},
+    "/json": {"messages": [SAID]},
+    "/v1/chat/completions": {"model": "agent", "messages": [SAID], "stream": True},
+}
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("path", PROTOCOLS)
+async def test_in_every_protocol_an_agent_that_exits_ends_its_answer(path: str, late: bool) -> None:
+    agent = Agent("agent")
+    ended: list[str] = []
+
+    @agent.on(AddMessage)
+    async def answer(run: Run, command: AddMessage) -> None:
+        run.messages.assistant().append_text("Half an ans")
+        ended.append(run.id)
+        if late:
+            await anyio.sleep(0.01)
+        raise SystemExit(1)
+
+    async with Client(agent) as client:
+        with anyio.fail_after(10):
+            async with client.stream("POST", path, json={"threadId": "t", **PROTOCOLS[path]}) as response:
+                with contextlib.suppress(EOFError):  # some can only cut the connection
+                    await response.read()
+        assert ended
+        assert b"SystemExit" not in response.content
+        assert (await client.get("/health")).json()["runs"] == 0
