@@ -8,6 +8,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
+import anyio
 import pytest
 from starlette.requests import HTTPConnection
 
@@ -17,10 +18,11 @@ from statecast.http.addresses import public_address
 from statecast.protocol.refusal import Refusal
 from statecast.server import Server
 from statecast.testing import Client
+from tests.transport.failing import Failing
 from tests.transport.following import connected, served
 from tests.transport.held import HOLD, NOTE, held, until
 from tests.transport.raw import Raw, Reply, connection
-from tests.transport.test_socket import flooding
+from tests.transport.test_socket import commands, flooding
 
 pytestmark = pytest.mark.anyio
 
@@ -528,6 +530,20 @@ async def test_messages_that_arrive_count_among_the_bodies_in_flight() -> None:
             assert await closed_with(large, 1013)
             await small.send(rest)
             assert (await small.reply("POST")).status == 200
+        await until(lambda: app.visits.bodies.total == 0)
+
+
+async def test_a_message_counts_until_it_is_dealt_with() -> None:
+    store = Failing()
+    app = create_app(held()[0], store=store)
+    async with served(app) as server, connected(server) as socket:
+        await socket.send(commands({**NOTE, "text": "a"}))
+        await socket.until(lambda view: view.answers)
+        store.go = anyio.Event()
+        await socket.send(commands({**NOTE, "text": "x" * 5_000}))
+        await until(lambda: app.visits.bodies.total > 5_000)
+        assert not app.visits.bodies.arriving
+        store.go.set()
         await until(lambda: app.visits.bodies.total == 0)
 
 

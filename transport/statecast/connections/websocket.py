@@ -89,13 +89,13 @@ class SocketProtocol(WSProtocol):
         """Take a message, or a part of one."""
         if self._arriving is None:
             self._arriving = self._bodies.arrive(public_address(self.client), self._make_room)
-        arriving, before = self._arriving, self.buffer.length
+        arriving = self._arriving
         super().handle_message(event)
         if self.close_sent:  # it was too large
             self._end_message()
             return
         try:
-            arriving.grow(max(self.buffer.length, before) - before)
+            arriving.grow(len(event.data))  # of a text its characters: about what it holds in memory
         except Refusal as refusal:
             self._close(FULL, refusal.code)
             return
