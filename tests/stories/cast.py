@@ -1,4 +1,4 @@
-"""The app that stories are told of: agents that count what they did, and one that does whatever it is asked to.
+"""The app that stories are told of: agents that do as they should, and one that does whatever it is asked to.
 
 `statecast serve tests.stories.cast:app`. Whoever sends no `x-user` is `CONTROL`, whom nothing may harm. `STORIES_STORE`
 is the URL of the store.
@@ -6,6 +6,7 @@ is the URL of the store.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any, Final
 
@@ -20,6 +21,22 @@ CONTROL: Final = "control"
 
 def _first_state() -> dict[str, Any]:
     return {"list": [], "text": "", "messages": []}
+
+
+steady = Agent("steady", initial={"messages": [], "runs": 0})
+
+
+def heard(text: str) -> str:
+    """Return what `steady` answers."""
+    return f"heard: {text}."
+
+
+@steady.on(AddMessage)
+async def say(run: Run, command: AddMessage) -> None:
+    """Answer in one piece, whatever the protocol, and count."""
+    run.state["runs"] += 1
+    await asyncio.sleep(0.01)
+    run.messages.assistant().append_text(heard(command.message.text))
 
 
 rough = Agent("rough", initial=_first_state, writable=["/list", "/text"])
@@ -68,7 +85,7 @@ async def identify(connection: HTTPConnection) -> str:
 
 if "STORIES_STORE" in os.environ:
     app = create_app(
-        [once, again, rough],
+        [once, again, steady, rough],
         store=os.environ["STORIES_STORE"],
         identify=identify,
         limits=Limits(body=2**21, state=2**21, body_seconds=3, run_seconds=20),

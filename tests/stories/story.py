@@ -19,6 +19,7 @@ from tests.stories.acts import ACTS, Trouble
 from tests.stories.book import faults
 from tests.stories.cast import CONTROL
 from tests.stories.damage import damage
+from tests.stories.steady import Steady
 from tests.stories.wire import Wire
 
 __all__ = ["CHAPTER", "Chapter"]
@@ -98,9 +99,13 @@ class Chapter:
         runs = set(crowd.ledger.ends)
         trouble = Trouble(await self.served.up(), random, f"story-{number}")
         trouble.controls = [thread for thread, _ in control]
+        steady = Steady(self.served.url, random, trouble.name)
         try:
-            async with crowd.using(*control):
+            async with crowd.using(*control), asyncio.TaskGroup() as group:
+                using = group.create_task(steady.use())
                 await within("all acts to end", asyncio.gather(*(act(trouble) for act in acts)))
+                steady.stopping = True
+                await using
                 if ending in ("is killed", "is stopped"):
                     await self._end(ending)
                     await self.served.start()

@@ -20,7 +20,7 @@ async def tell(seed: int, first: int, stories: int, *, say: Callable[[str], None
     for start in range(first, first + stories, CHAPTER):
         numbers = range(start, min(start + CHAPTER, first + stories))
         with tempfile.TemporaryDirectory(prefix="stories-") as folder:
-            chapter = Chapter(Path(folder), "memory" if (start // CHAPTER) % 3 == 2 else "sqlite", seed)
+            chapter = Chapter(Path(folder), "memory" if (start // CHAPTER) % 3 == 1 else "sqlite", seed)
             try:
                 await chapter.tell(numbers)
             except BaseException as failure:
