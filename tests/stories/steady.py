@@ -1,4 +1,4 @@
-"""Who uses the server as one should, over every protocol, while stories are told; and gets exactly what it asked for."""
+"""Who uses the server as one should, over every protocol, while stories are told, and gets just what it asked for."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ class Chapter:
         while True:
             ready = await wire.ask("GET", "/health/ready")
             health = await wire.ask("GET", "/health")
-            if ready.status in (200, 404) and health.status == 200 and not (idle and health.json()["runs"]):
+            if ready.status == 200 and health.status == 200 and not (idle and health.json()["runs"]):
                 return
             await asyncio.sleep(0.1)
 

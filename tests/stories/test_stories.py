@@ -38,7 +38,8 @@ def test_every_act_and_deed_has_a_name_of_its_own() -> None:
         ("ERROR: run r on thread t failed\nTraceback (most recent call last):\n  File\nValueError: one\n", True),
         (
             (
-                "ERROR: the hook for title failed on thread t\nTraceback (most recent call last):\n  File\nKeyError: 1\n\n"
+                "ERROR: the hook for title failed on thread t\n"
+                "Traceback (most recent call last):\n  File\nKeyError: 1\n\n"
                 "During handling of the above exception, another exception occurred:\n\n"
                 "Traceback (most recent call last):\n  File\nSystemExit: 1\n"
             ),
