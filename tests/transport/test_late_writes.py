@@ -231,3 +231,18 @@ async def test_a_thread_that_left_memory_is_not_written_by_what_its_runs_left(st
         if gone != "deleted":
             assert await state_of(client) == before
         assert (await client.run("next", thread_id="other")).error is None
+
+
+async def test_what_a_run_has_said_can_still_be_read_through_it() -> None:
+    agent, left = Agent("echo", initial={"messages": []}), list[Run]()
+
+    @agent.on(AddMessage)
+    def answer(run: Run, command: AddMessage) -> None:
+        run.messages.assistant().append_text("You said it")
+        left.append(run)
+
+    async with Client(agent) as client:
+        await client.run("hi")
+        said = [message["parts"][0]["text"] for message in left[0].messages.items]
+
+    assert said == ["hi", "You said it"]
