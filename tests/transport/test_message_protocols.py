@@ -273,4 +273,7 @@ def test_start_is_the_first_chunk_whatever_happens_before_the_message() -> None:
         answering.flush()
         answering.messages.assistant(id="m").append_text("a")
 
-    assert types(told(answered(write)))[:2] == ["start", "data-state-operations"]
+    found = told(answered(write))
+    assert found[0] == {"type": "start"}
+    assert types(found)[:3] == ["start", "data-state-operations", "start"]
+    assert [chunk["messageId"] for chunk in found if chunk["type"] == "start" and "messageId" in chunk] == ["m"]

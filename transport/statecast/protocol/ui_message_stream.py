@@ -53,6 +53,7 @@ class UIMessageStreamEncoder(Projected):
         self._started = False
         self._in_step = False
         self._next: str | None = None  #: the message that is about to begin
+        self._nameless = False  #: whether the stream began before its message did
         self._calls: dict[int, _Call] = {}
         self._texts: dict[int, str] = {}  #: what kind of text a part is
         self._growing: _Call | None = None  #: what grew last, if that was a call
@@ -74,7 +75,8 @@ class UIMessageStreamEncoder(Projected):
     def write(self, event: Event) -> bytes:
         """Return one or several chunks, or nothing."""
         if isinstance(event, InMessage):
-            return self._begin(event.id if event.begins else None)
+            named = self._name(event)
+            return named or self._begin(event.id if event.begins else None)
         said = self._said(event)
         return said if self._started or not said else self._begin(self._next) + said
 
@@ -203,7 +205,15 @@ class UIMessageStreamEncoder(Projected):
         if self.projection.had is not None:
             return _write("start") + self._step()
         self._in_step = True
+        self._nameless = message_id is None
         return _write("start", **({} if message_id is None else {"messageId": message_id}))
+
+    def _name(self, event: InMessage) -> bytes:
+        """Return a further `start` with the id of a message that begins once the stream has. It begins no other one."""
+        if not self._nameless or not event.begins:
+            return b""
+        self._nameless = False
+        return _write("start", messageId=event.id)
 
     def _step(self) -> bytes:
         self._in_step = True
