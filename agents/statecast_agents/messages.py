@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from .arguments import arguments_text, held_arguments
+from .calls import Calls, calls_in, is_call
 from .commands import AddMessage, AddToolResult, AnyCommand
 from .document import Document
 from .errors import MessageConflict, NotJson, OperationError
@@ -112,7 +113,7 @@ class Messages:
             if not isinstance(message, dict) or message.get("role") == "user":
                 break
             parts = message.get("parts")
-            calls = [ToolCall(part) for part in parts if _is_call(part)] if isinstance(parts, list) else []
+            calls = [ToolCall(part) for part in parts if is_call(part)] if isinstance(parts, list) else []
             found += [call for call in reversed(calls) if call.open]
         return found[::-1]
 
@@ -132,6 +133,7 @@ class Messages:
             MessageConflict: "unknown_parent", "unknown_tool_call", "tool_call_settled" or "no_messages".
         """
         size = len(self._peek())  # of the messages there are, how many the batch leaves
+        calls = self.calls_for(commands)
         settled: set[tuple[Json, str]] = set()
         for command in commands:
             if isinstance(command, AddMessage):
@@ -139,15 +141,25 @@ class Messages:
                 size = self._keep(command, agrees=agrees, size=size)
                 agrees = False
             elif isinstance(command, AddToolResult):
-                self._open_call(command, settled, size)
+                self._open_call(command, settled, size, calls)
                 settled.add((command.message_id, command.tool_call_id))
 
-    def apply(self, command: AddMessage | AddToolResult, *, agrees: bool) -> None:
+    def calls_for(self, commands: Sequence[AnyCommand]) -> Calls | None:
+        """Return what finds the calls of a batch, for `apply`; None where it has no more than one result."""
+        results = sum(isinstance(command, AddToolResult) for command in commands)
+        return Calls(self._peek()) if results > 1 else None
+
+    def apply(self, command: AddMessage | AddToolResult, *, agrees: bool, calls: Calls | None = None) -> None:
         """Apply a built-in command to the messages.
 
         A message with `source_id` is an edit: what follows `parent_id` is dropped. Without, it is dropped only where
         the client had seen the state as it is (`agrees`); a stale tab never deletes what it has not seen. Nor does the
         second message of a batch, whose parent is the same as the first's: pass `agrees` for the first one only.
+
+        Args:
+            command: What is applied.
+            agrees: Whether the client had seen the state as it is.
+            calls: Of the batch, if it has several results, see `calls_for`.
 
         Raises:
             MessageConflict: As in `check`; nothing was applied.
@@ -163,10 +175,13 @@ class Messages:
             if command.message.metadata is not UNSET:
                 message["metadata"] = command.message.metadata
             dropped = self._dropped(keep, message)
-            self.items[keep:] = [message]
+            if dropped or keep < len(self.items):
+                self.items[keep:] = [message]
+            else:
+                self.items.append(message)
             self.dropped += dropped
             return
-        part = self._open_call(command, set(), len(self._peek()))
+        part = self._open_call(command, set(), len(self._peek()), calls)
         settled: dict[str, Json] = {"result": command.result, "isError": command.is_error}
         if command.artifact is not UNSET:
             settled["artifact"] = command.artifact
@@ -194,26 +209,35 @@ class Messages:
 
     def _has(self, id: str, size: int) -> bool:
         """Whether one of the first messages has an id."""
-        return any(_id_of(item) == id for item in self._peek()[:size])
+        return self._place(id, size) is not None
+
+    def _place(self, id: Json | UnsetType, size: int) -> int | None:
+        """Return where the last of the first messages is that has an id; None if none has."""
+        if not isinstance(id, str):
+            return None
+        items = self._peek()
+        for index in range(size - 1, -1, -1):
+            item = items[index]
+            if isinstance(item, dict) and item.get("id") == id:
+                return index
+        return None
 
     def _keep(self, command: AddMessage, *, agrees: bool, size: int) -> int:
         """Return how many messages stay in front of the new one."""
-        items = self._peek()[:size]
-        ids = [item.get("id") if isinstance(item, dict) else None for item in items]
-        where = {id: index for index, id in enumerate(ids) if isinstance(id, str)}
         parent = command.parent_id
         if command.source_id is not None:
             if parent is None:
                 return 0
-            if parent in where:
-                return where[parent] + 1
-            if parent is UNSET and command.source_id in where:
-                return where[command.source_id]
+            at = self._place(parent, size)
+            if at is not None:
+                return at + 1
+            source = self._place(command.source_id, size) if parent is UNSET else None
+            if source is not None:
+                return source
             name = "none" if parent is UNSET else f'"{parent}"'
             raise MessageConflict("unknown_parent", f"expected parentId to name a message of the thread, got {name}")
-        if agrees and isinstance(parent, str) and parent in where:
-            return where[parent] + 1
-        return size
+        at = self._place(parent, size) if agrees else None
+        return size if at is None else at + 1
 
     def _require_list(self) -> None:
         at = self._document.root
@@ -230,9 +254,11 @@ class Messages:
         text = f'expected a list of messages at "{where}" in the state, got {type(at).__name__}'
         raise MessageConflict("no_messages", text)
 
-    def _open_call(self, command: AddToolResult, settled: set[tuple[Json, str]], size: int) -> TrackedDict:
+    def _open_call(
+        self, command: AddToolResult, settled: set[tuple[Json, str]], size: int, calls: Calls | None
+    ) -> TrackedDict:
         name = command.tool_call_id
-        part = self._find_call(name, size, command.message_id)
+        part = self._find_call(name, size, command.message_id, calls)
         if part is None:
             raise MessageConflict("unknown_tool_call", f'expected toolCallId to name a tool call, got "{name[:100]}"')
         if "result" in part or (command.message_id, name) in settled:
@@ -242,23 +268,17 @@ class Messages:
         return part
 
     def _find_call(
-        self, tool_call_id: str, size: int | None = None, message_id: str | UnsetType = UNSET
+        self,
+        tool_call_id: str,
+        size: int | None = None,
+        message_id: str | UnsetType = UNSET,
+        calls: Calls | None = None,
     ) -> TrackedDict | None:
         """Return the call of a message, or of the latest that has one of that id; out of several, the latest open."""
-        for message in reversed(self._peek()[:size]):
-            parts = message.get("parts") if isinstance(message, dict) else None
-            if not isinstance(parts, list) or message_id not in (UNSET, message.get("id")):
-                continue
-            calls: list[TrackedDict] = [
-                part for part in reversed(parts) if _is_call(part) and part.get("toolCallId") == tool_call_id
-            ]
-            if calls:
-                return next((part for part in calls if ToolCall(part).open), calls[0])
-        return None
-
-
-def _is_call(part: Json) -> bool:
-    return isinstance(part, TrackedDict) and part.get("type") == "tool-call"
+        items = self._peek()[:size]
+        find = calls_in if calls is None else calls.find
+        found = find(items, tool_call_id, message_id)
+        return next((part for part in found if ToolCall(part).open), found[0] if found else None)
 
 
 def _id_of(message: Json) -> Json:

@@ -481,8 +481,9 @@ def apply_messages(run: Run, commands: Sequence[AnyCommand], *, agrees: bool) ->
     """
     if run.keeps_messages:
         run.messages.check(commands, agrees=agrees)
+        calls = run.messages.calls_for(commands)
         for command in commands:
             if isinstance(command, AddMessage | AddToolResult):
-                run.messages.apply(command, agrees=agrees)
+                run.messages.apply(command, agrees=agrees, calls=calls)
                 agrees = agrees and not isinstance(command, AddMessage)  # no client has seen what its own batch adds
         run.flush()
