@@ -19,42 +19,29 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
 from . import sqlite_cards as cards
 from . import sqlite_threads as threads
-from .clock import Clock
 from .seam import (
-    Accepted,
-    Amended,
     Appended,
-    Applied,
-    Assigned,
     Card,
     Change,
     ChangeRefused,
-    Compacted,
-    Created,
-    Deleted,
-    Described,
-    Erased,
     File,
     Key,
-    Moved,
-    Noted,
     Saved,
-    Settled,
     StoreUnavailable,
 )
-from .sqlite_cards import names
 from .sqlite_entries import Entries
 from .sqlite_file import Files, begin_era, clock_of, era_of, is_busy, keep_time, open_file
 from .sqlite_mark import Lock, leave_mark
 from .sqlite_pieces import Pieces, regrouped
 from .sqlite_rows import is_corrupt
+from .sqlite_writing import Writing
 
 __all__ = ["SqliteStore"]
 
@@ -90,9 +77,6 @@ ROOM_EVERY: Final = 2**22
 #: Seconds between looks whether another program has let go of its lock.
 LOOK: Final = 0.002
 
-#: Seconds between updates of a thread's `written`, which only retention reads.
-TOUCH_EVERY: Final = 30.0
-
 
 class SqliteStore:
     """Keeps threads in a file.
@@ -117,17 +101,10 @@ class SqliteStore:
         self._slow_until = 0.0  #: when entries may be written on the event loop again
         self._lock: Lock | None = None
         self._connection: sqlite3.Connection | None = None
-        self._era = ""
-        self._clock = Clock()
-        self._deleted = False  #: whether there may be something of what was deleted in the file or its log
         self._purging: asyncio.Task[None] | None = None
         self._checkpoint_from = 0.0  #: when the log may be brought into the file again
         self._files: Files | None = None
-        self._entries: Entries | None = None  #: None: to be read from the file
-        self._rows: dict[Key, int] = {}
-        self._last_row = 0  #: rows before it are not given to threads any more
-        self._touched: dict[int, float] = {}
-        self._untouched: set[int] = set()  #: written to since
+        self._writing: Writing | None = None
 
     async def open(self) -> None:
         """Open the file, lock it, and bring its schema up to date.
@@ -177,9 +154,7 @@ class SqliteStore:
 
     async def load(self, key: Key) -> Saved | None:
         """Return what the file holds of a thread."""
-        return await self._do(
-            lambda: threads.load(self._idle_connection(), self._entries_of(self._open_connection), self._era, key)
-        )
+        return await self._do(self._load, key)
 
     async def unsettled(self) -> list[Key]:
         """Return the threads with work left."""
@@ -248,8 +223,8 @@ class SqliteStore:
             await self._forget_pieces(number)
 
     async def _forget_pieces(self, number: int) -> None:
-        self._deleted = True
         with contextlib.suppress(StoreUnavailable):  # what is left is taken away when the store is opened
+            self._open_writing.deleted = True
             while await self._do(self._open_pieces.drop, number, files=True):
                 pass
         self._purge_later()
@@ -303,11 +278,9 @@ class SqliteStore:
             connection = open_file(self._place, durable=self._durable, patience=self._patience)
             try:
                 self._files = Files(self._place)
-                self._entries = Entries.read(connection)
-                if self._entries.lost:
-                    self._go_on_without_what_is_lost(connection, self._entries)
-                self._era = era_of(connection)
-                self._clock = clock_of(connection)
+                entries = Entries.read(connection)
+                if entries.lost:
+                    self._go_on_without_what_is_lost(connection, entries)
                 (last_row,) = connection.execute("SELECT ifnull(max(row), 0) FROM threads").fetchone()
                 self._pieces = Pieces(self._place, durable=self._durable, patience=self._patience)
             except BaseException:
@@ -316,10 +289,8 @@ class SqliteStore:
         except BaseException:
             lock.release()
             raise
-        self._last_row = max(last_row, self._entries.last_row)
-        self._rows.clear()
-        self._touched.clear()
-        self._untouched.clear()
+        last_row = max(last_row, entries.last_row)
+        self._writing = Writing(entries, last_row=last_row, era=era_of(connection), clock=clock_of(connection))
         self._lock, self._connection = lock, connection
 
     def _go_on_without_what_is_lost(self, connection: sqlite3.Connection, entries: Entries) -> None:
@@ -366,7 +337,8 @@ class SqliteStore:
             self._files.check()
         self._transact(connection, (), here=False, settle=True)
         emptied = self._checkpoint(connection)
-        self._deleted = self._deleted and not emptied
+        writing = self._open_writing
+        writing.deleted = writing.deleted and not emptied
         return emptied
 
     def _checkpoint(self, connection: sqlite3.Connection) -> bool:
@@ -377,14 +349,21 @@ class SqliteStore:
 
     def _purge_later(self) -> None:
         """See to it that what was deleted leaves the file soon, if anything was."""
-        if self._deleted and (self._purging is None or self._purging.done()):
+        is_due = self._thread is not None and self._open_writing.deleted
+        if is_due and (self._purging is None or self._purging.done()):
             self._purging = asyncio.get_running_loop().create_task(self._purge())
 
     async def _purge(self) -> None:
-        while self._deleted:
+        while self._open_writing.deleted:
             await asyncio.sleep(GONE_AFTER)
             with contextlib.suppress(StoreUnavailable):  # it is tried again
                 await self._do(self._settle)
+
+    @property
+    def _open_writing(self) -> Writing:
+        if self._writing is None:
+            raise StoreUnavailable(f"the store {self.path} is not open")
+        return self._writing
 
     @property
     def _open_pieces(self) -> Pieces:
@@ -407,15 +386,12 @@ class SqliteStore:
 
     def _belong_here(self, changes: Sequence[Change]) -> bool:
         """Whether changes are entries of runs that go on, and there is nothing to wait for."""
-        if self._durable or self._jobs or self._entries is None or self._files is None or len(changes) > HERE:
+        writing = self._writing
+        if self._durable or self._jobs or writing is None or self._files is None or len(changes) > HERE:
             return False
-        now = self._clock.now()
         size = 0
         for change in changes:
-            if type(change) is not Appended or change.open is not None:
-                return False
-            row = self._rows.get(change.key)
-            if row is None or now - self._touched.get(row, 0.0) > TOUCH_EVERY:
+            if type(change) is not Appended or change.open is not None or not writing.is_prompt(change):
                 return False
             size += len(change.data)
         return size <= HERE_BYTES and time.monotonic() > self._slow_until and 0 < self._files.check() <= CHECKPOINT_AT
@@ -436,10 +412,15 @@ class SqliteStore:
     def _commit(self, changes: Sequence[Change]) -> None:
         self._transact(self._roomy_connection(), changes, here=False)
 
+    def _load(self, key: Key) -> Saved | None:
+        connection, writing = self._idle_connection(), self._open_writing
+        return threads.load(connection, writing.entries(connection), writing.era, key)
+
     def _idle_for(self, seconds: float, lasting: bool) -> list[Key]:
         connection = self._idle_connection()
-        keep_time(connection, self._clock)
-        return threads.idle_since(connection, self._clock.now() - seconds, lasting)
+        clock = self._open_writing.clock
+        keep_time(connection, clock)
+        return threads.idle_since(connection, clock.now() - seconds, lasting)
 
     def _probe(self) -> None:
         connection = self._roomy_connection()
@@ -459,125 +440,18 @@ class SqliteStore:
     ) -> None:
         """Write changes in one transaction; `settle`: and bring all entries to their threads."""
         self._idle_connection()
-        now = self._clock.now()
+        writing = self._open_writing
+        now = writing.clock.now()
         try:
             connection.execute("BEGIN IMMEDIATE")
-            touched = self._write(connection, changes, now, here=here)
+            touched = writing.write(connection, changes, now, here=here)
             if settle:
-                self._entries_of(connection).settle(connection)
-                keep_time(connection, self._clock)
+                writing.entries(connection).settle(connection)
+                keep_time(connection, writing.clock)
             connection.execute("COMMIT")
         except BaseException:
-            self._rows.clear()  # rows made in the transaction are not there
-            self._entries = None
+            writing.undone()
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        self._touched.update(dict.fromkeys(touched, now))
-
-    def _write(
-        self, connection: sqlite3.Connection, changes: Sequence[Change], now: float, *, here: bool
-    ) -> Collection[int]:
-        """Write changes, the entries among them last; returns the threads that were touched."""
-        entries = self._entries_of(connection)
-        late = False
-        for change in changes:
-            if type(change) is not Appended:
-                self._write_one(connection, entries, change)
-                continue
-            row = self._rows.get(change.key) or self._row(connection, change.key)
-            entries.add(row, change.revision, change.kind, change.data)
-            if change.open is not None:
-                connection.execute("UPDATE threads SET open = ? WHERE row = ?", (change.open, row))
-            self._untouched.add(row)
-            late = late or now - self._touched.get(row, 0.0) > TOUCH_EVERY
-        entries.write(connection, compress=here)
-        if not late:
-            return ()
-        # All together: a row with a large state takes long, so this is never done on the event loop, and those that are
-        # written to all the time are not to fall due one by one.
-        touched, self._untouched = self._untouched, set()
-        rows = ", ".join(map(str, touched))
-        connection.execute(f"UPDATE threads SET written = ? WHERE row IN ({rows})", (now,))
-        keep_time(connection, self._clock)
-        return touched
-
-    def _entries_of(self, connection: sqlite3.Connection) -> Entries:
-        if self._entries is None:
-            self._entries = Entries.read(connection)
-        return self._entries
-
-    def _write_one(self, connection: sqlite3.Connection, entries: Entries, change: Change) -> None:
-        execute = connection.execute
-        if isinstance(change, Created):
-            self._last_row += 1
-            execute(
-                "INSERT INTO threads"
-                " (row, owner, thread_id, agent, epoch, lasting, revision, state, run, open, written, era)"
-                " VALUES (?, ?, ?, ?, ?, ?, 0, ?, 'null', 0, ?, ?)",
-                (
-                    self._last_row,
-                    *names(change.key),
-                    change.agent,
-                    change.epoch,
-                    change.lasting,
-                    change.state,
-                    self._clock.now(),
-                    self._era,
-                ),
-            )
-            return
-        if isinstance(change, Deleted | Erased):
-            self._deleted = True
-        if isinstance(change, Deleted):
-            self._delete(connection, entries, change.key)
-            return
-        if isinstance(change, Described | Noted | Erased):
-            cards.write(connection, change, self._clock.now())
-            return
-        if isinstance(change, Moved):
-            cards.move(connection, change)
-            self._rows.pop(change.key, None)
-            return
-        row = self._row(connection, change.key)
-        if isinstance(change, Accepted):
-            execute("INSERT INTO inbox (row, run_id, data) VALUES (?, ?, ?)", (row, change.run_id, change.data))
-        elif isinstance(change, Amended):
-            execute("UPDATE inbox SET data = ? WHERE row = ? AND run_id = ?", (change.data, row, change.run_id))
-        elif isinstance(change, Settled):
-            execute("DELETE FROM inbox WHERE row = ? AND run_id = ?", (row, change.run_id))
-        elif isinstance(change, Applied):
-            values = (row, change.command_id, change.digest, change.run_id)
-            execute("INSERT OR REPLACE INTO applied VALUES (?, ?, ?, ?)", values)
-        elif isinstance(change, Assigned):
-            execute("UPDATE threads SET agent = ? WHERE row = ?", (change.agent, row))
-        elif isinstance(change, Compacted):
-            entries.forget(connection, row, change.revision)
-            values_of = (change.revision, change.state, change.run, row)
-            execute("UPDATE threads SET revision = ?, state = ?, run = ? WHERE row = ?", values_of)
-
-    def _delete(self, connection: sqlite3.Connection, entries: Entries, key: Key) -> None:
-        row = self._find_row(connection, key)
-        if row is not None:
-            entries.forget(connection, row)
-            for table in ("inbox", "applied", "threads"):
-                connection.execute(f"DELETE FROM {table} WHERE row = ?", (row,))  # names from the line above
-            self._rows.pop(key, None)
-            self._touched.pop(row, None)
-            self._untouched.discard(row)
-        cards.delete(connection, key)
-
-    def _row(self, connection: sqlite3.Connection, key: Key) -> int:
-        row = self._find_row(connection, key)
-        if row is None:
-            raise ChangeRefused(f"the store {self.path} has no thread {key.thread_id!r} to write to")
-        return row
-
-    def _find_row(self, connection: sqlite3.Connection, key: Key) -> int | None:
-        row = self._rows.get(key)
-        if row is None:
-            query = "SELECT row FROM threads WHERE owner = ? AND thread_id = ?"
-            found = connection.execute(query, names(key)).fetchone()
-            if found is not None:
-                row = self._rows[key] = found[0]
-        return row
+        writing.done(touched, now)
