@@ -389,9 +389,10 @@ class SqliteStore:
         writing = self._writing
         if self._durable or self._jobs or writing is None or self._files is None or len(changes) > HERE:
             return False
+        now = writing.clock.now()
         size = 0
         for change in changes:
-            if type(change) is not Appended or change.open is not None or not writing.is_prompt(change):
+            if type(change) is not Appended or change.open is not None or not writing.is_prompt(change, now):
                 return False
             size += len(change.data)
         return size <= HERE_BYTES and time.monotonic() > self._slow_until and 0 < self._files.check() <= CHECKPOINT_AT

@@ -60,14 +60,10 @@ class Writing:
         self._touched: dict[int, float] = {}
         self._untouched: set[int] = set()  #: written to since
 
-    def is_prompt(self, change: Appended) -> bool:
-        """Whether to write an entry is to write it and nothing else."""
+    def is_prompt(self, change: Appended, now: float) -> bool:
+        """Whether to write an entry at a time is to write it and nothing else."""
         row = self._rows.get(change.key)
-        return (
-            row is not None
-            and self._entries is not None
-            and self.clock.now() - self._touched.get(row, 0.0) <= TOUCH_EVERY
-        )
+        return row is not None and now - self._touched.get(row, 0.0) <= TOUCH_EVERY
 
     def undone(self) -> None:
         """Note that the transaction did not go through."""
