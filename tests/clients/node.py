@@ -316,7 +316,7 @@ class Decoded:
     states: list[Json]  #: after each update-state chunk, or each batch
     error: str | None  #: what a user of the hook would get in onError
     warnings: list[str]  #: what was printed, at any level
-    parts: list[Json]  #: the message's parts
+    parts: list[Json]  #: the message's parts, without the times at which newer clients saw them
     metadata: Json
     status: Json
     frame_states: list[Json]  #: after each of the `frames` that were asked for
@@ -375,7 +375,7 @@ class Accumulator:
             states=answer["states"],
             error=answer["error"],
             warnings=answer["warnings"],
-            parts=answer.get("parts", []),
+            parts=[{name: part[name] for name in part if name != "timing"} for part in answer.get("parts", [])],
             metadata=answer.get("metadata"),
             status=answer.get("status"),
             frame_states=answer.get("frameStates", []),
