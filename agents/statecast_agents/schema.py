@@ -107,7 +107,7 @@ class StateType:
         given = [name for name, field in fields.items() if isinstance(field.type, dataclasses.InitVar)]
         given += [name for name, field in fields.items() if str(field.type).startswith(("InitVar", "dataclasses.Init"))]
         if given:
-            raise TypeError(f'{self._expected}, got an InitVar, "{given[0]}", which is in no instance')
+            raise TypeError(f'{self._expected}, got an InitVar, "{given[0]}", which instances do not store')
         try:
             self.json_schema()
             first = self.initial()

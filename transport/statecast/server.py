@@ -69,7 +69,7 @@ class Server(uvicorn.Server):
                     except (SystemExit, KeyboardInterrupt):
                         if serving.done() or not self.started:
                             raise
-                        _log.exception("something raised what would have ended the server, which goes on")
+                        _log.exception("an exception that would have ended the server was caught; the server continues")
                 if self._ending is not None:
                     self._ending.served()
         finally:

@@ -54,7 +54,7 @@ async def identified(identify: Identify, connection: HTTPConnection) -> Caller:
         return caller_of(user)
     except (TypeError, ValueError) as error:
         _log.error("a request for %s is refused: %s", connection.url.path[:200], error)
-        message = "the app could not say whose this request is; the reason is in the server's log"
+        message = "the app could not identify the user of this request; the reason is in the server's log"
         raise Refusal(403, "identify_failed", message) from None
 
 

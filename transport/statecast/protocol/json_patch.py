@@ -106,7 +106,7 @@ class Patching:
         match step["op"]:
             case "test":
                 if not same_json(_at(self.value, path)[0], _value_of(step)):
-                    raise PatchConflict("the value there is another one")
+                    raise PatchConflict("the value at its path is a different one")
             case "add":
                 self._add(path, _value_of(step))
             case "replace":
@@ -167,7 +167,7 @@ class Patching:
 
     def _move(self, source: _Path, path: _Path) -> None:
         if path != source and path[: len(source)] == source:
-            raise PatchConflict("nothing can be moved into itself")
+            raise PatchConflict("a value cannot be moved into itself")
         value, keys = _at(self.value, source)
         if path == source:
             return
@@ -225,13 +225,13 @@ def _parts(pointer: str) -> _Path:
 
 def _value_of(step: Mapping[str, Json]) -> Json:
     if "value" not in step:
-        raise PatchConflict("it needs a value")
+        raise PatchConflict('expected a "value", got none')
     return step["value"]
 
 
 def _from(step: Mapping[str, Json]) -> _Path:
     if not isinstance(step.get("from"), str):
-        raise PatchConflict("it needs a from")
+        raise PatchConflict('expected a "from", got none')
     return _parts(step["from"])
 
 

@@ -146,7 +146,9 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("BEGIN")
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version != len(MIGRATIONS):
-                message = f"{path} has schema {version}, and this version of Statecast reads {len(MIGRATIONS)} only"
+                message = (
+                    f"{path} has schema {version}, and this version of Statecast reads only schema {len(MIGRATIONS)}"
+                )
                 raise StoreUnavailable(message)
             yield connection
     except sqlite3.Error as error:

@@ -95,7 +95,7 @@ def unapplied(thread: Thread, commands: Sequence[AnyCommand]) -> tuple[list[AnyC
         known = [(mark, *found) for mark in marks if (found := seen.get(mark.key) or thread.applied.get(mark.key))]
         for mark, before, run_id in known:
             if before != mark.digest:
-                text = f'the {mark.kind} id "{mark.id}" stands for another {mark.kind} already'
+                text = f'the {mark.kind} id "{mark.id}" already belongs to another {mark.kind}'
                 raise Refusal(409, "command_id_reused", text)
             original = run_id or original
         if not known:

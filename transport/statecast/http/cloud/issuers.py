@@ -70,7 +70,7 @@ class PublishedKeys:
             message = "the issuer's keys cannot be fetched; try again soon"
             raise Refusal(503, "issuer_unavailable", message, retry_after=2)
         if known is None:
-            raise jwt.PyJWKClientError("its key is none that the issuer has published")
+            raise jwt.PyJWKClientError("its key is not among those that the issuer publishes")
         return known
 
     def _may_fetch(self, now: float) -> bool:

@@ -69,7 +69,7 @@ class Leases:
         async with self._alone(key):
             lease = await self._find(key, lease_id)
             if lease is None or lease.message_id != message_id:
-                text = "the lease is not that of this message; another client may have opened one since"
+                text = "expected the lease of this message, got another; a client may have replaced it since"
                 raise Refusal(409, "lease_mismatch", text)
             _check_running(lease)
             yield
