@@ -105,7 +105,7 @@ class Pieces:
                 found.append(self._part(row, at - place, upto - at))
                 at = upto
         if at < end:
-            raise Damaged(f'the file "{name}" ends after {at} bytes, and the rest is missing')
+            raise Damaged(f'a piece of the file "{name}" is missing after its first {at} bytes')
         return b"".join(found)
 
     def _part(self, row: int, start: int, size: int) -> bytes:

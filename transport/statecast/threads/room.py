@@ -37,7 +37,7 @@ class Room:
         """
         limits = self._limits
         if self._all - min(self._waiting, limits.waiting) >= limits.runs:
-            message = f"the server already has {limits.runs} runs; try again soon"
+            message = f"the server already has {limits.runs} runs queued or under way; try again soon"
             raise Refusal(503, "server_full", message, retry_after=5, limit=limits.runs)
         if owner is None:
             return
