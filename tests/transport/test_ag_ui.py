@@ -179,6 +179,24 @@ def test_what_a_client_reasoned_through_is_not_doubled_when_it_joins() -> None:
     assert reading.messages[1:] == [{**half, "content": "hm so"}]
 
 
+def test_what_a_client_reasoned_through_stays_behind_what_was_said_before_it() -> None:
+    answering = Answering([USER])
+    message = answering.messages.assistant()
+    answering.each(partial(message.append_text, "Well."), partial(message.append_reasoning, "hm"))
+    state = answering.document.encode()
+    answering.turn("completed")
+    theirs = [
+        SAID,
+        {"id": message.id, "role": "assistant", "content": "Well."},
+        {"id": f"{message.id}.reasoning-1", "role": "reasoning", "content": "hm"},
+    ]
+    encoder = AgUiEncoder(ListedProjection(("messages",), run_id=RUN), asked(*theirs))
+    reading = Reading(theirs).read(encoder.begin())
+    reading.read(encoder.snapshot(state, 9, answering.entries[:1])).read(encoder.finish())
+
+    assert shown(reading.messages) == carried(msgspec.json.decode(state))
+
+
 def test_a_stream_that_is_cut_off_does_not_look_whole() -> None:
     answering = Answering([USER])
     encoder = encoder_of(answering, SAID)

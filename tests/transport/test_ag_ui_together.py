@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from itertools import count
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from statecast.testing import Client
@@ -88,6 +88,12 @@ class Table:
         version = {"protocolVersion": "1.0"} if page.modern else {}
         fields = {"threadId": "t", "runId": f"r{next(self.numbers)}", "state": page.state, "resume": resume or []}
         response = await self.client.post("/ag-ui", json={"messages": messages, **fields, **version})
+        if response.status == 409 and resume:
+            assert response.json()["error"]["code"] == "unknown_interrupt"
+            state = (await self.client.get("/threads/t/state")).json()["state"]
+            assert not {one["interruptId"] for one in resume} & calls_in(state), "it asks yet"
+            page.interrupts = []  # who asked was cut by the other
+            return
         assert response.status == 200, response.content
         reading = Reading(messages, page.state).read(response.content)
         page.messages, page.state = reading.messages, reading.state
@@ -100,6 +106,20 @@ class Table:
         assert page.state == beside(state)
 
 
+def calls_in(state: Json) -> set[str]:
+    """Return the ids of the calls in a state."""
+    parts = [part for message in state["messages"] for part in message["parts"]]
+    return {part["toolCallId"] for part in parts if part["type"] == "tool-call"}
+
+
+def turns(text: str) -> list[tuple[str, str, str, int]]:
+    """Return turns that were written down."""
+    return [(*one.split(), 0) for one in text.split(", ")]  # type: ignore[misc]  # three words each
+
+
+@example(turns("ann say both, bob say text, ann say think, bob answer text, ann look text"))
+@example(turns("ann say both, ann say look, bob say text, bob answer text, ann look text"))
+@example(turns("ann say wait, bob join text, bob answer text, bob edit text, ann resume text"))
 @given(st.lists(turn, min_size=2, max_size=12))
 @settings(max_examples=80, deadline=None)
 def test_after_each_turn_a_client_shows_what_the_thread_has(turns: list[tuple[str, str, str, int]]) -> None:

@@ -196,11 +196,15 @@ class AgUiEncoder(Projected):
         items = self.projection.everything()
         size = next((index for index in range(len(items)) if self.projection.shows(index)), len(items))
         rendered = render(items[:size], self._asked.results)
-        posted = self._asked.messages
         if self.projection.had is None:
-            return rendered
+            # It forgets what it reasoned only for other reasoning. Best is what the stream begins with.
+            begins = render(items[: size + 1])[len(rendered) :][:1] if self.view.reasons else []
+            return [*rendered, *({**one, "content": ""} for one in begins if one["role"] == "reasoning")]
+        ids = {message["id"] for message in rendered}  # its last answer may be another than the thread's
+        posted = self._asked.messages
         last = next((at for at in range(len(posted), 0, -1) if posted[at - 1].get("role") == "user"), 0)
-        return [*rendered, *(dict(one) for one in posted[last:] if one.get("role") in _ANSWER)]
+        theirs = [one for one in posted[last:] if one.get("role") in _ANSWER and one.get("id") not in ids]
+        return [*rendered, *map(dict, theirs)]
 
     def _tell(self, messages: Sequence[dict[str, Any]]) -> bytes:
         """Return all messages, so that the client has them in their order, and nothing else."""

@@ -35,6 +35,11 @@ class View:
     def __contains__(self, id: object) -> bool:
         return id in self._ids
 
+    @property
+    def reasons(self) -> bool:
+        """Whether it has reasoning."""
+        return bool(self._thoughts)
+
     def begin(self, id: str, *, reasoning: bool = False) -> None:
         """Note that the stream begins a message, or goes on with one."""
         self._ids.setdefault(id)
@@ -46,14 +51,12 @@ class View:
         ids = dict.fromkeys(message["id"] for message in messages)
         thoughts = dict.fromkeys(message["id"] for message in messages if message["role"] == "reasoning")
         kept = [id for id in self._ids if id in ids]
-        stale = next(iter(self._thoughts), None)
-        self._thoughts = thoughts or ({} if stale is None else {stale: None})
+        # Reasoning with nothing in it makes it forget the others. It has none of their ids: what is to come under one
+        # would be where that was.
+        blank = {"id": self._unused, "role": "reasoning", "content": ""} if self._thoughts else None
+        self._thoughts = thoughts or ({} if blank is None else {self._unused: None})
         self._ids = ids
         self.users |= {message["id"] for message in messages if message["role"] == "user"}
-        # One with nothing in it makes it forget the others. It stays itself, unless the client is told some after all.
-        blank = None
-        if stale is not None:
-            blank = {"id": self._unused if thoughts else stale, "role": "reasoning", "content": ""}
         snapshots = [messages]
         same = next((at for at, (theirs, ours) in enumerate(zip(kept, ids, strict=False)) if theirs != ours), len(kept))
         if same < len(kept):
