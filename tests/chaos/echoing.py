@@ -16,6 +16,7 @@ import anyio
 
 from statecast import Agent, Limits, Run, UntypedCommand, create_app
 from statecast.stores import Change, SqliteStore
+from statecast.threads import run as execution
 from tests.stores.little import little
 
 
@@ -43,6 +44,9 @@ for agent in (once, again):
     agent.on("echo")(echo)
 
 agents = [once, again]
+
+# A run is given up once its process has ended a few times. These processes end by no fault of their runs.
+execution.TRIES = 1_000  # type: ignore[misc]  # a constant of the server's
 
 
 class SlowStore(SqliteStore):

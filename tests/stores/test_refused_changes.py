@@ -216,7 +216,8 @@ async def test_a_store_that_goes_away_while_changes_are_written_apart_gets_the_o
         answers = await asyncio.gather(
             *(client.post("/assistant", json=body(thread, "hi")) for thread in ("bad", "good"))
         )
-        assert [answer.status for answer in answers] == [503, 503]
+        assert answers[0].status in (409, 503)  # apart from the other, it may be refused already
+        assert answers[1].status == 503
         away = False
         await until(lambda: app.hub.registry.journal.failing is None)
         assert code(await client.post("/assistant", json=body("bad", "hi"))) == (409, "thread_damaged")

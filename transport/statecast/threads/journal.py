@@ -112,6 +112,7 @@ class Journal:
         batch, ahead, waiting = self._pending, self._ahead, self._settled
         self._writing, self._pending, self._ahead, self._settled = batch, [], {}, []
         left: Sequence[Change] = batch
+        fault: Exception | None = None  #: that the store itself knows nothing of
         try:
             try:
                 await self.store.commit(batch)
@@ -120,13 +121,12 @@ class Journal:
             except Exception as error:
                 left, away = await self._write_apart(batch, error)
                 if away is not None:
+                    fault = None if isinstance(error, ChangeRefused) else error
                     raise away from error
         except StoreUnavailable as error:
             self._put_back(left, ahead, waiting)
             if not self._complained:
-                _log.error(
-                    "nothing is shown or accepted until the store works again: %s", error, exc_info=error.__cause__
-                )
+                _log.error("nothing is shown or accepted until the store works again: %s", error, exc_info=fault)
             self._complained = True
             self.failing = error
             self._release(error)

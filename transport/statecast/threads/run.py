@@ -239,6 +239,9 @@ class Execution:
         tried = max(self.batch.tries, int(self.again))
         if tried >= TRIES:
             self._failure = GIVEN_UP
+            _log.error(
+                "run %s on thread %s is given up: the server ended %d times during it", self.id, self.thread.id, tried
+            )
             return
         self.batch = msgspec.structs.replace(self.batch, tries=tried + 1)
         self.thread.journal.add(Amended(self.thread.key, self.id, self.batch.encode()))
