@@ -16,6 +16,7 @@ from statecast.protocol.data_stream_messages import DataStreamMessagesEncoder
 from statecast.protocol.projected import Projected
 from statecast.protocol.projection import Projection
 from statecast.protocol.refusal import Refusal
+from statecast.protocol.ui_message_stream import UIMessageStreamEncoder
 from statecast.threads import OnDisconnect
 
 from .body import read_as
@@ -43,7 +44,10 @@ class ChatEndpoint:
         agent = named_agent(name, service.hub)
         leaving = on_disconnect(query)
         answer = await converse(service, conversation, agent, await service.caller(scope), on_disconnect=leaving)
-        await stream_answer(service, answer, write(answer.projection), scope, send)
+        encoder = write(answer.projection)
+        if isinstance(encoder, UIMessageStreamEncoder):
+            encoder.takes_ids = conversation.takes_ids
+        await stream_answer(service, answer, encoder, scope, send)
 
 
 class ChatStreamEndpoint:

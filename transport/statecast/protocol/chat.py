@@ -114,6 +114,7 @@ def _of_model(chat: _Chat) -> Conversation:
         means="cut" if own or chat.truncate else "either",
         carries=("text", "tool-call"),
         keeps_state=False,  # each of its messages has the state of its own
+        takes_ids=False,  # the page makes one
     )
 
 

@@ -61,6 +61,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     #: what the thread has beyond these messages, the client has dropped
     means: Literal["say", "again", "either", "cut"] = "say"
     carries: Collection[str] | None = None  #: types of parts that its messages can have; None: all
+    takes_ids: bool = True  #: whether it gives the answer the id that the stream names
     agent: str | None = None
 
     @property

@@ -53,6 +53,9 @@ class UIMessageStreamEncoder(Projected):
         self._started = False
         self._in_step = False
         self._next: str | None = None  #: the message that is about to begin
+        #: whether the client takes a message's id from a further `start`; to assistant-ui's runtime that is a second
+        #: step, and it would wait for the end of the first one for ever
+        self.takes_ids = True
         self._nameless = False  #: whether the stream began before its message did
         self._calls: dict[int, _Call] = {}
         self._texts: dict[int, str] = {}  #: what kind of text a part is
@@ -205,7 +208,7 @@ class UIMessageStreamEncoder(Projected):
         if self.projection.had is not None:
             return _write("start") + self._step()
         self._in_step = True
-        self._nameless = message_id is None
+        self._nameless = message_id is None and self.takes_ids
         return _write("start", **({} if message_id is None else {"messageId": message_id}))
 
     def _name(self, event: InMessage) -> bytes:
