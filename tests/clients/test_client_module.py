@@ -154,7 +154,10 @@ async def test_nobody_is_followed_when_nobody_is_subscribed(node: Module, wire: 
         await thread.wait("s.state?.notes.length === 1 && s.pending.length === 0")
         await thread.do("unsubscribe")
         assert "value" in await thread.send(note("b"))
-        assert (await thread.snapshot())["state"]["notes"] == ["a"]
+        await thread.wait('s.connection === "idle"')
+        # A socket is open for as long as it takes to send, and may show what the command led to before its answer.
+        notes = (await thread.snapshot())["state"]["notes"]
+        assert notes == ["a"] or (wire["socket"] and notes == ["a", "b"])
         await thread.subscribe()
         await thread.wait("s.state.notes.length === 2")
         told = await check(thread, server.url)
