@@ -256,7 +256,7 @@ class Document:
         text, decoded = self._resting, self._decoded
         value = _decode(text) if text is not None else decoded
         root = adopt(value, self, self, None) if isinstance(value, (dict, list)) else value
-        with self.lock:
+        with self._lock:  # its run may have ended meanwhile, which refuses writes only
             if not self.tracked and self._resting is text and self._decoded is decoded:  # else it is no longer that
                 self._root, self._resting, self._decoded = root, None, None
 

@@ -121,9 +121,8 @@ class Reader:
         if self._expired is not None:
             self._finished = True
             return self._encoder.expire(self._expired)
-        if active is not None and not active.begun:
+        if active is not None and not active.begun and not self._closing:
             self._beat = False  # with it, `wait` would return at once, again and again
-            self._finished = self._closing
             return b""  # the first frame is to show what the run begins with
         pieces: list[bytes] = []
         if self._snapshot or self.revision < log.start or (self._whole and self.revision < log.visible):
