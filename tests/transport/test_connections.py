@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import struct
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -316,7 +317,7 @@ def test_addresses_that_tell_clients_apart(host: str, counted: str | None) -> No
         (20_000, 20_000, 20_000, 10_000),
         (1_024, 2**20, 2**20, 10_000),
         (1_024, 1_024, 1_024, 768),
-        (256, -1, 10_240, 9_984),
+        (256, resource.RLIM_INFINITY, 10_240, 9_984),
         (256, 4_096, 4_096, 3_840),
         (64, 64, 64, 32),
     ],
