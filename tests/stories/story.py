@@ -25,7 +25,8 @@ from tests.stories.wire import Wire
 __all__ = ["CHAPTER", "Chapter"]
 
 CHAPTER: Final = 8  #: stories told of one file
-ROOM: Final = 96 * 2**20  #: bytes by which a process may have grown since its first story: what an allocator keeps
+#: Bytes by which a process may have grown since its first story: what an allocator keeps, and a store in memory has.
+ROOM: Final = 256 * 2**20
 FILES: Final = 40  #: descriptors, likewise
 THREADS: Final = 60  #: threads, likewise: those that deeds hold, and pools that stay
 

@@ -98,17 +98,20 @@ async def test_a_server_that_is_asked_to_stop_uses_up_no_try(tmp_path: Path) -> 
 async def test_crashes_in_a_row_use_them_up(tmp_path: Path) -> None:
     attempts: list[str] = []
     store: Any = store_of("sqlite", tmp_path)
-    for number in range(TRIES):
+    run: Any = None
+    for number in range(TRIES + 2):
         async with Client(create_app(restartable(attempts), store=store)) as client:
             if number == 0:
                 async with client.stream("POST", "/assistant", json=posted(WORK)) as response:
                     await response.read_until(b"working")
-            await until(lambda number=number: len(attempts) == number + 1)  # type: ignore[misc]  # a default
+            with anyio.fail_after(30):
+                while len(attempts) == number and (run is None or run["status"] != "failed"):
+                    run = (await client.get("/threads/t/state")).json()["run"]
+            if len(attempts) == number:
+                break
             await until_status(client, "running")
             left = crashed(store, tmp_path)
         store = left
-    async with Client(create_app(restartable(attempts), store=store)) as client:
-        await until_status(client, "failed")
-        run = (await client.get("/threads/t/state")).json()["run"]
-        assert run["error"]["code"] == "too_many_tries"
-    assert len(attempts) == TRIES
+    assert run["error"]["code"] == "too_many_tries"
+    # A crash may take back that a try began.
+    assert len(attempts) in (TRIES, TRIES + 1)
