@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from statecast_agents import MAX_DEPTH, Document, Json, NotJson, OperationError, operations
+from statecast_agents import MAX_DEPTH, Document, Json, NotJson, OperationError, RunEnded, operations
 
 Way = Callable[[Document], object]
 
@@ -147,6 +147,16 @@ def test_a_part_that_would_nest_too_deep_stays_where_it_is() -> None:
     assert document.root == {"low": {"er": {"still": {}}}}
     document.root["deep"] = taken
     assert document.root["deep"] is taken
+
+
+def test_a_state_that_has_ended_is_prepared_and_read_and_refuses_writes() -> None:
+    document = Document(messages())
+    document.flush()
+    document.end(lambda: RunEnded("run_1"))
+    document.prepare()
+    assert document.root == messages()
+    with pytest.raises(RunEnded, match="run_1"):
+        document.root["plan"]["late"] = True
 
 
 def test_a_part_is_never_put_into_itself() -> None:

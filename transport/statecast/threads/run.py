@@ -22,6 +22,7 @@ from statecast_agents import (
     AddToolResult,
     Document,
     Run,
+    RunEnded,
     ToolCall,
     new_id,
     operations,
@@ -412,6 +413,8 @@ class Execution:
     def _emit(self, document: Document, chunk: Chunk) -> None:
         """Take a chunk, from any thread; like a mutation of the state, it is refused once the run has ended."""
         with document.lock:
+            if document.ended:  # while this waited for the lock
+                raise RunEnded(self.id)
             self._emitted.append(chunk)
             if self.thread.here:
                 self._send_emitted()
