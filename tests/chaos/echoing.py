@@ -45,9 +45,6 @@ for agent in (once, again):
 
 agents = [once, again]
 
-# A run is given up once its process has ended a few times. These processes end by no fault of their runs.
-execution.TRIES = 1_000  # type: ignore[misc]  # a constant of the server's
-
 
 class SlowStore(SqliteStore):
     """Takes its time, before and after it has written, and moves entries after a few."""
@@ -59,7 +56,9 @@ class SlowStore(SqliteStore):
         await anyio.sleep(random.random() * 0.01)
 
 
-if "ECHOING_FILE" in os.environ:
+if "ECHOING_FILE" in os.environ:  # in a process that serves these agents, not in one that only imports them
+    # A run is given up once its process has ended a few times. These processes end by no fault of their runs.
+    execution.TRIES = 1_000  # type: ignore[misc]  # a constant of the server's
     short = create_app(
         agents, store=SqliteStore(os.environ["ECHOING_FILE"]), limits=Limits(keep_entries=20, keep_bytes=4_000)
     )

@@ -15,12 +15,12 @@ __all__ = ["CloudPage", "built"]
 
 BUILD_TIMEOUT = 120  # seconds
 
-#: All that is shown of messages, as soon as no run is under way and there are as many as are awaited.
+#: All that is shown of messages, as soon as no run is under way and there are as many as one of the counts says.
 _SHOWN = """
-(count) => {
+(counts) => {
   const messages = [...document.querySelectorAll("#thread .message")];
   const running = document.querySelector("#thread")?.dataset.running !== "false";
-  if (running || messages.length !== count) return null;
+  if (running || !counts.includes(messages.length)) return null;
   return messages.map((message) => [message.dataset.role, message.innerText.trim()]);
 }
 """
@@ -84,9 +84,9 @@ class CloudPage:
         self.do("fill", selector="#composer textarea", text=text)
         self.do("click", selector="#send")
 
-    def shown(self, count: int) -> list[tuple[str, str]]:
-        """Return who said what, once so many messages are shown, and all are complete."""
-        shown = self.do("wait", function=_SHOWN, argument=count)["value"]
+    def shown(self, *counts: int) -> list[tuple[str, str]]:
+        """Return who said what, once one of these numbers of messages is shown, and all are complete."""
+        shown = self.do("wait", function=_SHOWN, argument=list(counts))["value"]
         return [(role, text) for role, text in shown]
 
     def titles(self, *regular: str, archived: tuple[str, ...] = ()) -> None:
