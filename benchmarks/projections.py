@@ -15,13 +15,13 @@ from typing import Any
 import uvloop
 
 from statecast.protocol import MESSAGE_PROTOCOLS, PROTOCOLS, Encoder, OperationsEntry, RunEntry, RunState
-from statecast.protocol.ag_ui import AgUiEncoder
-from statecast.protocol.ag_ui_input import read_run_input
-from statecast.protocol.listing import ListedProjection
-from statecast.protocol.openai import ChatCompletionStreamEncoder, Completion
-from statecast.protocol.plain_text import ContentEventsEncoder, PlainTextEncoder
-from statecast.protocol.projection import Projection
-from statecast.protocol.typed_events import TypedEventsEncoder
+from statecast.protocol.ag_ui.encoder import AgUiEncoder
+from statecast.protocol.ag_ui.request import read_run_input
+from statecast.protocol.local.events import TypedEventsEncoder
+from statecast.protocol.local.text import ContentEventsEncoder, PlainTextEncoder
+from statecast.protocol.messages.full_projection import ListedProjection
+from statecast.protocol.messages.projection import Projection
+from statecast.protocol.openai.encoder import ChatCompletionStreamEncoder, Completion
 from statecast_agents import Document
 
 from .harness import Options, Result, compare, interleave

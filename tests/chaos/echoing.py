@@ -16,7 +16,7 @@ import anyio
 
 from statecast import Agent, Limits, Run, UntypedCommand, create_app
 from statecast.stores import Change, SqliteStore
-from statecast.threads import run as execution
+from statecast.threads import execution
 from tests.stores.little import little
 
 

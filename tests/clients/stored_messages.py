@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from statecast.protocol.history import Placed
+from statecast.history.tree import Placed
 from tests.clients.node import Json, _Driver, need_node
 
 __all__ = ["Keeper"]

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from statecast import AddMessage, AddToolResult, Agent, Run, create_app
-from statecast.http.module import BROWSER
+from statecast.http.endpoints.client_module import BROWSER
 from statecast_agents import About
 from tests.clients.installed import DRIVERS
 from tests.clients.node import Json, need_node

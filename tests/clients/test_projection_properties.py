@@ -13,11 +13,11 @@ import msgspec
 import pytest
 
 from statecast.protocol import MESSAGE_PROTOCOLS, Entry, OperationsEntry
-from statecast.protocol.chat import read_chat
-from statecast.protocol.growth import Event
-from statecast.protocol.had import Had
-from statecast.protocol.projected import Projected
-from statecast.protocol.projection import Projection
+from statecast.protocol.ai_sdk.request import read_chat
+from statecast.protocol.messages.client_copy import Had
+from statecast.protocol.messages.encoder import Projected
+from statecast.protocol.messages.part_events import Event
+from statecast.protocol.messages.projection import Projection
 from tests.clients.conversing import Part, held
 from tests.clients.histories import RUN, History
 from tests.clients.messages import DECODERS, Decoder, Decoders, Read

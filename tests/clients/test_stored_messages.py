@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from statecast.protocol.history import Placed, Written, history
-from statecast.protocol.json_text import same_json
-from statecast.protocol.stored_messages import read_message
+from statecast.history.formats import read_message
+from statecast.history.tree import Placed, Written, history
+from statecast.protocol.json_checks import same_json
 from statecast_agents import Json
 from tests.clients.stored_messages import Keeper
 from tests.transport.storing import LIKE_MESSAGES, MESSAGES, part_of_ours

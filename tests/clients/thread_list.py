@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from statecast.http.module import BROWSER
+from statecast.http.endpoints.client_module import BROWSER
 from tests.clients.node import Json, _fill, _Scenario
 
 __all__ = ["MODULE", "ListPage", "ListReport", "list_page"]

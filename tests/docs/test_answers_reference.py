@@ -7,11 +7,12 @@ import re
 
 import msgspec
 
-from statecast.http.local import FORMS
-from statecast.protocol import local_input, openai_input
+from statecast.http.endpoints.local import FORMS
 from statecast.protocol.entries import RunError
-from statecast.protocol.json_reply import JsonReplyEncoder
-from statecast.protocol.typed_events import TypedEventsEncoder
+from statecast.protocol.local import request as local_request
+from statecast.protocol.local.events import TypedEventsEncoder
+from statecast.protocol.local.reply import JsonReplyEncoder
+from statecast.protocol.openai import request as openai_request
 from statecast_agents import Usage
 from tests.docs.pages import PROTOCOL, code
 from tests.transport.answering import Answering, projection
@@ -20,12 +21,12 @@ from tests.transport.answering import Answering, projection
 def test_the_table_of_the_body_has_every_field() -> None:
     documented = [name for cell, *_ in PROTOCOL.rows("POST /text") for name in code(cell)]
 
-    assert sorted(documented) == sorted(field.encode_name for field in msgspec.structs.fields(local_input._Body))
+    assert sorted(documented) == sorted(field.encode_name for field in msgspec.structs.fields(local_request._Body))
 
 
 def test_the_table_of_chat_completions_has_every_parameter() -> None:
     documented = {name for cell, *_ in PROTOCOL.rows("POST /v1/chat/completions") for name in code(cell)}
-    read = openai_input._READ | openai_input._REFUSED.keys() | {"stream_options.include_usage"}
+    read = openai_request._READ | openai_request._REFUSED.keys() | {"stream_options.include_usage"}
 
     assert documented == read - {"stream_options"}
 

@@ -8,10 +8,10 @@ from typing import Any, get_args
 
 import msgspec
 
-from statecast.protocol.chat import _Chat
+from statecast.protocol.ai_sdk.request import _Chat
 from statecast.protocol.entries import RunError
-from statecast.protocol.growth import Event
-from statecast.protocol.had import Had
+from statecast.protocol.messages.client_copy import Had
+from statecast.protocol.messages.part_events import Event
 from statecast_agents import Usage, chunks
 from tests.docs.pages import PROTOCOL, ROOT, code, load
 from tests.transport.answering import Answering

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from statecast import create_app
-from statecast.http.module import BROWSER
+from statecast.http.endpoints.client_module import BROWSER
 from tests.clients.node import need_chromium, run_browser
 from tests.clients.serving import served
 from tests.docs.building import built

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from statecast import create_app
-from statecast.http.module import BROWSER
+from statecast.http.endpoints.client_module import BROWSER
 from tests.clients.installed import CLIENTS
 from tests.clients.node import need_chromium, need_node, run_browser
 from tests.clients.serving import served

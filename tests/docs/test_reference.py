@@ -19,11 +19,12 @@ import statecast
 from statecast import Agent, Connections, Limits, Policy, Run, Usage, cli, client, create_app, demo, stores, testing
 from statecast.connections import websocket
 from statecast.demo.library import best, passages
-from statecast.http import socket
-from statecast.http.cors import EXPOSED
-from statecast.http.events import Format
-from statecast.http.requests import _KNOWN, _SPREAD
-from statecast.protocol import PROTOCOLS, assistant_transport, data_stream
+from statecast.http.endpoints import socket
+from statecast.http.endpoints.events import Format
+from statecast.http.middleware.cors import EXPOSED
+from statecast.http.request.fields import _KNOWN, _SPREAD
+from statecast.protocol import PROTOCOLS
+from statecast.protocol.assistant_transport import data_stream, events
 from statecast.testing import Client
 from tests.docs.pages import API, PAGES, PROTOCOL, ROOT, SETTINGS, code, load
 
@@ -257,7 +258,7 @@ def test_the_tables_of_chunks_have_everything_that_the_encoders_write() -> None:
             row = next(row for row in PROTOCOL.rows("data-stream") if code(row[0])[0] == name)
             assert value.keys() <= set(re.findall(r'"(\w+)"', row[1])), name
 
-    chunks, _ = assistant_transport.decode(asyncio.run(scenario("assistant-transport")))
+    chunks, _ = events.decode(asyncio.run(scenario("assistant-transport")))
     rows = {code(row[0])[0]: row for row in PROTOCOL.rows("assistant-transport")}
     assert {chunk["type"] for chunk in chunks} == rows.keys()
     for chunk in chunks:

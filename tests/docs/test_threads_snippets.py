@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from statecast import create_app
-from statecast.http.module import BROWSER
+from statecast.http.endpoints.client_module import BROWSER
 from tests.clients.installed import CLIENTS, DRIVERS
 from tests.clients.node import need_node
 from tests.clients.serving import served

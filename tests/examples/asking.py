@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from statecast import operations
-from statecast.protocol import assistant_transport, data_stream
+from statecast.protocol.assistant_transport import data_stream, events
 
 PROTOCOLS = ["data-stream", "assistant-transport"]
 
@@ -66,7 +66,7 @@ def decode(protocol: str, body: bytes) -> tuple[list[Json], str | None]:
         lines = data_stream.decode(body)
         errors = [value for code, value in lines if code == "3"]
         return [value for code, value in lines if code == "aui-state"], errors[0] if errors else None
-    chunks, ended = assistant_transport.decode(body)
+    chunks, ended = events.decode(body)
     assert ended, "expected the end marker"
     errors = [chunk["error"] for chunk in chunks if chunk["type"] == "error"]
     batches = [chunk["operations"] for chunk in chunks if chunk["type"] == "update-state"]

@@ -24,7 +24,7 @@ LITTLE: dict[str, Any] = {
 def little() -> Iterator[None]:
     """Move entries after a few, and bring the log into the file."""
     with (
-        patch.multiple("statecast.stores.sqlite_entries", **LITTLE),
-        patch("statecast.stores.sqlite.CHECKPOINT_AT", 50_000),
+        patch.multiple("statecast.stores.sqlite.entries", **LITTLE),
+        patch("statecast.stores.sqlite.store.CHECKPOINT_AT", 50_000),
     ):
         yield

@@ -21,7 +21,7 @@ from statecast.stores import (
     Settled,
     Store,
 )
-from statecast.stores.seam import Kind
+from statecast.stores.base import Kind
 
 Held = dict[Key, tuple[Saved, bool]]  #: each thread, and whether a run of it is under way
 

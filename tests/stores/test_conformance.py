@@ -32,7 +32,7 @@ from statecast.stores import (
     read_entry,
     write_entry,
 )
-from statecast.stores.seam import Kind
+from statecast.stores.base import Kind
 from statecast_agents import chunks
 from tests.stores.little import little
 from tests.stores.model import KEYS, Held, after, holds, script, shown

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.errors import Refusal
 from statecast.stores import Change, Key, Saved, SqliteStore, StoreUnavailable
 from statecast.testing import Client, _scope
 from tests.transport.held import HOLD, NOTE, held, note, until

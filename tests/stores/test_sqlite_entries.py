@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statecast.stores.seam import Kind
-from statecast.stores.sqlite_entries import MOST, Entries
-from statecast.stores.sqlite_file import MIGRATIONS
+from statecast.stores.base import Kind
+from statecast.stores.sqlite.database import MIGRATIONS
+from statecast.stores.sqlite.entries import MOST, Entries
 from tests.stores.little import LITTLE
 
 ROWS = range(1, 6)
@@ -60,7 +60,7 @@ def test_entries_are_there_once_and_in_order(limits: dict[str, Any], seed: int, 
     entries = Entries.read(connection)
     held: _Held = {row: [] for row in ROWS}
     last, snapshots = dict.fromkeys(ROWS, 0), dict.fromkeys(ROWS, 0)
-    with patch.multiple("statecast.stores.sqlite_entries", **limits):
+    with patch.multiple("statecast.stores.sqlite.entries", **limits):
         for _ in range(commits):
             for _ in range(random.choice([0, 1, 3, 10])):
                 row = random.choice(ROWS)
@@ -90,7 +90,7 @@ def test_entries_are_there_once_and_in_order(limits: dict[str, Any], seed: int, 
 
 def test_of_many_entries_those_that_waited_longest_are_moved(connection: sqlite3.Connection) -> None:
     entries = Entries.read(connection)
-    with patch.multiple("statecast.stores.sqlite_entries", **LITTLE):
+    with patch.multiple("statecast.stores.sqlite.entries", **LITTLE):
         for revision in range(1, 4):
             for row in (2, 1, 4, 3):
                 entries.add(row, revision, "operations", b"x")
@@ -106,7 +106,7 @@ def test_of_many_entries_those_that_waited_longest_are_moved(connection: sqlite3
 
 def test_what_all_was_moved_leaves_the_table(connection: sqlite3.Connection) -> None:
     entries = Entries.read(connection)
-    with patch.multiple("statecast.stores.sqlite_entries", **LITTLE):
+    with patch.multiple("statecast.stores.sqlite.entries", **LITTLE):
         for revision in range(1, 1_000):
             for row in ROWS:
                 entries.add(row, revision, "operations", b"x" * row)

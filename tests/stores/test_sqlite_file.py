@@ -26,8 +26,8 @@ from statecast.stores import (
     StoreUnavailable,
     store_of,
 )
-from statecast.stores.seam import Kind
-from statecast.stores.sqlite_file import MIGRATIONS
+from statecast.stores.base import Kind
+from statecast.stores.sqlite.database import MIGRATIONS
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from statecast.stores import Accepted, Appended, Change, ChangeRefused, Created, Key, SqliteStore
-from statecast.stores import sqlite as limits
+from statecast.stores.sqlite import store as limits
 
 pytestmark = pytest.mark.anyio
 

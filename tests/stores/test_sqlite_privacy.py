@@ -28,7 +28,7 @@ from statecast.stores import (
     Saved,
     SqliteStore,
 )
-from statecast.stores import sqlite as limits
+from statecast.stores.sqlite import store as limits
 
 pytestmark = pytest.mark.anyio
 

@@ -11,9 +11,9 @@ import msgspec
 from ag_ui.core import Event
 from pydantic import TypeAdapter
 
-from statecast.protocol.ag_ui import AgUiEncoder
-from statecast.protocol.ag_ui_input import RunInput, read_run_input
-from statecast.protocol.listing import ListedProjection
+from statecast.protocol.ag_ui.encoder import AgUiEncoder
+from statecast.protocol.ag_ui.request import RunInput, read_run_input
+from statecast.protocol.messages.full_projection import ListedProjection
 from statecast_agents import Json
 from tests.clients.conversing import Said, held, joined
 from tests.transport.answering import RUN, Answering

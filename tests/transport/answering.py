@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from statecast.protocol.entries import ChunkEntry, Entry, OperationsEntry, RunEntry, RunError, RunState
-from statecast.protocol.projection import Projection
+from statecast.protocol.messages.projection import Projection
 from statecast_agents import Document, Messages, Parts, Run
 
 __all__ = ["RUN", "Answering", "projection"]

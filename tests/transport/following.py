@@ -17,10 +17,10 @@ import msgspec
 from wsproto import ConnectionType, WSConnection, events
 
 from statecast import App
-from statecast.http.events import Format, place_of
+from statecast.http.endpoints.events import Format, place_of
 from statecast.protocol import Cursor
-from statecast.protocol.events import EventsEncoder
-from statecast.protocol.patch_events import PatchEventsEncoder
+from statecast.protocol.thread_events.encoder import EventsEncoder
+from statecast.protocol.thread_events.patches import PatchEventsEncoder
 from statecast.server import Server, config_for
 from statecast.stores import MemoryStore, SqliteStore, Store
 from statecast.testing import Client, Response

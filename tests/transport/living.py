@@ -17,7 +17,7 @@ import anyio
 import msgspec
 
 from statecast import Limits
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.errors import Refusal
 from statecast.stores import MemoryStore, SqliteStore, Store
 from statecast.threads import Hub, Posted, Thread
 from statecast_agents import Policy

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from statecast.protocol import MESSAGE_PROTOCOLS, Entry
-from statecast.protocol.data_stream import decode
-from statecast.protocol.projection import Projection
+from statecast.protocol.assistant_transport.data_stream import decode
+from statecast.protocol.messages.projection import Projection
 from tests.transport.answering import Answering, projection
 
 __all__ = ["TEXT", "answered", "body_of", "chunks_of", "deltas", "lines", "told", "types"]

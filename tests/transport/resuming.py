@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from statecast import Json, operations
-from statecast.protocol import assistant_transport
+from statecast.protocol.assistant_transport import events as assistant_transport
 from statecast.testing import Client, Response
 
 RESUME = "/resume?protocol=assistant-transport"

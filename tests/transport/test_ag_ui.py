@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from statecast import Usage
-from statecast.protocol.ag_ui import AgUiEncoder
+from statecast.protocol.ag_ui.encoder import AgUiEncoder
 from statecast.protocol.entries import RunError
-from statecast.protocol.listing import ListedProjection
+from statecast.protocol.messages.full_projection import ListedProjection
 from statecast_agents import Json
 from tests.clients.ag_ui import shown
 from tests.transport.ag_ui_reading import (

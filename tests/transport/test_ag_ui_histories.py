@@ -9,10 +9,10 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statecast.protocol.ag_ui import AgUiEncoder
-from statecast.protocol.ag_ui_messages import agree, render
+from statecast.protocol.ag_ui.encoder import AgUiEncoder
+from statecast.protocol.ag_ui.messages import agree, render
 from statecast.protocol.entries import OperationsEntry
-from statecast.protocol.listing import ListedProjection
+from statecast.protocol.messages.full_projection import ListedProjection
 from tests.clients.ag_ui import shown
 from tests.transport.ag_ui_reading import (
     SAID,

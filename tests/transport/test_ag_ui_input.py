@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from statecast.protocol.ag_ui_input import read_run_input
-from statecast.protocol.ag_ui_messages import agree, render
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.ag_ui.messages import agree, render
+from statecast.protocol.ag_ui.request import read_run_input
+from statecast.protocol.errors import Refusal
 from statecast_agents import Json
 from tests.transport.ag_ui_reading import SAID, USER, asked, posted
 

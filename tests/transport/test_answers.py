@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statecast.protocol.entries import Entry, OperationsEntry
-from statecast.protocol.json_reply import JsonReplyEncoder
-from statecast.protocol.openai import ChatCompletionEncoder, ChatCompletionStreamEncoder, Completion
-from statecast.protocol.plain_text import ContentEventsEncoder, PlainTextEncoder
-from statecast.protocol.projected import Projected
-from statecast.protocol.projection import Projection
-from statecast.protocol.typed_events import TypedEventsEncoder
+from statecast.protocol.local.events import TypedEventsEncoder
+from statecast.protocol.local.reply import JsonReplyEncoder
+from statecast.protocol.local.text import ContentEventsEncoder, PlainTextEncoder
+from statecast.protocol.messages.encoder import Projected
+from statecast.protocol.messages.projection import Projection
+from statecast.protocol.openai.encoder import ChatCompletionEncoder, ChatCompletionStreamEncoder, Completion
 from statecast_agents import operations
 from tests.transport.answering import RUN, Answering, projection
 

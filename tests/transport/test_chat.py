@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from statecast import AddMessage, Agent, AgentError, Json, Limits, Run, create_app
-from statecast.protocol.data_stream import decode
+from statecast.protocol.assistant_transport.data_stream import decode
 from statecast.testing import Client
 from tests.transport.projecting import chunks_of
 from tests.transport.test_owners import ANN, BOB, who

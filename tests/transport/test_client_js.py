@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from statecast import Agent, create_app
-from statecast.http.module import BROWSER
+from statecast.http.endpoints.client_module import BROWSER
 from statecast.testing import Client
 from tests.transport.test_requests import code_of
 

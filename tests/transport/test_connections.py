@@ -15,8 +15,8 @@ from starlette.requests import HTTPConnection
 
 from statecast import Agent, App, Connections, Limits, create_app
 from statecast.connections.sockets import LINGERING, Sockets
-from statecast.http.addresses import public_address
-from statecast.protocol.refusal import Refusal
+from statecast.http.request.addresses import public_address
+from statecast.protocol.errors import Refusal
 from statecast.server import Server
 from statecast.testing import Client
 from tests.transport.failing import Failing

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from statecast.protocol.conversation import Conversation, PostedMessage
+from statecast.protocol.messages.conversation import Conversation, PostedMessage
 from statecast_agents import Json, Request
 
 #: Messages are written as "<role><id>:<words>", with role u or a; "u:hi" has no id.

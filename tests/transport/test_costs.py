@@ -17,9 +17,9 @@ import msgspec
 import pytest
 
 from statecast import create_app
-from statecast.protocol.ag_ui_view import View
+from statecast.protocol.ag_ui.client_view import View
 from statecast.testing import Client
-from statecast.threads.aside import LARGE
+from statecast.threads.offload import LARGE
 from statecast_agents import Json
 from tests.transport.shapes import SHAPES, Body, Shape, ag_ui_turns, local_turns, openai_turns, sizing, ui_turns
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from statecast.protocol import PROTOCOLS, ChunkEntry, Cursor, OperationsEntry, RunEntry, RunError, RunState
-from statecast.protocol.assistant_transport import decode as decode_events
-from statecast.protocol.data_stream import decode as decode_lines
+from statecast.protocol.assistant_transport.data_stream import decode as decode_lines
+from statecast.protocol.assistant_transport.events import decode as decode_events
 from statecast_agents import Usage, chunks
 
 TEXT = chunks.PartStarted(part=0, init=chunks.TextPart())

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from starlette.requests import HTTPConnection
 
 from statecast import Agent, App, Limits, Parts, Run, UntypedCommand, create_app
-from statecast.http.paced import RATE, PacedReader
+from statecast.http.response.throttle import RATE, PacedReader
 from statecast.protocol import Cursor, RunError, RunState
 from statecast.stores import Key, MemoryStore
 from statecast.testing import Client
 from statecast.threads import Reader, Thread
+from statecast.threads.execution import Execution
 from statecast.threads.journal import Journal
-from statecast.threads.run import Execution
 from statecast_agents import Document
 from tests.transport.failing import Failing
 from tests.transport.following import PATH, Connection, Follower, following, posted, state_of, until_status

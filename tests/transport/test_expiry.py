@@ -12,8 +12,8 @@ from starlette.requests import HTTPConnection
 
 from statecast import AddMessage, Agent, App, Cloud, Run, create_app
 from statecast.client import Client as Following
-from statecast.http import socket
-from statecast.http.callers import EXPIRED
+from statecast.http.endpoints import socket
+from statecast.http.request.caller import EXPIRED
 from statecast.testing import Client
 from tests.transport.following import connected, served
 from tests.transport.held import said, until

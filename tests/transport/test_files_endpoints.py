@@ -18,8 +18,8 @@ from starlette.routing import Mount
 
 from statecast import Agent, App, create_app
 from statecast.files import TYPES, FolderFiles, Uploads
-from statecast.http.serving import POLICY, _range
-from statecast.protocol.refusal import Refusal
+from statecast.http.response.file import POLICY, _range
+from statecast.protocol.errors import Refusal
 from statecast.stores import Damaged, File, MemoryStore, StoreUnavailable
 from statecast.testing import Client, Response
 from tests.transport.filing import PLACES, place

@@ -13,7 +13,7 @@ import pytest
 
 from statecast import Agent, Run, UntypedCommand, create_app
 from statecast.testing import Client
-from statecast.threads.run import TRIES
+from statecast.threads.execution import TRIES
 from tests.transport.following import crashed, posted, store_of, until_status
 from tests.transport.held import note, until
 

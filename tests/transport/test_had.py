@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from statecast.protocol import MESSAGE_PROTOCOLS, ChunkEntry, OperationsEntry, RunEntry, RunState
-from statecast.protocol.had import Had
-from statecast.protocol.projection import Projection
+from statecast.protocol.messages.client_copy import Had
+from statecast.protocol.messages.projection import Projection
 from statecast_agents import Document, Json, chunks
 from tests.transport.answering import RUN
 from tests.transport.projecting import TEXT, chunks_of, deltas, types

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statecast.protocol.history import Placed, Written, branch, history, same_message, state_messages
-from statecast.protocol.stored_messages import read_message, write_message
+from statecast.history.formats import read_message, write_message
+from statecast.history.tree import Placed, Written, branch, history, same_message, state_messages
 from statecast_agents import Json
 from tests.transport.storing import JSON
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from statecast.protocol.history import Written, history
+from statecast.history.tree import Written, history
 from statecast_agents import Json
 
 LEFT = {"type": "incomplete", "reason": "error", "error": "network error"}

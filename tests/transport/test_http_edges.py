@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from starlette.routing import Route
 
 from statecast import AddMessage, Agent, App, Cloud, Run, create_app
-from statecast.http.content_type import is_json
+from statecast.http.request.content_type import is_json
 from statecast.testing import Client
 from tests.transport.following import served
 from tests.transport.held import HOLD, held

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from statecast import Cloud, Issuer, create_app
 from statecast.http.cloud import issuers
 from statecast.http.cloud.issuers import PublishedKeys
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.errors import Refusal
 from statecast.testing import Client
 from tests.transport.held import held, until
 

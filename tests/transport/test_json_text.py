@@ -11,8 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from statecast.protocol import json_text
-from statecast.protocol.json_text import (
+from statecast.protocol import json_checks as json_text
+from statecast.protocol.errors import Refusal
+from statecast.protocol.json_checks import (
     check_count,
     check_nesting,
     check_values,
@@ -20,7 +21,6 @@ from statecast.protocol.json_text import (
     decode,
     read_text,
 )
-from statecast.protocol.refusal import Refusal
 from statecast_agents import FORBIDDEN_KEYS, MAX_INTEGER
 from statecast_agents.values import is_carried
 

@@ -11,8 +11,8 @@ import anyio
 import pytest
 
 from statecast import AddMessage, AddToolResult, Agent, AgentError, Json, Run, create_app
-from statecast.protocol.local_input import read_local
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.errors import Refusal
+from statecast.protocol.local.request import read_local
 from statecast.testing import Client
 from tests.transport.held import until
 

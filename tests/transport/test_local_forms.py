@@ -9,10 +9,10 @@ import pytest
 
 from statecast import Usage
 from statecast.protocol.entries import RunError
-from statecast.protocol.json_reply import JsonReplyEncoder
-from statecast.protocol.plain_text import ContentEventsEncoder, PlainTextEncoder
-from statecast.protocol.projected import Projected
-from statecast.protocol.typed_events import TypedEventsEncoder
+from statecast.protocol.local.events import TypedEventsEncoder
+from statecast.protocol.local.reply import JsonReplyEncoder
+from statecast.protocol.local.text import ContentEventsEncoder, PlainTextEncoder
+from statecast.protocol.messages.encoder import Projected
 from tests.transport.answering import Answering, projection
 
 FAILED = RunError("no_bees", "There are no bees.")

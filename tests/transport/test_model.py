@@ -21,8 +21,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
-from statecast.http.events import Format
-from statecast.stores import sqlite, sqlite_entries
+from statecast.http.endpoints.events import Format
+from statecast.stores.sqlite import entries
+from statecast.stores.sqlite import store as sqlite
 from statecast_agents import Policy
 from tests.transport.account import Command
 from tests.transport.following import View
@@ -54,7 +55,7 @@ class Story(RuleBasedStateMachine):
         self._folder = tempfile.TemporaryDirectory()
 
     def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
-        with patch.object(sqlite, "ThreadPoolExecutor", AtOnce), patch.multiple(sqlite_entries, **SOON):
+        with patch.object(sqlite, "ThreadPoolExecutor", AtOnce), patch.multiple(entries, **SOON):
             return self._loop.run_until_complete(asyncio.wait_for(work, 20))
 
     @initialize(

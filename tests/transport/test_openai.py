@@ -10,7 +10,7 @@ import pytest
 
 from statecast import Json, Usage
 from statecast.protocol.entries import RunError
-from statecast.protocol.openai import ChatCompletionEncoder, ChatCompletionStreamEncoder, Completion
+from statecast.protocol.openai.encoder import ChatCompletionEncoder, ChatCompletionStreamEncoder, Completion
 from tests.transport.answering import Answering, projection
 
 COMPLETION = Completion(id="chatcmpl-1", model="bees", created=1)

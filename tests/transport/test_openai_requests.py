@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from statecast import AddMessage, AddToolResult, Agent, AgentError, Json, Limits, Run, create_app
-from statecast.protocol.openai_input import read_completion
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.errors import Refusal
+from statecast.protocol.openai.request import read_completion
 from statecast.testing import Client
 from tests.transport.held import until
 

@@ -9,12 +9,12 @@ from random import Random
 import pytest
 
 from statecast.protocol import MESSAGE_PROTOCOLS, Entry, OperationsEntry, Projected
-from statecast.protocol.growth import Event
-from statecast.protocol.json_reply import JsonReplyEncoder
-from statecast.protocol.openai import ChatCompletionStreamEncoder, Completion
-from statecast.protocol.plain_text import ContentEventsEncoder, PlainTextEncoder
-from statecast.protocol.projection import Projection
-from statecast.protocol.typed_events import TypedEventsEncoder
+from statecast.protocol.local.events import TypedEventsEncoder
+from statecast.protocol.local.reply import JsonReplyEncoder
+from statecast.protocol.local.text import ContentEventsEncoder, PlainTextEncoder
+from statecast.protocol.messages.part_events import Event
+from statecast.protocol.messages.projection import Projection
+from statecast.protocol.openai.encoder import ChatCompletionStreamEncoder, Completion
 from tests.transport.ag_ui_reading import encoder_of
 from tests.transport.answering import Answering, projection
 from tests.transport.projecting import answered, deltas, told

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statecast import AddMessage, AddToolResult, Agent, Json, Run
-from statecast.protocol.past import held_part, mended
+from statecast.protocol.lenient import held_part, mended
 from statecast.testing import Client
 from statecast_agents import Document
 from tests.transport.following import state_of

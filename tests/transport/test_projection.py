@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from statecast.protocol import MESSAGE_PROTOCOLS, Entry, OperationsEntry, RunEntry, RunState
-from statecast.protocol.projection import Projection
+from statecast.protocol.messages.projection import Projection
 from statecast_agents import Document, Json
 from tests.transport.answering import RUN, Answering
 from tests.transport.projecting import TEXT, answered, body_of, chunks_of, deltas, lines, told

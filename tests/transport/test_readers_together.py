@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from statecast import Agent, Limits, Parts
 from statecast.protocol import PROTOCOLS, Encoder, Entry, RunState
-from statecast.protocol.assistant_transport import AssistantTransportEncoder
-from statecast.protocol.events import EventsEncoder, framed_as_line
-from statecast.protocol.patch_events import PatchEventsEncoder
+from statecast.protocol.assistant_transport.events import AssistantTransportEncoder
+from statecast.protocol.thread_events.encoder import EventsEncoder, framed_as_line
+from statecast.protocol.thread_events.patches import PatchEventsEncoder
 from statecast.stores import Key, MemoryStore
 from statecast.threads import Reader, Thread
 from statecast.threads.journal import Journal
@@ -119,7 +119,7 @@ async def read(acts: Sequence[tuple[str, int]], limits: Limits) -> list[bytes]:
 @given(acts=ACTS)
 def test_readers_get_what_they_would_get_alone(limits: Limits, acts: Sequence[tuple[str, int]]) -> None:
     together = asyncio.run(read(acts, limits))
-    with patch("statecast.threads.readers.SHARED", -1):
+    with patch("statecast.threads.reader.SHARED", -1):
         assert asyncio.run(read(acts, limits)) == together
 
 

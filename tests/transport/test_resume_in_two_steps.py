@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from statecast import Agent, AgentError, App, Limits, Run, UntypedCommand, create_app
-from statecast.protocol import data_stream
+from statecast.protocol.assistant_transport import data_stream
 from statecast.stores import SqliteStore
 from statecast.testing import Client
 from tests.transport.following import PATH, crashed, posted, state_of, store_of, until_status

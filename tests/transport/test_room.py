@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.errors import Refusal
 from statecast.testing import Client
-from statecast.threads.room import Room
+from statecast.threads.capacity import Room
 from tests.transport.following import status_of, until_status
 from tests.transport.held import note
 

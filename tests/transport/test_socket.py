@@ -517,7 +517,7 @@ async def test_a_client_that_stalls_slows_nobody_and_costs_nothing() -> None:
 
 
 async def test_a_client_that_stalls_for_too_long_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("statecast.http.socket.PATIENCE", 0.02)
+    monkeypatch.setattr("statecast.http.endpoints.socket.PATIENCE", 0.02)
     app = create_app(flooding(), limits=Limits(keep_bytes=2**25, keep_entries=1_000))
     async with served(app, buffer=4_096, ws_ping_interval=None) as server, Client(app, lifespan=False) as client:
         await client.run(thread_id="t", state={"text": ""})

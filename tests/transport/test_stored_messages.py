@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 
-from statecast.protocol.growth import init_of
-from statecast.protocol.json_text import same_json
-from statecast.protocol.stored_messages import FORMATS, read_message, write_message
+from statecast.history.formats import FORMATS, read_message, write_message
+from statecast.protocol.json_checks import same_json
+from statecast.protocol.messages.part_events import init_of
 from statecast_agents import Json, to_json
 from tests.transport.storing import JSON, LIKE_MESSAGES, MESSAGES, nested, part_of_ours
 

@@ -25,7 +25,7 @@ from statecast import (
     create_app,
 )
 from statecast.testing import Client
-from statecast.threads.run import Execution
+from statecast.threads.execution import Execution
 from tests.transport.failing import Failing
 from tests.transport.following import PATH, following, posted, reopened, state_of, status_of, store_of, until_status
 from tests.transport.held import NOTE, note, said, until

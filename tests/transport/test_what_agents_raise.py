@@ -15,7 +15,7 @@ import pytest
 from statecast import AddMessage, Agent, AgentError, Run, UntypedCommand, create_app
 from statecast.testing import Client
 from statecast.threads import Thread
-from statecast.threads.inbox import Posted
+from statecast.threads.rules import Posted
 from tests.transport.following import posted
 from tests.transport.held import HOLD, held, note
 

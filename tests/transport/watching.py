@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from statecast.http.events import Format
+from statecast.http.endpoints.events import Format
 from statecast.protocol.entries import ENDED
 from statecast.stores import Store
 from statecast.threads import Thread
-from statecast.threads.run import Execution
+from statecast.threads.execution import Execution
 from statecast_agents import operations
 from tests.transport.account import Account
 from tests.transport.following import Connection, View

@@ -21,7 +21,7 @@ from urllib.parse import unquote
 import anyio
 import msgspec
 
-from statecast.protocol import assistant_transport
+from statecast.protocol.assistant_transport import events as assistant_transport
 from statecast_agents import Agent, Command, Json, operations
 
 from .http import create_app

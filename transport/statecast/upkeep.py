@@ -9,8 +9,8 @@ from typing import Any, TextIO
 import msgspec
 
 from .stores import Saved, StoreUnavailable
-from .stores.sqlite_upkeep import back_up, damage_in
-from .threads.restored import restored
+from .stores.sqlite.maintenance import back_up, damage_in
+from .threads.restore import restored
 
 __all__ = ["add_commands", "backup", "check"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.errors import Refusal
 from statecast.threads import Connections
 
 __all__ = ["Head"]

@@ -14,7 +14,7 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.errors import Refusal
 
 from .heads import Head
 from .writing import FirstWrite, Stalls

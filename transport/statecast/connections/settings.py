@@ -8,7 +8,7 @@ from typing import Any
 import uvicorn
 
 from statecast.http import App
-from statecast.http.bodies import Bodies
+from statecast.http.request.in_flight import Bodies
 from statecast.threads import Limits
 
 from .sockets import Sockets

@@ -13,8 +13,8 @@ from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from statecast.http.addresses import public_address
-from statecast.protocol.refusal import Refusal
+from statecast.http.request.addresses import public_address
+from statecast.protocol.errors import Refusal
 from statecast.threads import Connections
 
 try:

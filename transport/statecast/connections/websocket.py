@@ -16,9 +16,9 @@ from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol
 from wsproto.utilities import LocalProtocolError
 
-from statecast.http.addresses import public_address
-from statecast.http.bodies import Arriving
-from statecast.protocol.refusal import Refusal
+from statecast.http.request.addresses import public_address
+from statecast.http.request.in_flight import Arriving
+from statecast.protocol.errors import Refusal
 
 from .writing import Stalls
 

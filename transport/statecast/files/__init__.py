@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from .base import Files, Found, Link, Parts
 from .folder import FolderFiles
 from .media import TYPES, disposition, is_among, media_type
 from .names import MAX_NAME, filename_of, fresh_name, is_name, name_in, names_among
 from .s3 import S3Files
-from .seam import Files, Found, Link, Parts
 from .signing import SECRET_BYTES, Signer
 from .stored import StoreFiles
 from .uploads import Uploads

@@ -21,8 +21,8 @@ import msgspec
 
 from statecast.stores import StoreUnavailable
 
+from .base import Found
 from .names import is_name
-from .seam import Found
 
 __all__ = ["FolderFiles"]
 

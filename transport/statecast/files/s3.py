@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from statecast.stores import StoreUnavailable
 
-from .seam import Found
+from .base import Found
 
 __all__ = ["S3Files"]
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from statecast.stores import Store
 
-from .seam import Found
+from .base import Found
 
 __all__ = ["StoreFiles"]
 

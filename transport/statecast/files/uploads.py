@@ -10,8 +10,8 @@ import msgspec
 
 from statecast.settings import check_numbers
 
+from .base import Files
 from .media import PATTERN, TYPES
-from .seam import Files
 
 __all__ = ["Uploads"]
 

@@ -18,33 +18,33 @@ from statecast.stores import Store
 from statecast.threads import Hub, Limits, OnDisconnect
 from statecast_agents import Agent
 
-from .ag_ui import AgUiEndpoint
-from .assistant import AssistantEndpoint, ResumeEndpoint
 from .attachments import Attachments
-from .caching import Caching
-from .callers import Identify
-from .chat import ChatEndpoint, ChatStreamEndpoint
 from .cloud import Cloud
-from .control import ControlEndpoints
-from .cors import Cors
-from .events import EventsEndpoint
-from .files import file_routes
-from .health import health_routes
-from .hosts import HostCheck
-from .local import JsonEndpoint, SseEndpoint, TextEndpoint
-from .messages import message_routes
-from .module import ModuleFile
-from .openai_api import openai_routes
-from .openapi import describe_agents, openapi
-from .page import Page
-from .patching import PatchEndpoint
-from .problems import Errors, json_response
-from .requests import Service
+from .endpoints.ag_ui import AgUiEndpoint
+from .endpoints.assistant import AssistantEndpoint, ResumeEndpoint
+from .endpoints.attachments import file_routes
+from .endpoints.chat import ChatEndpoint, ChatStreamEndpoint
+from .endpoints.client_module import ModuleFile
+from .endpoints.control import ControlEndpoints
+from .endpoints.events import EventsEndpoint
+from .endpoints.health import health_routes
+from .endpoints.local import JsonEndpoint, SseEndpoint, TextEndpoint
+from .endpoints.messages import message_routes
+from .endpoints.openai import openai_routes
+from .endpoints.patch import PatchEndpoint
+from .endpoints.socket import SocketEndpoint
+from .endpoints.threads import thread_routes
+from .middleware.caching import Caching
+from .middleware.cors import Cors
+from .middleware.hosts import HostCheck
+from .middleware.visits import Entrance, Visits
+from .openapi.document import describe_agents, openapi
+from .request.caller import Identify
+from .request.fields import Service
+from .response.errors import Errors, json_response
+from .response.static import Page
+from .response.stream import STREAM, Stream
 from .settings import check_hosts, check_kinds, check_origins, check_page, named_agents, opened_store
-from .socket import SocketEndpoint
-from .stream import STREAM, Stream
-from .threads import thread_routes
-from .visits import Entrance, Visits
 
 if TYPE_CHECKING:
     from .cloud.identity import Identity

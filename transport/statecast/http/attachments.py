@@ -23,13 +23,13 @@ from statecast.files import (
     media_type,
     names_among,
 )
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.errors import Refusal
 from statecast.stores import Damaged, StoreUnavailable
 from statecast.threads.refusals import unavailable
 
-from .incoming import Incoming
-from .requests import Service
-from .serving import damaged_file, serve, unknown_file
+from .request.fields import Service
+from .request.upload import Incoming
+from .response.file import damaged_file, serve, unknown_file
 
 __all__ = ["Attachments", "check_filename"]
 

@@ -15,16 +15,16 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast.protocol.history import Placed, Written, history, moved_up, same_message, state_messages, without
-from statecast.protocol.projection import items_in
-from statecast.protocol.refusal import Refusal
-from statecast.protocol.stored_messages import read_message
+from statecast.history.formats import read_message
+from statecast.history.tree import Placed, Written, history, moved_up, same_message, state_messages, without
+from statecast.protocol.errors import Refusal
+from statecast.protocol.messages.projection import items_in
 from statecast.stores import Card, Erased, Key, Noted
 from statecast.threads import MESSAGE, HookFailed, Hub, aside, can_follow, check_written, has_only
 from statecast_agents import About, Agent, Feedback, Json, new_id
 
-from .cards import MAX_FIELD
-from .requests import Service
+from .request.fields import Service
+from .summaries import MAX_FIELD
 
 __all__ = ["EACH", "History"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from .assistant_transport import AssistantTransportEncoder
-from .data_stream import DataStreamEncoder
-from .data_stream_messages import DataStreamMessagesEncoder
+from .ai_sdk.data_stream import DataStreamMessagesEncoder
+from .ai_sdk.ui_stream import UIMessageStreamEncoder
+from .assistant_transport.data_stream import DataStreamEncoder
+from .assistant_transport.events import AssistantTransportEncoder
 from .entries import ChunkEntry, Cursor, Encoder, Entry, OperationsEntry, RunEntry, RunError, RunState, Status
-from .projected import Projected
-from .projection import Projection
-from .ui_message_stream import UIMessageStreamEncoder
+from .messages.encoder import Projected
+from .messages.projection import Projection
 
 __all__ = [
     "MESSAGE_PROTOCOLS",

@@ -15,8 +15,8 @@ import msgspec
 
 from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, Json, StateTooLarge
 
-from .json_text import check_nesting, count_values, same_json
-from .refusal import Refusal
+from .errors import Refusal
+from .json_checks import check_nesting, count_values, same_json
 
 __all__ = ["Budget", "Edit", "PatchConflict", "Patching"]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .memory import MemoryStore
-from .seam import (
+from .base import (
     Accepted,
     Amended,
     Appended,
@@ -31,6 +30,7 @@ from .seam import (
     read_entry,
     write_entry,
 )
+from .memory import MemoryStore
 from .sqlite import SqliteStore
 
 __all__ = [

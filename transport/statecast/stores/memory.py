@@ -8,8 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
-from .clock import Clock
-from .seam import (
+from .base import (
     Accepted,
     Amended,
     Appended,
@@ -33,6 +32,7 @@ from .seam import (
     Settled,
     described,
 )
+from .clock import Clock
 
 __all__ = ["MemoryStore"]
 

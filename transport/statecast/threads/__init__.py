@@ -1,21 +1,21 @@
 """The engine: threads, their logs and inboxes, runs, and the readers that follow. anyio and asyncio; no HTTP."""
 
-from .aside import aside
-from .asked import Asked, HookFailed
 from .batch import OnDisconnect
-from .belongings import MESSAGE
-from .connections import Connections
+from .cascade import MESSAGE
+from .client_messages import can_follow, check_written, has_only, with_messages
+from .connection_limits import Connections
+from .directory import Shelf
+from .execution import Execution
 from .failures import first_state
+from .hook_calls import Asked, HookFailed
 from .hub import Accepted, Hub
-from .inbox import Posted, was_said
 from .limits import Limits
-from .queued import queued
-from .readers import Reader
-from .run import Execution
-from .shelf import Shelf
+from .offload import aside
+from .queue_view import queued
+from .reader import Reader
+from .rules import Posted, was_said
 from .thread import Thread
 from .users import user_id
-from .written import can_follow, check_written, has_only, with_messages
 
 __all__ = [
     "MESSAGE",

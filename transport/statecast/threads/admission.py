@@ -15,15 +15,20 @@ import msgspec
 
 from statecast import stores
 from statecast.protocol import Cursor
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.errors import Refusal
 from statecast.stores import Key
 from statecast_agents import Agent, Document, new_id
 from statecast_agents.commands import AnyCommand
 
-from .aside import aside
 from .batch import Batch
 from .claims import adopt, agrees, prepare
-from .inbox import (
+from .client_messages import entrusted
+from .execution import Execution
+from .limits import Limits
+from .offload import aside
+from .refusals import unavailable
+from .registry import Registry
+from .rules import (
     Posted,
     check_messages,
     check_policy,
@@ -33,13 +38,8 @@ from .inbox import (
     remember,
     unapplied,
 )
-from .limits import Limits
-from .refusals import unavailable
-from .registry import Registry
-from .run import Execution
-from .runs import Runs
+from .scheduler import Runs
 from .thread import Thread
-from .written import entrusted
 
 __all__ = ["Accepted", "Admission"]
 

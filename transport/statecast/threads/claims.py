@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from statecast.protocol.json_text import decode, same_json
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.errors import Refusal
+from statecast.protocol.json_checks import decode, same_json
 from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Document, StateInvalid, StateTooLarge
 from statecast_agents.values import is_carried
 
-from .aside import aside
 from .failures import first_state, validate
+from .offload import aside
 
 if TYPE_CHECKING:
     from .thread import Thread

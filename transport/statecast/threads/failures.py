@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from statecast.protocol import RunError
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.errors import Refusal
 from statecast_agents import Agent, AgentError, CommandError, Json, StatecastError, StateInvalid, TooLarge
 from statecast_agents.errors import MessageConflict
 

@@ -18,29 +18,29 @@ import msgspec
 
 from statecast import stores
 from statecast.protocol import Cursor
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.errors import Refusal
 from statecast.stores import Key, Store, StoreUnavailable
 from statecast_agents import Agent, Json, Messages, Operation
 
 from .admission import Accepted, Admission
-from .aside import aside
-from .asked import Asked, InThread
-from .belongings import Belongings
+from .cascade import Belongings
 from .claims import Claim, agrees
-from .contained import contain, release
-from .handed import Handed
-from .inbox import Posted
+from .client_messages import follows, rewritten, written
+from .deletion import Removal
+from .directory import Shelf
+from .execution import INTERRUPTED, Execution
+from .exit_guard import contain, release
+from .hook_calls import Asked, InThread
 from .limits import Limits
+from .offload import aside
 from .patches import patch
 from .readiness import Readiness
 from .refusals import unavailable, unknown_thread
 from .registry import Registry
-from .removal import Removal
-from .run import INTERRUPTED, Execution
-from .runs import Runs
-from .shelf import Shelf
+from .resume_point import Handed
+from .rules import Posted
+from .scheduler import Runs
 from .thread import Thread
-from .written import follows, rewritten, written
 
 __all__ = ["Accepted", "Hub"]
 

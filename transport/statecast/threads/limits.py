@@ -8,7 +8,7 @@ import msgspec
 
 from statecast.settings import check_numbers
 
-from .connections import Connections
+from .connection_limits import Connections
 
 __all__ = ["Limits"]
 

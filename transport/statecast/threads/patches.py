@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from reprlib import repr as brief
 
+from statecast.protocol.errors import Refusal
 from statecast.protocol.json_patch import Budget, Edit, PatchConflict, Patching
-from statecast.protocol.refusal import Refusal
 from statecast_agents import Document, Json, StateInvalid
 
 from .failures import validate

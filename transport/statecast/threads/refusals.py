@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.errors import Refusal
 
 __all__ = ["damaged", "unavailable", "unknown_thread"]
 

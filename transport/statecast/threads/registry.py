@@ -15,14 +15,14 @@ from typing import Final
 
 from statecast import stores
 from statecast.protocol import RunError
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.errors import Refusal
 from statecast.stores import Card, Damaged, Key, Store, StoreUnavailable
 from statecast_agents import Agent
 
 from .journal import Journal
 from .limits import Limits
 from .refusals import damaged, unavailable, unknown_thread
-from .restored import replayed
+from .restore import replayed
 from .thread import Thread
 
 __all__ = ["Registry"]

@@ -18,7 +18,7 @@ import msgspec
 
 from statecast.protocol import ChunkEntry, Cursor, Encoder, Entry, OperationsEntry, RunEntry, RunState
 from statecast.protocol.entries import ENTRY, size_of
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.errors import Refusal
 from statecast.stores import Appended, Compacted, Created, Key, Saved, write_entry
 from statecast_agents import Agent, Document, RunEnded
 from statecast_agents.chunks import Chunk
@@ -26,11 +26,11 @@ from statecast_agents.chunks import Chunk
 from .journal import Journal
 from .limits import Limits
 from .log import Log
-from .readers import Reader
-from .restored import restored
+from .reader import Reader
+from .restore import restored
 
 if TYPE_CHECKING:
-    from .run import Execution
+    from .execution import Execution
 
 __all__ = ["Thread"]
 

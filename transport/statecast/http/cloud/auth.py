@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from statecast.http.body import read_json
-from statecast.http.problems import json_response
-from statecast.protocol.refusal import Refusal
+from statecast.http.request.body import read_json
+from statecast.http.response.errors import json_response
+from statecast.protocol.errors import Refusal
 from statecast.threads import Limits
 
 from .form import CloudRoute

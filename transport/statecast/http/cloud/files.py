@@ -17,13 +17,13 @@ from starlette.routing import Route
 
 from statecast.files import Found, Uploads, disposition, filename_of, fresh_name, name_in
 from statecast.http.attachments import Attachments, check_filename
-from statecast.http.body import read_json
-from statecast.http.cards import timestamp
-from statecast.http.incoming import Incoming
-from statecast.http.problems import json_response
-from statecast.http.requests import Service
-from statecast.http.serving import unknown_file
-from statecast.protocol.refusal import Refusal
+from statecast.http.request.body import read_json
+from statecast.http.request.fields import Service
+from statecast.http.request.upload import Incoming
+from statecast.http.response.errors import json_response
+from statecast.http.response.file import unknown_file
+from statecast.http.summaries import timestamp
+from statecast.protocol.errors import Refusal
 
 from .form import CloudRoute
 from .identity import Identity

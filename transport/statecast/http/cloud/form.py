@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from statecast.http.problems import from_http, json_response
-from statecast.protocol.refusal import Refusal
+from statecast.http.response.errors import from_http, json_response
+from statecast.protocol.errors import Refusal
 
 __all__ = ["CloudRoute", "cloud_refused"]
 

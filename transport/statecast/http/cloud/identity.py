@@ -18,13 +18,13 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from statecast.http.cards import timestamp
-from statecast.http.visits import visit_of
-from statecast.protocol.refusal import Refusal
+from statecast.http.middleware.visits import visit_of
+from statecast.http.summaries import timestamp
+from statecast.protocol.errors import Refusal
 from statecast.threads import Hub
 
 from .issuers import PublishedKeys
-from .renewals import Renewals, Revoked
+from .refresh_tokens import Renewals, Revoked
 from .settings import OURS, Cloud, CloudUser, Issuer
 
 __all__ = ["Identity", "Who", "unauthorized"]

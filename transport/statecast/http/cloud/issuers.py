@@ -16,7 +16,7 @@ import anyio
 import jwt
 from anyio import to_thread
 
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.errors import Refusal
 
 __all__ = ["PublishedKeys"]
 

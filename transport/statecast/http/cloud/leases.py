@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from statecast.http.history import LEASE
-from statecast.protocol.refusal import Refusal
+from statecast.protocol.errors import Refusal
 from statecast.stores import Key
 from statecast.threads import Shelf
 from statecast_agents import new_id

@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from statecast.http.body import read_json
-from statecast.http.cards import MOST, limit_of, timestamp
+from statecast.history.tree import Placed
 from statecast.http.history import History
-from statecast.http.problems import json_response
-from statecast.http.requests import Service
-from statecast.protocol.history import Placed
+from statecast.http.request.body import read_json
+from statecast.http.request.fields import Service
+from statecast.http.response.errors import json_response
+from statecast.http.summaries import MOST, limit_of, timestamp
 from statecast.stores import Card, Key
 from statecast_agents import Json
 

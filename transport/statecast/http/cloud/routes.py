@@ -7,8 +7,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statecast.files import Uploads
-from statecast.http.problems import from_http, json_response
-from statecast.http.requests import Service
+from statecast.http.request.fields import Service
+from statecast.http.response.errors import from_http, json_response
 
 from .auth import auth_routes
 from .files import cloud_file_routes

@@ -11,19 +11,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from statecast.http.body import read_as, read_json
-from statecast.http.callers import EXPIRES, Caller
+from statecast.history.formats import read_messages
+from statecast.http.endpoints.titles import title_response
 from statecast.http.history import History
-from statecast.http.problems import json_response
-from statecast.http.projected import converse, stream_answer
-from statecast.http.requests import Service, check_thread_id, named_agent
-from statecast.http.titles import title_response
-from statecast.protocol.chat import read_chat
-from statecast.protocol.conversation import Conversation
-from statecast.protocol.data_stream_messages import DataStreamMessagesEncoder
-from statecast.protocol.json_text import decode
-from statecast.protocol.refusal import Refusal
-from statecast.protocol.stored_messages import read_messages
+from statecast.http.request.body import read_as, read_json
+from statecast.http.request.caller import EXPIRES, Caller
+from statecast.http.request.fields import Service, check_thread_id, named_agent
+from statecast.http.response.answer import converse, stream_answer
+from statecast.http.response.errors import json_response
+from statecast.protocol.ai_sdk.data_stream import DataStreamMessagesEncoder
+from statecast.protocol.ai_sdk.request import read_chat
+from statecast.protocol.errors import Refusal
+from statecast.protocol.json_checks import decode
+from statecast.protocol.messages.conversation import Conversation
 from statecast.stores import Card, Key
 from statecast.threads import Hub
 from statecast_agents import Json, new_id

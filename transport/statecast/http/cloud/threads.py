@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from statecast.http.body import read_json
-from statecast.http.cards import described, limit_of, seconds, timestamp
-from statecast.http.problems import json_response
-from statecast.http.requests import Service, check_thread_id
-from statecast.protocol.refusal import Refusal
+from statecast.http.request.body import read_json
+from statecast.http.request.fields import Service, check_thread_id
+from statecast.http.response.errors import json_response
+from statecast.http.summaries import described, limit_of, seconds, timestamp
+from statecast.protocol.errors import Refusal
 from statecast.stores import Card, Described, Key
 from statecast_agents import Json, new_id
 

@@ -1,0 +1,104 @@
+"""`POST /assistant`: commands in, the thread's stream out. `POST /resume`: the stream alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.types import Receive, Scope, Send
+
+from statecast.http.request.body import read_body
+from statecast.http.request.fields import Service, posted_of, protocol_of, thread_id_of
+from statecast.http.response.stream import Stream, begin_stream
+from statecast.protocol import Encoder
+from statecast.protocol.errors import Refusal
+from statecast.threads import Accepted
+
+__all__ = ["AssistantEndpoint", "ResumeEndpoint"]
+
+
+class AssistantEndpoint:
+    """Takes a batch of commands and streams what becomes of it. Source: docs/protocol.md, "POST /assistant"."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service = self._service
+        body = await read_body(scope, receive, service.hub.limits)
+        encoder = protocol_of(scope, body)
+        caller = await service.caller(scope)
+        posted = await posted_of(scope, body, service, caller, thread_id=thread_id_of(body))
+        del body
+        accepted = await service.hub.submit(posted)
+        del posted
+        await _begin(service, accepted, encoder(accepted.run_id), scope, send)
+
+
+class ResumeEndpoint:
+    """Streams a thread's active run to a client that lost it. Source: docs/protocol.md, "POST /resume"."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service = self._service
+        body = await read_body(scope, receive, service.hub.limits)
+        encoder = protocol_of(scope, body)
+        thread_id = thread_id_of(body)
+        if thread_id is None:
+            raise Refusal(422, "thread_id_required", "expected a threadId to resume, got none")
+        if body.list("commands"):
+            raise Refusal(422, "commands_on_resume", "expected no commands on a resume; send them to /assistant")
+        run_id = body.get("runId", str, None)
+        accepted = await service.hub.resume(
+            thread_id, body.raw("state"), owner=await service.owner(scope), run_id=run_id
+        )
+        if accepted is None:
+            nothing = encoder(None)
+            headers = [*nothing.headers, (b"x-stream-status", b"not_found")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": nothing.finish()})
+            return
+        latest = accepted.thread.run
+        over = [] if accepted.run is not None or latest is None else [(b"x-stream-status", latest.status.encode())]
+        await _begin(service, accepted, encoder(accepted.run_id), scope, send, over, replays=True)
+
+
+async def _begin(
+    service: Service,
+    accepted: Accepted,
+    encoder: Encoder,
+    scope: Scope,
+    send: Send,
+    extra: Sequence[tuple[bytes, bytes]] = (),
+    *,
+    replays: bool = False,
+) -> None:
+    thread = accepted.thread
+    headers = [*encoder.headers, (b"statecast-thread-id", thread.id.encode()), *extra]
+    headers.append((b"statecast-cursor", str(accepted.cursor).encode()))
+    if accepted.run_id is not None:
+        headers.append((b"statecast-run-id", accepted.run_id.encode()))
+    until = None if accepted.run is None else accepted.run_id
+    reader = thread.follow(encoder, revision=accepted.revision, snapshot=accepted.snapshot, until=until)
+
+    def closed(left: bool) -> None:
+        thread.leave(reader)
+        if left:
+            service.hub.left(accepted)
+
+    first = b""
+    if replays:
+        try:
+            first = await reader.replay(accepted.run_id if accepted.handed else None)
+        except BaseException:
+            closed(left=True)
+            raise
+        # A client takes the state that it was handed, and what a replay holds, for history, and runs no tool whose call
+        # is there; so there is a replay, be it an empty frame. But what a run asks for is still to be done, even by a
+        # page that has only just been loaded: nothing is called a replay then.
+        if accepted.run is None or not accepted.run.asks:
+            if accepted.handed and not first:
+                first = encoder.heartbeat
+            headers.append((b"aui-replay-content-length", b"%d" % len(first)))
+    await begin_stream(scope, send, headers, Stream(reader, closed, first=first))

@@ -1,0 +1,72 @@
+"""`GET /threads/{id}/events`: a thread followed across its runs, from any cursor."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+from starlette.datastructures import Headers, QueryParams
+from starlette.types import Receive, Scope, Send
+
+from statecast.http.request.fields import Service, check_thread_id
+from statecast.http.response.stream import GATHER, Stream, begin_stream
+from statecast.http.response.throttle import PacedReader
+from statecast.protocol import Cursor
+from statecast.protocol.errors import Refusal
+from statecast.protocol.thread_events.encoder import EventsEncoder
+from statecast.protocol.thread_events.patches import PatchEventsEncoder
+from statecast.threads import Reader, Thread
+
+__all__ = ["EventsEndpoint", "Format", "place_of"]
+
+Format = Literal["operations", "json-patch", "snapshot"]
+
+#: Seconds between two whole states of `?format=snapshot`.
+WHOLE_EVERY: Final = 0.25
+
+
+class EventsEndpoint:
+    """Streams a thread's events. Source: docs/protocol.md, "GET /threads/{id}/events"."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service = self._service
+        thread_id = scope["path_params"]["thread_id"]
+        check_thread_id(thread_id)
+        query = QueryParams(scope["query_string"])
+        form = format_of(query)
+        thread = await service.hub.find(thread_id, owner=await service.owner(scope))
+        given = Headers(scope=scope).get("last-event-id") or query.get("cursor") or ""
+        place = place_of(given, thread) if form == "operations" else None
+        encoder = PatchEventsEncoder(thread.epoch) if form == "json-patch" else EventsEncoder(thread.epoch)
+        whole = form == "snapshot"
+        reader = thread.follow(encoder, revision=place or 0, snapshot=place is None, endless=True, whole=whole)
+        read: Reader | PacedReader = reader
+        if isinstance(encoder, PatchEventsEncoder):
+            read = PacedReader(reader, encoder, 1 / service.hub.limits.state_frames)
+        headers = [*encoder.headers, (b"statecast-thread-id", thread.id.encode())]
+        stream = Stream(read, lambda left: thread.leave(reader), gather=WHOLE_EVERY if whole else GATHER)
+        await begin_stream(scope, send, headers, stream)
+
+
+def format_of(query: QueryParams) -> Format:
+    """Return the form in which changes are asked for.
+
+    Raises:
+        Refusal: 422 `unknown_format`.
+    """
+    name = query.get("format", "operations")
+    for known in get_args(Format):
+        if name == known:
+            return known  # type: ignore[no-any-return]  # one of the literals
+    known_names = ", ".join(f'"{known}"' for known in get_args(Format))
+    raise Refusal(422, "unknown_format", f'expected a format out of {known_names}, got "{name[:60]}"')
+
+
+def place_of(text: str, thread: Thread) -> int | None:
+    """Return the revision that a cursor names, where the log reaches back to it; None: a snapshot is due."""
+    cursor = Cursor.parse(text)
+    if cursor is None or cursor.epoch != thread.epoch:
+        return None
+    return cursor.revision if thread.log.reaches(cursor.revision) else None

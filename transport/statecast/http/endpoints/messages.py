@@ -1,0 +1,137 @@
+"""`/threads/{id}/messages`: the history of a thread, for pages that keep theirs; feedback, and suggestions.
+
+Source: docs/protocol.md, "Histories".
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from statecast.history.formats import read_messages
+from statecast.history.tree import Placed
+from statecast.http.history import EACH, History
+from statecast.http.request.body import read_as, read_json
+from statecast.http.request.fields import Service
+from statecast.http.response.errors import json_response
+from statecast.http.summaries import timestamp
+from statecast.protocol.errors import Refusal
+from statecast.stores import Card
+from statecast.threads import aside
+from statecast_agents import Json
+
+from .threads import thread_key
+from .titles import suggestions_response
+
+__all__ = ["message_routes"]
+
+#: The form of messages, unless the request names another.
+FORMAT = "aui/v0"
+
+
+class _Item(msgspec.Struct, rename="camel"):
+    """A message, as the client holds it, and the id of the one before it."""
+
+    message: dict[str, Json]
+    parent_id: str | None = None
+
+
+class _Opinion(msgspec.Struct):
+    type: Literal["positive", "negative"]
+    comment: str | None = None
+
+
+class _Messages:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._hub = service.hub
+        self._history = History(service)
+
+    async def load(self, request: Request) -> Response:
+        card = await self._card(request)
+        format = request.query_params.get("format", FORMAT)
+        messages = await self._history.read(card, format=format)
+        thread = await self._hub.known(card.key.thread_id, owner=card.key.owner)
+        goes_on = thread is not None and thread.active is not None and thread.active.waits_since is None
+        if goes_on:  # what there is of the answer comes again when the client resumes
+            while messages and messages[-1].content.get("role") == "assistant":
+                messages.pop()
+        opinions = await self._history.feedbacks(card.key) if format == FORMAT else {}
+
+        def answer() -> Response:
+            shown = [_shown(message, opinions.get(message.id)) for message in messages]
+            head = messages[-1].id if messages else None
+            return json_response({"headId": head, "messages": shown, "unstable_resume": goes_on})
+
+        return await aside(EACH * len(messages), answer)
+
+    async def append(self, request: Request) -> Response:
+        return await self._write(request, None)
+
+    async def update(self, request: Request) -> Response:
+        return await self._write(request, request.path_params["message_id"])
+
+    async def delete(self, request: Request) -> Response:
+        await self._history.delete(await self._card(request), [request.path_params["message_id"]])
+        return Response(status_code=204)
+
+    async def feedback(self, request: Request) -> Response:
+        caller = await self._service.caller(request.scope)
+        card = await self._hub.shelf.get(thread_key(request, caller))
+        opinion: _Opinion = await read_json(request.scope, request.receive, self._hub.limits, _Opinion)
+        message_id = request.path_params["message_id"]
+        id = await self._history.feedback(card, message_id, opinion.type, opinion.comment, user=caller.user)
+        return json_response({"id": id})
+
+    async def suggestions(self, request: Request) -> Response:
+        caller = await self._service.caller(request.scope)
+        card = await self._hub.shelf.get(thread_key(request, caller))
+        messages = await read_as(request.scope, request.receive, self._hub.limits, read_messages)
+        agent, about = await self._history.about(card, messages, user=caller.user)
+        return await suggestions_response(self._hub, card, agent, about)
+
+    async def _write(self, request: Request, id: str | None) -> Response:
+        card = await self._card(request)
+        item: _Item = await read_json(request.scope, request.receive, self._hub.limits, _Item)
+        content = {name: value for name, value in item.message.items() if name not in ("id", "createdAt")}
+        named = item.message.get("id")
+        if id is None and isinstance(named, str):
+            id = named
+        if named not in (None, id):
+            raise Refusal(422, "invalid_request", f'expected the message "{id}", got "{named!r:.140}"')
+        format = request.query_params.get("format", FORMAT)
+        written = await self._history.write(card.key, parent_id=item.parent_id, format=format, content=content, id=id)
+        return json_response({"id": written})
+
+    async def _card(self, request: Request) -> Card:
+        caller = await self._service.caller(request.scope)
+        return await self._hub.shelf.get(thread_key(request, caller))
+
+
+def message_routes(service: Service) -> list[Route]:
+    """Return the routes of histories."""
+    messages = _Messages(service)
+    path = "/threads/{thread_id}/messages"
+    return [
+        Route(path, messages.load, methods=["GET"]),
+        Route(path, messages.append, methods=["POST"]),
+        Route(path + "/{message_id}", messages.update, methods=["PUT"]),
+        Route(path + "/{message_id}", messages.delete, methods=["DELETE"]),
+        Route(path + "/{message_id}/feedback", messages.feedback, methods=["POST"]),
+        Route("/threads/{thread_id}/suggestions", messages.suggestions, methods=["POST"]),
+    ]
+
+
+def _shown(message: Placed, opinion: dict[str, Json] | None) -> dict[str, Any]:
+    content = message.content
+    if opinion is not None:
+        metadata = content.get("metadata")
+        given = metadata if isinstance(metadata, dict) else {}
+        said = {name: opinion[name] for name in ("type", "comment") if opinion.get(name) is not None}
+        content = {**content, "metadata": {**given, "submittedFeedback": said}}
+    shown = {**content, "id": message.id, "createdAt": timestamp(message.created)}
+    return {"message": shown, "parentId": message.parent_id}

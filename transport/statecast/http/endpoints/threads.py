@@ -1,0 +1,202 @@
+"""`/threads`: the list of an owner's threads, for pages that show one.
+
+Source: docs/protocol.md, "The list of threads".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from statecast.history.formats import read_messages
+from statecast.http.history import History
+from statecast.http.request.body import read_as, read_json
+from statecast.http.request.caller import Caller
+from statecast.http.request.fields import Service, check_thread_id
+from statecast.http.request.proxies import passed_on
+from statecast.http.response.errors import json_response
+from statecast.http.summaries import described, fitting, limit_of, timestamp
+from statecast.protocol.errors import Refusal
+from statecast.stores import Card, Described, Key
+from statecast_agents import Json, new_id
+
+from .titles import title_response
+
+__all__ = ["thread_key", "thread_routes"]
+
+#: Threads in an answer, unless the request says otherwise.
+PAGE: Final = 50
+
+_STATUSES: Final = ("regular", "archived")
+_CURSOR: Final = re.compile(r"(\d{1,15}(?:\.\d{1,12})?):([A-Za-z0-9_.:~-]{1,128})")
+
+Status = Literal["regular", "archived"]
+
+
+class _Fields(msgspec.Struct, rename="camel"):
+    """What a page can say of a thread."""
+
+    title: str | UnsetType | None = UNSET
+    external_id: str | UnsetType | None = UNSET
+    custom: dict[str, Json] | UnsetType | None = UNSET
+    status: Status | UnsetType = UNSET
+
+
+class _New(_Fields, rename="camel"):
+    thread_id: str | None = None
+
+
+class _Threads:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._hub = service.hub
+        self._history = History(service)
+
+    async def list(self, request: Request) -> Response:
+        query = request.query_params
+        status, limit = query.get("status"), limit_of(query.get("limit"), PAGE)
+        if status not in (None, *_STATUSES):
+            message = f'expected the status "regular" or "archived", got "{status[:20]}"'
+            raise Refusal(422, "invalid_request", message)
+        owner = await self._service.owner(request.scope)
+        if owner is None:
+            self._check_open(request)
+        cards = await self._hub.shelf.cards(
+            owner,
+            archived=None if status is None else status == "archived",
+            before=_place(query.get("after")),
+            limit=limit + 1,
+        )
+        shown = fitting(cards[:limit])
+        answer: dict[str, Any] = {"threads": [_shown(card) for card in shown]}
+        if len(cards) > len(shown):
+            last = shown[-1]
+            answer["nextCursor"] = f"{last.last!r}:{last.key.thread_id}"
+        return json_response(answer)
+
+    def _check_open(self, request: Request) -> None:
+        """Check that threads which are nobody's in particular may be listed to whoever asks.
+
+        Raises:
+            Refusal: 403 `owner_required`.
+        """
+        if not self._service.open_list:
+            message = (
+                "expected to know whose threads to list: give create_app an identify, or cloud=True; "
+                "or open_list=True, where whoever reaches the server may see all of them"
+            )
+            raise Refusal(403, "owner_required", message)
+        if passed_on(request.scope):
+            message = (
+                "expected a request that reached this server directly, got one that a proxy passed on; to list threads "
+                "behind a proxy, give create_app an identify, or cloud=True"
+            )
+            raise Refusal(403, "owner_required", message)
+
+    async def create(self, request: Request) -> Response:
+        new: _New = await read_json(request.scope, request.receive, self._hub.limits, _New)
+        if new.thread_id is not None:
+            check_thread_id(new.thread_id)
+        key = Key(await self._service.owner(request.scope), new.thread_id or new_id("thr"))
+        if new.thread_id is not None:
+            await self._hub.check_free(key)
+        if new.thread_id is None or await self._hub.shelf.find(key) is None:  # else it is a retry
+            await self._hub.shelf.describe(_described(key, new), new=True)
+        card = await self._hub.shelf.get(key)
+        external = {} if card.external_id is None else {"externalId": card.external_id}
+        return json_response({"remoteId": card.key.thread_id, **external}, status=201)
+
+    async def get(self, request: Request) -> Response:
+        return json_response(_shown(await self._hub.shelf.get(await self._key(request))))
+
+    async def update(self, request: Request) -> Response:
+        key = await self._key(request)
+        fields: _Fields = await read_json(request.scope, request.receive, self._hub.limits, _Fields)
+        await self._hub.shelf.get(key)
+        await self._hub.shelf.describe(_described(key, fields))
+        return json_response(_shown(await self._hub.shelf.get(key)))
+
+    async def delete(self, request: Request) -> Response:
+        key = await self._key(request)
+        await self._hub.delete(key.thread_id, owner=key.owner)
+        return Response(status_code=204)
+
+    async def title(self, request: Request) -> Response:
+        caller = await self._service.caller(request.scope)
+        card = await self._hub.shelf.get(thread_key(request, caller))
+        agent, about = await self._history.about(card, await self._messages(request), user=caller.user)
+        return await title_response(self._hub, card, agent, about)
+
+    async def _key(self, request: Request) -> Key:
+        return thread_key(request, await self._service.caller(request.scope))
+
+    async def _messages(self, request: Request) -> Sequence[Json] | None:
+        """Return what the page says the messages are; None if it does not."""
+        return await read_as(request.scope, request.receive, self._hub.limits, read_messages)
+
+
+def thread_routes(service: Service) -> list[Route]:
+    """Return the routes of the list of threads."""
+    threads = _Threads(service)
+    return [
+        Route("/threads", threads.list, methods=["GET"]),
+        Route("/threads", threads.create, methods=["POST"]),
+        Route("/threads/{thread_id}", threads.get, methods=["GET"]),
+        Route("/threads/{thread_id}", threads.update, methods=["PATCH"]),
+        Route("/threads/{thread_id}", threads.delete, methods=["DELETE"]),
+        Route("/threads/{thread_id}/title", threads.title, methods=["POST"]),
+    ]
+
+
+def thread_key(request: Request, caller: Caller) -> Key:
+    """Return the thread that a request's path names, as one of its caller's.
+
+    Raises:
+        Refusal: 422 `invalid_thread_id`.
+    """
+    thread_id: str = request.path_params["thread_id"]
+    check_thread_id(thread_id)
+    return Key(caller.owner, thread_id)
+
+
+def _described(key: Key, fields: _Fields) -> Described:
+    archived = fields.status if isinstance(fields.status, UnsetType) else fields.status == "archived"
+    return described(key, title=fields.title, external_id=fields.external_id, custom=fields.custom, archived=archived)
+
+
+def _place(cursor: str | None) -> tuple[float, str] | None:
+    """Return the place in a list that a cursor stands for.
+
+    Raises:
+        Refusal: 422 `invalid_cursor`.
+    """
+    if cursor is None:
+        return None
+    found = _CURSOR.fullmatch(cursor)
+    if found is None:
+        raise Refusal(422, "invalid_cursor", f'expected a nextCursor of this server, got "{cursor[:60]}"')
+    return float(found[1]), found[2]
+
+
+def _shown(card: Card) -> dict[str, Any]:
+    """Return a card as the pages of assistant-ui read it; what is not known is left out."""
+    shown: dict[str, Any] = {
+        "remoteId": card.key.thread_id,
+        "status": "archived" if card.archived else "regular",
+        "lastMessageAt": timestamp(card.last),
+        "createdAt": timestamp(card.created),
+    }
+    if card.title is not None:
+        shown["title"] = card.title
+    if card.external_id is not None:
+        shown["externalId"] = card.external_id
+    if card.custom != b"null":
+        shown["custom"] = msgspec.Raw(card.custom)
+    return shown

@@ -1,0 +1,115 @@
+"""Titles and suggestions, streamed as the agent's hooks make them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from functools import partial
+from typing import Final, TypeVar
+
+import msgspec
+from starlette.responses import StreamingResponse
+from starlette.types import Send
+
+from statecast.http.response.stream import LINGER
+from statecast.protocol.errors import Refusal
+from statecast.protocol.headers import STREAMED
+from statecast.stores import Card, Described
+from statecast.threads import Asked, HookFailed, Hub
+from statecast_agents import About, Agent, Json
+
+__all__ = ["suggestions_response", "title_response"]
+
+#: Characters of a title that are kept, and sent.
+MAX_TITLE: Final = 1_000
+
+_T = TypeVar("_T")
+
+
+class _HookStream(StreamingResponse):
+    """What a hook answers. Where the hook fails, it is cut off: there is no other way to say so."""
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Add the headers of every stream."""
+        super().init_headers(headers)
+        self.raw_headers += STREAMED
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except HookFailed:
+            await asyncio.sleep(LINGER)
+
+
+async def title_response(hub: Hub, card: Card, agent: Agent, about: About) -> StreamingResponse:
+    """Return a thread's title as a stream of text. It is the thread's before the stream ends.
+
+    Raises:
+        Refusal: 500 `agent_failed`, if the hook fails before its first word; 503 `server_full` or `server_stopping`;
+            429 `too_many_runs`.
+    """
+    pieces: AsyncGenerator[str, None] | Asked[str]
+    if agent.hooks.has("title"):
+        pieces = hub.ask(agent, card.key, "a title", partial(agent.hooks.title, about))
+    else:
+        pieces = agent.hooks.title(about)
+    first = await _first(pieces, "", "a title")
+    return _HookStream(_titled(hub, card, _on(first, pieces)), media_type="text/plain")
+
+
+async def suggestions_response(hub: Hub, card: Card, agent: Agent, about: About) -> StreamingResponse:
+    """Return what the user may say next, as a stream of lines of JSON: each the whole list, as far as it is known.
+
+    Raises:
+        Refusal: 500 `agent_failed`, if the hook fails before its first suggestion; 503 `server_full` or
+            `server_stopping`; 429 `too_many_runs`.
+    """
+    lists: AsyncGenerator[list[dict[str, Json]], None] | Asked[list[dict[str, Json]]]
+    if agent.hooks.has("suggest"):
+        lists = hub.ask(agent, card.key, "suggestions", partial(agent.hooks.suggestions, about))
+    else:
+        lists = agent.hooks.suggestions(about)
+    first = await _first(lists, [], "suggestions")
+    return _HookStream(_suggested(_on(first, lists)), media_type="application/x-ndjson")
+
+
+async def _first(pieces: AsyncIterator[_T], otherwise: _T, what: str) -> _T:
+    try:
+        return await anext(pieces, otherwise)
+    except HookFailed:
+        message = f"the agent could not make {what}; the reason is in the server's log"
+        raise Refusal(500, "agent_failed", message) from None
+
+
+async def _on(first: _T, pieces: AsyncIterator[_T]) -> AsyncGenerator[_T, None]:
+    """Yield all pieces. If no more are read, the hook is stopped."""
+    try:
+        yield first
+        async for piece in pieces:
+            yield piece
+    finally:
+        if isinstance(pieces, Asked):
+            pieces.close()
+
+
+async def _suggested(lists: AsyncGenerator[list[dict[str, Json]], None]) -> AsyncIterator[bytes]:
+    async with aclosing(lists):
+        async for found in lists:
+            yield msgspec.json.encode(found) + b"\n"
+
+
+async def _titled(hub: Hub, card: Card, pieces: AsyncGenerator[str, None]) -> AsyncIterator[bytes]:
+    title = ""
+    async with aclosing(pieces):
+        async for piece in pieces:
+            more = piece[: MAX_TITLE - len(title)]
+            title += more
+            yield more.encode()
+    if title.strip():
+        try:
+            await hub.shelf.describe(Described(key=card.key, at=time.time(), title=title.strip()))
+        except Refusal as refusal:
+            if refusal.code != "unknown_thread":  # else it was deleted meanwhile
+                raise

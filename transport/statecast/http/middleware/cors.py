@@ -1,0 +1,71 @@
+"""Cross-origin requests: closed by default, and opened to origins by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from statecast.http.response.errors import refused
+from statecast.protocol.errors import Refusal
+
+__all__ = ["Cors", "is_welcome"]
+
+#: Response headers that the published clients read, and ours.
+EXPOSED = (
+    "Aui-Replay-Content-Length",
+    "Retry-After",
+    "Statecast-Cursor",
+    "Statecast-Run-Id",
+    "Statecast-Thread-Id",
+    "X-Stream-Status",
+    "x-vercel-ai-data-stream",
+    "x-vercel-ai-ui-message-stream",
+)
+
+
+class Cors(CORSMiddleware):
+    """starlette's, with its refusals in the form that all others have.
+
+    Args:
+        app: What answers the requests.
+        origins: Which may use it; `*` for any.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        super().__init__(
+            app,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED,
+        )
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Answer the question that a browser asks before a cross-origin request."""
+        response = super().preflight_response(request_headers)
+        if response.status_code < 400:
+            return response
+        origin = request_headers.get("origin", "")[:100]
+        message = (
+            f'expected a request from an origin that may use this server, got "{origin}"; allow it with --cors-origin'
+        )
+        refusal = refused(Refusal(response.status_code, "origin_not_allowed", message))
+        refusal.headers["vary"] = response.headers.get("vary", "Origin")
+        return refusal
+
+
+def is_welcome(headers: Headers, origins: frozenset[str]) -> bool:
+    """Whether a request that browsers make without asking first is of a page that may use this server, or of no page.
+
+    Args:
+        headers: The request's.
+        origins: Which may, beside this server's own; `*` for any.
+    """
+    origin = headers.get("origin")
+    if origin is None or "*" in origins or origin in origins:
+        return True
+    return origin.partition("://")[2] == headers.get("host")

@@ -1,0 +1,61 @@
+"""Host names: a page from elsewhere must not reach this server under a name of its own (DNS rebinding)."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from statecast.http.response.errors import refused
+from statecast.protocol.errors import Refusal
+
+__all__ = ["HostCheck"]
+
+_LOCAL: Final = frozenset({"localhost"})
+
+
+class HostCheck:
+    """Refuses requests whose `Host` is not known. Addresses are known: they cannot be rebound.
+
+    Args:
+        app: What answers the others.
+        allowed: Names beside localhost; `*` allows any, `*.example.com` any below it.
+    """
+
+    def __init__(self, app: ASGIApp, allowed: Iterable[str] = ()) -> None:
+        self._app = app
+        names = [name.lower() for name in allowed]
+        self._any = "*" in names
+        self._names = _LOCAL | set(names)
+        self._below = tuple(name[1:] for name in names if name.startswith("*."))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket") and not self._any:
+            host = Headers(scope=scope).get("host", "")
+            if not self._knows(_name(host)):
+                if scope["type"] == "websocket":
+                    await send({"type": "websocket.close", "code": 4421})
+                    return
+                message = f'expected a known host name, got "{host[:100]}"; allow it with --allowed-host'
+                await refused(Refusal(421, "unknown_host", message))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _knows(self, name: str) -> bool:
+        if name in self._names or name.endswith(".localhost") or (self._below and name.endswith(self._below)):
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+
+def _name(host: str) -> str:
+    """Return a Host header's name, in lower case, without port and brackets."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower().rstrip(".")

@@ -1,0 +1,145 @@
+"""Visits: requests that are being answered and sockets that are open, counted by owner and by address."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from statecast.http.request.addresses import public_address
+from statecast.http.request.in_flight import Arriving, Bodies
+from statecast.http.response.errors import deny, from_http
+from statecast.protocol.errors import Refusal
+from statecast.threads import Limits
+
+__all__ = ["VISIT", "Entrance", "Visit", "Visits", "visit_of"]
+
+#: In the scope of a request: its `Visit`.
+VISIT: Final = "statecast.visit"
+
+#: Seconds after which a client may try again.
+RETRY: Final = 5
+
+
+class Visit:
+    """One request, from its arrival to the end of its response.
+
+    Args:
+        visits: What it is one of.
+        address: Where it comes from; None: an address that is not counted by itself.
+    """
+
+    __slots__ = ("_address", "_bodies", "_owner", "_visits")
+
+    def __init__(self, visits: Visits, address: str | None) -> None:
+        self._visits = visits
+        self._address = address
+        self._owner: str | None = None
+        self._bodies: list[Arriving] = []
+        if address is not None:
+            visits.addresses[address] += 1
+
+    def enter(self) -> None:
+        """Check that there are not too many from its address.
+
+        Raises:
+            Refusal: 429 `too_many_requests`.
+        """
+        limit = self._visits.limits.requests_per_address
+        if self._address is not None and self._visits.addresses[self._address] > limit:
+            raise _too_many("address", limit)
+
+    def belong_to(self, owner: str | None) -> None:
+        """Note whose it is, and check that there are not too many of theirs.
+
+        Raises:
+            Refusal: 429 `too_many_requests`.
+        """
+        if owner is None or self._owner is not None:
+            return
+        limit = self._visits.limits.requests_per_owner
+        if self._visits.owners[owner] >= limit:
+            raise _too_many("owner", limit)
+        self._owner = owner
+        self._visits.owners[owner] += 1
+
+    def arrive(self, give_up: Callable[[], None]) -> Arriving:
+        """Return its body, which begins to arrive; `give_up` is called if it has to make room for others."""
+        body = self._visits.bodies.arrive(self._address, give_up)
+        self._bodies.append(body)
+        return body
+
+    def release(self) -> None:
+        """Note that nothing of its body is held any more."""
+        for body in self._bodies:
+            body.release()
+        self._bodies.clear()
+
+    def end(self) -> None:
+        """Note that the response has ended."""
+        self.release()
+        for counts, name in ((self._visits.addresses, self._address), (self._visits.owners, self._owner)):
+            if name is not None:
+                counts[name] -= 1
+                if counts[name] <= 0:
+                    del counts[name]
+
+
+class Visits:
+    """All visits of an app.
+
+    Args:
+        limits: How many there may be.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.addresses: Counter[str] = Counter()
+        self.owners: Counter[str] = Counter()
+        self.bodies = Bodies(limits)
+
+    def begin(self, scope: Scope) -> Visit:
+        """Return the visit of a request that has arrived."""
+        scope[VISIT] = visit = Visit(self, public_address(scope.get("client")))
+        return visit
+
+
+def visit_of(scope: Scope) -> Visit:
+    """Return the visit of a request."""
+    visit: Visit = scope[VISIT]
+    return visit
+
+
+class Entrance:
+    """Refuses requests of an address that has too many under way, and paths that only look like those of routes.
+
+    A route's pattern ends with `$`, which takes a line end too: `/health%0A` would be `/health`.
+
+    Args:
+        app: What answers the others.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            try:
+                visit_of(scope).enter()
+                if scope["path"].endswith("\n"):
+                    raise from_http(HTTPException(404), scope)
+            except Refusal as refusal:
+                if scope["type"] == "http":
+                    raise
+                await deny(WebSocket(scope, receive, send), refusal)
+                return
+        await self._app(scope, receive, send)
+
+
+def _too_many(whose: str, limit: int) -> Refusal:
+    message = f"expected at most {limit} requests and sockets at once from one {whose}, got more; try again soon"
+    return Refusal(429, "too_many_requests", message, retry_after=RETRY, limit=limit)

@@ -1,0 +1,1 @@
+"""What is read from a request: its body, its fields, who sends it, and from where."""

@@ -1,0 +1,197 @@
+"""Request bodies: JSON objects, read within limits, checked before anything is made of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import Any, Final, TypeVar
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope
+
+from statecast.http.middleware.visits import visit_of
+from statecast.protocol.errors import Refusal
+from statecast.protocol.json_checks import check_count, check_keys, check_nesting, check_values, decode, read_text
+from statecast.protocol.lenient import check_fields, mended
+from statecast.threads import Limits, aside
+
+from .content_type import is_json
+
+__all__ = ["Body", "body_of", "read_as", "read_body", "read_json"]
+
+#: A body that is refused for its size is read to its end up to this many times the limit: a connection closed at once
+#: is reset, and many clients then never see the answer.
+DRAIN: Final = 4
+
+_T = TypeVar("_T")
+
+
+class Body:
+    """The fields of a JSON object, each still JSON text.
+
+    Args:
+        fields: By name.
+        nesting: Containers within one another that the whole may have. A field that nobody asks for is not looked at.
+        size: Bytes of the whole.
+    """
+
+    def __init__(self, fields: dict[str, msgspec.Raw], nesting: int, size: int) -> None:
+        self.size = size
+        self._fields = fields
+        self._nesting = nesting
+
+    def raw(self, name: str) -> msgspec.Raw | msgspec.UnsetType:
+        """Return the text of a field, unchecked; UNSET if it is missing."""
+        return self._fields.get(name, msgspec.UNSET)
+
+    def get(self, name: str, type: Any, default: Any) -> Any:  # as in msgspec
+        """Return a field as `type`; `default` if it is missing or null.
+
+        Raises:
+            Refusal: 422, naming the field, and what was expected.
+        """
+        text = self._fields.get(name)
+        if text is None or bytes(text) == b"null":
+            return default
+        try:
+            check_nesting(bytes(text), self._nesting - 1)
+            check_values(text)
+            return decode(text, type)
+        except Refusal as refusal:
+            problem, details = refusal.message, refusal.details
+            if refusal.code == "too_deep":  # the field is one container deep itself
+                problem = f"expected at most {self._nesting} containers within one another, got more"
+                details = {"limit": self._nesting}
+            message = f'in the field "{name}": {problem}'
+            raise Refusal(refusal.status, refusal.code, message, **details) from None
+
+    def list(self, name: str) -> list[msgspec.Raw]:
+        """Return the items of an array, each still text; none if it is missing or null."""
+        items: list[msgspec.Raw] = self.get(name, list[msgspec.Raw], [])
+        return items
+
+    def others(self, known: Collection[str]) -> dict[str, Any]:
+        """Return the fields that are not `known`, decoded."""
+        return {name: self.get(name, Any, None) for name in self._fields if name not in known}
+
+
+async def read_body(scope: Scope, receive: Receive, limits: Limits) -> Body:
+    """Read a request's body as a JSON object.
+
+    Raises:
+        Refusal: As `read_as`; 422 `forbidden_key`, or `invalid_request` for anything but an object.
+    """
+    data = await _read_text(scope, receive, limits)
+    return await aside(len(data), body_of, data, limits)
+
+
+def body_of(data: bytes, limits: Limits) -> Body:
+    """Return JSON text as the fields of an object.
+
+    Raises:
+        Refusal: 400 `malformed_json`; 413 `too_many_values`; 422 `forbidden_key`, or `invalid_request` for anything
+            but an object.
+    """
+    read_text(data)
+    check_count(data, limits.values)
+    try:
+        fields: dict[str, msgspec.Raw] = decode(data, dict[str, msgspec.Raw])
+    except Refusal as refusal:
+        if refusal.code == "invalid_request":
+            raise Refusal(422, "invalid_request", f"expected a JSON object as body: {refusal.message}") from None
+        raise
+    check_keys(fields)
+    return Body(fields, limits.nesting, len(data))
+
+
+async def read_json(scope: Scope, receive: Receive, limits: Limits, type: Any) -> Any:  # as in msgspec
+    """Read a request's body as a value of `type`.
+
+    Raises:
+        Refusal: As `read_as`; 422 naming what is wrong with the value.
+    """
+    return await read_as(scope, receive, limits, lambda data: decode(data, type))
+
+
+async def read_as(
+    scope: Scope, receive: Receive, limits: Limits, read: Callable[[bytes], _T], *, claims: Collection[str] = ()
+) -> _T:
+    """Read a request's body as JSON text, and return what `read` makes of it.
+
+    Args:
+        scope: The request's.
+        receive: The request's.
+        limits: What a body may be.
+        read: Called with the text once it is checked, perhaps in another thread.
+        claims: The fields whose values are claims, `messages` among them, of which `read` checks what is used.
+
+    Raises:
+        Refusal: 415 `unsupported_media_type`; 413 `body_too_large` or `too_many_values`; 408 `body_timeout`; 400
+            `malformed_json`; 422 `too_deep`, `number_out_of_range` or `forbidden_key`; 429 `too_many_bytes` or 503
+            `server_full`, where too many bodies arrive at once; whatever `read` raises.
+    """
+    data = await _read_text(scope, receive, limits)
+
+    def checked() -> _T:
+        read_text(data)
+        check_count(data, limits.values)
+        check_nesting(data, limits.nesting)
+        if not claims:
+            check_values(data)
+            return read(data)
+        text = mended(data)
+        check_fields(text, but=claims)
+        return read(text)
+
+    return await aside(len(data), checked)
+
+
+async def _read_text(scope: Scope, receive: Receive, limits: Limits) -> bytes:
+    _check_type(Headers(scope=scope))
+    return await _read(scope, receive, limits)
+
+
+def _check_type(headers: Headers) -> None:
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    given = headers.get("content-type", "")
+    if encoding != "identity" or not (given == "application/json" or is_json(given)):
+        got = f'"{given[:80]}"' if given else "none"
+        if encoding != "identity":
+            got += f' encoded as "{encoding[:40]}"'
+        message = f"expected Content-Type: application/json, in UTF-8 and not compressed, got {got}"
+        raise Refusal(415, "unsupported_media_type", message)
+
+
+async def _read(scope: Scope, receive: Receive, limits: Limits) -> bytes:
+    limit = limits.body
+    pieces: list[bytes] = []
+    size = 0
+    timer = asyncio.timeout(limits.body_seconds)
+    body = visit_of(scope).arrive(lambda: None if timer.expired() else timer.reschedule(0))
+    try:
+        async with timer:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Refusal(400, "body_incomplete", "the connection was closed before the body had arrived")
+                piece = message.get("body", b"")
+                size += len(piece)
+                if size <= limit:
+                    pieces.append(piece)
+                    body.grow(len(piece))
+                else:
+                    pieces.clear()
+                    body.release()
+                if not message.get("more_body", False) or size > DRAIN * limit:
+                    break
+    except TimeoutError:
+        body.check()
+        seconds = limits.body_seconds
+        text = f"expected the whole body within {seconds:g} seconds, got {size} bytes of it"
+        raise Refusal(408, "body_timeout", text, limit=seconds) from None
+    finally:
+        body.complete()
+    if size > limit:
+        raise Refusal(413, "body_too_large", f"expected a body of at most {limit} bytes, got more", limit=limit)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -1,0 +1,96 @@
+"""Callers: who sends a request, and until when that is known."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from starlette.requests import HTTPConnection
+
+from statecast.protocol import RunError
+from statecast.protocol.errors import Refusal
+from statecast.threads import user_id
+
+__all__ = ["EXPIRED", "EXPIRES", "Caller", "Identify", "caller_of", "expired", "identified", "seconds_left"]
+
+_log: Final = logging.getLogger("statecast")
+
+#: In the scope of a request: until when its caller is known, in seconds since the epoch, or None. Streams end then.
+EXPIRES: Final = "statecast.expires"
+
+#: Why they do.
+EXPIRED: Final = RunError(
+    "token_expired", "The credentials of this connection have expired; connect again with new ones. Runs go on."
+)
+
+#: Returns whose a request is: a text, or any object or mapping with an `id`; None: no one's in particular.
+Identify: TypeAlias = Callable[[HTTPConnection], Awaitable[object]]
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who sends a request."""
+
+    owner: str | None = None  #: of their threads
+    user: Any = None  #: as the app's `identify` returned them; for agents only
+    expires_at: float | None = None  #: until when that is known, in seconds since the epoch
+
+
+async def identified(identify: Identify, connection: HTTPConnection) -> Caller:
+    """Return the caller of a request, whom an app's `identify` knows.
+
+    Raises:
+        Refusal: 403 `identify_failed`: it has returned no user, which is the app's own fault, and in the log; 401
+            `token_expired`.
+    """
+    user: object = identify(connection)
+    if inspect.isawaitable(user):
+        user = await user
+    try:
+        return caller_of(user)
+    except (TypeError, ValueError) as error:
+        _log.error("a request for %s is refused: %s", connection.url.path[:200], error)
+        message = "the app could not identify the user of this request; the reason is in the server's log"
+        raise Refusal(403, "identify_failed", message) from None
+
+
+def caller_of(user: object) -> Caller:
+    """Return the caller whom an app's `identify` has returned.
+
+    Raises:
+        TypeError, ValueError: It has returned no user, which is the app's own fault.
+        Refusal: 401 `token_expired`.
+    """
+    if user is None:
+        return Caller()
+    caller = Caller(owner=user_id(user), user=user, expires_at=_expiry_of(user))
+    if seconds_left(caller.expires_at) == 0:
+        raise expired()
+    return caller
+
+
+def expired() -> Refusal:
+    """Return that a caller was known, and is no more."""
+    headers = {"www-authenticate": 'Bearer error="invalid_token"'}
+    return Refusal(401, "token_expired", EXPIRED.message, headers=headers)
+
+
+def seconds_left(expires_at: float | None) -> float | None:
+    """Return for how long a caller is known still."""
+    return None if expires_at is None else max(0.0, expires_at - time.time())
+
+
+def _expiry_of(user: object) -> float | None:
+    found = None
+    if not isinstance(user, str):
+        found = user.get("expires_at") if isinstance(user, Mapping) else getattr(user, "expires_at", None)
+    if isinstance(found, datetime) and found.tzinfo is not None:
+        return found.timestamp()
+    if found is None or (isinstance(found, int | float) and not isinstance(found, bool)):
+        return found
+    expected = "seconds since the epoch, or a datetime with a time zone"
+    raise TypeError(f"expected the user's `expires_at` to be {expected}, got {found!r:.80}")

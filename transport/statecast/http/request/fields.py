@@ -1,0 +1,231 @@
+"""What the endpoints read from a request, the same for all of them: protocol, agent, owner, and the body's fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+from starlette.datastructures import Headers, QueryParams
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
+
+from statecast.http.middleware.visits import visit_of
+from statecast.protocol import PROTOCOLS, Encoder
+from statecast.protocol.errors import Refusal
+from statecast.threads import Hub, OnDisconnect, Posted, aside
+from statecast_agents import Agent, CallSettings, Config, Policy, Request
+
+from .body import Body
+from .caller import EXPIRES, Caller, Identify, identified
+
+if TYPE_CHECKING:
+    from statecast.http.cloud.identity import Identity
+
+__all__ = [
+    "Service",
+    "check_thread_id",
+    "named_agent",
+    "posted_of",
+    "protocol_of",
+    "thread_id_of",
+]
+
+MAX_KEY: Final = 120  #: characters of an Idempotency-Key
+
+_THREAD_ID: Final = re.compile(r"[A-Za-z0-9_.:~-]{1,128}")
+_SPREAD: Final = tuple(
+    field.encode_name for field in (*msgspec.structs.fields(CallSettings), *msgspec.structs.fields(Config))
+)
+_KNOWN: Final = frozenset(
+    [
+        "agent",
+        "callSettings",
+        "commands",
+        "config",
+        "onDisconnect",
+        "parentId",
+        "policy",
+        "protocol",
+        "ref",
+        "runId",
+        "state",
+        "system",
+        "threadId",
+        "tools",
+        "type",
+    ]
+) | set(_SPREAD)
+
+
+class Service(msgspec.Struct, frozen=True):
+    """What every endpoint needs."""
+
+    hub: Hub
+    identify: Identify | None
+    on_disconnect: OnDisconnect
+    identity: Identity | None = None  #: where the cloud API is served, what knows its users
+    open_list: bool = False  #: whether threads that are nobody's in particular are listed
+
+    async def caller(self, scope: Scope, *, key_alone: bool = False) -> Caller:
+        """Return who sends a request.
+
+        Args:
+            scope: The request's.
+            key_alone: Whether an API key of the cloud API may come without a user.
+
+        Raises:
+            Refusal: 401 `invalid_token` for a token that was good once, or would be good elsewhere; 401
+                `token_expired`; 401 `unauthorized` where everybody has to sign in; 429 `too_many_requests`.
+        """
+        caller = await self._caller(scope, key_alone)
+        scope[EXPIRES] = caller.expires_at
+        visit_of(scope).belong_to(caller.owner)
+        return caller
+
+    async def _caller(self, scope: Scope, key_alone: bool) -> Caller:
+        if self.identity is not None:
+            who = await self.identity.of(scope, key_alone=key_alone)
+            if who is not None:
+                return Caller(owner=who.workspace, user=who.user, expires_at=who.expires_at)
+            if self.identify is None:
+                self.identity.check_open()
+        return Caller() if self.identify is None else await identified(self.identify, HTTPConnection(scope))
+
+    async def owner(self, scope: Scope) -> str | None:
+        """Return whose threads a request is about.
+
+        Raises:
+            Refusal: As `caller`.
+        """
+        return (await self.caller(scope)).owner
+
+
+def protocol_of(scope: Scope, body: Body) -> Callable[[str | None], Encoder]:
+    """Return the encoder of the protocol that the query or the body names; the clients' default if neither does.
+
+    Raises:
+        Refusal: 422 `unknown_protocol`.
+    """
+    name = _query(scope).get("protocol") or body.get("protocol", str, next(iter(PROTOCOLS)))
+    if name not in PROTOCOLS:
+        known = ", ".join(f'"{known}"' for known in PROTOCOLS)
+        raise Refusal(422, "unknown_protocol", f'expected a protocol out of {known}, got "{name[:60]}"')
+    return PROTOCOLS[name]
+
+
+def agent_of(scope: Scope, body: Body, hub: Hub) -> Agent:
+    """Return the agent that the query or the body names; the first if neither does.
+
+    Raises:
+        Refusal: 404 `unknown_agent`.
+    """
+    return named_agent(_query(scope).get("agent") or body.get("agent", str, None), hub)
+
+
+def named_agent(name: str | None, hub: Hub) -> Agent:
+    """Return the agent of that name; the first if there is none.
+
+    Raises:
+        Refusal: 404 `unknown_agent`.
+    """
+    name = name or next(iter(hub.agents))
+    if name not in hub.agents:
+        known = ", ".join(f'"{known}"' for known in hub.agents)
+        raise Refusal(404, "unknown_agent", f'expected an agent out of {known}, got "{name[:60]}"')
+    return hub.agents[name]
+
+
+def thread_id_of(body: Body) -> str | None:
+    """Return the thread's id; None if the request has none.
+
+    Raises:
+        Refusal: 422 `invalid_thread_id`.
+    """
+    thread_id: str | None = body.get("threadId", str, None)
+    if thread_id is not None:
+        check_thread_id(thread_id)
+    return thread_id
+
+
+def check_thread_id(thread_id: str) -> None:
+    """Check the form of a thread's id.
+
+    Raises:
+        Refusal: 422 `invalid_thread_id`.
+    """
+    if _THREAD_ID.fullmatch(thread_id) is None:
+        message = f'expected a thread id of 1 to 128 characters out of A-Z a-z 0-9 _ . : ~ -, got "{thread_id[:140]}"'
+        raise Refusal(422, "invalid_thread_id", message)
+
+
+def on_disconnect_of(body: Body, default: OnDisconnect) -> OnDisconnect:
+    """Return what a lost connection does to the run.
+
+    Raises:
+        Refusal: 422 `invalid_request`.
+    """
+    choice: OnDisconnect = body.get("onDisconnect", Literal["continue", "cancel"], default)
+    return choice
+
+
+async def posted_of(scope: Scope, body: Body, service: Service, caller: Caller, *, thread_id: str | None) -> Posted:
+    """Return what a request's body asks of a thread.
+
+    Raises:
+        Refusal: 404 `unknown_agent`; 422 for fields of the wrong kind.
+    """
+    agent = agent_of(scope, body, service.hub)
+    key = Headers(scope=scope).get("idempotency-key")
+    if key is not None and not 0 < len(key) <= MAX_KEY:
+        message = f"expected an Idempotency-Key of 1 to {MAX_KEY} characters, got {len(key)}"
+        raise Refusal(422, "invalid_idempotency_key", message, limit=MAX_KEY)
+    return Posted(
+        agent=agent,
+        commands=await aside(body.size, body.list, "commands"),
+        thread_id=thread_id,
+        claim=body.raw("state"),
+        owner=caller.owner,
+        user=caller.user,
+        request=await aside(body.size, request_of, body, agent),
+        on_disconnect=on_disconnect_of(body, service.on_disconnect),
+        policy=policy_of(body),
+        key=key if scope["type"] == "http" else None,
+    )
+
+
+def policy_of(body: Body) -> Policy | None:
+    """Return what is asked to happen while a run is under way; None: what the agent declares.
+
+    Raises:
+        Refusal: 422 `invalid_request`.
+    """
+    policy: Policy | None = body.get("policy", Policy, None)
+    return policy
+
+
+def request_of(body: Body, agent: Agent) -> Request:
+    """Return what a request carries beside commands and state.
+
+    `callSettings` and `config` are also spread at the top level by older clients; the nested ones count, and the
+    spread ones are not passed on, so that no key ends up among the app's own fields.
+
+    Raises:
+        Refusal: 422 `invalid_request`, naming the field.
+    """
+    config: Config = body.get("config", Config, Config())
+    if not agent.accept_base_url and config.base_url is not None:
+        config = msgspec.structs.replace(config, base_url=None)
+    return Request(
+        system=body.get("system", str, None),
+        tools=body.get("tools", dict[str, Any], {}),
+        call_settings=body.get("callSettings", CallSettings, CallSettings()),
+        config=config,
+        parent_id=body.get("parentId", str, None),
+        extra=body.others(_KNOWN),
+    )
+
+
+def _query(scope: Scope) -> QueryParams:
+    return QueryParams(scope["query_string"])

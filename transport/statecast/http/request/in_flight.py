@@ -1,0 +1,125 @@
+"""Bodies in flight: bytes that have arrived and are not dealt with yet, counted for the whole server and by address.
+
+Where they become too many, the largest that is still arriving is given up: it is what holds the others up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from statecast.protocol.errors import Refusal
+from statecast.threads import Limits
+
+__all__ = ["Arriving", "Bodies"]
+
+RETRY: Final = 2  #: seconds after which a client may try again
+
+
+class Arriving:
+    """One body.
+
+    Args:
+        bodies: What it is one of.
+        address: Where it comes from; None: an address that is not counted by itself.
+        give_up: Called when it has to make room for others.
+    """
+
+    __slots__ = ("_address", "_bodies", "_give_up", "given_up", "size")
+
+    def __init__(self, bodies: Bodies, address: str | None, give_up: Callable[[], None]) -> None:
+        self._bodies = bodies
+        self._address = address
+        self._give_up = give_up
+        self.size = 0
+        self.given_up = False
+
+    def grow(self, size: int) -> None:
+        """Note that more has arrived.
+
+        Raises:
+            Refusal: 429 `too_many_bytes`; 503 `server_full`.
+        """
+        self.size += size
+        self._bodies.count(size, self._address)
+        self._bodies.check(self, self._address)
+
+    def check(self) -> None:
+        """Check that it did not have to make room for others.
+
+        Raises:
+            Refusal: 503 `server_full`.
+        """
+        if self.given_up:
+            raise self._bodies.full()
+
+    def complete(self) -> None:
+        """Note that it has arrived; what it holds is counted until it is released."""
+        self._bodies.arriving.discard(self)
+
+    def release(self) -> None:
+        """Note that nothing of it is held any more."""
+        self._bodies.count(-self.size, self._address)
+        self._bodies.arriving.discard(self)
+        self.size = 0
+
+    def drop(self) -> None:
+        """Make room for others."""
+        self.release()
+        self.given_up = True
+        self._give_up()
+
+
+class Bodies:
+    """All bodies in flight.
+
+    Args:
+        limits: How many bytes there may be.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limit = limits.bodies
+        self._limit_per_address = limits.bodies_per_address
+        self._addresses: Counter[str] = Counter()
+        self.total = 0  #: bytes in flight
+        self.arriving: set[Arriving] = set()
+
+    def arrive(self, address: str | None, give_up: Callable[[], None]) -> Arriving:
+        """Return a body that begins to arrive, as for `Arriving`."""
+        body = Arriving(self, address, give_up)
+        self.arriving.add(body)
+        return body
+
+    def count(self, size: int, address: str | None) -> None:
+        """Add to what is in flight; a negative size takes away from it."""
+        self.total += size
+        if address is not None:
+            self._addresses[address] += size
+            if self._addresses[address] <= 0:
+                del self._addresses[address]
+
+    def check(self, body: Arriving, address: str | None) -> None:
+        """Check that there is room for what has arrived of a body; otherwise make some.
+
+        Raises:
+            Refusal: As `Arriving.grow`; the body is released by then.
+        """
+        if address is not None and self._addresses[address] > self._limit_per_address:
+            body.release()
+            limit = self._limit_per_address
+            message = f"expected at most {limit} bytes of bodies in flight from one address, got more; try again soon"
+            raise Refusal(429, "too_many_bytes", message, retry_after=RETRY, limit=limit)
+        while self.total > self._limit and self.arriving:
+            largest = max(self.arriving, key=lambda arriving: arriving.size)
+            if largest is body or largest.size == 0:
+                break
+            largest.drop()
+        if self.total > self._limit:
+            body.release()
+            raise self.full()
+
+    def full(self) -> Refusal:
+        """Return the refusal of a body for which there is no room."""
+        message = f"the server holds {self._limit} bytes of bodies already; try again soon"
+        return Refusal(503, "server_full", message, retry_after=RETRY, limit=self._limit)

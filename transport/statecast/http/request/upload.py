@@ -1,0 +1,110 @@
+"""A request's body that is a file: read in pieces, within a limit of bytes and of time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope
+
+from statecast.http.middleware.visits import visit_of
+from statecast.protocol.errors import Refusal
+
+from .body import DRAIN
+
+__all__ = ["Incoming"]
+
+
+class Incoming:
+    """The pieces of a body, to iterate over once.
+
+    Args:
+        scope: The request's.
+        receive: Likewise.
+        limit: Bytes that are taken.
+        seconds: Until all of them must be here.
+        held: Whether they are held in memory until all are here, and so count as a body in flight.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, *, limit: int, seconds: float, held: bool) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._seconds = seconds
+        self._deadline = asyncio.get_running_loop().time() + seconds
+        self._size = 0
+        self._over = False
+        self._timer: asyncio.Timeout | None = None  #: of the piece that is waited for
+        self._body = visit_of(scope).arrive(self._give_up) if held else None
+        declared = Headers(scope=scope).get("content-length", "")
+        self._declared = int(declared) if declared.isdecimal() else 0
+
+    def check(self) -> None:
+        """Check the size that the request says it has, if it says so.
+
+        Raises:
+            Refusal: 413 `body_too_large`.
+        """
+        if self._declared > self._limit:
+            raise self._too_large()
+
+    def __aiter__(self) -> Incoming:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next piece.
+
+        Raises:
+            Refusal: 413 `body_too_large`; 408 `body_timeout`; 400 `body_incomplete`; 422 `empty_file`; 429
+                `too_many_bytes` or 503 `server_full`, where too many bodies arrive at once.
+        """
+        while not self._over:
+            piece = await self._piece()
+            if self._size > self._limit:
+                raise self._too_large()
+            if piece:
+                if self._body is not None:
+                    self._body.grow(len(piece))
+                return piece
+        if self._body is not None:
+            self._body.complete()
+        if self._size == 0:
+            raise Refusal(422, "empty_file", "expected the bytes of a file as the body, got none")
+        raise StopAsyncIteration
+
+    async def drain(self) -> None:
+        """Read what is left of a body that is refused, so that its client gets to see why; a few times the limit."""
+        try:
+            while not self._over and self._size <= DRAIN * self._limit:
+                await self._piece()
+        except Refusal:
+            pass
+
+    async def _piece(self) -> bytes:
+        if self._body is not None:
+            self._body.check()
+        try:
+            async with asyncio.timeout_at(self._deadline) as self._timer:
+                message = await self._receive()
+        except TimeoutError:
+            self._over = True
+            if self._body is not None:
+                self._body.check()
+            text = f"expected the whole file within {self._seconds:g} seconds, got {self._size} bytes of it"
+            raise Refusal(408, "body_timeout", text, limit=self._seconds) from None
+        finally:
+            self._timer = None
+        if message["type"] == "http.disconnect":
+            self._over = True
+            raise Refusal(400, "body_incomplete", "the connection was closed before the file had arrived")
+        piece: bytes = message.get("body", b"")
+        self._size += len(piece)
+        self._over = not message.get("more_body", False)
+        return piece
+
+    def _give_up(self) -> None:
+        if self._timer is not None and not self._timer.expired():
+            self._timer.reschedule(0)
+
+    def _too_large(self) -> Refusal:
+        message = f"expected a file of at most {self._limit} bytes, got more"
+        return Refusal(413, "body_too_large", message, limit=self._limit)

@@ -1,0 +1,110 @@
+"""Cards as clients write them, and the forms that all lists of threads have in common."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from statecast.protocol.errors import Refusal
+from statecast.stores import Card, Described, Key
+from statecast_agents import Json
+
+__all__ = ["MAX_FIELD", "MOST", "described", "fitting", "limit_of", "seconds", "timestamp"]
+
+#: Things in an answer, at most.
+MOST: Final = 200
+
+#: Bytes of an answer that lists things, after which it ends early: about, and for clients that can ask for the rest.
+MOST_BYTES: Final = 2**20
+
+#: Bytes, as JSON, of what an app keeps in a field of a card, or a user says of a message.
+MAX_FIELD: Final = 2**16
+
+#: Characters of a title, and of an app's own id.
+MAX_TITLE: Final = 1_000
+MAX_EXTERNAL_ID: Final = 500
+
+
+def described(
+    key: Key,
+    *,
+    title: str | UnsetType | None = UNSET,
+    external_id: str | UnsetType | None = UNSET,
+    custom: Json | UnsetType = UNSET,
+    archived: bool | UnsetType = UNSET,
+    last: float | UnsetType = UNSET,
+) -> Described:
+    """Return the change of a card that a client asks for.
+
+    Raises:
+        Refusal: 422 `invalid_request` for what is too long; 413 `field_too_large`.
+    """
+    data = UNSET if custom is UNSET else msgspec.json.encode(custom)
+    if isinstance(data, bytes) and len(data) > MAX_FIELD:
+        message = (
+            f"expected at most {MAX_FIELD} bytes of data in a thread's card, got {len(data)}; use the state for more"
+        )
+        raise Refusal(413, "field_too_large", message, limit=MAX_FIELD)
+    for name, value, most in (("title", title, MAX_TITLE), ("external id", external_id, MAX_EXTERNAL_ID)):
+        if isinstance(value, str) and len(value) > most:
+            message = f"expected the {name} to have at most {most} characters, got {len(value)}"
+            raise Refusal(422, "invalid_request", message, limit=most)
+    return Described(
+        key=key,
+        at=time.time(),
+        title=title,
+        external_id=external_id,
+        custom=data,
+        archived=archived,
+        last=last,
+    )
+
+
+def fitting(cards: Sequence[Card]) -> Sequence[Card]:
+    """Return the first of some cards: as many as fit into an answer, and one at least."""
+    size = 0
+    for at, card in enumerate(cards):
+        size += len(card.custom)
+        if size > MOST_BYTES and at:
+            return cards[:at]
+    return cards
+
+
+def limit_of(given: str | None, default: int) -> int:
+    """Return how many things a query asks for.
+
+    Raises:
+        Refusal: 422 `invalid_request`.
+    """
+    if given is None:
+        return default
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:9]) <= MOST:
+        message = f'expected a limit of 1 to {MOST}, got "{given[:20]}"'
+        raise Refusal(422, "invalid_request", message, limit=MOST)
+    return int(given)
+
+
+def timestamp(when: float) -> str:
+    """Return a time (seconds since the epoch) as JavaScript's `toISOString()` does: some clients take no other form."""
+    return datetime.fromtimestamp(when, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds(text: str) -> float:
+    """Return a time that a client gives, no later than now.
+
+    Raises:
+        Refusal: 422 `invalid_request`.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is not None and found.year >= 1970:
+            return min(found.timestamp(), time.time())
+    except (ValueError, OverflowError):
+        pass
+    message = f'expected a time such as "2026-01-02T03:04:05.678Z", got "{text[:40]}"'
+    raise Refusal(422, "invalid_request", message)

@@ -1,0 +1,1 @@
+"""AG-UI: `POST /ag-ui`."""

@@ -1,0 +1,393 @@
+"""AG-UI, 1.0 and before: server-sent events, one JSON object each, from `RUN_STARTED` to how the run ended.
+
+The client builds its messages from what is streamed, in strict order: nothing goes on that was not begun, and nothing
+is left open. What a stream cannot say of the messages is said by telling all of them; what happened to the state beside
+them is held until `release`. Source: docs/protocol.md, "POST /ag-ui".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, assert_never
+
+import msgspec
+
+from statecast.protocol.entries import Entry
+from statecast.protocol.headers import STREAMED
+from statecast.protocol.json_checks import same_json
+from statecast.protocol.messages.encoder import Projected
+from statecast.protocol.messages.full_projection import ListedProjection
+from statecast.protocol.messages.part_events import Event, InMessage, Rewritten, RunTurned, StateChanged, StateReplaced
+from statecast.protocol.state_deltas import StateDeltas
+from statecast_agents import Json, chunks
+
+from .client_view import View
+from .messages import EMITTED, agree, content_of, places, render, result_id
+from .request import RunInput
+
+__all__ = ["VERSION", "AgUiEncoder"]
+
+VERSION: Final = "1.0"  #: what we speak to a client that says which version it speaks
+
+#: What the tool answers by which an agent asks for an approval, see `Run.approval`.
+_APPROVAL: Final = {
+    "type": "object",
+    "properties": {"approved": {"type": "boolean"}, "reason": {"type": "string"}},
+    "required": ["approved"],
+}
+
+#: Who speaks in an answer.
+_ANSWER: Final = ("assistant", "reasoning", "tool")
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class AgUiEncoder(Projected):
+    """Writes a projection as AG-UI events.
+
+    Args:
+        projection: Of the stream.
+        asked: What the client posted.
+        follows: Whether the stream follows a run; if not, it only says what there is.
+    """
+
+    name = "ag-ui"
+    headers = (
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        *STREAMED,
+    )
+    heartbeat = b": \n\n"
+    projection: ListedProjection
+
+    def __init__(self, projection: ListedProjection, asked: RunInput, *, follows: bool = True) -> None:
+        super().__init__(projection)
+        self._asked = asked
+        self._follows = follows
+        self._posted = {message.get("id") for message in asked.messages}
+        self._run = {"threadId": asked.thread_id, "runId": asked.run_id}
+        self._over = False
+        self._texts: dict[int, tuple[str, str]] = {}  #: what is open: how its events begin, and its message
+        self._args: dict[int, str] = {}  #: calls whose arguments are open
+        self._emitted: list[Json] = []  #: what kinds the parts outside the state are
+        self._unanswered: dict[str, Json] = {}  #: the calls among them
+        self._tally: set[str] = set()  #: calls that began in the stream and got no result in it
+        self._steps: list[str] = []
+        self._state = StateDeltas(asked.state)
+        self._compared = False  #: whether the client's messages have been looked at
+        self._due = False  #: whether the client is to be told all messages
+        self._ids: list[str | None] = []  #: of the thread's messages that it has, or makes of the stream
+        self._version = -1  #: of the list of messages, as it was then
+        self.view = View(asked.messages, f"{asked.run_id}.none")  #: what the client has
+
+    # The stream
+
+    def begin(self) -> bytes:
+        """Return the beginning of the run, by the client's name for it."""
+        version = {"protocolVersion": VERSION} if self._asked.modern else {}
+        if self.projection.listed:
+            self._compare()
+        return _write("RUN_STARTED", **self._run, **version)
+
+    @property
+    def cut(self) -> bool:
+        """Whether the stream ends without saying how the run ended: clients take a clean end for a success."""
+        return not self._over
+
+    def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry] = ()) -> bytes:
+        """Return what a client that joins, or was left far behind, has not seen."""
+        joins = not self.projection.begun
+        events = self.projection.snapshot(state, rest)
+        if not joins:
+            self._due = True
+        if not joins or not self.projection.listed:
+            return self.written(events)
+        self._compared = True
+        self._note_messages()
+        told = self._tell(self._before_the_answer()) + self.written(events)
+        self._due = self.projection.had is not None  # it may have parts of an answer that is not the thread's any more
+        return told
+
+    def finish(self) -> bytes:
+        """Return the last of the state, what was left open, and how the run ended."""
+        self._over = True
+        frames = [self.release(), self.closed()]
+        frames += [self._end_text(number) for number in list(self._texts)]
+        frames += [self._end_args(number) for number in list(self._args)]
+        frames += [_write("STEP_FINISHED", stepName=name) for name in reversed(self._steps)]
+        if self._due and self.projection.listed:
+            frames.append(self._tell(render(self.projection.everything(), self._asked.results)))
+        elif self._follows and not self.projection.begun:
+            frames.append(self._tell_while_queued())
+        usage = {"usage": [self.usage]} if self._asked.modern and self.usage not in (None, chunks.Usage()) else {}
+        error = self.error if self._follows else None
+        if error is not None:
+            frames.append(_write("RUN_ERROR", message=error.message, code=error.code, **usage))
+        else:
+            frames.append(_write("RUN_FINISHED", **self._run, **self._outcome(), **usage))
+        return b"".join(frames)
+
+    def written(self, events: Sequence[Event]) -> bytes:
+        """Return events; and all messages, where those alone would leave the client with others than the thread's."""
+        due = self._due
+        frames = super().written(events)
+        if not self.projection.listed:
+            return frames
+        if not self._compared:
+            self._compare()
+        elif self._note_messages() or any(isinstance(event, Rewritten) for event in events):
+            due = True
+        return frames + (self._tell(render(self.projection.everything(), self._asked.results)) if due else b"")
+
+    # The state
+
+    @property
+    def held(self) -> bool:
+        """Whether changes of the state are held back."""
+        return self._state.held
+
+    def release(self) -> bytes:
+        """Return what has happened to the state since the last time, as one event."""
+        patch = self._state.release() if self._state.held else []
+        if not patch:
+            return b""
+        if patch[-1]["path"] == "":
+            return _write("STATE_SNAPSHOT", snapshot=patch[-1]["value"])
+        return _write("STATE_DELTA", delta=patch)
+
+    def _replace(self, state: Json) -> bytes:
+        theirs = self._state.state
+        if not self._state.held and (same_json(state, theirs) or (state is None and theirs == {})):
+            return b""
+        self._state.replace(state)
+        return _write("STATE_SNAPSHOT", snapshot=state)
+
+    # All messages
+
+    def _compare(self) -> None:
+        """Look whether the client's messages are the thread's. What it has said anew comes with the next entry."""
+        self._compared = True
+        self._due = not agree(self.projection.everything(), self._asked.messages)
+        self._note_messages()
+
+    def _note_messages(self) -> bool:
+        """Note which messages there are; whether some came, went or changed in a way that no event tells."""
+        projection, before = self.projection, self._ids
+        altered, projection.altered = projection.altered, False
+        if projection.version == self._version:
+            return altered
+        first, self._version = self._version < 0, projection.version
+        self._ids = projection.ids()
+        fresh = range(len(before), len(self._ids))
+        told = all(projection.shows(index) or self._ids[index] in self._posted for index in fresh)
+        return not first and (altered or self._ids[: len(before)] != before or not told)
+
+    def _tell_while_queued(self) -> bytes:
+        """Return what a client has missed whose turn does not come before another has answered."""
+        items, posted = self.projection.everything(), self._asked.messages
+        if not self.projection.lists or agree(items, posted):
+            return b""
+        rendered = render(items)
+        ids = {message["id"] for message in rendered}
+        last = [dict(one) for one in posted[-1:] if one.get("role") == "user" and one.get("id") not in ids]
+        return self._tell([*rendered, *last])
+
+    def _before_the_answer(self) -> list[dict[str, Any]]:
+        """Return the messages of a client that joins, but for what the stream is to tell it."""
+        items = self.projection.everything()
+        size = next((index for index in range(len(items)) if self.projection.shows(index)), len(items))
+        rendered = render(items[:size], self._asked.results)
+        if self.projection.had is None:
+            # It forgets what it reasoned only for other reasoning. Best is what the stream begins with.
+            begins = render(items[: size + 1])[len(rendered) :][:1] if self.view.reasons else []
+            return [*rendered, *({**one, "content": ""} for one in begins if one["role"] == "reasoning")]
+        ids = {message["id"] for message in rendered}  # its last answer may be another than the thread's
+        posted = self._asked.messages
+        last = next((at for at in range(len(posted), 0, -1) if posted[at - 1].get("role") == "user"), 0)
+        theirs = [one for one in posted[last:] if one.get("role") in _ANSWER and one.get("id") not in ids]
+        return [*rendered, *map(dict, theirs)]
+
+    def _tell(self, messages: Sequence[dict[str, Any]]) -> bytes:
+        """Return all messages, so that the client has them in their order, and nothing else."""
+        self._due = False
+        return b"".join(_write("MESSAGES_SNAPSHOT", messages=snapshot) for snapshot in self.view.tell(messages))
+
+    # Events
+
+    def write(self, event: Event) -> bytes:
+        """Return an event, several, or nothing."""
+        match event:
+            case InMessage() | RunTurned() | Rewritten() | chunks.MessageFinished():
+                return b""  # said by what is in it, or at the end
+            case StateReplaced():
+                return self._replace(event.state)
+            case StateChanged():
+                self._state.note(event.operations)
+                return b""
+            case chunks.PartStarted():
+                return self._start(event.part, event.init)
+            case chunks.TextDelta():
+                return self._grow(event)
+            case chunks.ArgsFinished():
+                return self._end_args(event.part)
+            case chunks.ToolResult():
+                return self._settle(event)
+            case chunks.PartFinished():
+                return self._end_text(event.part)
+            case chunks.StepStarted():
+                return self._start_step(event.message_id)
+            case chunks.StepFinished():
+                return _write("STEP_FINISHED", stepName=self._steps.pop()) if self._steps else b""
+            case chunks.Data():
+                return b"".join(_custom("data", data) for data in event.data)
+            case chunks.Annotations():
+                return _custom("annotations", event.annotations)
+            case chunks.Failure():
+                fields = {"message": event.text, "code": event.code, "severity": event.severity}
+                return _custom("error", {name: value for name, value in fields.items() if value is not msgspec.UNSET})
+            case _:
+                assert_never(event)
+
+    def _start(self, number: int, part: chunks.Part) -> bytes:
+        match part:
+            case chunks.TextPart():
+                return self._start_text(number, "TEXT", self._place(number, "text"))
+            case chunks.ReasoningPart():
+                return self._start_text(number, "REASONING", self._place(number, "reasoning"))
+            case chunks.ToolCallPart():
+                return self._start_args(number, part)
+            case chunks.DataPart():
+                self._place(number, "data")
+                return _custom(part.name, part.data)
+            case chunks.SourcePart() | chunks.FilePart():
+                self._place(number, "other")
+                fields = msgspec.to_builtins(part)
+                return _custom(fields.pop("type"), fields)
+            case _:
+                assert_never(part)
+
+    def _place(self, number: int, kind: str) -> str:
+        """Return the message that a part is in: of the state, or of those that the run emits outside of it."""
+        place = self.projection.place(number)
+        if place is not None:
+            id, parts, index = place
+            return places(id, parts[: index + 1])[index] or id
+        self._emitted.append({"type": kind})
+        id = self.projection.run_id or EMITTED
+        return places(id, self._emitted)[-1] or id
+
+    def _start_text(self, number: int, kind: str, message: str) -> bytes:
+        self.view.begin(message, reasoning=kind == "REASONING")
+        self._texts[number] = kind, message
+        if kind == "TEXT":
+            return _write("TEXT_MESSAGE_START", messageId=message, role="assistant")
+        begin = _write("REASONING_START", messageId=message)
+        return begin + _write("REASONING_MESSAGE_START", messageId=message, role="reasoning")
+
+    def _end_text(self, number: int) -> bytes:
+        kind, message = self._texts.pop(number, ("", ""))
+        if kind == "TEXT":
+            return _write("TEXT_MESSAGE_END", messageId=message)
+        if kind == "REASONING":
+            return _write("REASONING_MESSAGE_END", messageId=message) + _write("REASONING_END", messageId=message)
+        return b""
+
+    def _grow(self, chunk: chunks.TextDelta) -> bytes:
+        fields: dict[str, str]
+        if chunk.part in self._texts:
+            kind, message = self._texts[chunk.part]
+            fields = {"type": f"{kind}_MESSAGE_CONTENT", "messageId": message}
+        elif chunk.part in self._args:
+            fields = {"type": "TOOL_CALL_ARGS", "toolCallId": self._args[chunk.part]}
+        else:
+            return b""
+        return self.grows(b'data: %b,"delta":' % _encode(fields)[:-1], chunk.text, b"}\n\n")
+
+    def _start_args(self, number: int, part: chunks.ToolCallPart) -> bytes:
+        message, call = self._place(number, "tool-call"), part.tool_call_id
+        place = self.projection.place(number)
+        if place is None:
+            self._unanswered[call] = {"toolName": part.tool_name}
+        elif message in self._posted:
+            message = f"{place[0]}.{place[2]}"  # clients look for calls to answer in messages that are new
+        self.view.begin(message)
+        self._tally.add(call)
+        self._args[number] = call
+        return _write("TOOL_CALL_START", toolCallId=call, toolCallName=part.tool_name, parentMessageId=message)
+
+    def _end_args(self, number: int) -> bytes:
+        call = self._args.pop(number, None)
+        return b"" if call is None else _write("TOOL_CALL_END", toolCallId=call)
+
+    def _settle(self, chunk: chunks.ToolResult) -> bytes:
+        call = self.projection.call_id(chunk.part)
+        if call is None:
+            return b""
+        self._unanswered.pop(call, None)
+        self._tally.discard(call)
+        if self._asked.results.get(call) in self.view or result_id(call) in self.view:
+            self._due = True  # it has another result, which no event can change
+            return self._end_args(chunk.part)
+        self.view.begin(result_id(call))
+        # An event of a result has no field for its failure; a role that is missing leaves it open to the older clients.
+        more: dict[str, Any] = {"metadata": {"isError": True}} if chunk.is_error else {"role": "tool"}
+        fields = {"messageId": result_id(call), "toolCallId": call, "content": content_of(chunk.result)}
+        return self._end_args(chunk.part) + _write("TOOL_CALL_RESULT", **fields, **more)
+
+    def _start_step(self, name: str) -> bytes:
+        while name in self._steps:
+            name += "+"
+        self._steps.append(name)
+        return _write("STEP_STARTED", stepName=name)
+
+    # How it ended
+
+    def _outcome(self) -> dict[str, Any]:
+        """Return why the run ended, for a client that knows of outcomes; a run that simply ended says nothing."""
+        if not self._asked.modern:
+            return {}
+        run = None if self.turned is None else self.turned.run
+        if self._follows and run is not None and run.status in ("cancelled", "interrupted"):
+            return {"outcome": {"type": "cancelled"}}
+        calls = {**self._open_in_state(), **self._unanswered}
+        if self._follows and (run is None or run.status == "waiting"):  # without a run, the one in front waits
+            asks = [_interrupt(id, call) for id, call in calls.items() if _tool(call) not in self._asked.tools]
+            if run is not None and not calls:
+                asks = [{"id": run.id, "reason": "input_required"}]
+            if asks:
+                return {"outcome": {"type": "interrupt", "interrupts": asks}}
+        if self._tally == calls.keys():
+            return {}  # it knows them; and assistant-ui takes an outcome that is told for one that leaves nothing open
+        return {"outcome": {"type": "success", "pendingToolCallIds": list(calls)}}
+
+    def _open_in_state(self) -> dict[str, Json]:
+        """Return the calls in the answer to the user's last message that have no result."""
+        parts = [part for message in self.projection.answer() for part in _parts(message)]
+        calls = [part for part in parts if part.get("type") == "tool-call" and "result" not in part]
+        return {str(part.get("toolCallId")): part for part in calls}
+
+
+def _parts(message: Json) -> list[Mapping[str, Json]]:
+    parts = message.get("parts") if isinstance(message, dict) else None
+    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+
+
+def _tool(call: Mapping[str, Json]) -> str:
+    return str(call.get("toolName") or "")
+
+
+def _interrupt(id: str, call: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what a call asks of the user: a decision, which clients show as one, or its result."""
+    if _tool(call) != "approval":
+        return {"id": id, "reason": "input_required", "toolCallId": id}
+    args = call.get("args")
+    question = args.get("question") if isinstance(args, dict) else None
+    said = {"message": question} if isinstance(question, str) else {}
+    return {"id": id, "reason": "tool_call", "toolCallId": id, "responseSchema": _APPROVAL, **said}
+
+
+def _custom(name: str, value: Json) -> bytes:
+    return _write("CUSTOM", name=name, value=value)
+
+
+def _write(type: str, **fields: Any) -> bytes:
+    return b"data: %b\n\n" % _encode({"type": type, **fields})

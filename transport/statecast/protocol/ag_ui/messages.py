@@ -1,0 +1,211 @@
+"""Messages of a state as AG-UI has them, and whether a client's are the thread's.
+
+A message of the assistant is several in AG-UI: each text, with the calls that follow it, is a message; a reasoning is
+one, and so is each result. Their ids follow from the message's own and from where the part is, so that what is streamed
+and what is told whole are the same messages. Source: docs/protocol.md, "POST /ag-ui".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from statecast.protocol.json_checks import read_value, same_json
+from statecast_agents import Json
+
+__all__ = ["EMITTED", "agree", "content_of", "places", "render", "result_id"]
+
+#: How ids begin of messages that are in no state: they are named for their run.
+EMITTED: Final = "run_"
+
+_BASE64: Final = re.compile("(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+
+#: By the first word of a media type, the type that a file's part has.
+_MEDIA: Final = {"audio": "audio", "video": "video"}
+
+
+def places(id: str, parts: Sequence[Json]) -> list[str | None]:
+    """Return the AG-UI message that each part of a message is in; None for one that has no form there."""
+    found: list[str | None] = []
+    current: str | None = None
+    first = True
+    for index, part in enumerate(parts):
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind == "reasoning":
+            found.append(f"{id}.reasoning-{index}")
+            current = None  # what follows comes after it
+        elif kind == "text" or (kind == "tool-call" and current is None):
+            current = id if first else f"{id}.{index}"
+            first = False
+            found.append(current)
+        else:
+            found.append(current if kind == "tool-call" else None)
+    return found
+
+
+def result_id(tool_call_id: str) -> str:
+    """Return the id of the message that a call's result is."""
+    return f"{tool_call_id}.result"
+
+
+def content_of(result: Json) -> str:
+    """Return a result as the text that AG-UI wants; what `read_value` reads of it, as the clients do."""
+    return result if isinstance(result, str) else msgspec.json.encode(result).decode()
+
+
+def render(messages: Sequence[Json], results: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """Return messages of a thread.
+
+    Args:
+        messages: As the state has them.
+        results: Calls whose results a client has already → the messages that it has them in.
+    """
+    results = results or {}
+    rendered: list[dict[str, Any]] = []
+    for index, message in enumerate(messages):
+        if not isinstance(message, dict):
+            continue
+        id = message.get("id")
+        id = id if isinstance(id, str) else f"message-{index}"
+        parts = message.get("parts")
+        parts = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+        match message.get("role"):
+            case "user":
+                metadata = message.get("metadata")
+                given = {"metadata": metadata} if isinstance(metadata, dict) else {}
+                rendered.append({"id": id, "role": "user", "content": _content(parts), **given})
+            case "assistant":
+                rendered += _answer(id, parts, results)
+            case "system":
+                rendered.append({"id": id, "role": "system", "content": _text(parts)})
+            case _:
+                pass
+    return rendered
+
+
+def agree(ours: Sequence[Json], posted: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the messages that a client posts are the thread's, but for what is new in them.
+
+    New are a message of the user at the end, and results of calls that have none yet. How an answer is divided does
+    not count, because clients join what belongs together; nor does reasoning, which some do not keep.
+    """
+    mine, theirs = _facts(render(ours)), _facts(posted)
+    known = {fact.id for fact in mine if fact.kind == "user"}
+    while theirs and theirs[-1].kind == "user" and theirs[-1].id not in known:
+        theirs.pop()
+    return len(mine) == len(theirs) and all(map(_Fact.fits, mine, theirs))
+
+
+def _answer(id: str, parts: list[dict[str, Any]], known: Mapping[str, str]) -> list[dict[str, Any]]:
+    rendered: list[dict[str, Any]] = []
+    open_message: dict[str, Any] = {}
+    results: list[dict[str, Any]] = []
+    for part, place in zip(parts, places(id, parts), strict=True):
+        if place is None:
+            continue
+        if open_message.get("id") != place:
+            rendered += results
+            results = []
+            open_message = {"id": place, "role": "reasoning" if part["type"] == "reasoning" else "assistant"}
+            rendered.append(open_message)
+        if part["type"] == "tool-call":
+            open_message.setdefault("toolCalls", []).append(_call(part))
+            if "result" in part:
+                results.append(_result(part, known))
+        else:
+            open_message["content"] = str(part.get("text") or "")
+    return rendered + results
+
+
+def _call(part: Mapping[str, Any]) -> dict[str, Any]:
+    args = part.get("argsText") or msgspec.json.encode(part.get("args") or {}).decode()
+    function = {"name": str(part.get("toolName") or ""), "arguments": args}
+    return {"id": str(part.get("toolCallId")), "type": "function", "function": function}
+
+
+def _result(part: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
+    call, content = str(part.get("toolCallId")), content_of(part["result"])
+    failed = {"error": content} if part.get("isError") is True else {}
+    return {"id": known.get(call, result_id(call)), "role": "tool", "toolCallId": call, "content": content, **failed}
+
+
+def _content(parts: Sequence[Mapping[str, Any]]) -> str | list[dict[str, Any]]:
+    """Return what a user said: a text, unless there is more to it."""
+    content = [made for part in parts if (made := _content_part(part)) is not None]
+    if all(part["type"] == "text" for part in content):
+        return "\n".join(part["text"] for part in content)
+    return content
+
+
+def _content_part(part: Mapping[str, Any]) -> dict[str, Any] | None:
+    name = part.get("filename")
+    named = {"metadata": {"filename": name}} if isinstance(name, str) else {}
+    match part.get("type"):
+        case "text":
+            return {"type": "text", "text": str(part.get("text") or "")}
+        case "image":
+            return {"type": "image", "source": _source(str(part.get("image")), "image/png"), **named}
+        case "file":
+            mime = str(part.get("mimeType") or "application/octet-stream")
+            kind = _MEDIA.get(mime.partition("/")[0], "document")
+            return {"type": kind, "source": _source(str(part.get("data")), mime), **named}
+        case _:
+            return None
+
+
+def _source(data: str, mime: str) -> dict[str, Any]:
+    if data.startswith("data:"):
+        head, _, value = data[5:].partition(",")
+        return {"type": "data", "value": value, "mimeType": head.partition(";")[0] or mime}
+    if _BASE64.fullmatch(data):  # which may begin with "/", as a JPEG's does
+        return {"type": "data", "value": data, "mimeType": mime}
+    return {"type": "url", "value": data}
+
+
+def _text(parts: Any) -> str:
+    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+class _Fact(msgspec.Struct):
+    """One thing that was said or done, however a client divides the messages."""
+
+    kind: str
+    id: str | None  #: of a user's message, or of a call
+    said: Json
+    result: Json | msgspec.UnsetType = msgspec.UNSET
+
+    def fits(self, theirs: _Fact) -> bool:
+        """Whether it is the client's; a result that we lack is the client's to bring."""
+        if (self.kind, self.id) != (theirs.kind, theirs.id) or not same_json(self.said, theirs.said):
+            return False
+        return self.result is msgspec.UNSET or (
+            theirs.result is not msgspec.UNSET and same_json(self.result, theirs.result)
+        )
+
+
+def _facts(messages: Iterable[Mapping[str, Any]]) -> list[_Fact]:
+    facts: list[_Fact] = []
+    calls: dict[str, _Fact] = {}
+    for message in messages:
+        id, content = message.get("id"), message.get("content")
+        match message.get("role"):
+            case "user":
+                facts.append(_Fact("user", id, content if isinstance(content, str) else _text(content or [])))
+            case "assistant" if not str(id).startswith(EMITTED):
+                if isinstance(content, str) and content:
+                    facts.append(_Fact("text", None, content))
+                for call in message.get("toolCalls") or ():
+                    function = call["function"]
+                    fact = _Fact("call", call["id"], [function["name"], read_value(function["arguments"] or "{}")])
+                    calls[call["id"]] = fact
+                    facts.append(fact)
+            case "tool" if message.get("toolCallId") in calls:
+                said = content if isinstance(content, str) else _text(content or [])
+                calls[message["toolCallId"]].result = read_value(said)
+            case _:
+                pass
+    return facts

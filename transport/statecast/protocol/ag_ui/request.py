@@ -1,0 +1,398 @@
+"""What an AG-UI client posts: a RunAgentInput, as a conversation.
+
+Source: docs/protocol.md, "POST /ag-ui".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import takewhile
+from typing import Any, Final, Literal
+
+import msgspec
+
+from statecast.protocol.errors import Refusal
+from statecast.protocol.json_checks import decode, read_value, same_json
+from statecast.protocol.lenient import read_past, readable
+from statecast.protocol.messages.client_copy import Had
+from statecast.protocol.messages.conversation import Asked, Conversation, PostedMessage, check_last
+from statecast_agents import CallSettings, Config, Json, Request
+
+__all__ = ["Resume", "RunInput", "Said", "read_run_input"]
+
+#: The result of a call whose interrupt the client gave up.
+_CANCELLED: Final = {"cancelled": True}
+
+
+class Resume(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to an interrupt."""
+
+    interrupt_id: str
+    status: Literal["resolved", "cancelled"]
+    payload: Json = None
+
+
+class _Tool(msgspec.Struct, frozen=True):
+    name: str
+    description: str = ""
+    parameters: Json = None
+
+
+class _Context(msgspec.Struct, frozen=True):
+    description: str
+    value: str
+
+
+class _Wire(msgspec.Struct, frozen=True, rename="camel"):
+    thread_id: str
+    run_id: str
+    messages: list[Any]
+    protocol_version: str | None = None
+    state: Json = None
+    tools: list[_Tool] | None = None
+    context: list[_Context] | None = None
+    forwarded_props: Json = None
+    resume: list[Resume] | None = None
+
+
+class Said(Conversation, frozen=True, kw_only=True):
+    """A conversation whose client also answers interrupts, by their ids."""
+
+    resume: Sequence[Resume] = ()
+    claim: Json = None  #: the state that it has, be it empty
+    told: Collection[str] = ()  #: messages that such clients have been told of
+    waiting: str | None = None  #: the run that waits for the user
+    answering: bool = False  #: whether a run is under way
+
+    def asks(self, ours: Sequence[Json] | None, beside: Json | msgspec.UnsetType = msgspec.UNSET) -> Asked:
+        """Return what is new.
+
+        Messages of the user that the client has cut are dropped, unless it cannot have seen them: its state is another,
+        or no client of its kind was told of them.
+
+        Raises:
+            Refusal: 409 `unknown_interrupt`; 422 `invalid_resume`.
+        """
+        resumed = self._resumed(ours)
+        behind = beside is not msgspec.UNSET and not same_json(self.claim or {}, beside or {})
+        safe = msgspec.structs.replace(self, means="say")
+        asked = Conversation.asks(safe if self.resume or behind else self, ours)
+        if asked.replaces and self.edited is None and not self._may_drop(asked, ours or ()):
+            asked = Conversation.asks(safe, ours)
+        given = {command.get("toolCallId") for command in asked.commands} - {None}
+        fresh = [command for command in resumed if command.get("toolCallId") not in given]
+        # A client that only looks is shown all there is, be it led to by messages that it has not seen.
+        return msgspec.structs.replace(asked, commands=[*fresh, *asked.commands], answers=None)
+
+    def first(self) -> tuple[list[dict[str, Json]], Asked]:
+        """Return what a thread that is new begins with.
+
+        Raises:
+            Refusal: 409 `unknown_interrupt`: nothing waits in it.
+        """
+        self._resumed([])
+        return Conversation.first(self)
+
+    @property
+    def gives_up(self) -> bool:
+        """Whether the run that waits is to be stopped."""
+        return self.waiting in [entry.interrupt_id for entry in self.resume if entry.status == "cancelled"]
+
+    def had(self) -> Had | None:
+        """Return what the client has of the answer that it brings results for; it is shown any other from its start."""
+        answer = list(takewhile(lambda message: message.role == "assistant", reversed(self.messages)))
+        brings = self.resume or any("result" in part for message in answer for part in message.parts)
+        return Conversation.had(self) if brings else None
+
+    def _may_drop(self, asked: Asked, ours: Sequence[Json]) -> bool:
+        """Whether what is to be dropped is known to clients of this kind, and not just being answered."""
+        ids = [message.get("id") for message in ours if isinstance(message, dict)]
+        users = [message.get("id") for message in ours if isinstance(message, dict) and message.get("role") == "user"]
+        first = asked.commands[-1].get("sourceId")
+        if first not in users or (self.answering and ids[-1] == first == self.messages[-1].id):
+            return False
+        known = {*self.told, *(one.id for one in self.messages)}
+        return all(isinstance(id, str) and id in known for id in users[users.index(first) :])
+
+    def _resumed(self, ours: Sequence[Json] | None) -> list[dict[str, Json]]:
+        """Return the answers to interrupts as commands. One that somebody else has given meanwhile is none."""
+        calls: dict[str, tuple[Json, Mapping[str, Any]]] = {}  #: by id the latest, and above it the latest open
+        for message in ours or ():
+            for part in _parts(message):
+                id = str(part.get("toolCallId"))
+                if id not in calls or "result" not in part or "result" in calls[id][1]:
+                    calls[id] = message.get("id"), part
+        commands: list[dict[str, Json]] = []
+        for entry in self.resume:
+            place, call = calls.get(entry.interrupt_id, (None, None))
+            if entry.interrupt_id == self.waiting:
+                if entry.status == "resolved":
+                    commands.append(_command_of(entry))
+            elif call is not None or ours is None:
+                if call is None or not {"result", "cutOff"} & call.keys():
+                    commands.append(_answer_to(entry, call, place))
+            elif entry.status == "resolved":
+                message = f'expected the id of an interrupt that is open, got "{entry.interrupt_id[:100]}"'
+                raise Refusal(409, "unknown_interrupt", message)
+        return commands
+
+
+class RunInput(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client posts."""
+
+    thread_id: str
+    run_id: str  #: the client's name for what it asks; ours are another's
+    modern: bool  #: whether it speaks 1.0, with its interrupts and outcomes
+    said: Said
+    messages: Sequence[Mapping[str, Any]]  #: as they were posted, as far as they can be read
+    state: Json  #: the client's, whether it says anything or not
+
+    @property
+    def joins(self) -> bool:
+        """Whether the client only asks what there is."""
+        return not self.said.messages and all(entry.status == "cancelled" for entry in self.said.resume)
+
+    @property
+    def results(self) -> dict[str, str]:
+        """The calls that the client has results of, and the messages that it has them in."""
+        tools = [message for message in self.messages if message.get("role") == "tool"]
+        return {message["toolCallId"]: str(message.get("id")) for message in tools}
+
+    @property
+    def tools(self) -> frozenset[str]:
+        """The names of the tools that run in the client."""
+        return frozenset(self.said.request.tools)
+
+
+def read_run_input(data: bytes) -> RunInput:
+    """Read a request's body.
+
+    Raises:
+        Refusal: 422 `invalid_request`, naming what is wrong.
+    """
+    wire: _Wire = decode(data, _Wire)
+    props = wire.forwarded_props if isinstance(wire.forwarded_props, dict) else {}
+    messages = _Messages()
+    read_past(wire.messages, messages.add)
+    check_last(messages.posted)
+    edited = props.get("sourceId")
+    said = Said(
+        messages=messages.posted,
+        thread_id=wire.thread_id,
+        request=_request(wire, props, messages.system),
+        # An empty state is what a client has that was told none: a thread that is new begins with the agent's.
+        state=msgspec.UNSET if wire.state in (None, {}, []) else wire.state,
+        edited=edited if isinstance(edited, str) else None,
+        means="cut",
+        claim=wire.state,
+        carries=("text", "tool-call"),  # and reasoning, which not every client keeps
+        resume=wire.resume or (),
+    )
+    return RunInput(
+        thread_id=wire.thread_id,
+        run_id=wire.run_id,
+        modern=wire.protocol_version is not None,
+        said=said,
+        messages=messages.read,
+        state=wire.state,
+    )
+
+
+def _request(wire: _Wire, props: Mapping[str, Any], system: Sequence[str]) -> Request:
+    """Return what reaches the agent beside the messages: a key among the properties only as a key."""
+    told = [item.value for item in wire.context or () if item.description == "system"]
+    context = [
+        {"description": item.description, "value": item.value}
+        for item in wire.context or ()
+        if item.description != "system"
+    ]
+    extra = {name: value for name, value in props.items() if name not in _KNOWN}
+    if wire.forwarded_props is not None and not isinstance(wire.forwarded_props, dict):
+        extra["forwardedProps"] = wire.forwarded_props
+    tools = {
+        tool.name: {"description": tool.description, "parameters": tool.parameters or {}} for tool in wire.tools or ()
+    }
+    return Request(
+        system="\n\n".join([*system, *told]) or None,
+        tools=tools,
+        call_settings=_some_of(props, CallSettings),
+        config=_some_of(props, Config),
+        extra={**extra, "context": context} if context else extra,
+    )
+
+
+def _fields(type: Any) -> list[str]:
+    return [field.encode_name for field in msgspec.structs.fields(type)]
+
+
+_KNOWN: Final = frozenset([*_fields(CallSettings), *_fields(Config), "sourceId"])
+
+
+def _some_of(props: Mapping[str, Any], type: Any) -> Any:  # as in msgspec
+    given = {name: props[name] for name in _fields(type) if props.get(name) is not None}
+    try:
+        return msgspec.convert(given, type)
+    except msgspec.ValidationError as error:
+        raise Refusal(422, "invalid_request", f"in forwardedProps: {error}") from None
+
+
+# Messages
+
+
+class _Messages:
+    """Reads messages one by one. Reasoning is part of the answer behind it, and a result part of its call."""
+
+    def __init__(self) -> None:
+        self.posted: list[PostedMessage] = []
+        self.read: list[Mapping[str, Any]] = []  #: what was posted, without what cannot be read
+        self.system: list[str] = []
+        self._calls: dict[str, dict[str, Any]] = {}
+        self._thoughts: list[dict[str, Any]] = []
+
+    def add(self, message: Mapping[str, Any], where: str) -> None:
+        """Read a message.
+
+        Raises:
+            Refusal: 422 `invalid_request`.
+        """
+        role, id = message.get("role"), message.get("id")
+        if not isinstance(id, str):
+            raise _wrong(where, "a string as id", id)
+        content = message.get("content")
+        match role:
+            case "user":
+                metadata = message.get("metadata")
+                given = metadata if isinstance(metadata, dict) else msgspec.UNSET
+                parts, problem = _user_parts(content, where)
+                said = PostedMessage(role="user", parts=parts, id=id, metadata=given, problem=problem)
+                self.posted.append(said)
+            case "assistant":
+                message = self._add_answer(message, where)
+            case "tool":
+                self._add_result(message, where)
+            case "reasoning":
+                self._thoughts.append({"type": "reasoning", "text": _text(content, where)})
+            case "system" | "developer":
+                self.system.append(_text(content, where))
+            case "activity":
+                pass
+            case _:
+                raise _wrong(where, "a role that AG-UI knows", role)
+        self.read.append(message)
+
+    def _add_answer(self, message: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+        """Add what the assistant said, and return the message without calls that cannot be read."""
+        content = message.get("content")
+        texts = [{"type": "text", "text": _text(content, where)}] if content else []
+        calls = message.get("toolCalls") or []
+        if not isinstance(calls, list):
+            raise _wrong(where, "an array of toolCalls", calls)
+        made, problem = readable(calls, lambda call: (call, _call(call, where)))
+        parts = [*self._thoughts, *texts, *[part for _, part in made]]
+        self._thoughts = []
+        self._calls |= {part["toolCallId"]: part for _, part in made}
+        said = PostedMessage(role="assistant", parts=parts, id=message.get("id"), problem=problem)
+        self.posted.append(said)
+        return message if problem is None else {**message, "toolCalls": [call for call, _ in made]}
+
+    def _add_result(self, message: Mapping[str, Any], where: str) -> None:
+        id, error = message.get("toolCallId"), message.get("error")
+        if not isinstance(id, str):
+            raise _wrong(where, "a toolCallId", id)
+        content = message.get("content")
+        if isinstance(content, list):
+            content = "\n".join(part["text"] for part in _user_parts(content, where)[0] if part["type"] == "text")
+        text = _text(content, where)
+        failed = isinstance(error, str)
+        if id in self._calls:
+            self._calls[id] |= {"result": read_value(text or str(error) if failed else text), "isError": failed}
+
+
+def _user_parts(content: object, where: str) -> tuple[list[dict[str, Any]], Refusal | None]:
+    """Return the parts that can be read, and why the first of the others cannot."""
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}], None
+    if not isinstance(content, list):
+        raise _wrong(where, "a text, or an array of parts, as content", content)
+    return readable(content, lambda part: _user_part(part, where))
+
+
+def _user_part(part: Any, where: str) -> dict[str, Any]:
+    if not isinstance(part, dict):
+        raise _wrong(where, "a text, or an array of parts, as content", part)
+    metadata = part.get("metadata")
+    name = metadata.get("filename") if isinstance(metadata, dict) else part.get("filename")
+    named = {"filename": name} if isinstance(name, str) else {}
+    match part.get("type"):
+        case "text":
+            return {"type": "text", "text": _text(part.get("text"), where)}
+        case "image" | "audio" | "video" | "document" as kind:
+            source = part.get("source")
+            if not isinstance(source, dict):
+                raise _wrong(where, "a source", source)
+            return _media(kind, _text(source.get("value"), where), source.get("mimeType"), source.get("type"), named)
+        case "binary":  # of clients before 1.0
+            inline = part.get("data")
+            value = _text(inline if inline is not None else part.get("url"), where)
+            kind = "image" if str(part.get("mimeType")).startswith("image/") else "document"
+            return _media(kind, value, part.get("mimeType"), "url" if inline is None else "data", named)
+        case other:
+            raise _wrong(where, "a part that AG-UI knows", other)
+
+
+def _media(kind: str, value: str, mime: object, source: object, named: dict[str, Any]) -> dict[str, Any]:
+    known = mime if isinstance(mime, str) else "image/png" if kind == "image" else "application/octet-stream"
+    if kind == "image":
+        whole = source != "data" or value.startswith("data:")  # clients put a whole URL where base64 is meant
+        return {"type": "image", "image": value if whole else f"data:{known};base64,{value}", **named}
+    return {"type": "file", "data": value, "mimeType": known, **named}
+
+
+def _call(call: object, where: str) -> dict[str, Any]:
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(call, dict) or not isinstance(function, dict):
+        raise _wrong(where, "a call of a function", call)
+    text = _text(function.get("arguments"), where)
+    args = read_value(text or "{}")
+    return {
+        "type": "tool-call",
+        "toolCallId": _text(call.get("id"), where),
+        "toolName": _text(function.get("name"), where),
+        "args": args if isinstance(args, dict) else {},
+        "argsText": text or "{}",
+    }
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise _wrong(where, "a text", value)
+    return value
+
+
+def _wrong(where: str, expected: str, got: object) -> Refusal:
+    return Refusal(422, "invalid_request", f"in {where}: expected {expected}, got {got!r:.80}")
+
+
+# Answers
+
+
+def _answer_to(entry: Resume, call: Mapping[str, Any] | None, message: Json) -> dict[str, Json]:
+    given_up = entry.status == "cancelled"
+    name = "" if call is None else str(call.get("toolName") or "")
+    fields: dict[str, Json] = {"toolCallId": entry.interrupt_id, "toolName": name}
+    result: Json = _CANCELLED if given_up else entry.payload
+    where = {"messageId": message} if isinstance(message, str) else {}
+    return {"type": "add-tool-result", **fields, **where, "result": result, "isError": given_up}
+
+
+def _command_of(entry: Resume) -> dict[str, Json]:
+    payload = entry.payload
+    if not isinstance(payload, dict) or not isinstance(payload.get("type"), str):
+        message = f"expected a command as the payload of what answers this interrupt, got {payload!r:.80}"
+        raise Refusal(422, "invalid_resume", message)
+    return payload
+
+
+def _parts(message: Json) -> list[Any]:
+    parts = message.get("parts") if isinstance(message, dict) else None
+    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []

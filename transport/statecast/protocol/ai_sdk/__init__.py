@@ -1,0 +1,1 @@
+"""`POST /chat`: the AI SDK and assistant-ui's data-stream runtime."""

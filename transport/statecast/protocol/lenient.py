@@ -1,0 +1,164 @@
+"""What a page posts of the past is a claim: what cannot be read is skipped, and what no state can hold is left out.
+
+A page posts all of its messages with every request. If one part of one of them could refuse the request, a thread would
+be locked for good by what was once said in it. Only the last message is what the request is about, and is checked.
+Source: docs/protocol.md, "Conversations".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from statecast_agents import FORBIDDEN_KEYS, Json
+from statecast_agents.values import is_carried
+
+from .errors import Refusal
+from .json_checks import check_keys, check_nesting, check_values, decode
+
+__all__ = ["check_fields", "held_part", "held_result", "holdable", "mended", "read_past", "readable"]
+
+_T = TypeVar("_T")
+
+#: Containers within containers in what is read: less than a state can hold, which puts it into containers of its own.
+_DEPTH: Final = 100
+
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+
+
+_NAMED: Final = re.compile(rb'"messages"\s*:\s*\Z')
+_KEY: Final = 64  #: bytes before the messages in which their name is looked for
+
+
+def mended(data: bytes) -> bytes:
+    """Return a body with lone surrogates in its messages replaced, as browsers do: a page may cut an emoji in two."""
+    if b"\\u" not in data or not _SURROGATE.search(data):
+        return data
+    whole = _ESCAPE.sub(lambda escape: escape[0] if escape[1] is None else rb"\ufffd", data)  # and as long as before
+    try:
+        messages = bytes(decode(whole, dict[str, msgspec.Raw]).get("messages", b""))
+    except Refusal:
+        return data
+    at = whole.find(messages)
+    while at >= 0 and not _NAMED.search(whole[max(0, at - _KEY) : at]):
+        at = whole.find(messages, at + 1)
+    return data if at < 0 else data[:at] + messages + data[at + len(messages) :]
+
+
+def check_fields(data: bytes, *, but: Collection[str]) -> None:
+    """Check the values of a body's fields, but for those that are claims.
+
+    Raises:
+        Refusal: 422 `number_out_of_range` or `forbidden_key`; 400 `malformed_json`; 422 `invalid_request`.
+    """
+    fields: dict[str, msgspec.Raw] = decode(data, dict[str, msgspec.Raw])
+    check_keys(fields)
+    for name, text in fields.items():
+        if name not in but:
+            check_values(text)
+
+
+def readable(items: Iterable[Any], read: Callable[[Any], _T | None]) -> tuple[list[_T], Refusal | None]:
+    """Return what can be read of some items, and why the first of the others cannot."""
+    found: list[_T] = []
+    problem: Refusal | None = None
+    for item in items:
+        try:
+            made = read(item)
+        except Refusal as refusal:
+            problem = problem or refusal
+        else:
+            if made is not None:
+                found.append(made)
+    return found, problem
+
+
+def read_past(posted: Sequence[Any], read: Callable[[dict[str, Any], str], None], *, is_claim: bool = True) -> None:
+    """Read messages one by one: `read` is given each, and what to call it.
+
+    Args:
+        posted: The messages.
+        read: Raises a `Refusal` for what it cannot read.
+        is_claim: Whether only the last one has to be readable.
+
+    Raises:
+        Refusal: 422 `invalid_request`: one that has to be readable is not.
+    """
+    for index, message in enumerate(posted):
+        where = f"messages[{index}]"
+        try:
+            if not isinstance(message, dict):
+                raise Refusal(422, "invalid_request", f"in {where}: expected an object, got {message!r:.80}")
+            read(message, where)
+        except Refusal:
+            if index == len(posted) - 1 or not is_claim:
+                raise
+
+
+def held_part(part: dict[str, Any]) -> dict[str, Any]:
+    """Return a part of a message as a state can hold it."""
+    if _is_held(part):
+        return part
+    if part.get("type") == "tool-call":
+        args = {} if "args" not in part else {"args": part["args"] if _is_held(part["args"]) else {}}
+        result = {} if "result" not in part else {"result": held_result(part["result"])}
+        part = {**part, **args, **result}
+    return holdable(part)  # type: ignore[no-any-return]  # a dict stays one
+
+
+def held_result(result: Json) -> Json:
+    """Return a tool's result as a state can hold it: as text, if not as what it says."""
+    if _is_held(result):
+        return result
+    if isinstance(result, str):
+        return holdable(result)
+    try:
+        return msgspec.json.encode(result).decode()
+    except (ValueError, RecursionError):
+        return None
+
+
+def holdable(value: Json) -> Any:
+    """Return a copy of what a state can hold of a value."""
+    try:
+        text = msgspec.json.encode(value)
+        check_values(text)
+        check_nesting(text, _DEPTH)
+    except (Refusal, ValueError, OverflowError, RecursionError):
+        return _without_the_rest(value, 0)
+    return msgspec.json.decode(text)
+
+
+def _is_held(value: Json) -> bool:
+    try:
+        text = msgspec.json.encode(value)
+        check_values(text)
+        check_nesting(text, _DEPTH)
+    except (Refusal, ValueError, OverflowError, RecursionError):
+        return False
+    return True
+
+
+def _without_the_rest(value: Json, depth: int) -> Json:
+    """Return a value without what lies too deep, or under a reserved key; numbers are what they are to JavaScript."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="replace").decode()
+    if isinstance(value, int) and not isinstance(value, bool) and not is_carried(value):
+        return float(value) if abs(value) < 2**1000 else None
+    if not isinstance(value, dict | list):
+        return value
+    if depth == _DEPTH:
+        return None
+    if isinstance(value, list):
+        return [_without_the_rest(item, depth + 1) for item in value]
+    return {
+        key.encode(errors="replace").decode(): _without_the_rest(item, depth + 1)
+        for key, item in value.items()
+        if key not in FORBIDDEN_KEYS
+    }

@@ -1,0 +1,95 @@
+"""An assistant's message as server-sent events, each with a type: text, tool_use, tool_result, and what else there is.
+
+An adapter that someone has written by hand reads them with one `switch`. Source: docs/protocol.md, "POST /sse".
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from statecast.protocol.headers import STREAMED
+from statecast.protocol.messages.collecting import arguments
+from statecast.protocol.messages.encoder import Projected
+from statecast.protocol.messages.part_events import Event
+from statecast.protocol.messages.projection import Projection
+from statecast_agents import chunks
+
+__all__ = ["TypedEventsEncoder"]
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class TypedEventsEncoder(Projected):
+    """Writes a projection as typed events."""
+
+    name = "events"
+    headers = (
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        *STREAMED,
+    )
+    heartbeat = b": \n\n"
+
+    def __init__(self, projection: Projection) -> None:
+        super().__init__(projection)
+        self._over = False
+        self._texts: dict[int, str] = {}  #: what kind of text a part is
+        self._calls: dict[int, tuple[chunks.ToolCallPart, list[str]]] = {}  #: with the pieces of their arguments
+
+    @property
+    def cut(self) -> bool:
+        """Whether the run failed, or its end is not known: many an adapter looks for no error."""
+        return not self._over or self.error is not None
+
+    def write(self, event: Event) -> bytes:
+        """Return an event, or nothing."""
+        match event:
+            case chunks.PartStarted():
+                return self._start(event.part, event.init)
+            case chunks.TextDelta():
+                return self._grow(event)
+            case chunks.ArgsFinished() if event.part in self._calls:
+                call, pieces = self._calls[event.part]
+                given = arguments("".join(pieces))
+                return _write({"type": "tool_use", "id": call.tool_call_id, "name": call.tool_name, "input": given})
+            case chunks.ToolResult() if event.part in self._calls:
+                fields = {"tool_use_id": self._calls[event.part][0].tool_call_id, "content": event.result}
+                return _write({"type": "tool_result", **fields, **({"is_error": True} if event.is_error else {})})
+            case chunks.Failure():
+                given = {"code": event.code} if isinstance(event.code, str) else {}
+                return _write({"type": "notice", "message": event.text, **given})
+            case _:
+                return b""
+
+    def finish(self) -> bytes:
+        """Return how the run ended."""
+        self._over = True
+        if self.error is not None:
+            return _write({"type": "error", "code": self.error.code, "message": self.error.message})
+        return _write({"type": "done", "finishReason": self.finish_reason, "usage": self.usage or chunks.Usage()})
+
+    def _start(self, number: int, part: chunks.Part) -> bytes:
+        match part:
+            case chunks.TextPart():
+                self._texts[number] = "text"
+            case chunks.ReasoningPart():
+                self._texts[number] = "reasoning"
+            case chunks.ToolCallPart():
+                self._calls[number] = part, []
+            case _:
+                return _write({**msgspec.to_builtins(part), "part": number})
+        return b""
+
+    def _grow(self, chunk: chunks.TextDelta) -> bytes:
+        kind = self._texts.get(chunk.part)
+        if kind is not None:
+            head = b'data: {"type":"%b","part":%d,"content":' % (kind.encode(), chunk.part)
+            return self.grows(head, chunk.text, b"}\n\n")
+        if chunk.part in self._calls:
+            self._calls[chunk.part][1].append(chunk.text)
+        return b""
+
+
+def _write(value: Any) -> bytes:
+    return b"data: %b\n\n" % _encode(value)

@@ -1,0 +1,105 @@
+"""What an assistant says, and nothing else: as raw text, or as server-sent events with a piece of it in each.
+
+Both are what an adapter reads that someone has written by hand. Source: docs/protocol.md, "POST /text".
+
+Rule: neither has a word for a failure that such an adapter would notice. So the stream of a run that failed is cut off,
+like that of a run whose end is not known.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Final
+
+import msgspec
+
+from statecast.protocol.headers import STREAMED
+from statecast.protocol.messages.encoder import Projected
+from statecast.protocol.messages.part_events import Event
+from statecast.protocol.messages.projection import Projection
+from statecast.protocol.messages.sent import BETWEEN
+from statecast_agents import chunks
+
+__all__ = ["ContentEventsEncoder", "PlainTextEncoder"]
+
+_encode: Final = msgspec.json.Encoder().encode
+_string: Final = msgspec.json.Decoder(str)
+
+
+class _TextEncoder(Projected):
+    """Tells what is said apart from all else that happens."""
+
+    def __init__(self, projection: Projection) -> None:
+        super().__init__(projection)
+        self.over = False  #: whether the run's end was reached
+        self.says = False  #: whether what grows at the moment is said
+        self._texts: set[int] = set()
+        self._said = False
+        self._pauses = False  #: whether another text began since something was said
+
+    @property
+    def cut(self) -> bool:
+        """Whether the run failed, or its end is not known."""
+        return not self.over or self.error is not None
+
+    def write(self, event: Event) -> bytes:
+        """Return what is said."""
+        if isinstance(event, chunks.PartStarted) and isinstance(event.init, chunks.TextPart):
+            self._texts.add(event.part)
+            self._pauses = self._said
+        elif isinstance(event, chunks.TextDelta):
+            self.says = event.part in self._texts
+            if self.says:
+                pause = self.say(BETWEEN) if self._pauses else b""
+                self._said, self._pauses = True, False
+                return pause + self.say(event.text)
+        return b""
+
+    def finish(self) -> bytes:
+        """Note that this is the end."""
+        self.over = True
+        return b""
+
+    @abstractmethod
+    def say(self, text: str) -> bytes:
+        """Return what is said."""
+
+
+class PlainTextEncoder(_TextEncoder):
+    """Writes what is said as it is."""
+
+    name = "text"
+    headers = (
+        (b"content-type", b"text/plain; charset=utf-8"),
+        *STREAMED,
+        (b"x-content-type-options", b"nosniff"),
+    )
+    heartbeat = b""
+
+    def grown(self, piece: bytes) -> bytes:
+        """Return what the JSON string says."""
+        return _string.decode(piece).encode() if self.says else b""
+
+    def say(self, text: str) -> bytes:
+        """Return the text."""
+        return text.encode()
+
+
+class ContentEventsEncoder(_TextEncoder):
+    """Writes what is said as events: `data: {"content": "…"}`, ended by `[DONE]`."""
+
+    name = "content"
+    headers = (
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        *STREAMED,
+    )
+    heartbeat = b": \n\n"
+
+    def say(self, text: str) -> bytes:
+        """Return the event of a text."""
+        return self.grows(b'data: {"content":', text, b"}\n\n")
+
+    def finish(self) -> bytes:
+        """Return the end marker, or why there is none."""
+        super().finish()
+        return b"data: [DONE]\n\n" if self.error is None else b"data: %b\n\n" % _encode({"error": self.error})

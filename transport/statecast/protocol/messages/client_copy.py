@@ -1,0 +1,112 @@
+"""Had: what a client has of an answer already, so that a stream that goes on with it shows only what is new.
+
+A client that holds the messages itself posts them with every request, and with them the answer as far as it has come:
+with the results of tools in it, or because its stream was cut off. What the thread has beyond that is new to it.
+Source: docs/protocol.md, "Projections".
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+from statecast_agents import Json
+
+from .sent import BETWEEN, GROWING, Part, likeness
+
+__all__ = ["Had"]
+
+#: The types of parts that have nothing but their text.
+_TEXTS: Final = ("text", "reasoning")
+
+
+class Had:
+    """The parts of an answer, in the order in which a client has them.
+
+    Args:
+        parts: In the shape that a state has; None: everything that is there when the stream starts.
+        carries: The types of parts that such a client can tell of; None: all. Of others it is taken to have all.
+        approvals: By tool call, the ids under which the client was asked to approve them.
+        unconfirmed: Tool calls whose result the client has sent, and that wait to hear it from the thread.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        carries: Collection[str] | None = None,
+        approvals: Mapping[str, str] | None = None,
+        unconfirmed: Collection[str] = (),
+    ) -> None:
+        self.approvals = dict(approvals or {})
+        self._everything = parts is None
+        self._carries = carries
+        self._unconfirmed = unconfirmed
+        self._texts: dict[str, deque[str]] = {kind: deque() for kind in _TEXTS}  #: that are left, by kind
+        self._taken = dict.fromkeys(_TEXTS, 0)  #: characters of the first of them that were taken already
+        self._others: dict[tuple[str, str], deque[Mapping[str, Any]]] = {}  #: the other parts, by what tells them apart
+        for part in parts or ():
+            kind = str(part.get("type"))
+            if kind in _TEXTS:
+                self._texts[kind].append(str(part.get("text") or ""))
+            else:
+                self._others.setdefault(likeness(kind, part), deque()).append(part)
+
+    def take(self, part: Part, value: Mapping[str, Any]) -> bool:
+        """Note on `part` how much the client has of a part of the state; whether it has any of it."""
+        if self._everything or (self._carries is not None and part.kind not in self._carries):
+            _shown_whole(part, value)
+            return True
+        if part.kind in _TEXTS:
+            return self._take_text(part, str(value.get("text") or ""))
+        left = self._others.get(part.likeness)
+        if not left:
+            return False
+        _shown_whole(part, left.popleft())
+        if part.identity in self._unconfirmed:
+            part.result = None
+        part.early = part.result is not None
+        return True
+
+    def _take_text(self, part: Part, text: str) -> bool:
+        """Take a text of the state from the client's; one side may have in pieces what is one text on the other."""
+        left, at = self._texts[part.kind], 0
+        while at < len(text) and left:
+            shared = _shared(left[0], self._taken[part.kind], text, at)
+            if shared is None:
+                break
+            start, size = shared
+            at += size
+            if start + size < len(left[0]):
+                self._taken[part.kind] = start + size
+            else:
+                left.popleft()
+                self._taken[part.kind] = 0
+        part.set_text(text[:at])
+        return at > 0
+
+
+def _shared(theirs: str, taken: int, ours: str, at: int) -> tuple[int, int] | None:
+    """Return from where in the client's text, and how far, it is the thread's; None if neither begins the other.
+
+    What is left of both counts, past `taken` and `at`. A client may have several texts of the thread as one, with
+    `BETWEEN` before this one.
+    """
+    for start in (taken, taken + len(BETWEEN)) if theirs.startswith(BETWEEN, taken) else (taken,):
+        size = min(len(theirs) - start, len(ours) - at)
+        shorter = ours[at:] if len(ours) - at == size else theirs[start:]
+        if theirs.startswith(shorter, start) and ours.startswith(shorter, at):
+            return start, size
+    return None
+
+
+def _shown_whole(part: Part, value: Mapping[str, Json]) -> None:
+    field = GROWING.get(part.kind)
+    if field is not None:
+        part.set_text(str(value.get(field) or ""))
+    part.args_open = False
+    part.data = value.get("data")
+    if isinstance(name := value.get("id"), str) and part.kind == "data":
+        part.name = name
+    part.note_result(value)

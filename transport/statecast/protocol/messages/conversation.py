@@ -1,0 +1,333 @@
+"""Conversations: what clients post that hold the messages themselves, and what it asks of a thread.
+
+Such a client sends all of its messages each time, and never says which are new. What is new is found by comparing the
+user's messages with the thread's: the assistant's are the thread's own, whatever a client made of them.
+Rule: what a client has not seen is never dropped, unless it says that it means to.
+Source: docs/protocol.md, "Conversations".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+
+from statecast.protocol.errors import Refusal
+from statecast.protocol.lenient import held_part, held_result, holdable
+from statecast_agents import Json, Request, new_id
+
+from .client_copy import Had
+from .sent import file_data
+from .turns import calls_in, paired
+
+__all__ = ["Asked", "Conversation", "PostedMessage", "check_last"]
+
+
+MAX_ID: Final = 128  #: characters of a command's id
+
+
+class PostedMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as a client holds it, in the shape that a state has."""
+
+    role: Literal["user", "assistant"]
+    parts: list[dict[str, Any]]
+    id: str | None = None
+    metadata: dict[str, Json] | msgspec.UnsetType = msgspec.UNSET
+    #: of the assistant's, tool calls whose result is the agent's or another client's
+    theirs: Collection[str] = ()
+    #: of the assistant's, tool calls whose result is not shown before the thread has it
+    unconfirmed: Collection[str] = ()
+    problem: Refusal | None = None  #: why something in it could not be read, and was skipped
+    approvals: Mapping[str, str] = {}  #: of the assistant's, by tool call: under which id its approval was asked for
+
+    def in_state(self) -> dict[str, Json]:
+        """Return it as a message of a state."""
+        given: dict[str, Json] = {} if self.metadata is msgspec.UNSET else {"metadata": holdable(self.metadata)}
+        return {"id": self.id or new_id("msg"), "role": self.role, "parts": [*map(held_part, self.parts)], **given}
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    """A request of a client that holds the messages itself."""
+
+    messages: Sequence[PostedMessage]
+    thread_id: str | None = None
+    request: Request = Request()
+    state: Json | msgspec.UnsetType = msgspec.UNSET  #: what it has of the state beside the messages
+    keeps_state: bool = True  #: whether it still has that beside the next answer
+    edited: str | None = None  #: the user's message that the last one replaces
+    #: `say`, the last message is new, and a retry if the thread has it; `again`, the answer to it is to be made anew;
+    #: `either`, the client does not tell: a message that the thread has is to be answered anew; `cut`, likewise, and
+    #: what the thread has beyond these messages, the client has dropped
+    means: Literal["say", "again", "either", "cut"] = "say"
+    carries: Collection[str] | None = None  #: types of parts that its messages can have; None: all
+    takes_ids: bool = True  #: whether it gives the answer the id that the stream names
+    agent: str | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the client has begun to show the answer: its last message is the assistant's."""
+        return bool(self.messages) and self.messages[-1].role == "assistant"
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it has, if all of its parts are small."""
+        return 64 * sum(1 + len(message.parts) for message in self.messages)
+
+    def had(self) -> Had | None:
+        """Return what the client has of the answer to its last message of the user; None if it awaits another one."""
+        if not self.goes_on:
+            return None
+        last = next((at for at in range(len(self.messages), 0, -1) if self.messages[at - 1].role == "user"), 0)
+        answer = self.messages[last:]
+        return Had(
+            [part for message in answer for part in message.parts],
+            carries=self.carries,
+            approvals={call: id for message in answer for call, id in message.approvals.items()},
+            unconfirmed={call for message in answer for call in message.unconfirmed},
+        )
+
+    def on_written(self, ours: Sequence[Json]) -> Conversation:
+        """Return what this is for a thread whose messages clients have written, and no agent has answered yet.
+
+        The message that is to be answered may be among them, under another id: it is that one, and is answered anew.
+        """
+        users = [message for message in ours if _role(message) == "user"]
+        messages = list(self.messages)
+        said = (at for at, message in enumerate(messages) if message.role == "user")
+        for at, message in zip(said, users, strict=False):
+            if _words(messages[at].parts) == _words(_parts(message)):
+                messages[at] = msgspec.structs.replace(messages[at], id=_id(message))
+        means: Any = "again" if self.means == "say" else self.means
+        return msgspec.structs.replace(self, messages=messages, means=means)
+
+    def asks(self, ours: Sequence[Json] | None, beside: Json | msgspec.UnsetType = msgspec.UNSET) -> Asked:
+        """Return what is new.
+
+        Args:
+            ours: The messages that the thread has; None: the agent keeps them in a form of its own.
+            beside: What else is in its state, for clients that tell by it how far they are.
+        """
+        if ours is None:
+            return self._asks_blindly()
+        users = [index for index, message in enumerate(ours) if _role(message) == "user"]
+        said = [message for message in self.messages if message.role == "user"]
+        same = 0
+        while same < min(len(users), len(said)) and _same(said[same], ours[users[same]]):
+            same += 1
+        results = self._results(ours, users, said, same)
+        answers = users[same - 1] if same and same == len(said) else None
+        if answers is None and said and said[-1].id is not None:  # a stale tab has others before it
+            answers = next((index for index in users if _same(said[-1], ours[index])), None)
+        if self.goes_on or not said:
+            if self.means == "again" and answers is not None and same == len(users) and not results:
+                return self._replaces(ours, answers, _posted(ours[answers]))
+            return Asked(commands=results, answers=answers)
+        replaced = self._replaced(ours, users, said, same, answers)
+        if replaced is not None:
+            return self._replaces(ours, replaced, said[-1])
+        if answers is not None and self.means == "say":
+            return Asked(commands=results, answers=answers)
+        return Asked(commands=[*results, _add(said[-1], once=self.means == "say")])
+
+    def _replaced(
+        self,
+        ours: Sequence[Json],
+        users: Sequence[int],
+        said: Sequence[PostedMessage],
+        same: int,
+        answers: int | None,
+    ) -> int | None:
+        """Return which of the thread's messages the last one replaces, itself or an older form of it; None: none."""
+        new = said[-1]
+        edited = next((index for index in users if self.edited is not None and _id(ours[index]) == self.edited), None)
+        if edited is not None and new.parts != _parts(ours[edited]):  # else it is a retry, in the same form
+            return edited
+        if answers is not None:
+            # Words alone may be another message that happens to have the same, if the thread went on behind it.
+            sure = new.id is not None or same == len(users)
+            anew = self.means in ("again", "cut") or (self.means == "either" and sure)
+            return answers if anew else None
+        if self.means == "cut" and same == len(said) - 1 and same < len(users):
+            return users[same]
+        return None
+
+    def first(self) -> tuple[list[dict[str, Json]], Asked]:
+        """Return the messages of a thread that is new with this request, and what is asked of it then."""
+        if not self.messages:
+            return [], Asked(commands=[])
+        *before, last = self.messages
+        ours = _distinct([message.in_state() for message in before])
+        if last.role == "user":
+            return ours, Asked(commands=[_add(last, once=self.means == "say")])
+        mine = self._own_results(last)
+        open_calls = {result["toolCallId"] for result in mine}
+        ours.append({**last.in_state(), "parts": [_without_result(part, open_calls) for part in last.parts]})
+        return ours, Asked(commands=mine)
+
+    def _asks_blindly(self) -> Asked:
+        """Return what is new for an agent that keeps its own messages, which is to tell what it has already."""
+        if not self.messages:
+            return Asked(commands=[])
+        last = self.messages[-1]
+        if last.role == "assistant":
+            return Asked(commands=self._own_results(last))
+        source = self.edited or (last.id if self.means == "again" else None)
+        return Asked(commands=[_add(last, source=source, once=source is None)], replaces=source is not None)
+
+    def queued(self, ours: Sequence[Json], waiting: Sequence[PostedMessage]) -> int | None:
+        """Return which of the messages that wait behind a run the last one is; None if it is new.
+
+        Args:
+            ours: The messages that the thread has.
+            waiting: What its user has said that is yet to be applied, in its order.
+        """
+        said = [message for message in self.messages if message.role == "user"]
+        known = [*(message for message in ours if _role(message) == "user"), *(one.in_state() for one in waiting)]
+        at = len(said) - 1
+        if self.goes_on or not len(known) - len(waiting) <= at < len(known):
+            return None
+        same = all(map(_same, said, known))
+        return at - len(known) + len(waiting) if same else None
+
+    def _results(
+        self, ours: Sequence[Json], users: Sequence[int], said: Sequence[PostedMessage], same: int
+    ) -> list[dict[str, Json]]:
+        """Return the results of calls that have none yet, as commands; each counts for the call of its own message."""
+        theirs = list(calls_in((message.role, message.id, message.parts) for message in self.messages))
+        mine = list(calls_in((_role(message), _id(message), _parts(message)) for message in ours))
+        heard = {id(part): message.theirs for message in self.messages for part in message.parts}
+        turns: dict[int, int | None] = {turn: turn for turn in range(same + 1)} if said else {0: None}
+        places = {_id(ours[index]): turn for turn, index in enumerate(users, 1)}
+        answers = {call.message: call.turn for call in mine}
+        for turn, message in enumerate(said, 1):
+            if turn > same and message.id is not None and message.id in places:
+                turns[turn] = places[message.id]
+        for call in theirs:
+            if call.turn not in turns and call.message is not None and call.message in answers:
+                turns[call.turn] = answers[call.message]
+        found = [
+            (call, our)
+            for call, our in paired(theirs, mine, turns)
+            if "result" in call.part and our.open and call.id not in heard[id(call.part)]
+        ]
+        return [_result(call.part, our.message) for call, our in reversed(found)]
+
+    def _own_results(self, message: PostedMessage) -> list[dict[str, Json]]:
+        """Return what the client itself has answered in a message, where no thread tells which calls were open."""
+        tools = self.request.tools
+        return [
+            _result(part)
+            for part in message.parts
+            if _settled(part)
+            and part.get("toolCallId") not in message.theirs
+            and (not tools or part.get("toolName") in tools)
+        ]
+
+    def _replaces(self, ours: Sequence[Json], index: int, new: PostedMessage) -> Asked:
+        """Ask for a message in place of the thread's, and of everything behind it."""
+        source, parent = _id(ours[index]), _id(ours[index - 1]) if index else None
+        if source is None and parent is None and index:
+            return Asked(commands=[_add(new)])  # nothing names the place
+        where = {} if source is not None else {"parentId": parent}
+        return Asked(commands=[{**_add(new, source=source or "nameless"), **where}], replaces=True)
+
+
+def check_last(messages: Sequence[PostedMessage]) -> None:
+    """Check the message that a request is about, which is the last. One with results of tools is about these.
+
+    Raises:
+        Refusal: Why something in it could not be read.
+    """
+    last = messages[-1] if messages else None
+    if last is not None and last.problem is not None and not any(map(_settled, last.parts)):
+        raise last.problem
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a conversation asks of a thread."""
+
+    commands: list[dict[str, Json]]
+    replaces: bool = False  #: whether it drops what the thread has from some message on
+    answers: int | None = None  #: where the thread has the last message of the user, if nothing is new
+
+
+def _add(message: PostedMessage, *, source: str | None = None, once: bool = False) -> dict[str, Json]:
+    """Return a message as a command; `once`: a retry, from whichever tab, is to have no effect."""
+    given: dict[str, Json] = {"role": "user", "parts": message.parts}
+    if message.id is not None:
+        given["id"] = message.id
+    if message.metadata is not msgspec.UNSET:
+        given["metadata"] = message.metadata
+    name = {"id": message.id} if once and message.id is not None and len(message.id) <= MAX_ID else {}
+    return {"type": "add-message", "message": given, "sourceId": source, **name}
+
+
+def _result(part: Mapping[str, Any], message: Json = None) -> dict[str, Json]:
+    """Return the result of a call as a command; `message` is the id of the one that has the call."""
+    fields = {
+        "toolCallId": part["toolCallId"],
+        "toolName": part.get("toolName") or "",
+        "result": held_result(part["result"]),
+    }
+    where = {"messageId": message} if isinstance(message, str) else {}
+    return {"type": "add-tool-result", **fields, **where, "isError": part.get("isError") is True}
+
+
+def _distinct(messages: list[dict[str, Json]]) -> list[dict[str, Json]]:
+    """Return messages no two of which share an id: of those that do, the first one has it."""
+    ids: set[Json] = set()
+    for message in messages:
+        if message["id"] in ids:
+            message["id"] = new_id("msg")
+        ids.add(message["id"])
+    return messages
+
+
+def _settled(part: dict[str, Any]) -> bool:
+    return part.get("type") == "tool-call" and "result" in part
+
+
+def _without_result(part: dict[str, Any], calls: Collection[Json]) -> dict[str, Any]:
+    if part.get("type") != "tool-call" or part.get("toolCallId") not in calls:
+        return part
+    return {key: value for key, value in part.items() if key not in ("result", "isError")}
+
+
+def _posted(message: Any) -> PostedMessage:
+    metadata = message.get("metadata", msgspec.UNSET)
+    return PostedMessage(role="user", parts=message.get("parts") or [], id=_id(message), metadata=metadata)
+
+
+def _same(said: PostedMessage, ours: Json) -> bool:
+    """Whether a user's message is the thread's: by its id where it has one, and by its words."""
+    return said.id in (None, _id(ours)) and _words(said.parts) == _words(_parts(ours))
+
+
+def _words(parts: Sequence[Any]) -> list[tuple[str, Any]]:
+    """Return what of a message's parts survives every client's own form of them."""
+    return [(str(part.get("type")), _word(part)) for part in parts if isinstance(part, dict)]
+
+
+def _word(part: Mapping[str, Any]) -> Json:
+    match part.get("type"):
+        case "text":
+            return part.get("text")
+        case "image" | "file" as kind:
+            return file_data(str(part.get("image" if kind == "image" else "data")))
+        case _:
+            return None
+
+
+def _parts(message: Json) -> list[Any]:
+    parts = message.get("parts") if isinstance(message, dict) else None
+    return parts if isinstance(parts, list) else []
+
+
+def _role(message: Json) -> Json:
+    return message.get("role") if isinstance(message, dict) else None
+
+
+def _id(message: Json) -> Any:
+    id = message.get("id") if isinstance(message, dict) else None
+    return id if isinstance(id, str) else None

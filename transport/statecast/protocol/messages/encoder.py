@@ -1,0 +1,128 @@
+"""What the encoders of message protocols have in common: a projection in, their own frames out.
+
+To add one, subclass `Projected`, write `write` and `finish`, and name it where its requests are read.
+Source: docs/guides/add-a-protocol.md, "The encoder".
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from statecast.protocol.entries import Entry, RunError, RunState
+from statecast_agents import chunks
+
+from .part_events import Event, RunTurned
+from .projection import Projection
+
+__all__ = ["Projected"]
+
+_encode: Final = msgspec.json.Encoder().encode
+_string: Final = msgspec.json.Decoder(str)
+
+
+class Projected(ABC):
+    """Writes what a projection reads.
+
+    Args:
+        projection: Of the stream.
+    """
+
+    name: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    heartbeat: bytes
+    replays_parts = False
+    shared = None
+
+    def __init__(self, projection: Projection) -> None:
+        self.projection = projection
+        self.usage: chunks.Usage | None = None  #: of the whole answer, as far as the agent has told it
+        self.step_usage: chunks.Usage | None = None  #: of the step that ended last
+        self.reason: chunks.FinishReason | None = None  #: as the agent gave it
+        self.turned: RunTurned | None = None  #: what was said of the run last
+        #: the frame by which the part that grew last grows again, with `%b` for its JSON string; None: `grown` is asked
+        self.frame: bytes | None = None
+        self._part = 0  #: the number of that part
+
+    def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry] = ()) -> bytes:
+        """Return what the client has not seen of a state."""
+        return self.written(self.projection.snapshot(state, rest))
+
+    def encode(self, entry: Entry) -> bytes:
+        """Return the frames of an entry."""
+        projection = self.projection
+        if entry.grew_at is projection.grows_at:  # as nearly every entry: it is passed on without a look at it
+            piece = entry.delta
+            projection.strings += piece
+            frame = self.frame
+            return self.grown(piece) if frame is None else frame % piece
+        return self.written(projection.read(entry))
+
+    def grown(self, piece: bytes) -> bytes:
+        """Return the frames of a JSON string by which the part that grew last grew again, where there is no `frame`."""
+        return self.write(chunks.TextDelta(part=self._part, text=_string.decode(piece)))
+
+    def grows(self, head: bytes, text: str, tail: bytes) -> bytes:
+        """Return the frame of a text that grows; for what the part grows by next, `write` is not asked."""
+        self.frame = b"%b%%b%b" % (head.replace(b"%", b"%%"), tail.replace(b"%", b"%%"))
+        return self.frame % _encode(text)
+
+    @abstractmethod
+    def write(self, event: Event) -> bytes:
+        """Return what an event is in this protocol; `b""` if it has no form there."""
+
+    @abstractmethod
+    def finish(self) -> bytes:
+        """Return how the run ended, and what marks the end of a stream that was not cut off."""
+
+    def expire(self, error: RunError) -> bytes:
+        """Return the end of a stream that ends before its run does, as if that had failed."""
+        self.turned = RunTurned(RunState("", "failed", error))
+        return self.finish()
+
+    def closed(self) -> bytes:
+        """Return the ends of the parts that are open; for `finish`."""
+        return self.written(self.projection.close())
+
+    @property
+    def error(self) -> RunError | None:
+        """Why the run failed, as far as it has turned; None if it has not."""
+        return None if self.turned is None else self.turned.run.error
+
+    @property
+    def cut(self) -> bool:
+        """Whether the stream is to end as a lost connection does: nothing else would tell its client of a failure."""
+        return False
+
+    @property
+    def finish_reason(self) -> chunks.FinishReason:
+        """Why the message ends here, after its run has turned."""
+        run = None if self.turned is None else self.turned.run
+        if run is not None and run.error is not None:
+            return "error"
+        if run is not None and run.status in ("cancelled", "interrupted"):
+            return "other"
+        return "tool-calls" if self.projection.open_calls else self.reason or "stop"
+
+    def written(self, events: Sequence[Event]) -> bytes:
+        """Return the frames of events."""
+        return b"".join([self._note(event) for event in events])
+
+    def _note(self, event: Event) -> bytes:
+        if isinstance(event, chunks.TextDelta):
+            self.frame, self._part = None, event.part
+        elif isinstance(event, chunks.StepFinished):
+            before = self.usage or chunks.Usage()
+            self.step_usage, self.reason = event.usage, event.finish_reason
+            self.usage = chunks.Usage(
+                input_tokens=before.input_tokens + event.usage.input_tokens,
+                output_tokens=before.output_tokens + event.usage.output_tokens,
+            )
+        elif isinstance(event, chunks.MessageFinished):
+            self.usage, self.reason = event.usage, event.finish_reason
+        elif isinstance(event, RunTurned):
+            self.turned = event
+        return self.write(event)

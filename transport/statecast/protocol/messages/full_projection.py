@@ -1,0 +1,113 @@
+"""Listed projections: those that also follow the messages that they do not show.
+
+For protocols that must at times tell all messages of a thread, as they are where a stream stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from statecast_agents import Json, operations
+
+from .projection import Projection, items_in
+from .sent import Shown
+
+__all__ = ["ListedProjection"]
+
+
+class ListedProjection(Projection):
+    """A projection that knows every message of the thread, once it shows any."""
+
+    def __init__(self, path: Sequence[str] | None, *, run_id: str | None = None, **more: Any) -> None:
+        self.version = 0  #: grows when a message was put anywhere
+        self.altered = False  #: whether a message that is not shown became another; for the reader to clear
+        self._all: list[Json | Shown] = []
+        super().__init__(path, run_id=run_id, **more)
+
+    @property
+    def lists(self) -> bool:
+        """Whether there are messages to tell: the agent keeps them in the state."""
+        return self._path is not None
+
+    @property
+    def listed(self) -> bool:
+        """Whether there are, and the stream shows what becomes of them."""
+        return self.lists and self._begun
+
+    @property
+    def begun(self) -> bool:
+        """Whether the stream shows what happens: its run has begun, or it joined one."""
+        return self._begun
+
+    @property
+    def run_id(self) -> str | None:
+        """The run whose stream it is."""
+        return self._run_id
+
+    def everything(self) -> list[Json]:
+        """Return all messages, whole."""
+        if not self._begun and self._before is not None:
+            return items_in(msgspec.json.decode(self._before.encode()), self._path)
+        return [item.whole() if isinstance(item, Shown) else item for item in self._all]
+
+    def answer(self) -> list[Json]:
+        """Return what follows the user's last message."""
+        items = self.everything()
+        return items[next((at for at in range(len(items), 0, -1) if _role(items[at - 1]) == "user"), 0) :]
+
+    def ids(self) -> list[str | None]:
+        """Return the id of each message that has one."""
+        return [item.id if isinstance(item, Shown) else _id(item) for item in self._all]
+
+    def shows(self, index: int) -> bool:
+        """Whether the stream shows a message."""
+        return isinstance(self._all[index], Shown)
+
+    def place(self, number: int) -> tuple[str, list[Json], int] | None:
+        """Return a message's id, its parts, and which of them has a number now; None if none has.
+
+        The texts among the parts may have grown since.
+        """
+        for message in self._shown.values():
+            for index, part in message.parts.items():
+                if part.number == number:
+                    return message.id, message.value["parts"], index
+        return None
+
+    def _place(self, index: int, value: Json) -> None:
+        super()._place(index, value)
+        shown = None if self._messages is None else self._messages[index]
+        item = value if shown is None else shown
+        self.version += 1
+        if index >= len(self._all):
+            self._all.append(item)
+            return
+        before = self._all[index]
+        if not isinstance(before, Shown) and not isinstance(item, Shown) and before != item:
+            self.altered = True
+        self._all[index] = item
+
+    def _relist(self, items: list[Json] | None) -> None:
+        super()._relist(items)
+        self.version += 1
+        del self._all[len(items or ()) :]
+
+    def _change(self, operation: operations.Operation, path: Sequence[str]) -> None:
+        super()._change(operation, path)
+        index = int(path[0])
+        if len(path) > 1 and index < len(self._all) and not isinstance(self._all[index], Shown):
+            inner = msgspec.structs.replace(operation, path=tuple(path[1:]))
+            self._all[index] = operations.apply(self._all[index], [inner])
+            self.altered = True
+
+
+def _id(message: Json) -> str | None:
+    id = message.get("id") if isinstance(message, dict) else None
+    return id if isinstance(id, str) else None
+
+
+def _role(message: Json) -> Json:
+    return message.get("role") if isinstance(message, dict) else None

@@ -1,0 +1,298 @@
+"""Growth: the assistant's messages as a stream shows them, part by part.
+
+It numbers the parts, opens and closes them, and turns what became of a message into events: chunks, as an agent emits
+them itself, and the message that they belong to. At most one text grows at a time; one that goes on after something
+else began goes on as a part of its own. A tool call begins once in a stream, whatever becomes of it in the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from statecast.protocol.entries import RunState
+from statecast_agents import Json, chunks, operations
+from statecast_agents.arguments import held_arguments
+
+from .client_copy import Had
+from .sent import GROWING, Part, Shown
+
+__all__ = ["Event", "Growth", "InMessage", "Rewritten", "RunTurned", "StateChanged", "StateReplaced"]
+
+#: Characters of arguments in one event. They are JSON in JSON, longer than in the state: a character takes up to 6, and
+#: clients refuse frames of more than 16 Mi.
+PIECE: Final = 2 * 2**20
+
+
+class InMessage(msgspec.Struct, frozen=True):
+    """What follows belongs to this message of the assistant."""
+
+    id: str
+    begins: bool  #: whether the client sees it for the first time
+
+
+class Rewritten(msgspec.Struct, frozen=True):
+    """A message became what growth alone cannot make of it; this is the message as it is."""
+
+    message: dict[str, Json]
+
+
+class StateReplaced(msgspec.Struct, frozen=True):
+    """The state beside the messages, whole."""
+
+    state: Json
+
+
+class StateChanged(msgspec.Struct, frozen=True):
+    """What happened to the state beside the messages."""
+
+    operations: Sequence[operations.Operation]
+
+
+class RunTurned(msgspec.Struct, frozen=True):
+    """The stream's run is under way, waits, or is over."""
+
+    run: RunState
+
+
+Event = InMessage | Rewritten | StateReplaced | StateChanged | RunTurned | chunks.Chunk
+
+_encode: Final = msgspec.json.Encoder().encode
+
+#: How a result's other fields are named in the state.
+_MORE: Final = {"artifact": "artifact", "model_content": "modelContent"}
+
+
+class Growth:
+    """What one stream has shown, and the events that are yet to be written."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.had: Had | None = None  #: what the client has of what is looked at now; None: nothing
+        self.calls: dict[str, Part] = {}  #: the tool calls that the client has, by their id
+        self.data_ids: dict[int, str] = {}  #: by the numbers of data parts, what names them in the client's message
+        self._names: set[str] = set()  #: of those
+        self._count = 0
+        self._open: Part | None = None
+        self._growing: dict[int, tuple[Part, dict[str, Any]]] = {}  #: calls whose arguments still grow
+        self._current: str | None = None
+        self._begun: set[str] = set()  #: messages that the client has seen
+
+    @property
+    def current(self) -> str | None:
+        """The id of the message that grew last."""
+        return self._current
+
+    def known(self, ids: Iterable[str]) -> None:
+        """Note messages that the client has already."""
+        self._begun.update(ids)
+
+    def within(self, id: str) -> None:
+        """Go on in a message."""
+        if self._current != id:
+            self.close()
+            self._current = id
+            self.events.append(InMessage(id, id not in self._begun))
+            self._begun.add(id)
+
+    def number(self) -> int:
+        """Return the number of a new part."""
+        self._count += 1
+        return self._count - 1
+
+    def emitted(self, run_id: str, chunk: chunks.PartStarted) -> int | None:
+        """Return the number of a part that begins outside the state; None for a call that has begun already."""
+        number = self._count
+        if isinstance(chunk.init, chunks.ToolCallPart):
+            id = chunk.init.tool_call_id
+            if id in self.calls:
+                return None
+            self.calls[id] = part = Part(run_id, number, {"type": "tool-call", "toolCallId": id})
+            part.args_open = False
+        elif isinstance(chunk.init, chunks.DataPart):
+            self._name(number, f"{run_id}.{chunk.part}")
+        self.close()
+        return self.number()
+
+    def settled(self, number: int, result: chunks.ToolResult) -> None:
+        """Note the result of a call that began outside the state."""
+        for part in self.calls.values():
+            if part.number == number:
+                part.note_result({"result": result.result, "isError": result.is_error})
+
+    def look(self, message: Shown, number: int | None = None, fields: Collection[str] | None = None) -> None:
+        """Show what is new of a message, after a part of it was set, or fields of a part; None: all of it."""
+        parts = message.value.get("parts")
+        parts = parts if isinstance(parts, list) else []
+        rewritten = number is None and message.rearrange(parts)
+        for index in range(len(parts)) if number is None else (number,):
+            value = parts[index]
+            if isinstance(value, dict):
+                rewritten = self._show(message, index, value, fields) or rewritten
+        if rewritten:
+            self.events.append(Rewritten(message.whole()))
+
+    def grow(self, part: Part, delta: str) -> bool:
+        """Show that a text, or a call's arguments, grew; whether the part may go on so."""
+        part.strings += _encode(delta)
+        if part.kind == "tool-call":
+            if not part.args_open:
+                return False
+            self.within(part.message)
+        else:
+            self.within(part.message)
+            if not part.open:
+                self.close()
+                part.number = self.number()
+                self._begin(part, chunks.TextPart() if part.kind == "text" else chunks.ReasoningPart())
+        self.events.append(chunks.TextDelta(part=part.number, text=delta))
+        return True
+
+    def close(self, *, calls: bool = False) -> None:
+        """Finish the text that grows, because something else begins; and `calls`, because the run is over or waits."""
+        if self._open is not None:
+            self._open.open = False
+            self.events.append(chunks.PartFinished(part=self._open.number))
+            self._open = None
+        if calls:
+            for part, value in list(self._growing.values()):
+                self._finish_args(part, value)
+
+    def _show(self, message: Shown, index: int, value: dict[str, Any], fields: Collection[str] | None) -> bool:
+        """Show what is new of a part; whether that cannot be said."""
+        kind = str(value.get("type"))
+        part = message.parts.get(index)
+        rewritten = part is not None and not part.fits(kind, value)
+        if part is None or rewritten:
+            part = message.parts[index] = self._first_look(message, index, value)
+        growing = GROWING.get(kind)
+        if growing is not None and (fields is None or growing in fields):
+            rewritten = self._regrow(part, value.get(growing)) or rewritten
+        if kind == "data" and value.get("data") != part.data:
+            part.data = value.get("data")
+            self.within(message.id)
+            self.events.append(chunks.PartStarted(part=part.number, init=_data_of(value)))
+        if kind == "tool-call":
+            rewritten = self._settle(part, value) or rewritten
+        return rewritten
+
+    def _first_look(self, message: Shown, index: int, value: dict[str, Any]) -> Part:
+        """Begin a part, unless the client has it."""
+        part = Part(message.id, self._count, value)
+        if part.identity in self.calls and part.kind == "tool-call":
+            return self.calls[part.identity]  # it was moved
+        had = self.had is not None and self.had.take(part, value)
+        init = init_of(part.kind, value)
+        if not had and init is None:
+            return part
+        self.number()
+        if part.kind == "tool-call":
+            self.calls[part.identity] = part
+        elif part.kind == "data":
+            name = part.name or f"{message.id}.{index}"
+            self._name(part.number, f"{name}-{part.number}" if name in self._names else name)
+        if not had and init is not None:
+            self.within(message.id)
+            self.close()
+            self._begin(part, init)
+        return part
+
+    def _name(self, number: int, name: str) -> None:
+        self.data_ids[number] = name
+        self._names.add(name)
+
+    def _begin(self, part: Part, init: chunks.Part) -> None:
+        self.events.append(chunks.PartStarted(part=part.number, init=init))
+        if part.kind in ("text", "reasoning"):
+            part.open = True
+            self._open = part
+        elif part.kind != "tool-call":
+            self.events.append(chunks.PartFinished(part=part.number))
+
+    def _regrow(self, part: Part, text: Any) -> bool:
+        """Show what a text that was set anew has beyond what was shown; whether it is another text."""
+        text = text if isinstance(text, str) else ""
+        shown = part.text()
+        if not text.startswith(shown):
+            part.set_text(text)
+            return True
+        if len(text) > len(shown):
+            self.grow(part, text[len(shown) :])
+        return False
+
+    def _settle(self, part: Part, value: dict[str, Any]) -> bool:
+        """Show that a call's arguments are complete, and its result; whether it lost a result."""
+        settles = "result" in value
+        if part.args_open:
+            self._growing[part.number] = part, value
+            if settles or _is_complete(part.text(), value.get("args")):
+                self._finish_args(part, value)
+        anew = part.result is not None
+        part.early = part.early and not settles
+        if part.early or not part.note_result(value):
+            return False
+        if settles:
+            more = {key: value[name] for key, name in _MORE.items() if name in value}
+            failed = value.get("isError") is True
+            self.within(part.message)
+            self.events.append(chunks.ToolResult(part=part.number, result=value["result"], is_error=failed, **more))
+            if not anew:
+                self.events.append(chunks.PartFinished(part=part.number))
+        return not settles
+
+    def _finish_args(self, part: Part, value: dict[str, Any]) -> None:
+        self.within(part.message)
+        if not part.text():
+            text = msgspec.json.encode(value.get("args") or {}).decode()
+            part.set_text(text)
+            for start in range(0, len(text), PIECE):
+                self.events.append(chunks.TextDelta(part=part.number, text=text[start : start + PIECE]))
+        part.args_open = False
+        self._growing.pop(part.number, None)
+        self.events.append(chunks.ArgsFinished(part=part.number))
+
+
+def init_of(kind: str, value: dict[str, Any]) -> chunks.Part | None:
+    """Return how a part of a message in the state begins; None for one that has no form outside of it."""
+    match kind:
+        case "text":
+            return chunks.TextPart()
+        case "reasoning":
+            return chunks.ReasoningPart()
+        case "tool-call":
+            return chunks.ToolCallPart(
+                tool_call_id=str(value.get("toolCallId")), tool_name=str(value.get("toolName") or "")
+            )
+        case "source" if isinstance(value.get("url"), str):  # a document has no url, and no form outside
+            title = value.get("title")
+            id, url = str(value.get("id") or value["url"]), value["url"]
+            return chunks.SourcePart(id=id, url=url, title=title if isinstance(title, str) else msgspec.UNSET)
+        case "file":
+            return chunks.FilePart(
+                data=str(value.get("data")), mime_type=str(value.get("mimeType") or "application/octet-stream")
+            )
+        case "image":
+            image = str(value.get("image"))
+            mime = image[5:].partition(";")[0] if image.startswith("data:") else "image/png"
+            return chunks.FilePart(data=image, mime_type=mime)
+        case "data":
+            return _data_of(value)
+        case _:
+            return None
+
+
+def _data_of(value: dict[str, Any]) -> chunks.DataPart:
+    return chunks.DataPart(name=str(value.get("name")), data=value.get("data"))
+
+
+def _is_complete(text: str, args: Json) -> bool:
+    """Whether the text of a call's arguments is the arguments' own JSON, as far as a state can hold it."""
+    if not text:
+        return False
+    try:
+        said = msgspec.json.decode(text)
+        return bool(said == args or (args == {} and held_arguments(said) == {}))
+    except (msgspec.DecodeError, RecursionError):
+        return False

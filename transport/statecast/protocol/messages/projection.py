@@ -1,0 +1,339 @@
+"""Projection: a thread's log as the growth of the assistant's messages, for protocols that know no state of a thread.
+
+The agent keeps its messages in the state, or emits parts outside of it; either way a client that shows messages is to
+see them grow. A projection reads the entries of one stream, and returns events, which one protocol then writes.
+Source: docs/protocol.md, "Projections".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from statecast.protocol.entries import ChunkEntry, Entry, OperationsEntry, RunEntry
+from statecast.protocol.json_checks import same_json
+from statecast_agents import Document, Json, chunks, operations
+
+from .client_copy import Had
+from .part_events import Event, Growth, RunTurned, StateChanged, StateReplaced
+from .sent import GROWING, Part, Shown
+
+__all__ = ["Projection", "items_in", "without"]
+
+
+class Projection:
+    """Reads the entries of one stream.
+
+    Args:
+        path: Where in the state the messages are; None: the agent keeps them in a form of its own.
+        run_id: The run whose stream it is; what others do is not shown. None: no run's.
+        base: The thread's state where the stream starts, as JSON, whose messages the client has. None: the stream
+            starts with a snapshot, and shows everything that follows the user's last message.
+        claim: The state beside the messages that the client has; UNSET: none, so it is told.
+        begun: Whether the run is under way at `base`.
+        had: What the client has of the answer, where the stream goes on with it. None: it begins another message.
+        after: Which message of the user is answered; None: the last one.
+    """
+
+    def __init__(
+        self,
+        path: Sequence[str] | None,
+        *,
+        run_id: str | None = None,
+        base: bytes | None = None,
+        claim: Json | msgspec.UnsetType = msgspec.UNSET,
+        begun: bool = False,
+        had: Had | None = None,
+        after: int | None = None,
+    ) -> None:
+        self.had = had
+        self.cut_off = False  #: whether what is open is closed because its run was stopped, or the stream was
+        #: the `grew_at` of entries that only make the part longer that grew last; `b""`: no entry does. Who passes on
+        #: the `delta` of such an entry, instead of asking `read`, adds it to `strings`.
+        self.grows_at = b""
+        self.strings = bytearray()
+        self._path = None if path is None else tuple(path)
+        self._run_id = run_id
+        self._claim = claim
+        self._after = after
+        self._growth = Growth()
+        self._messages: list[Shown | None] | None = []  #: as in the state, None for one not shown; or there is no list
+        self._hidden: set[str] = set()  #: ids of messages that the client has, and that are not shown
+        self._shown: dict[str, Shown] = {}
+        self._numbers: dict[int, int | None] = {}  #: of parts that were emitted outside the state
+        self._growing: Part | None = None  #: the part that grew last
+        #: a part that is to be looked at, and which of its fields were set
+        self._due: tuple[Shown, int, set[str]] | None = None
+        self._before: Document | None = None  #: the state, until the stream's own run begins
+        self._begun = False
+        self._turned = False  #: whether its own run is over, or waits
+        if base is not None and begun:
+            self._begin(msgspec.json.decode(base), had or Had())
+        elif base is not None:
+            self._before = Document.adopting(msgspec.json.decode(base))
+
+    @property
+    def open_calls(self) -> bool:
+        """Whether the message has a tool call without a result."""
+        return any(part.result is None for part in self._growth.calls.values())
+
+    def call_id(self, number: int) -> str | None:
+        """Return the id of a tool call that the client has, by its part's number; also of one it had before."""
+        return next((id for id, part in self._growth.calls.items() if part.number == number), None)
+
+    def is_settled(self, call_id: str) -> bool:
+        """Whether a tool call has a result by now."""
+        part = self._growth.calls.get(call_id)
+        return part is not None and part.result is not None
+
+    def data_id(self, number: int) -> str:
+        """Return what names a data part among those of the client's message, by the part's number."""
+        return self._growth.data_ids.get(number, str(number))
+
+    def read(self, entry: Entry) -> list[Event]:
+        """Return what an entry means to the client."""
+        if not isinstance(entry, OperationsEntry):
+            self._read_other(entry)
+        elif self._begun:
+            self._operate(entry)
+        elif self._before is not None:
+            for operation in operations.decode(entry.operations):
+                self._before.apply(operation)
+            self._before.flush()  # nobody wants to know
+        return self._taken()
+
+    def snapshot(self, state: bytes, rest: Iterable[Entry]) -> list[Event]:
+        """Return what has happened, where the stream begins so, or the entries that say it are gone."""
+        self.grows_at = b""
+        rest = list(rest)
+        value = msgspec.json.decode(state)
+        begins = self._run_id is None or any(isinstance(e, RunEntry) and e.run.id == self._run_id for e in rest)
+        if self._begun:
+            self._relist(_list_in(value, self._path))
+            if self._path != ():
+                self._growth.events.append(StateReplaced(without(value, self._path)))
+        elif begins:
+            self._begin(value, self.had)
+            if self.had is not None:  # of what was emitted outside the state it has all
+                rest = [entry for entry in rest if isinstance(entry, RunEntry)]
+        else:
+            self._before = Document.adopting(value)
+        for entry in rest:
+            self._read_other(entry)
+        return self._taken()
+
+    def close(self) -> list[Event]:
+        """Finish what is open, at the end of the stream."""
+        self.grows_at = b""
+        self.cut_off = not self._turned
+        self._growth.close(calls=True)
+        return self._taken()
+
+    @property
+    def emitted(self) -> Collection[int]:
+        """The numbers of the parts that are in no message of the state."""
+        return {number for number in self._numbers.values() if number is not None}
+
+    def messages(self) -> list[dict[str, Json]]:
+        """Return the messages of the assistant that the stream shows, whole."""
+        return [message.whole() for message in self._messages or () if message is not None]
+
+    def _taken(self) -> list[Event]:
+        events, self._growth.events = self._growth.events, []
+        return events
+
+    def _begin(self, state: Json, had: Had | None, *, anew: bool = False) -> None:
+        """Show from here on what becomes of the answer to the user, beyond what the client has of it.
+
+        With `anew`, everything that is there belongs to what came before.
+        """
+        self._begun = True
+        self._before = None
+        beside = without(state, self._path)
+        told = beside in (None, {}) if self._claim is msgspec.UNSET else same_json(self._claim, beside)
+        if not told:
+            self._growth.events.append(StateReplaced(beside))
+        items = items_in(state, self._path)
+        users = [index for index, item in enumerate(items) if _role(item) == "user"]
+        last = users[-1] if users else -1
+        after = last if self._after is None or self._after not in users else self._after
+        until = next((index for index in users if index > after), len(items))
+        self._hidden = {_id(item, index) for index, item in enumerate(items) if anew or not after < index < until}
+        self._growth.had = had
+        self._relist(_list_in(state, self._path))
+        self._growth.had = None
+
+    # Entries
+
+    def _read_other(self, entry: Entry) -> None:
+        if isinstance(entry, RunEntry):
+            if entry.run.id == self._run_id:
+                if not self._begun:
+                    before = None if self._before is None else msgspec.json.decode(self._before.encode())
+                    self._begin(before, self.had, anew=self.had is None)
+                self._turned = entry.run.ended or entry.run.status == "waiting"
+                if self._turned:
+                    self.cut_off = entry.run.status in ("cancelled", "interrupted")
+                    self._growth.close(calls=True)
+                    self.grows_at = b""
+                self._growth.events.append(RunTurned(entry.run))
+        elif isinstance(entry, ChunkEntry) and self._begun and entry.run_id == self._run_id:
+            self._pass_on(entry)
+
+    def _operate(self, entry: OperationsEntry) -> None:
+        changed = operations.decode(entry.operations)
+        self.grows_at, self._growing = b"", None
+        beside: list[operations.Operation] = []
+        path = self._path
+        for operation in changed:
+            place = operation.path
+            if path is None or place[: len(path)] != path[: len(place)]:
+                beside.append(operation)
+            elif len(place) > len(path):
+                self._change(operation, place[len(path) :])
+            elif isinstance(operation, operations.Set):
+                self._catch_up()
+                self._relist(_list_in(operation.value, path[len(place) :]))
+                if len(place) < len(path):
+                    beside.append(operations.Set(place, without(operation.value, path[len(place) :])))
+        self._catch_up()
+        if beside:
+            self._growth.events.append(StateChanged(beside))
+        if entry.grew_at is not None and self._growing is not None:
+            self.grows_at, self.strings = entry.grew_at, self._growing.strings
+
+    def _change(self, operation: operations.Operation, path: Sequence[str]) -> None:
+        """Follow an operation within the list of messages."""
+        if self._messages is None:
+            return
+        index = int(path[0])
+        if len(path) == 1:
+            self._catch_up()
+            if isinstance(operation, operations.Set):
+                self._place(index, operation.value)
+            return
+        message = self._messages[index] if index < len(self._messages) else None
+        if message is None:
+            return
+        listed = path[1] == "parts" and isinstance(message.value.get("parts"), list)
+        number = int(path[2]) if listed and len(path) > 2 else None
+        if isinstance(operation, operations.AppendText):
+            self._catch_up()
+            part = None if number is None else message.parts.get(number)
+            if part is not None and len(path) == 4 and GROWING.get(part.kind) == path[3]:
+                self._growing = part if self._growth.grow(part, operation.value) else None
+                return
+            inner: operations.Operation = operations.AppendText(tuple(path[1:]), operation.value)
+        else:
+            inner = operations.Set(tuple(path[1:]), operation.value)
+        if number is None or len(path) < 4:
+            self._catch_up()
+            message.value = operations.apply(message.value, [inner])
+            if path[1] == "parts":
+                self._growth.look(message, number)
+            return
+        if self._due is None or self._due[:2] != (message, number):
+            self._catch_up()
+            self._due = message, number, set()
+        self._due[2].add(path[3])
+        message.value = operations.apply(message.value, [inner])
+
+    def _catch_up(self) -> None:
+        """Look at the part whose fields were set: several of them may be one change, such as a result and its error."""
+        if self._due is not None:
+            message, number, fields = self._due
+            self._due = None
+            self._growth.look(message, number, fields)
+
+    def _pass_on(self, entry: ChunkEntry) -> None:
+        """Pass on what the agent emitted outside the state; the stream has numbers of its own for its parts."""
+        chunk, growth = entry.chunk, self._growth
+        self.grows_at = b""
+        if isinstance(chunk, _IN_MESSAGE):
+            growth.within(growth.current or entry.run_id)
+        if isinstance(chunk, chunks.PartStarted):
+            self._numbers[chunk.part] = growth.emitted(entry.run_id, chunk)
+        if isinstance(chunk, _WITHIN_PART):
+            number = self._numbers.get(chunk.part)
+            if number is not None:
+                if isinstance(chunk, chunks.ToolResult):
+                    growth.settled(number, chunk)
+                growth.events.append(msgspec.structs.replace(chunk, part=number))
+        else:
+            growth.events.append(chunk)
+
+    # Messages
+
+    def _relist(self, items: list[Json] | None) -> None:
+        before = len(self._messages or ())
+        for index in range(len(items or ()), before):  # one that comes here later without an id is another one
+            self._hidden.discard(_nameless(index))
+            self._shown.pop(_nameless(index), None)
+        self._messages = None if items is None else []
+        for index, item in enumerate(items or ()):
+            self._place(index, item)
+
+    def _place(self, index: int, value: Json) -> None:
+        """Put a message into the list, and show what is new of it."""
+        assert self._messages is not None, "it is in the list"
+        message: Shown | None = None
+        id = _id(value, index)
+        if isinstance(value, dict) and _role(value) == "assistant" and id not in self._hidden:
+            message = self._shown.get(id)
+            if message is None:
+                message = self._shown[id] = Shown(id, value)
+                if self._growth.had is None:
+                    self._growth.within(id)
+                self._growth.known((id,))
+            message.value = value
+        if index < len(self._messages):
+            self._messages[index] = message
+        else:
+            self._messages.append(message)
+        if message is not None:
+            self._growth.look(message)
+
+
+_WITHIN_PART: Final = (
+    chunks.PartStarted,
+    chunks.TextDelta,
+    chunks.ArgsFinished,
+    chunks.ToolResult,
+    chunks.PartFinished,
+)
+_IN_MESSAGE: Final = (chunks.PartStarted, chunks.Annotations, chunks.Data)
+
+
+def without(state: Json, path: Sequence[str] | None) -> Json:
+    """Return a state, or what it has at some path, without what it has at `path`."""
+    if path is None or not isinstance(state, dict) or not path or path[0] not in state:
+        return None if path == () else state
+    if len(path) == 1:
+        return {key: value for key, value in state.items() if key != path[0]}
+    return {**state, path[0]: without(state[path[0]], path[1:])}
+
+
+def items_in(state: Json, path: Sequence[str] | None) -> list[Json]:
+    """Return the messages that a state has at `path`; none where it has no list there."""
+    return _list_in(state, path) or []
+
+
+def _list_in(state: Json, path: Sequence[str] | None) -> list[Json] | None:
+    for key in path or ():
+        state = state.get(key) if isinstance(state, dict) else None
+    return state if path is not None and isinstance(state, list) else None
+
+
+def _role(message: Json) -> Json:
+    return message.get("role") if isinstance(message, dict) else None
+
+
+def _id(message: Json, index: int) -> str:
+    id = message.get("id") if isinstance(message, dict) else None
+    return id if isinstance(id, str) else _nameless(index)
+
+
+def _nameless(index: int) -> str:
+    return f"message-{index}"

@@ -1,0 +1,264 @@
+"""OpenAI's chat completions, as a server writes them: chunks of a stream, or one object.
+
+The protocol knows text, reasoning (in the field that most servers have for it), and calls that its client is to answer.
+Calls that the agent answers itself are not shown: a client would run them again. A stream shows the calls of tools that
+the client declared as they grow, and others at its end, when it is known that they are left for the client. A call is
+shown once the one before it is complete, since clients take the beginning of a call for the end of the last.
+Source: docs/protocol.md, "POST /v1/chat/completions".
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from statecast.protocol.entries import Entry
+from statecast.protocol.errors import Refusal
+from statecast.protocol.headers import STREAMED
+from statecast.protocol.messages.collecting import Gathered, spoken
+from statecast.protocol.messages.encoder import Projected
+from statecast.protocol.messages.part_events import Event
+from statecast.protocol.messages.projection import Projection
+from statecast.protocol.messages.sent import BETWEEN
+from statecast_agents import Json, chunks
+
+__all__ = ["ChatCompletionEncoder", "ChatCompletionStreamEncoder", "Completion", "openai_error"]
+
+_encode: Final = msgspec.json.Encoder().encode
+
+#: Why a completion ended, where this protocol has another word for it, or none.
+_REASONS: Final = {
+    "content-filter": "content_filter",
+    "error": "stop",
+    "other": "stop",
+    "tool-calls": "stop",  # the agent's own word, where no call is left open
+    "unknown": "stop",
+}
+
+#: What kind of error a status means; others are of the request, or from 500 on of the server.
+_TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+#: Codes that this protocol has words of its own for.
+_CODES: Final = {"unknown_agent": "model_not_found"}
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
+    """What every object of one answer says."""
+
+    id: str
+    model: str
+    created: int  #: seconds since 1970
+
+
+def openai_error(refusal: Refusal) -> tuple[int, dict[str, Any]]:
+    """Return the status and the body of a refusal; what was wrong with a request is always a 400."""
+    status = 400 if refusal.status == 422 else refusal.status
+    code = _CODES.get(refusal.code, refusal.code)
+    return status, {"error": _error(status, code, refusal.message, refusal.details.get("param"))}
+
+
+def _error(status: int, code: str, message: str, param: str | None = None) -> dict[str, Any]:
+    kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return {"message": message, "type": kind, "param": param, "code": code}
+
+
+class ChatCompletionEncoder(Gathered):
+    """Writes an answer when it is over.
+
+    Args:
+        projection: Of the answer.
+        completion: What the answer is called.
+    """
+
+    name = "chat.completion"
+    headers = ((b"content-type", b"application/json"),)
+
+    def __init__(self, projection: Projection, completion: Completion) -> None:
+        super().__init__(projection)
+        self._completion = completion
+
+    def finish(self) -> bytes:
+        """Return the completion; the run's error is not in it."""
+        parts = self.parts()
+        calls = [_call(part) for part in parts if part.get("type") == "tool-call" and "result" not in part]
+        text = spoken(parts)
+        message: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else ""), "refusal": None}
+        if reasoning := spoken(parts, "reasoning"):
+            message["reasoning_content"] = reasoning
+        if calls:
+            message["tool_calls"] = calls
+        reason = "tool_calls" if calls else _REASONS.get(self.finish_reason, self.finish_reason)
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+        head = {**msgspec.to_builtins(self._completion), "object": "chat.completion"}
+        return _encode({**head, "choices": [choice], "usage": _used(self.usage)})
+
+
+class ChatCompletionStreamEncoder(Projected):
+    """Writes an answer as it grows.
+
+    Args:
+        projection: Of the answer.
+        completion: What the answer is called.
+        tools: Names of the tools that the client declared.
+        include_usage: Whether the last chunk is to tell it.
+    """
+
+    name = "chat.completion.chunk"
+    headers = (
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        *STREAMED,
+    )
+    heartbeat = b": \n\n"
+
+    def __init__(
+        self,
+        projection: Projection,
+        completion: Completion,
+        *,
+        tools: frozenset[str] = frozenset(),
+        include_usage: bool = False,
+    ) -> None:
+        super().__init__(projection)
+        self._tools = tools
+        self._include_usage = include_usage
+        fields = {**msgspec.to_builtins(completion), "object": "chat.completion.chunk"}
+        self._before = b"data: %b," % _encode(fields)[:-1]
+        self._after = b',"usage":null}\n\n' if include_usage else b"}\n\n"
+        self._begun = False
+        self._over = False
+        self._texts: dict[int, str] = {}  #: which field a part grows
+        self._calls: dict[int, _Call] = {}
+        self._growing: _Call | None = None  #: the call that was shown last
+        self._waiting: deque[_Call] = deque()  #: calls that are shown once it is complete
+        self._shown = 0  #: how many calls the client has seen
+        self._said: set[str] = set()  #: fields that have grown
+        self._pauses: set[str] = set()  #: of these, those of which another part began since
+
+    @property
+    def cut(self) -> bool:
+        """Whether the run's end is not known: many a client takes any end for a good one."""
+        return not self._over
+
+    def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry] = ()) -> bytes:
+        """Return what the client has not seen of a state; of its calls, those that are open in it."""
+        tools, self._tools = self._tools, frozenset()
+        said = super().snapshot(state, revision, rest)
+        self._tools = tools
+        self._waiting.extend(call for call in self._calls.values() if call.name in tools)
+        return said + self._go_on()
+
+    def write(self, event: Event) -> bytes:
+        """Return a chunk, or nothing."""
+        match event:
+            case chunks.PartStarted():
+                return self._start(event.part, event.init)
+            case chunks.TextDelta() if event.part in self._texts:
+                return self._say(self._texts[event.part], event.text)
+            case chunks.TextDelta() if event.part in self._calls:
+                return self._grow_call(self._calls[event.part], event.text)
+            case chunks.ArgsFinished() if event.part in self._calls:
+                self._calls[event.part].complete = True
+                return self._go_on()
+            case chunks.ToolResult() if event.part in self._calls:
+                call = self._calls.pop(event.part)
+                call.complete = True
+                if call in self._waiting:
+                    self._waiting.remove(call)
+                return self._go_on()
+            case _:
+                pass
+        return b""
+
+    def finish(self) -> bytes:
+        """Return how the run ended, and the end marker."""
+        self._over = True
+        end = b"data: [DONE]\n\n"
+        if self.error is not None:
+            return b"data: %b\n\n" % _encode({"error": _error(500, self.error.code, self.error.message)}) + end
+        last = b"".join([self._show(call) for call in self._calls.values() if call.index is None])
+        reason = "tool_calls" if self._calls else _REASONS.get(self.finish_reason, self.finish_reason)
+        last += self._begin() + self._chunk({}, reason)
+        if self._include_usage:
+            last += self._before + b'"choices":[],"usage":%b}\n\n' % _encode(_used(self.usage))
+        return last + end
+
+    def _start(self, number: int, part: chunks.Part) -> bytes:
+        match part:
+            case chunks.TextPart() | chunks.ReasoningPart():
+                name = self._texts[number] = "content" if isinstance(part, chunks.TextPart) else "reasoning_content"
+                self._pauses |= self._said & {name}
+            case chunks.ToolCallPart():
+                call = self._calls[number] = _Call(part.tool_call_id, part.tool_name)
+                if call.name in self._tools:
+                    self._waiting.append(call)
+                    return self._go_on()
+            case _:
+                pass
+        return b""
+
+    def _say(self, field: str, text: str) -> bytes:
+        pause = self._chunk({field: BETWEEN}) if field in self._pauses else b""
+        self._said.add(field)
+        self._pauses.discard(field)
+        head = self._before + b'"choices":[{"index":0,"delta":{"%b":' % field.encode()
+        tail = b'},"logprobs":null,"finish_reason":null}]' + self._after
+        return self._begin() + pause + self.grows(head, text, tail)
+
+    def _grow_call(self, call: _Call, text: str) -> bytes:
+        if call.index is None:
+            call.pieces.append(text)
+            return b""
+        delta = b'"choices":[{"index":0,"delta":{"tool_calls":[{"index":%d,"function":{"arguments":' % call.index
+        tail = b'}}]},"logprobs":null,"finish_reason":null}]' + self._after
+        return self.grows(self._before + delta, text, tail)
+
+    def _go_on(self) -> bytes:
+        """Show the calls whose turn has come."""
+        shown = b""
+        while self._waiting and (self._growing is None or self._growing.complete):
+            self._growing = self._waiting.popleft()
+            shown += self._show(self._growing)
+        return shown
+
+    def _show(self, call: _Call) -> bytes:
+        begin = self._begin()
+        call.index = self._shown
+        self._shown += 1
+        function = {"name": call.name, "arguments": "".join(call.pieces)}
+        shown = {"index": call.index, "id": call.id, "type": "function", "function": function}
+        return begin + self._chunk({"tool_calls": [shown]})
+
+    def _begin(self) -> bytes:
+        if self._begun:
+            return b""
+        self._begun = True
+        return self._chunk({"role": "assistant", "content": "", "refusal": None})
+
+    def _chunk(self, delta: dict[str, Any], reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+        return self._before + b'"choices":[%b]' % _encode(choice) + self._after
+
+
+class _Call:
+    """A call that a stream has begun."""
+
+    def __init__(self, id: str, name: str) -> None:
+        self.id = id
+        self.name = name
+        self.index: int | None = None  #: once it is shown
+        self.complete = False  #: whether its arguments are
+        self.pieces: list[str] = []  #: of its arguments, until then
+
+
+def _used(usage: chunks.Usage | None) -> dict[str, int]:
+    read, written = (usage.input_tokens, usage.output_tokens) if usage is not None else (0, 0)
+    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+
+
+def _call(part: dict[str, Json]) -> dict[str, Any]:
+    text = part.get("argsText") or _encode(part.get("args") or {}).decode()
+    function = {"name": part["toolName"], "arguments": text}
+    return {"id": part["toolCallId"], "type": "function", "function": function}

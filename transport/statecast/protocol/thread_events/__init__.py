@@ -1,0 +1,1 @@
+"""The events of a thread across its runs: `GET /threads/{id}/events`, and the WebSocket."""

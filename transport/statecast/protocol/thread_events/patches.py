@@ -1,0 +1,67 @@
+"""The events of a thread with its changes as RFC 6902: gathered, because a patch repeats each text that has grown.
+
+What is held back leaves when its reader asks for it, or before the next frame of another kind. Source:
+docs/protocol.md, "GET /threads/{id}/events".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from statecast.protocol.entries import Entry, OperationsEntry
+from statecast.protocol.state_deltas import StateDeltas
+from statecast_agents import operations
+
+from .encoder import EventsEncoder, Framing, framed_as_event
+
+__all__ = ["PatchEventsEncoder"]
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class PatchEventsEncoder(EventsEncoder):
+    """Writes entries as events, and changes as patches that are held back until `release`.
+
+    Args:
+        epoch: Of the thread's log.
+        framing: How a frame and its cursor go on the wire.
+        heartbeat: What an idle stream sends.
+    """
+
+    def __init__(self, epoch: str, framing: Framing = framed_as_event, *, heartbeat: bytes = b": \n\n") -> None:
+        super().__init__(epoch, framing, heartbeat=heartbeat)
+        self.shared = None  # what one reader has gathered is not what another has
+        self._deltas = StateDeltas(None)
+        self._revision = 0  #: of what is held
+
+    @property
+    def held(self) -> bool:
+        """Whether there are changes that were not written."""
+        return self._deltas.held
+
+    def release(self) -> bytes:
+        """Return the changes that were held back, as one frame."""
+        if not self._deltas.held:
+            return b""
+        frame = {"type": "patch", "revision": self._revision, "patch": self._deltas.release()}
+        return self._framed(self._revision, _encode(frame))
+
+    def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry] = ()) -> bytes:
+        """Return one frame that replaces everything the reader had."""
+        self._deltas.replace(msgspec.json.decode(state))
+        return super().snapshot(state, revision, rest)
+
+    def encode(self, entry: Entry) -> bytes:
+        """Return one frame, with what was held before it; or nothing, and hold a change."""
+        if type(entry) is OperationsEntry:
+            self._deltas.note(operations.decode(entry.operations))
+            self._revision = entry.revision
+            return b""
+        return self.release() + super().encode(entry)
+
+    def queued(self, revision: int, batches: bytes) -> bytes:
+        """Return one frame with what waits behind the run, which is a JSON array, and what was held before it."""
+        return self.release() + super().queued(revision, batches)

@@ -1,0 +1,195 @@
+"""What the SQLite store keeps beside the threads: cards, notes and secrets.
+
+Everything here happens on the store's own thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from typing import Any, Final
+
+import msgspec
+
+from statecast.stores.base import Card, Damaged, Described, Erased, Key, Moved, Noted, described
+
+from .rows import checked, is_corrupt, owner_of, whole_rows
+
+__all__ = [
+    "CARD",
+    "damage_of",
+    "delete",
+    "is_owned",
+    "listed",
+    "move",
+    "named",
+    "names",
+    "owner_name",
+    "read_card",
+    "secret",
+    "write",
+]
+
+_log: Final = logging.getLogger("statecast")
+
+#: The columns that make a card.
+CARD: Final = "owner, thread_id, created, updated, last, archived, title, external_id, custom"
+
+#: What a card must have to be in a list, which is by these two. The largest time is the last that has a date.
+LATEST: Final = 253_402_300_799
+_LISTABLE: Final = f"last BETWEEN 0 AND {LATEST} AND typeof(thread_id) = 'text'"
+
+
+def names(key: Key) -> tuple[str, str]:
+    """Return a key's columns; no owner is "", and an owner starts with "=" so that none is mistaken for it."""
+    return owner_name(key.owner), key.thread_id
+
+
+def owner_name(owner: str | None) -> str:
+    """Return an owner's column."""
+    return "" if owner is None else f"={owner}"
+
+
+def write(connection: sqlite3.Connection, change: Described | Noted | Erased, now: float) -> None:
+    """Write a change of a card or of a note; `now` is the store's time."""
+    if isinstance(change, Described):
+        card = described(read_card(connection, change.key), change)
+        values = (
+            *names(card.key),
+            card.created,
+            card.updated,
+            card.last,
+            card.archived,
+            card.title,
+            card.external_id,
+            card.custom,
+            now,
+        )
+        connection.execute(f"INSERT OR REPLACE INTO cards ({CARD}, used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+    elif isinstance(change, Noted):
+        query = (
+            "INSERT INTO notes (owner, thread_id, kind, id, data) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (owner, thread_id, kind, id) DO UPDATE SET data = excluded.data"
+        )
+        connection.execute(query, (*names(change.key), change.kind, change.id, change.data))
+    else:
+        query = "DELETE FROM notes WHERE owner = ? AND thread_id = ? AND kind = ? AND id = ?"
+        connection.execute(query, (*names(change.key), change.kind, change.id))
+
+
+def move(connection: sqlite3.Connection, change: Moved) -> None:
+    """Make a thread another owner's, and all that is kept with it."""
+    for table in ("threads", "cards", "notes"):
+        query = f"UPDATE {table} SET owner = ? WHERE owner = ? AND thread_id = ?"  # names from the line above
+        connection.execute(query, (owner_name(change.owner), *names(change.key)))
+
+
+def delete(connection: sqlite3.Connection, key: Key) -> None:
+    """Delete a thread's card and notes."""
+    for table in ("cards", "notes"):
+        query = f"DELETE FROM {table} WHERE owner = ? AND thread_id = ?"  # names from the line above
+        connection.execute(query, names(key))
+
+
+def read_card(connection: sqlite3.Connection, key: Key) -> Card | None:
+    """Return a thread's card."""
+    query = f"SELECT {CARD} FROM cards WHERE owner = ? AND thread_id = ?"
+    row = connection.execute(query, names(key)).fetchone()
+    return None if row is None else _card(row)
+
+
+def listed(
+    connection: sqlite3.Connection,
+    owner: str | None,
+    archived: bool | None,
+    before: tuple[float, str] | None,
+    limit: int,
+) -> list[Card]:
+    """Return an owner's cards, the latest first."""
+    query, values = f"SELECT {CARD} FROM cards WHERE owner = ? AND {_LISTABLE}", [owner_name(owner)]
+    more: list[Any] = []
+    if archived is not None:
+        query += " AND archived = ?"
+        more.append(archived)
+    if before is not None:
+        query += " AND (last, thread_id) < (?, ?)"
+        more += before
+    query += " ORDER BY last DESC, thread_id DESC LIMIT ?"
+    return [_card(row) for row in whole_rows(connection.execute(query, (*values, *more, limit)))]
+
+
+def named(connection: sqlite3.Connection, owner: str | None, external_id: str) -> Card | None:
+    """Return the oldest card of an owner's with an external id."""
+    query = f"SELECT {CARD} FROM cards WHERE owner = ? AND external_id = ? ORDER BY created, thread_id LIMIT 1"
+    row = connection.execute(query, (owner_name(owner), external_id)).fetchone()
+    return None if row is None else _card(row)
+
+
+def is_owned(connection: sqlite3.Connection, thread_id: str) -> bool:
+    """Whether there is a card of this id that is somebody's."""
+    query = "SELECT 1 FROM cards WHERE thread_id = ? AND owner != '' LIMIT 1"
+    return connection.execute(query, (thread_id,)).fetchone() is not None
+
+
+def notes(connection: sqlite3.Connection, key: Key, kind: str) -> list[tuple[str, bytes]]:
+    """Return what is noted with a thread."""
+    query = "SELECT id, data FROM notes WHERE owner = ? AND thread_id = ? AND kind = ? ORDER BY place"
+    try:
+        found = connection.execute(query, (*names(key), kind)).fetchall()
+    except sqlite3.DatabaseError as error:
+        if is_corrupt(error):
+            raise Damaged(f"the file: {error}") from None
+        raise
+    return [(id, data) for id, data in checked(f'a note of the kind "{kind}"', found, str, bytes)]
+
+
+def secret(connection: sqlite3.Connection, name: str, fresh: bytes) -> bytes:
+    """Return a secret, the first that was offered that can be read."""
+    found = connection.execute("SELECT data FROM secrets WHERE name = ?", (name,)).fetchone()
+    if found is not None and isinstance(found[0], bytes) and len(found[0]) >= len(fresh):
+        return bytes(found[0])
+    if found is not None:
+        _log.error('the secret "%s" was damaged, and is another now: what it signed is not valid any more', name)
+    connection.execute("INSERT OR REPLACE INTO secrets VALUES (?, ?)", (name, fresh))
+    return fresh
+
+
+def _card(row: tuple[Any, ...]) -> Card:
+    """Return a row's card, without what is damaged: no list is to fail, or to lack a thread, for a title."""
+    owner, thread_id, created, updated, last, archived, title, external_id, custom = row
+    latest = last if _is_time(last) else 0.0
+    return Card(
+        key=Key(owner_of(owner), thread_id),
+        created=created if _is_time(created) else latest,
+        updated=updated if _is_time(updated) else latest,
+        last=latest,
+        archived=archived == 1,
+        title=title if isinstance(title, str) else None,
+        external_id=external_id if isinstance(external_id, str) else None,
+        custom=custom if isinstance(custom, bytes) and _is_json(custom) else b"null",
+    )
+
+
+def damage_of(row: tuple[Any, ...]) -> list[str]:
+    """Return what of a card's row cannot be read."""
+    if not isinstance(row[0], str) or not isinstance(row[1], str):
+        return ["its name cannot be read"]
+    card = _card(row)
+    columns = CARD.split(", ")[2:]
+    return [
+        f"its {name} cannot be read: {repr(column)[:40]}"
+        for name, column in zip(columns, row[2:], strict=True)
+        if getattr(card, name) != column
+    ]
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= LATEST
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,70 @@
+"""Room: how many runs there are, in all and of each owner, and whether there is room for another.
+
+Hooks count as runs while they are at work. Runs that wait for their user cost next to nothing, and count apart, up to a
+bound of their own; those beyond it take the room of runs that work.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from statecast.protocol.errors import Refusal
+
+from .limits import Limits
+
+__all__ = ["Room"]
+
+
+class Room:
+    """The room for runs.
+
+    Args:
+        limits: How many there may be.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._all = 0
+        self._waiting = 0
+        self._of: Counter[str] = Counter()  #: by owner
+        self._waiting_of: Counter[str] = Counter()
+
+    def check(self, owner: str | None) -> None:
+        """Check that there is room for another run.
+
+        Raises:
+            Refusal: 503 `server_full`; 429 `too_many_runs`.
+        """
+        limits = self._limits
+        if self._all - min(self._waiting, limits.waiting) >= limits.runs:
+            message = f"the server already has {limits.runs} runs queued or under way; try again soon"
+            raise Refusal(503, "server_full", message, retry_after=5, limit=limits.runs)
+        if owner is None:
+            return
+        theirs = self._of[owner] - min(self._waiting_of[owner], limits.waiting_per_owner)
+        if theirs >= limits.runs_per_owner:
+            message = f"you have {theirs} runs under way; wait for one to end, or stop it"
+            raise Refusal(429, "too_many_runs", message, retry_after=5, limit=limits.runs_per_owner)
+
+    def enter(self, owner: str | None) -> None:
+        """Count one more."""
+        self._all += 1
+        _add(self._of, owner, 1)
+
+    def leave(self, owner: str | None) -> None:
+        """Count one less."""
+        self._all -= 1
+        _add(self._of, owner, -1)
+
+    def wait(self, owner: str | None, waits: bool) -> None:
+        """Note that one of them begins to wait for its user, or does so no longer."""
+        by = 1 if waits else -1
+        self._waiting += by
+        _add(self._waiting_of, owner, by)
+
+
+def _add(counts: Counter[str], owner: str | None, by: int) -> None:
+    if owner is not None:
+        counts[owner] += by
+        if not counts[owner]:
+            del counts[owner]

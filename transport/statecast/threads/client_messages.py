@@ -1,0 +1,123 @@
+"""Messages that clients have written into a history: as long as no agent has run on the thread, they are its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+
+from statecast.protocol.errors import Refusal
+from statecast.protocol.messages.projection import items_in
+from statecast_agents import Agent, Document, Json, NotJson, Operation, StateInvalid, StateTooLarge, operations
+
+from .failures import first_state, validate
+from .thread import Thread
+
+__all__ = ["can_follow", "check_written", "entrusted", "follows", "has_only", "rewritten", "with_messages", "written"]
+
+
+def with_messages(state: Json, path: Sequence[str], messages: Sequence[Json]) -> Any:
+    """Return a state with these messages at a path."""
+    if not path:
+        return list(messages)
+    inner = state.get(path[0]) if isinstance(state, dict) else None
+    return {**(state if isinstance(state, dict) else {}), path[0]: with_messages(inner, path[1:], messages)}
+
+
+def written(agent: Agent, messages: Sequence[Json]) -> Document:
+    """Return the state of a thread that begins with messages, where the agent's state can hold them.
+
+    Raises:
+        Refusal: 422 `invalid_state`, if nothing can hold them.
+    """
+    initial = first_state(agent)
+    return _document(_holding(agent, initial, messages, initial))
+
+
+def rewritten(agent: Agent, state: bytes, messages: Sequence[Json]) -> list[Operation]:
+    """Return the operations after which a state has these messages.
+
+    Raises:
+        Refusal: 422 `invalid_state`, if nothing can hold them.
+    """
+    before = msgspec.json.decode(state)
+    _document(after := _holding(agent, before, messages, before))
+    return operations.diff(before, after)
+
+
+def has_only(thread: Thread, known: Collection[str]) -> bool:
+    """Whether a thread has no messages but those of these ids, and no agent has run on it."""
+    if thread.run is not None or thread.inbox:
+        return False
+    messages = items_in(thread.document.root, thread.agent.messages)
+    return all(isinstance(message, dict) and message.get("id") in known for message in messages)
+
+
+def follows(thread: Thread, parent_id: str | None) -> bool:
+    """Whether what comes after a message comes after all that a thread has, and nothing else need be looked at."""
+    if thread.run is not None or thread.inbox or thread.agent.state_type.declared is not None:
+        return False
+    messages = items_in(thread.document.root, thread.agent.messages)
+    last = messages[-1] if messages else None
+    return isinstance(last, dict) and last.get("id") == parent_id
+
+
+def can_follow(thread: Thread, parent_id: str | None, message: dict[str, Json], *, limit: int) -> bool:
+    """Return whether a message that comes after another comes after all that a thread has, as `follows`.
+
+    Raises:
+        Refusal: 413 `state_too_large`: it does, and the state would have more than `limit` bytes.
+    """
+    if not follows(thread, parent_id):
+        return False
+    if not thread.has_room(len(msgspec.json.encode(message))):
+        raise _outgrown(limit)
+    return True
+
+
+def check_written(agent: Agent, messages: Sequence[Json], *, limit: int) -> None:
+    """Check that a state with these messages has at most `limit` bytes, before they are taken.
+
+    Raises:
+        Refusal: 413 `state_too_large`; 422 `invalid_state` for messages that no state can hold.
+    """
+    if len(written(agent, messages).encode()) > limit:
+        raise _outgrown(limit)
+
+
+def entrusted(thread: Thread, agent: Agent) -> list[Operation] | None:
+    """Return the operations after which a thread may be another agent's.
+
+    None: it has more than what clients wrote into its history, and so is its agent's.
+    """
+    if thread.run is not None or thread.inbox:
+        return None
+    before = thread.document.root
+    messages = items_in(before, thread.agent.messages)
+    if operations.diff(before, written(thread.agent, messages).root):
+        return None
+    return operations.diff(before, written(agent, messages).root)
+
+
+def _holding(agent: Agent, state: Json, messages: Sequence[Json], otherwise: Json) -> Json:
+    if agent.messages is None:
+        return otherwise
+    after = with_messages(state, agent.messages, messages)
+    try:
+        validate(agent, after)
+    except StateInvalid:  # its messages are of a form that only the agent knows
+        return otherwise
+    return after
+
+
+def _outgrown(limit: int) -> Refusal:
+    message = f"expected messages that leave a state of at most {limit} bytes as JSON, got more: {StateTooLarge.WHY}"
+    return Refusal(413, "state_too_large", message, limit=limit)
+
+
+def _document(state: Json) -> Document:
+    try:
+        return Document(state)
+    except NotJson as error:
+        raise Refusal(422, "invalid_state", str(error)) from None

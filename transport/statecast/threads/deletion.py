@@ -1,0 +1,117 @@
+"""Removal: threads that are deleted, or become another owner's.
+
+A thread's run is stopped before, so that nothing is written to what is not there any more.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from statecast.protocol.errors import Refusal
+from statecast.stores import Card, Damaged, Deleted, Key, Moved, StoreUnavailable
+
+from .cascade import Belongings, former
+from .refusals import unavailable, unknown_thread
+from .registry import Registry
+from .scheduler import Runs
+from .thread import Thread
+
+__all__ = ["Removal"]
+
+#: Threads that are moved between two looks at the store.
+PAGE: Final = 256
+
+
+class Removal:
+    """Deletes and moves threads.
+
+    Args:
+        registry: The threads.
+        runs: Their runs.
+        belongings: What goes with them.
+    """
+
+    def __init__(self, registry: Registry, runs: Runs, belongings: Belongings) -> None:
+        self._belongings = belongings
+        self._registry = registry
+        self._runs = runs
+
+    async def delete(self, key: Key) -> None:
+        """Delete a thread, its card and its notes; its run is cancelled, and its streams end.
+
+        Raises:
+            Refusal: 404 `unknown_thread`; 503 `store_unavailable`.
+        """
+        async with self._registry.alone(key):
+            await self._registry.settle()
+            thread = await self._stopped(key)
+            if thread is None and not await self._is_kept(key):
+                raise unknown_thread(key.thread_id)
+            await self._belongings.go(key)
+            self._registry.remove(Deleted(key))
+            if thread is not None:
+                self._registry.drop(thread)
+            await self._registry.kept()
+
+    async def move(self, owner: str | None, to: str | None) -> int:
+        """Make all threads of an owner another's, and return how many; those whose id the other has are left.
+
+        Raises:
+            Refusal: 503 `store_unavailable`.
+        """
+        moved, before = 0, None
+        await self._registry.settle()
+        while cards := await self._listed(owner, before):
+            for card in cards:
+                moved += await self._move(card.key, to)
+            before = cards[-1].last, cards[-1].key.thread_id
+        return moved
+
+    async def _move(self, key: Key, owner: str | None) -> bool:
+        to = Key(owner, key.thread_id)
+        # In one order, whichever way they go: two that cross are not to wait for each other.
+        first, second = sorted((key, to), key=lambda one: (one.owner is None, one.owner or ""))
+        async with self._registry.alone(first), self._registry.alone(second):
+            if await self._registry.find(to) is not None or await self._is_kept(to):
+                return False
+            thread = await self._stopped(key)
+            if thread is not None and self._registry.store.instant:
+                thread.compact()  # what only the thread has
+            self._registry.remove(Moved(key, owner))
+            self._registry.journal.add(*former(key, to))
+            if thread is not None:
+                self._registry.drop(thread)  # who follows it comes again, if it may
+            await self._registry.kept()
+        return True
+
+    async def _stopped(self, key: Key) -> Thread | None:
+        """Return a thread on which nothing runs any more, nor waits; None if there is only a card."""
+        try:
+            thread = await self._registry.find(key)
+        except Refusal as refusal:
+            if refusal.code not in ("agent_mismatch", "thread_damaged"):  # nothing runs on such a thread
+                raise
+            return None
+        if thread is None:
+            return None
+        while thread.inbox or thread.active is not None:  # what came while a run was stopping goes as well
+            self._runs.drop(thread, *thread.inbox)
+            if thread.active is not None:
+                thread.active.cancel()
+                await self._runs.ended(thread.active)  # in time: what does not stop is left behind
+        return thread
+
+    async def _is_kept(self, key: Key) -> bool:
+        try:
+            store = self._registry.store
+            return await store.card(key) is not None or await store.load(key) is not None
+        except Damaged:
+            return True
+        except StoreUnavailable:
+            raise unavailable() from None
+
+    async def _listed(self, owner: str | None, before: tuple[float, str] | None) -> list[Card]:
+        try:
+            return await self._registry.store.listed(owner, before=before, limit=PAGE)
+        except StoreUnavailable:
+            raise unavailable() from None

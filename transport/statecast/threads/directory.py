@@ -1,0 +1,175 @@
+"""The shelf: what is kept of threads beside their logs. Cards, which lists show, and notes, which clients keep.
+
+Nothing of it is held in memory. A card may be there before its thread is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from statecast.protocol.errors import Refusal
+from statecast.stores import Card, Change, Damaged, Described, Erased, Key, Noted, StoreUnavailable
+
+from .refusals import unavailable
+from .registry import Registry
+
+__all__ = ["Shelf"]
+
+#: Where what is kept of an owner is noted; no thread has such an id.
+NO_THREAD: Final = ""
+
+_T = TypeVar("_T")
+
+
+class Shelf:
+    """What is kept of threads beside their logs.
+
+    Everything may raise `Refusal`: 503 `store_unavailable`.
+
+    Args:
+        registry: The threads.
+        start: Opens the store, if it is not open yet.
+    """
+
+    def __init__(self, registry: Registry, start: Callable[[], Awaitable[None]]) -> None:
+        self._registry = registry
+        self._start = start
+
+    async def cards(
+        self, owner: str | None, *, archived: bool | None = None, before: tuple[float, str] | None = None, limit: int
+    ) -> list[Card]:
+        """Return an owner's cards, that of the latest message first.
+
+        Args:
+            owner: Whose.
+            archived: Only those that are, or are not; None: all.
+            before: Only what comes after the card with this `last` and thread id.
+            limit: How many at most.
+        """
+        await self._settle()
+        return await _read(self._registry.store.listed(owner, archived=archived, before=before, limit=limit))
+
+    async def find(self, key: Key) -> Card | None:
+        """Return a thread's card; None if nothing is known of it, also because it is another owner's."""
+        await self._settle()
+        return await _read(self._registry.store.card(key))
+
+    async def get(self, key: Key) -> Card:
+        """Return a thread's card.
+
+        Raises:
+            Refusal: 404 `unknown_thread`.
+        """
+        await self._start()
+        return await self._registry.card(key)
+
+    async def named(self, owner: str | None, external_id: str) -> Card | None:
+        """Return the card of an owner's with an id that the app has given it, of several the oldest; None if none."""
+        await self._settle()
+        return await _read(self._registry.store.named(owner, external_id))
+
+    def alone(self, owner: str | None, name: str) -> contextlib.AbstractAsyncContextManager[None]:
+        """Let one request at a time look for something of an owner's, and make it if it is not there."""
+        return self._registry.alone(Key(owner, f" {name}"))  # no thread has such an id
+
+    async def describe(self, change: Described, *, new: bool = False) -> None:
+        """Change a card; `new`: make one, if there is none.
+
+        Raises:
+            Refusal: 404 `unknown_thread`.
+        """
+        await self._write(change.key, change, new=new)
+
+    async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
+        """Return what is noted of a kind with a thread, the oldest first.
+
+        Raises:
+            Refusal: 409 `thread_damaged`.
+        """
+        await self._settle()
+        try:
+            return await _read(self._registry.store.notes(key, kind))
+        except Damaged as error:
+            raise self._registry.damaged(key, error) from None
+
+    async def read(self, key: Key, kind: str, decode: Callable[[bytes], _T]) -> list[tuple[str, _T]]:
+        """Return what is noted of a kind with a thread, decoded.
+
+        Raises:
+            Refusal: 409 `thread_damaged`.
+        """
+        return [(id, self.decoded(key, decode, data)) for id, data in await self.notes(key, kind)]
+
+    def decoded(self, key: Key, decode: Callable[[bytes], _T], data: bytes) -> _T:
+        """Return what was noted with a thread, decoded.
+
+        Raises:
+            Refusal: 409 `thread_damaged`.
+        """
+        try:
+            return decode(data)
+        except (ValueError, RecursionError) as error:
+            raise self._registry.damaged(key, error) from None
+
+    async def note(self, key: Key, kind: str, id: str, data: bytes, *, message: bool = False) -> None:
+        """Note something with a thread; `message`: it is what somebody said, and so the thread's latest.
+
+        Raises:
+            Refusal: 404 `unknown_thread`.
+        """
+        now = time.time()
+        touched = Described(key=key, at=now, last=now) if message else Described(key=key, at=now)
+        await self._write(key, Noted(key, kind, id, data), touched)
+
+    async def change(self, key: Key, *changes: Noted | Erased) -> None:
+        """Note several things with a thread, and take others away: all of it or none.
+
+        Raises:
+            Refusal: 404 `unknown_thread`.
+        """
+        if changes:
+            await self._write(key, *changes, Described(key=key, at=time.time()))
+
+    async def recall(self, owner: str, name: str) -> bytes | None:
+        """Return what is kept of an owner under a name; None if nothing is."""
+        kept = await self.notes(Key(owner, NO_THREAD), name)
+        return kept[0][1] if kept else None
+
+    async def remember(self, owner: str, name: str, data: bytes) -> None:
+        """Keep something of an owner under a name, in place of what was kept before."""
+        key = Key(owner, NO_THREAD)
+        await self._write(key, Noted(key, name, "", data), new=True)
+
+    async def secret(self, name: str, fresh: bytes) -> bytes:
+        """Return the server's secret of a name; `fresh` becomes it if there is none."""
+        await self._start()
+        return await _read(self._registry.store.secret(name, fresh))
+
+    async def _write(self, key: Key, *changes: Change, new: bool = False) -> None:
+        await self._start()
+        async with self._registry.alone(key):  # so that nothing of it comes back that is deleted meanwhile
+            self._registry.check(key)
+            if not new:
+                await self.get(key)
+            if self._registry.journal.failing is not None:
+                raise unavailable()
+            self._registry.journal.add(*changes)
+        try:
+            await self._registry.settle(key)
+        except Refusal:
+            self._registry.journal.withdraw(changes)
+            raise
+
+    async def _settle(self) -> None:
+        await self._start()
+        await self._registry.settle()
+
+
+async def _read(reading: Awaitable[_T]) -> _T:
+    try:
+        return await reading
+    except StoreUnavailable:
+        raise unavailable() from None

@@ -1,0 +1,297 @@
+"""Readers: one connection each, following a thread. A reader is a place in the log and an encoder, never a queue.
+
+What it has not read yet costs nothing: it is in the log anyway. When the log no longer reaches back to a reader's
+place, it gets the state as it is now and goes on from there. What the store does not have yet, no reader sees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from statecast.protocol import ChunkEntry, Encoder, Entry, OperationsEntry, RunEntry, RunError
+from statecast.protocol.thread_events.encoder import EventsEncoder
+
+from .offload import LARGE, aside
+from .queue_view import queued
+
+if TYPE_CHECKING:
+    from .thread import Thread
+
+__all__ = ["Reader"]
+
+#: Bytes at most that are kept for other readers at the same place, on each thread and for each protocol.
+SHARED: Final = 4_096
+
+
+class Reader:
+    """Follows a thread from a place in its log.
+
+    Args:
+        thread: The thread.
+        encoder: The protocol, for this stream.
+        revision: The place: entries after it are read.
+        snapshot: Whether the state as it is comes first.
+        until: The run whose end is the end of the stream; None: the stream ends as soon as it has caught up.
+        endless: Whether the stream goes on until someone closes it, whatever `until` says.
+        whole: Whether every change is shown as the whole state again.
+        send_bytes: About how much `take` returns at most, though never less than one entry.
+    """
+
+    __slots__ = (
+        "_beat",
+        "_closing",
+        "_due",
+        "_encoder",
+        "_endless",
+        "_expired",
+        "_finished",
+        "_frame",
+        "_fresh",
+        "_goal",
+        "_held",
+        "_kind",
+        "_plain",
+        "_queue",
+        "_queue_at",
+        "_snapshot",
+        "_thread",
+        "_whole",
+        "_written",
+        "quiet",
+        "revision",
+        "send_bytes",
+        "until",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        thread: Thread,
+        encoder: Encoder,
+        *,
+        revision: int,
+        snapshot: bool = False,
+        until: str | None = None,
+        endless: bool = False,
+        whole: bool = False,
+        send_bytes: int = 65_536,
+    ) -> None:
+        self.revision = revision
+        self.until = until
+        self.send_bytes = send_bytes
+        self.quiet = True  #: whether nothing was taken since the last heartbeat was due
+        self._thread = thread
+        self._whole = whole
+        self._encoder = encoder
+        self._endless = endless
+        self._kind = None if whole else encoder.shared
+        self._plain = False  #: whether nothing is due but what happened since
+        self._queue = b"[]"  #: what the stream has shown of the inbox
+        self._queue_at = 0  #: as of which of its turns
+        self._goal = thread.log.revision  #: where a stream without a run ends
+        self._snapshot = snapshot
+        self._fresh = not snapshot and encoder.shared is None  #: whether the encoder is yet to look at the state
+        self._due: Callable[[], None] | None = None  #: what `wait` is to do aside, before there is more to take
+        self._written: bytes | None = None  #: the snapshot that is held, encoded
+        self._frame: bytes | None = None  #: the next entry, encoded
+        #: a snapshot that the store does not have yet, and what it does not stand for
+        self._held: tuple[int, bytes, Sequence[Entry]] | None = None
+        self._beat = False
+        self._closing = False
+        self._expired: RunError | None = None  #: why it may show nothing more
+        self._finished = False
+        self.waiting: asyncio.Future[None] | None = None  #: what `wait` waits for
+
+    def take(self) -> bytes:
+        """Return everything that is there to send, in one piece; `b""` if there is nothing yet."""
+        thread, start = self._thread, self.revision
+        log, active = thread.log, thread.active
+        plain = self._plain
+        if plain and self._queue_at == thread.queue_turned and (self._endless or self._end() is None):
+            shared = thread.frames.get(self._kind)  # what another reader has taken at the same place
+            if shared is not None and shared[0] == start and shared[1] == log.visible:
+                self.revision = shared[1]
+                self.quiet = False
+                return shared[2]
+        if self._finished:
+            return b""
+        if self._expired is not None:
+            self._finished = True
+            return self._encoder.expire(self._expired)
+        if active is not None and not active.begun and not self._closing:
+            self._beat = False  # with it, `wait` would return at once, again and again
+            return b""  # the first frame is to show what the run begins with
+        pieces: list[bytes] = []
+        if self._snapshot or self.revision < log.start or (self._whole and self.revision < log.visible):
+            pieces = self._take_snapshot()
+            plain = False
+        if self._held is None and self.revision >= log.start:  # a snapshot that was held may be far behind already
+            size = 0
+            encode = self._encoder.encode
+            heavy = thread.size >= LARGE
+            end = self._end()
+            for entry in log.after(self.revision):
+                if end is not None and entry.revision > end:
+                    break  # what comes after is another run's
+                frame = self._encoded(entry) if heavy else encode(entry)
+                if frame is None:
+                    break  # `wait` has it encoded
+                self.revision = entry.revision
+                plain = plain and type(entry) is OperationsEntry
+                if frame:
+                    pieces.append(frame)
+                    size += len(frame)
+                    if size >= self.send_bytes:
+                        break
+            plain = plain and end is None
+            if end is not None and self.revision >= end:
+                pieces.append(self._encoder.finish())
+                self._finished = True
+        if self._held is None and self._queue_has_turned():
+            pieces += self._take_queue()
+        if self._closing and (self._held is not None or self.revision >= log.visible):
+            self._finished = True
+        if not pieces and self._beat:
+            pieces.append(self._encoder.heartbeat)
+        self._beat = False
+        self._plain = self._kind is not None and self._held is None and not self._closing and not self._finished
+        if not pieces:
+            return b""
+        self.quiet = False
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if plain and len(data) <= SHARED and thread.readers > 1:
+            thread.frames[self._kind] = start, self.revision, data
+        return data
+
+    async def replay(self, run_id: str | None = None) -> bytes:
+        """Return what happened before now, in one piece, as soon as the store has it.
+
+        Args:
+            run_id: The run whose message parts from before the reader's place come first: they are in no state.
+        """
+        log = self._thread.log
+        now = log.visible
+        before = [entry for entry in log.rest(-1) if isinstance(entry, ChunkEntry) and entry.revision <= self.revision]
+        pieces = [self._encoder.encode(entry) for entry in before if entry.run_id == run_id]
+        while not self._finished and (self._snapshot or self.revision < now):
+            pieces.append(self.take())
+            if not pieces[-1]:
+                await self.wait()
+        return b"".join(pieces)
+
+    @property
+    def finished(self) -> bool:
+        """Whether `take` has returned the last of the stream."""
+        return self._finished
+
+    async def wait(self) -> None:
+        """Wait until there may be something to take. Cancelling the wait loses nothing."""
+        if self._due is not None:
+            work, self._due = self._due, None
+            await aside(self._thread.size, work)
+            return
+        if self._finished or self._beat or self._closing:
+            return
+        thread = self._thread
+        active = thread.active
+        held = self._held is not None or (active is not None and not active.begun)
+        if held or (self.revision >= thread.log.visible and not self._queue_has_turned()):
+            self.waiting = thread.loop.create_future()
+            await self.waiting
+
+    def wake(self) -> None:
+        """Let `wait` return."""
+        waiting = self.waiting
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+    def beat(self) -> None:
+        """Send a heartbeat, if nothing else was sent since the last call."""
+        if self.quiet:
+            self._beat = True
+            self._plain = False
+            self.wake()
+        self.quiet = True
+
+    def close(self) -> None:
+        """End the stream early, behind what is there, so that its client reconnects."""
+        self._closing = True
+        self._plain = False
+        self.wake()
+
+    def expire(self, error: RunError) -> None:
+        """End the stream at once, with the reason: whoever reads it may see nothing more."""
+        self._expired = error
+        self.close()
+
+    def _take_snapshot(self) -> list[bytes]:
+        """Return the state as it is, and what it does not stand for; nothing while the store does not have it yet."""
+        thread, encoder = self._thread, self._encoder
+        if thread.gone:
+            self._finished = True  # there is no state any more
+            return []
+        if self._held is None:
+            at, state = thread.snapshot()
+            self._held = at, state, thread.log.rest(-1 if encoder.replays_parts else self.revision)
+        at, state, _ = self._held
+        if thread.log.visible < at:
+            return []
+        if self._written is None and len(state) < LARGE:
+            self._write_snapshot()
+        if self._written is None:
+            self._due = self._write_snapshot
+            return []
+        pieces = [piece for piece in (self._frame, self._written) if piece is not None]
+        self._held = self._written = self._frame = None
+        self._snapshot = self._fresh = False
+        self.revision = at
+        return pieces
+
+    def _write_snapshot(self) -> None:
+        assert self._held is not None, "it is what is due"
+        at, state, rest = self._held
+        self._written = self._encoder.snapshot(state, at, rest)
+
+    def _encoded(self, entry: Entry) -> bytes | None:
+        """Return an entry's frame; None if that is work for `wait`.
+
+        An entry may hold much; and with the first ones, up to that of its run, a projection looks at the whole state.
+        """
+        if self._frame is None:
+            large = isinstance(entry, OperationsEntry) and len(entry.operations) >= LARGE
+            if not large and not self._fresh:
+                return self._encoder.encode(entry)
+            self._due = partial(self._write_frame, entry)
+            return None
+        frame, self._frame = self._frame, None
+        self._fresh = self._fresh and not isinstance(entry, RunEntry)
+        return frame
+
+    def _write_frame(self, entry: Entry) -> None:
+        self._frame = self._encoder.encode(entry)
+
+    def _queue_has_turned(self) -> bool:
+        """Whether the queue is another, and the store has that: else a crash would bring back what has left it."""
+        thread = self._thread
+        if self._queue_at == thread.queue_turned:
+            return False
+        active, log = thread.active, thread.log
+        return log.visible == log.revision if active is None else active.begun and log.visible > active.start
+
+    def _take_queue(self) -> list[bytes]:
+        """Return what waits behind the run, if the stream shows that, and has shown something else."""
+        thread, encoder = self._thread, self._encoder
+        self._queue_at = thread.queue_turned
+        if not isinstance(encoder, EventsEncoder):
+            return []
+        before, self._queue = self._queue, queued(thread)
+        return [encoder.queued(self.revision, self._queue)] if self._queue != before else []
+
+    def _end(self) -> int | None:
+        """Return the revision at which the stream ends; None while that is open."""
+        if self._endless:
+            return None
+        return self._goal if self.until is None else self._thread.end_of(self.until)

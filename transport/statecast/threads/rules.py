@@ -1,0 +1,191 @@
+"""The inbox: what a posted batch must be before it is accepted. Everything here refuses, and changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from statecast.protocol.errors import Refusal
+from statecast.protocol.json_checks import check_nesting
+from statecast.stores import Applied
+from statecast_agents import MAX_DEPTH, AddMessage, AddToolResult, Agent, CommandError, Messages, Policy, Request
+from statecast_agents.commands import AnyCommand
+from statecast_agents.errors import MessageConflict
+
+from .batch import OnDisconnect
+from .claims import Claim
+from .failures import agents_code
+from .limits import Limits
+from .thread import Thread
+
+__all__ = [
+    "Posted",
+    "check_messages",
+    "check_policy",
+    "chosen_policy",
+    "decode_commands",
+    "marks_of",
+    "remember",
+    "unapplied",
+    "was_said",
+]
+
+#: Containers around a tool's result in the state, beyond those that lead to the messages and those of its command.
+DEEPER: Final = 3
+
+
+class Posted(msgspec.Struct, frozen=True, kw_only=True):
+    """A request, as far as it concerns a thread."""
+
+    agent: Agent
+    commands: Sequence[bytes | msgspec.Raw] = ()
+    thread_id: str | None = None  #: None: a thread of its own that nobody can name
+    claim: Claim = msgspec.UNSET
+    owner: str | None = None
+    user: Any = None  #: who posts, as the app's `identify` returned them
+    request: Request = Request()
+    on_disconnect: OnDisconnect = "continue"
+    policy: Policy | None = None  #: None: the agent's
+    key: str | None = None  #: stands for the ids of commands that have none, see `decode_commands`
+
+
+def decode_commands(posted: Posted, limits: Limits) -> list[AnyCommand]:
+    """Return the commands of a batch. Those without an id get one made of the request's key, if it has one.
+
+    Raises:
+        Refusal: 422 `too_many_commands`, `unknown_command`, `invalid_command`, `role_not_allowed`; 500 `agent_failed`.
+    """
+    limit = limits.commands
+    if len(posted.commands) > limit:
+        message = f"expected at most {limit} commands, got {len(posted.commands)}"
+        raise Refusal(422, "too_many_commands", message, limit=limit)
+    try:
+        with agents_code("reading commands"):
+            commands = posted.agent.commands.decode(posted.commands)
+    except CommandError as error:
+        raise Refusal(422, error.code, str(error)) from None
+    for command, text in zip(commands, posted.commands, strict=True):
+        if isinstance(command, AddMessage | AddToolResult) and posted.agent.messages is not None:
+            check_nesting(bytes(text), MAX_DEPTH - len(posted.agent.messages) - DEEPER)
+        if isinstance(command, AddMessage) and command.message.role != "user" and not posted.agent.allow_assistant:
+            message = f'expected a message of the user, got one of the "{command.message.role}"'
+            raise Refusal(422, "role_not_allowed", message)
+    if posted.key is None:
+        return commands
+    return [
+        msgspec.structs.replace(command, id=f"{posted.key}/{index}") if command.id is None else command
+        for index, command in enumerate(commands)
+    ]
+
+
+def unapplied(thread: Thread, commands: Sequence[AnyCommand]) -> tuple[list[AnyCommand], str | None]:
+    """Return the commands that are new to the thread, and the run that the others led to.
+
+    Raises:
+        Refusal: 409 `command_id_reused`: an id that stands for another command, or another message.
+    """
+    fresh: list[AnyCommand] = []
+    original: str | None = None
+    seen: dict[str, tuple[bytes, str | None]] = {}
+    for command in commands:
+        marks = marks_of(command)
+        known = [(mark, *found) for mark in marks if (found := seen.get(mark.key) or thread.applied.get(mark.key))]
+        for mark, before, run_id in known:
+            if before != mark.digest:
+                text = f'the {mark.kind} id "{mark.id}" already belongs to another {mark.kind}'
+                raise Refusal(409, "command_id_reused", text)
+            original = run_id or original
+        if not known:
+            fresh.append(command)
+        seen.update({mark.key: (mark.digest, None) for mark in marks if mark.key not in thread.applied})
+    return fresh, original
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """By what a command is known when it comes again."""
+
+    kind: str  #: what the id names
+    id: str
+    digest: bytes  #: what two commands, or messages, share only if they are the same
+
+    @property
+    def key(self) -> str:
+        """What a thread remembers it under. No id of a command begins as that of a message does."""
+        return self.id if self.kind == "command" else f"\x1f{self.kind}\x1f{self.id}"
+
+
+def was_said(thread: Thread, message_id: str) -> bool:
+    """Whether a message of that id was said, and its run is over."""
+    _, run_id = thread.applied.get(Mark("message", message_id, b"").key, (b"", None))
+    live = [run.id for run in (thread.active, *thread.inbox) if run is not None]
+    return run_id is not None and run_id not in live
+
+
+def marks_of(command: AnyCommand) -> list[Mark]:
+    """Return the marks of a command: its id, and that of its message. A message that replaces itself is another one."""
+    marks = [] if command.id is None else [Mark("command", command.id, _digest(command))]
+    if isinstance(command, AddMessage):
+        message = command.message
+        if isinstance(message.id, str) and command.source_id != message.id:
+            marks.append(Mark("message", message.id, _digest([message.role, message.parts, message.metadata or None])))
+    return marks
+
+
+def remember(thread: Thread, command: AnyCommand, run_id: str) -> None:
+    """Note which run a command led to, so that it is not done again."""
+    for mark in marks_of(command):
+        thread.applied[mark.key] = (mark.digest, run_id)
+        thread.journal.add(Applied(thread.key, mark.key, mark.digest, run_id))
+
+
+def _digest(value: Any) -> bytes:
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).digest()
+
+
+def check_messages(thread: Thread, commands: Sequence[AnyCommand], *, agrees: bool) -> None:
+    """Check that built-in commands fit the messages.
+
+    Raises:
+        Refusal: 409 `unknown_parent`, `unknown_tool_call`, `tool_call_settled`, `no_messages`.
+    """
+    if thread.agent.messages is None or not any(
+        isinstance(command, AddMessage | AddToolResult) for command in commands
+    ):
+        return
+    try:
+        Messages(thread.document, thread.agent.messages).check(commands, agrees=agrees)
+    except MessageConflict as error:
+        raise Refusal(409, error.code, str(error)) from None
+
+
+def chosen_policy(thread: Thread, posted: Posted, commands: Sequence[AnyCommand]) -> Policy:
+    """Return what happens to a batch while a run is under way, or waits for its client."""
+    if posted.policy is not None:
+        return posted.policy
+    waits = thread.active is not None and thread.active.waits_since is not None
+    if waits and any(isinstance(command, AddMessage) for command in commands):
+        return posted.agent.waiting_policy
+    return posted.agent.policy
+
+
+def check_policy(thread: Thread, posted: Posted, commands: Sequence[AnyCommand]) -> None:
+    """Check that a batch may come while a run is under way, or about to be, that does not listen for it.
+
+    Raises:
+        Refusal: 409 `run_active` or `not_listening`; 422 `policy_not_available`.
+    """
+    active = thread.active or next(iter(thread.inbox), None)
+    if active is None:
+        return
+    policy = chosen_policy(thread, posted, commands)
+    if policy == "reject":
+        raise Refusal(409, "run_active", f'the run "{active.id}" is under way; wait for its end', runId=active.id)
+    if policy == "deliver":
+        message = f'the run "{active.id}" does not listen for these commands'
+        raise Refusal(409, "not_listening", message, runId=active.id)
+    if policy == "rollback" and "rollback" not in (posted.agent.policy, posted.agent.waiting_policy):
+        message = f'the agent "{posted.agent.name}" does not keep what a rollback needs; it must declare the policy'
+        raise Refusal(422, "policy_not_available", message)

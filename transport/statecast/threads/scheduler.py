@@ -1,0 +1,262 @@
+"""Runs: those that are queued or under way, one after the other on each thread, and the tasks they live in.
+
+Their tasks are their own, so that nothing a request began dies with the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextvars import Context
+from typing import Any, TypeVar
+
+import msgspec
+
+from statecast import stores
+from statecast.protocol import RunError, RunState
+from statecast.protocol.errors import Refusal
+from statecast.stores import Key
+from statecast_agents import Agent, CommandError
+
+from .batch import Batch
+from .capacity import Room
+from .execution import INTERRUPTED, Execution
+from .failures import explain
+from .hook_calls import Asked, InThread
+from .limits import Limits
+from .rules import remember
+from .thread import Thread
+from .workers import Workers
+
+__all__ = ["Runs"]
+
+_T = TypeVar("_T")
+
+
+class Runs:
+    """The runs of a server.
+
+    Args:
+        limits: How long each may take.
+        debug: Whether errors of an agent's code are shown to clients.
+    """
+
+    def __init__(self, limits: Limits, *, debug: bool) -> None:
+        self.supervisor: asyncio.Task[None] | None = None  #: who waits for their end; None: nobody, so none begins
+        self.stopping = False  #: whether none is to begin any more
+        self.none_left = asyncio.Event()  #: set while no run is queued or under way
+        self.none_left.set()
+        self.room = Room(limits)
+        self.workers = Workers(limits.threads)  #: for plain functions of agents
+        self._limits = limits
+        self._debug = debug
+        self._live: dict[str, Execution] = {}
+        self.hooks: set[Asked[Any]] = set()  #: those at work
+        self._dropped: list[Execution] = []  #: whose turn would have come later
+        self._awaited: dict[str, asyncio.Event] = {}  #: by run, what is set when it has ended
+
+    def __len__(self) -> int:
+        return len(self._live) + len(self.hooks)
+
+    def __iter__(self) -> Iterator[Execution]:
+        return iter(list(self._live.values()))
+
+    def get(self, run_id: str) -> Execution | None:
+        """Return a run that is queued or under way."""
+        return self._live.get(run_id)
+
+    def restart(self) -> None:
+        """Begin anew on another event loop: what ran on an earlier one ended with it."""
+        self._live.clear()
+        self.hooks.clear()
+        self._dropped.clear()
+        self._awaited.clear()
+        self.stopping = False
+        self.room = Room(self._limits)
+        self.workers = Workers(self._limits.threads)
+        self.none_left = asyncio.Event()
+        self.none_left.set()
+
+    def new(
+        self, thread: Thread, batch: Batch, *, agrees: bool, id: str | None = None, context: Context | None = None
+    ) -> Execution:
+        """Return a run that is yet to be queued; `context` has the variables of its request."""
+        return Execution(
+            thread,
+            batch,
+            agrees=agrees,
+            limits=self._limits,
+            workers=self.workers,
+            room=self.room,
+            debug=self._debug,
+            id=id,
+            context=context,
+        )
+
+    def ask(
+        self, agent: Agent, key: Key, what: str, pieces: Callable[[InThread], AsyncGenerator[_T, None]]
+    ) -> Asked[_T]:
+        """Let a hook of an agent work.
+
+        Args:
+            agent: The agent.
+            key: The thread, and who asks.
+            what: What it makes, for the log: `a title`.
+            pieces: The hook.
+
+        Raises:
+            Refusal: 503 `server_stopping` or `server_full`; 429 `too_many_runs`.
+        """
+        if self.stopping:
+            raise Refusal(503, "server_stopping", "the server is stopping; try again soon", retry_after=2)
+        self.room.check(key.owner)
+        self.room.enter(key.owner)
+
+        def ended(asked: Asked[Any]) -> None:
+            self.room.leave(key.owner)
+            self.hooks.discard(asked)
+            self._check_left()
+
+        asked = Asked(
+            pieces,
+            agent,
+            what,
+            key.thread_id,
+            workers=self.workers,
+            seconds=self._limits.run_seconds,
+            ended=ended,
+        )
+        self.hooks.add(asked)
+        self.none_left.clear()
+        return asked
+
+    def queue(self, run: Execution) -> None:
+        """Put a run into its thread's inbox: at the end, or at the front, but for a run that begins again."""
+        self._enter(run)
+        inbox = run.thread.inbox
+        front = 1 if inbox and inbox[0].again else 0
+        inbox.insert(front if run.batch.next_up else len(inbox), run)
+
+    def revive(self, thread: Thread, inbox: Sequence[tuple[str, bytes]]) -> None:
+        """Mark the run that was cut off, or run it again, and queue what waited.
+
+        Nothing is done if a batch cannot be read.
+        """
+        batches = [(run_id, _decoded(data, thread)) for run_id, data in inbox]
+        cut_off = thread.last_run if thread.last_run is not None and not thread.last_run.ended else None
+        if cut_off is not None and cut_off.id not in dict(inbox):
+            thread.record(RunState(cut_off.id, "interrupted", INTERRUPTED))
+        for run_id, batch in batches:
+            if isinstance(batch, RunError):
+                thread.record(RunState(run_id, "failed", batch))
+                thread.journal.add(stores.Settled(thread.key, run_id))
+                continue
+            run = self.new(thread, batch, agrees=False, id=run_id)
+            run.revived = True
+            run.again = thread.last_run is not None and thread.last_run.id == run_id
+            self.queue(run)
+        self.start_next(thread)
+
+    def start_next(self, thread: Thread) -> None:
+        """Begin what is next on a thread, if its turn has come, and it is kept."""
+        if thread.gone:
+            for run in thread.inbox:
+                self.forget(run)
+            thread.inbox.clear()
+            return
+        if thread.active is None:
+            self._tell_dropped(thread)
+        ready = thread.active is None and bool(thread.inbox) and thread.inbox[0].kept
+        if ready and self.supervisor is not None and not self.stopping:
+            # It begins a turn later, once whoever answers the request has said that it was accepted.
+            thread.active = thread.inbox.pop(0)
+            thread.turn_queue()
+            thread.active.execute(begun=self._begun, ended=self._ended, dying=self._dying)
+
+    def _begun(self, execution: Execution) -> None:
+        thread = execution.thread
+        if not thread.agent.restartable:
+            execution.settled = True
+            thread.journal.add(stores.Settled(thread.key, execution.id))
+
+    def _ended(self, execution: Execution) -> None:
+        thread = execution.thread
+        runs_again = self.stopping and execution.state.status == "interrupted"
+        if not runs_again and not execution.settled:
+            thread.journal.add(stores.Settled(thread.key, execution.id))
+        elif runs_again and thread.agent.restartable and execution.batch.tries:
+            batch = msgspec.structs.replace(execution.batch, tries=0)  # it has not ended the process
+            thread.journal.add(stores.Amended(thread.key, execution.id, batch.encode()))
+        thread.active = None
+        thread.used = time.monotonic()
+        self.forget(execution)
+        if execution.id in self._awaited:
+            self._awaited.pop(execution.id).set()
+        if not self.stopping and not thread.gone:
+            self._take_over(thread, execution.untaken())
+        self.start_next(thread)
+        thread.wake_readers()
+
+    def _take_over(self, thread: Thread, runs: Sequence[Execution]) -> None:
+        """Let what was accepted for a run that has ended, and has not taken it, run next."""
+        for run in reversed(runs):
+            (command,) = run.batch.commands
+            remember(thread, command, run.id)
+            if not run.batch.applied:
+                thread.journal.add(stores.Amended(thread.key, run.id, run.batch.encode()))
+            self._enter(run)
+            thread.inbox.insert(0, run)
+
+    def _dying(self) -> bool:
+        """Whether the event loop ends all tasks, the supervisor's included."""
+        return self.supervisor is None or self.supervisor.done() or self.supervisor.cancelling() > 0
+
+    async def ended(self, run: Execution) -> None:
+        """Wait until a run that is under way has ended."""
+        await self._awaited.setdefault(run.id, asyncio.Event()).wait()
+
+    def drop(self, thread: Thread, *runs: Execution) -> None:
+        """Take batches out of a thread's inbox for good. Its followers are told when the run in front has ended.
+
+        Until then that is the thread's run, and the latest that the log names.
+        """
+        for run in runs:
+            thread.inbox.remove(run)
+            thread.journal.add(stores.Settled(thread.key, run.id))
+            self._dropped.append(run)
+            self.forget(run)
+        self.start_next(thread)
+        thread.turn_queue()
+
+    def _tell_dropped(self, thread: Thread) -> None:
+        for run in [run for run in self._dropped if run.thread is thread]:
+            self._dropped.remove(run)
+            thread.record(RunState(run.id, "cancelled"))
+
+    def _enter(self, run: Execution) -> None:
+        self._live[run.id] = run
+        self.none_left.clear()
+        self.room.enter(run.thread.owner)
+
+    def forget(self, execution: Execution) -> None:
+        """Count a run as over."""
+        if self._live.pop(execution.id, None) is not None:
+            self.room.leave(execution.thread.owner)
+        self._check_left()
+
+    def _check_left(self) -> None:
+        if not self._live and not self.hooks:
+            self.none_left.set()
+
+
+def _decoded(data: bytes, thread: Thread) -> Batch | RunError:
+    """Return a batch as it was kept; an error if the agent does not know such commands any more, or exits over one."""
+    try:
+        return Batch.decode(data, thread.agent.commands)
+    except CommandError as error:
+        return RunError(error.code, str(error))
+    except Exception:  # of what was kept
+        raise
+    except BaseException as failure:
+        return explain(failure, f"reading the inbox of thread {thread.id}", debug=False)
