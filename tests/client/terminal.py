@@ -23,22 +23,24 @@ PATIENCE = 30  # seconds until a fact that does not come fails its test
 
 _COMMAND = [sys.executable, "-c", "import sys; from statecast.cli import main; sys.exit(main())"]
 _ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")},
+    **{
+        name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+    },
     "PYTHONPATH": os.pathsep.join([str(ROOT / "agents"), str(ROOT / "transport"), str(ROOT)]),
     "TERM": "xterm-256color",
 }
-_DRAWING = re.compile(rb"\x1b\[\?2026h(.*?)\x1b\[\?2026l", re.DOTALL)
+_HOME = b"\x1b[H"  # a drawing begins in the first cell
 
 
-def started(*arguments: str) -> subprocess.Popen[str]:
+def started(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     """Start a command on pipes."""
-    pipe = subprocess.PIPE
-    return subprocess.Popen([*_COMMAND, *arguments], env=_ENVIRONMENT, stdout=pipe, stderr=pipe, text=True)
+    pipe, variables = subprocess.PIPE, {**_ENVIRONMENT, **environment}
+    return subprocess.Popen([*_COMMAND, *arguments], env=variables, stdout=pipe, stderr=pipe, text=True)
 
 
-def ran(*arguments: str) -> tuple[int, str, str]:
+def ran(*arguments: str, **environment: str) -> tuple[int, str, str]:
     """Run a command to its end; return its status, and what it wrote."""
-    with started(*arguments) as process:
+    with started(*arguments, **environment) as process:
         out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out, err
 
@@ -73,13 +75,13 @@ def served(folder: Path, port: int = 0) -> Iterator[tuple[str, subprocess.Popen[
 class Terminal:
     """A command on a terminal."""
 
-    def __init__(self, *arguments: str, width: int = 80, height: int = 24) -> None:
+    def __init__(self, *arguments: str, width: int = 80, height: int = 24, **environment: str) -> None:
         self.written = b""
         self._screen, inside = pty.openpty()
         self.resize(width, height)
         self.process = subprocess.Popen(
             [*_COMMAND, *arguments],
-            env=_ENVIRONMENT,
+            env={**_ENVIRONMENT, **environment},
             stdin=inside,
             stdout=inside,
             stderr=inside,
@@ -97,6 +99,7 @@ class Terminal:
 
     def resize(self, width: int, height: int) -> None:
         """Change the size of the window."""
+        self._height = height
         fcntl.ioctl(self._screen, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         if hasattr(self, "process"):
             self.process.send_signal(signal.SIGWINCH)
@@ -128,18 +131,18 @@ class Terminal:
     @property
     def drawing(self) -> str:
         """What was drawn last, with its styles."""
-        drawings = _DRAWING.findall(self.written)
+        drawings = [drawing for drawing in self.written.split(_HOME)[1:] if drawing.count(b"\r\n") == self._height - 1]
         return drawings[-1].decode() if drawings else ""
 
     @property
     def rows(self) -> list[str]:
-        """The rows that were drawn last, without styles."""
-        return plain(self.drawing).split("\r\n")
+        """The rows that were drawn last, without styles, and without those at the end that are empty."""
+        return "\n".join(row.rstrip() for row in plain(self.drawing).split("\r\n")).rstrip("\n").split("\n")
 
     @property
     def changed(self) -> str:
         """What is highlighted."""
-        return "".join(re.findall(r"\x1b\[1;30;43m(.*?)\x1b\[0m", self.drawing))
+        return "".join(re.findall(r"\x1b\[1;7(?:;33)?m(.*?)\x1b\[0m", self.drawing))
 
 
 def plain(text: str) -> str:

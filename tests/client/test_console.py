@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -166,7 +169,50 @@ def test_on_a_terminal_an_answer_cannot_steer_it(url: str) -> None:
     assert plain(lines[1]) == "completed, thread p1"
 
 
+def test_on_a_terminal_no_text_is_markup(url: str) -> None:
+    with Terminal("send", "--url", url, "--thread", "p2", "[red]a[/red] :smile: [/]") as terminal:
+        assert terminal.end() == 0
+    assert terminal.written.decode().splitlines()[0] == 'You said "[red]a[/red] :smile: [/]".'
+
+
+def test_a_refusal_is_neither_markup_nor_cut_where_a_terminal_is_narrow(url: str) -> None:
+    with Terminal("send", "--url", url, "--agent", "[red]\x1b[2J nobody", "hello", width=10) as terminal:
+        assert terminal.end() == 2
+    assert "[red]\\u001b[2J nobody" in terminal.written.decode()
+    assert terminal.written.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("missing", ["rich", "httpx"])
+def test_what_is_missing_is_one_line(missing: str) -> None:
+    code = f"import sys; sys.modules['{missing}'] = None; from statecast.cli import main; sys.exit(main(['send', 'a']))"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
+    assert (process.returncode, process.stdout) == (2, "")
+    assert process.stderr.startswith("statecast: ")
+    assert process.stderr.endswith(f" {missing}: pip install 'statecast[client]'\n")
+
+
+def test_only_the_console_needs_rich() -> None:
+    code = (
+        "import sys; sys.modules['rich'] = None; import statecast, statecast.client, statecast.cli, statecast.testing"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=PATIENCE).returncode == 0
+
+
 # watch
+
+
+@pytest.mark.parametrize("wish", ["FORCE_COLOR", "NO_COLOR"])
+def test_a_pipe_gets_no_colors_whatever_is_wished(url: str, wish: str) -> None:
+    post(url, wish, {"type": "note", "text": "a"})
+    status, answer, said = ran("watch", wish, "--once", "--url", url, **{wish: "1"})
+    assert (status, said, json.loads(answer)["state"]["notes"]) == (0, "", ["a"])
+
+
+def test_a_dumb_terminal_gets_lines(url: str) -> None:
+    post(url, "w8", {"type": "note", "text": "a"})
+    with Terminal("watch", "w8", "--url", url, TERM="dumb") as terminal:
+        terminal.until(lambda: b"\n" in terminal.written)
+    assert json.loads(terminal.written)["threadId"] == "w8"
 
 
 def test_into_a_pipe_each_change_is_a_line(url: str) -> None:
@@ -274,10 +320,34 @@ def test_a_terminal_is_told_that_the_server_is_gone_and_when_it_is_back(tmp_path
 
 
 def test_on_a_terminal_a_state_cannot_steer_it(url: str) -> None:
-    post(url, "d4", {"type": "note", "text": "a\x1b[2Jb\x9bc\u202ed"})
+    post(
+        url, "d4", {"type": "note", "text": "a\x1b[2Jb\x9bc\u202ed"}, {"type": "note", "text": "[red]x[/red] :bee: [/]"}
+    )
     with Terminal("watch", "d4", "--url", url) as terminal:
         terminal.until(lambda: "notes" in terminal.drawing)
-        assert '    "a\\u001b[2Jb\\u009bc\\u202ed"' in terminal.rows
+        assert '    "a\\u001b[2Jb\\u009bc\\u202ed",' in terminal.rows
+        assert '    "[red]x[/red] :bee: [/]"' in terminal.rows
+
+
+def test_without_colors_a_change_is_still_marked(url: str) -> None:
+    post(url, "d6", {"type": "note", "text": "first"})
+    with Terminal("watch", "d6", "--url", url, NO_COLOR="1") as terminal:
+        terminal.until(lambda: '    "first"' in terminal.rows)
+        post(url, "d6", {"type": "note", "text": "second"})
+        terminal.until(lambda: '"second"' in terminal.changed)
+    codes = {code for codes in re.findall(r"\x1b\[([0-9;]*)m", terminal.written.decode()) for code in codes.split(";")}
+    assert codes <= {"0", "1", "2", "3", "7"}  # none, bold, dim, italic, reverse
+
+
+@pytest.mark.parametrize("width", [1, 2, 9])
+def test_a_narrow_terminal_is_drawn_in(url: str, width: int) -> None:
+    post(url, f"d7-{width}", {"type": "note", "text": "蜂 a bee in a \\"})
+    with Terminal("watch", f"d7-{width}", "--url", url, width=width, height=70) as terminal:
+        terminal.until(lambda: "}" in terminal.rows)
+        assert len(terminal.rows) <= 70
+        assert all(len(row) + row.count("蜂") <= width for row in terminal.rows if width > 1)
+        post(url, f"d7-{width}", {"type": "grow", "text": " and more"})
+        terminal.until(lambda: terminal.changed)
 
 
 def test_a_terminal_waits_for_a_thread_too(url: str) -> None:

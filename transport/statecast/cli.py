@@ -19,7 +19,7 @@ import uvicorn
 
 from statecast_agents import Agent
 
-from . import console, demo, upkeep
+from . import demo, upkeep
 from .http import App, Cloud, create_app
 from .server import GRACE, Server, config_for
 from .stores import Store, StoreUnavailable, store_of
@@ -37,11 +37,8 @@ STORES: Final = {"demo": "memory", "serve": "sqlite:///statecast.db"}  #: by com
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = _parser().parse_args(arguments)
-    if options.command == "send":
-        commands = [options.text] if options.text is not None else options.json
-        return console.run(console.send(options.url, options.thread, options.agent, commands))
-    if options.command == "watch":
-        return console.run(console.watch(options.url, options.thread, once=options.once, lines=options.json))
+    if options.command in ("send", "watch"):
+        return _run_client(options)
     if options.command == "check":
         return upkeep.check(options.file)
     if options.command == "backup":
@@ -71,6 +68,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     server.run()
     return 0 if server.started else 1
+
+
+def _run_client(options: argparse.Namespace) -> int:
+    try:
+        from . import console  # what it draws with is an extra
+    except ImportError as error:
+        print(f"statecast: {error}", file=sys.stderr)
+        return 2
+    if options.command == "send":
+        commands = [options.text] if options.text is not None else options.json
+        return console.run(console.send(options.url, options.thread, options.agent, commands))
+    return console.run(console.watch(options.url, options.thread, once=options.once, lines=options.json))
 
 
 async def _try(store: Store) -> None:
