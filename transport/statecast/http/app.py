@@ -24,7 +24,7 @@ from .endpoints.ag_ui import AgUiEndpoint
 from .endpoints.assistant import AssistantEndpoint, ResumeEndpoint
 from .endpoints.attachments import file_routes
 from .endpoints.chat import ChatEndpoint, ChatStreamEndpoint
-from .endpoints.client_module import ModuleFile
+from .endpoints.client_module import module_routes
 from .endpoints.control import ControlEndpoints
 from .endpoints.events import EventsEndpoint
 from .endpoints.health import health_routes
@@ -177,7 +177,7 @@ def create_app(
     routes += _routes(service, frozenset(cors_origins), uploads)
     router = Router(routes, redirect_slashes=False, lifespan=_lifespan)  # a redirect is wrong behind a proxy
     if page is not None:
-        router.default = Page(directory=page, html=True)
+        router.default = Page(page)
     if service.identity is not None:
         from .cloud.routes import UnknownPath  # an extra
 
@@ -226,10 +226,7 @@ def _routes(service: Service, origins: frozenset[str], uploads: Uploads) -> list
         WebSocketRoute("/threads/{thread_id}/ws", SocketEndpoint(service, origins)),
         *thread_routes(service),
         *message_routes(service),
-        Route("/client.js", ModuleFile("client.js").get, methods=["GET"]),
-        Route("/client.d.ts", ModuleFile("client.d.ts").get, methods=["GET"]),
-        Route("/adapters.js", ModuleFile("adapters.js").get, methods=["GET"]),
-        Route("/adapters.d.ts", ModuleFile("adapters.d.ts").get, methods=["GET"]),
+        *module_routes(),
         Route("/agents", agents, methods=["GET"]),
         *health_routes(hub),
         Route("/openapi.json", document, methods=["GET"]),

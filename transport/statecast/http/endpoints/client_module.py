@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
-__all__ = ["BROWSER", "ModuleFile"]
+from statecast.http.response.static import Folder
+
+__all__ = ["BROWSER", "module_routes"]
 
 BROWSER: Final = Path(__file__).parents[2] / "browser"  #: where the files are
 
-_MEDIA: Final = {".js": "text/javascript; charset=utf-8", ".ts": "application/typescript; charset=utf-8"}
+NAMES: Final = ("client.js", "client.d.ts", "adapters.js", "adapters.d.ts")
 
 
-class ModuleFile:
-    """Serves one file, which a browser keeps for as long as it is the same: it asks each time, by the ETag.
+def module_routes() -> list[Route]:
+    """Return the routes. A module is the same version as the server that it comes from and talks to."""
+    folder = Folder(directory=BROWSER)
 
-    Args:
-        name: The file.
-    """
+    async def get(request: Request) -> Response:
+        return await folder.get_response(request.scope["path"].rpartition("/")[2], request.scope)
 
-    def __init__(self, name: str) -> None:
-        path = BROWSER / name
-        self._content = path.read_bytes()
-        self._headers = {
-            "content-type": _MEDIA[path.suffix],
-            "cache-control": "no-cache",  # as it is spoken to the server that it comes from
-            "etag": f'"{hashlib.sha256(self._content).hexdigest()[:32]}"',
-            "x-content-type-options": "nosniff",
-        }
-
-    async def get(self, request: Request) -> Response:
-        """Return the file, or 304 to who has it."""
-        given = request.headers.get("if-none-match", "")
-        etags = {etag.strip().removeprefix("W/") for etag in given.split(",")}
-        if "*" in etags or self._headers["etag"] in etags:
-            return Response(status_code=304, headers=self._headers)
-        return Response(self._content, headers=self._headers)
+    return [Route(f"/{name}", get, methods=["GET"]) for name in NAMES]

@@ -1,4 +1,8 @@
-"""A file that is kept, as a response: from memory or the disk, in pieces, whole or the part that is asked for."""
+"""An uploaded file as a response, whole or the one range that is asked for.
+
+Starlette's `FileResponse` reads from the disk only. An upload may be in memory or in the store as well, and has the
+same headers, ranges and errors wherever it is.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""A page beside the endpoints: files as they are, with the headers that let browsers keep what never changes."""
+"""Files on the disk: starlette's `StaticFiles`, with the headers that tell browsers how long to keep them."""
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import PurePath
 from typing import Final
 from urllib.parse import quote
 
@@ -11,17 +13,41 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-__all__ = ["Page"]
+__all__ = ["Folder", "Page"]
+
+#: The types of scripts, which some systems call something else, and browsers refuse then.
+_MEDIA: Final = {".js": "text/javascript; charset=utf-8", ".ts": "application/typescript; charset=utf-8"}
 
 _HASHED: Final = re.compile(r"-[A-Za-z0-9_-]{8}\.[a-z]+$")  #: a name that changes with what it names
 
 
-class Page(StaticFiles):
+class Folder(StaticFiles):
+    """A folder of files. A browser keeps them, and asks each time whether they have changed."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return a file, the part of it that is asked for, or 304.
+
+        Raises:
+            HTTPException: 404, 405.
+        """
+        response = await super().get_response(path, scope)
+        media = _MEDIA.get(PurePath(path).suffix)
+        if media is not None and response.status_code == 200:
+            response.headers["content-type"] = media
+        response.headers["cache-control"] = "no-cache"
+        response.headers["x-content-type-options"] = "nosniff"
+        return response
+
+
+class Page(Folder):
     """A folder with an `index.html`, and `assets/` whose names may carry a hash of what they hold.
 
     Args:
         directory: The folder.
     """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        super().__init__(directory=directory, html=True)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return a file. A new version of the page is seen at the next load; its assets are asked for once.
@@ -40,8 +66,7 @@ class Page(StaticFiles):
             query = scope["query_string"].decode("latin-1")
             folder = quote(scope["path"].rpartition("/")[2])
             response.headers["location"] = f"./{folder}/{'?' if query else ''}{query}"
-        kept = path.startswith("assets/") and _HASHED.search(path) is not None
-        response.headers["cache-control"] = "public, max-age=31536000, immutable" if kept else "no-cache"
+        if path.startswith("assets/") and _HASHED.search(path) is not None:
+            response.headers["cache-control"] = "public, max-age=31536000, immutable"
         response.headers["content-security-policy"] = "frame-ancestors 'none'"
-        response.headers["x-content-type-options"] = "nosniff"
         return response
