@@ -15,10 +15,10 @@ from typing import Any, Final
 import msgspec
 
 from .errors import OperationError
-from .halves import Halves, check_text
 from .moves import Fence, Moves, part_with
 from .operations import AppendText, Operation, check_path, keys_of
-from .room import ESCAPED, grown
+from .size_budget import ESCAPED, grown
+from .surrogates import Halves, check_text
 from .tracked import NODES, Node, TrackedDict, TrackedList, adopt, index_in, own, thaw
 from .values import Json
 
@@ -77,7 +77,7 @@ class Document:
         self.lock: Any = self._lock
         self.moves: Moves | None = None  #: what the assignment under way moves
         self._has_copies = False  #: whether a part of the state was ever assigned to a second place
-        self.limit: int | None = None  #: bytes that the state may have as JSON, see `room.py`
+        self.limit: int | None = None  #: bytes that the state may have as JSON, see `size_budget.py`
         self.left: float = math.inf  #: bytes that it may surely grow by before it is measured again
         self.version = 0  #: grows whenever the path of some node may have changed
         self.wake = wake
@@ -142,7 +142,7 @@ class Document:
 
         Raises:
             OperationError: There is no text there.
-            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one, see `halves.py`.
+            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one, see `surrogates.py`.
             TypeError: `delta` is not a str.
         """
         with self.lock:

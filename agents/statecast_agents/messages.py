@@ -20,7 +20,7 @@ from .calls import Calls, calls_in, is_call
 from .commands import AddMessage, AddToolResult, AnyCommand
 from .document import Document
 from .errors import MessageConflict, NotJson, OperationError
-from .halves import check_text, paired
+from .surrogates import check_text, paired
 from .tracked import TrackedDict, TrackedList, thaw
 from .values import Json
 

@@ -17,8 +17,8 @@ from . import chunks
 from .arguments import arguments_text
 from .document import to_json
 from .errors import NotJson, OperationError, PartTooLarge
-from .halves import SplitText, check_text
 from .messages import new_id
+from .surrogates import SplitText, check_text
 from .values import Json
 
 __all__ = ["CallStream", "Parts", "Step"]

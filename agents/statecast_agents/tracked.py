@@ -17,9 +17,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn, SupportsIndex
 
 from .errors import NotJson, OperationError
-from .halves import check_text, paired
 from .moves import Moves
-from .room import ESCAPED, SCALAR, claim
+from .size_budget import ESCAPED, SCALAR, claim
+from .surrogates import check_text, paired
 from .values import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Json, check_key, check_scalar, plain
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class TrackedDict(dict[str, Json]):
 
         Raises:
             OperationError: There is no text at `key`.
-            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one, see `halves.py`.
+            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one, see `surrogates.py`.
             TypeError: `delta` is not a str.
         """
         document = self._document
@@ -300,7 +300,7 @@ class TrackedList(list[Json]):
 
         Raises:
             OperationError: There is no text at `index`.
-            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one, see `halves.py`.
+            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one, see `surrogates.py`.
             TypeError: `delta` is not a str.
         """
         document = self._document

@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from .errors import NotJson
-from .halves import paired
+from .surrogates import paired
 
 __all__ = ["FORBIDDEN_KEYS", "MAX_DEPTH", "MAX_INTEGER", "Json", "check_key", "check_scalar", "is_carried", "plain"]
 
