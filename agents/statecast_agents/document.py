@@ -1,45 +1,31 @@
-"""The state of a thread: a tracked JSON value, and the operations its last mutations amount to.
+"""The state of a thread: a JSON value that can be mutated as plain Python, and is kept as text while nobody reads it.
 
-Mutations leave slots behind, `(node, key, delta)`; `flush` turns them into the smallest operations that bring a client
-from the last flush to now. A slot without a delta is a `set`, encoded from the value in place at the flush, so any
-number of mutations beneath it are part of it already and are dropped, as are those of nodes that left the state.
+Four classes make it up, each of which knows only those before it: `SizeBudget` bounds it, `ChangeRecorder` records what
+changed, `NodeFactory` makes nodes of what is assigned, and `Document` holds the root.
 """
 
 from __future__ import annotations
 
-import math
-import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from .errors import OperationError
-from .moves import Fence, Moves, part_with
+from .moves import Fence
 from .operations import AppendText, Operation, check_path, keys_of
-from .size_budget import ESCAPED, grown
-from .surrogates import Halves, check_text
-from .tracked import NODES, Node, TrackedDict, TrackedList, adopt, index_in, own, thaw
-from .values import Json
+from .ownership import NodeFactory, adopt
+from .surrogates import check_text
+from .tracked import NODES, TrackedDict, TrackedList
+from .values import Json, thaw
 
 __all__ = ["Document", "to_json"]
 
-#: Slots kept before they are merged without waiting for the flush; bounds what one long turn can pile up.
-MERGE_AT: Final = 65_536
-
-#: Bytes of operations past which the whole state takes their place where it is shorter: a frame is no longer than that.
-LONG: Final = 2**20
-
-_SET: Final = b'{"type":"set","path":['
-_APPEND: Final = b'{"type":"append-text","path":['
-_VALUE: Final = b'],"value":'
-
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
-_Slot = tuple[Any, str | int | None, str | None]
 
 
-class Document:
+class Document(NodeFactory):
     """A JSON value that can be mutated as plain Python, and the operations that made it.
 
     Args:
@@ -50,48 +36,13 @@ class Document:
         NotJson: `value` is not something a state can hold.
     """
 
-    __slots__ = (
-        "_cache",
-        "_decoded",
-        "_halves",
-        "_has_copies",
-        "_lock",
-        "_merge_at",
-        "_pending",
-        "_resting",
-        "_root",
-        "delta",
-        "grew_at",
-        "left",
-        "limit",
-        "lock",
-        "moves",
-        "version",
-        "wake",
-    )
+    __slots__ = ("_decoded", "_resting")
 
     def __init__(self, value: Json = None, *, wake: Callable[[], None] | None = None) -> None:
-        self._lock = threading.RLock()
-        #: held during every mutation; hold it to read consistently from another thread. Who would take it once the
-        #: document has ended is refused.
-        self.lock: Any = self._lock
-        self.moves: Moves | None = None  #: what the assignment under way moves
-        self._has_copies = False  #: whether a part of the state was ever assigned to a second place
-        self.limit: int | None = None  #: bytes that the state may have as JSON, see `size_budget.py`
-        self.left: float = math.inf  #: bytes that it may surely grow by before it is measured again
-        self.version = 0  #: grows whenever the path of some node may have changed
-        self.wake = wake
-        #: where a text grew, if the last flush found nothing else: the operation, up to its value. The same object as
-        #: before means the same text, in the same place; while nothing else happens, it is the same.
-        self.grew_at: bytes | None = None
-        self.delta = b""  #: by what the text grew, as a JSON string
-        self._pending: list[_Slot] = []
-        self._merge_at = MERGE_AT
-        self._cache: Any = None
-        self._halves: Halves | None = None  #: made for the first text that ends in one
+        super().__init__(wake)
         self._decoded: Json = None  #: a container that is yet to become the root, see `adopting`
         self._resting: bytes | None = None  #: the state as JSON, while nobody looks at it, see `rest`
-        self._root: Json = own(value, self, self, None)
+        self._root = self.own(value, self, None)
 
     @classmethod
     def adopting(cls, value: Json, text: bytes = b"") -> Document:
@@ -132,7 +83,7 @@ class Document:
             if type(value) is str and type(old) is str and value.startswith(old):
                 self.append_text(value[len(old) :])
                 return
-            value = own(value, self, self, None, (id(old),))
+            value = self.own(value, self, None, (id(old),))
             self.drop(old, self)
             self._root = value
             self.note(self, None, None)
@@ -142,7 +93,7 @@ class Document:
 
         Raises:
             OperationError: There is no text there.
-            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one, see `surrogates.py`.
+            NotJson: `delta` holds a lone surrogate; a high one at its end waits for the low one, see `surrogates.py`.
             TypeError: `delta` is not a str.
         """
         with self.lock:
@@ -155,40 +106,6 @@ class Document:
             self._root = self.root + delta
             if delta:
                 self.note(self, None, delta)
-
-    def bound(self, limit: int) -> int:
-        """Let the state have so many bytes as JSON, and refuse to grow beyond with `StateTooLarge`; return its size."""
-        with self._lock:
-            size = len(self.encode())
-            self.limit, self.left = limit, limit - size
-            return size
-
-    def has_room(self, more: int) -> bool:
-        """Return whether the state may grow by so many bytes. It is measured only if the count says that it may not."""
-        with self._lock:
-            if self.limit is not None and self.left < more:
-                self.left = self.limit - len(self.encode())
-            return self.left >= more
-
-    def shorten(self, size: int) -> None:
-        """Take back by how many characters a state that is a text grew last."""
-        self._root = self._root[:-size]
-
-    def joined(self, node: object, key: str | int | None, size: int, delta: str) -> str:
-        """Return by what a text of `size` characters at `key` of `node` grows, with split characters joined.
-
-        Raises:
-            NotJson: `delta` holds a lone surrogate.
-        """
-        if delta.isascii():
-            return delta
-        try:
-            delta.encode()
-            return delta
-        except UnicodeEncodeError:
-            if self._halves is None:
-                self._halves = Halves()
-            return self._halves.join(node, key, size, delta)
 
     def apply(self, operation: Operation) -> None:
         """Apply an operation in place, as a strict client does.
@@ -264,7 +181,7 @@ class Document:
         """Take the state apart, so that it is freed at once rather than by the garbage collector."""
         self.version += 1
         nodes: list[Any] = [self._root] if type(self._root) in NODES else []
-        self._root = self._decoded = self._halves = None
+        self._root = self._decoded = self._surrogates = None
         while nodes:
             node = nodes.pop()
             node._parent = None
@@ -299,138 +216,6 @@ class Document:
                 return self._resting
             return _encode(self._root if self._decoded is None else self._decoded)
 
-    def flush(self) -> bytes:
-        """Return the operations since the last flush as a JSON array, `b""` when there are none."""
-        with self._lock:
-            pending = self._pending
-            if len(pending) > 1:
-                pending = self._pending = _merge(pending)
-                self._merge_at = MERGE_AT
-            if self.grew_at is not None:
-                self.grew_at, self.delta = None, b""
-            if len(pending) == 1:
-                node, key, delta = pending[0]
-                pending.clear()
-                cache = node._cache
-                if cache is None or cache[0] != self.version:
-                    path = self._path_to(node, set(), {})
-                    if path is None:
-                        return b""
-                    cache = node._cache = (self.version, path, key, delta is None, _head(path, key, delta is None))
-                elif cache[2] != key or cache[3] is not (delta is None):
-                    path = cache[1]
-                    cache = node._cache = (self.version, path, key, delta is None, _head(path, key, delta is None))
-                if delta is None:
-                    return b"[%b%b}]" % (cache[4], _encode(node._root if node is self else node[key]))
-                self.grew_at = head = cache[4]
-                self.delta = value = _encode(delta)
-                return b"[%b%b}]" % (head, value)
-            if not pending:
-                return b""
-            self._pending = []
-            operations = self._encode_slots(pending)
-            if len(operations) > LONG and len(operations) > len(state := self.encode()):
-                return b"[%b%b}]" % (_head(b"", None, True), state)
-            return operations
-
-    def note(self, node: Any, key: str | int | None, delta: str | None) -> None:
-        """Remember that the value at `key` of `node` changed, or grew by `delta`. The caller holds the lock.
-
-        Raises:
-            StateTooLarge: It grew, and the state is larger than its limit now; the text is put back.
-        """
-        if delta is not None:
-            self.left -= ESCAPED * len(delta)
-            if self.left < 0:
-                grown(self, node, key, delta)
-        pending = self._pending
-        size = len(pending)
-        pending.append((node, key, delta))
-        if size == 0:
-            if self.wake is not None:
-                self.wake()
-        elif size >= self._merge_at:
-            self._pending = _merge(pending)
-            self._merge_at = max(MERGE_AT, 2 * len(self._pending))  # slots that are all different do not shrink
-
-    def drop(self, value: Json, parent: Any, key: str | None = None) -> None:
-        """Let `value` leave the tree, unless it has moved from its place in `parent`, at `key` if that is a dict."""
-        if type(value) in NODES and value._parent is parent and (key is None or value._key == key):
-            value._parent = None
-            self.version += 1
-            if self._has_copies:
-                part_with(value)
-
-    def move(self) -> None:
-        """Let the nodes that the assignment under way moves arrive where they belong."""
-        moves, self.moves = self.moves, None
-        if moves is not None:
-            moves.commit()
-            self._has_copies = self._has_copies or bool(moves.copies)
-
-    def lost(self, node: Node, *values: Json) -> None:
-        """Note that `node` lost `values`: clients know no removal, so the whole of it is set again."""
-        for value in values:
-            self.drop(value, node)
-        self.version += 1
-        self._whole(node)
-
-    def shifted(self, items: TrackedList, start: int) -> None:
-        """Note that a list grew somewhere, and everything from `start` moved up."""
-        self.version += 1
-        size = len(items)
-        if start and size - start <= size // 2:
-            for index in range(start, size):
-                self.note(items, index, None)
-        else:
-            self._whole(items)
-
-    def rearranged(self, items: TrackedList, before: list[Json]) -> None:
-        """Note what differs between a list and what it held `before`."""
-        old = len(before)
-        changed = [index for index, item in enumerate(items) if index >= old or item is not before[index]]
-        if not changed and len(items) == old:
-            return
-        self.version += 1
-        if len(items) < old or len(changed) > len(items) // 2:
-            self._whole(items)
-        else:
-            for index in changed:
-                self.note(items, index, None)
-
-    def _whole(self, node: Node) -> None:
-        parent = node._parent
-        if parent is not None:
-            self.note(parent, index_in(parent, node) if type(parent) is TrackedList else node._key, None)
-
-    def _encode_slots(self, slots: list[_Slot]) -> bytes:
-        sets = {(id(node), key) for node, key, delta in slots if delta is None}
-        paths: dict[int, bytes | None] = {}
-        operations = []
-        for node, key, delta in slots:
-            path = self._path_to(node, sets, paths)
-            if path is None:
-                continue
-            value = delta if delta is not None else node._root if node is self else node[key]
-            operations.append(b"%b%b}" % (_head(path, key, delta is None), _encode(value)))
-        return b"[%b]" % b",".join(operations) if operations else b""
-
-    def _path_to(self, node: Any, sets: set[tuple[int, Any]], known: dict[int, bytes | None]) -> bytes | None:
-        """Return the encoded segments that lead to `node`; None when it left the state or is part of one of `sets`."""
-        if node is self:
-            return b""
-        if id(node) in known:
-            return known[id(node)]
-        parent = node._parent
-        path: bytes | None = None
-        if parent is not None:
-            key = index_in(parent, node) if type(parent) is TrackedList else node._key
-            if (id(parent), key) not in sets:
-                above = self._path_to(parent, sets, known)
-                path = None if above is None else _step(above, key)
-        known[id(node)] = path
-        return path
-
 
 def to_json(value: Json) -> Json:
     """Return `value` as plain JSON, converted and checked as if it were assigned to a state.
@@ -452,36 +237,3 @@ def _put(container: Json, key: str | int, value: Json) -> None:
         container.append(value)
     else:
         container[key] = value
-
-
-def _step(path: bytes, key: str | int | None) -> bytes:
-    if key is None:
-        return path
-    segment = b'"%d"' % key if isinstance(key, int) else _encode(key)
-    return b"%b,%b" % (path, segment) if path else segment
-
-
-def _head(path: bytes, key: str | int | None, is_set: bool) -> bytes:
-    """Return an operation up to its value."""
-    start = _SET if is_set else _APPEND
-    if type(key) is int and path:
-        return b'%b%b,"%d"%b' % (start, path, key, _VALUE)
-    return b"%b%b%b" % (start, _step(path, key), _VALUE)
-
-
-def _merge(pending: list[_Slot]) -> list[_Slot]:
-    """Return each slot once: as a set if it was ever set, else with all its deltas joined."""
-    deltas: dict[tuple[int, Any], list[str] | None] = {}
-    nodes: dict[tuple[int, Any], Any] = {}
-    for node, key, delta in pending:
-        slot = (id(node), key)
-        if slot not in deltas:
-            nodes[slot] = node
-            deltas[slot] = None if delta is None else [delta]
-        elif delta is None:
-            deltas[slot] = None
-        else:
-            grown = deltas[slot]
-            if grown is not None:
-                grown.append(delta)
-    return [(nodes[slot], slot[1], None if grown is None else "".join(grown)) for slot, grown in deltas.items()]

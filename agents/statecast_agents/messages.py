@@ -21,8 +21,8 @@ from .commands import AddMessage, AddToolResult, AnyCommand
 from .document import Document
 from .errors import MessageConflict, NotJson, OperationError
 from .surrogates import check_text, paired
-from .tracked import TrackedDict, TrackedList, thaw
-from .values import Json
+from .tracked import TrackedDict, TrackedList
+from .values import Json, thaw
 
 __all__ = ["AssistantMessage", "Messages", "ToolCall", "new_id"]
 

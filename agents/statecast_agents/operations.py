@@ -14,8 +14,7 @@ import jsonpatch
 import msgspec
 
 from .errors import OperationError
-from .tracked import thaw
-from .values import FORBIDDEN_KEYS, Json
+from .values import FORBIDDEN_KEYS, Json, thaw
 
 __all__ = ["AppendText", "Operation", "Set", "apply", "decode", "diff", "encode", "from_json_patch", "to_json_patch"]
 

@@ -1,24 +1,23 @@
 """How large a state may become.
 
-A bounded document counts what is assigned to it, rather too much than too little, and measures itself only when the
-count says that the limit may have been reached. A value that does not fit is refused before anything changes, so
-nothing of it reaches the log, and every frame with the whole state stays within what clients take.
+A bounded state counts what is assigned to it, rather too much than too little, and is measured only when the count says
+that the limit may have been reached. A value that does not fit is refused before anything changes, so nothing of it
+reaches the log, and every frame with the whole state stays within what clients take.
 """
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from .errors import StateTooLarge
 from .values import Json
 
-if TYPE_CHECKING:
-    from .document import Document
-
-__all__ = ["ESCAPED", "SCALAR", "claim", "grown"]
+__all__ = ["ESCAPED", "SCALAR", "SizeBudget"]
 
 ESCAPED: Final = 6  #: bytes of JSON that one character takes at most, as `\u0000` does
 SCALAR: Final = 32  #: bytes that a number takes at most, and what stands around any value
@@ -26,70 +25,88 @@ SCALAR: Final = 32  #: bytes that a number takes at most, and what stands around
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def claim(
-    document: Document,
-    values: Collection[Json],
-    keys: Sequence[Any],
-    parent: Any,
-    leaving: Collection[int],
-) -> None:
-    """Count values that are about to be assigned below `parent`.
+class SizeBudget:
+    """A JSON value, and how many bytes it may still grow by. `Document` is one."""
 
-    Args:
-        document: A bounded one.
-        values: As the state keeps them, and not in it yet.
-        keys: Where each belongs: keys of a dict, or indexes.
-        parent: The node or document they belong in.
-        leaving: The ids of what they replace there; none if they only come in addition.
+    __slots__ = ("_lock", "_root", "left", "limit")
 
-    Raises:
-        StateTooLarge: The state would grow beyond its limit.
-    """
-    document.left -= sum(map(_most, values)) + sum(ESCAPED * len(key) for key in keys if type(key) is str)
-    if document.left < 0:
-        now = len(document.encode())
-        _measured(document, now, now + sum(len(_encode(value)) for value in values) + _around(parent, keys, leaving))
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._root: Json = None
+        self.limit: int | None = None  #: bytes that the state may have as JSON; None: any number
+        self.left: float = math.inf  #: bytes that it may surely grow by before it is measured again
+
+    def encode(self) -> bytes:
+        """Return the state as JSON. Flush first where it must match a revision."""
+        return _encode(self._root)
+
+    def bound(self, limit: int) -> int:
+        """Let the state have so many bytes as JSON, and refuse to grow beyond with `StateTooLarge`; return its size."""
+        with self._lock:
+            size = len(self.encode())
+            self.limit, self.left = limit, limit - size
+            return size
+
+    def has_room(self, more: int) -> bool:
+        """Return whether the state may grow by so many bytes. It is measured only if the count says that it may not."""
+        with self._lock:
+            if self.limit is not None and self.left < more:
+                self.left = self.limit - len(self.encode())
+            return self.left >= more
+
+    def claim(self, values: Collection[Json], keys: Sequence[Any], parent: Any, leaving: Collection[int]) -> None:
+        """Count values that are about to be assigned below `parent`.
+
+        Args:
+            values: As the state keeps them, and not in it yet.
+            keys: Where each belongs: keys of a dict, or indexes.
+            parent: The node or document they belong in.
+            leaving: The ids of what they replace there; none if they only come in addition.
+
+        Raises:
+            StateTooLarge: The state would grow beyond its limit.
+        """
+        self.left -= sum(map(_most, values)) + sum(ESCAPED * len(key) for key in keys if type(key) is str)
+        if self.left < 0:
+            now = len(self.encode())
+            replaced, around = ([self._root], 0) if parent is self else _around(parent, keys, leaving)
+            growth = sum(len(_encode(value)) for value in values) - sum(len(_encode(item)) for item in replaced)
+            self._measured(now, now + growth + around)
+
+    def check_growth(self, node: Any, key: Any, delta: str) -> None:
+        """Measure the state after the text at `key` of `node` has grown by `delta`, and undo that if it is too large.
+
+        Raises:
+            StateTooLarge: It is; the text is as it was.
+        """
+        size = len(self.encode())
+        try:
+            self._measured(size - len(delta), size)
+        except StateTooLarge:
+            if node is self:
+                self._root = self._root[: -len(delta)]
+            else:
+                kind: Any = dict if isinstance(node, dict) else list
+                kind.__setitem__(node, key, node[key][: -len(delta)])
+            raise
+
+    def _measured(self, now: int, after: int) -> None:
+        assert self.limit is not None, "only a bounded state counts"
+        if after > self.limit and after > now:  # a state from before the limit may shrink towards it
+            raise StateTooLarge(after, self.limit)
+        self.left = self.limit - after
 
 
-def _around(parent: Any, keys: Sequence[Any], leaving: Collection[int]) -> int:
-    """Return how many bytes the keys and commas of new items take, less those of the items that are replaced."""
+def _around(parent: Json, keys: Sequence[Any], leaving: Collection[int]) -> tuple[list[Json], int]:
+    """Return the items of `parent` that are replaced, and how many bytes the keys and commas of the new items take."""
     if isinstance(parent, dict):
         new = [key for key in keys if key not in parent]
-        replaced = [parent[key] for key in keys if key in parent]
         around = sum(len(_encode(key)) + 2 for key in new) - (1 if new and not parent else 0)
-    elif isinstance(parent, list):
-        replaced = [item for item in parent if id(item) in leaving] if leaving else []
-        if len(keys) == 1 and replaced:
-            del replaced[1:]  # one is replaced by one; others with its id are equal to it
-        around = max(0, len(keys) - len(replaced)) - (0 if parent else 1)
-    else:
-        replaced, around = [parent.root], 0
-    return around - sum(len(_encode(item)) for item in replaced)
-
-
-def grown(document: Document, node: Any, key: Any, delta: str) -> None:
-    """Measure a document in which the text at `key` of `node` has grown by `delta`, and undo that if it is too large.
-
-    Raises:
-        StateTooLarge: It is; the text is as it was.
-    """
-    size = len(document.encode())
-    try:
-        _measured(document, size - len(delta), size)
-    except StateTooLarge:
-        if node is document:
-            document.shorten(len(delta))
-        else:
-            kind: Any = dict if isinstance(node, dict) else list
-            kind.__setitem__(node, key, node[key][: -len(delta)])
-        raise
-
-
-def _measured(document: Document, now: int, after: int) -> None:
-    assert document.limit is not None, "only a bounded document counts"
-    if after > document.limit and after > now:  # a state from before the limit may shrink towards it
-        raise StateTooLarge(after, document.limit)
-    document.left = document.limit - after
+        return [parent[key] for key in keys if key in parent], around
+    replaced = [item for item in parent if id(item) in leaving] if leaving else []
+    if len(keys) == 1:
+        del replaced[1:]  # one is replaced by one; others with its id are equal to it
+    return replaced, max(0, len(keys) - len(replaced)) - (0 if parent else 1)
 
 
 def _most(value: Json) -> int:

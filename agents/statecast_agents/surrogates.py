@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from .errors import NotJson
 
-__all__ = ["Halves", "SplitText", "check_text", "paired"]
+__all__ = ["PendingSurrogates", "SplitText", "check_text", "paired"]
 
 #: Texts of one state that may end in the first half of a character at a time; the oldest gives way.
 MAX_WAITING: Final = 256
@@ -71,7 +71,7 @@ class SplitText:
         return whole
 
 
-class Halves:
+class PendingSurrogates:
     """The first halves that wait in a state, by the slot whose text they end."""
 
     __slots__ = ("_waiting",)

@@ -2,9 +2,9 @@
 
 Rule 1: the storage is the dict's or list's own, always current, so that everything written in C (json, msgspec, copy,
 sorting, comparison) sees plain containers. Only mutations pass through here.
-Rule 2: what is assigned is copied (`own`) before anything changes, so a refused value leaves no trace.
+Rule 2: what is assigned is copied (`ownership.py`) before anything changes, so a refused value leaves no trace.
 Rule 3: a mutation notes the slot it touched, `(node, key)`, and nothing else; what to send is worked out when the turn
-ends, from the values then in place (`document.py`). A value may therefore be noted many times and is encoded once.
+ends, from the values then in place (`changes.py`). A value may therefore be noted many times and is encoded once.
 Rule 4: a node knows its parent. A node that left the tree has none, and is an ordinary dict or list until it is
 assigned to the tree again: then it is the same object that comes back (`moves.py`).
 """
@@ -13,31 +13,24 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NoReturn, SupportsIndex
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, Final, NoReturn, SupportsIndex
 
+from .changes import ChangeRecorder
 from .errors import NotJson, OperationError
-from .moves import Moves
-from .size_budget import ESCAPED, SCALAR, claim
+from .size_budget import ESCAPED, SCALAR
 from .surrogates import check_text, paired
-from .values import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Json, check_key, check_scalar, plain
+from .values import FORBIDDEN_KEYS, MAX_INTEGER, Json, check_key, check_scalar, thaw
 
-if TYPE_CHECKING:
-    from .document import Document
-
-__all__ = ["NODES", "Node", "TrackedDict", "TrackedList", "adopt", "index_in", "own", "thaw"]
+__all__ = ["NODES", "Node", "TrackedDict", "TrackedList"]
 
 #: Characters. Below it a text grows by plain concatenation, which costs less than the trick of `grow`.
 GROW_IN_PLACE: Final = 16_384
 
-_new_dict = dict.__new__
-_new_list = list.__new__
 _dict_set = dict.__setitem__
 _dict_get = dict.get
 _list_set = list.__setitem__
 _list_append = list.append
-_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
-_CONTAINERS: Final = frozenset({dict, list})
 _ABSENT: Final = object()
 
 
@@ -46,11 +39,11 @@ class TrackedDict(dict[str, Json]):
 
     __slots__ = ("_cache", "_copy", "_document", "_key", "_parent")
 
-    _document: Document
+    _document: ChangeRecorder
     _parent: Any  #: the node or document this one is in; None once it has left the state
     _copy: Any  #: its latest copy elsewhere in the state; unset until there is one
     _key: Any  #: its key there; for a list a hint only, see `index_in`
-    _cache: Any  #: the encoded path, and the beginning of the operation last sent, see `Document.flush`
+    _cache: Any  #: the encoded path, and the beginning of the operation last sent, see `ChangeRecorder.flush`
 
     def __new__(cls, *args: Any, **kwargs: Any) -> dict[str, Json]:  # type: ignore[misc]  # `type(x)(…)` is plain
         return dict(*args, **kwargs)
@@ -87,7 +80,7 @@ class TrackedDict(dict[str, Json]):
                         return
                 document.left -= ESCAPED * (len(value) + len(key)) + SCALAR
                 if document.left < 0:
-                    claim(document, (value,), (key,), self, (id(old),))
+                    document.claim((value,), (key,), self, (id(old),))
             elif kind is int:
                 if not -MAX_INTEGER <= value <= MAX_INTEGER:
                     check_scalar(value)
@@ -95,13 +88,13 @@ class TrackedDict(dict[str, Json]):
                     return
                 document.left -= ESCAPED * len(key) + SCALAR
                 if document.left < 0:
-                    claim(document, (value,), (key,), self, (id(old),))
+                    document.claim((value,), (key,), self, (id(old),))
             elif value is old:
                 return
             else:
                 if old is _ABSENT and (key in FORBIDDEN_KEYS or not key.isascii()):
                     check_key(key)  # before anything moves
-                value = own(value, document, self, key, (id(old),))
+                value = document.own(value, self, key, (id(old),))
                 if kind is float and type(old) is float and old == value:
                     return
             if old is _ABSENT and (key in FORBIDDEN_KEYS or not key.isascii()):
@@ -122,7 +115,7 @@ class TrackedDict(dict[str, Json]):
 
         Raises:
             OperationError: There is no text at `key`.
-            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one, see `surrogates.py`.
+            NotJson: `delta` holds a lone surrogate; a high one at its end waits for the low one, see `surrogates.py`.
             TypeError: `delta` is not a str.
         """
         document = self._document
@@ -211,7 +204,7 @@ class TrackedList(list[Json]):
 
     __slots__ = ("_cache", "_copy", "_document", "_key", "_parent")
 
-    _document: Document
+    _document: ChangeRecorder
     _parent: Any
     _copy: Any
     _key: Any
@@ -229,7 +222,7 @@ class TrackedList(list[Json]):
             items = list(value)  # before anything else: it may be a generator that takes from this very list
             with document.lock, _Rearranged(self):
                 replaced = {id(item) for item in self[key] if type(item) in NODES}
-                owned = _all_owned(items, self, range(len(items)), replaced)
+                owned = document.own_all(items, self, range(len(items)), replaced)
                 try:
                     super().__setitem__(key, owned)
                 except ValueError:  # a slice with a step takes as many items as it has
@@ -258,9 +251,9 @@ class TrackedList(list[Json]):
                     return
                 document.left -= ESCAPED * len(value) + SCALAR
                 if document.left < 0:
-                    claim(document, (value,), (index,), self, (id(old),))
+                    document.claim((value,), (index,), self, (id(old),))
             else:
-                value = own(value, document, self, index, (id(old),))
+                value = document.own(value, self, index, (id(old),))
                 if (kind is int or kind is float) and type(old) is kind and old == value:
                     return
             if type(old) in NODES:
@@ -287,11 +280,11 @@ class TrackedList(list[Json]):
                 if not value.isascii():
                     value = check_scalar(value)
             else:
-                value = own(value, document, self, index)
+                value = document.own(value, self, index)
             if kind is int or kind is str:
                 document.left -= SCALAR if kind is int else ESCAPED * len(value) + SCALAR
                 if document.left < 0:
-                    claim(document, (value,), (index,), self, ())
+                    document.claim((value,), (index,), self, ())
             _list_append(self, value)
             document.note(self, index, None)
 
@@ -300,7 +293,7 @@ class TrackedList(list[Json]):
 
         Raises:
             OperationError: There is no text at `index`.
-            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one, see `surrogates.py`.
+            NotJson: `delta` holds a lone surrogate; a high one at its end waits for the low one, see `surrogates.py`.
             TypeError: `delta` is not a str.
         """
         document = self._document
@@ -325,7 +318,7 @@ class TrackedList(list[Json]):
         items = list(values)
         with self._document.lock:
             start = len(self)
-            owned = _all_owned(items, self, range(start, start + len(items)), ())
+            owned = self._document.own_all(items, self, range(start, start + len(items)), ())
             self._document.move()
             for index, item in enumerate(owned, start):
                 _list_append(self, item)
@@ -347,7 +340,7 @@ class TrackedList(list[Json]):
         with self._document.lock:
             at = operator.index(index)
             at = max(0, at + len(self)) if at < 0 else min(at, len(self))
-            super().insert(at, own(value, self._document, self, at))
+            super().insert(at, self._document.own(value, self, at))
             self._document.shifted(self, at)
 
     def pop(self, index: SupportsIndex = -1) -> Json:
@@ -408,190 +401,12 @@ class _Rearranged:
         here._document.rearranged(here, self._before)
 
 
-def own(value: Json, document: Document, parent: Any, key: str | int | None, leaving: Collection[int] = ()) -> Json:
-    """Return `value` as the state keeps it: scalars checked, containers copied into nodes under `parent`.
-
-    Nodes of this state that are in none of its places any more, or leave with those in `leaving` (their ids), are not
-    copied but moved.
-
-    Raises:
-        NotJson: See `values.py`; also containers nested deeper than `MAX_DEPTH`, a cycle among them.
-        StateTooLarge: The state would grow beyond its limit.
-    """
-    kind = type(value)
-    if kind in _SCALARS:
-        value = check_scalar(value)
-        if document.limit is not None:
-            claim(document, (value,), (key,), parent, leaving)
-        return value
-    depth = 1
-    above = parent
-    while above is not None and above is not document:
-        depth += 1
-        above = above._parent
-    try:
-        owned = _own(value, document, parent, key, depth, leaving)
-        if document.limit is not None:
-            claim(document, (owned,), (key,), parent, leaving)
-    except BaseException:
-        document.moves = None
-        raise
-    if document.moves is not None:
-        document.move()
-    return owned
-
-
-def _own(
-    value: Json, document: Document, parent: Any, key: str | int | None, depth: int, leaving: Collection[int]
-) -> Json:
-    kind = type(value)
-    if kind is dict or kind is TrackedDict:
-        if kind is TrackedDict and _moves(value, document, parent, key, depth, leaving):
-            return value
-        _check_depth(depth)
-        branch: TrackedDict = _new_dict(TrackedDict)
-        branch._document = document
-        branch._parent = parent
-        branch._key = key
-        branch._cache = None
-        name: Any = _ABSENT
-        try:
-            for name, item in value.items():
-                if type(name) is not str or name in FORBIDDEN_KEYS or not name.isascii():
-                    name = check_key(name)  # the checked key is the key from here on
-                sort = type(item)
-                if sort is str:
-                    if not item.isascii():
-                        item = check_scalar(item)  # checked from here on
-                elif sort in _SCALARS:
-                    check_scalar(item)
-                else:
-                    item = _own(item, document, branch, name, depth + 1, leaving)  # owned from here on
-                _dict_set(branch, name, item)
-        except NotJson as error:
-            if name is not _ABSENT:
-                error.path.insert(0, str(name))
-            raise
-        if kind is TrackedDict:
-            _copied(value, branch)
-        return branch
-    if kind is list or kind is TrackedList:
-        if kind is TrackedList and _moves(value, document, parent, key, depth, leaving):
-            return value
-        _check_depth(depth)
-        row: TrackedList = _new_list(TrackedList)
-        row._document = document
-        row._parent = parent
-        row._key = key
-        row._cache = None
-        try:
-            for item in value:
-                if type(item) in _SCALARS:
-                    _list_append(row, check_scalar(item))
-                else:
-                    _list_append(row, _own(item, document, row, len(row), depth + 1, leaving))
-        except NotJson as error:
-            error.path.insert(0, len(row))
-            raise
-        if kind is TrackedList:
-            _copied(value, row)
-        return row
-    if kind in _SCALARS:
-        return check_scalar(value)
-    return _own(plain(value), document, parent, key, depth, leaving)
-
-
-def _moves(
-    node: Node, document: Document, parent: Any, key: str | int | None, depth: int, leaving: Collection[int]
-) -> bool:
-    """Whether a node moves, rather than being copied."""
-    if node._document is not document:
-        return False
-    moves = document.moves
-    if moves is None:
-        moves = document.moves = Moves(document, leaving)
-    return moves.take(node, parent, key, depth)
-
-
-def _copied(node: Any, copy: Node) -> None:
-    """Note that a copy of a node is about to be in the state, if the node is one of the same state."""
-    moves = copy._document.moves
-    if moves is not None and node._document is copy._document:
-        moves.copies.append((node, copy))
-
-
-def adopt(value: Json, document: Document, parent: Any, key: str | int | None) -> Json:
-    """As `own`, for a container fresh from the JSON decoder, and checked: it is no one else's."""
-    if type(value) is dict:
-        branch: TrackedDict = _new_dict(TrackedDict)
-        dict.update(branch, value)
-        branch._document = document
-        branch._parent = parent
-        branch._key = key
-        branch._cache = None
-        for name, item in value.items():
-            if type(item) is dict or type(item) is list:
-                _dict_set(branch, name, adopt(item, document, branch, name))
-        return branch
-    row: TrackedList = _new_list(TrackedList)
-    list.extend(row, value)
-    row._document = document
-    row._parent = parent
-    row._key = key
-    row._cache = None
-    if not _CONTAINERS.isdisjoint(map(type, value)):
-        for index, item in enumerate(value):
-            if type(item) is dict or type(item) is list:
-                _list_set(row, index, adopt(item, document, row, index))
-    return row
-
-
-def thaw(value: Json) -> Json:
-    """Return a deep copy of `value` made of plain dicts and lists."""
-    if isinstance(value, dict):
-        return {key: thaw(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [thaw(item) for item in value]
-    return value
-
-
-def index_in(parent: TrackedList, node: Node) -> int:
-    """Return where `node` is in `parent`, renumbering all of its nodes when the hint is out of date."""
-    index = node._key
-    if index < len(parent) and parent[index] is node:
-        return index  # type: ignore[no-any-return]  # keys of list items are ints
-    for position, item in enumerate(parent):
-        if type(item) in NODES and item._parent is parent:
-            item._key = position
-    return node._key  # type: ignore[no-any-return]  # as above
-
-
 def _owned(values: dict[str, Json], parent: Node, leaving: Collection[int]) -> dict[str, Json]:
     """Own all of `values`, so that one refused leaves the others unassigned too."""
     keys = [check_key(key) for key in values]
-    owned = _all_owned(values.values(), parent, keys, leaving)
+    owned = parent._document.own_all(values.values(), parent, keys, leaving)
     parent._document.move()
     return dict(zip(keys, owned, strict=True))
-
-
-def _all_owned(
-    values: Collection[Json], parent: Node, keys: Sequence[str | int], leaving: Collection[int]
-) -> list[Json]:
-    """Own all of `values`, or none. What moves does so at the next `Document.move`."""
-    document = parent._document
-    depth = 2
-    above = parent._parent
-    while above is not None and above is not document:
-        depth += 1
-        above = above._parent
-    try:
-        owned = [_own(item, document, parent, key, depth, leaving) for key, item in zip(keys, values, strict=True)]
-        if document.limit is not None:
-            claim(document, owned, keys, parent, leaving)
-        return owned
-    except BaseException:
-        document.moves = None
-        raise
 
 
 def _mended(value: str, old: Json) -> str:
@@ -603,11 +418,6 @@ def _mended(value: str, old: Json) -> str:
         if half and type(old) is str and whole.startswith(old):
             return whole + half
         raise
-
-
-def _check_depth(depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise NotJson(f"at most {MAX_DEPTH} containers within one another", "more of them, or a cycle")
 
 
 def _no_text(key: str | int, value: Json) -> NoReturn:

@@ -22,7 +22,17 @@ import msgspec
 from .errors import NotJson
 from .surrogates import paired
 
-__all__ = ["FORBIDDEN_KEYS", "MAX_DEPTH", "MAX_INTEGER", "Json", "check_key", "check_scalar", "is_carried", "plain"]
+__all__ = [
+    "FORBIDDEN_KEYS",
+    "MAX_DEPTH",
+    "MAX_INTEGER",
+    "Json",
+    "check_key",
+    "check_scalar",
+    "is_carried",
+    "plain",
+    "thaw",
+]
 
 #: A JSON value: None, bool, int, float, str, or a list or str-keyed dict of them. `Any`, because every read of a
 #: state would otherwise need a cast.
@@ -119,6 +129,15 @@ def plain(value: object) -> Json:
     if dump is not None:
         return dump(value, by_alias=True)
     raise NotJson("a JSON value", _describe(value))
+
+
+def thaw(value: Json) -> Json:
+    """Return a deep copy of `value` made of plain dicts and lists."""
+    if isinstance(value, dict):
+        return {key: thaw(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [thaw(item) for item in value]
+    return value
 
 
 def _exact(value: _Iso) -> _Iso:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from statecast_agents import Document, Json, operations
-from statecast_agents.document import MERGE_AT
+from statecast_agents.changes import MERGE_AT
 from statecast_agents.tracked import GROW_IN_PLACE, TrackedDict, TrackedList
 from tests.agents.written import Written, doing, flushed
 

@@ -1,0 +1,283 @@
+"""What has changed in a state since the last flush, and the operations that this amounts to.
+
+Mutations leave slots behind, `(node, key, delta)`; `flush` turns them into the smallest operations that bring a client
+from the last flush to now. A slot without a delta is a `set`, encoded from the value in place at the flush, so any
+number of mutations beneath it are part of it already and are dropped, as are those of nodes that left the state.
+
+Rule 1: nodes (`tracked.py`) know this module, and it knows of nodes only what both kinds have: `_parent`, `_key` and
+`_cache`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from .moves import Moves, part_with
+from .size_budget import ESCAPED, SizeBudget
+from .surrogates import PendingSurrogates
+from .values import Json
+
+__all__ = ["ChangeRecorder"]
+
+#: Slots kept before they are merged without waiting for the flush; bounds what one long turn can pile up.
+MERGE_AT: Final = 65_536
+
+#: Bytes of operations past which the whole state takes their place where it is shorter: a frame is no longer than that.
+LONG: Final = 2**20
+
+_SET: Final = b'{"type":"set","path":['
+_APPEND: Final = b'{"type":"append-text","path":['
+_VALUE: Final = b'],"value":'
+
+_encode = msgspec.json.Encoder().encode
+_Slot = tuple[Any, str | int | None, str | None]
+
+
+class ChangeRecorder(SizeBudget, ABC):
+    """Records the slots that mutations touch. `Document` is one; every node has its document to note changes in."""
+
+    __slots__ = (
+        "_cache",
+        "_has_copies",
+        "_merge_at",
+        "_pending",
+        "_surrogates",
+        "delta",
+        "grew_at",
+        "lock",
+        "moves",
+        "version",
+        "wake",
+    )
+
+    def __init__(self, wake: Callable[[], None] | None) -> None:
+        super().__init__()
+        #: held during every mutation; hold it to read consistently from another thread. Who would take it once the
+        #: document has ended is refused.
+        self.lock: Any = self._lock
+        self.moves: Moves | None = None  #: what the assignment under way moves
+        self._has_copies = False  #: whether a part of the state was ever assigned to a second place
+        self.version = 0  #: grows whenever the path of some node may have changed
+        self.wake = wake
+        #: where a text grew, if the last flush found nothing else: the operation, up to its value. The same object as
+        #: before means the same text, in the same place; while nothing else happens, it is the same.
+        self.grew_at: bytes | None = None
+        self.delta = b""  #: by what the text grew, as a JSON string
+        self._pending: list[_Slot] = []
+        self._merge_at = MERGE_AT
+        self._cache: Any = None
+        self._surrogates: PendingSurrogates | None = None  #: made for the first text that ends in one
+
+    @abstractmethod
+    def own(self, value: Json, parent: Any, key: str | int | None, leaving: Collection[int] = ()) -> Json:
+        """Return `value` as the state keeps it: scalars checked, containers copied into nodes under `parent`.
+
+        Nodes of this state that are in none of its places any more, or leave with those in `leaving` (their ids), are
+        not copied but moved.
+
+        Raises:
+            NotJson: See `values.py`; also containers nested deeper than `MAX_DEPTH`, a cycle among them.
+            StateTooLarge: The state would grow beyond its limit.
+        """
+
+    @abstractmethod
+    def own_all(
+        self, values: Collection[Json], parent: Any, keys: Sequence[str | int], leaving: Collection[int]
+    ) -> list[Json]:
+        """Own all of `values`, or none, as `own` does. Nodes among them move at the next `move`."""
+
+    def flush(self) -> bytes:
+        """Return the operations since the last flush as a JSON array, `b""` when there are none."""
+        with self._lock:
+            pending = self._pending
+            if len(pending) > 1:
+                pending = self._pending = _merge(pending)
+                self._merge_at = MERGE_AT
+            if self.grew_at is not None:
+                self.grew_at, self.delta = None, b""
+            if len(pending) == 1:
+                node, key, delta = pending[0]
+                pending.clear()
+                cache = node._cache
+                if cache is None or cache[0] != self.version:
+                    path = self._path_to(node, set(), {})
+                    if path is None:
+                        return b""
+                    cache = node._cache = (self.version, path, key, delta is None, _head(path, key, delta is None))
+                elif cache[2] != key or cache[3] is not (delta is None):
+                    path = cache[1]
+                    cache = node._cache = (self.version, path, key, delta is None, _head(path, key, delta is None))
+                if delta is None:
+                    return b"[%b%b}]" % (cache[4], _encode(node._root if node is self else node[key]))
+                self.grew_at = head = cache[4]
+                self.delta = value = _encode(delta)
+                return b"[%b%b}]" % (head, value)
+            if not pending:
+                return b""
+            self._pending = []
+            operations = self._encode_slots(pending)
+            if len(operations) > LONG and len(operations) > len(state := self.encode()):
+                return b"[%b%b}]" % (_head(b"", None, True), state)
+            return operations
+
+    def note(self, node: Any, key: str | int | None, delta: str | None) -> None:
+        """Remember that the value at `key` of `node` changed, or grew by `delta`. The caller holds the lock.
+
+        Raises:
+            StateTooLarge: It grew, and the state is larger than its limit now; the text is put back.
+        """
+        if delta is not None:
+            self.left -= ESCAPED * len(delta)
+            if self.left < 0:
+                self.check_growth(node, key, delta)
+        pending = self._pending
+        size = len(pending)
+        pending.append((node, key, delta))
+        if size == 0:
+            if self.wake is not None:
+                self.wake()
+        elif size >= self._merge_at:
+            self._pending = _merge(pending)
+            self._merge_at = max(MERGE_AT, 2 * len(self._pending))  # slots that are all different do not shrink
+
+    def joined(self, node: object, key: str | int | None, size: int, delta: str) -> str:
+        """Return by what a text of `size` characters at `key` of `node` grows, with split characters joined.
+
+        Raises:
+            NotJson: `delta` holds a lone surrogate.
+        """
+        if delta.isascii():
+            return delta
+        try:
+            delta.encode()
+            return delta
+        except UnicodeEncodeError:
+            if self._surrogates is None:
+                self._surrogates = PendingSurrogates()
+            return self._surrogates.join(node, key, size, delta)
+
+    def drop(self, value: Json, parent: Any, key: str | None = None) -> None:
+        """Let `value` leave the tree, unless it has moved from its place in `parent`, at `key` if that is a dict."""
+        if getattr(value, "_parent", None) is parent and (key is None or value._key == key):
+            value._parent = None
+            self.version += 1
+            if self._has_copies:
+                part_with(value)
+
+    def move(self) -> None:
+        """Let the nodes that the assignment under way moves arrive where they belong."""
+        moves, self.moves = self.moves, None
+        if moves is not None:
+            moves.commit()
+            self._has_copies = self._has_copies or bool(moves.copies)
+
+    def lost(self, node: Any, *values: Json) -> None:
+        """Note that `node` lost `values`: clients know no removal, so the whole of it is set again."""
+        for value in values:
+            self.drop(value, node)
+        self.version += 1
+        self._whole(node)
+
+    def shifted(self, items: list[Json], start: int) -> None:
+        """Note that a list grew somewhere, and everything from `start` moved up."""
+        self.version += 1
+        size = len(items)
+        if start and size - start <= size // 2:
+            for index in range(start, size):
+                self.note(items, index, None)
+        else:
+            self._whole(items)
+
+    def rearranged(self, items: list[Json], before: list[Json]) -> None:
+        """Note what differs between a list and what it held `before`."""
+        old = len(before)
+        changed = [index for index, item in enumerate(items) if index >= old or item is not before[index]]
+        if not changed and len(items) == old:
+            return
+        self.version += 1
+        if len(items) < old or len(changed) > len(items) // 2:
+            self._whole(items)
+        else:
+            for index in changed:
+                self.note(items, index, None)
+
+    def _whole(self, node: Any) -> None:
+        parent = node._parent
+        if parent is not None:
+            self.note(parent, _index_in(parent, node) if isinstance(parent, list) else node._key, None)
+
+    def _encode_slots(self, slots: list[_Slot]) -> bytes:
+        sets = {(id(node), key) for node, key, delta in slots if delta is None}
+        paths: dict[int, bytes | None] = {}
+        operations = []
+        for node, key, delta in slots:
+            path = self._path_to(node, sets, paths)
+            if path is None:
+                continue
+            value = delta if delta is not None else node._root if node is self else node[key]
+            operations.append(b"%b%b}" % (_head(path, key, delta is None), _encode(value)))
+        return b"[%b]" % b",".join(operations) if operations else b""
+
+    def _path_to(self, node: Any, sets: set[tuple[int, Any]], known: dict[int, bytes | None]) -> bytes | None:
+        """Return the encoded segments that lead to `node`; None when it left the state or is part of one of `sets`."""
+        if node is self:
+            return b""
+        if id(node) in known:
+            return known[id(node)]
+        parent = node._parent
+        path: bytes | None = None
+        if parent is not None:
+            key = _index_in(parent, node) if isinstance(parent, list) else node._key
+            if (id(parent), key) not in sets:
+                above = self._path_to(parent, sets, known)
+                path = None if above is None else _step(above, key)
+        known[id(node)] = path
+        return path
+
+
+def _index_in(parent: list[Json], node: Any) -> Any:
+    """Return where `node` is in `parent`, renumbering all of its nodes when the hint is out of date."""
+    index = node._key
+    if index < len(parent) and parent[index] is node:
+        return index
+    for position, item in enumerate(parent):
+        if getattr(item, "_parent", None) is parent:
+            item._key = position
+    return node._key
+
+
+def _step(path: bytes, key: str | int | None) -> bytes:
+    if key is None:
+        return path
+    segment = b'"%d"' % key if isinstance(key, int) else _encode(key)
+    return b"%b,%b" % (path, segment) if path else segment
+
+
+def _head(path: bytes, key: str | int | None, is_set: bool) -> bytes:
+    """Return an operation up to its value."""
+    start = _SET if is_set else _APPEND
+    if type(key) is int and path:
+        return b'%b%b,"%d"%b' % (start, path, key, _VALUE)
+    return b"%b%b%b" % (start, _step(path, key), _VALUE)
+
+
+def _merge(pending: list[_Slot]) -> list[_Slot]:
+    """Return each slot once: as a set if it was ever set, else with all its deltas joined."""
+    deltas: dict[tuple[int, Any], list[str] | None] = {}
+    nodes: dict[tuple[int, Any], Any] = {}
+    for node, key, delta in pending:
+        slot = (id(node), key)
+        if slot not in deltas:
+            nodes[slot] = node
+            deltas[slot] = None if delta is None else [delta]
+        elif delta is None:
+            deltas[slot] = None
+        else:
+            grown = deltas[slot]
+            if grown is not None:
+                grown.append(delta)
+    return [(nodes[slot], slot[1], None if grown is None else "".join(grown)) for slot, grown in deltas.items()]

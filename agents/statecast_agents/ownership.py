@@ -1,0 +1,179 @@
+"""What is assigned becomes the state's own: scalars are checked, containers copied into nodes, leaving nodes moved."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+from .changes import ChangeRecorder
+from .errors import NotJson
+from .moves import Moves
+from .tracked import Node, TrackedDict, TrackedList
+from .values import FORBIDDEN_KEYS, MAX_DEPTH, Json, check_key, check_scalar, plain
+
+__all__ = ["NodeFactory", "adopt"]
+
+_new_dict = dict.__new__
+_new_list = list.__new__
+_dict_set = dict.__setitem__
+_list_set = list.__setitem__
+_list_append = list.append
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+_CONTAINERS: Final = frozenset({dict, list})
+_ABSENT: Final = object()
+
+
+class NodeFactory(ChangeRecorder):
+    """Makes nodes of what is assigned to a state. `Document` is one."""
+
+    __slots__ = ()
+
+    def own(self, value: Json, parent: Any, key: str | int | None, leaving: Collection[int] = ()) -> Json:
+        if type(value) in _SCALARS:
+            value = check_scalar(value)
+            if self.limit is not None:
+                self.claim((value,), (key,), parent, leaving)
+            return value
+        depth = _depth_below(parent, self)
+        try:
+            owned = _own(value, self, parent, key, depth, leaving)
+            if self.limit is not None:
+                self.claim((owned,), (key,), parent, leaving)
+        except BaseException:
+            self.moves = None
+            raise
+        if self.moves is not None:
+            self.move()
+        return owned
+
+    def own_all(
+        self, values: Collection[Json], parent: Any, keys: Sequence[str | int], leaving: Collection[int]
+    ) -> list[Json]:
+        depth = _depth_below(parent, self)
+        try:
+            owned = [_own(item, self, parent, key, depth, leaving) for key, item in zip(keys, values, strict=True)]
+            if self.limit is not None:
+                self.claim(owned, keys, parent, leaving)
+            return owned
+        except BaseException:
+            self.moves = None
+            raise
+
+
+def _depth_below(parent: Any, document: ChangeRecorder) -> int:
+    """Return how many containers deep a child of `parent` is; 1 for the root, and for what is in no state."""
+    depth = 1
+    while parent is not None and parent is not document:
+        depth += 1
+        parent = parent._parent
+    return depth
+
+
+def _own(
+    value: Json, document: ChangeRecorder, parent: Any, key: str | int | None, depth: int, leaving: Collection[int]
+) -> Json:
+    kind = type(value)
+    if kind is dict or kind is TrackedDict:
+        if kind is TrackedDict and _moves(value, document, parent, key, depth, leaving):
+            return value
+        _check_depth(depth)
+        branch: TrackedDict = _new_dict(TrackedDict)
+        branch._document = document
+        branch._parent = parent
+        branch._key = key
+        branch._cache = None
+        name: Any = _ABSENT
+        try:
+            for name, item in value.items():
+                if type(name) is not str or name in FORBIDDEN_KEYS or not name.isascii():
+                    name = check_key(name)  # the checked key is the key from here on
+                sort = type(item)
+                if sort is str:
+                    if not item.isascii():
+                        item = check_scalar(item)  # checked from here on
+                elif sort in _SCALARS:
+                    check_scalar(item)
+                else:
+                    item = _own(item, document, branch, name, depth + 1, leaving)  # owned from here on
+                _dict_set(branch, name, item)
+        except NotJson as error:
+            if name is not _ABSENT:
+                error.path.insert(0, str(name))
+            raise
+        if kind is TrackedDict:
+            _copied(value, branch)
+        return branch
+    if kind is list or kind is TrackedList:
+        if kind is TrackedList and _moves(value, document, parent, key, depth, leaving):
+            return value
+        _check_depth(depth)
+        row: TrackedList = _new_list(TrackedList)
+        row._document = document
+        row._parent = parent
+        row._key = key
+        row._cache = None
+        try:
+            for item in value:
+                if type(item) in _SCALARS:
+                    _list_append(row, check_scalar(item))
+                else:
+                    _list_append(row, _own(item, document, row, len(row), depth + 1, leaving))
+        except NotJson as error:
+            error.path.insert(0, len(row))
+            raise
+        if kind is TrackedList:
+            _copied(value, row)
+        return row
+    if kind in _SCALARS:
+        return check_scalar(value)
+    return _own(plain(value), document, parent, key, depth, leaving)
+
+
+def _moves(
+    node: Node, document: ChangeRecorder, parent: Any, key: str | int | None, depth: int, leaving: Collection[int]
+) -> bool:
+    """Whether a node moves, rather than being copied."""
+    if node._document is not document:
+        return False
+    moves = document.moves
+    if moves is None:
+        moves = document.moves = Moves(document, leaving)
+    return moves.take(node, parent, key, depth)
+
+
+def _copied(node: Any, copy: Node) -> None:
+    """Note that a copy of a node is about to be in the state, if the node is one of the same state."""
+    moves = copy._document.moves
+    if moves is not None and node._document is copy._document:
+        moves.copies.append((node, copy))
+
+
+def adopt(value: Json, document: ChangeRecorder, parent: Any, key: str | int | None) -> Json:
+    """Make nodes of a container that comes straight from the JSON decoder and was checked: nobody else has it."""
+    if type(value) is dict:
+        branch: TrackedDict = _new_dict(TrackedDict)
+        dict.update(branch, value)
+        branch._document = document
+        branch._parent = parent
+        branch._key = key
+        branch._cache = None
+        for name, item in value.items():
+            if type(item) is dict or type(item) is list:
+                _dict_set(branch, name, adopt(item, document, branch, name))
+        return branch
+    row: TrackedList = _new_list(TrackedList)
+    list.extend(row, value)
+    row._document = document
+    row._parent = parent
+    row._key = key
+    row._cache = None
+    if not _CONTAINERS.isdisjoint(map(type, value)):
+        for index, item in enumerate(value):
+            if type(item) is dict or type(item) is list:
+                _list_set(row, index, adopt(item, document, row, index))
+    return row
+
+
+def _check_depth(depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise NotJson(f"at most {MAX_DEPTH} containers within one another", "more of them, or a cycle")
