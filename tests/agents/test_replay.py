@@ -6,7 +6,6 @@ STATECAST_PROGRAMS is how many random programs are tried.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from itertools import islice
 from random import Random
@@ -18,8 +17,9 @@ from hypothesis import strategies as st
 from statecast_agents import Json, operations
 from tests.agents.programs import OF_DICTS, OF_LISTS, Program, programs, same
 from tests.clients.node import Accumulator, Protocol
+from tests.counts import count
 
-PROGRAMS = int(os.environ.get("STATECAST_PROGRAMS", "5000"))
+PROGRAMS = count("PROGRAMS", 1000, long=5000)
 AT_ONCE = 250  #: programs in one call of the client
 
 
@@ -31,16 +31,16 @@ def test_a_state_does_what_plain_python_does_and_its_operations_say_so(random: R
 
 def test_the_published_client_has_the_state_of_every_program_after_every_flush(accumulator: Accumulator) -> None:
     tried = programs(PROGRAMS)
-    count = 0
+    done = 0
     while group := list(islice(tried, AT_ONCE)):
-        count += len(group)
+        done += len(group)
         told = [(program, *frame) for program in group for frame in _frames(program)]
         answer = accumulator.apply([json.loads(flushed) for _, flushed, _ in told])
 
         assert answer.error is None
         for (program, _, state), client in zip(told, answer.states, strict=True):
             assert same(client, state), f"the client has {client!r}\n{program!r}"
-    assert count == PROGRAMS
+    assert done == PROGRAMS
 
 
 @pytest.mark.parametrize(

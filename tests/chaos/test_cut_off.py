@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,11 @@ import pytest
 from tests.chaos.crowd import Crowd, repeatable, seeded, within
 from tests.chaos.proxy import Proxy
 from tests.chaos.serving import Served
+from tests.counts import count
 
 pytestmark = pytest.mark.anyio
 
-HARMS = int(os.environ.get("STATECAST_HARMS", "600"))  #: done to connections, in all
+HARMS = count("HARMS", 300, long=600)  #: done to connections, in all
 ROUND = 150  #: between two quiet moments
 
 

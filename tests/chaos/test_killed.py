@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -15,10 +14,11 @@ from tests.chaos.crowd import Crowd, repeatable, seeded, within
 from tests.chaos.ledger import Sent
 from tests.chaos.serving import Served
 from tests.chaos.tabs import Tab
+from tests.counts import count
 
 pytestmark = pytest.mark.anyio
 
-KILLS = int(os.environ.get("STATECAST_KILLS", "100"))  #: in all; at least that many
+KILLS = count("KILLS", 27, long=100)  #: in all; at least that many
 TARGETS = ("agents", "short", "slow")
 ROUND = 9  #: kills between two quiet moments, see `Killer.kill`
 

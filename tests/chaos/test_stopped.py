@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.crowd import Crowd, repeatable, seeded
 from tests.chaos.serving import Served
+from tests.counts import count
 
 pytestmark = pytest.mark.anyio
 
-STOPS = int(os.environ.get("STATECAST_STOPS", "20"))  #: in all
+STOPS = count("STOPS", 10, long=20)  #: in all
 ROUND = 5  #: stops between two quiet moments
 
 

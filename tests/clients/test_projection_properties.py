@@ -1,11 +1,10 @@
 """What an agent writes into its messages, in whatever pieces, the published readers of each protocol have at the end.
 
-STATECAST_PROGRAMS is how many random histories are tried, in tens.
+STATECAST_HISTORIES is how many random histories are tried.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from random import Random
 
@@ -21,10 +20,11 @@ from statecast.protocol.messages.projection import Projection
 from tests.clients.conversing import Part, held
 from tests.clients.histories import RUN, History
 from tests.clients.messages import DECODERS, Decoder, Decoders, Read
+from tests.counts import count
 
 BEGUN = 2  #: entries that a run begins with, and that nobody sees apart
 
-HISTORIES = int(os.environ.get("STATECAST_PROGRAMS", "500")) // 10
+HISTORIES = count("HISTORIES", 20, long=50)
 
 
 @pytest.fixture(scope="module")

@@ -6,17 +6,16 @@ a process of its own can be killed, weighed, and left by an agent that exits.
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from tests.chaos.crowd import seeded
+from tests.counts import count
 from tests.stories.acts import ACTS
 from tests.stories.book import faults
 from tests.stories.deeds import DEEDS, SYNC_DEEDS
 from tests.stories.telling import tell
 
-STORIES = int(os.environ.get("STATECAST_ROUGH_STORIES", "12"))
+STORIES = count("ROUGH_STORIES", 12, long=24)
 
 
 @pytest.mark.anyio

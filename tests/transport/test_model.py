@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 import tempfile
 from collections.abc import Coroutine
@@ -25,11 +24,12 @@ from statecast.http.endpoints.events import Format
 from statecast.stores.sqlite import entries
 from statecast.stores.sqlite import store as sqlite
 from statecast_agents import Policy
+from tests.counts import count
 from tests.transport.account import Command
 from tests.transport.following import View
 from tests.transport.living import AtOnce, Life
 
-STORIES = int(os.environ.get("STATECAST_STORIES", "150"))
+STORIES = count("STORIES", 50, long=150)
 
 MOST_READERS = 6
 SOON: dict[str, Any] = {"MOST": 12, "AT_ONCE": 4, "FULL": 4}  #: entries move to where their thread is
