@@ -5,6 +5,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# How many processes run the tests, each with files of its own: one a core. WORKERS=0 runs them in pytest's own process.
+WORKERS ?= logical
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,6 +14,8 @@ STAMP := $(VENV)/.ready-$(subst /,_,$(PYTHON))
 # The tests that drive npm packages: those of these folders, and whatever else uses what is in tests/clients.
 CLIENT_TESTS = tests/clients tests/docs $(shell grep -rlE "tests\.clients|accumulator" --include="test_*.py" \
 	tests/agents tests/chaos tests/examples tests/transport)
+PARALLEL = --numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest $(PARALLEL)
 CODE = $(wildcard agents/statecast_agents transport/statecast tests examples benchmarks)
 
 # An active environment must not leak into ours.
@@ -21,7 +25,7 @@ MAKEFLAGS += --no-print-directory
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-newest test-oldest test-python check lint types imports bench page format setup clean
+.PHONY: help demo test test-long test-newest test-oldest test-python check lint types imports bench page format setup clean
 
 help: ## Show this help
 	@echo "Usage: make <target> [ARGS=\"...\"] [PYTHON=python3.12]"
@@ -32,18 +36,21 @@ demo: $(STAMP) ## Serve the demo on http://127.0.0.1:8000; ARGS="--port 9000" fo
 	@exec $(BIN)/statecast demo $(ARGS)
 
 test: $(STAMP)-dev ## Run the tests; ARGS="-k name" for some of them
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
+
+test-long: $(STAMP)-dev ## Run the tests with more kills, stops, random programs and examples
+	@STATECAST_TEST_LONG=1 $(PYTEST) $(ARGS)
 
 test-newest: $(STAMP)-dev ## Run the tests of the npm clients on the newest versions that the registry serves
 	@rm -rf tests/clients/newest
 	@STATECAST_CLIENTS=newest $(BIN)/python -m tests.clients.packages
-	@STATECAST_CLIENTS=newest $(BIN)/python -m pytest $(CLIENT_TESTS) $(ARGS)
+	@STATECAST_CLIENTS=newest $(PYTEST) $(CLIENT_TESTS) $(ARGS)
 
 test-oldest: $(STAMP)-dev ## Run smoke tests on the oldest versions of the dependencies that pyproject.toml allows
-	@tools/test_oldest.sh $(ARGS)
+	@tools/test_oldest.sh $(PARALLEL) $(ARGS)
 
 test-python: $(STAMP)-dev ## Run the tests on the newest Python there is, but for those of pages
-	@tools/test_python.sh $(ARGS)
+	@tools/test_python.sh $(PARALLEL) $(ARGS)
 
 check: lint types imports ## Check style, format, types and layers
 

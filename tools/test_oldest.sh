@@ -11,7 +11,7 @@ extras="client cloud s3"
 .venv/bin/python tools/requirements.py --oldest $extras >"$venv/constraints.txt"
 "$venv/bin/python" -m pip --disable-pip-version-check --no-input --quiet install \
     --constraint "$venv/constraints.txt" --editable ".[$(echo "$extras" | tr ' ' ',')]" \
-    ag-ui-protocol hypothesis openapi-spec-validator pydantic pytest
+    ag-ui-protocol hypothesis openapi-spec-validator pydantic pytest pytest-xdist
 
 transport=tests/transport/test
 exec "$venv/bin/python" -m pytest tests/agents tests/client \
