@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import anyio.to_thread
-import msgspec
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from statecast import About
+from statecast import About, Cloud, CloudReport, create_app
 from tests.clients.cloud import CloudClient, CloudFailed, text_of
-from tests.clients.cloud_scene import API_KEY, Bees, app_of, bees, client, refused, url
+from tests.clients.cloud_scene import API_KEY, Bees, bees, client, refused, url
 from tests.clients.node import Json
 from tests.clients.playing import PATIENCE
 from tests.clients.serving import served
@@ -108,19 +105,15 @@ def test_reports_events_and_scores_are_taken(client: CloudClient) -> None:
     assert refused(lambda: client.call("runs.report", {**report, "status": "odd"})) == (422, "invalid_request")
 
 
-def test_what_is_reported_is_in_the_store(bees: Bees, tmp_path: Path) -> None:
-    path = tmp_path / "bees.db"
-    with served(app_of(bees, store=f"sqlite:///{path}")) as url:
+def test_what_is_reported_reaches_the_apps_hook(bees: Bees) -> None:
+    reports: list[CloudReport] = []
+    with served(create_app(bees.agent, cloud=Cloud(api_keys=[API_KEY], report=reports.append))) as url:
         client = CloudClient(url, apiKey=API_KEY, userId="ann", workspaceId="hive")
         thread_id = client.create()
         client.call("runs.report", {"thread_id": thread_id, "status": "error", "error": "no honey"})
         client.call("track", [{"kind": "error_shown", "thread_id": thread_id}] * 20)
         client.call("scores.create", {"name": "q", "data_type": "numeric", "value": 1, "thread_id": thread_id})
-    with sqlite3.connect(path) as db:
-        rows = db.execute("SELECT kind, data FROM notes").fetchall()
-    db.close()
-    noted = [(kind, msgspec.json.decode(data)) for kind, data in rows]
 
-    assert sorted(kind for kind, _ in noted) == ["event"] * 20 + ["report", "score"]
-    assert {fields["user"] for _, fields in noted} == {"ann"}
-    assert next(fields["error"] for kind, fields in noted if kind == "report") == "no honey"
+    assert sorted(report.kind for report in reports) == ["event"] * 20 + ["run", "score"]
+    assert {(report.thread_id, report.user.id) for report in reports} == {(thread_id, "ann")}
+    assert next(report.fields["error"] for report in reports if report.kind == "run") == "no honey"

@@ -4,6 +4,6 @@ One file per kind of thing that is asked for; `routes` puts them together. Every
 `cloud`.
 """
 
-from .settings import Cloud, CloudUser, Issuer
+from .settings import Cloud, CloudReport, CloudUser, Issuer
 
-__all__ = ["Cloud", "CloudUser", "Issuer"]
+__all__ = ["Cloud", "CloudReport", "CloudUser", "Issuer"]

@@ -1,4 +1,4 @@
-"""What all endpoints of the cloud API have in common: routes whose errors have its form.
+"""What the endpoints of the cloud API have in common: routes whose errors have its form, and how a body names a thread.
 
 Source: docs/protocol.md, "The cloud API".
 """
@@ -10,10 +10,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from statecast.http.request.fields import check_thread_id
 from statecast.http.response.errors import from_http, json_response
 from statecast.protocol.errors import Refusal
+from statecast.stores import Card, Key
+from statecast.threads import Hub
 
-__all__ = ["CloudRoute", "cloud_refused"]
+__all__ = ["CloudRoute", "card_of", "cloud_refused"]
 
 
 class CloudRoute(Route):
@@ -32,3 +35,13 @@ def cloud_refused(refusal: Refusal) -> Response:
     """Return the response that says what was refused and why."""
     body = {**refusal.details, "message": refusal.message, "error": refusal.code}
     return json_response(body, status=refusal.status, headers=refusal.headers)
+
+
+async def card_of(hub: Hub, workspace: str, thread_id: str) -> Card:
+    """Return the card of a workspace's thread.
+
+    Raises:
+        Refusal: 404 `unknown_thread`; 422 `invalid_thread_id`; 503 `store_unavailable`.
+    """
+    check_thread_id(thread_id)
+    return await hub.shelf.get(Key(workspace, thread_id))

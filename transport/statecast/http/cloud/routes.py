@@ -14,6 +14,7 @@ from .auth import auth_routes
 from .files import cloud_file_routes
 from .identity import Identity
 from .messages import message_routes
+from .reports import report_routes
 from .runs import run_routes
 from .threads import thread_routes
 
@@ -27,6 +28,7 @@ def cloud_routes(service: Service, identity: Identity, uploads: Uploads) -> list
         *thread_routes(service, identity),
         *message_routes(service, identity),
         *run_routes(service, identity),
+        *report_routes(service, identity),
         *cloud_file_routes(service, identity, uploads),
     ]
 

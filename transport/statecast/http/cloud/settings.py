@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Literal
 
 import msgspec
 
 from statecast.settings import check_numbers, check_texts
+from statecast_agents import Json
 
-__all__ = ["OURS", "Cloud", "CloudUser", "Issuer"]
+__all__ = ["OURS", "Cloud", "CloudReport", "CloudUser", "Issuer"]
 
 #: Algorithms of tokens that are signed with a private key, and those with a secret that both sides know. An issuer has
 #: one kind: else whoever knows a public key could take it for the secret, and sign with it.
@@ -31,6 +32,16 @@ class CloudUser(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     workspace: str  #: which owns the threads
     claims: dict[str, Any] = {}  #: of an issuer's token, all that it says
+
+
+class CloudReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client reports: how a run of its own went, what its user did, or a score."""
+
+    kind: Literal["run", "event", "score"]
+    id: str  #: made for it; the client gets that of a run or a score
+    thread_id: str
+    user: CloudUser  #: who reports
+    fields: Mapping[str, Json]  #: as the client sends them, which adds fields with its versions
 
 
 class Issuer(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +69,8 @@ class Cloud(msgspec.Struct, frozen=True, kw_only=True):
     secret: str | None = None  #: that signs our tokens; None: one that is made once, and kept in the store
     access_seconds: float = 900.0
     refresh_seconds: float = 90 * 86_400.0
+    #: Called with each report, before the client gets its answer; None: reports are checked and answered only.
+    report: Callable[[CloudReport], Awaitable[None] | None] | None = None
 
     def __post_init__(self) -> None:
         """Check what is said.
@@ -68,6 +81,8 @@ class Cloud(msgspec.Struct, frozen=True, kw_only=True):
         """
         check_numbers(self)
         check_texts("api_keys", self.api_keys)
+        if self.report is not None and not callable(self.report):
+            raise TypeError(f"expected Cloud.report to be a function, got {self.report!r}")
         if self.secret is not None and len(self.secret) < MIN_SECRET:
             raise ValueError(f"expected a secret of at least {MIN_SECRET} characters, got a shorter one")
         if any(len(key) < 16 for key in self.api_keys):

@@ -1,0 +1,162 @@
+"""`/v1/runs`, `/v1/events` and `/v1/scores`: what clients report, for the app's hook. Nothing of it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any, Final, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from statecast.http.request.body import read_json
+from statecast.http.request.fields import Service
+from statecast.http.response.errors import json_response
+from statecast.protocol.errors import Refusal
+from statecast.stores import Key
+from statecast.threads import HookFailed
+from statecast.threads.hook_calls import InThread
+from statecast_agents import Json, new_id
+from statecast_agents.functions import is_async
+
+from .form import CloudRoute, card_of
+from .identity import Identity
+from .settings import CloudReport
+
+__all__ = ["report_routes"]
+
+#: Events in a request.
+EVENTS: Final = 50
+
+_T = TypeVar("_T")
+
+
+class _CostDetails(msgspec.Struct):
+    input: float | None = None
+    input_cached_tokens: float | None = None
+    output: float | None = None
+    total: float | None = None
+
+
+class _Run(msgspec.Struct):
+    """What is checked of a run's report; clients add fields, and kinds of outcomes, as they go."""
+
+    thread_id: str
+    status: str
+    outcome_type: str | None = None
+    message_id: str | None = None
+    user_message_id: str | None = None
+    trace_id: str | None = None
+    root_span_id: str | None = None
+    model_id: str | None = None
+    cost_usd: float | None = None
+    cost_details: _CostDetails | None = None
+    duration_ms: float | None = None
+    total_steps: float | None = None
+
+
+class _Events(msgspec.Struct):
+    events: list[dict[str, Json]]
+
+
+class _Score(msgspec.Struct):
+    name: str
+    data_type: str
+    value: float | bool | None = None
+    string_value: str | None = None
+    comment: str | None = None
+    thread_id: str | None = None
+    message_id: str | None = None
+    run_id: str | None = None
+
+
+class _Reports:
+    """Checks reports, and passes them to the app's hook, if it has one."""
+
+    def __init__(self, service: Service, identity: Identity) -> None:
+        self._hub = service.hub
+        self._identity = identity
+        self._hook = identity.cloud.report
+
+    async def run(self, request: Request) -> Response:
+        who, fields = await self._identity.required(request.scope), await self._fields(request)
+        run = _converted(fields, _Run)
+        if run.status not in ("completed", "incomplete", "error"):
+            message = f'expected the status "completed", "incomplete" or "error", got "{run.status[:40]}"'
+            raise Refusal(422, "invalid_request", message)
+        await card_of(self._hub, who.workspace, run.thread_id)
+        id = new_id("run")
+        await self._pass(CloudReport(kind="run", id=id, thread_id=run.thread_id, user=who.user, fields=fields))
+        return json_response({"run_id": id})
+
+    async def events(self, request: Request) -> Response:
+        who, fields = await self._identity.required(request.scope), await self._fields(request)
+        events = _converted(fields, _Events).events
+        if len(events) > EVENTS:
+            raise Refusal(422, "invalid_request", f"expected at most {EVENTS} events, got {len(events)}", limit=EVENTS)
+        reports = []
+        for event in events:
+            thread_id = str(event.get("thread_id"))
+            if await self._hub.shelf.find(Key(who.workspace, thread_id)) is not None:
+                id = new_id("evt")
+                reports.append(CloudReport(kind="event", id=id, thread_id=thread_id, user=who.user, fields=event))
+        await self._pass(*reports)
+        return json_response({"kept": len(reports)})
+
+    async def score(self, request: Request) -> Response:
+        who, fields = await self._identity.required(request.scope), await self._fields(request)
+        score = _converted(fields, _Score)
+        if score.data_type not in ("numeric", "categorical", "boolean") or score.thread_id is None:
+            message = 'expected a thread_id, and the data_type "numeric", "categorical" or "boolean"'
+            raise Refusal(422, "invalid_request", message)
+        await card_of(self._hub, who.workspace, score.thread_id)
+        id = new_id("score")
+        await self._pass(CloudReport(kind="score", id=id, thread_id=score.thread_id, user=who.user, fields=fields))
+        value = None if score.value is None else float(score.value)
+        shown = {"name": score.name, "data_type": score.data_type, "string_value": score.string_value}
+        return json_response({"score_id": id, "value": value, **shown})
+
+    async def _fields(self, request: Request) -> dict[str, Json]:
+        fields: dict[str, Json] = await read_json(request.scope, request.receive, self._hub.limits, dict[str, Any])
+        return fields
+
+    async def _pass(self, *reports: CloudReport) -> None:
+        """Call the hook with one report after another. Where it fails, the log says so, and the page need not know.
+
+        Raises:
+            Refusal: As `Hub.ask`.
+        """
+        hook = self._hook
+        if hook is None or not reports:
+            return
+
+        async def calls(in_thread: InThread) -> AsyncGenerator[None, None]:
+            for report in reports:
+                answer = hook(report) if is_async(hook) else await in_thread(hook, report)
+                if answer is not None:
+                    await answer
+            yield
+
+        key = Key(reports[0].user.workspace, reports[0].thread_id)
+        try:
+            await anext(self._hub.ask(next(iter(self._hub.agents.values())), key, "a report", calls))
+        except HookFailed:
+            pass
+
+
+def report_routes(service: Service, identity: Identity) -> list[Route]:
+    """Return the routes of what clients report."""
+    reports = _Reports(service, identity)
+    return [
+        CloudRoute("/v1/runs", reports.run, methods=["POST"]),
+        CloudRoute("/v1/events", reports.events, methods=["POST"]),
+        CloudRoute("/v1/scores", reports.score, methods=["POST"]),
+    ]
+
+
+def _converted(fields: dict[str, Json], type: type[_T]) -> _T:
+    try:
+        return msgspec.convert(fields, type)
+    except msgspec.ValidationError as error:
+        raise Refusal(422, "invalid_request", f"{error}") from None
