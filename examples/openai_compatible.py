@@ -19,7 +19,9 @@ from typing import Any
 import openai
 from openai import AsyncOpenAI
 
-from statecast import Agent, AgentError, AssistantMessage, Json, OperationError, Run, ToolCall, serve
+from statecast import Agent, AgentError, AssistantMessage, Run, ToolCall, serve
+from statecast.errors import OperationError
+from statecast.state import Json
 
 agent = Agent("openai")
 

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from statecast import AddMessage, Agent, AgentError, Command, Json, Run, serve
+from statecast import AddMessage, Agent, AgentError, Command, Run, serve
+from statecast.state import Json
 
 
 class Step(msgspec.Struct):

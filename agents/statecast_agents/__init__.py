@@ -1,9 +1,9 @@
 """The agent's side of Statecast: state, commands, messages and runs. It knows nothing of networks."""
 
 from . import chunks, operations
-from .agent import Agent, Policy
+from .agent import Agent
 from .chunks import Usage
-from .commands import AddMessage, AddToolResult, Command, CommandSet, NewMessage, UntypedCommand
+from .commands import AddMessage, AddToolResult, Command, NewMessage, UntypedCommand
 from .document import Document, to_json
 from .errors import (
     AgentError,
@@ -21,7 +21,7 @@ from .errors import (
     ToolFailed,
     UnknownCommand,
 )
-from .hooks import About, Feedback, first_words
+from .hooks import About, Feedback
 from .messages import AssistantMessage, Messages, ToolCall, new_id
 from .operations import AppendText, Operation, Set
 from .parts import CallStream, Parts, Step
@@ -44,7 +44,6 @@ __all__ = [
     "CallStream",
     "Command",
     "CommandError",
-    "CommandSet",
     "Config",
     "Document",
     "Feedback",
@@ -59,7 +58,6 @@ __all__ = [
     "OperationError",
     "PartTooLarge",
     "Parts",
-    "Policy",
     "Request",
     "Run",
     "RunEnded",
@@ -75,7 +73,6 @@ __all__ = [
     "UntypedCommand",
     "Usage",
     "chunks",
-    "first_words",
     "new_id",
     "operations",
     "to_json",

@@ -15,7 +15,7 @@ from anyio import to_thread
 from .functions import is_async, yields
 from .values import Json
 
-__all__ = ["About", "Feedback", "Hooks", "first_words"]
+__all__ = ["About", "Feedback", "Hooks"]
 
 #: Characters of a title that is made of a message's first words.
 TITLE: Final = 60
@@ -33,6 +33,20 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     messages: Sequence[Json]  #: as in a state, the oldest first
     state: Json = None  #: None also where the thread has none yet
     user: Any = None  #: who asks, as in `Run.user`
+
+    @property
+    def first_words(self) -> str:
+        """The first words of the user's first message, as a title; "" if there are none."""
+        for message in self.messages:
+            if isinstance(message, Mapping) and message.get("role") == "user":
+                parts = message.get("parts")
+                found = (
+                    [part.get("text") for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
+                )
+                words = " ".join(" ".join(text for text in found if isinstance(text, str)).split())
+                if words:
+                    return words if len(words) <= TITLE else f"{words[:TITLE].rsplit(' ', 1)[0].rstrip()}…"
+        return ""
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +90,7 @@ class Hooks:
             Exception: Whatever the hook raises. TypeError where it gives anything but text.
         """
         if self._title is None:
-            yield first_words(about.messages)
+            yield about.first_words
             return
         async with aclosing(_pieces(self._title, about, in_thread)) as pieces:
             async for piece in pieces:
@@ -119,18 +133,6 @@ class Hooks:
             async with aclosing(_pieces(self._feedback, feedback, in_thread)) as pieces:
                 async for _ in pieces:
                     pass
-
-
-def first_words(messages: Sequence[Json]) -> str:
-    """Return a title made of the user's first message; "" if there is none with words."""
-    for message in messages:
-        if isinstance(message, Mapping) and message.get("role") == "user":
-            parts = message.get("parts")
-            said = [part.get("text") for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
-            words = " ".join(" ".join(text for text in said if isinstance(text, str)).split())
-            if words:
-                return words if len(words) <= TITLE else f"{words[:TITLE].rsplit(' ', 1)[0].rstrip()}…"
-    return ""
 
 
 async def _pieces(hook: Callable[..., Any], argument: object, in_thread: InThread) -> AsyncGenerator[Any, None]:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from statecast import AddMessage, AddToolResult, Agent, AgentError, Command, Json, Run, create_app, serve
+from statecast import AddMessage, AddToolResult, Agent, AgentError, Command, Run, create_app, serve
+from statecast.state import Json
 
 PAGE = Path(__file__).parent / "page" / "dist"  # what `npm run build` makes
 

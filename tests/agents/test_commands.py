@@ -14,13 +14,13 @@ from statecast_agents import (
     AddToolResult,
     Command,
     CommandError,
-    CommandSet,
     InvalidCommand,
     Json,
     NewMessage,
     UnknownCommand,
     UntypedCommand,
 )
+from statecast_agents.commands import CommandSet
 
 
 class SetTitle(Command, frozen=True, kw_only=True):

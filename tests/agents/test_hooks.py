@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from statecast import About, Agent, Feedback, Json, first_words
+from statecast import About, Agent, Feedback
+from statecast.state import Json
 
 pytestmark = pytest.mark.anyio
 
@@ -68,7 +69,7 @@ async def test_a_title_comes_from_a_function_of_any_kind(hook: Callable[..., Any
     ],
 )
 async def test_without_a_hook_a_title_is_the_first_words_of_the_user(messages: list[Json], title: str) -> None:
-    assert first_words(messages) == title
+    assert About(thread_id="t", messages=messages).first_words == title
     assert await all_of(Agent().hooks.title(About(thread_id="t", messages=messages))) == [title]
 
 

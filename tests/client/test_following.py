@@ -11,8 +11,9 @@ from typing import Any
 import anyio
 import pytest
 
-from statecast import App, Limits, create_app, operations
+from statecast import App, Limits, create_app
 from statecast.client import Change, Client, ClientError, ConnectionLost, Refused, Thread
+from statecast.state import operations
 from tests.client.agents import HOLD, make
 from tests.client.network import PATIENCE, events, http, proxied, scripted, serving, until
 

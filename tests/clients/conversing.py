@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from statecast import AddMessage, AddToolResult, Agent, AgentError, AssistantMessage, Run, Usage
+from statecast import AddMessage, AddToolResult, Agent, AgentError, AssistantMessage, Run
+from statecast.parts import Usage
 from tests.clients.scenes import Gates
 
 Json: TypeAlias = Any

@@ -10,7 +10,8 @@ import anyio.to_thread
 import httpx
 import pytest
 
-from statecast import AddMessage, AddToolResult, Agent, AgentError, Run, Usage, create_app
+from statecast import AddMessage, AddToolResult, Agent, AgentError, Run, create_app
+from statecast.parts import Usage
 from tests.clients.node import Json
 from tests.clients.openai_clients import Asking, Npm, PyPI
 from tests.clients.playing import PATIENCE

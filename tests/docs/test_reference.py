@@ -8,6 +8,7 @@ import asyncio
 import inspect
 import re
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any, get_args
 
 import msgspec
@@ -16,16 +17,33 @@ from starlette.routing import Route, WebSocketRoute
 from wsproto.frame_protocol import CloseReason
 
 import statecast
-from statecast import Agent, Connections, Limits, Policy, Run, Usage, cli, client, create_app, demo, stores, testing
+import statecast_agents
+from statecast import (
+    Agent,
+    Connections,
+    Limits,
+    Run,
+    cli,
+    client,
+    create_app,
+    demo,
+    errors,
+    parts,
+    state,
+    stores,
+    testing,
+)
 from statecast.connections import websocket
 from statecast.demo.library import best, passages
 from statecast.http.endpoints import socket
 from statecast.http.endpoints.events import Format
 from statecast.http.middleware.cors import EXPOSED
 from statecast.http.request.fields import _KNOWN, _SPREAD
+from statecast.parts import Usage
 from statecast.protocol import PROTOCOLS
 from statecast.protocol.assistant_transport import data_stream, events
 from statecast.testing import Client
+from statecast_agents.agent import Policy
 from tests.docs.pages import API, PAGES, PROTOCOL, ROOT, SETTINGS, code, load
 
 SOURCES = [path for top in ("agents", "transport") for path in sorted((ROOT / top).rglob("*.py"))]
@@ -34,11 +52,28 @@ SOURCES = [path for top in ("agents", "transport") for path in sorted((ROOT / to
 # Names
 
 
-def test_the_api_page_lists_every_public_name() -> None:
-    listed = re.findall(r"^- `(\w+)`: ", API.text, re.MULTILINE)
+@pytest.mark.parametrize(
+    ("module", "sections"),
+    [
+        (statecast, ["Serving", "Agents and runs", "Commands"]),
+        (state, ["State"]),
+        (parts, ["Parts"]),
+        (errors, ["Errors"]),
+    ],
+)
+def test_the_api_page_lists_every_public_name(module: ModuleType, sections: list[str]) -> None:
+    text = "".join(API.section(section) for section in sections)
+    listed = re.findall(r"^- `(\w+)`: ", text, re.MULTILINE)
+    also = [name for name in ("AgentError", "ToolFailed") if module is errors and f"`{name}`" in text]
 
-    assert sorted(listed) == sorted(statecast.__all__)
-    assert all(hasattr(statecast, name) for name in listed)
+    assert sorted(listed + also) == sorted(module.__all__)
+    assert all(hasattr(module, name) for name in listed)
+
+
+def test_the_agents_side_offers_what_the_public_modules_pass_on() -> None:
+    passed_on = {*statecast.__all__, *state.__all__, *parts.__all__, *errors.__all__}
+
+    assert set(statecast_agents.__all__) == {name for name in passed_on if hasattr(statecast_agents, name)}
 
 
 def test_the_api_page_lists_the_names_for_tests() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from statecast import operations
 from statecast.protocol.assistant_transport import data_stream, events
+from statecast.state import operations
 
 PROTOCOLS = ["data-stream", "assistant-transport"]
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast import Json
 from statecast.protocol import Cursor
+from statecast.state import Json
 from tests.transport.acting import WORDS
 
 _canonical: Final = msgspec.json.Encoder(order="sorted").encode

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import anyio
 
-from statecast import AddMessage, Agent, Json, Run, UntypedCommand
-from statecast_agents import Policy
+from statecast import AddMessage, Agent, Run, UntypedCommand
+from statecast.state import Json
+from statecast_agents.agent import Policy
 
 LINGERS: Final = 30  #: turns that it takes to stop
 WORDS: Final = 4  #: that it says when it talks

@@ -20,7 +20,7 @@ from statecast import Limits
 from statecast.protocol.errors import Refusal
 from statecast.stores import MemoryStore, SqliteStore, Store
 from statecast.threads import Hub, Posted, Thread
-from statecast_agents import Policy
+from statecast_agents.agent import Policy
 from tests.transport.account import Account, Command
 from tests.transport.acting import LINGERS, Actor
 from tests.transport.failing import Failing

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from statecast import Json, operations
 from statecast.protocol.assistant_transport import events as assistant_transport
+from statecast.state import Json, operations
 from statecast.testing import Client, Response
 
 RESUME = "/resume?protocol=assistant-transport"

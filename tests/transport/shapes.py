@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from statecast import AddMessage, Agent, Json, Run
+from statecast import AddMessage, Agent, Run
+from statecast.state import Json
 from statecast.testing import Body as ClientBody
 
 __all__ = ["SHAPES", "Shape", "sizing"]

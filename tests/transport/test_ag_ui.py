@@ -8,7 +8,7 @@ from functools import partial
 import msgspec
 import pytest
 
-from statecast import Usage
+from statecast.parts import Usage
 from statecast.protocol.ag_ui.encoder import AgUiEncoder
 from statecast.protocol.entries import RunError
 from statecast.protocol.messages.full_projection import ListedProjection

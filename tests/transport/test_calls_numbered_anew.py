@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from statecast import AddMessage, AddToolResult, Agent, Json, Run
+from statecast import AddMessage, AddToolResult, Agent, Run
+from statecast.state import Json
 from statecast.testing import Client
 from tests.transport.following import state_of
 from tests.transport.held import said

@@ -8,8 +8,9 @@ import anyio
 import msgspec
 import pytest
 
-from statecast import AddMessage, Agent, AgentError, Json, Limits, Run, create_app
+from statecast import AddMessage, Agent, AgentError, Limits, Run, create_app
 from statecast.protocol.assistant_transport.data_stream import decode
+from statecast.state import Json
 from statecast.testing import Client
 from tests.transport.projecting import chunks_of
 from tests.transport.test_owners import ANN, BOB, who

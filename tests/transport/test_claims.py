@@ -8,7 +8,8 @@ import anyio
 import msgspec
 import pytest
 
-from statecast import Agent, Json, create_app
+from statecast import Agent, create_app
+from statecast.state import Json
 from statecast.testing import Client, Result
 from tests.transport.held import NOTE, held, said
 

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import pytest
 
-from statecast import AddMessage, Agent, Cloud, Json, Run, create_app
+from statecast import AddMessage, Agent, Cloud, Run, create_app
 from statecast.http.cloud import leases
+from statecast.state import Json
 from statecast.testing import Client
 from tests.transport.held import said
 from tests.transport.keeping import store

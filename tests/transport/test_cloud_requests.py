@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statecast import AddMessage, Agent, App, Cloud, Issuer, Json, Limits, Run, create_app
+from statecast import AddMessage, Agent, App, Cloud, Issuer, Limits, Run, create_app
+from statecast.state import Json
 from statecast.testing import Client, Response
 
 pytestmark = pytest.mark.anyio

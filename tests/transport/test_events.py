@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import HTTPConnection
 
-from statecast import Agent, App, Limits, Parts, Run, UntypedCommand, create_app
+from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
 from statecast.http.response.throttle import RATE, PacedReader
+from statecast.parts import Parts
 from statecast.protocol import Cursor, RunError, RunState
 from statecast.stores import Key, MemoryStore
 from statecast.testing import Client

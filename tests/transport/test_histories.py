@@ -10,7 +10,8 @@ import anyio
 import msgspec
 import pytest
 
-from statecast import AddMessage, AddToolResult, Agent, Feedback, Json, Limits, Run, create_app
+from statecast import AddMessage, AddToolResult, Agent, Feedback, Limits, Run, create_app
+from statecast.state import Json
 from statecast.testing import Client
 from statecast_agents import About
 from tests.transport.keeping import app_of, echoing, store, text

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from statecast import AddMessage, Agent, Limits, OperationError, Run, RunEnded, create_app
+from statecast import AddMessage, Agent, Limits, Run, create_app
+from statecast.errors import OperationError, RunEnded
 from statecast.stores import MemoryStore, SqliteStore, Store
 from statecast.testing import Client
 from tests.transport.held import until

@@ -10,7 +10,8 @@ import httpx
 import pytest
 from starlette.requests import HTTPConnection
 
-from statecast import Agent, Json, Limits, Run, UntypedCommand, create_app
+from statecast import Agent, Limits, Run, UntypedCommand, create_app
+from statecast.state import Json
 from statecast.testing import Client, Response
 from tests.clients.serving import served
 from tests.transport.held import HOLD, NOTE, held, until

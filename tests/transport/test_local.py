@@ -10,9 +10,10 @@ from typing import Any
 import anyio
 import pytest
 
-from statecast import AddMessage, AddToolResult, Agent, AgentError, Json, Run, create_app
+from statecast import AddMessage, AddToolResult, Agent, AgentError, Run, create_app
 from statecast.protocol.errors import Refusal
 from statecast.protocol.local.request import read_local
+from statecast.state import Json
 from statecast.testing import Client
 from tests.transport.held import until
 

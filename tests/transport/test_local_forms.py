@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from statecast import Usage
+from statecast.parts import Usage
 from statecast.protocol.entries import RunError
 from statecast.protocol.local.events import TypedEventsEncoder
 from statecast.protocol.local.reply import JsonReplyEncoder

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statecast import Json, create_app
+from statecast import create_app
+from statecast.state import Json
 from statecast.testing import Client, Response
 from tests.transport.held import HOLD, NOTE, held, said
 

@@ -8,7 +8,8 @@ from typing import Any
 import anyio
 import pytest
 
-from statecast import Agent, AssistantMessage, Json, Run, UntypedCommand
+from statecast import Agent, AssistantMessage, Run, UntypedCommand
+from statecast.state import Json
 from statecast.testing import Client, Result
 from tests.transport.held import HOLD, held, said, until
 

@@ -23,7 +23,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from statecast.http.endpoints.events import Format
 from statecast.stores.sqlite import entries
 from statecast.stores.sqlite import store as sqlite
-from statecast_agents import Policy
+from statecast_agents.agent import Policy
 from tests.counts import count
 from tests.transport.account import Command
 from tests.transport.following import View

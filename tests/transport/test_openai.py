@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from statecast import Json, Usage
+from statecast.parts import Usage
 from statecast.protocol.entries import RunError
 from statecast.protocol.openai.encoder import ChatCompletionEncoder, ChatCompletionStreamEncoder, Completion
+from statecast.state import Json
 from tests.transport.answering import Answering, projection
 
 COMPLETION = Completion(id="chatcmpl-1", model="bees", created=1)

@@ -11,9 +11,10 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from statecast import AddMessage, AddToolResult, Agent, AgentError, Json, Limits, Run, create_app
+from statecast import AddMessage, AddToolResult, Agent, AgentError, Limits, Run, create_app
 from statecast.protocol.errors import Refusal
 from statecast.protocol.openai.request import read_completion
+from statecast.state import Json
 from statecast.testing import Client
 from tests.transport.held import until
 

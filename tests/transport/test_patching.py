@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.requests import HTTPConnection
 
-from statecast import Agent, Json, Limits, Run, UntypedCommand, create_app
+from statecast import Agent, Limits, Run, UntypedCommand, create_app
+from statecast.state import Json
 from statecast.testing import Client, Response
 from tests.transport.failing import Failing
 from tests.transport.following import PATH, following, posted, state_of

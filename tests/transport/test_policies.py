@@ -9,7 +9,8 @@ from typing import Any
 import anyio
 import pytest
 
-from statecast import AddMessage, Agent, App, Json, Run, UntypedCommand, create_app
+from statecast import AddMessage, Agent, App, Run, UntypedCommand, create_app
+from statecast.state import Json
 from statecast.testing import Client
 from tests.transport.failing import Failing
 from tests.transport.following import PATH, following, posted, state_of, status_of, until_status

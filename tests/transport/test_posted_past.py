@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statecast import AddMessage, AddToolResult, Agent, Json, Run
+from statecast import AddMessage, AddToolResult, Agent, Run
 from statecast.protocol.lenient import held_part, mended
+from statecast.state import Json
 from statecast.testing import Client
 from statecast_agents import Document
 from tests.transport.following import state_of

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statecast import Agent, Limits, Parts
+from statecast import Agent, Limits
+from statecast.parts import Parts
 from statecast.protocol import PROTOCOLS, Cursor, RunError, RunState
 from statecast.protocol.assistant_transport.events import decode
 from statecast.stores import Key, MemoryStore

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statecast import Agent, Limits, Parts
+from statecast import Agent, Limits
+from statecast.parts import Parts
 from statecast.protocol import PROTOCOLS, Encoder, Entry, RunState
 from statecast.protocol.assistant_transport.events import AssistantTransportEncoder
 from statecast.protocol.thread_events.encoder import EventsEncoder, framed_as_line

@@ -14,7 +14,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from statecast import AddMessage, Agent, App, Json, Limits, Run, UntypedCommand, create_app
+from statecast import AddMessage, Agent, App, Limits, Run, UntypedCommand, create_app
+from statecast.state import Json
 from statecast.stores import Accepted, Applied, Key, SqliteStore
 from statecast.testing import Client
 from statecast.threads import Thread

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from statecast import Agent, AgentError, Json, Run, UntypedCommand
+from statecast import Agent, AgentError, Run, UntypedCommand
 from statecast.protocol.assistant_transport.events import decode
+from statecast.state import Json
 from statecast.testing import Client
 from tests.transport.following import PATH, posted
 from tests.transport.held import HOLD, NOTE, held

@@ -11,7 +11,8 @@ from typing import Any
 import anyio
 import pytest
 
-from statecast import AddMessage, Agent, Json, Run, UntypedCommand, create_app
+from statecast import AddMessage, Agent, Run, UntypedCommand, create_app
+from statecast.state import Json
 from statecast.testing import Client, Response
 from tests.transport.following import PATH, crashed, posted, state_of, store_of
 from tests.transport.held import HOLD, held, note, until

@@ -8,7 +8,8 @@ from typing import Any
 import anyio
 import pytest
 
-from statecast import AddMessage, AddToolResult, Agent, Json, Run, ToolFailed, create_app
+from statecast import AddMessage, AddToolResult, Agent, Run, ToolFailed, create_app
+from statecast.state import Json
 from statecast.testing import Client
 from tests.transport.following import PATH, following, posted, reopened, state_of, status_of, store_of
 from tests.transport.held import NOTE, held, said, until

@@ -8,7 +8,8 @@ from typing import Any
 import anyio
 import pytest
 
-from statecast import AddMessage, Agent, Json, create_app
+from statecast import AddMessage, Agent, create_app
+from statecast.state import Json
 from statecast.testing import Client, Response
 from statecast_agents import About
 from tests.transport.keeping import ANN, BOB, app_of, echoing, store, text, who

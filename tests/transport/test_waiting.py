@@ -17,13 +17,13 @@ from statecast import (
     Agent,
     App,
     Command,
-    Json,
     Limits,
     Run,
     ToolFailed,
     UntypedCommand,
     create_app,
 )
+from statecast.state import Json
 from statecast.testing import Client
 from statecast.threads.execution import Execution
 from tests.transport.failing import Failing

@@ -1,22 +1,57 @@
-"""Stream the state of AI agents to user interfaces: `from statecast import Agent, Run, create_app, serve`."""
+"""Stream the state of AI agents to user interfaces: `from statecast import Agent, Run, create_app, serve`.
 
-from statecast_agents import *  # noqa: F403  # the one door to both sides
-from statecast_agents import __all__ as _agents_all
+Most apps need no more than this. `statecast.state`, `statecast.parts`, `statecast.errors` and `statecast.testing` have
+the rest.
+"""
+
+from statecast_agents import (
+    About,
+    AddMessage,
+    AddToolResult,
+    Agent,
+    AgentError,
+    AssistantMessage,
+    CallSettings,
+    Command,
+    Config,
+    Feedback,
+    Listening,
+    Request,
+    Run,
+    ToolCall,
+    ToolFailed,
+    UntypedCommand,
+)
 
 from .files import Uploads
 from .http import App, Cloud, CloudReport, CloudUser, Issuer, create_app
 from .server import serve
 from .threads import Connections, Limits
 
-__all__ = [  # noqa: PLE0604  # strings, all of them
-    *_agents_all,
+__all__ = [
+    "About",
+    "AddMessage",
+    "AddToolResult",
+    "Agent",
+    "AgentError",
     "App",
+    "AssistantMessage",
+    "CallSettings",
     "Cloud",
     "CloudReport",
     "CloudUser",
+    "Command",
+    "Config",
     "Connections",
+    "Feedback",
     "Issuer",
     "Limits",
+    "Listening",
+    "Request",
+    "Run",
+    "ToolCall",
+    "ToolFailed",
+    "UntypedCommand",
     "Uploads",
     "create_app",
     "serve",

@@ -11,7 +11,8 @@ import msgspec
 from statecast.protocol.errors import Refusal
 from statecast.protocol.json_checks import check_nesting
 from statecast.stores import Applied
-from statecast_agents import MAX_DEPTH, AddMessage, AddToolResult, Agent, CommandError, Messages, Policy, Request
+from statecast_agents import MAX_DEPTH, AddMessage, AddToolResult, Agent, CommandError, Messages, Request
+from statecast_agents.agent import Policy
 from statecast_agents.commands import AnyCommand
 from statecast_agents.errors import MessageConflict
 

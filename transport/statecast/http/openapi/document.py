@@ -9,7 +9,8 @@ from typing import Any, get_args
 from statecast.http.endpoints.events import Format
 from statecast.http.endpoints.health import health_paths
 from statecast.protocol import MESSAGE_PROTOCOLS, PROTOCOLS
-from statecast_agents import Agent, Policy
+from statecast_agents import Agent
+from statecast_agents.agent import Policy
 
 from .components import TEXT, file, get, json_content, post, responses
 from .files import attachment_paths, cloud_file_paths

@@ -15,7 +15,8 @@ from statecast.http.middleware.visits import visit_of
 from statecast.protocol import PROTOCOLS, Encoder
 from statecast.protocol.errors import Refusal
 from statecast.threads import Hub, OnDisconnect, Posted, aside
-from statecast_agents import Agent, CallSettings, Config, Policy, Request
+from statecast_agents import Agent, CallSettings, Config, Request
+from statecast_agents.agent import Policy
 
 from .body import Body
 from .caller import EXPIRES, Caller, Identify, identified
