@@ -22,7 +22,7 @@ from .errors import (
     UnknownCommand,
 )
 from .hooks import About, Feedback
-from .messages import AssistantMessage, Messages, ToolCall, new_id
+from .message_list import AssistantMessage, Messages, ToolCall, new_id
 from .operations import AppendText, Operation, Set
 from .parts import CallStream, Parts, Step
 from .run import CallSettings, Config, Request, Run

@@ -16,7 +16,7 @@ from .chunks import Chunk
 from .commands import AddToolResult, AnyCommand, Command, CommandSet
 from .document import Document
 from .errors import AgentError, ToolFailed
-from .messages import AssistantMessage, Messages
+from .message_list import AssistantMessage, Messages
 from .operations import Operation
 from .parts import Parts
 from .values import Json
