@@ -111,24 +111,23 @@ def _settings(run: Run) -> dict[str, Any]:
 
 def _open_calls(run: Run) -> bool:
     """Whether calls of the last message still wait for the page."""
-    last = run.messages.items[-1]
-    return any(part.get("type") == "tool-call" and "result" not in part for part in last["parts"])
+    return any(not call.settled for call in run.messages[-1].tool_calls)
 
 
 def _chat(run: Run) -> Iterator[Any]:
     """The conversation in the form of chat completions; each message of the assistant is one answer of the model."""
     if run.request.system:
         yield {"role": "system", "content": run.request.system}
-    for message in run.messages.items:
-        if message["role"] == "user":
-            yield {"role": "user", "content": [_content(part) for part in message["parts"]]}
+    for message in run.messages:
+        if message.role == "user":
+            yield {"role": "user", "content": [_content(part) for part in message.parts]}
             continue
-        text = "".join(part["text"] for part in message["parts"] if part.get("type") == "text")
-        calls = [part for part in message["parts"] if part.get("type") == "tool-call"]
-        if text or calls:
-            yield {"role": "assistant", "content": text, **({"tool_calls": list(map(_call, calls))} if calls else {})}
-        for part in calls:
-            yield {"role": "tool", "tool_call_id": part["toolCallId"], "content": _result(part)}
+        calls = message.tool_calls
+        if message.text or calls:
+            answer = {"role": "assistant", "content": message.text}
+            yield {**answer, "tool_calls": list(map(_call, calls))} if calls else answer
+        for call in calls:
+            yield {"role": "tool", "tool_call_id": call.id, "content": _result(call)}
 
 
 def _content(part: dict[str, Json]) -> dict[str, Json]:
@@ -137,20 +136,18 @@ def _content(part: dict[str, Json]) -> dict[str, Json]:
     return {"type": "text", "text": part.get("text", "")}
 
 
-def _call(part: dict[str, Json]) -> dict[str, Json]:
-    arguments = part["argsText"] or "{}"
+def _call(call: ToolCall) -> dict[str, Json]:
     return {
-        "id": part["toolCallId"],
+        "id": call.id,
         "type": "function",
-        "function": {"name": part["toolName"], "arguments": arguments},
+        "function": {"name": call.name, "arguments": call.args_text or "{}"},
     }
 
 
-def _result(part: dict[str, Json]) -> str:
-    if "result" not in part:
+def _result(call: ToolCall) -> str:
+    if not call.settled:
         return UNANSWERED
-    result = part["result"]
-    return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+    return call.result if isinstance(call.result, str) else json.dumps(call.result, ensure_ascii=False)
 
 
 if __name__ == "__main__":

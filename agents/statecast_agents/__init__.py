@@ -22,7 +22,8 @@ from .errors import (
     UnknownCommand,
 )
 from .hooks import About, Feedback
-from .message_list import AssistantMessage, Messages, ToolCall, new_id
+from .message import AssistantMessage, Message, ToolCall, new_id
+from .message_list import Messages
 from .operations import AppendText, Operation, Set
 from .parts import CallStream, Parts, Step
 from .run import CallSettings, Config, Request, Run
@@ -50,6 +51,7 @@ __all__ = [
     "InvalidCommand",
     "Json",
     "Listening",
+    "Message",
     "MessageConflict",
     "Messages",
     "NewMessage",

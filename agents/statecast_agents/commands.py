@@ -39,6 +39,12 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_
         return str(self.__struct_config__.tag)
 
 
+def text_of(parts: Sequence[Json]) -> str:
+    """Return the text parts of a message, joined by line ends."""
+    texts = (part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text")
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The message in an `add-message` command."""
 
@@ -53,7 +59,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     @property
     def text(self) -> str:
         """The text parts, joined by line ends."""
-        return "\n".join(part["text"] for part in self.parts if part.get("type") == "text")
+        return text_of(self.parts)
 
 
 class AddMessage(Command, frozen=True, kw_only=True):

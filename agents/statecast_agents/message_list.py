@@ -1,45 +1,28 @@
-"""Messages in the state: one documented shape, and the two commands that change them.
+"""The messages in a state, as a list: read, written, and changed by the two built-in commands.
 
-A message is `{"id", "role", "parts"}`; a part is `{"type": "text", "text"}`, `{"type": "reasoning", "text"}`,
-`{"type": "image", "image"}`, `{"type": "source", …}`, `{"type": "file", …}`, `{"type": "data", "name", "data"}` or
-`{"type": "tool-call", "toolCallId", "toolName", "args", "argsText"}` which gains `"result"` and `"isError"` when it
-settles, or `"cutOff": true` when its run was stopped before. Source: docs/protocol.md, "Messages".
+Source: docs/protocol.md, "Messages".
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Sequence
-from typing import Final, Literal
+from collections.abc import Iterator, Sequence
+from typing import overload
 
-import msgspec
 from msgspec import UNSET, UnsetType
 
-from .arguments import arguments_text, held_arguments
-from .calls import Calls, calls_in, is_call
+from .calls import Calls, calls_in
 from .commands import AddMessage, AddToolResult, AnyCommand
 from .document import Document
-from .errors import MessageConflict, NotJson, OperationError
-from .surrogates import check_text, paired
+from .errors import MessageConflict
+from .message import CUT_OFF, AssistantMessage, Message, ToolCall, new_id
 from .tracked import TrackedDict, TrackedList
 from .values import Json, thaw
 
-__all__ = ["AssistantMessage", "Messages", "ToolCall", "new_id"]
-
-#: The result of a question that the user left unanswered.
-DISMISSED: Final = {"dismissed": True}
-
-#: The field of a call whose run was stopped before it had a result.
-CUT_OFF: Final = "cutOff"
-
-
-def new_id(kind: str) -> str:
-    """Return a fresh id such as `msg_4b1c…`: 80 random bits, so that ids made by several servers do not meet."""
-    return f"{kind}_{secrets.token_hex(10)}"
+__all__ = ["Messages"]
 
 
 class Messages:
-    """The list of messages at a path of a state.
+    """The messages at a path of a state: `len`, indexes, slices and `for` read them. Reading changes nothing.
 
     Args:
         document: The state.
@@ -84,6 +67,22 @@ class Messages:
     def __len__(self) -> int:
         return len(self._peek())
 
+    def __iter__(self) -> Iterator[Message]:
+        return map(_read, self._peek())
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Message]: ...
+    def __getitem__(self, index: int | slice) -> Message | list[Message]:
+        items = self._peek()
+        return [*map(_read, items[index])] if isinstance(index, slice) else _read(items[index])
+
+    def find(self, id: str) -> Message | None:  # the field's name
+        """Return the last message with that id; None if there is none."""
+        at = self._place(id, len(self))
+        return None if at is None else self[at]
+
     def _peek(self) -> Sequence[Json]:
         at = self._document.root
         for key in self._path:
@@ -101,20 +100,17 @@ class Messages:
 
     def last_assistant(self) -> AssistantMessage:
         """Return what writes into the assistant's last message; opens one if the last message is the user's."""
-        items = self._peek()
-        if items and isinstance(items[-1], TrackedDict) and items[-1].get("role") == "assistant":
-            return AssistantMessage(items[-1])
-        return self.assistant()
+        last = self[-1] if len(self) else None
+        return last if isinstance(last, AssistantMessage) else self.assistant()
 
     def open_calls(self) -> list[ToolCall]:
         """Return the tool calls that can still be answered, out of what follows the user's last message."""
         found: list[ToolCall] = []
-        for message in reversed(self._peek()):
-            if not isinstance(message, dict) or message.get("role") == "user":
+        for item in reversed(self._peek()):
+            message = _read(item)
+            if not isinstance(item, dict) or message.role == "user":
                 break
-            parts = message.get("parts")
-            calls = [ToolCall(part) for part in parts if is_call(part)] if isinstance(parts, list) else []
-            found += [call for call in reversed(calls) if call.open]
+            found += [call for call in reversed(message.tool_calls) if call.open]
         return found[::-1]
 
     def find_tool_call(self, tool_call_id: str) -> ToolCall | None:
@@ -281,155 +277,10 @@ class Messages:
         return next((part for part in found if ToolCall(part).open), found[0] if found else None)
 
 
+def _read(item: Json) -> Message:
+    is_answer = isinstance(item, TrackedDict) and item.get("role") == "assistant"
+    return AssistantMessage(item) if is_answer else Message(item)
+
+
 def _id_of(message: Json) -> Json:
     return message.get("id") if isinstance(message, dict) else None
-
-
-class AssistantMessage:
-    """Writes into a message of the assistant, part by part."""
-
-    def __init__(self, message: TrackedDict) -> None:
-        self.message = message  #: the message itself, as part of the state
-
-    @property
-    def id(self) -> str:
-        """The message's id."""
-        return str(self.message["id"])
-
-    def append_text(self, delta: str) -> None:
-        """Grow the text: the last part if it is a text, else a new one.
-
-        Raises:
-            TypeError: `delta` is not a str.
-            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one.
-        """
-        self._grow("text", delta)
-
-    def append_reasoning(self, delta: str) -> None:
-        """Grow the reasoning: the last part if it is reasoning, else a new one. It raises what `append_text` does."""
-        self._grow("reasoning", delta)
-
-    def add_tool_call(self, name: str, args: Json = UNSET, *, id: str | None = None) -> ToolCall:  # field
-        """Add a tool call; without `args` its arguments are streamed with `ToolCall.append_args`.
-
-        Raises:
-            NotJson: `args` is something that JSON cannot say. What a model may write and a state cannot hold, such as
-                an integer that JavaScript would round, is in `argsText` alone.
-        """
-        given = args is not UNSET
-        return ToolCall(
-            self.add_part(
-                {
-                    "type": "tool-call",
-                    "toolCallId": id or new_id("call"),
-                    "toolName": name,
-                    "args": held_arguments(args) if given else {},
-                    "argsText": arguments_text(args) if given else "",
-                }
-            )
-        )
-
-    def add_source(self, url: str, *, title: str | None = None, id: str | None = None) -> None:  # field
-        """Add a page that the answer rests on."""
-        part = {"type": "source", "sourceType": "url", "id": id or new_id("src"), "url": url}
-        self.add_part(part if title is None else {**part, "title": title})
-
-    def add_file(self, data: str, mime_type: str) -> None:
-        """Add a file; `data` is base64 or a URL."""
-        self.add_part({"type": "file", "data": data, "mimeType": mime_type})
-
-    def add_data(self, name: str, data: Json) -> None:
-        """Add a named piece of application data."""
-        self.add_part({"type": "data", "name": name, "data": data})
-
-    def add_part(self, part: dict[str, Json]) -> TrackedDict:
-        """Add any part, and return it as part of the state."""
-        parts = self.message["parts"]
-        parts.append(part)
-        return parts[-1]  # type: ignore[no-any-return]  # a dict assigned is a tracked dict
-
-    def _grow(self, kind: Literal["text", "reasoning"], delta: str) -> None:
-        parts = self.message["parts"]
-        if parts and parts[-1].get("type") == kind:
-            parts[-1].append_text("text", delta)
-            return
-        text, half = paired(check_text(delta))
-        parts.append({"type": kind, "text": text})
-        if half:
-            parts[-1].append_text("text", half)
-
-
-class ToolCall:
-    """Writes into a tool call of the assistant."""
-
-    def __init__(self, part: TrackedDict) -> None:
-        self.part = part  #: the part itself, as part of the state
-
-    @property
-    def id(self) -> str:
-        """The call's id."""
-        return str(self.part["toolCallId"])
-
-    @property
-    def name(self) -> str:
-        """The tool's name."""
-        return str(self.part.get("toolName"))
-
-    @property
-    def settled(self) -> bool:
-        """Whether it has a result."""
-        return "result" in self.part
-
-    @property
-    def open(self) -> bool:
-        """Whether a result may still come."""
-        return "result" not in self.part and CUT_OFF not in self.part
-
-    def append_args(self, delta: str) -> None:
-        """Grow the arguments' JSON text; `finish_args` reads it into `args`.
-
-        Raises:
-            TypeError: `delta` is not a str.
-            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one.
-        """
-        self.part.append_text("argsText", delta)
-
-    def finish_args(self) -> Json:
-        """Read the streamed arguments into `args`, and return them. None streamed are `{}`, in `argsText` as well.
-
-        What a model may write and a state cannot hold, such as an integer that JavaScript would round, is returned,
-        and stays in `argsText`; `args` is `{}` then.
-
-        Raises:
-            OperationError: What was streamed is no JSON.
-        """
-        if not self.part["argsText"].strip():
-            self.part.append_text("argsText", "{}")
-        try:
-            args = msgspec.json.decode(self.part["argsText"])
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise OperationError(f'the arguments of the tool call "{self.id}" are no JSON: {error}') from error
-        try:
-            self.part["args"] = args
-        except NotJson:
-            self.part["args"] = {}
-            return args
-        return self.part["args"]
-
-    def set_result(self, result: Json, *, is_error: bool = False, artifact: Json = UNSET) -> None:
-        """Settle the call. `artifact` is for the UI and not for the model."""
-        self.part.update(
-            {"result": result, "isError": is_error} | ({} if artifact is UNSET else {"artifact": artifact}),
-        )
-
-    def dismiss(self) -> None:
-        """Settle the call as one that nobody is to answer any more, because the user did something else."""
-        self.set_result(DISMISSED, is_error=True)
-
-    def cut_off(self) -> None:
-        """Mark the call as one whose run was stopped before it had a result."""
-        self.part[CUT_OFF] = True
-
-
-#: Where the messages are, as an agent declares it: a key, several keys, or None for an agent that keeps its own form.
-MessagesPath = str | Sequence[str] | None

@@ -16,7 +16,8 @@ from .chunks import Chunk
 from .commands import AddToolResult, AnyCommand, Command, CommandSet
 from .document import Document
 from .errors import AgentError, ToolFailed
-from .message_list import AssistantMessage, Messages
+from .message import AssistantMessage
+from .message_list import Messages
 from .operations import Operation
 from .parts import Parts
 from .values import Json

@@ -18,28 +18,11 @@ from statecast_agents import (
     Messages,
     NewMessage,
     NotJson,
-    OperationError,
     UntypedCommand,
-    new_id,
 )
 from statecast_agents.commands import AnyCommand
+from tests.agents.conversation import CONVERSATION, call, message
 from tests.agents.written import flushed
-
-
-def message(id: str, role: str = "user", *parts: Json) -> Json:
-    return {"id": id, "role": role, "parts": [*parts]}
-
-
-def call(id: str, **fields: Json) -> Json:
-    return {"type": "tool-call", "toolCallId": id, "toolName": "f", "args": {}, "argsText": "", **fields}
-
-
-CONVERSATION = [
-    message("u1"),
-    message("a1", "assistant", {"type": "text", "text": "?"}, call("open"), call("settled", result=1, isError=False)),
-    message("u2"),
-    message("a2", "assistant", call("later")),
-]
 
 
 def said(text: str, parent: str | UnsetType | None = UNSET, source: str | None = None) -> AddMessage:
@@ -305,89 +288,6 @@ def test_a_state_with_something_else_there_is_a_conflict(path: list[str], state:
     assert document.flush() == b""
 
 
-# What an agent does with `m`, its message, and the parts that are in it then.
-WRITING: list[tuple[str, list[Json]]] = [
-    ("m.append_text('a'); m.append_text('b')", [{"type": "text", "text": "ab"}]),
-    ("m.append_reasoning('a'); m.append_reasoning('b')", [{"type": "reasoning", "text": "ab"}]),
-    (
-        "m.append_reasoning('a'); m.append_text('b'); m.append_reasoning('c'); m.append_text('d'); m.append_text('e')",
-        [
-            {"type": "reasoning", "text": "a"},
-            {"type": "text", "text": "b"},
-            {"type": "reasoning", "text": "c"},
-            {"type": "text", "text": "de"},
-        ],
-    ),
-    (
-        "m.add_source('u', title='t', id='s'); m.add_source('v', id='r')",
-        [
-            {"type": "source", "sourceType": "url", "id": "s", "url": "u", "title": "t"},
-            {"type": "source", "sourceType": "url", "id": "r", "url": "v"},
-        ],
-    ),
-    ("m.add_file('AA==', 'image/png')", [{"type": "file", "data": "AA==", "mimeType": "image/png"}]),
-    ("m.add_data('chart', {'a': (1,)})", [{"type": "data", "name": "chart", "data": {"a": [1]}}]),
-    ("m.add_part({'type': 'map'})['at'] = [1]", [{"type": "map", "at": [1]}]),
-    ("m.add_tool_call('f', id='c')", [call("c")]),
-    ("m.add_tool_call('f', {'a': 1}, id='c')", [call("c", args={"a": 1}, argsText='{"a":1}')]),
-    ("m.add_tool_call('f', {}, id='c')", [call("c", argsText="{}")]),
-    ("m.add_tool_call('f', None, id='c')", [call("c", args=None, argsText="null")]),
-    (
-        "c = m.add_tool_call('f', id='c'); c.append_args('{\"a\":'); c.append_args('1}'); c.finish_args()",
-        [call("c", args={"a": 1}, argsText='{"a":1}')],
-    ),
-    ("assert m.add_tool_call('f', id='c').finish_args() == {}", [call("c", argsText="{}")]),
-    ("m.add_tool_call('f', id='c').set_result([1])", [call("c", result=[1], isError=False)]),
-    (
-        "m.add_tool_call('f', id='c').set_result(None, is_error=True, artifact=None)",
-        [call("c", result=None, isError=True, artifact=None)],
-    ),
-    (
-        "m.append_text('a'); c = m.add_tool_call('f', id='c'); m.append_text('b'); c.set_result(1); m.append_text('c')",
-        [{"type": "text", "text": "a"}, call("c", result=1, isError=False), {"type": "text", "text": "bc"}],
-    ),
-]
-
-
-@pytest.mark.parametrize(("code", "parts"), WRITING, ids=[code for code, _ in WRITING])
-def test_an_agent_writes_into_its_message_part_by_part(code: str, parts: list[Json]) -> None:
-    document = Document({})
-    answer = Messages(document, ["messages"]).assistant(id="a1")
-
-    exec(code, {"m": answer})
-    assert document.root == {"messages": [{"id": "a1", "role": "assistant", "parts": parts}]}
-
-
-def test_text_and_arguments_travel_as_what_was_added() -> None:
-    document = Document({})
-    answer = Messages(document, ["messages"]).assistant()
-    answer.append_text("Let me see")
-    tool = answer.add_tool_call("f")
-    document.flush()
-
-    tool.append_args('{"a"')
-    tool.append_args(":1}")
-    assert flushed(document) == [("append-text", "messages/0/parts/1/argsText", '{"a":1}')]
-    tool.finish_args()
-    assert flushed(document) == [("set", "messages/0/parts/1/args", {"a": 1})]
-    answer.append_text("Well")
-    answer.append_text(" then")
-    assert flushed(document) == [("set", "messages/0/parts/2", {"type": "text", "text": "Well then"})]
-    answer.append_text("!")
-    assert flushed(document) == [("append-text", "messages/0/parts/2/text", "!")]
-
-
-@pytest.mark.parametrize("text", ["{", "nope", "[1,", '"\\ud800"', "[" * 50_000])
-def test_arguments_that_are_no_json_are_an_error(text: str) -> None:
-    document = Document({})
-    tool = Messages(document, ["messages"]).assistant().add_tool_call("f")
-    tool.append_args(text)
-
-    with pytest.raises((OperationError, NotJson)):
-        tool.finish_args()
-    assert tool.part["args"] == {}
-
-
 def test_a_tool_call_tells_its_id_and_whether_it_is_settled() -> None:
     messages = Messages(Document({"messages": CONVERSATION}), ["messages"])
 
@@ -416,14 +316,6 @@ def test_the_last_answer_goes_on_unless_the_user_spoke_since(before: Json, same:
     assert (answer.id == "a1") is same
     assert document.root["messages"][-1]["parts"] == [{"type": "text", "text": "hi"}]
     assert len(document.root["messages"]) == len(before or []) + (not same)
-
-
-def test_ids_do_not_repeat() -> None:
-    messages = Messages(Document({}), ["messages"])
-    ids = {messages.assistant().id for _ in range(100)} | {new_id("msg") for _ in range(100)}
-
-    assert len(ids) == 200
-    assert all(id.startswith("msg_") and len(id) == 24 for id in ids)
 
 
 def _found(messages: Messages, id: str) -> Any:

@@ -163,6 +163,4 @@ def _advance(run: Run, step: int) -> None:
 
 
 def _last_question(run: Run) -> str:
-    asked = [message for message in run.messages.items if message["role"] == "user"]
-    parts = asked[-1]["parts"] if asked else []
-    return " ".join(part["text"] for part in parts if part.get("type") == "text")
+    return next((message.text for message in reversed(run.messages) if message.role == "user"), "")

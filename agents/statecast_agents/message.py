@@ -1,0 +1,234 @@
+"""A message in a state: one documented shape, which agents read and write.
+
+A message is `{"id", "role", "parts"}`; a part is `{"type": "text", "text"}`, `{"type": "reasoning", "text"}`,
+`{"type": "image", "image"}`, `{"type": "source", …}`, `{"type": "file", …}`, `{"type": "data", "name", "data"}` or
+`{"type": "tool-call", "toolCallId", "toolName", "args", "argsText"}` which gains `"result"` and `"isError"` when it
+settles, or `"cutOff": true` when its run was stopped before. Source: docs/protocol.md, "Messages".
+
+Clients may hand over states with anything in the place of a message; reading it raises nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import msgspec
+from msgspec import UNSET
+
+from .arguments import arguments_text, held_arguments
+from .calls import is_call
+from .commands import text_of
+from .errors import NotJson, OperationError
+from .surrogates import check_text, paired
+from .tracked import TrackedDict
+from .values import Json
+
+__all__ = ["CUT_OFF", "AssistantMessage", "Message", "ToolCall", "new_id"]
+
+#: The result of a question that the user left unanswered.
+DISMISSED: Final = {"dismissed": True}
+
+#: The field of a call whose run was stopped before it had a result.
+CUT_OFF: Final = "cutOff"
+
+
+def new_id(kind: str) -> str:
+    """Return a fresh id such as `msg_4b1c…`: 80 random bits, so that ids made by several servers do not meet."""
+    return f"{kind}_{secrets.token_hex(10)}"
+
+
+class Message:
+    """A message of anyone. Reading it changes nothing.
+
+    Args:
+        message: The message itself, as part of the state.
+    """
+
+    def __init__(self, message: Json) -> None:
+        self.message = message  #: the message itself, as part of the state
+
+    @property
+    def id(self) -> str:
+        """The message's id; "" if it has none."""
+        return str(self._field("id") or "")
+
+    @property
+    def role(self) -> str:
+        """Whose message it is: "user" or "assistant"; "" if it does not say."""
+        return str(self._field("role") or "")
+
+    @property
+    def parts(self) -> Sequence[Json]:
+        """The parts, as part of the state."""
+        parts = self._field("parts")
+        return parts if isinstance(parts, list) else ()
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined by line ends as in `NewMessage.text`."""
+        return text_of(self.parts)
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The tool calls among the parts."""
+        return [ToolCall(part) for part in self.parts if is_call(part)]
+
+    def _field(self, name: str) -> Json:
+        return self.message.get(name) if isinstance(self.message, dict) else None
+
+
+class AssistantMessage(Message):
+    """A message of the assistant, written part by part."""
+
+    message: TrackedDict
+
+    def append_text(self, delta: str) -> None:
+        """Grow the text: the last part if it is a text, else a new one.
+
+        Raises:
+            TypeError: `delta` is not a str.
+            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one.
+        """
+        self._grow("text", delta)
+
+    def append_reasoning(self, delta: str) -> None:
+        """Grow the reasoning: the last part if it is reasoning, else a new one. It raises what `append_text` does."""
+        self._grow("reasoning", delta)
+
+    def add_tool_call(self, name: str, args: Json = UNSET, *, id: str | None = None) -> ToolCall:  # field
+        """Add a tool call; without `args` its arguments are streamed with `ToolCall.append_args`.
+
+        Raises:
+            NotJson: `args` is something that JSON cannot say. What a model may write and a state cannot hold, such as
+                an integer that JavaScript would round, is in `argsText` alone.
+        """
+        given = args is not UNSET
+        return ToolCall(
+            self.add_part(
+                {
+                    "type": "tool-call",
+                    "toolCallId": id or new_id("call"),
+                    "toolName": name,
+                    "args": held_arguments(args) if given else {},
+                    "argsText": arguments_text(args) if given else "",
+                }
+            )
+        )
+
+    def add_source(self, url: str, *, title: str | None = None, id: str | None = None) -> None:  # field
+        """Add a page that the answer rests on."""
+        part = {"type": "source", "sourceType": "url", "id": id or new_id("src"), "url": url}
+        self.add_part(part if title is None else {**part, "title": title})
+
+    def add_file(self, data: str, mime_type: str) -> None:
+        """Add a file; `data` is base64 or a URL."""
+        self.add_part({"type": "file", "data": data, "mimeType": mime_type})
+
+    def add_data(self, name: str, data: Json) -> None:
+        """Add a named piece of application data."""
+        self.add_part({"type": "data", "name": name, "data": data})
+
+    def add_part(self, part: dict[str, Json]) -> TrackedDict:
+        """Add any part, and return it as part of the state."""
+        parts = self.message["parts"]
+        parts.append(part)
+        return parts[-1]  # type: ignore[no-any-return]  # a dict assigned is a tracked dict
+
+    def _grow(self, kind: Literal["text", "reasoning"], delta: str) -> None:
+        parts = self.message["parts"]
+        if parts and parts[-1].get("type") == kind:
+            parts[-1].append_text("text", delta)
+            return
+        text, half = paired(check_text(delta))
+        parts.append({"type": kind, "text": text})
+        if half:
+            parts[-1].append_text("text", half)
+
+
+class ToolCall:
+    """A tool call of the assistant, read and written."""
+
+    def __init__(self, part: TrackedDict) -> None:
+        self.part = part  #: the part itself, as part of the state
+
+    @property
+    def id(self) -> str:
+        """The call's id; "" if it has none."""
+        return str(self.part.get("toolCallId", ""))
+
+    @property
+    def name(self) -> str:
+        """The tool's name; "" if it has none."""
+        return str(self.part.get("toolName", ""))
+
+    @property
+    def args(self) -> Json:
+        """The arguments, as part of the state; `{}` until streamed ones are finished."""
+        return self.part.get("args")
+
+    @property
+    def args_text(self) -> str:
+        """The arguments' JSON text, as far as it has been streamed."""
+        return str(self.part.get("argsText", ""))
+
+    @property
+    def result(self) -> Json:
+        """The result, as part of the state; None until there is one, see `settled`."""
+        return self.part.get("result")
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has a result."""
+        return "result" in self.part
+
+    @property
+    def open(self) -> bool:
+        """Whether a result may still come."""
+        return "result" not in self.part and CUT_OFF not in self.part
+
+    def append_args(self, delta: str) -> None:
+        """Grow the arguments' JSON text; `finish_args` reads it into `args`.
+
+        Raises:
+            TypeError: `delta` is not a str.
+            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one.
+        """
+        self.part.append_text("argsText", delta)
+
+    def finish_args(self) -> Json:
+        """Read the streamed arguments into `args`, and return them. None streamed are `{}`, in `argsText` as well.
+
+        What a model may write and a state cannot hold, such as an integer that JavaScript would round, is returned,
+        and stays in `argsText`; `args` is `{}` then.
+
+        Raises:
+            OperationError: What was streamed is no JSON.
+        """
+        if not self.part["argsText"].strip():
+            self.part.append_text("argsText", "{}")
+        try:
+            args = msgspec.json.decode(self.part["argsText"])
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise OperationError(f'the arguments of the tool call "{self.id}" are no JSON: {error}') from error
+        try:
+            self.part["args"] = args
+        except NotJson:
+            self.part["args"] = {}
+            return args
+        return self.part["args"]
+
+    def set_result(self, result: Json, *, is_error: bool = False, artifact: Json = UNSET) -> None:
+        """Settle the call. `artifact` is for the UI and not for the model."""
+        self.part.update(
+            {"result": result, "isError": is_error} | ({} if artifact is UNSET else {"artifact": artifact}),
+        )
+
+    def dismiss(self) -> None:
+        """Settle the call as one that nobody is to answer any more, because the user did something else."""
+        self.set_result(DISMISSED, is_error=True)
+
+    def cut_off(self) -> None:
+        """Mark the call as one whose run was stopped before it had a result."""
+        self.part[CUT_OFF] = True
