@@ -7,7 +7,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar, get_args
 
 from .commands import AnyCommand, Command, CommandSet
-from .declarations import check_choice, check_name, check_pointers, check_seconds, keys_of
+from .declarations import (
+    check_choice,
+    check_function,
+    check_list,
+    check_name,
+    check_pointers,
+    check_seconds,
+    check_switch,
+    keys_of,
+)
 from .document import to_json
 from .functions import is_async, yields
 from .hooks import Hooks
@@ -54,6 +63,7 @@ class Agent:
 
     Raises:
         TypeError, ValueError: One of these makes no sense; the text names it.
+        NotJson: `initial` is not something a state can hold.
     """
 
     def __init__(
@@ -79,6 +89,16 @@ class Agent:
             check_choice(what, choice, get_args(Policy))
         for what, seconds in (("cancel_grace", cancel_grace), ("cancel_seconds", cancel_seconds)):
             check_seconds(what, seconds)
+        for what, switch in (
+            ("adopt", adopt),
+            ("allow_assistant", allow_assistant),
+            ("accept_base_url", accept_base_url),
+            ("restartable", restartable),
+        ):
+            check_switch(what, switch)
+        check_list("commands", commands, "subclasses of Command and names")
+        if not callable(initial):
+            to_json(initial)
         self.name = name
         self.state_type = StateType(state)
         self.messages = keys_of(messages)
@@ -101,8 +121,11 @@ class Agent:
         """Register the decorated `handler(run, command)` for command types, or for names of untyped commands.
 
         Raises:
-            TypeError: A command has a handler already, the agent has a `batch` function, or the handler has a `yield`.
+            TypeError: There is no command, one has a handler already, the agent has a `batch` function, or the handler
+                is no function, or has a `yield`.
         """
+        if not commands:
+            raise TypeError("expected commands to handle, such as on(AddMessage), got none")
         if self._batch is not None:
             raise TypeError(f'the agent "{self.name}" has one function over the batch already')
         names = [self.commands.add(kind) for kind in commands]
@@ -121,7 +144,7 @@ class Agent:
         """Register the decorated `function(run)`, which deals with all of `run.commands` itself.
 
         Raises:
-            TypeError: The agent has handlers already, or the function has a `yield`.
+            TypeError: The agent has handlers already, or it is no function, or has a `yield`.
         """
         _check_returns(function)
         if self._batch is not None or self._handlers:
@@ -183,11 +206,12 @@ class Agent:
 
 
 def _check_returns(function: Callable[..., Any]) -> None:
-    """Refuse a handler that yields.
+    """Check that a handler can be called, and does not yield.
 
     Raises:
-        TypeError: It does; nothing would come of what it yields, and none of it would run.
+        TypeError: It cannot, or it does; nothing would come of what it yields, and none of it would run.
     """
+    check_function("a handler", function)
     if yields(function):
         name = getattr(function, "__qualname__", repr(function))
         message = f"expected a handler that returns, got {name}, which has a `yield` in it"

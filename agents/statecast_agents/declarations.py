@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-__all__ = ["check_choice", "check_name", "check_pointers", "check_seconds", "keys_of"]
+from .values import check_key
+
+__all__ = [
+    "check_choice",
+    "check_function",
+    "check_list",
+    "check_name",
+    "check_pointers",
+    "check_seconds",
+    "check_switch",
+    "keys_of",
+]
 
 _POINTER: Final = re.compile(r"(?:/(?:[^/~]|~[01])*)*")
 
@@ -36,16 +47,52 @@ def check_choice(what: str, value: Any, choices: Sequence[str]) -> None:
         raise ValueError(f"expected {what} to be one of {known}, got {value!r}")
 
 
+def check_switch(what: str, value: Any) -> None:
+    """Check what is either on or off.
+
+    Raises:
+        TypeError: It is no bool.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"expected {what} to be True or False, got {value!r}")
+
+
+def check_list(what: str, value: Any, of: str) -> None:
+    """Check that a setting is a list, and not one text, whose characters would be taken for the items.
+
+    Args:
+        what: The setting's name.
+        value: The setting.
+        of: What the list is to have, for people.
+
+    Raises:
+        TypeError: It is no list.
+    """
+    if isinstance(value, str | bytes) or not isinstance(value, Collection):
+        raise TypeError(f"expected {what} as a list of {of}, got {value!r}")
+
+
+def check_function(what: str, value: Any) -> None:
+    """Check what is to be called.
+
+    Raises:
+        TypeError: It cannot be.
+    """
+    if not callable(value):
+        raise TypeError(f"expected {what} to be a function, got {value!r}")
+
+
 def check_pointers(pointers: Any) -> tuple[str, ...]:
     """Return the JSON Pointers of what clients may write.
 
     Raises:
-        TypeError: They are no texts, or one text, whose characters would be taken for pointers.
+        TypeError: They are no list of texts.
         ValueError: One is no JSON Pointer (RFC 6901).
     """
-    if isinstance(pointers, str | bytes) or not all(isinstance(pointer, str) for pointer in pointers):
-        raise TypeError(f'expected writable as a list of JSON Pointers such as ["/title"], got {pointers!r}')
+    check_list("writable", pointers, 'JSON Pointers such as ["/title"]')
     for pointer in pointers:
+        if not isinstance(pointer, str):
+            raise TypeError(f'expected writable to be JSON Pointers such as "/title", got {pointer!r}')
         if _POINTER.fullmatch(pointer) is None:
             raise ValueError(f'expected writable to be JSON Pointers such as "/title", got {pointer!r}')
     return tuple(pointers)
@@ -56,13 +103,14 @@ def keys_of(messages: Any) -> tuple[str, ...] | None:
 
     Raises:
         TypeError: It is no key, and no list of keys.
+        NotJson: A state cannot have one of the keys.
     """
     if messages is None:
         return None
-    keys = (messages,) if isinstance(messages, str) else tuple(messages)
-    if not all(isinstance(key, str) for key in keys):
+    keys = (messages,) if isinstance(messages, str) else messages
+    if isinstance(keys, bytes) or not isinstance(keys, Sequence) or not all(isinstance(key, str) for key in keys):
         raise TypeError(f"expected messages to be a key, a list of keys, or None, got {messages!r}")
-    return keys
+    return tuple(map(check_key, keys))
 
 
 def check_seconds(what: str, value: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 from anyio import to_thread
 
+from .declarations import check_function
 from .functions import is_async, yields
 from .values import Json
 
@@ -72,8 +73,9 @@ class Hooks:
         """Register a hook.
 
         Raises:
-            TypeError: There is one already.
+            TypeError: It is no function, or there is one already.
         """
+        check_function(f'the hook for "{name}"', hook)
         if getattr(self, f"_{name}") is not None:
             raise TypeError(f'the agent has a hook for "{name}" already')
         setattr(self, f"_{name}", hook)

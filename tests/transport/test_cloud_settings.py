@@ -21,15 +21,20 @@ SECRET = "a secret of at least 32 characters"
     [
         ({"secret": "short"}, "secret of at least 32"),
         ({"api_keys": ["short"]}, "API keys of at least 16"),
-        ({"issuers": [Issuer(name="a")]}, "either a key or a jwks_url"),
-        ({"issuers": [Issuer(name="a", key="k", jwks_url="u")]}, "either a key or a jwks_url"),
-        ({"issuers": [Issuer(name="statecast", key="k")]}, "either a key or a jwks_url"),
-        ({"issuers": [Issuer(name="a", key="k"), Issuer(name="b", key="k")]}, "different prefixes"),
+        ({"issuers": [Issuer(name=name, key=SECRET, algorithms=["HS256"]) for name in "ab"]}, "different prefixes"),
     ],
 )
 def test_settings_that_would_not_keep_users_apart_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Cloud(**settings)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"name": "a"}, {"name": "a", "key": SECRET, "jwks_url": "u"}, {"name": "statecast", "key": SECRET}]
+)
+def test_an_issuer_has_one_way_to_its_keys_and_is_not_ourselves(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="either a key or a jwks_url"):
+        Issuer(**fields)
 
 
 async def test_users_of_the_same_name_of_two_issuers_have_their_own_threads() -> None:

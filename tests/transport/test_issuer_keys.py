@@ -236,4 +236,4 @@ async def test_a_public_key_signs_nothing() -> None:
 )
 def test_an_issuer_whose_tokens_anybody_could_make_is_refused(fields: Any) -> None:
     with pytest.raises(ValueError, match="expected"):
-        Cloud(issuers=[Issuer(name=NAME, **fields)])
+        Issuer(name=NAME, **fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import HTTPConnection
 
-from statecast import Agent, Cloud, Connections, Issuer, Limits, Uploads, cli, create_app, serve
+from statecast import AddMessage, Agent, Cloud, Connections, Issuer, Limits, Uploads, cli, create_app, serve
+from statecast.http import AppSettings
 from statecast.server import Server, config_for
 from statecast.testing import Client
 from tests.transport.held import NOTE, held
@@ -107,7 +109,22 @@ async def test_a_period_without_end_does_no_harm(field: str) -> None:
         ({"writable": ["/a", "/b~2"]}, "writable"),
         ({"writable": ["#/a"]}, "writable"),
         ({"writable": [5]}, "writable"),
+        ({"writable": None}, "writable"),
+        ({"writable": 5}, "writable"),
         ({"messages": [1]}, "messages"),
+        ({"messages": 5}, "messages"),
+        ({"messages": b"x"}, "messages"),
+        ({"messages": ["a", "__proto__"]}, "__proto__"),
+        ({"adopt": "no"}, "adopt"),
+        ({"allow_assistant": 1}, "allow_assistant"),
+        ({"accept_base_url": None}, "accept_base_url"),
+        ({"restartable": "yes"}, "restartable"),
+        ({"commands": "set-title"}, "commands"),
+        ({"commands": None}, "commands"),
+        ({"commands": AddMessage}, "commands"),
+        ({"commands": [5]}, "Command"),
+        ({"initial": {"tags": {"a"}}}, "tags"),
+        ({"initial": object()}, "JSON"),
         ({"cancel_grace": -1}, "cancel_grace"),
         ({"cancel_grace": "1"}, "cancel_grace"),
         ({"cancel_grace": math.nan}, "cancel_grace"),
@@ -119,6 +136,23 @@ async def test_a_period_without_end_does_no_harm(field: str) -> None:
 def test_an_agent_declares_what_makes_sense(settings: dict[str, Any], named: str) -> None:
     with pytest.raises((TypeError, ValueError), match=named):
         Agent(**settings)
+
+
+@pytest.mark.parametrize(
+    "declare",
+    [
+        lambda agent: agent.on(),
+        lambda agent: agent.on(AddMessage)(5),
+        lambda agent: agent.on(lambda run, command: None),
+        lambda agent: agent.batch("name"),
+        lambda agent: agent.title("A title"),
+        lambda agent: agent.suggest(["More?"]),
+        lambda agent: agent.feedback(None),
+    ],
+)
+def test_handlers_and_hooks_are_functions(declare: Callable[[Agent], object]) -> None:
+    with pytest.raises(TypeError, match="expected"):
+        declare(Agent())
 
 
 @given(st.lists(st.text(max_size=5).map(lambda key: "/" + key.replace("~", "~0").replace("/", "~1")), max_size=3))
@@ -193,6 +227,7 @@ def test_a_host_is_a_name_or_an_address(host: str) -> None:
         ({"open_list": "no"}, "open_list"),
         ({"debug": 1}, "debug"),
         ({"page": "no/such/folder"}, "page"),
+        ({"page": 5}, "page"),
     ],
     ids=str,
 )
@@ -203,7 +238,7 @@ def test_an_app_is_made_of_what_makes_sense(settings: dict[str, Any], named: str
 
 @pytest.mark.parametrize("agents", [[], [Agent(), Agent()], ["agent"], "agent", None, Agent])
 def test_an_app_needs_agents(agents: Any) -> None:
-    with pytest.raises((TypeError, ValueError)):
+    with pytest.raises((TypeError, ValueError), match="expected"):
         create_app(agents)
 
 
@@ -212,6 +247,10 @@ def test_an_app_needs_agents(agents: Any) -> None:
     [
         {"types": ["png"]},
         {"types": "image/png"},
+        {"types": [5]},
+        {"types": None},
+        {"where": "folder"},
+        {"public_url": 5},
         {"public_url": "example.com"},
         {"public_url": "https://"},
         {"public_url": "https://example.com/?a"},
@@ -220,7 +259,7 @@ def test_an_app_needs_agents(agents: Any) -> None:
     ids=str,
 )
 def test_uploads_are_what_makes_sense(settings: dict[str, Any]) -> None:
-    with pytest.raises((TypeError, ValueError)):
+    with pytest.raises((TypeError, ValueError), match="expected"):
         Uploads(**settings)
 
 
@@ -239,18 +278,41 @@ def issuer(name: str, prefix: str = "") -> Issuer:
         {"issuers": [issuer("a"), issuer("b", "b:")]},
         {"issuers": [issuer("a", "b"), issuer("b", "b:")]},
         {"issuers": [issuer("a", "b:"), issuer("b", "b")]},
-        {"issuers": [issuer("")]},
-        {"issuers": [Issuer(name="a", jwks_url="keys.json")]},
-        {"issuers": [Issuer(name="a", key=KEY, algorithms=[])]},
-        {"issuers": [Issuer(name="a", key=KEY, algorithms=["none"])]},
-        {"issuers": [Issuer(name="a", key=KEY, algorithms="HS256")]},
-        {"issuers": [Issuer(name="a", key=KEY, algorithms=["HS256"], user="")]},
+        {"issuers": [5]},
+        {"issuers": 5},
+        {"issuers": issuer("a")},
+        {"secret": 5},
+        {"report": 5},
     ],
     ids=str,
 )
 def test_the_cloud_api_knows_its_users_by_what_makes_sense(settings: dict[str, Any]) -> None:
-    with pytest.raises((TypeError, ValueError)):
+    with pytest.raises((TypeError, ValueError), match="expected"):
         Cloud(**settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"name": ""},
+        {"name": 5},
+        {"key": 5},
+        {"key": None},
+        {"key": None, "jwks_url": "keys.json"},
+        {"jwks_url": 5},
+        {"algorithms": []},
+        {"algorithms": ["none"]},
+        {"algorithms": "HS256"},
+        {"audience": 5},
+        {"workspace": None},
+        {"user": ""},
+        {"prefix": None},
+    ],
+    ids=str,
+)
+def test_an_issuer_is_told_what_makes_sense(settings: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, ValueError), match="expected"):
+        Issuer(**{"name": "a", "key": KEY, "algorithms": ["HS256"], **settings})
 
 
 # Who asks
@@ -288,7 +350,8 @@ async def test_an_identify_that_names_no_user_refuses_the_request(
         ({"grace": math.inf}, "grace"),
         ({"grace": None}, "grace"),
         ({"proxies": ["proxy.example"]}, "proxies"),
-        ({"proxies": "10.0.0.1"}, "proxies"),
+        ({"proxies": "10.0.0.1"}, "list of texts"),
+        ({"proxies": [5]}, "proxies"),
         ({"limits": Limits()}, "limits"),
     ],
     ids=str,
@@ -299,6 +362,27 @@ def test_a_server_is_told_what_makes_sense(
     monkeypatch.setattr(Server, "run", lambda self: None)
     with pytest.raises((TypeError, ValueError), match=named):
         serve(create_app(Agent()), **settings)
+
+
+def test_serve_takes_the_settings_of_create_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr(Server, "run", lambda self: made.append(self._app.hub))
+    serve([Agent()], debug=True, limits=Limits(body=5), store="memory")
+
+    assert made[0].limits.body == 5
+    assert set(AppSettings.__annotations__) == set(inspect.signature(create_app).parameters) - {"agents"}
+
+
+def test_type_checkers_know_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Server, "run", lambda self: None)
+    with pytest.raises(TypeError, match="debut"):
+        serve(Agent(), debut=True)  # type: ignore[call-overload]  # meant
+    with pytest.raises(TypeError, match="limits"):
+        serve(Agent(), limits=5)  # type: ignore[call-overload]  # meant
+    with pytest.raises(TypeError, match="debug"):
+        serve(create_app(Agent()), debug=True)  # type: ignore[call-overload]  # meant
+    with pytest.raises(ValueError, match="on_disconnect"):
+        create_app(Agent(), on_disconnect="stop")  # type: ignore[arg-type]  # meant
 
 
 @pytest.mark.parametrize(

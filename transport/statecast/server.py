@@ -10,7 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Unpack, overload
 
 import uvicorn
 
@@ -18,7 +18,7 @@ from statecast_agents import Agent
 
 from .connections import HttpProtocol, ServerConfig, SocketProtocol
 from .ending import Ending
-from .http import App, create_app
+from .http import App, AppSettings, create_app
 from .settings import check_number
 
 __all__ = ["Server", "config_for", "serve"]
@@ -151,6 +151,20 @@ def config_for(
     )
 
 
+@overload
+def serve(
+    agents: App, *, host: str = ..., port: int = ..., grace: float = ..., proxies: Sequence[str] = ...
+) -> None: ...
+@overload
+def serve(
+    agents: Agent | Sequence[Agent],
+    *,
+    host: str = ...,
+    port: int = ...,
+    grace: float = ...,
+    proxies: Sequence[str] = ...,
+    **settings: Unpack[AppSettings],
+) -> None: ...
 def serve(
     agents: Agent | Sequence[Agent] | App,
     *,
@@ -158,7 +172,7 @@ def serve(
     port: int = 8000,
     grace: float = GRACE,
     proxies: Sequence[str] = (),
-    **options: Any,
+    **settings: Unpack[AppSettings],
 ) -> None:
     """Serve agents until the process is asked to stop.
 
@@ -168,12 +182,12 @@ def serve(
         port: The port.
         grace: Seconds that runs get to end when the server is asked to stop.
         proxies: Addresses or networks of proxies, which say in `X-Forwarded-For` whose requests they pass on.
-        options: As for `create_app`.
+        settings: As for `create_app`.
 
     Raises:
         TypeError, ValueError: A setting makes no sense; the text names it.
     """
-    if isinstance(agents, App) and options:
-        raise TypeError(f"expected the app's own settings in create_app, got {', '.join(options)} beside an app")
-    app = agents if isinstance(agents, App) else create_app(agents, **options)
+    if isinstance(agents, App) and settings:
+        raise TypeError(f"expected the app's own settings in create_app, got {', '.join(settings)} beside an app")
+    app = agents if isinstance(agents, App) else create_app(agents, **settings)
     Server(config_for(app, host=host, port=port, proxies=proxies), app, grace=grace).run()

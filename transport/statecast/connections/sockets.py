@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from statecast.http.request.addresses import public_address
 from statecast.protocol.errors import Refusal
+from statecast.settings import check_texts
 from statecast.threads import Connections
 
 try:
@@ -53,10 +54,12 @@ class Sockets:
         proxies: Addresses or networks whose sockets are many clients', and not counted by address; `*` for any.
 
     Raises:
+        TypeError: They are no list of texts.
         ValueError: One of them is no address and no network.
     """
 
     def __init__(self, limits: Connections, proxies: Sequence[str] = ()) -> None:
+        check_texts("proxies", proxies)
         self._limits = limits
         self._counts = "*" not in proxies  #: whether sockets are counted by address at all
         self._proxies = [_network(proxy) for proxy in proxies if proxy != "*"]

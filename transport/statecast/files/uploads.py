@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from statecast.settings import check_numbers
+from statecast.settings import check_numbers, check_texts
 
 from .base import Files
 from .media import PATTERN, TYPES
@@ -32,12 +32,18 @@ class Uploads(msgspec.Struct, frozen=True, kw_only=True):
         """Check what is said.
 
         Raises:
-            TypeError: A limit is no number.
+            TypeError: A setting is of the wrong kind.
             ValueError: A limit means nothing, a type is none, or the URL is none.
         """
         check_numbers(self)
-        wrong = [pattern for pattern in self.types if PATTERN.fullmatch(pattern) is None]
-        if wrong or isinstance(self.types, str):
-            raise ValueError(f'expected media types such as "image/png" or "image/*", got {wrong or self.types!r}')
+        if self.where is not None and not all(
+            callable(getattr(self.where, name, None)) for name in ("keep", "find", "read", "drop")
+        ):
+            raise TypeError(f"expected Uploads.where to be Files, such as FolderFiles(…), got {self.where!r}")
+        wrong = [pattern for pattern in check_texts("Uploads.types", self.types) if PATTERN.fullmatch(pattern) is None]
+        if wrong:
+            raise ValueError(f'expected media types such as "image/png" or "image/*", got {wrong}')
+        if self.public_url is not None and not isinstance(self.public_url, str):
+            raise TypeError(f"expected Uploads.public_url to be a text, got {self.public_url!r}")
         if self.public_url is not None and _URL.fullmatch(self.public_url) is None:
             raise ValueError(f'expected a URL such as "https://example.com/api", got {self.public_url!r}')

@@ -1,6 +1,6 @@
 """HTTP. starlette lives here and nowhere else."""
 
-from .app import App, create_app
+from .app import App, AppSettings, create_app
 from .cloud import Cloud, CloudReport, CloudUser, Issuer
 
-__all__ = ["App", "Cloud", "CloudReport", "CloudUser", "Issuer", "create_app"]
+__all__ = ["App", "AppSettings", "Cloud", "CloudReport", "CloudUser", "Issuer", "create_app"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 from starlette.requests import Request
@@ -49,7 +49,7 @@ from .settings import check_hosts, check_kinds, check_origins, check_page, named
 if TYPE_CHECKING:
     from .cloud.identity import Identity
 
-__all__ = ["App", "create_app"]
+__all__ = ["App", "AppSettings", "create_app"]
 
 
 class App:
@@ -108,6 +108,22 @@ class App:
                 await stream.run(receive, send)
         finally:
             visit.end()
+
+
+class AppSettings(TypedDict, total=False):
+    """The settings of `create_app`, for whoever passes them on."""
+
+    cors_origins: Sequence[str]
+    allowed_hosts: Sequence[str]
+    store: Store | str
+    limits: Limits | None
+    on_disconnect: OnDisconnect
+    identify: Identify | None
+    open_list: bool
+    cloud: Cloud | bool
+    uploads: Uploads | None
+    page: str | PathLike[str] | None
+    debug: bool
 
 
 def create_app(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -34,7 +34,7 @@ def named_agents(agents: Agent | Sequence[Agent]) -> Mapping[str, Agent]:
         TypeError: One is no agent.
         ValueError: There is none, or two have the same name.
     """
-    several = [agents] if isinstance(agents, Agent) else list(agents)
+    several = list(agents) if isinstance(agents, Collection) else [agents]
     for agent in several:
         if not isinstance(agent, Agent):
             raise TypeError(f"expected an Agent, or a list of them, got {agent!r}")
@@ -118,8 +118,11 @@ def check_page(page: str | PathLike[str] | None) -> None:
     """Check that a page's folder is there.
 
     Raises:
-        ValueError: It is not.
+        TypeError: It is no path.
+        ValueError: It is not there.
     """
+    if page is not None and not isinstance(page, str | PathLike):
+        raise TypeError(f"expected page to be the path of a folder, got {page!r}")
     if page is not None and not Path(page).is_dir():
         raise ValueError(f"expected page to be a folder with an index.html, got {str(page)!r}, which is no folder")
 

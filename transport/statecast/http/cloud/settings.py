@@ -56,6 +56,24 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True):
     user: str = "sub"  #: the claim that names the user
     prefix: str = ""  #: put before the workspace's name: two issuers may have users of the same name
 
+    def __post_init__(self) -> None:
+        """Check what is said.
+
+        Raises:
+            TypeError: A setting is of the wrong kind.
+            ValueError: It has no key or two, a key is too short or not for its algorithms, or a name is empty.
+        """
+        for name in ("name", "key", "jwks_url", "audience", "workspace", "user", "prefix"):
+            value = getattr(self, name)
+            if not isinstance(value, str) and not (value is None and name in ("key", "jwks_url", "audience")):
+                raise TypeError(f"expected Issuer.{name} to be a text, got {value!r}")
+            if not value and name in ("name", "workspace", "user"):
+                raise ValueError(f"expected Issuer.{name} to be a text, got an empty one")
+        check_texts("Issuer.algorithms", self.algorithms)
+        if (self.key is None) == (self.jwks_url is None) or self.name == OURS:
+            raise ValueError(f'expected an issuer with either a key or a jwks_url, got "{self.name}"')
+        _check_keys(self)
+
 
 class Cloud(msgspec.Struct, frozen=True, kw_only=True):
     """How the cloud API knows its users.
@@ -83,29 +101,20 @@ class Cloud(msgspec.Struct, frozen=True, kw_only=True):
         check_texts("api_keys", self.api_keys)
         if self.report is not None and not callable(self.report):
             raise TypeError(f"expected Cloud.report to be a function, got {self.report!r}")
+        if self.secret is not None and not isinstance(self.secret, str):
+            raise TypeError("expected Cloud.secret to be a text")
         if self.secret is not None and len(self.secret) < MIN_SECRET:
             raise ValueError(f"expected a secret of at least {MIN_SECRET} characters, got a shorter one")
         if any(len(key) < 16 for key in self.api_keys):
             raise ValueError("expected API keys of at least 16 characters, got a shorter one")
-        for issuer in self.issuers:
-            if (issuer.key is None) == (issuer.jwks_url is None) or issuer.name == OURS:
-                raise ValueError(f'expected an issuer with either a key or a jwks_url, got "{issuer.name}"')
+        if not isinstance(self.issuers, Sequence) or not all(isinstance(issuer, Issuer) for issuer in self.issuers):
+            raise TypeError(f"expected Cloud.issuers to be a list of Issuer(…), got {type(self.issuers).__name__}")
         for one, other in itertools.permutations(self.issuers, 2):
             if one.prefix.startswith(other.prefix):
                 raise ValueError(
                     "expected issuers with different prefixes, none of which begins with another, or a user of one "
                     f"could have the other's threads; got {other.prefix!r} and {one.prefix!r}"
                 )
-        for issuer in self.issuers:
-            _check_names(issuer)
-            _check_keys(issuer)
-
-
-def _check_names(issuer: Issuer) -> None:
-    check_texts("Issuer.algorithms", issuer.algorithms)
-    for name in ("name", "workspace", "user"):
-        if not getattr(issuer, name):
-            raise ValueError(f"expected Issuer.{name} to be a text, got an empty one")
 
 
 def _check_keys(issuer: Issuer) -> None:
