@@ -4,6 +4,27 @@ import { defineConfig, type Plugin } from "vite";
 /** Where `npm run dev` finds a running `statecast demo`. */
 const SERVER = "http://127.0.0.1:8000";
 
+/** The module for pages: its name in the sources, and where it is in this repository. */
+const CLIENT = "statecast/client.js";
+const CLIENT_FOLDER = new URL("../transport/statecast/browser/", import.meta.url).pathname;
+
+/**
+ * The built page imports the module from the server, as any page would, and not as a copy in its bundle, which is one
+ * folder below. The development server reads the file.
+ */
+const clientModule = (): Plugin => {
+  let builds = false;
+  return {
+    name: "client-module",
+    enforce: "pre",
+    configResolved: ({ command }) => void (builds = command === "build"),
+    resolveId: (source) => {
+      if (source !== CLIENT) return null;
+      return builds ? { id: "../client.js", external: true } : `${CLIENT_FOLDER}client.js`;
+    },
+  };
+};
+
 /**
  * Nothing from elsewhere runs here, and nothing goes elsewhere; only images may come from the web, they stand in messages.
  *
@@ -32,8 +53,9 @@ const contentSecurityPolicy = (): Plugin => ({
 
 export default defineConfig({
   base: "./",
-  plugins: [react(), contentSecurityPolicy()],
+  plugins: [react(), clientModule(), contentSecurityPolicy()],
   server: {
+    fs: { allow: [".", CLIENT_FOLDER] },
     proxy: {
       "^/(assistant|agents|cancel|resume)(\\?|$)|^/threads/": { target: SERVER, changeOrigin: true },
     },

@@ -23,7 +23,7 @@ function Connected({ children }: { children: ReactNode }) {
   const late = useSignal(behind);
   const reachable = useSignal(connected);
   useEffect(() => {
-    if (reopened) void follow(null);
+    if (reopened) follow();
   }, []);
   useEffect(() => {
     if (ready && !running && late && reachable) aui.thread.resumeRun({ parentId: null });

@@ -13,7 +13,7 @@ from tests.clients.fixtures import chromium, node
 from tests.clients.node import need_node
 
 from .demo_page import Demo, Page, screenshots_folder
-from .sources import PAGE, npm
+from .sources import BROWSER, PAGE, ROOT, npm
 
 __all__ = ["chromium", "node"]
 
@@ -55,9 +55,11 @@ def open_page(chromium: str, screenshots: Path, request: pytest.FixtureRequest) 
 
 @pytest.fixture(scope="session")
 def page_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the page's sources and install what they need, away from what a developer has installed."""
+    """Copy the sources of the page and of its module, and install packages away from a developer's."""
     need_node()
-    folder = tmp_path_factory.mktemp("sources") / "page"
+    root = tmp_path_factory.mktemp("sources")
+    folder = root / PAGE.name
     shutil.copytree(PAGE, folder, ignore=shutil.ignore_patterns("node_modules"))
+    shutil.copytree(BROWSER, root / BROWSER.relative_to(ROOT))
     npm("ci", "--no-audit", "--no-fund", "--prefer-offline", cwd=folder)
     return folder

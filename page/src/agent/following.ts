@@ -1,25 +1,19 @@
 /**
  * Following the thread, whoever changes it: this page, another tab, another browser, or the server itself.
  *
- * `GET threads/{id}/events` stays open for as long as the page is seen, and is opened again, at the place it had come to,
- * whenever it breaks. It feeds the list of operations. The conversation is the runtime's, which reads the response to each
- * of its requests; so where the events tell of something that was in none of them, the runtime is to ask as well, and
- * that is what `behind` says.
+ * `client.js` follows it for as long as the page is seen. Its state fills the panels, and its frames the list of
+ * operations. The conversation is the runtime's, which reads the response to each of its requests; so where a frame tells
+ * of something that was in none of them, the runtime is to ask as well, and that is what `behind` says.
  */
-import { failure, found, gone, lost } from "./failure";
-import { frames, type Frame } from "./frames";
-import { record, type WireOperation } from "./operations";
+import { useSyncExternalStore } from "react";
+import { connect, type Operation, type Options, type Run } from "statecast/client.js";
+import { fail, failure, found, gone, lost } from "./failure";
+import { record } from "./operations";
 import { Signal } from "./signal";
+import type { DemoState } from "./state";
 import { reopened, threadId } from "./thread";
 
-/** Milliseconds between two attempts to reach the server. */
-const RETRY = 1000;
-
-type Run = { readonly id: string; readonly status: string; readonly error?: { readonly message: string } };
-type Event =
-  | { readonly type: "snapshot"; readonly state: unknown; readonly run?: Run }
-  | { readonly type: "update-state"; readonly operations: readonly WireOperation[] }
-  | { readonly type: "run"; readonly run: Run };
+type Frame = Parameters<NonNullable<Options["onFrame"]>>[0];
 
 /** Whether the server has what the runtime has not read. */
 export const behind = new Signal(reopened);
@@ -29,16 +23,95 @@ export const connected = new Signal(false);
 
 /** The run whose stream the runtime reads, or has read; null if it broke. */
 let read: string | null = null;
-/** The run that the events told of last. */
-let latest: Run | null = null;
 /** Whether a request of the runtime is under way. */
 let busy = false;
 
-let cursor = "";
-let following = false;
-let attempt: AbortController | undefined;
+const isUnderWay = (run: Run | null): boolean => run?.status === "running" || run?.status === "waiting";
 
-export const runOnScreen = (): string | null => read;
+const tellOf = (run: Run): void => {
+  if (run.id === read) {
+    // It waited, and another client let it go on.
+    if (run.status === "running" && !busy) behind.set(true);
+    return;
+  }
+  behind.set(true);
+  if (run.error) failure.set({ kind: "failed", text: run.error.message });
+};
+
+/** Take a frame of the events; the snapshot of the thread is that before it. */
+const onFrame = (frame: Frame): void => {
+  const { run, cursor } = thread.getSnapshot();
+  switch (frame.type) {
+    case "snapshot":
+      record({ type: "set", path: [], value: frame["state"] });
+      if (frame["run"]) tellOf(frame["run"]);
+      // A thread that the page has just made is in the response.
+      if (!busy && !(cursor === null && frame["run"]?.id === read)) behind.set(true);
+      break;
+    case "update-state":
+      (frame["operations"] as readonly Operation[]).forEach(record);
+      if (!busy && !isUnderWay(run)) behind.set(true);
+      break;
+    case "run":
+      tellOf(frame["run"]);
+  }
+};
+
+const thread = connect<DemoState>(".", threadId, { onFrame });
+const snapshot = new Signal(thread.getSnapshot());
+
+/** Whether the thread is to be followed while the page is seen. */
+let wanted = false;
+let leave: (() => void) | undefined;
+/** What broke the connection, or the last attempt to have one. */
+let broken: Error | null = null;
+
+const listen = (): void => {
+  const now = thread.getSnapshot();
+  snapshot.set(now);
+  connected.set(now.connection === "open");
+  switch (now.connection) {
+    case "open":
+      found();
+      break;
+    case "unknown":
+      found();
+      if (now.cursor !== null) gone();
+      wanted = false;
+      look();
+      break;
+    case "refused":
+      if (now.error) fail(now.error);
+      break;
+    default:
+      // A stream that ends is opened again at once; only where that fails is the server out of reach.
+      if (now.error && broken && now.error !== broken) lost();
+  }
+  broken = now.error;
+};
+
+/** Follow the thread, or let go of it. A browser opens few connections to one server: a page that nobody sees has none. */
+const look = (): void => {
+  if (wanted && !document.hidden) {
+    leave ??= thread.subscribe(listen);
+    return;
+  }
+  leave?.();
+  leave = undefined;
+  connected.set(false);
+};
+
+document.addEventListener("visibilitychange", look);
+
+/** Follow the thread from now on. */
+export const follow = (): void => {
+  wanted = true;
+  look();
+};
+
+/** Return a part of the state, as far as the thread has been followed. */
+export const useThreadState = <T,>(select: (state: DemoState) => T): T =>
+  useSyncExternalStore(snapshot.subscribe, () => select(snapshot.get().state));
 
 /** A request of the runtime goes out. Its response will bring all that has been so far. */
 export const asking = (): void => {
@@ -61,93 +134,17 @@ export const rested = (): void => {
 export const missed = (): void => {
   read = null;
   behind.set(true);
-  void follow(null);
+  follow();
 };
 
-/** The server was out of reach for it; what broke it may have broken the events unnoticed. */
+/** The server was out of reach for it; what broke it may have broken the events unnoticed, so they are read anew. */
 export const lostTouch = (): void => {
-  missed();
-  lost();
-  attempt?.abort();
-};
-
-const isUnderWay = (run: Run | null): boolean => run?.status === "running" || run?.status === "waiting";
-
-const tellOf = (run: Run): void => {
-  latest = run;
-  if (run.id === read) {
-    // It waited, and another client let it go on.
-    if (run.status === "running" && !busy) behind.set(true);
-    return;
-  }
-  behind.set(true);
-  if (run.error) failure.set({ kind: "failed", text: run.error.message });
-};
-
-const take = (frame: Frame): void => {
-  const event = JSON.parse(frame.data) as Event;
-  cursor = frame.cursor;
-  switch (event.type) {
-    case "snapshot":
-      record({ type: "set", path: [], value: event.state });
-      if (event.run) tellOf(event.run);
-      if (!busy) behind.set(true);
-      break;
-    case "update-state":
-      event.operations.forEach(record);
-      if (!busy && !isUnderWay(latest)) behind.set(true);
-      break;
-    case "run":
-      tellOf(event.run);
-  }
-};
-
-/** Read the events until they break off; false if the server does not know the thread. */
-const readEvents = async (): Promise<boolean> => {
-  attempt = new AbortController();
-  const place = cursor && `?cursor=${encodeURIComponent(cursor)}`;
-  try {
-    const response = await fetch(`threads/${threadId}/events${place}`, { signal: attempt.signal });
-    if (response.ok || response.status === 404) found();
-    if (response.status === 404) {
-      if (cursor) gone();
-      return false;
-    }
-    if (!response.ok || !response.body) throw new Error(`the server answered with status ${response.status}`);
-    connected.set(true);
-    for await (const frame of frames(response.body)) take(frame);
-  } catch {
-    // The next attempt will tell whether the server is there.
-    if (!connected.get() && !document.hidden) lost();
-  }
+  leave?.();
+  leave = undefined;
   connected.set(false);
-  return true;
+  lost();
+  setTimeout(missed); // a subscription that is renewed at once is the same
 };
 
-/** Resolve after a pause, or once the network is back, but not while nobody sees the page. */
-const pause = (milliseconds: number): Promise<void> =>
-  new Promise((resolve) => {
-    const done = (): void => {
-      if (document.hidden) return;
-      clearTimeout(timer);
-      removeEventListener("online", done);
-      document.removeEventListener("visibilitychange", done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    addEventListener("online", done);
-    document.addEventListener("visibilitychange", done);
-  });
-
-/** Follow the thread from a cursor on, or from its state as it is; no effect if it is followed already. */
-export const follow = async (from: string | null): Promise<void> => {
-  if (following) return;
-  following = true;
-  cursor = from ?? "";
-  do await pause(attempt ? RETRY : 0);
-  while (await readEvents());
-  following = false;
-};
-
-// A browser opens few connections to one server: a page that nobody sees leaves its own to the others.
-document.addEventListener("visibilitychange", () => document.hidden && attempt?.abort());
+/** Stop the run that the runtime reads, else the one that is active. */
+export const cancel = (): Promise<boolean> => thread.cancel(read === null ? {} : { runId: read });

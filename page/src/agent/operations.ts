@@ -1,4 +1,5 @@
 /** The operations as they arrive on the thread's stream, for the list and for the tree. */
+import type { Operation } from "statecast/client.js";
 import { light } from "./changes";
 import { preview } from "./preview";
 import { Signal } from "./signal";
@@ -10,25 +11,20 @@ const PACE = 30;
 /** Characters of a value that the list shows. */
 const VALUE_LENGTH = 96;
 
-export type Operation = {
+/** An operation as the list shows it. */
+export type OperationRow = {
   readonly number: number;
-  readonly type: "set" | "append-text";
+  readonly type: Operation["type"];
   readonly path: string;
   readonly value: string;
 };
 
-export type WireOperation = {
-  readonly type: Operation["type"];
-  readonly path: readonly string[];
-  readonly value: unknown;
-};
-
-export type Arrived = { readonly total: number; readonly latest: readonly Operation[] };
+export type Arrived = { readonly total: number; readonly latest: readonly OperationRow[] };
 
 export const arrived = new Signal<Arrived>({ total: 0, latest: [] });
 
 let total = 0;
-let unseen: Operation[] = [];
+let unseen: OperationRow[] = [];
 let paths: (readonly string[])[] = [];
 let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -40,7 +36,7 @@ const publish = (): void => {
   paths = [];
 };
 
-export const record = ({ type, path, value }: WireOperation): void => {
+export const record = ({ type, path, value }: Operation): void => {
   total += 1;
   unseen.push({ number: total, type, path: path.join("/"), value: preview(value, VALUE_LENGTH) });
   paths.push(path);

@@ -3,7 +3,7 @@ import { useAssistantTransportRuntime, type AssistantRuntime } from "@assistant-
 import { converter } from "./converter";
 import { markAccepted, markSent, wasAccepted } from "./delivery";
 import { fail, failure, giveBack, isLoss } from "./failure";
-import { asking, follow, lostTouch, missed, reading, rested, runOnScreen } from "./following";
+import { asking, cancel, follow, lostTouch, missed, reading, rested } from "./following";
 import type { DemoState } from "./state";
 import { showInAddress, threadId } from "./thread";
 
@@ -14,21 +14,7 @@ type Options = Parameters<typeof useAssistantTransportRuntime<DemoState>>[0];
  * An aborted request is all that the server would see of a stop, and runs outlive their requests: so ask. What the run
  * still writes until it stops, the page reads afterwards.
  */
-const cancel = async (): Promise<void> => {
-  const runId = runOnScreen();
-  try {
-    const response = await fetch("cancel", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ threadId, ...(runId !== null && { runId }) }),
-    });
-    if (!response.ok) throw new Error(`Status ${response.status}: ${await response.text()}`);
-    missed();
-  } catch (error) {
-    if (isLoss(error as Error)) lostTouch();
-    else fail(error as Error);
-  }
-};
+const stop = (): void => void cancel().then(missed, fail);
 
 const options: Options = {
   initialState: null,
@@ -50,7 +36,7 @@ const options: Options = {
     markAccepted();
     showInAddress();
     reading(response.headers.get("Statecast-Run-Id"));
-    void follow(response.headers.get("Statecast-Cursor"));
+    follow();
   },
   onError: (error, { commands }) => {
     if (isLoss(error)) lostTouch();
@@ -59,7 +45,7 @@ const options: Options = {
   },
   onCancel: ({ commands, error }) => {
     giveBack(commands.filter((command) => !wasAccepted(command)));
-    if (!error) void cancel();
+    if (!error) stop();
   },
   onFinish: rested,
 };

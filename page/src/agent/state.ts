@@ -1,6 +1,7 @@
 /** The state of the demo agent, as the server owns it. */
+import type { Json } from "statecast/client.js";
 
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+export type { Json };
 export type JsonObject = { readonly [key: string]: Json };
 
 export type ToolCallPart = {

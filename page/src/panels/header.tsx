@@ -1,7 +1,8 @@
 /** The top of the page: what the thread is called, whether a run goes on, the plan and the progress. */
-import { useAssistantTransportState, useAuiState } from "@assistant-ui/react";
+import { useAuiState } from "@assistant-ui/react";
 import { useEffect } from "react";
 import { failure } from "../agent/failure";
+import { useThreadState } from "../agent/following";
 import { useSignal } from "../agent/signal";
 import type { Progress, Step } from "../agent/state";
 import { CheckIcon, MarkIcon } from "../icons";
@@ -59,9 +60,9 @@ function ProgressBar({ progress: { label, done, total } }: { progress: Progress 
 }
 
 export function Header() {
-  const title = useAssistantTransportState((s) => s?.title);
-  const plan = useAssistantTransportState((s) => s?.plan);
-  const progress = useAssistantTransportState((s) => s?.progress);
+  const title = useThreadState((s) => s?.title);
+  const plan = useThreadState((s) => s?.plan);
+  const progress = useThreadState((s) => s?.progress);
   useEffect(() => {
     document.title = title ? `${title} · Statecast` : "Statecast";
   }, [title]);

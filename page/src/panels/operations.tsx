@@ -1,13 +1,13 @@
 /** The operations as they arrive, the newest at the end and in view unless the reader has scrolled back. */
 import { memo, useLayoutEffect, useRef } from "react";
-import { arrived, type Operation } from "../agent/operations";
+import { arrived, type OperationRow } from "../agent/operations";
 import { useSignal } from "../agent/signal";
 import { Panel } from "./panel";
 
 /** Pixels from the end that still count as reading along. */
 const NEAR_END = 40;
 
-const Row = memo(function Row({ operation: { number, type, path, value } }: { operation: Operation }) {
+const Row = memo(function Row({ operation: { number, type, path, value } }: { operation: OperationRow }) {
   return (
     <li data-testid="operation" data-type={type}>
       <span className="number">{number}</span>

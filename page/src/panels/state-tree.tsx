@@ -1,7 +1,7 @@
 /** The live state as a tree. What an operation touched lights up for a moment. */
-import { useAssistantTransportState } from "@assistant-ui/react";
 import { memo, useState } from "react";
 import { child, useChange, useChangeAmong, type Pointer } from "../agent/changes";
+import { useThreadState } from "../agent/following";
 import { preview } from "../agent/preview";
 import { ChevronIcon } from "../icons";
 import { Panel } from "./panel";
@@ -147,7 +147,7 @@ const Node = memo(function Node({ name, value, pointer, depth, opens }: NodeProp
 });
 
 export function StateTree() {
-  const state: unknown = useAssistantTransportState();
+  const state: unknown = useThreadState((state) => state);
   return (
     <Panel title="State" note="one document, owned by the server" className="state">
       <ul className="tree" data-testid="state-tree">
