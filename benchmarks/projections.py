@@ -19,7 +19,7 @@ from statecast.protocol.ag_ui.encoder import AgUiEncoder
 from statecast.protocol.ag_ui.request import read_run_input
 from statecast.protocol.local.events import TypedEventsEncoder
 from statecast.protocol.local.text import ContentEventsEncoder, PlainTextEncoder
-from statecast.protocol.messages.full_projection import ListedProjection
+from statecast.protocol.messages.full_projection import FullProjection
 from statecast.protocol.messages.projection import Projection
 from statecast.protocol.openai.encoder import ChatCompletionStreamEncoder, Completion
 from statecast_agents import Document
@@ -66,7 +66,7 @@ def _projected(encoder: Callable[[Projection], Encoder], base: bytes) -> Encoder
 
 
 def _ag_ui(base: bytes) -> Encoder:
-    encoder = AgUiEncoder(ListedProjection(["messages"], run_id=RUN, base=base), read_run_input(ASKED))
+    encoder = AgUiEncoder(FullProjection(["messages"], run_id=RUN, base=base), read_run_input(ASKED))
     encoder.begin()
     return encoder
 

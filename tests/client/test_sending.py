@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from statecast import App, Limits, create_app
-from statecast.client import Accepted, Change, Client, ClientError, ConnectionLost, Refused, RunLost, Thread
+from statecast.client import Change, Client, ClientError, ConnectionLost, Receipt, Refused, RunLost, Thread
 from tests.client.agents import HOLD, Note, make
 from tests.client.network import Proxy, Serving, http, proxied, scripted, serving, until
 
@@ -26,7 +26,7 @@ def note(text: str, **fields: Any) -> dict[str, Any]:
     return {"type": "note", "text": text, **fields}
 
 
-async def followed(thread: Thread, accepted: Accepted) -> list[Change]:
+async def followed(thread: Thread, accepted: Receipt) -> list[Change]:
     return [change async for change in thread.follow(until=accepted)]
 
 
@@ -132,7 +132,7 @@ async def test_a_full_server_is_asked_again_when_it_says_so() -> None:
         Client(script.url, on_trouble=trouble.append) as client,
     ):
         accepted = await client.thread("t").send(note("a"))
-    assert accepted == Accepted(thread_id="t", run_id="r", cursor="e-0")
+    assert accepted == Receipt(thread_id="t", run_id="r", cursor="e-0")
     assert len(script.heads) == 3
     full, gateway, well = trouble
     assert isinstance(full, Refused)

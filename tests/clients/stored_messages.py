@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from statecast.history.tree import Placed
+from statecast.history.tree import HistoryMessage
 from tests.clients.node import Json, _Driver, need_node
 
 __all__ = ["Keeper"]
@@ -25,11 +25,11 @@ class Keeper:
     def __exit__(self, *_: object) -> None:
         self._driver.close()
 
-    def load(self, history: Sequence[Placed]) -> Json:
+    def load(self, history: Sequence[HistoryMessage]) -> Json:
         """Read a history as assistant-ui: `{messages, strict, shown, warnings}`."""
         return self._ask("load", rows=[_row(placed) for placed in reversed(history)])
 
-    def load_ui(self, history: Sequence[Placed]) -> Json:
+    def load_ui(self, history: Sequence[HistoryMessage]) -> Json:
         """Read a history as the AI SDK: `{messages, invalid, model, warnings}`."""
         return self._ask("decode-ui", rows=[_row(placed) for placed in history])
 
@@ -52,7 +52,7 @@ class Keeper:
         return answer
 
 
-def _row(placed: Placed) -> Json:
+def _row(placed: HistoryMessage) -> Json:
     return {
         "id": placed.id,
         "parent_id": placed.parent_id,

@@ -13,8 +13,8 @@ import pytest
 
 from statecast.protocol import MESSAGE_PROTOCOLS, Entry, OperationsEntry
 from statecast.protocol.ai_sdk.request import read_chat
-from statecast.protocol.messages.client_copy import Had
-from statecast.protocol.messages.encoder import Projected
+from statecast.protocol.messages.client_copy import ClientCopy
+from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.part_events import Event
 from statecast.protocol.messages.projection import Projection
 from tests.clients.conversing import Part, held
@@ -54,11 +54,11 @@ def unknown(entry: Entry) -> Entry:
     return OperationsEntry(entry.revision, entry.operations) if isinstance(entry, OperationsEntry) else entry
 
 
-def encoder_of(decoder: Decoder, projection: Projection) -> Projected:
+def encoder_of(decoder: Decoder, projection: Projection) -> MessageEncoder:
     return MESSAGE_PROTOCOLS[DECODERS[decoder]](projection)
 
 
-def body_of(encoder: Projected, history: History, cut: tuple[int, int] = (0, 0)) -> bytes:
+def body_of(encoder: MessageEncoder, history: History, cut: tuple[int, int] = (0, 0)) -> bytes:
     """Return a stream whose reader fell behind at an entry, and went on with a snapshot at another one."""
     left, back = cut
     pieces = [encoder.encode(entry) for entry in history.entries[:left]]
@@ -130,7 +130,7 @@ def test_a_client_goes_on_with_what_it_has(decoders: Decoders) -> None:
         first = encoder_of("ai-sdk", Projection(["messages"], run_id=RUN, base=history.base))
         begun = decoders.read("ai-sdk", b"".join(map(first.encode, history.entries[:left])) + first.finish())
         message = {"id": "m", "role": "assistant", "parts": begun.parts}
-        projection = Projection(["messages"], run_id=RUN, had=had_of(message))
+        projection = Projection(["messages"], run_id=RUN, client_copy=had_of(message))
         again = encoder_of("ai-sdk", projection)
         body = again.snapshot(history.states[back - 1], back, history.rest(0, back))
         body += b"".join(map(again.encode, history.entries[back:])) + again.finish()
@@ -140,11 +140,11 @@ def test_a_client_goes_on_with_what_it_has(decoders: Decoders) -> None:
         assert whole(read.shown) == whole(written(history.answer)), history.story
 
 
-def had_of(message: Mapping[str, object]) -> Had:
+def had_of(message: Mapping[str, object]) -> ClientCopy:
     """Return what a client has that posts a message."""
-    had = read_chat(msgspec.json.encode({"id": "t", "messages": [message]})).had()
-    assert had is not None
-    return had
+    client_copy = read_chat(msgspec.json.encode({"id": "t", "messages": [message]})).client_copy()
+    assert client_copy is not None
+    return client_copy
 
 
 def whole(parts: list[Part]) -> list[Part]:

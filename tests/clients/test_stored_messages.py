@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from statecast.history.formats import read_message
-from statecast.history.tree import Placed, Written, history
+from statecast.history.tree import ClientMessage, HistoryMessage, history
 from statecast.protocol.json_checks import same_json
 from statecast_agents import Json
 from tests.clients.stored_messages import Keeper
@@ -57,7 +57,7 @@ def keeper() -> Iterator[Keeper]:
         yield running
 
 
-def placed(messages: Sequence[Json], format: str) -> list[Placed]:
+def placed(messages: Sequence[Json], format: str) -> list[HistoryMessage]:
     return history([], messages, format=format, began=1_700_000_000)
 
 
@@ -204,10 +204,10 @@ def test_assistant_ui_imports_what_was_written_with_what_the_state_has_beyond(ke
         [{"id": "x", "role": role, "content": text} for role, text in zip(roles, texts, strict=True)]
     )
     written = [
-        Written("w1", None, "aui/v0", contents[0], 100, 100),
-        Written("w2", "w1", "aui/v0", contents[1], 101, 101),
-        Written("w3", "w1", "aui/v0", contents[3], 102, 102),
-        Written("w4", "w2", "aui/v0", contents[2], 103, 103),
+        ClientMessage("w1", None, "aui/v0", contents[0], 100, 100),
+        ClientMessage("w2", "w1", "aui/v0", contents[1], 101, 101),
+        ClientMessage("w3", "w1", "aui/v0", contents[3], 102, 102),
+        ClientMessage("w4", "w2", "aui/v0", contents[2], 103, 103),
     ]
     state = [
         {"id": f"s{at}", "role": role, "parts": [{"type": "text", "text": text}]}

@@ -10,7 +10,7 @@ import msgspec
 
 from statecast.protocol.ai_sdk.request import _Chat
 from statecast.protocol.entries import RunError
-from statecast.protocol.messages.client_copy import Had
+from statecast.protocol.messages.client_copy import ClientCopy
 from statecast.protocol.messages.part_events import Event
 from statecast_agents import Usage, chunks
 from tests.docs.pages import PROTOCOL, ROOT, code, load
@@ -68,7 +68,7 @@ def _everything() -> list[dict[str, Any]]:
     failed = told(answered(write, status="failed", error=RunError("c", "why")))
     cancelled = told(answered(lambda it: None, status="cancelled"))
     replaced = {"type": "data-state", "data": {}, "transient": True}
-    return [*failed, *cancelled, *going_on(Had([]), []), replaced]
+    return [*failed, *cancelled, *going_on(ClientCopy([]), []), replaced]
 
 
 def test_the_guide_lists_every_event() -> None:

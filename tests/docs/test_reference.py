@@ -42,7 +42,7 @@ from statecast.http.request.fields import _KNOWN, _SPREAD
 from statecast.parts import Usage
 from statecast.protocol import PROTOCOLS
 from statecast.protocol.assistant_transport import data_stream, events
-from statecast.testing import Client
+from statecast.testing import TestClient
 from statecast_agents.agent import Policy
 from tests.docs.pages import API, PAGES, PROTOCOL, ROOT, SETTINGS, code, load
 
@@ -158,7 +158,7 @@ def _codes(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 def test_a_failed_request_has_the_shape_that_is_documented() -> None:
     async def scenario() -> list[Any]:
-        async with Client(demo.agent) as client:
+        async with TestClient(demo.agent) as client:
             requests = [("GET", "/nothing"), ("GET", "/assistant"), ("POST", "/assistant")]
             return [(await client.request(*request)).json() for request in requests]
 
@@ -282,7 +282,7 @@ def test_the_tables_of_chunks_have_everything_that_the_encoders_write() -> None:
         parts.finish()
 
     async def scenario(protocol: str) -> bytes:
-        async with Client(agent) as client:
+        async with TestClient(agent) as client:
             body = {"commands": [{"type": "add-message", "message": {"role": "user", "parts": []}}]}
             return (await client.post(f"/assistant?protocol={protocol}", json=body)).content
 
@@ -324,7 +324,7 @@ def test_the_table_of_message_parts_has_what_the_helpers_write() -> None:
         message.add_tool_call("tool").set_result(1, artifact=2)
 
     async def scenario() -> Any:
-        async with Client(agent) as client:
+        async with TestClient(agent) as client:
             return (await client.run("hi")).state
 
     parts = asyncio.run(scenario())["messages"][1]["parts"]

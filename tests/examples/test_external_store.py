@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from examples.external_store.agent import agent
-from statecast.testing import Client, Result
+from statecast.testing import Result, TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +51,7 @@ def tree(result: Result) -> dict[str, list[str]]:
 
 
 async def test_edits_and_reloads_lose_nothing() -> None:
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         first = await client.run("one", thread_id="t")
         question, reply = first.state["messages"]
         second = await client.run("more", thread_id="t")
@@ -76,7 +76,7 @@ async def test_edits_and_reloads_lose_nothing() -> None:
 
 
 async def test_a_branch_that_is_not_there_is_told_and_nothing_changes() -> None:
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         first = await client.run("one", thread_id="t")
         wrong = await client.run(show("msg_nothing"), thread_id="t")
 
@@ -87,7 +87,7 @@ async def test_a_branch_that_is_not_there_is_told_and_nothing_changes() -> None:
 async def test_another_clients_conversation_gets_branches_too() -> None:
     """A state that a page hands over may lack what only this agent has."""
     before = {"messages": [{"id": "u1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}]}
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         result = await client.run(edit("hello", {"id": "u1"}), state=before, thread_id="t")
 
     assert said(result) == ["hello", "You said: hello"]

@@ -8,22 +8,22 @@ from random import Random
 from msgspec.structs import replace
 
 from statecast.stores import (
-    Accepted,
     Appended,
-    Applied,
     Assigned,
+    BatchAccepted,
+    BatchApplied,
+    BatchSettled,
     Change,
     Compacted,
     Created,
     Deleted,
     Key,
-    Saved,
-    Settled,
+    SavedThread,
     Store,
 )
 from statecast.stores.base import Kind
 
-Held = dict[Key, tuple[Saved, bool]]  #: each thread, and whether a run of it is under way
+Held = dict[Key, tuple[SavedThread, bool]]  #: each thread, and whether a run of it is under way
 
 KINDS: Sequence[Kind] = ("operations", "chunk", "run")
 KEYS = [Key(None, "one"), Key(None, "two"), Key("ann", "one")]
@@ -34,7 +34,7 @@ def after(held: Held, changes: Iterable[Change]) -> Held:
     held = dict(held)
     for change in changes:
         if isinstance(change, Created):
-            empty = Saved(
+            empty = SavedThread(
                 key=change.key,
                 agent=change.agent,
                 epoch=change.epoch,
@@ -54,16 +54,16 @@ def after(held: Held, changes: Iterable[Change]) -> Held:
     return held
 
 
-def _changed(saved: Saved, runs: bool, change: Change) -> tuple[Saved, bool]:
+def _changed(saved: SavedThread, runs: bool, change: Change) -> tuple[SavedThread, bool]:
     match change:
         case Appended(_, revision, kind, data, goes_on):
             entries = [*saved.entries, (revision, kind, data)]
             return replace(saved, entries=entries), runs if goes_on is None else goes_on
-        case Accepted(_, run_id, data):
+        case BatchAccepted(_, run_id, data):
             return replace(saved, inbox=[*saved.inbox, (run_id, data)]), runs
-        case Settled(_, run_id):
+        case BatchSettled(_, run_id):
             return replace(saved, inbox=[place for place in saved.inbox if place[0] != run_id]), runs
-        case Applied(_, command_id, digest, run_id):
+        case BatchApplied(_, command_id, digest, run_id):
             return replace(saved, applied={**saved.applied, command_id: (digest, run_id)}), runs
         case Assigned(_, agent):
             return replace(saved, agent=agent), runs
@@ -116,9 +116,9 @@ def script(seed: int, commits: int) -> list[Sequence[Change]]:
                 goes_on = random.choice([None, None, True, False]) if mixed else None
                 batch.append(Appended(key, revisions[key], random.choice(KINDS), data, goes_on))
             elif kind == 2 and inboxes[key]:
-                batch.append(Settled(key, inboxes[key].pop(random.randrange(len(inboxes[key])))))
+                batch.append(BatchSettled(key, inboxes[key].pop(random.randrange(len(inboxes[key])))))
             elif kind == 3:
-                batch.append(Applied(key, f"command{made}", random.randbytes(32), f"run{made}"))
+                batch.append(BatchApplied(key, f"command{made}", random.randbytes(32), f"run{made}"))
             elif kind == 4:
                 at = snapshots[key] = random.randint(max(snapshots[key], revisions[key] - 2), revisions[key])
                 batch.append(Compacted(key, at, b'{"compacted":%d}' % made, b'{"id":"run","status":"completed"}'))
@@ -129,6 +129,6 @@ def script(seed: int, commits: int) -> list[Sequence[Change]]:
                 batch.append(Deleted(key))
             else:
                 inboxes[key].append(f"run{made}")
-                batch.append(Accepted(key, f"run{made}", random.randbytes(20)))
+                batch.append(BatchAccepted(key, f"run{made}", random.randbytes(20)))
         batches.append(batch)
     return batches

@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 
 from statecast.protocol import ChunkEntry, Entry, OperationsEntry, RunEntry, RunError, RunState
 from statecast.stores import (
-    Accepted,
     Amended,
     Appended,
-    Applied,
     Assigned,
+    BatchAccepted,
+    BatchApplied,
+    BatchSettled,
     Change,
     ChangeRefused,
     Compacted,
     Created,
     Deleted,
     Key,
-    Saved,
-    Settled,
+    SavedThread,
     Store,
     clock,
     read_entry,
@@ -47,7 +47,7 @@ BYTES = bytes(range(256))
 CREATED = Created(KEY, "agent", "epoch", True, b'{"n":0}')
 
 
-async def loaded(store: Store, key: Key = KEY) -> Saved:
+async def loaded(store: Store, key: Key = KEY) -> SavedThread:
     saved = await store.load(key)
     assert saved is not None
     return saved
@@ -68,7 +68,7 @@ async def test_an_empty_store_knows_nothing(store: Store) -> None:
 async def test_a_thread_is_as_it_was_created(store: Store, lasting: bool) -> None:
     await store.commit([Created(KEY, "mine", "e1", lasting, b'{"a":1}')])
 
-    assert await store.load(KEY) == Saved(
+    assert await store.load(KEY) == SavedThread(
         key=KEY,
         agent="mine",
         epoch="e1",
@@ -117,58 +117,60 @@ async def test_a_thread_is_unsettled_while_its_run_goes_on(store: Store) -> None
 
 
 async def test_a_thread_is_unsettled_while_something_is_in_its_inbox(store: Store) -> None:
-    await store.commit([CREATED, Accepted(KEY, "r1", b"1"), Accepted(KEY, "r2", b"2")])
+    await store.commit([CREATED, BatchAccepted(KEY, "r1", b"1"), BatchAccepted(KEY, "r2", b"2")])
     assert await store.unsettled() == [KEY]
-    await store.commit([Settled(KEY, "r1")])
+    await store.commit([BatchSettled(KEY, "r1")])
     assert await store.unsettled() == [KEY]
-    await store.commit([Settled(KEY, "r2")])
+    await store.commit([BatchSettled(KEY, "r2")])
     assert await store.unsettled() == []
 
 
 async def test_an_inbox_keeps_the_order_in_which_batches_were_accepted(store: Store, make: Make) -> None:
     names = ["r9", "r1", "r5", "a", "Z", "ä", "r2"]
-    await store.commit([CREATED, *(Accepted(KEY, name, name.encode()) for name in names[:4])])
-    await store.commit([Settled(KEY, "r1")])
-    await store.commit([Accepted(KEY, name, name.encode()) for name in names[4:]])
+    await store.commit([CREATED, *(BatchAccepted(KEY, name, name.encode()) for name in names[:4])])
+    await store.commit([BatchSettled(KEY, "r1")])
+    await store.commit([BatchAccepted(KEY, name, name.encode()) for name in names[4:]])
     expected = [(name, name.encode()) for name in names if name != "r1"]
     assert list((await loaded(store)).inbox) == expected
 
     store = await reopened(store, make)
-    await store.commit([Settled(KEY, "r2"), Accepted(KEY, "r1", b"again")])
+    await store.commit([BatchSettled(KEY, "r2"), BatchAccepted(KEY, "r1", b"again")])
     assert list((await loaded(store)).inbox) == [*expected[:-1], ("r1", b"again")]
     await store.aclose()
 
 
 async def test_a_batch_that_is_amended_keeps_its_place(store: Store) -> None:
-    await store.commit([CREATED, *(Accepted(KEY, name, BYTES) for name in ("r1", "r2", "r3"))])
+    await store.commit([CREATED, *(BatchAccepted(KEY, name, BYTES) for name in ("r1", "r2", "r3"))])
     await store.commit([Amended(KEY, "r2", b"other")])
     assert list((await loaded(store)).inbox) == [("r1", BYTES), ("r2", b"other"), ("r3", BYTES)]
 
 
 async def test_a_batch_that_has_left_the_inbox_is_not_amended(store: Store) -> None:
-    await store.commit([CREATED, Accepted(KEY, "r1", BYTES), Settled(KEY, "r1"), Amended(KEY, "r1", b"other")])
+    await store.commit(
+        [CREATED, BatchAccepted(KEY, "r1", BYTES), BatchSettled(KEY, "r1"), Amended(KEY, "r1", b"other")]
+    )
     assert list((await loaded(store)).inbox) == []
 
 
 async def test_settling_what_is_not_there_changes_nothing(store: Store) -> None:
-    await store.commit([CREATED, Accepted(KEY, "r1", BYTES)])
-    await store.commit([Settled(KEY, "r0")])
+    await store.commit([CREATED, BatchAccepted(KEY, "r1", BYTES)])
+    await store.commit([BatchSettled(KEY, "r0")])
     assert list((await loaded(store)).inbox) == [("r1", BYTES)]
 
 
 async def test_applied_ids_stand_for_a_command_and_its_run(store: Store) -> None:
-    await store.commit([CREATED, Applied(KEY, "c1", BYTES, "r1"), Applied(KEY, "c2", b"", "r1")])
-    await store.commit([Applied(KEY, "c3", b"3", "r2")])
+    await store.commit([CREATED, BatchApplied(KEY, "c1", BYTES, "r1"), BatchApplied(KEY, "c2", b"", "r1")])
+    await store.commit([BatchApplied(KEY, "c3", b"3", "r2")])
     assert (await loaded(store)).applied == {"c1": (BYTES, "r1"), "c2": (b"", "r1"), "c3": (b"3", "r2")}
 
 
 async def test_an_id_that_is_applied_again_stands_for_the_later(store: Store) -> None:
-    await store.commit([CREATED, Applied(KEY, "c", b"1", "r1"), Applied(KEY, "c", b"2", "r2")])
+    await store.commit([CREATED, BatchApplied(KEY, "c", b"1", "r1"), BatchApplied(KEY, "c", b"2", "r2")])
     assert (await loaded(store)).applied == {"c": (b"2", "r2")}
 
 
 async def test_a_snapshot_takes_the_place_of_the_entries_up_to_it(store: Store) -> None:
-    rest: list[Change] = [Accepted(KEY, "r1", b"1"), Applied(KEY, "c1", b"d", "r0")]
+    rest: list[Change] = [BatchAccepted(KEY, "r1", b"1"), BatchApplied(KEY, "c1", b"d", "r0")]
     await store.commit([CREATED, *(entry(n) for n in range(1, 6)), *rest])
     await store.commit([Compacted(KEY, 3, b'{"n":3}', b'{"id":"r0","status":"completed"}')])
 
@@ -197,8 +199,8 @@ async def test_deleting_a_thread_removes_all_of_it(store: Store, make: Make) -> 
         for change in (
             Created(key, "agent", "e1", True, b"1"),
             entry(1, True, key),
-            Accepted(key, "r1", b"1"),
-            Applied(key, "c1", b"d", "r1"),
+            BatchAccepted(key, "r1", b"1"),
+            BatchApplied(key, "c1", b"d", "r1"),
         )
     ]
     await store.commit(full)
@@ -261,10 +263,10 @@ async def test_owners_do_not_see_each_others_threads(store: Store, make: Make) -
 
 REFUSED: dict[str, list[Change]] = {
     "an entry of an unknown thread": [entry(1, key=Key(None, "unknown"))],
-    "a batch for an unknown thread": [Accepted(Key("ann", "t"), "r", b"")],
+    "a batch for an unknown thread": [BatchAccepted(Key("ann", "t"), "r", b"")],
     "another agent for an unknown thread": [Assigned(Key(None, "unknown"), "other")],
     "a snapshot of an unknown thread": [Compacted(Key(None, "unknown"), 1, b"", b"null")],
-    "an id of an unknown thread": [Applied(Key(None, "unknown"), "c", b"", "r")],
+    "an id of an unknown thread": [BatchApplied(Key(None, "unknown"), "c", b"", "r")],
     "a thread that is there already": [CREATED],
     "a thread twice": [Created(Key(None, "new"), "a", "e", True, b""), Created(Key(None, "new"), "a", "e", True, b"")],
     "an entry of a thread just deleted": [Deleted(KEY), entry(9)],
@@ -278,8 +280,8 @@ async def test_a_batch_is_written_whole_or_not_at_all(store: Store, make: Make, 
     good: list[Change] = [
         Created(Key(None, "second"), "agent", "e", True, b"2"),
         entry(2, True),
-        Accepted(KEY, "r1", b"1"),
-        Applied(KEY, "c1", b"d", "r1"),
+        BatchAccepted(KEY, "r1", b"1"),
+        BatchApplied(KEY, "c1", b"d", "r1"),
         Compacted(KEY, 1, b"1", b"null"),
     ]
     for batch in ([*good, *refused], [*good[:2], *refused, *good[2:]]):
@@ -303,7 +305,7 @@ async def test_nothing_may_be_committed(store: Store) -> None:
 
 async def test_a_thread_may_come_and_go_and_come_in_one_batch(store: Store) -> None:
     again = Created(KEY, "agent", "e2", False, b"2")
-    await store.commit([CREATED, entry(1, True), Accepted(KEY, "r", b""), Deleted(KEY), again, entry(1)])
+    await store.commit([CREATED, entry(1, True), BatchAccepted(KEY, "r", b""), Deleted(KEY), again, entry(1)])
     saved = await loaded(store)
     assert (saved.epoch, saved.lasting, list(saved.entries)) == ("e2", False, [(1, "operations", b"1")])
     assert await store.unsettled() == []
@@ -311,7 +313,7 @@ async def test_a_thread_may_come_and_go_and_come_in_one_batch(store: Store) -> N
 
 async def test_sizes_are_no_matter(store: Store, make: Make) -> None:
     state, large = b'"%s"' % (b"x" * 20_000_000), BYTES * 10_000
-    few: list[Change] = [Accepted(KEY, "r", large), Applied(KEY, "ü" * 128, large[:32], "r")]
+    few: list[Change] = [BatchAccepted(KEY, "r", large), BatchApplied(KEY, "ü" * 128, large[:32], "r")]
     await store.commit([msgspec.structs.replace(CREATED, state=state), *few, Appended(KEY, 1, "chunk", large)])
     await store.commit([entry(n) for n in range(2, 5_001)])
     store = await reopened(store, make)
@@ -328,7 +330,7 @@ async def test_sizes_are_no_matter(store: Store, make: Make) -> None:
 @pytest.mark.parametrize("text", ["ü", "🌍", "a\x00b", "", " ", "'; DROP TABLE threads; --", "\u2028", "a" * 1_000])
 async def test_texts_come_back_as_they_were(store: Store, make: Make, text: str) -> None:
     thread = Created(KEY, text, text, True, text.encode())
-    await store.commit([thread, Applied(KEY, text, text.encode(), text), Accepted(KEY, text, text.encode())])
+    await store.commit([thread, BatchApplied(KEY, text, text.encode(), text), BatchAccepted(KEY, text, text.encode())])
     store = await reopened(store, make)
     saved = await loaded(store)
     assert (saved.agent, saved.epoch, saved.state) == (text, text, text.encode())
@@ -354,12 +356,14 @@ async def test_revisions_may_grow_as_far_as_clients_can_count(store: Store) -> N
 
 
 async def test_what_was_loaded_does_not_change_afterwards(store: Store) -> None:
-    await store.commit([CREATED, entry(1), Accepted(KEY, "r1", b"1"), Applied(KEY, "c1", b"d", "r1")])
+    await store.commit([CREATED, entry(1), BatchAccepted(KEY, "r1", b"1"), BatchApplied(KEY, "c1", b"d", "r1")])
     before = await loaded(store)
     copy = msgspec.structs.replace(
         before, entries=list(before.entries), inbox=list(before.inbox), applied=dict(before.applied)
     )
-    await store.commit([entry(2), Settled(KEY, "r1"), Applied(KEY, "c2", b"d", "r1"), Compacted(KEY, 1, b"1", b"null")])
+    await store.commit(
+        [entry(2), BatchSettled(KEY, "r1"), BatchApplied(KEY, "c2", b"d", "r1"), Compacted(KEY, 1, b"1", b"null")]
+    )
     assert before == copy
     before.applied.clear()
     assert set((await loaded(store)).applied) == {"c1", "c2"}
@@ -419,7 +423,7 @@ async def test_a_thread_is_loaded_as_it_was_before_a_commit_or_after_it(store: S
 
     async def write() -> None:
         for number in range(1, 200, 2):
-            await store.commit([entry(number), Applied(KEY, f"c{number}", b"", "r"), entry(number + 1)])
+            await store.commit([entry(number), BatchApplied(KEY, f"c{number}", b"", "r"), entry(number + 1)])
 
     writing = asyncio.create_task(write())
     seen = 0

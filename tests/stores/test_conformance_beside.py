@@ -14,19 +14,19 @@ from msgspec.structs import replace
 
 from statecast.stores import (
     Appended,
-    Card,
     Change,
     ChangeRefused,
     Created,
     Damaged,
     Deleted,
-    Described,
-    Erased,
     File,
     Key,
     Moved,
-    Noted,
+    RecordErased,
+    RecordWritten,
     Store,
+    Summary,
+    SummaryChanged,
     clock,
 )
 from tests.stores.several import STORES, Make, reopened
@@ -39,11 +39,11 @@ EVERYTHING = 1_000
 
 
 async def listed(store: Store, owner: str | None = None, *, archived: bool | None = None) -> list[str]:
-    return [card.key.thread_id for card in await store.listed(owner, archived=archived, limit=EVERYTHING)]
+    return [summary.key.thread_id for summary in await store.listed(owner, archived=archived, limit=EVERYTHING)]
 
 
 async def test_an_empty_store_has_nothing(store: Store) -> None:
-    assert await store.card(KEY) is None
+    assert await store.summary(KEY) is None
     assert await store.listed(None, limit=10) == []
     assert await store.notes(KEY, "message") == []
     assert await store.file("a") is None
@@ -52,24 +52,24 @@ async def test_an_empty_store_has_nothing(store: Store) -> None:
 async def test_a_card_is_made_with_what_is_said_first_and_keeps_what_is_not_said_later(
     store: Store, make: Make
 ) -> None:
-    await store.commit([Described(key=KEY, at=10.25, title="Bees", custom=b'{"a":1}')])
-    first = Card(key=KEY, created=10.25, updated=10.25, last=10.25, title="Bees", custom=b'{"a":1}')
-    assert await store.card(KEY) == first
+    await store.commit([SummaryChanged(key=KEY, at=10.25, title="Bees", custom=b'{"a":1}')])
+    first = Summary(key=KEY, created=10.25, updated=10.25, last=10.25, title="Bees", custom=b'{"a":1}')
+    assert await store.summary(KEY) == first
 
-    await store.commit([Described(key=KEY, at=20.5, archived=True, last=15.0, external_id="x")])
+    await store.commit([SummaryChanged(key=KEY, at=20.5, archived=True, last=15.0, external_id="x")])
     second = replace(first, updated=20.5, archived=True, last=15.0, external_id="x")
-    assert await store.card(KEY) == second
+    assert await store.summary(KEY) == second
 
-    await store.commit([Described(key=KEY, at=30.0, title=None, external_id=None, custom=b"null", archived=False)])
+    await store.commit([SummaryChanged(key=KEY, at=30.0, title=None, external_id=None, custom=b"null", archived=False)])
     third = replace(second, updated=30.0, title=None, external_id=None, custom=b"null", archived=False)
-    assert await store.card(KEY) == third
-    assert await (await reopened(store, make)).card(KEY) == third
+    assert await store.summary(KEY) == third
+    assert await (await reopened(store, make)).summary(KEY) == third
 
 
 async def test_cards_are_listed_by_their_latest_message_and_by_owner(store: Store) -> None:
     for number, last in enumerate([3.0, 1.0, 2.0, 2.0]):
-        await store.commit([Described(key=Key(None, f"t{number}"), at=0.0, last=last, archived=number == 3)])
-    await store.commit([Described(key=Key("ann", "hers"), at=9.0), Described(key=Key("", "empty"), at=9.0)])
+        await store.commit([SummaryChanged(key=Key(None, f"t{number}"), at=0.0, last=last, archived=number == 3)])
+    await store.commit([SummaryChanged(key=Key("ann", "hers"), at=9.0), SummaryChanged(key=Key("", "empty"), at=9.0)])
 
     assert await listed(store) == ["t0", "t3", "t2", "t1"]
     assert await listed(store, archived=False) == ["t0", "t2", "t1"]
@@ -83,20 +83,20 @@ async def test_a_card_is_found_by_the_id_that_the_app_has_given_it(store: Store,
     for at, (owner, thread_id, external_id) in enumerate(
         [("ann", "t2", "x"), ("ann", "t1", "x"), ("bob", "t0", "x"), (None, "t0", "x"), ("ann", "t3", None)]
     ):
-        await store.commit([Described(key=Key(owner, thread_id), at=float(at), external_id=external_id)])
+        await store.commit([SummaryChanged(key=Key(owner, thread_id), at=float(at), external_id=external_id)])
     store = await reopened(store, make)
     found = [await store.named(owner, "x") for owner in ("ann", "bob", None, "")]
-    await store.commit([Described(key=Key("ann", "t2"), at=9.0, external_id="y"), Deleted(Key("bob", "t0"))])
+    await store.commit([SummaryChanged(key=Key("ann", "t2"), at=9.0, external_id="y"), Deleted(Key("bob", "t0"))])
     later = [await store.named(owner, "x") for owner in ("ann", "bob")]
 
-    assert [card and card.key.thread_id for card in found] == ["t2", "t0", "t0", None]
-    assert [card and card.key.thread_id for card in later] == ["t1", None]
-    assert (await store.named("ann", "y")) == await store.card(Key("ann", "t2"))
+    assert [summary and summary.key.thread_id for summary in found] == ["t2", "t0", "t0", None]
+    assert [summary and summary.key.thread_id for summary in later] == ["t1", None]
+    assert (await store.named("ann", "y")) == await store.summary(Key("ann", "t2"))
 
 
 async def test_whether_a_thread_of_an_id_is_somebodys_is_known(store: Store, make: Make) -> None:
     for owner, thread_id in (("ann", "hers"), ("ann", "both"), (None, "both"), (None, "nobodys"), ("", "empty")):
-        await store.commit([Described(key=Key(owner, thread_id), at=1.0)])
+        await store.commit([SummaryChanged(key=Key(owner, thread_id), at=1.0)])
     store = await reopened(store, make)
     ids = ["hers", "both", "nobodys", "empty", "unknown"]
     found = [await store.is_owned(thread_id) for thread_id in ids]
@@ -109,13 +109,15 @@ async def test_whether_a_thread_of_an_id_is_somebodys_is_known(store: Store, mak
 @pytest.mark.parametrize("archived", [None, False])
 async def test_pages_have_every_card_once(store: Store, archived: bool | None) -> None:
     random = Random(5)
-    cards = [Described(key=Key("ann", f"t{number}"), at=0.0, last=float(random.randrange(8))) for number in range(40)]
+    cards = [
+        SummaryChanged(key=Key("ann", f"t{number}"), at=0.0, last=float(random.randrange(8))) for number in range(40)
+    ]
     await store.commit(cards)
     before: tuple[float, str] | None = None
     found: list[str] = []
     while page := await store.listed("ann", archived=archived, before=before, limit=7):
         assert len(page) <= 7
-        found += [card.key.thread_id for card in page]
+        found += [summary.key.thread_id for summary in page]
         before = page[-1].last, page[-1].key.thread_id
 
     assert found == await listed(store, "ann")
@@ -123,13 +125,17 @@ async def test_pages_have_every_card_once(store: Store, archived: bool | None) -
 
 
 async def test_notes_are_in_the_order_in_which_they_were_made(store: Store, make: Make) -> None:
-    await store.commit([Noted(KEY, "a", "2", b"x"), Noted(KEY, "a", "1", b"y"), Noted(KEY, "b", "2", b"other")])
-    await store.commit([Noted(KEY, "a", "2", b"\x00new"), Noted(Key("ann", "t"), "a", "2", b"hers")])
+    await store.commit(
+        [RecordWritten(KEY, "a", "2", b"x"), RecordWritten(KEY, "a", "1", b"y"), RecordWritten(KEY, "b", "2", b"other")]
+    )
+    await store.commit([RecordWritten(KEY, "a", "2", b"\x00new"), RecordWritten(Key("ann", "t"), "a", "2", b"hers")])
 
     assert await store.notes(KEY, "a") == [("2", b"\x00new"), ("1", b"y")]
     assert await store.notes(KEY, "b") == [("2", b"other")]
 
-    await store.commit([Erased(KEY, "a", "2"), Erased(KEY, "a", "unknown"), Noted(KEY, "a", "2", b"again")])
+    await store.commit(
+        [RecordErased(KEY, "a", "2"), RecordErased(KEY, "a", "unknown"), RecordWritten(KEY, "a", "2", b"again")]
+    )
     store = await reopened(store, make)
     assert await store.notes(KEY, "a") == [("1", b"y"), ("2", b"again")]
     assert await store.notes(Key("ann", "t"), "a") == [("2", b"hers")]
@@ -137,11 +143,11 @@ async def test_notes_are_in_the_order_in_which_they_were_made(store: Store, make
 
 async def test_a_deleted_thread_leaves_neither_card_nor_notes(store: Store) -> None:
     other = Key(None, "other")
-    await store.commit([CREATED, Described(key=KEY, at=1.0), Noted(KEY, "a", "1", b"x")])
-    await store.commit([Described(key=other, at=1.0), Noted(other, "a", "1", b"x")])
+    await store.commit([CREATED, SummaryChanged(key=KEY, at=1.0), RecordWritten(KEY, "a", "1", b"x")])
+    await store.commit([SummaryChanged(key=other, at=1.0), RecordWritten(other, "a", "1", b"x")])
     await store.commit([Deleted(KEY)])
 
-    assert await store.card(KEY) is None
+    assert await store.summary(KEY) is None
     assert await store.notes(KEY, "a") == []
     assert await listed(store) == ["other"]
     assert await store.notes(other, "a") == [("1", b"x")]
@@ -152,18 +158,18 @@ async def test_a_deleted_thread_leaves_neither_card_nor_notes(store: Store) -> N
 
 async def test_a_thread_moves_with_all_that_is_kept_with_it(store: Store, make: Make) -> None:
     to = Key("ann", "t")
-    await store.commit([CREATED, Appended(KEY, 1, "operations", b"[]"), Described(key=KEY, at=1.0, title="Bees")])
-    await store.commit([Noted(KEY, "a", "1", b"x"), Moved(KEY, "ann"), Appended(to, 2, "operations", b"[]")])
+    await store.commit([CREATED, Appended(KEY, 1, "operations", b"[]"), SummaryChanged(key=KEY, at=1.0, title="Bees")])
+    await store.commit([RecordWritten(KEY, "a", "1", b"x"), Moved(KEY, "ann"), Appended(to, 2, "operations", b"[]")])
 
     store = await reopened(store, make)
     assert await store.load(KEY) is None
-    assert await store.card(KEY) is None
+    assert await store.summary(KEY) is None
     assert await store.notes(KEY, "a") == []
-    saved, card = await store.load(to), await store.card(to)
+    saved, summary = await store.load(to), await store.summary(to)
     assert saved is not None
     assert [entry[0] for entry in saved.entries] == [1, 2]
-    assert card is not None
-    assert (card.key, card.title) == (to, "Bees")
+    assert summary is not None
+    assert (summary.key, summary.title) == (to, "Bees")
     assert await store.notes(to, "a") == [("1", b"x")]
 
     await store.commit([Created(KEY, "agent", "another", True, b"1")])  # its old name is free again
@@ -173,11 +179,11 @@ async def test_a_thread_moves_with_all_that_is_kept_with_it(store: Store, make: 
 @pytest.mark.parametrize("there", ["thread", "card"])
 async def test_nothing_moves_onto_what_is_there(store: Store, there: str) -> None:
     to = Key("ann", "t")
-    await store.commit([CREATED, Described(key=KEY, at=1.0)])
-    await store.commit([replace(CREATED, key=to) if there == "thread" else Described(key=to, at=2.0)])
+    await store.commit([CREATED, SummaryChanged(key=KEY, at=1.0)])
+    await store.commit([replace(CREATED, key=to) if there == "thread" else SummaryChanged(key=to, at=2.0)])
 
     with pytest.raises(ChangeRefused):
-        await store.commit([Noted(KEY, "a", "1", b"x"), Moved(KEY, "ann")])
+        await store.commit([RecordWritten(KEY, "a", "1", b"x"), Moved(KEY, "ann")])
     assert await store.load(KEY) is not None
     assert await store.notes(KEY, "a") == []
 
@@ -187,9 +193,9 @@ async def test_a_card_is_used_when_it_is_written_whatever_it_says_and_keeps_its_
 ) -> None:
     now = time.monotonic()
     monkeypatch.setattr(clock, "monotonic", lambda: now)
-    await store.commit([CREATED, Described(key=Key(None, "old"), at=1e12), replace(CREATED, key=Key(None, "u"))])
+    await store.commit([CREATED, SummaryChanged(key=Key(None, "old"), at=1e12), replace(CREATED, key=Key(None, "u"))])
     now += 100
-    await store.commit([Described(key=Key(None, "new"), at=1.0), Described(key=KEY, at=1.0)])
+    await store.commit([SummaryChanged(key=Key(None, "new"), at=1.0), SummaryChanged(key=KEY, at=1.0)])
     assert {key.thread_id for key in await store.idle_for(50, lasting=True)} == {"old", "u"}
     assert await store.idle_for(50, lasting=False) == []
     await store.commit([Moved(KEY, "ann")])
@@ -205,7 +211,7 @@ async def test_a_card_is_used_when_it_is_written_whatever_it_says_and_keeps_its_
 async def test_a_clock_that_jumps_makes_no_thread_idle(
     store: Store, make: Make, jump: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await store.commit([CREATED, Described(key=Key(None, "card"), at=1.0)])
+    await store.commit([CREATED, SummaryChanged(key=Key(None, "card"), at=1.0)])
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + jump)
     for _ in range(3):
@@ -314,7 +320,7 @@ async def test_threads_are_written_while_a_file_comes(store: Store) -> None:
     assert len(saved.entries) == 49
 
 
-Beside = dict[Key, tuple[Card | None, dict[str, bytes]]]  #: of each thread, its card and its notes
+Beside = dict[Key, tuple[Summary | None, dict[str, bytes]]]  #: of each thread, its card and its notes
 
 KEYS = [Key(owner, name) for owner in (None, "ann", "") for name in ("one", "two")]
 
@@ -328,24 +334,24 @@ def script(seed: int, commits: int) -> tuple[list[list[Change]], Beside]:
         batch: list[Change] = []
         for _ in range(random.randint(1, 4)):
             key = random.choice(KEYS)
-            card, notes = held.get(key, (None, {}))
+            summary, notes = held.get(key, (None, {}))
             at = float(number)
             kind = random.randrange(5)
             if kind == 0:
                 title = random.choice(["Bees", None])
-                batch.append(Described(key=key, at=at, title=title))
+                batch.append(SummaryChanged(key=key, at=at, title=title))
                 held[key] = (
-                    replace(card or Card(key=key, created=at, updated=at, last=at), updated=at, title=title),
+                    replace(summary or Summary(key=key, created=at, updated=at, last=at), updated=at, title=title),
                     notes,
                 )
             elif kind == 1:
                 id, data = random.choice("abc"), random.randbytes(5)
-                batch.append(Noted(key, "n", id, data))
-                held[key] = card, notes | {id: data}
+                batch.append(RecordWritten(key, "n", id, data))
+                held[key] = summary, notes | {id: data}
             elif kind == 2:
                 id = random.choice("abc")
-                batch.append(Erased(key, "n", id))
-                held[key] = card, {name: data for name, data in notes.items() if name != id}
+                batch.append(RecordErased(key, "n", id))
+                held[key] = summary, {name: data for name, data in notes.items() if name != id}
             elif kind == 3:
                 batch.append(Deleted(key))
                 held.pop(key, None)
@@ -353,7 +359,7 @@ def script(seed: int, commits: int) -> tuple[list[list[Change]], Beside]:
                 to = Key(random.choice([None, "ann", ""]), key.thread_id)
                 if to not in held and key in held:
                     batch.append(Moved(key, to.owner))
-                    held[to] = None if card is None else replace(card, key=to), notes
+                    held[to] = None if summary is None else replace(summary, key=to), notes
                     del held[key]
         batches.append(batch)
     return batches, held
@@ -370,7 +376,7 @@ def test_any_commits_are_kept(name: str, tmp_path_factory: pytest.TempPathFactor
         for batch in batches:
             await store.commit(batch)
         store = await reopened(store, make)
-        found = {key: (await store.card(key), dict(await store.notes(key, "n"))) for key in KEYS}
+        found = {key: (await store.summary(key), dict(await store.notes(key, "n"))) for key in KEYS}
         await store.aclose()
         return found
 

@@ -17,11 +17,11 @@ from statecast.stores import (
     Deleted,
     Key,
     MemoryStore,
-    Noted,
+    RecordWritten,
     SqliteStore,
     StoreUnavailable,
 )
-from statecast.testing import Client, Response
+from statecast.testing import Response, TestClient
 from tests.transport.held import until
 
 pytestmark = pytest.mark.anyio
@@ -101,7 +101,7 @@ async def test_others_go_on_where_a_run_on_one_thread_is_refused(
 ) -> None:
     agent, done = steady()
     app = create_app(agent, store=store)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         good = asyncio.ensure_future(client.run("go on", thread_id="good"))
         bad = asyncio.ensure_future(client.post("/assistant", json=body("bad", "go on")))
         await until(lambda: {"good", "bad"} <= {change.key.thread_id for change in store.entries()})
@@ -126,7 +126,7 @@ async def test_others_go_on_where_a_run_on_one_thread_is_refused(
 async def test_a_batch_that_is_refused_is_not_accepted(store: Choosy, error: Exception) -> None:
     agent, _ = steady()
     store.refusal = of("bad", error)
-    async with Client(create_app(agent, store=store)) as client:
+    async with TestClient(create_app(agent, store=store)) as client:
         answers = await asyncio.gather(
             *(client.post("/assistant", json=body(thread, "hi")) for thread in ("one", "bad", "two", "three"))
         )
@@ -136,11 +136,11 @@ async def test_a_batch_that_is_refused_is_not_accepted(store: Choosy, error: Exc
 
 async def test_a_note_that_is_refused_is_not_confirmed(store: Choosy) -> None:
     agent, _ = steady()
-    async with Client(create_app(agent, store=store)) as client:
+    async with TestClient(create_app(agent, store=store)) as client:
         messages = {}
         for thread in ("good", "bad"):
             messages[thread] = (await client.run("hi", thread_id=thread)).state["messages"][-1]["id"]
-        store.refusal = of("bad", ChangeRefused("too large"), Noted)
+        store.refusal = of("bad", ChangeRefused("too large"), RecordWritten)
         note = {"type": "positive"}
         bad, good = (f"/threads/{thread}/messages/{messages[thread]}/feedback" for thread in ("bad", "good"))
         assert code(await client.post(bad, json=note)) == (409, "thread_damaged")
@@ -149,7 +149,7 @@ async def test_a_note_that_is_refused_is_not_confirmed(store: Choosy) -> None:
 
 async def test_a_thread_that_was_refused_can_be_deleted_and_begun_anew(store: Choosy) -> None:
     agent, _ = steady()
-    async with Client(create_app(agent, store=store)) as client:
+    async with TestClient(create_app(agent, store=store)) as client:
         assert (await client.run("hi", thread_id="bad")).error is None
         store.refusal = of("bad", ChangeRefused("it does not fit"))
         assert code(await client.post("/assistant", json=body("bad", "hi"))) == (409, "thread_damaged")
@@ -162,14 +162,14 @@ async def test_a_thread_that_was_refused_can_be_deleted_and_begun_anew(store: Ch
 
 async def test_after_a_restart_a_thread_is_where_the_store_has_it(store: Choosy) -> None:
     agent, _ = steady()
-    async with Client(create_app(agent, store=store)) as client:
+    async with TestClient(create_app(agent, store=store)) as client:
         assert (await client.run("hi", thread_id="bad")).error is None
         before = (await client.get("/threads/bad/state")).json()
         store.refusal = of("bad", ChangeRefused("it does not fit"), Appended)
         await client.post("/assistant", json=body("bad", "hi"))
         assert code(await client.get("/threads/bad/state")) == (409, "thread_damaged")
     store.refusal = lambda change: None
-    async with Client(create_app(agent, store=store)) as client:
+    async with TestClient(create_app(agent, store=store)) as client:
         after = (await client.get("/threads/bad/state")).json()
         assert after["state"]["messages"][:2] == before["state"]["messages"]
         assert (await client.run("hi", thread_id="bad")).error is None
@@ -188,7 +188,7 @@ async def test_a_store_that_is_broken_for_all_is_away_and_loses_nothing(
 
     store.commit = commit  # type: ignore[method-assign]  # even nothing at all is refused
     app: App = create_app(agent, store=store)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         assert (await client.run("hi", thread_id="t")).error is None
         broken.append(TypeError("whatever is written"))
         assert code(await client.post("/assistant", json=body("t", "hi"))) == (503, "store_unavailable")
@@ -212,7 +212,7 @@ async def test_a_store_that_goes_away_while_changes_are_written_apart_gets_the_o
 
     store.commit = commit  # type: ignore[method-assign]  # away, but for what it refuses
     app = create_app(agent, store=store)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         answers = await asyncio.gather(
             *(client.post("/assistant", json=body(thread, "hi")) for thread in ("bad", "good"))
         )
@@ -232,7 +232,7 @@ async def test_an_instant_store_that_refuses_takes_nobody_with_it(caplog: pytest
             super().commit_nowait(changes)
 
     agent, _ = steady()
-    async with Client(create_app(agent, store=Strict())) as client:
+    async with TestClient(create_app(agent, store=Strict())) as client:
         assert code(await client.post("/assistant", json=body("bad", "hi"))) == (409, "thread_damaged")
         assert (await client.run("hi", thread_id="good")).error is None
     assert "refuses what happened on the thread 'bad'" in caplog.text

@@ -13,8 +13,8 @@ import pytest
 
 from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
 from statecast.protocol.errors import Refusal
-from statecast.stores import Change, Key, Saved, SqliteStore, StoreUnavailable
-from statecast.testing import Client, _scope
+from statecast.stores import Change, Key, SavedThread, SqliteStore, StoreUnavailable
+from statecast.testing import TestClient, _scope
 from tests.transport.held import HOLD, NOTE, held, note, until
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +51,7 @@ class Slow(SqliteStore):
             raise self.error
         await super().commit(changes)
 
-    async def load(self, key: Key) -> Saved | None:
+    async def load(self, key: Key) -> SavedThread | None:
         found = await super().load(key)
         await self._let(self.loads)
         return found
@@ -73,19 +73,19 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("statecast.threads.journal.RETRY", (0.01,))
 
 
-async def state(client: Client, thread: str = "t") -> Any:
+async def state(client: TestClient, thread: str = "t") -> Any:
     answer = await client.get(f"/threads/{thread}/state")
     return answer.json()["state"] if answer.status == 200 else answer.status
 
 
-def hub(client: Client) -> Any:
+def hub(client: TestClient) -> Any:
     assert isinstance(client.app, App)
     return client.app.hub
 
 
 @pytest.mark.parametrize("fails", [False, True])
 async def test_a_thread_is_not_known_before_it_is_kept(store: Slow, fails: bool) -> None:
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         store.hold()
         first = asyncio.create_task(client.post(PATH, json=BODY))
         await until(lambda: store.waiting)
@@ -101,7 +101,7 @@ async def test_a_thread_is_not_known_before_it_is_kept(store: Slow, fails: bool)
 
 
 async def test_a_thread_that_is_looked_for_while_it_is_made_is_not_known_before_it_is_kept(store: Slow) -> None:
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         store.hold()
         store.hold_loads()
         first = asyncio.create_task(client.post(PATH, json=BODY))
@@ -119,7 +119,7 @@ async def test_a_thread_that_is_refused_because_the_store_fails_meanwhile_can_be
     agent, release = held()
     app = create_app(agent, store=store)
     body = {"commands": [HOLD], "threadId": "other"}
-    async with Client(app) as client, client.stream("POST", PATH, json=body) as stream:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=body) as stream:
         await stream.read_until(b"held")
         store.hold_loads()
         refused = asyncio.create_task(client.post(PATH, json=BODY))
@@ -139,7 +139,7 @@ async def test_the_end_of_a_run_is_not_told_before_it_is_kept(store: Slow) -> No
     agent, release = held()
     app = create_app(agent, store=store)
     body = {"commands": [HOLD], "threadId": "t"}
-    async with Client(app) as client, client.stream("POST", PATH, json=body) as stream:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=body) as stream:
         await stream.read_until(b"held")
         store.hold()
         release.set()
@@ -158,7 +158,7 @@ async def test_the_end_of_a_run_is_not_told_before_it_is_kept(store: Slow) -> No
 
 
 async def test_a_request_that_is_given_up_while_it_is_written_is_carried_out(store: Slow) -> None:
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         await client.run(NOTE, thread_id="t")
         store.hold()
         request = asyncio.ensure_future(client.app(*posted()))
@@ -171,7 +171,7 @@ async def test_a_request_that_is_given_up_while_it_is_written_is_carried_out(sto
 
 
 async def test_a_request_that_is_given_up_while_it_makes_a_thread_is_carried_out(store: Slow) -> None:
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         store.hold()
         request = asyncio.ensure_future(client.app(*posted()))
         await until(lambda: store.waiting)
@@ -200,7 +200,7 @@ def posted() -> tuple[Any, Any, Any]:
 
 async def test_a_thread_that_is_being_deleted_is_begun_anew(store: Slow) -> None:
     limits = Limits(resume_seconds=0.0, heartbeat_seconds=0.02)
-    async with Client(create_app(held()[0], store=store, limits=limits)) as client:
+    async with TestClient(create_app(held()[0], store=store, limits=limits)) as client:
         thread = (await client.run(NOTE)).thread_id
         store.hold()
         await until(lambda: hub(client).threads == 0)
@@ -213,9 +213,9 @@ async def test_a_thread_that_is_being_deleted_is_begun_anew(store: Slow) -> None
 
 
 async def test_a_server_that_stops_while_a_request_looks_for_its_thread_stops(store: Slow) -> None:
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         await client.run(NOTE, thread_id="t")
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         store.hold_loads()
         requests = [
             asyncio.create_task(client.post(PATH, json={"commands": [HOLD], "threadId": "t"})),
@@ -233,7 +233,7 @@ async def test_a_server_that_stops_while_a_request_looks_for_its_thread_stops(st
 
 
 async def test_a_request_after_the_end_does_not_start_the_server_again(store: Slow) -> None:
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         await client.run(NOTE, thread_id="t")
         await hub(client).aclose()
         for path in ("/threads/t/events", "/threads/unknown/state", "/status/t"):
@@ -248,7 +248,7 @@ async def test_a_request_after_the_end_does_not_start_the_server_again(store: Sl
 async def test_a_patch_that_is_done_is_not_refused(store: Slow) -> None:
     agent = Agent(initial={"title": ""}, writable=["/title"])
     patch = [{"op": "replace", "path": "/title", "value": "Bees"}]
-    async with Client(create_app(agent, store=store)) as client:
+    async with TestClient(create_app(agent, store=store)) as client:
         await client.run(thread_id="t")
         store.hold()
         request = asyncio.create_task(client.request("PATCH", "/threads/t/state", json=patch))
@@ -271,7 +271,7 @@ async def test_an_answer_that_was_delivered_is_not_refused(store: Slow) -> None:
         note(run, (await run.wait_for("answer")).body["text"])
 
     answer = {"type": "answer", "text": "yes", "id": "a"}
-    async with Client(create_app(agent, store=store)) as client:
+    async with TestClient(create_app(agent, store=store)) as client:
         await client.run({"type": "ask"}, thread_id="t")
         store.hold()
         requests = [

@@ -14,7 +14,7 @@ import pytest
 from statecast import App, Limits, create_app
 from statecast.cli import main
 from statecast.stores import Appended, Created, Key, SqliteStore
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.stores.damaging import ELSEWHERE, OF_ONE_THREAD, damage
 from tests.transport.held import NOTE, held
 
@@ -32,18 +32,18 @@ def app_of(path: Path, **settings: Any) -> App:
 
 async def used(path: Path) -> None:
     """Make a file with a few threads, one of which is `bad`."""
-    async with Client(app_of(path)) as client:
+    async with TestClient(app_of(path)) as client:
         for thread in ("good", "bad", "other"):
             await client.run(NOTE, thread_id=thread)
 
 
-async def notes(client: Client, thread: str) -> list[str]:
+async def notes(client: TestClient, thread: str) -> list[str]:
     state = (await client.get(f"/threads/{thread}/state")).json()["state"]
     found: list[str] = state["notes"]
     return found
 
 
-async def listed(client: Client) -> set[str]:
+async def listed(client: TestClient) -> set[str]:
     return {thread["remoteId"] for thread in (await client.get("/threads")).json()["threads"]}
 
 
@@ -56,7 +56,7 @@ async def test_a_thread_that_cannot_be_read_costs_no_other(
     damage(path, statement)
     if cut_off:
         damage(path, "UPDATE threads SET open = 1 WHERE thread_id = 'bad'")
-    async with Client(app_of(path)) as client:
+    async with TestClient(app_of(path)) as client:
         for get in ("/threads/bad/state", "/status/bad", "/threads/bad/events"):
             answer = await client.get(get)
             assert (answer.status, answer.json()["error"]["code"]) == (409, "thread_damaged"), get
@@ -80,7 +80,7 @@ async def test_a_thread_that_cannot_be_read_costs_no_other(
 async def test_what_is_damaged_beside_the_threads_costs_none(path: Path, statement: str) -> None:
     await used(path)
     damage(path, statement)
-    async with Client(app_of(path, limits=Limits(keep_seconds=1e6, heartbeat_seconds=0.02))) as client:
+    async with TestClient(app_of(path, limits=Limits(keep_seconds=1e6, heartbeat_seconds=0.02))) as client:
         assert {"good", "other"} <= await listed(client)
         for thread in ("good", "other"):
             await client.run(NOTE, thread_id=thread)
@@ -95,14 +95,14 @@ async def test_what_is_damaged_beside_the_threads_costs_none(path: Path, stateme
         await app_of_client(client).hub.registry.sweep()
 
 
-def app_of_client(client: Client) -> App:
+def app_of_client(client: TestClient) -> App:
     assert isinstance(client.app, App)
     return client.app
 
 
 async def test_a_thread_that_is_damaged_while_the_server_runs_costs_no_other(path: Path) -> None:
     await used(path)
-    async with Client(app_of(path)) as client:
+    async with TestClient(app_of(path)) as client:
         await client.run(NOTE, thread_id="good")
         damage(path, OF_ONE_THREAD["a state cut off"])
         assert (await client.get("/threads/bad/state")).json()["error"]["code"] == "thread_damaged"
@@ -156,7 +156,7 @@ async def test_bytes_flipped_anywhere_in_a_thread_cost_no_other(path: Path, seed
     at, byte = random.randint(1, 40), f"{random.randrange(256):02x}"
     changed = f"CAST(substr({column}, 1, {at - 1}) || x'{byte}' || substr({column}, {at + 1}) AS BLOB)"
     damage(path, f"UPDATE {table} SET {column} = {changed} WHERE {where}")
-    async with Client(app_of(path)) as client:
+    async with TestClient(app_of(path)) as client:
         assert (await client.get("/threads/bad/state")).status in (200, 409)
         for thread in ("good", "other"):
             await client.run(NOTE, thread_id=thread)
@@ -203,7 +203,7 @@ async def test_a_check_finds_pages_that_are_damaged(path: Path, capsys: pytest.C
 
 async def test_a_copy_of_a_store_in_use_has_all_of_it(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     to = path.with_name("copy.db")
-    async with Client(app_of(path)) as client:
+    async with TestClient(app_of(path)) as client:
         await client.run(NOTE, thread_id="good")
         assert main(["backup", str(path), str(to)]) == 0
         before = (await client.get("/threads/good/state")).json()
@@ -213,7 +213,7 @@ async def test_a_copy_of_a_store_in_use_has_all_of_it(path: Path, capsys: pytest
     assert main(["check", str(to)]) == 0
     assert main(["backup", str(path), str(to)]) == 1
     assert "is there already" in capsys.readouterr().err
-    async with Client(app_of(to)) as client:
+    async with TestClient(app_of(to)) as client:
         after = (await client.get("/threads/good/state")).json()
     assert after["state"] == before["state"]
     assert after["revision"] == before["revision"]

@@ -21,7 +21,7 @@ from statecast.stores import (
     Damaged,
     File,
     Key,
-    Saved,
+    SavedThread,
     SqliteStore,
     StoreUnavailable,
     store_of,
@@ -172,7 +172,7 @@ async def test_what_the_first_version_kept_is_all_there_and_goes_on(path: Path) 
     changed(path, *schema, *VERSION_1, "PRAGMA user_version = 1")
     ann = Key("ann", "t")
     entries: list[tuple[int, Kind, bytes]] = [(1, "run", b"{}"), (2, "chunk", bytes(range(5)))]
-    one = Saved(
+    one = SavedThread(
         key=KEY,
         agent="agent",
         epoch="e1",

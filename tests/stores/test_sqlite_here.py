@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from statecast.stores import Accepted, Appended, Change, ChangeRefused, Created, Key, SqliteStore
+from statecast.stores import Appended, BatchAccepted, Change, ChangeRefused, Created, Key, SqliteStore
 from statecast.stores.sqlite import store as limits
 
 pytestmark = pytest.mark.anyio
@@ -62,7 +62,7 @@ async def test_entries_of_a_run_that_goes_on_are_written_at_once(store: SqliteSt
     "changes",
     [
         [OTHER],
-        [entry(2), Accepted(KEY, "r", b"")],
+        [entry(2), BatchAccepted(KEY, "r", b"")],
         [entry(2, open=True)],
         [entry(2, data=bytes(limits.HERE_BYTES + 1))],
         [entry(revision) for revision in range(2, limits.HERE + 3)],

@@ -14,19 +14,19 @@ from pathlib import Path
 import pytest
 
 from statecast.stores import (
-    Accepted,
     Appended,
-    Applied,
+    BatchAccepted,
+    BatchApplied,
     Change,
     Compacted,
     Created,
     Deleted,
-    Described,
-    Erased,
     Key,
-    Noted,
-    Saved,
+    RecordErased,
+    RecordWritten,
+    SavedThread,
     SqliteStore,
+    SummaryChanged,
 )
 from statecast.stores.sqlite import store as limits
 
@@ -60,13 +60,13 @@ def private() -> list[Change]:
         Created(OTHER, "agent", "e", True, b"{}"),
         *(Appended(KEY, number, "operations", WORDS * (1 + number % 900)) for number in range(1, 100)),
         Appended(OTHER, 1, "operations", b"[]"),
-        Accepted(KEY, "run", WORDS),
-        Applied(KEY, WORDS.decode(), WORDS, "run"),
+        BatchAccepted(KEY, "run", WORDS),
+        BatchApplied(KEY, WORDS.decode(), WORDS, "run"),
         Compacted(KEY, 50, state, WORDS),
-        Described(key=KEY, at=1.0, title=WORDS.decode(), custom=b'"%s"' % WORDS),
-        Noted(KEY, "message", "m", WORDS * 2_000),
-        Noted(OTHER, "message", "m", WORDS),
-        Noted(OTHER, "message", "m", b"changed"),
+        SummaryChanged(key=KEY, at=1.0, title=WORDS.decode(), custom=b'"%s"' % WORDS),
+        RecordWritten(KEY, "message", "m", WORDS * 2_000),
+        RecordWritten(OTHER, "message", "m", WORDS),
+        RecordWritten(OTHER, "message", "m", b"changed"),
     ]
 
 
@@ -97,7 +97,7 @@ async def test_what_was_deleted_is_in_no_file_after_a_clean_stop(path: Path) -> 
     store = await opened(path)
     await store.commit(private())
     assert sum(left_in(path).values()) > 100
-    await store.commit([Deleted(KEY), Erased(OTHER, "message", "m")])
+    await store.commit([Deleted(KEY), RecordErased(OTHER, "message", "m")])
     await store.aclose()
     assert not any(left_in(path).values())
 
@@ -160,7 +160,7 @@ async def test_a_file_that_is_dropped_leaves_the_store(path: Path) -> None:
     assert not any(left_in(path).values())
 
 
-async def loaded(store: SqliteStore, key: Key) -> Saved:
+async def loaded(store: SqliteStore, key: Key) -> SavedThread:
     saved = await store.load(key)
     assert saved is not None
     return saved

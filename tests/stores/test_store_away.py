@@ -13,8 +13,8 @@ import anyio
 import pytest
 
 from statecast import App, Limits, create_app
-from statecast.stores import Change, Key, Saved, SqliteStore, StoreUnavailable
-from statecast.testing import Client, Response
+from statecast.stores import Change, Key, SavedThread, SqliteStore, StoreUnavailable
+from statecast.testing import Response, TestClient
 from tests.transport.held import HOLD, NOTE, held, note, said, until
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +39,7 @@ class Away(SqliteStore):
             raise self.away
         await super().commit(changes)
 
-    async def load(self, key: Key) -> Saved | None:
+    async def load(self, key: Key) -> SavedThread | None:
         if self.away is not None:
             raise StoreUnavailable("the store is away")
         return await super().load(key)
@@ -65,14 +65,14 @@ def posted(*commands: Any, thread: str = "t") -> dict[str, Any]:
     return {"commands": list(commands), "threadId": thread}
 
 
-async def notes(client: Client, thread: str = "t") -> list[str]:
+async def notes(client: TestClient, thread: str = "t") -> list[str]:
     answer = await client.get(f"/threads/{thread}/state")
     assert answer.status == 200, answer.content
     return answer.json()["state"]["notes"]
 
 
 async def test_what_is_refused_while_the_store_is_away_leaves_nothing(store: Away, caplog: Any) -> None:
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         await client.run(NOTE, thread_id="known")
         store.leave()
         for thread in ("new", "known"):
@@ -92,7 +92,7 @@ async def test_what_is_refused_while_the_store_is_away_leaves_nothing(store: Awa
 
 
 async def test_one_refusal_is_not_for_ever(store: Away) -> None:
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         store.leave()
         assert unavailable(await client.post(PATH, json=posted(NOTE)))
         await until(lambda: client_of(client).hub.registry.journal.failing is None)
@@ -100,7 +100,7 @@ async def test_one_refusal_is_not_for_ever(store: Away) -> None:
         assert (await client.run(NOTE, thread_id="t")).state == {"notes": ["noted"]}
 
 
-def client_of(client: Client) -> App:
+def client_of(client: TestClient) -> App:
     assert isinstance(client.app, App)
     return client.app
 
@@ -108,7 +108,7 @@ def client_of(client: Client) -> App:
 async def test_a_run_goes_on_and_is_shown_when_the_store_is_back(store: Away, caplog: Any) -> None:
     agent, release = held()
     app = create_app(agent, store=store)
-    async with Client(app) as client, client.stream("GET", "/threads/t/events") as nothing:
+    async with TestClient(app) as client, client.stream("GET", "/threads/t/events") as nothing:
         assert nothing.status == 404
         async with (
             client.stream("POST", PATH, json=posted(HOLD)) as stream,
@@ -151,7 +151,7 @@ async def test_what_was_not_kept_is_not_there_after_a_crash(store: Away, tmp_pat
 
     agent, release = held()
     app = create_app(agent, store=store)
-    async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as stream:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as stream:
         await stream.read_until(b"held")
         store.leave()
         release.set()
@@ -160,7 +160,7 @@ async def test_what_was_not_kept_is_not_there_after_a_crash(store: Away, tmp_pat
         folder.mkdir()
         for file in tmp_path.glob("threads.db*"):
             shutil.copy(file, folder / file.name)
-        async with Client(create_app(held()[0], store=SqliteStore(folder / "threads.db"))) as later:
+        async with TestClient(create_app(held()[0], store=SqliteStore(folder / "threads.db"))) as later:
             assert await notes(later) == ["held"]
             status = (await later.get("/status/t")).json()
             assert (status["status"], status["isRunning"]) == ("interrupted", False)
@@ -169,9 +169,9 @@ async def test_what_was_not_kept_is_not_there_after_a_crash(store: Away, tmp_pat
 
 
 async def test_threads_that_are_not_in_memory_cannot_be_read_meanwhile(store: Away) -> None:
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         await client.run(NOTE, thread_id="t")
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         store.leave()
         for path in ("/threads/t/state", "/threads/t/events", "/status/t"):
             assert unavailable(await client.get(path))
@@ -182,7 +182,7 @@ async def test_threads_that_are_not_in_memory_cannot_be_read_meanwhile(store: Aw
 
 
 async def test_a_thread_in_memory_is_followed_meanwhile(store: Away) -> None:
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         await client.run(NOTE, thread_id="t")
         store.leave()
         async with client.stream("GET", "/threads/t/events") as follower:
@@ -192,7 +192,7 @@ async def test_a_thread_in_memory_is_followed_meanwhile(store: Away) -> None:
 async def test_an_interrupting_batch_that_is_refused_holds_up_nobody(store: Away) -> None:
     agent, release = held()
     app = create_app(agent, store=store)
-    async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as stream:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as stream:
         await stream.read_until(b"held")
         async with client.stream("POST", PATH, json=posted(NOTE)) as queued:
             store.leave()
@@ -219,7 +219,7 @@ async def test_a_retry_is_answered_only_when_the_first_try_is_kept(tmp_path: Pat
             await super().commit(changes)
 
     store = Slow(tmp_path / "threads.db")
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         await client.run(NOTE, thread_id="t")
         store.holds = True
         body = posted({**NOTE, "id": "n"})
@@ -235,7 +235,7 @@ async def test_a_retry_is_answered_only_when_the_first_try_is_kept(tmp_path: Pat
 
 
 async def test_a_store_that_breaks_its_word_does_not_take_the_server_with_it(store: Away, caplog: Any) -> None:
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         await client.run(NOTE, thread_id="t")
         store.leave(ZeroDivisionError("a bug"))
         assert unavailable(await client.post(PATH, json=posted(NOTE)))
@@ -248,7 +248,7 @@ async def test_a_store_that_breaks_its_word_does_not_take_the_server_with_it(sto
 async def test_a_server_that_stops_while_the_store_is_away_stops(store: Away, caplog: Any) -> None:
     agent, release = held()
     app = create_app(agent, store=store)
-    async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as stream:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as stream:
         await stream.read_until(b"held")
         store.leave()
         release.set()
@@ -260,7 +260,7 @@ async def test_a_server_that_stops_while_the_store_is_away_stops(store: Away, ca
 
 
 async def test_a_message_is_said_once_however_often_the_store_fails(store: Away) -> None:
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         await client.run(NOTE, thread_id="t")
 
         async def say(number: int) -> None:
@@ -295,7 +295,7 @@ async def test_a_full_disk_is_a_store_that_is_away(tmp_path: Path, caplog: Any) 
 
     store = SqliteStore(tmp_path / "threads.db")
     app = create_app(agent, store=store)
-    async with Client(app) as client, client.stream("GET", "/health"):
+    async with TestClient(app) as client, client.stream("GET", "/health"):
         await client.run(NOTE, thread_id="t")
         assert store._connection is not None
         (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
@@ -319,9 +319,9 @@ async def test_a_store_that_cannot_be_opened_is_said_to_be_away(tmp_path: Path, 
     app = create_app(held()[0], store=SqliteStore(path))
     if lifespan:
         with pytest.raises(RuntimeError, match="not a database"):
-            async with Client(app):
+            async with TestClient(app):
                 pass
-    async with Client(app, lifespan=False) as client:
+    async with TestClient(app, lifespan=False) as client:
         for _ in range(2):
             assert unavailable(await client.post(PATH, json=posted(NOTE)))
         assert unavailable(await client.get("/threads/t/state"))
@@ -337,7 +337,7 @@ async def test_a_thread_that_nobody_uses_is_let_go_only_when_it_is_kept(store: A
     limits = Limits(idle_seconds=idle, heartbeat_seconds=0.02, run_seconds=60)
     agent, release = held()
     app = create_app(agent, store=store, limits=limits)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         async with client.stream("POST", PATH, json=posted(HOLD)) as stream:
             await stream.read_until(b"held")
         store.leave()

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from statecast.protocol.ag_ui.encoder import AgUiEncoder
 from statecast.protocol.ag_ui.request import RunInput, read_run_input
-from statecast.protocol.messages.full_projection import ListedProjection
+from statecast.protocol.messages.full_projection import FullProjection
 from statecast_agents import Json
 from tests.clients.conversing import Said, held, joined
 from tests.transport.answering import RUN, Answering
@@ -198,7 +198,7 @@ def types(events: Iterable[Json]) -> list[str]:
 
 def encoder_of(answering: Answering, *messages: Json, **more: Json) -> AgUiEncoder:
     """Return the encoder of an answer's stream, for a client that has posted these messages."""
-    projection = ListedProjection(("messages",), run_id=RUN, base=answering.base)
+    projection = FullProjection(("messages",), run_id=RUN, base=answering.base)
     return AgUiEncoder(projection, asked(*messages, **more))
 
 

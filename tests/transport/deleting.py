@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from statecast import Agent, App, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.following import posted
 from tests.transport.held import HOLD
 
 __all__ = ["delete", "is_unknown", "listing", "running"]
 
 
-async def is_unknown(client: Client, thread_id: str = "t", **headers: str) -> bool:
+async def is_unknown(client: TestClient, thread_id: str = "t", **headers: str) -> bool:
     """Whether nothing is known of a thread, wherever one asks; either all of it is there or nothing."""
     paths = [f"/status/{thread_id}", *(f"/threads/{thread_id}{rest}" for rest in ("", "/state", "/messages"))]
     statuses = {(await client.get(path, headers=headers)).status for path in paths}
@@ -28,14 +28,14 @@ async def is_unknown(client: Client, thread_id: str = "t", **headers: str) -> bo
 
 
 @asynccontextmanager
-async def running(client: Client) -> AsyncIterator[Any]:
+async def running(client: TestClient) -> AsyncIterator[Any]:
     """Begin a run that is held in the middle."""
     async with client.stream("POST", "/assistant", json=posted(HOLD)) as response:
         await response.read_until(b"held")
         yield response
 
 
-async def delete(client: Client, thread_id: str = "t") -> int:
+async def delete(client: TestClient, thread_id: str = "t") -> int:
     return (await client.request("DELETE", f"/threads/{thread_id}")).status
 
 

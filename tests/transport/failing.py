@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import anyio
 
-from statecast.stores import Card, Change, File, Key, MemoryStore, Saved, Store, StoreUnavailable
+from statecast.stores import Change, File, Key, MemoryStore, SavedThread, Store, StoreUnavailable, Summary
 
 
 class Failing:
@@ -22,7 +22,7 @@ class Failing:
         self.go.set()
         self.commits = 0
         self.changes: list[Change] = []  #: all that were kept, in their order
-        self.loaded: list[Saved] = []
+        self.loaded: list[SavedThread] = []
 
     async def open(self) -> None:
         await self.kept.open()
@@ -44,7 +44,7 @@ class Failing:
         await self.kept.commit(changes)
         self.changes += changes
 
-    async def load(self, key: Key) -> Saved | None:
+    async def load(self, key: Key) -> SavedThread | None:
         self.check()
         saved = await self.kept.load(key)
         self.loaded += [saved] if saved is not None else []
@@ -58,17 +58,17 @@ class Failing:
         self.check()
         return await self.kept.idle_for(seconds, lasting=lasting)
 
-    async def card(self, key: Key) -> Card | None:
+    async def summary(self, key: Key) -> Summary | None:
         self.check()
-        return await self.kept.card(key)
+        return await self.kept.summary(key)
 
     async def listed(
         self, owner: str | None, *, archived: bool | None = None, before: tuple[float, str] | None = None, limit: int
-    ) -> list[Card]:
+    ) -> list[Summary]:
         self.check()
         return await self.kept.listed(owner, archived=archived, before=before, limit=limit)
 
-    async def named(self, owner: str | None, external_id: str) -> Card | None:
+    async def named(self, owner: str | None, external_id: str) -> Summary | None:
         self.check()
         return await self.kept.named(owner, external_id)
 

@@ -23,7 +23,7 @@ from statecast.protocol.thread_events.encoder import EventsEncoder
 from statecast.protocol.thread_events.patches import PatchEventsEncoder
 from statecast.server import Server, config_for
 from statecast.stores import MemoryStore, SqliteStore, Store
-from statecast.testing import Client, Response
+from statecast.testing import Response, TestClient
 from statecast.threads import Thread
 from statecast_agents import Json, operations
 
@@ -185,7 +185,7 @@ class Follower(View):
 
 @contextlib.asynccontextmanager
 async def following(
-    client: Client, thread_id: str = "t", *, cursor: str | None = None, state: Json = None, query: str = ""
+    client: TestClient, thread_id: str = "t", *, cursor: str | None = None, state: Json = None, query: str = ""
 ) -> AsyncIterator[Follower]:
     """Follow a thread; with a cursor, `state` is what the client has."""
     headers = {} if cursor is None else {"last-event-id": cursor}
@@ -204,17 +204,17 @@ def posted(*commands: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return {"commands": list(commands), "threadId": "t", **fields}
 
 
-async def state_of(client: Client, thread_id: str = "t") -> Json:
+async def state_of(client: TestClient, thread_id: str = "t") -> Json:
     """Return a thread's state."""
     return (await client.get(f"/threads/{thread_id}/state")).json()["state"]
 
 
-async def status_of(client: Client, thread_id: str = "t") -> str:
+async def status_of(client: TestClient, thread_id: str = "t") -> str:
     """Return what a thread is doing."""
     return str((await client.get(f"/status/{thread_id}")).json()["status"])
 
 
-async def until_status(client: Client, *statuses: str, thread_id: str = "t") -> None:
+async def until_status(client: TestClient, *statuses: str, thread_id: str = "t") -> None:
     """Wait until a thread has come to one of these."""
     with anyio.fail_after(10):
         while await status_of(client, thread_id) not in statuses:  # noqa: ASYNC110  # asked over HTTP

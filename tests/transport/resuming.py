@@ -8,7 +8,7 @@ import msgspec
 
 from statecast.protocol.assistant_transport import events as assistant_transport
 from statecast.state import Json, operations
-from statecast.testing import Client, Response
+from statecast.testing import Response, TestClient
 
 RESUME = "/resume?protocol=assistant-transport"
 
@@ -25,7 +25,7 @@ def after(state: Json, body: bytes) -> Json:
     return state
 
 
-async def first_step(client: Client) -> dict[str, Any]:
+async def first_step(client: TestClient) -> dict[str, Any]:
     """Return what is handed out: the state, and the `runId` to go on with."""
     answer = await client.post("/initial-state", json={"threadId": "t"})
     assert answer.status == 200, answer.content

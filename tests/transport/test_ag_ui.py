@@ -11,7 +11,7 @@ import pytest
 from statecast.parts import Usage
 from statecast.protocol.ag_ui.encoder import AgUiEncoder
 from statecast.protocol.entries import RunError
-from statecast.protocol.messages.full_projection import ListedProjection
+from statecast.protocol.messages.full_projection import FullProjection
 from statecast_agents import Json
 from tests.clients.ag_ui import shown
 from tests.transport.ag_ui_reading import (
@@ -172,7 +172,7 @@ def test_what_a_client_reasoned_through_is_not_doubled_when_it_joins() -> None:
     state = answering.document.encode()
     answering.turn("completed")
     half = {"id": f"{message.id}.reasoning-0", "role": "reasoning", "content": "hm"}
-    encoder = AgUiEncoder(ListedProjection(("messages",), run_id=RUN), asked(SAID, half))
+    encoder = AgUiEncoder(FullProjection(("messages",), run_id=RUN), asked(SAID, half))
     reading = Reading([SAID, half]).read(encoder.begin())
     reading.read(encoder.snapshot(state, 9, answering.entries[:1])).read(encoder.finish())
 
@@ -190,7 +190,7 @@ def test_what_a_client_reasoned_through_stays_behind_what_was_said_before_it() -
         {"id": message.id, "role": "assistant", "content": "Well."},
         {"id": f"{message.id}.reasoning-1", "role": "reasoning", "content": "hm"},
     ]
-    encoder = AgUiEncoder(ListedProjection(("messages",), run_id=RUN), asked(*theirs))
+    encoder = AgUiEncoder(FullProjection(("messages",), run_id=RUN), asked(*theirs))
     reading = Reading(theirs).read(encoder.begin())
     reading.read(encoder.snapshot(state, 9, answering.entries[:1])).read(encoder.finish())
 
@@ -265,7 +265,7 @@ def test_calls_that_were_left_open_before_are_named() -> None:
         {"id": "x", "role": "tool", "toolCallId": "c1", "content": "1"},
     ]
     request = asked(*theirs, protocolVersion="1.0", tools=TOOLS)
-    projection = ListedProjection(("messages",), run_id=RUN, base=answering.base, had=request.said.had())
+    projection = FullProjection(("messages",), run_id=RUN, base=answering.base, client_copy=request.said.client_copy())
     reading = read(answering, AgUiEncoder(projection, request), *theirs)
 
     assert reading.types == ["RUN_STARTED", "RUN_FINISHED"]

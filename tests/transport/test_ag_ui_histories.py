@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from statecast.protocol.ag_ui.encoder import AgUiEncoder
 from statecast.protocol.ag_ui.messages import agree, render
 from statecast.protocol.entries import OperationsEntry
-from statecast.protocol.messages.full_projection import ListedProjection
+from statecast.protocol.messages.full_projection import FullProjection
 from tests.clients.ag_ui import shown
 from tests.transport.ag_ui_reading import (
     SAID,
@@ -135,7 +135,7 @@ def test_a_client_that_joins_anywhere_ends_with_the_same(actions: list[tuple[str
     marks.append((len(answering.entries), answering.document.encode()))
     answering.turn("completed")
     at, state = data.draw(st.sampled_from(marks))
-    encoder = AgUiEncoder(ListedProjection(("messages",), run_id=RUN), asked())
+    encoder = AgUiEncoder(FullProjection(("messages",), run_id=RUN), asked())
     rest = [entry for entry in answering.entries[:at] if not isinstance(entry, OperationsEntry)]
     reading = Reading().read(encoder.begin()).read(encoder.snapshot(state, at, rest))
     for entry in answering.entries[at:]:

@@ -10,7 +10,7 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from statecast import AddMessage, Agent, AgentError, Limits, Run, UntypedCommand, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 from statecast_agents import Json
 from tests.clients.ag_ui import shown
 from tests.transport.ag_ui_reading import SAID, TOOLS, Reading, carried, events_in, posted, types
@@ -31,19 +31,19 @@ def echo(**options: Any) -> Agent:
     return agent
 
 
-async def run(client: Client, *messages: Json, path: str = "/ag-ui", **more: Json) -> Reading:
+async def run(client: TestClient, *messages: Json, path: str = "/ag-ui", **more: Json) -> Reading:
     """Send a request, and return what a client has in the end that has these messages."""
     response = await client.post(path, json=posted(*messages, **more))
     assert response.status == 200, response.content
     return Reading(messages, more.get("state")).read(response.content)
 
 
-async def state_of(client: Client, thread_id: str = "t") -> Json:
+async def state_of(client: TestClient, thread_id: str = "t") -> Json:
     return (await client.get(f"/threads/{thread_id}/state")).json()["state"]
 
 
 async def test_a_conversation_goes_on_from_turn_to_turn() -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         first = await run(client, SAID)
         second = await run(client, *first.messages, {**SAID, "id": "u2", "content": "more"})
         state = await state_of(client)
@@ -54,7 +54,7 @@ async def test_a_conversation_goes_on_from_turn_to_turn() -> None:
 
 
 async def test_the_response_is_a_stream_of_events_with_the_threads_headers() -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         response = await client.post("/ag-ui", json=posted(SAID))
 
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
@@ -65,7 +65,7 @@ async def test_the_response_is_a_stream_of_events_with_the_threads_headers() -> 
 
 
 async def test_whoever_joins_is_shown_everything_and_starts_nothing() -> None:
-    async with Client(echo(initial={"title": "Bees"})) as client:
+    async with TestClient(echo(initial={"title": "Bees"})) as client:
         await run(client, SAID)
         before = (await client.get("/status/t")).json()
         joined = await run(client)
@@ -89,7 +89,7 @@ async def test_whoever_asks_again_what_is_being_answered_joins() -> None:
         await go_on.wait()
         run.messages.assistant().append_text("once")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         async with client.stream("POST", "/ag-ui", json=posted(SAID)) as response:
             await begun.wait()
             async with client.stream("POST", "/ag-ui", json=posted(SAID)) as again:
@@ -113,7 +113,7 @@ async def test_a_call_that_comes_behind_what_was_posted_is_in_a_message_that_is_
             await run.call_tool("ask", {"number": number}, message=message)
         message.append_text("Done.")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         reading = await run(client, SAID, tools=TOOLS)
         for number in range(3):
             known = {message["id"] for message in reading.messages[:-1]}
@@ -130,7 +130,7 @@ async def test_a_call_that_comes_behind_what_was_posted_is_in_a_message_that_is_
 
 
 async def test_joining_a_thread_that_is_not_there_makes_none() -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         joined = await run(client)
         found = await client.get("/status/t")
 
@@ -145,7 +145,7 @@ async def test_a_run_that_failed_before_is_no_failure_of_who_joins_later() -> No
     def answer(run: Run, command: AddMessage) -> None:
         raise AgentError("No.", code="no")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         failed = await run(client, SAID)
         joined = await run(client)
 
@@ -158,7 +158,7 @@ async def test_nobody_joins_or_goes_on_with_anothers_thread() -> None:
     async def identify(connection: HTTPConnection) -> str | None:
         return connection.headers.get("x-user")
 
-    async with Client(create_app(echo(), identify=identify)) as client:
+    async with TestClient(create_app(echo(), identify=identify)) as client:
         mine = await client.post("/ag-ui", json=posted(SAID), headers={"x-user": "ann"})
         joined = await client.post("/ag-ui", json=posted(), headers={"x-user": "bob"})
         theirs = await client.post("/ag-ui", json=posted({**SAID, "content": "mine"}), headers={"x-user": "bob"})
@@ -171,7 +171,7 @@ async def test_nobody_joins_or_goes_on_with_anothers_thread() -> None:
 
 
 async def test_a_message_that_was_said_elsewhere_is_not_dropped() -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         first = await run(client, SAID)
         await client.run("elsewhere", thread_id="t")
         second = await run(client, *first.messages, {**SAID, "id": "u3", "content": "and here"})
@@ -183,7 +183,7 @@ async def test_a_message_that_was_said_elsewhere_is_not_dropped() -> None:
 
 
 async def test_messages_that_clients_know_of_are_dropped_by_cutting_them() -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         first = await run(client, SAID)
         await client.run("elsewhere", thread_id="t")
         joined = await run(client)
@@ -197,7 +197,7 @@ async def test_messages_that_clients_know_of_are_dropped_by_cutting_them() -> No
 
 
 async def test_a_client_whose_state_is_another_drops_nothing_unless_it_says_so() -> None:
-    async with Client(echo(initial={"title": "Bees"})) as client:
+    async with TestClient(echo(initial={"title": "Bees"})) as client:
         first = await run(client, SAID)
         second = await run(client, *first.messages, {**SAID, "id": "u2"}, state=first.state)
         other = {**SAID, "id": "u3", "content": "instead"}
@@ -222,7 +222,7 @@ async def test_an_agent_that_keeps_its_own_messages_is_told_what_is_new() -> Non
             run.parts.append_text("Call it.")
             run.parts.add_tool_call("ask", {"x": 1}, id="c1")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         first = await run(client, SAID, protocolVersion="1.0", tools=TOOLS)
         answer = {"id": "x", "role": "tool", "toolCallId": "c1", "content": "2"}
         second = await run(client, *first.messages, answer, state=first.state, tools=TOOLS)
@@ -246,7 +246,7 @@ async def test_changes_of_the_state_leave_at_their_pace() -> None:
         await released.wait()
         run.state["count"] = -1
 
-    async with Client(create_app(agent, limits=Limits(state_frames=0.001))) as client:
+    async with TestClient(create_app(agent, limits=Limits(state_frames=0.001))) as client:
         async with client.stream("POST", "/ag-ui", json=posted(SAID)) as response:
             before = await response.read_until(b'"over"')
             released.set()
@@ -269,7 +269,7 @@ async def test_what_is_held_leaves_though_nothing_follows() -> None:
             run.state["count"] = number
             await event.wait()
 
-    async with Client(create_app(agent, limits=Limits(state_frames=1_000))) as client:
+    async with TestClient(create_app(agent, limits=Limits(state_frames=1_000))) as client:
         async with client.stream("POST", "/ag-ui", json=posted(SAID)) as response:
             for number, event in enumerate(told):
                 await response.read_until(b'"value":%d' % number)
@@ -291,7 +291,7 @@ async def test_a_lost_connection_stops_the_run_where_the_query_says_so() -> None
         finally:
             stopped.set()
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         async with client.stream("POST", "/ag-ui?onDisconnect=cancel", json=posted(SAID)) as response:
             await response.read_until(b"half")
         with anyio.fail_after(10):
@@ -314,7 +314,7 @@ async def test_a_lost_connection_stops_the_run_where_the_query_says_so() -> None
 async def test_a_request_that_is_refused_says_why_and_leaves_nothing(
     path: str, body: Json, status: int, code: str
 ) -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         refused = await client.post(path, json=body)
         found = await client.get("/status/t")
 
@@ -323,7 +323,7 @@ async def test_a_request_that_is_refused_says_why_and_leaves_nothing(
 
 
 async def test_a_body_that_is_no_json_is_refused() -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         headers = {"content-type": "application/json"}
         refused = [
             await client.post("/ag-ui", content=b"{", headers=headers),
@@ -354,7 +354,7 @@ async def test_an_answer_that_no_interrupt_asks_for_is_refused(entry: Json, stat
         note: UntypedCommand = await run.wait_for("note")
         run.state["note"] = note.body["text"]
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         first = await run(client, SAID, protocolVersion="1.0")
         (interrupt,) = first.events[-1]["outcome"]["interrupts"]
         id = entry["interruptId"] or interrupt["id"]

@@ -9,7 +9,7 @@ from itertools import count
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from statecast.testing import Client
+from statecast.testing import TestClient
 from statecast_agents import Json
 from tests.clients.ag_ui import shown
 from tests.clients.conversing import conversing
@@ -46,7 +46,7 @@ class Page:
 class Table:
     """The thread, and who sits around it."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: TestClient) -> None:
         self.client = client
         self.pages = {"ann": Page(modern=True), "bob": Page(modern=False)}
         self.numbers = count()
@@ -124,7 +124,7 @@ def turns(text: str) -> list[tuple[str, str, str, int]]:
 @settings(max_examples=80, deadline=None)
 def test_after_each_turn_a_client_shows_what_the_thread_has(turns: list[tuple[str, str, str, int]]) -> None:
     async def scenario() -> None:
-        async with Client(conversing()) as client:
+        async with TestClient(conversing()) as client:
             table = Table(client)
             for one in turns:
                 await table.take(*one)

@@ -11,7 +11,7 @@ import pydantic
 import pytest
 
 from statecast import AddMessage, Agent, Command, Run, UntypedCommand, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.following import posted, until_status
 from tests.transport.held import HOLD, NOTE, held, said
 from tests.transport.test_what_agents_raise import RAISED
@@ -68,7 +68,7 @@ async def test_what_is_raised_before_there_is_a_run_is_refused(
     make, body = MAKES[where]
     agent = make(KINDS[kind])
     agent.name = "odd"
-    async with Client(create_app([held()[0], agent])) as client:
+    async with TestClient(create_app([held()[0], agent])) as client:
         async with client.stream("POST", "/assistant", json=posted(HOLD, threadId="other")) as other:
             await other.read_until(b"held")
             failed = await client.post("/assistant?agent=odd", json={"threadId": "t", **body})
@@ -95,7 +95,7 @@ async def test_what_a_predicate_raises_is_no_matter_of_who_posts(kind: str) -> N
     async def go(run: Run, command: UntypedCommand) -> None:
         run.state["seen"].append("go")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run({"type": "work"}, thread_id="t")
         async with client.stream("POST", "/assistant", json=posted({"type": "go"})) as response:
             assert response.status == 200
@@ -142,7 +142,7 @@ class Named:
 
 async def test_a_run_has_the_context_variables_of_its_own_request() -> None:
     app = create_app(telling())
-    async with Client(Named(app)) as client:
+    async with TestClient(Named(app)) as client:
         async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
             for name in ("ada", "ben", "cleo"):
                 body = {"threadId": "t", "commands": [said(name), {"type": "plain"}]}
@@ -161,7 +161,7 @@ async def test_a_run_that_is_taken_up_again_has_nobodys_context_variables(tmp_pa
     store = f"sqlite:///{tmp_path}/threads.db"
     agent, _ = held()
     app = create_app(agent, store=store)
-    async with Client(app) as client, client.stream("POST", "/assistant", json=posted(HOLD)) as first:
+    async with TestClient(app) as client, client.stream("POST", "/assistant", json=posted(HOLD)) as first:
         await first.read_until(b"held")
         async with client.stream("POST", "/assistant", json=posted(NOTE)) as second:
             await anext(second)
@@ -175,6 +175,6 @@ async def test_a_run_that_is_taken_up_again_has_nobodys_context_variables(tmp_pa
         seen.append(user.get())
 
     user.set("whoever comes first")
-    async with Client(create_app(agent, store=store)) as client:
+    async with TestClient(create_app(agent, store=store)) as client:
         await until_status(client, "completed")
     assert seen == ["nobody"]

@@ -15,7 +15,7 @@ from statecast.protocol.entries import Entry, OperationsEntry
 from statecast.protocol.local.events import TypedEventsEncoder
 from statecast.protocol.local.reply import JsonReplyEncoder
 from statecast.protocol.local.text import ContentEventsEncoder, PlainTextEncoder
-from statecast.protocol.messages.encoder import Projected
+from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.projection import Projection
 from statecast.protocol.openai.encoder import ChatCompletionEncoder, ChatCompletionStreamEncoder, Completion
 from statecast_agents import operations
@@ -84,7 +84,7 @@ def in_state(answering: Answering) -> Told:
     )
 
 
-def written(encoder: Projected, entries: list[Entry]) -> str:
+def written(encoder: MessageEncoder, entries: list[Entry]) -> str:
     """Return the whole stream."""
     return b"".join([*map(encoder.encode, entries), encoder.finish()]).decode()
 
@@ -178,7 +178,7 @@ def test_a_reader_that_joins_anywhere_is_told_the_same(
         state = operations.apply(state, operations.decode(entry.operations))
     rest = [entry for entry in before if not isinstance(entry, OperationsEntry)]
 
-    def joined(encoder: Projected) -> str:
+    def joined(encoder: MessageEncoder) -> str:
         start = encoder.snapshot(json.dumps(state).encode(), at, rest)
         return start.decode() + written(encoder, after)
 

@@ -8,7 +8,7 @@ import pytest
 
 from statecast import AddMessage, AddToolResult, Agent, Run
 from statecast.state import Json
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.following import state_of
 from tests.transport.held import said
 
@@ -119,7 +119,7 @@ def local(said: list[tuple[str, Json]]) -> tuple[str, Json]:
 @pytest.mark.parametrize("post", [ui, model, ag_ui, openai, local])
 async def test_an_answer_of_an_earlier_turn_answers_no_later_call(post: Any) -> None:
     turns: list[tuple[str, Json]] = [("u1", "ask")]
-    async with Client(asker()) as client:
+    async with TestClient(asker()) as client:
 
         async def go(*more: tuple[str, Json]) -> list[Json]:
             turns.extend(more)
@@ -141,7 +141,7 @@ async def test_an_answer_of_an_earlier_turn_answers_no_later_call(post: Any) -> 
 
 async def test_a_result_may_name_the_message_of_its_call() -> None:
     result = {"type": "add-tool-result", "toolCallId": "call_0", "toolName": "ask", "result": "first"}
-    async with Client(asker()) as client:
+    async with TestClient(asker()) as client:
         for _ in range(2):
             await client.run(said("ask"), thread_id="t", state={})
         first, second = (message["id"] for message in answers_in(await state_of(client)))

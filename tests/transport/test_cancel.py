@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from statecast import Agent, AgentError, Run, UntypedCommand, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.following import PATH, View, following, posted
 from tests.transport.held import HOLD, NOTE, held, note
 
@@ -21,7 +21,7 @@ def shows(view: View, run_id: str) -> bool:
 
 @pytest.mark.parametrize("protocol", ["assistant-transport", "data-stream"])
 async def test_a_cancelled_run_ends_its_streams_normally(protocol: str) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         async with client.stream("POST", f"/assistant?protocol={protocol}", json=posted(HOLD)) as response:
             await response.read_until(b"held")
             answer = await client.post("/cancel", json={"threadId": "t"})
@@ -37,7 +37,7 @@ async def test_a_cancelled_run_ends_its_streams_normally(protocol: str) -> None:
 
 
 async def test_what_waits_behind_goes_on() -> None:
-    async with Client(held()[0]) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(held()[0]) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         async with client.stream("POST", PATH, json=posted(NOTE)) as second:
             await anext(second)
@@ -48,7 +48,7 @@ async def test_what_waits_behind_goes_on() -> None:
 
 async def test_what_waits_behind_is_dropped_where_asked_for() -> None:
     app = create_app(held()[0])
-    async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         async with client.stream("POST", PATH, json=posted(NOTE)) as second:
             await anext(second)
@@ -59,7 +59,7 @@ async def test_what_waits_behind_is_dropped_where_asked_for() -> None:
 
 
 async def test_whoever_follows_is_told_of_what_was_dropped_after_the_run_in_front() -> None:
-    async with Client(held()[0]) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(held()[0]) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         async with following(client) as follower:
             await follower.until(lambda view: view.run)
@@ -78,7 +78,7 @@ async def test_whoever_follows_is_told_of_what_was_dropped_after_the_run_in_fron
 async def test_what_was_dropped_is_not_told_before_the_run_in_front_has_ended() -> None:
     """It is that run which is the thread's until then, also for who joins late, and after a crash."""
     agent, release = held()
-    async with Client(create_app(agent, on_disconnect="cancel")) as client:
+    async with TestClient(create_app(agent, on_disconnect="cancel")) as client:
         async with client.stream("POST", PATH, json=posted(HOLD)) as first:
             await first.read_until(b"held")
             async with client.stream("POST", PATH, json=posted(NOTE)) as left:
@@ -95,7 +95,7 @@ async def test_what_was_dropped_is_not_told_before_the_run_in_front_has_ended() 
 
 
 async def test_nothing_active_is_nothing_to_cancel() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         ran = await client.run(NOTE, thread_id="t")
         answer = await client.post("/cancel", json={"threadId": "t"})
 
@@ -104,7 +104,7 @@ async def test_nothing_active_is_nothing_to_cancel() -> None:
 
 async def test_another_runs_id_is_refused() -> None:
     agent, release = held()
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as response:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as response:
         await response.read_until(b"held")
         run_id = response.headers["statecast-run-id"]
         refused = await client.post("/cancel", json={"threadId": "t", "runId": "run_other"})
@@ -126,7 +126,7 @@ async def test_another_runs_id_is_refused() -> None:
     ],
 )
 async def test_what_cannot_be_cancelled(body: dict[str, Any], status: int, code: str) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         refused = await client.post("/cancel", json=body)
     assert (refused.status, refused.json()["error"]["code"]) == (status, code)
 
@@ -141,7 +141,7 @@ async def test_within_its_grace_an_agent_may_finish_by_itself() -> None:
             await anyio.lowlevel.checkpoint()
         note(run, "tidied up")
 
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted({"type": "work"})) as response:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted({"type": "work"})) as response:
         await response.read_until(b"working")
         await client.post("/cancel", json={"threadId": "t"})
         body = await response.read()
@@ -162,7 +162,7 @@ async def test_after_its_grace_an_agent_is_cancelled() -> None:
         finally:
             note(run, f"cancelled: {run.cancelled}")
 
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted({"type": "work"})) as response:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted({"type": "work"})) as response:
         await response.read_until(b"working")
         await client.post("/cancel", json={"threadId": "t"})
         assert b"cancelled: True" in await response.read()
@@ -183,7 +183,7 @@ async def test_a_cancelled_run_takes_its_background_tasks_with_it() -> None:
         run.start_soon(beside)
         note(run, "working")
 
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted({"type": "work"})) as response:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted({"type": "work"})) as response:
         await response.read_until(b"working")
         assert (await client.get("/status/t")).json()["status"] == "running"
         await client.post("/cancel", json={"threadId": "t"})
@@ -203,7 +203,7 @@ async def test_what_an_agent_raises_because_it_was_stopped_is_no_failure(raised:
         except BaseException:
             raise raised from None
 
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted({"type": "work"})) as response:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted({"type": "work"})) as response:
         await response.read_until(b"working")
         await client.post("/cancel", json={"threadId": "t"})
         assert b'"error"' not in await response.read()
@@ -219,7 +219,7 @@ async def test_a_run_may_be_cancelled_twice() -> None:
         note(run, "working")
         await release.wait()
 
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted({"type": "work"})) as response:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted({"type": "work"})) as response:
         await response.read_until(b"working")
         answers = [(await client.post("/cancel", json={"threadId": "t"})).json() for _ in range(2)]
         release.set()

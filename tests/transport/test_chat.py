@@ -11,7 +11,7 @@ import pytest
 from statecast import AddMessage, Agent, AgentError, Limits, Run, create_app
 from statecast.protocol.assistant_transport.data_stream import decode
 from statecast.state import Json
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.projecting import chunks_of
 from tests.transport.test_owners import ANN, BOB, who
 
@@ -80,7 +80,7 @@ REFUSED: list[tuple[str, Json, int, str, str]] = [
 async def test_a_request_that_is_wrong_is_refused_and_changes_nothing(
     body: Json, status: int, code: str, words: str
 ) -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         answer = await client.post("/chat", json=body)
         threads = (await client.get("/health")).json()["threads"]
 
@@ -104,7 +104,7 @@ async def test_a_body_that_cannot_be_read_is_refused(
     content: bytes, headers: dict[str, str], status: int, code: str
 ) -> None:
     limits = Limits(body=300)
-    async with Client(create_app(echo(), limits=limits)) as client:
+    async with TestClient(create_app(echo(), limits=limits)) as client:
         given = {"content-type": "application/json", **headers}
         answer = await client.post("/chat", content=content, headers=given)
 
@@ -121,7 +121,7 @@ async def test_a_body_that_cannot_be_read_is_refused(
     ],
 )
 async def test_a_query_that_asks_for_what_there_is_not_is_refused(query: str, code: str) -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         answer = await client.post(f"/chat?{query}", json=UI)
         assert (await client.get("/health")).json()["threads"] == 0
 
@@ -130,7 +130,7 @@ async def test_a_query_that_asks_for_what_there_is_not_is_refused(query: str, co
 
 
 async def test_a_stream_is_asked_for_in_a_protocol_and_of_a_thread_that_can_be() -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         assert (await client.get("/chat/t/stream?protocol=morse")).json()["error"]["code"] == "unknown_protocol"
         assert (await client.get("/chat/a%20b/stream")).json()["error"]["code"] == "invalid_thread_id"
         unknown = await client.get("/chat/t/stream")
@@ -139,7 +139,7 @@ async def test_a_stream_is_asked_for_in_a_protocol_and_of_a_thread_that_can_be()
 
 
 async def test_the_first_protocol_is_the_one_that_a_client_gets_that_names_none() -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         answer = await client.post("/chat", json=UI)
 
     assert answer.headers["x-vercel-ai-ui-message-stream"] == "v1"
@@ -157,7 +157,7 @@ async def test_nobody_reads_or_continues_a_thread_of_someone_else() -> None:
         run.messages.assistant().append_text(f"secret of {command.message.text}")
         await release.wait()
 
-    async with Client(create_app(held, identify=who)) as client:
+    async with TestClient(create_app(held, identify=who)) as client:
         assert (await client.post("/chat", json=UI)).status == 401
         async with client.stream("POST", "/chat", json=UI, headers=ANN) as response:
             await response.read_until(b"secret of hi")
@@ -176,7 +176,7 @@ def user(text: str, id: str = "u9") -> dict[str, Json]:
 
 
 async def test_a_thread_keeps_its_agent() -> None:
-    async with Client(create_app([echo(name="one"), echo(name="two")])) as client:
+    async with TestClient(create_app([echo(name="one"), echo(name="two")])) as client:
         await client.post("/chat?agent=two", json=UI)
         more = {**UI, "messages": [*UI["messages"], user("more")]}
         assert (await client.post("/chat?agent=one", json=more)).json()["error"]["code"] == "agent_mismatch"
@@ -193,7 +193,7 @@ async def test_a_stale_tab_that_asks_again_gets_its_own_answer_and_no_later_fail
         if command.message.text == "more":
             raise AgentError("no more")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         first = await client.post("/chat", json=UI)
         second = await client.post("/chat", json={**UI, "messages": [*UI["messages"], user("more")]})
         again = await client.post("/chat", json=UI)
@@ -210,7 +210,7 @@ async def test_a_stale_tab_that_asks_again_gets_its_own_answer_and_no_later_fail
 async def test_an_agent_that_adopts_nothing_begins_with_its_own_state() -> None:
     agent = echo(initial={"messages": [], "title": "ours"}, adopt=False)
     history = [user("old", "u0"), {"id": "a0", "role": "assistant", "parts": [{"type": "text", "text": "forged"}]}]
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         answer = await client.post(
             "/chat", json={"id": "t", "state": {"title": "x"}, "messages": [*history, user("hi")]}
         )
@@ -233,7 +233,7 @@ async def test_an_agent_that_keeps_its_own_messages_is_given_what_is_said_and_an
             else:
                 run.parts.append_text(f"It is {command.result}.")  # type: ignore[union-attr]  # an AddToolResult
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         first = chunks_of((await client.post("/chat", json=UI)).content)
         call = {"type": "tool-ask", "toolCallId": "c", "state": "output-available", "input": {"a": 1}, "output": 3}
         answered = [*UI["messages"], {"id": "a1", "role": "assistant", "parts": [call]}]
@@ -255,14 +255,14 @@ async def test_the_key_of_a_client_reaches_the_agent_and_its_base_url_only_where
         async def look(run: Run, seen: list[Any] = seen) -> None:
             seen.append((run.request.config.api_key, run.request.config.base_url, run.request.parent_id))
 
-        async with Client(agent) as client:
+        async with TestClient(agent) as client:
             await client.post("/chat", json={**MODEL, "apiKey": "k", "baseUrl": "http://evil", "parentId": "p"})
 
         assert seen == [("k", "http://evil" if allowed else None, "p")]
 
 
 async def test_a_model_message_that_has_no_id_gets_that_of_the_request() -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         await client.post("/chat?protocol=data-stream", json={**MODEL, "parentId": "mine"})
         state = (await client.get("/threads/t/state")).json()["state"]
 
@@ -277,7 +277,7 @@ async def test_instructions_are_the_requests_system_and_no_message() -> None:
     async def look(run: Run) -> None:
         seen.append((run.request.system, len(run.messages)))
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         system = {"role": "system", "content": "Be brief."}
         await client.post("/chat", json={**MODEL, "messages": [system, *MODEL["messages"]]})
 
@@ -285,7 +285,7 @@ async def test_instructions_are_the_requests_system_and_no_message() -> None:
 
 
 async def test_a_thread_that_is_not_named_is_a_thread_of_its_own() -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         body = {"messages": MODEL["messages"]}
         answers = [await client.post("/chat?protocol=data-stream", json=body) for _ in range(2)]
 
@@ -303,7 +303,7 @@ async def test_too_many_runs_are_refused_with_a_time_to_come_back() -> None:
         run.messages.assistant().append_text("held")
         await release.wait()
 
-    async with Client(create_app(agent, limits=Limits(runs=1))) as client:
+    async with TestClient(create_app(agent, limits=Limits(runs=1))) as client:
         async with client.stream("POST", "/chat", json=UI) as response:
             await response.read_until(b"held")
             refused = await client.post("/chat", json={**UI, "id": "other"})
@@ -322,7 +322,7 @@ async def test_an_idle_stream_beats() -> None:
         run.messages.assistant().append_text("held")
         await release.wait()
 
-    async with Client(create_app(agent, limits=Limits(heartbeat_seconds=0.02))) as client:
+    async with TestClient(create_app(agent, limits=Limits(heartbeat_seconds=0.02))) as client:
         async with client.stream("POST", "/chat", json=UI) as response:
             await response.read_until(b"\n\n: \n\n")
             release.set()

@@ -9,7 +9,7 @@ import pytest
 
 from statecast import Cloud, create_app
 from statecast.stores import SqliteStore
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.deleting import is_unknown
 from tests.transport.following import posted, store_of
 from tests.transport.held import HOLD, NOTE, held
@@ -25,7 +25,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     return store_of(request.param, tmp_path)
 
 
-async def guest(client: Client) -> tuple[dict[str, str], str]:
+async def guest(client: TestClient) -> tuple[dict[str, str], str]:
     """Return the headers of a new guest, and the token by which its threads can be claimed."""
     tokens = (await client.post("/v1/auth/tokens/anonymous", json={})).json()
     return {"authorization": f"Bearer {tokens['access_token']}"}, tokens["refresh_token"]["token"]
@@ -34,7 +34,7 @@ async def guest(client: Client) -> tuple[dict[str, str], str]:
 async def test_a_claimed_thread_is_moved_with_what_there_is_of_its_run(store: Any) -> None:
     agent, release = held()
     app = create_app(agent, store=store, cloud=Cloud(api_keys=[KEY]))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         headers, token = await guest(client)
         async with client.stream("POST", "/assistant", json=posted(HOLD), headers=headers) as response:
             await response.read_until(b"held")
@@ -57,7 +57,7 @@ async def test_a_claimed_thread_is_moved_with_what_there_is_of_its_run(store: An
 async def test_a_thread_whose_id_the_workspace_has_is_left_where_it_is(store: Any) -> None:
     agent, _ = held()
     app = create_app(agent, store=store, cloud=Cloud(api_keys=[KEY]))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         headers, token = await guest(client)
         await client.post("/assistant", json=posted(NOTE, state={"who": "guest"}), headers=headers)
         await client.post("/assistant", json=posted(NOTE, state={"who": "ann"}), headers=HIVE)
@@ -74,10 +74,10 @@ async def test_a_thread_whose_id_the_workspace_has_is_left_where_it_is(store: An
 async def test_a_claim_is_kept(tmp_path: Path) -> None:
     cloud = Cloud(api_keys=[KEY])
     path = tmp_path / "bees.db"
-    async with Client(create_app(held()[0], store=SqliteStore(path), cloud=cloud)) as client:
+    async with TestClient(create_app(held()[0], store=SqliteStore(path), cloud=cloud)) as client:
         headers, token = await guest(client)
         await client.post("/assistant", json=posted({**NOTE, "text": "before"}), headers=headers)
         await client.post("/v1/threads/claim", json={"refresh_token": token}, headers=HIVE)
-    async with Client(create_app(held()[0], store=SqliteStore(path), cloud=cloud)) as client:
+    async with TestClient(create_app(held()[0], store=SqliteStore(path), cloud=cloud)) as client:
         assert (await client.get("/threads/t/state", headers=HIVE)).json()["state"] == {"notes": ["before"]}
         assert await is_unknown(client, **headers)

@@ -10,7 +10,7 @@ import pytest
 
 from statecast import Agent, create_app
 from statecast.state import Json
-from statecast.testing import Client, Result
+from statecast.testing import Result, TestClient
 from tests.transport.held import NOTE, held, said
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +23,7 @@ def snapshots(result: Result) -> list[Json]:
 
 
 async def test_a_claim_that_agrees_gets_only_what_is_new() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         first = await client.run(NOTE, state={"a": 1, "b": 2}, thread_id="t")
         second = await client.run(NOTE, state={"notes": ["noted"], "b": 2.0, "a": 1}, thread_id="t")
 
@@ -37,7 +37,7 @@ async def test_a_claim_that_agrees_gets_only_what_is_new() -> None:
     ids=["different", "null", "absent", "of another type", "of another shape"],
 )
 async def test_any_other_claim_gets_a_snapshot_first(claim: dict[str, Json]) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         await client.run(NOTE, thread_id="t")
         second = await client.run(NOTE, thread_id="t", **claim)
 
@@ -47,7 +47,7 @@ async def test_any_other_claim_gets_a_snapshot_first(claim: dict[str, Json]) -> 
 
 
 async def test_true_is_not_one_in_a_claim() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         await client.run(NOTE, state={"a": 1}, thread_id="t")
         assert snapshots(await client.run(state={"a": True, "notes": ["noted"]}, thread_id="t")) != []
         assert snapshots(await client.run(state={"a": 1.0, "notes": ["noted"]}, thread_id="t")) == []
@@ -57,7 +57,7 @@ async def test_a_claim_that_is_not_used_is_not_validated() -> None:
     class State(msgspec.Struct):
         notes: list[str] = []
 
-    async with Client(held(state=State)[0]) as client:
+    async with TestClient(held(state=State)[0]) as client:
         await client.run(NOTE, thread_id="t")
         result = await client.run(NOTE, state={"notes": 5, "__proto__": 2**60}, thread_id="t")
 
@@ -65,7 +65,7 @@ async def test_a_claim_that_is_not_used_is_not_validated() -> None:
 
 
 async def test_an_unknown_thread_adopts_the_posted_state() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         for thread_id in ("t", None):
             result = await client.run(NOTE, state={"mine": 1}, thread_id=thread_id)
             assert result.state == {"mine": 1, "notes": ["noted"]}
@@ -74,7 +74,7 @@ async def test_an_unknown_thread_adopts_the_posted_state() -> None:
 
 async def test_an_app_may_forbid_adoption() -> None:
     agent, _ = held(adopt=False, initial={"ours": 1})
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         result = await client.run(NOTE, state={"mine": 1}, thread_id="t")
 
     assert len(snapshots(result)) == 1
@@ -84,7 +84,7 @@ async def test_an_app_may_forbid_adoption() -> None:
 @pytest.mark.parametrize("claim", [{}, {"state": None}], ids=["absent", "null"])
 async def test_without_a_state_a_new_thread_starts_with_the_agents_own(claim: dict[str, Json]) -> None:
     agent, _ = held(initial=lambda: {"ours": 1})
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         assert (await client.run(NOTE, thread_id="t", **claim)).state == {"ours": 1, "notes": ["noted"]}
 
 
@@ -92,7 +92,7 @@ async def test_a_state_of_the_wrong_type_is_refused_and_makes_no_thread() -> Non
     class State(msgspec.Struct):
         notes: list[str] = []
 
-    async with Client(held(state=State)[0]) as client:
+    async with TestClient(held(state=State)[0]) as client:
         refused = await client.run(NOTE, state={"notes": [1]}, thread_id="t")
         known = await client.get("/status/t")
 
@@ -103,7 +103,7 @@ async def test_a_state_of_the_wrong_type_is_refused_and_makes_no_thread() -> Non
 
 async def test_of_two_first_requests_for_one_id_one_is_adopted() -> None:
     results: dict[str, Any] = {}
-    async with Client(held()[0]) as client, anyio.create_task_group() as tasks:
+    async with TestClient(held()[0]) as client, anyio.create_task_group() as tasks:
 
         async def ask(name: str) -> None:
             results[name] = await client.run(NOTE, state={"who": name}, thread_id="t")
@@ -119,7 +119,7 @@ async def test_of_two_first_requests_for_one_id_one_is_adopted() -> None:
 
 
 async def test_no_commands_bring_a_client_up_to_date() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         known = await client.run(NOTE, thread_id="t")
         agrees = await client.run(state=known.state, thread_id="t")
         differs = await client.run(state={}, thread_id="t")
@@ -134,7 +134,7 @@ async def test_the_first_frame_shows_what_the_user_said(claim: dict[str, Json]) 
     agent, release = held()
     body = {"commands": [said("hello"), {"type": "hold"}], "threadId": "t", **claim}
     async with (
-        Client(create_app(agent)) as client,
+        TestClient(create_app(agent)) as client,
         client.stream("POST", "/assistant?protocol=assistant-transport", json=body) as response,
     ):
         assert b'"text":"hello"' in await anext(response)
@@ -143,7 +143,7 @@ async def test_the_first_frame_shows_what_the_user_said(claim: dict[str, Json]) 
 
 
 async def test_a_stale_tab_deletes_nothing_that_it_has_not_seen() -> None:
-    async with Client(Agent()) as client:
+    async with TestClient(Agent()) as client:
         one = await client.run(said("one"), thread_id="t")
         two = await client.run(said("two"), state=one.state, thread_id="t")
         first = two.state["messages"][0]["id"]

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.deleting import listing
 from tests.transport.following import posted
 from tests.transport.held import NOTE, note, until
@@ -148,49 +148,51 @@ def tidying(work: Work, **settings: Any) -> tuple[Agent, Done]:
 
 
 @contextlib.asynccontextmanager
-async def working(client: Client) -> AsyncIterator[None]:
+async def working(client: TestClient) -> AsyncIterator[None]:
     """Have a run of the thread "t" at work; its response is read to the end, unless it is given up."""
     async with client.stream("POST", "/assistant", json=posted(WORK)) as response:
         await response.read_until(b"working")
         yield
 
 
-def none_left(client: Client) -> bool:
+def none_left(client: TestClient) -> bool:
     assert isinstance(client.app, App)
     return client.app.hub.runs == 0
 
 
-async def cancel(client: Client) -> None:
+async def cancel(client: TestClient) -> None:
     await client.post("/cancel", json={"threadId": "t"})
 
 
-async def interrupt(client: Client) -> None:
+async def interrupt(client: TestClient) -> None:
     await client.run(NOTE, thread_id="t", policy="interrupt")
 
 
-async def roll_back(client: Client) -> None:
+async def roll_back(client: TestClient) -> None:
     await client.run(NOTE, thread_id="t", policy="rollback")
 
 
-async def delete(client: Client) -> None:
+async def delete(client: TestClient) -> None:
     assert (await client.request("DELETE", "/threads/t")).status == 204
 
 
-async def stop_the_server(client: Client) -> None:
+async def stop_the_server(client: TestClient) -> None:
     assert isinstance(client.app, App)
     await client.app.hub.aclose()
 
 
-async def wait(client: Client) -> None:
+async def wait(client: TestClient) -> None:
     """Do nothing: its time is over soon."""
 
 
 @pytest.mark.parametrize("work", KINDS, ids=lambda work: work.__name__)
 @pytest.mark.parametrize("stop", [cancel, interrupt, roll_back, delete, stop_the_server, wait])
-async def test_whoever_stops_a_run_its_agent_cleans_up(stop: Callable[[Client], Awaitable[None]], work: Work) -> None:
+async def test_whoever_stops_a_run_its_agent_cleans_up(
+    stop: Callable[[TestClient], Awaitable[None]], work: Work
+) -> None:
     agent, done = tidying(work, **({"policy": "rollback"} if stop is roll_back else {}))
     limits = Limits(run_seconds=0.05) if stop is wait else Limits()
-    async with Client(listing(agent, limits=limits)) as client, working(client):
+    async with TestClient(listing(agent, limits=limits)) as client, working(client):
         await stop(client)
         await until(lambda: done)
         await until(lambda: none_left(client))
@@ -199,7 +201,7 @@ async def test_whoever_stops_a_run_its_agent_cleans_up(stop: Callable[[Client], 
 
 async def test_a_lost_connection_lets_an_agent_clean_up() -> None:
     agent, done = tidying(in_async_with)
-    async with Client(create_app(agent, on_disconnect="cancel")) as client:
+    async with TestClient(create_app(agent, on_disconnect="cancel")) as client:
         async with working(client):
             pass
         await until(lambda: done)
@@ -215,7 +217,7 @@ async def test_what_is_written_while_cleaning_up_is_kept() -> None:
             note(run, "tidied")
 
     agent, _ = tidying(work)
-    async with Client(agent) as client, client.stream("POST", "/assistant", json=posted(WORK)) as response:
+    async with TestClient(agent) as client, client.stream("POST", "/assistant", json=posted(WORK)) as response:
         await response.read_until(b"working")
         await cancel(client)
         assert b"tidied" in await response.read()
@@ -231,7 +233,7 @@ async def test_what_is_awaited_for_too_long_is_cut_off() -> None:
                 done.append("cancelled")
 
     agent, done = tidying(work, cancel_seconds=0.01)
-    async with Client(agent) as client, working(client):
+    async with TestClient(agent) as client, working(client):
         await cancel(client)
         await until(lambda: none_left(client))
         status = (await client.get("/status/t")).json()["status"]
@@ -247,7 +249,7 @@ async def test_a_failing_task_lets_the_others_clean_up() -> None:
         await in_finally(run, done)
 
     agent, done = tidying(work)
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         assert (await client.run(WORK)).code == "agent_failed"
     assert done == ["tidied"]
 
@@ -286,7 +288,7 @@ async def test_a_stopped_agent_closes_its_connection_to_the_model() -> None:
     provider = await asyncio.start_server(provide, "127.0.0.1", 0)
     url = "http://{}:{}".format(*provider.sockets[0].getsockname())
     agent, done = tidying(work)
-    async with provider, Client(agent) as client:
+    async with provider, TestClient(agent) as client:
         async with client.stream("POST", "/assistant", json=posted(WORK)) as response:
             await response.read_until(b"token")
             assert not gone.is_set()

@@ -8,7 +8,7 @@ from starlette.routing import Mount
 
 from statecast import Agent, create_app
 from statecast.http.endpoints.client_module import BROWSER
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.test_requests import code_of
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +23,7 @@ FILES = {
 
 @pytest.mark.parametrize(("path", "media"), FILES.items())
 async def test_the_file_is_served_as_it_is(path: str, media: str) -> None:
-    async with Client(create_app(Agent())) as client:
+    async with TestClient(create_app(Agent())) as client:
         response = await client.get(path)
         head = await client.request("HEAD", path)
 
@@ -39,7 +39,7 @@ async def test_the_file_is_served_as_it_is(path: str, media: str) -> None:
 @pytest.mark.parametrize("path", FILES)
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*"])
 async def test_who_has_it_is_told_so(path: str, form: str) -> None:
-    async with Client(create_app(Agent())) as client:
+    async with TestClient(create_app(Agent())) as client:
         etag = (await client.get(path)).headers["etag"]
         response = await client.get(path, headers={"if-none-match": form.format(etag)})
         other = await client.get(path, headers={"if-none-match": '"other"'})
@@ -50,14 +50,14 @@ async def test_who_has_it_is_told_so(path: str, form: str) -> None:
 
 
 async def test_the_files_are_told_apart_by_their_etags() -> None:
-    async with Client(create_app(Agent())) as client:
+    async with TestClient(create_app(Agent())) as client:
         etags = {(await client.get(path)).headers["etag"] for path in FILES}
 
     assert len(etags) == len(FILES)
 
 
 async def test_it_is_there_for_the_pages_that_may_use_the_server() -> None:
-    async with Client(create_app(Agent(), cors_origins=["https://page.example"])) as client:
+    async with TestClient(create_app(Agent(), cors_origins=["https://page.example"])) as client:
         page = await client.get("/client.js", headers={"origin": "https://page.example"})
         other = await client.get("/client.js", headers={"origin": "https://evil.example"})
 
@@ -68,10 +68,10 @@ async def test_it_is_there_for_the_pages_that_may_use_the_server() -> None:
 
 async def test_it_is_there_where_the_app_is_mounted() -> None:
     app = Starlette(routes=[Mount("/agents", create_app(Agent()))])
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         assert (await client.get("/agents/client.js")).status == 200
 
 
 async def test_another_method_is_refused() -> None:
-    async with Client(create_app(Agent())) as client:
+    async with TestClient(create_app(Agent())) as client:
         assert code_of(await client.post("/client.js", json={})) == (405, "method_not_allowed")

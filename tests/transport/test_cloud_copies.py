@@ -13,7 +13,7 @@ import pytest
 from statecast import AddMessage, Agent, Cloud, Run, create_app
 from statecast.http.cloud import leases
 from statecast.state import Json
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.held import said
 from tests.transport.keeping import store
 
@@ -28,7 +28,7 @@ ANN: Final = {"authorization": f"Bearer {KEY}", "aui-user-id": "ann", "aui-works
 class Asking:
     """Who asks the cloud API, as its published client does."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: TestClient) -> None:
         self.client = client
         self.thread = ""
 
@@ -65,7 +65,7 @@ async def asking(store: str) -> AsyncIterator[Asking]:
     def answer(run: Run, command: AddMessage) -> None:
         run.messages.assistant().append_text(f"You said: {command.message.text}")
 
-    async with Client(create_app(agent, store=store, cloud=Cloud(api_keys=[KEY]))) as client:
+    async with TestClient(create_app(agent, store=store, cloud=Cloud(api_keys=[KEY]))) as client:
         who = Asking(client)
         who.thread = (await who.ask("POST", "/v1/threads", {}))["thread_id"]
         yield who

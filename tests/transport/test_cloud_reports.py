@@ -9,7 +9,7 @@ import pytest
 
 from statecast import Agent, Cloud, CloudReport, create_app
 from statecast.stores import Key, MemoryStore
-from statecast.testing import Client, Response
+from statecast.testing import Response, TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -17,15 +17,15 @@ KEY = "an-api-key-of-the-app"
 HEADERS = {"authorization": f"Bearer {KEY}", "aui-user-id": "ann", "aui-workspace-id": "hive"}
 
 
-def serving(**settings: Any) -> Client:
-    return Client(create_app(Agent(), cloud=Cloud(api_keys=[KEY], **settings)))
+def serving(**settings: Any) -> TestClient:
+    return TestClient(create_app(Agent(), cloud=Cloud(api_keys=[KEY], **settings)))
 
 
-async def post(client: Client, path: str, body: Any) -> Response:
+async def post(client: TestClient, path: str, body: Any) -> Response:
     return await client.post(path, json=body, headers=HEADERS)
 
 
-async def reported(client: Client) -> tuple[str, list[Response]]:
+async def reported(client: TestClient) -> tuple[str, list[Response]]:
     """Report a run, events and a score; return the thread, and the answers."""
     thread = (await post(client, "/v1/threads", {})).json()["thread_id"]
     run = {"thread_id": thread, "status": "completed", "a_field_of_tomorrow": [1]}
@@ -91,7 +91,7 @@ async def test_a_hook_that_fails_is_in_the_log_only(caplog: pytest.LogCaptureFix
 
 async def test_without_a_hook_reports_are_answered_and_not_kept() -> None:
     store = MemoryStore()
-    async with Client(create_app(Agent(), store=store, cloud=Cloud(api_keys=[KEY]))) as client:
+    async with TestClient(create_app(Agent(), store=store, cloud=Cloud(api_keys=[KEY]))) as client:
         thread, answers = await reported(client)
         kept = [await store.notes(Key("hive", thread), kind) for kind in ("run", "report", "event", "score")]
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from statecast import AddMessage, Agent, App, Cloud, Issuer, Limits, Run, create_app
 from statecast.state import Json
-from statecast.testing import Client, Response
+from statecast.testing import Response, TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -87,7 +87,7 @@ def app() -> App:
 class Known:
     """A server, and what there is on it: Ann's thread with a message."""
 
-    client: Client
+    client: TestClient
     ids: Mapping[str, str]
 
     def filled(self, text: str) -> str:
@@ -110,7 +110,7 @@ class Known:
 
 @asynccontextmanager
 async def knowing() -> AsyncIterator[Known]:
-    async with Client(app()) as client:
+    async with TestClient(app()) as client:
         known = Known(client, {})
         thread = (await known.ask("POST", "/v1/threads", {"title": "Mine"})).json()["thread_id"]
         written = await known.ask("POST", f"/v1/threads/{thread}/messages", ROUTES["write"][2])
@@ -398,7 +398,7 @@ def test_any_token_is_refused(head: Json, claims: Json, signature: bytes) -> Non
     token = ".".join(map(_coded, (json.dumps(head).encode(), json.dumps(claims).encode(), signature)))
 
     async def scenario() -> None:
-        async with Client(app()) as client:
+        async with TestClient(app()) as client:
             for path in ("/v1/threads", "/threads", "/threads/t/state"):
                 answer = await client.get(path, headers={"authorization": f"Bearer {token}"})
                 # What is none of ours to judge is let be where nobody has to be known.
@@ -410,7 +410,7 @@ def test_any_token_is_refused(head: Json, claims: Json, signature: bytes) -> Non
 
 async def test_a_token_as_deep_as_a_header_can_be_is_refused() -> None:
     token = ".".join((_coded(b'{"alg":"HS256"}'), _coded(b"[" * 40_000), ""))
-    async with Client(app()) as client:
+    async with TestClient(app()) as client:
         answer = await client.get("/v1/threads", headers={"authorization": f"Bearer {token}"})
 
         assert check(answer) == "401 unauthorized"

@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from statecast import Agent, Cloud, Issuer, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +41,7 @@ async def test_users_of_the_same_name_of_two_issuers_have_their_own_threads() ->
     issuers = [
         Issuer(name=name, key=SECRET, algorithms=["HS256"], prefix=f"{name}:") for name in ("https://a", "https://b")
     ]
-    async with Client(create_app(Agent(), cloud=Cloud(issuers=issuers))) as client:
+    async with TestClient(create_app(Agent(), cloud=Cloud(issuers=issuers))) as client:
         threads = {}
         for name in ("https://a", "https://b"):
             claims = {"iss": name, "sub": "ann", "exp": int(time.time()) + 60}

@@ -18,7 +18,7 @@ from statecast.connections.sockets import LINGERING, Sockets
 from statecast.http.request.addresses import public_address
 from statecast.protocol.errors import Refusal
 from statecast.server import Server
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.failing import Failing
 from tests.transport.following import connected, served
 from tests.transport.held import HOLD, NOTE, held, until
@@ -177,7 +177,7 @@ async def test_the_next_request_has_as_much_time_as_the_first() -> None:
 async def test_an_idle_connection_is_closed_and_a_stream_is_not_idle() -> None:
     limits = Limits(heartbeat_seconds=0.02, connections=Connections(idle_seconds=0.05, header_seconds=0.05))
     app = create_app(held()[0], limits=limits)
-    async with served(app) as server, Client(app, lifespan=False) as client:
+    async with served(app) as server, TestClient(app, lifespan=False) as client:
         await client.run(NOTE, thread_id="t")
         async with connection(server) as raw, connection(server) as stream:
             await stream.send(b"GET /threads/t/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -199,7 +199,7 @@ async def test_a_body_that_goes_on_behind_its_refusal_is_not_read_for_ever() -> 
 async def test_a_client_that_reads_nothing_is_cut_off() -> None:
     limits = Limits(keep_bytes=2**25, keep_entries=1_000, connections=Connections(stall_seconds=0.05))
     app = create_app(flooding(), limits=limits)
-    async with served(app, buffer=4_096) as server, Client(app, lifespan=False) as client:
+    async with served(app, buffer=4_096) as server, TestClient(app, lifespan=False) as client:
         await client.run(thread_id="t", state={"text": ""})
         async with connection(server) as raw:
             await raw.send(b"GET /threads/t/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -230,18 +230,18 @@ async def test_a_request_that_does_not_end_makes_room_for_the_next() -> None:
     async with serving(bounded(sockets=2)) as (server, app):
         async with connection(server) as first, connection(server) as second:
             await begin_post(first, 5_000, 3_000)
-            await until(lambda: app.visits.bodies.total == 3_000)
+            await until(lambda: app.open_requests.bodies.total == 3_000)
             await begin_post(second, 5_000, 1_000)
-            await until(lambda: app.visits.bodies.total == 4_000)
+            await until(lambda: app.open_requests.bodies.total == 4_000)
             async with connection(server) as third:
                 assert (await third.ask("/health")).status == 200
                 assert await first.until_closed() == b""
-            await until(lambda: app.visits.bodies.total == 1_000)
+            await until(lambda: app.open_requests.bodies.total == 1_000)
 
 
 async def test_a_server_whose_sockets_are_all_at_work_is_full() -> None:
     app = create_app(held()[0], limits=bounded(sockets=1))
-    async with served(app) as server, Client(app, lifespan=False) as client:
+    async with served(app) as server, TestClient(app, lifespan=False) as client:
         await client.run(NOTE, thread_id="t")
         async with connected(server) as socket:
             await socket.until(lambda view: view.frames)
@@ -349,7 +349,7 @@ async def by_header(asked: HTTPConnection) -> str | None:
 async def test_an_owner_has_so_many_requests_at_once_and_others_have_theirs() -> None:
     app = create_app(held()[0], identify=by_header, limits=Limits(requests_per_owner=2))
     ada, ben = {"x-user": "ada"}, {"x-user": "ben"}
-    async with served(app) as server, Client(app, lifespan=False) as client:
+    async with served(app) as server, TestClient(app, lifespan=False) as client:
         for user in (ada, ben):
             await client.post("/assistant", json={"commands": [NOTE], "threadId": "t"}, headers=user)
         async with client.stream("GET", "/threads/t/events", headers=ada), connected(server, headers=ada) as socket:
@@ -361,13 +361,13 @@ async def test_an_owner_has_so_many_requests_at_once_and_others_have_theirs() ->
                 assert other.status == 429
             assert (await client.get("/threads/t/state", headers=ben)).status == 200
             assert (await client.get("/health", headers=ada)).status == 200  # nobody's
-        await until(lambda: not app.visits.owners)
+        await until(lambda: not app.open_requests.owners)
         assert (await client.get("/threads/t/state", headers=ada)).status == 200
 
 
 async def test_an_address_has_so_many_requests_at_once_as_a_trusted_proxy_tells_it() -> None:
     app = create_app(held()[0], limits=Limits(requests_per_address=1))
-    async with served(app, proxies=["127.0.0.1"]) as server, Client(app, lifespan=False) as client:
+    async with served(app, proxies=["127.0.0.1"]) as server, TestClient(app, lifespan=False) as client:
         await client.run(NOTE, thread_id="t")
         one, other = {"x-forwarded-for": "8.8.8.8"}, {"x-forwarded-for": "8.8.4.4"}
         async with connected(server, headers=one) as socket, connection(server) as raw:
@@ -378,18 +378,18 @@ async def test_an_address_has_so_many_requests_at_once_as_a_trusted_proxy_tells_
                 assert second.status == 429
             async with connected(server, headers=other) as third:
                 await third.until(lambda view: view.frames)
-        await until(lambda: not app.visits.addresses)
+        await until(lambda: not app.open_requests.addresses)
 
 
 async def test_nobody_else_is_believed_about_addresses() -> None:
     app = create_app(held()[0], limits=Limits(requests_per_address=1))
-    async with served(app) as server, Client(app, lifespan=False) as client:
+    async with served(app) as server, TestClient(app, lifespan=False) as client:
         await client.run(NOTE, thread_id="t")
         said = {"x-forwarded-for": "8.8.8.8"}
         async with connected(server, headers=said) as one, connected(server, headers=said) as two:
             await one.until(lambda view: view.frames)
             await two.until(lambda view: view.frames)
-            assert not app.visits.addresses
+            assert not app.open_requests.addresses
 
 
 # Bodies in flight
@@ -407,26 +407,26 @@ async def test_the_largest_of_too_many_bodies_makes_room_for_the_others() -> Non
     async with serving(Limits(bodies=10_000)) as (server, app):
         async with connection(server) as large, connection(server) as small:
             await begin_post(large, 9_000, 8_000)
-            await until(lambda: app.visits.bodies.total == 8_000)
+            await until(lambda: app.open_requests.bodies.total == 8_000)
             rest = await begin_post(small, 5_000, 3_000)
             reply = await large.reply("POST")
             assert (reply.status, reply.code, reply.headers["retry-after"]) == (503, "server_full", "2")
             await small.send(rest)
             assert (await small.reply("POST")).status == 200
-        await until(lambda: app.visits.bodies.total == 0)
-        assert not app.visits.bodies.arriving
+        await until(lambda: app.open_requests.bodies.total == 0)
+        assert not app.open_requests.bodies.arriving
 
 
 async def test_a_file_that_is_held_in_memory_counts_as_a_body() -> None:
     async with serving(Limits(bodies=10_000)) as (server, app):
         async with connection(server) as file, connection(server) as small:
             await file.send(posting("/attachments?name=a.txt", 9_000, "text/plain") + b"x" * 8_000)
-            await until(lambda: app.visits.bodies.total == 8_000)
+            await until(lambda: app.open_requests.bodies.total == 8_000)
             rest = await begin_post(small, 5_000, 3_000)
             assert (await file.reply("POST")).code == "server_full"
             await small.send(rest)
             assert (await small.reply("POST")).status == 200
-        await until(lambda: app.visits.bodies.total == 0)
+        await until(lambda: app.open_requests.bodies.total == 0)
 
 
 async def test_an_address_has_so_many_bytes_in_flight() -> None:
@@ -438,7 +438,7 @@ async def test_an_address_has_so_many_bytes_in_flight() -> None:
         assert (refused.status, refused.code) == (429, "too_many_bytes")
         taken: Reply = await other.ask("/assistant", *head, "X-Forwarded-For: 10.0.0.1", method="POST", body=body)
         assert taken.status == 200
-        await until(lambda: app.visits.bodies.total == 0)
+        await until(lambda: app.open_requests.bodies.total == 0)
 
 
 # WebSockets
@@ -487,51 +487,51 @@ def pieces() -> dict[str, Callable[[int], bytes]]:
 async def test_a_message_is_no_larger_than_a_body_however_it_comes(kind: str, compress: bool) -> None:
     limits = Limits(body=10_000, connections=Connections(compress=compress))
     app = create_app(held()[0], limits=limits)
-    async with served(app) as server, Client(app, lifespan=False) as client, connection(server) as raw:
+    async with served(app) as server, TestClient(app, lifespan=False) as client, connection(server) as raw:
         await client.run(NOTE, thread_id="t")
         assert (b"permessage-deflate" in await upgraded(server, raw)) is compress
         await raw.send(pieces()[kind](60_000))
         assert await closed_with(raw, 1009 if compress or kind == "fragments" else 1002)
         await until(lambda: count(server) == 0)
-        assert app.visits.bodies.total == 0
+        assert app.open_requests.bodies.total == 0
 
 
 async def test_a_compressed_message_within_the_limit_is_taken() -> None:
     app = create_app(held()[0], limits=Limits(body=10_000, connections=Connections(compress=True)))
-    async with served(app) as server, Client(app, lifespan=False) as client, connection(server) as raw:
+    async with served(app) as server, TestClient(app, lifespan=False) as client, connection(server) as raw:
         await client.run(NOTE, thread_id="t")
         await upgraded(server, raw)
         packer = zlib.compressobj(9, zlib.DEFLATED, -15)
         text = b'{"type":"cancel","threadId":"t"}' + b" " * 9_000
         await raw.send(frame((packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4], compressed=True))
-        await until(lambda: app.visits.bodies.total == 0)
+        await until(lambda: app.open_requests.bodies.total == 0)
         await raw.send(b"\x88\x80\0\0\0\0")
         assert not await closed_with(raw, 1009)
 
 
 async def test_a_message_that_does_not_arrive_in_time_closes_the_socket() -> None:
     app = create_app(held()[0], limits=Limits(body_seconds=0.05))
-    async with served(app) as server, Client(app, lifespan=False) as client, connection(server) as raw:
+    async with served(app) as server, TestClient(app, lifespan=False) as client, connection(server) as raw:
         await client.run(NOTE, thread_id="t")
         await upgraded(server, raw)
         await raw.send(frame(b"{", last=False))
         assert await closed_with(raw, 1008)
-        assert not app.visits.bodies.arriving
+        assert not app.open_requests.bodies.arriving
 
 
 async def test_messages_that_arrive_count_among_the_bodies_in_flight() -> None:
     app = create_app(held()[0], limits=Limits(bodies=10_000))
-    async with served(app) as server, Client(app, lifespan=False) as client:
+    async with served(app) as server, TestClient(app, lifespan=False) as client:
         await client.run(NOTE, thread_id="t")
         async with connection(server) as large, connection(server) as small:
             await upgraded(server, large)
             await large.send(frame(b" " * 8_000, last=False))
-            await until(lambda: app.visits.bodies.total == 8_000)
+            await until(lambda: app.open_requests.bodies.total == 8_000)
             rest = await begin_post(small, 5_000, 3_000)
             assert await closed_with(large, 1013)
             await small.send(rest)
             assert (await small.reply("POST")).status == 200
-        await until(lambda: app.visits.bodies.total == 0)
+        await until(lambda: app.open_requests.bodies.total == 0)
 
 
 async def test_a_message_counts_until_it_is_dealt_with() -> None:
@@ -542,16 +542,16 @@ async def test_a_message_counts_until_it_is_dealt_with() -> None:
         await socket.until(lambda view: view.answers)
         store.go = anyio.Event()
         await socket.send(commands({**NOTE, "text": "x" * 5_000}))
-        await until(lambda: app.visits.bodies.total > 5_000)
-        assert not app.visits.bodies.arriving
+        await until(lambda: app.open_requests.bodies.total > 5_000)
+        assert not app.open_requests.bodies.arriving
         store.go.set()
-        await until(lambda: app.visits.bodies.total == 0)
+        await until(lambda: app.open_requests.bodies.total == 0)
 
 
 async def test_what_is_one_too_many_has_no_effect() -> None:
     agent, release = held()
     app = create_app(agent, limits=Limits(requests_per_owner=1), identify=by_header)
-    async with Client(app, headers={"x-user": "ada"}) as client:
+    async with TestClient(app, headers={"x-user": "ada"}) as client:
         async with client.stream("POST", "/assistant", json={"commands": [HOLD], "threadId": "t"}) as running:
             await running.read_until(b"held")
             assert (await client.post("/assistant", json={"commands": [NOTE], "threadId": "t"})).status == 429

@@ -203,4 +203,4 @@ def test_a_client_goes_on_with_an_answer_that_it_has_begun(posted: SHORT, goes_o
     conversation = Conversation(messages=[said(text) for text in posted])
 
     assert conversation.goes_on is goes_on
-    assert (conversation.had() is not None) is goes_on
+    assert (conversation.client_copy() is not None) is goes_on

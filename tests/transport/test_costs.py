@@ -18,7 +18,7 @@ import pytest
 
 from statecast import create_app
 from statecast.protocol.ag_ui.client_view import View
-from statecast.testing import Client
+from statecast.testing import TestClient
 from statecast.threads.offload import LARGE
 from statecast_agents import Json
 from tests.transport.shapes import SHAPES, Body, Shape, ag_ui_turns, local_turns, openai_turns, sizing, ui_turns
@@ -67,7 +67,7 @@ class Work:
 async def cost(shape: Shape, size: int) -> int:
     """Return how many instructions a request of a size takes, and the run that it starts."""
     work = Work()
-    async with Client(create_app(sizing(), open_list=True)) as client:
+    async with TestClient(create_app(sizing(), open_list=True)) as client:
         for method, path, body in shape.before:
             first = await client.request(method, path, json=body(size))
             assert first.status < 300, first.content
@@ -111,7 +111,7 @@ async def test_a_large_body_is_read_beside_the_event_loop(name: str) -> None:
         content = msgspec.json.encode(body(size))
         assert len(content) > LARGE
         work = Work()
-        async with Client(create_app(sizing(), open_list=True)) as client:
+        async with TestClient(create_app(sizing(), open_list=True)) as client:
             await client.run(thread_id="t")
             with work.counted(everywhere=False):
                 answer = await client.request(method, path, content=content, headers=JSON)

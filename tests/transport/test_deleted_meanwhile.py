@@ -12,7 +12,7 @@ import pytest
 
 from statecast import About, Agent
 from statecast.stores import Key
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.deleting import delete, is_unknown, listing
 from tests.transport.following import store_of
 
@@ -33,7 +33,7 @@ async def test_a_title_that_comes_too_late_brings_no_thread_back(store: Any) -> 
         await go.wait()
         yield "bees"
 
-    async with Client(listing(agent, store=store)) as client:
+    async with TestClient(listing(agent, store=store)) as client:
         await client.post("/threads", json={"threadId": "t"})
         async with client.stream("POST", "/threads/t/title", json={}) as response:
             await response.read_until(b"On ")
@@ -58,7 +58,7 @@ async def test_what_is_written_while_a_thread_is_deleted_brings_nothing_back(
     store: Any, method: str, path: str, body: Any
 ) -> None:
     message = {"message": {"id": "m", "role": "user", "content": "x"}, "parentId": None}
-    async with Client(listing(Agent(), store=store)) as client:
+    async with TestClient(listing(Agent(), store=store)) as client:
         for turns in range(20):
             await client.post("/threads", json={"threadId": "t"})
             await client.post("/threads/t/messages", json=message)

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from statecast import AddMessage, Agent, Run, UntypedCommand
-from statecast.testing import Client
+from statecast.testing import TestClient
 from statecast.threads import tasks
 from tests.clients.serving import Restarting
 from tests.transport.deleting import delete, is_unknown, listing, running
@@ -52,7 +52,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 async def test_a_deleted_thread_is_unknown_and_a_new_one_of_its_id_is_empty(store: Any) -> None:
     agent, _ = held()
-    async with Client(listing(agent, store=store)) as client:
+    async with TestClient(listing(agent, store=store)) as client:
         await client.post("/assistant", json=posted(NOTE, state={"secret": 1}))
         await client.post("/threads/t/messages", json={"message": {"id": "m", "role": "user", "content": "x"}})
         assert await state_of(client) == {"secret": 1, "notes": ["noted"]}
@@ -67,7 +67,7 @@ async def test_a_deleted_thread_is_unknown_and_a_new_one_of_its_id_is_empty(stor
 
 async def test_a_command_that_was_applied_before_is_new_to_a_new_thread(store: Any) -> None:
     agent, _ = held()
-    async with Client(listing(agent, store=store)) as client:
+    async with TestClient(listing(agent, store=store)) as client:
         for _ in range(2):
             await client.post("/assistant", json=posted({**NOTE, "id": "once"}))
             assert await state_of(client) == {"notes": ["noted"]}
@@ -76,7 +76,7 @@ async def test_a_command_that_was_applied_before_is_new_to_a_new_thread(store: A
 
 async def test_only_a_card_can_be_deleted_as_well(store: Any) -> None:
     agent, _ = held()
-    async with Client(listing(agent, store=store)) as client:
+    async with TestClient(listing(agent, store=store)) as client:
         assert (await client.post("/threads", json={"threadId": "t", "title": "Bees"})).status == 201
         assert await delete(client) == 204
         assert await is_unknown(client)
@@ -87,7 +87,7 @@ async def test_only_a_card_can_be_deleted_as_well(store: Any) -> None:
 
 async def test_a_run_that_is_under_way_ends_and_is_not_heard_of_again(store: Any) -> None:
     agent, release = held()
-    async with Client(listing(agent, store=store)) as client:
+    async with TestClient(listing(agent, store=store)) as client:
         async with running(client) as response:
             assert await delete(client) == 204
             release.set()
@@ -99,7 +99,7 @@ async def test_a_run_that_is_under_way_ends_and_is_not_heard_of_again(store: Any
 
 async def test_what_waits_behind_a_run_is_dropped(store: Any) -> None:
     agent, release = held()
-    async with Client(listing(agent, store=store)) as client:
+    async with TestClient(listing(agent, store=store)) as client:
         async with running(client):
             waiting = asyncio.create_task(client.post("/assistant", json=posted(NOTE)))
             await until(lambda: client.app.hub.runs == 2)  # type: ignore[attr-defined]
@@ -117,7 +117,7 @@ async def test_a_run_that_waits_for_its_user_ends_too(store: Any) -> None:
     async def answer(run: Run, command: AddMessage) -> None:
         await run.call_tool("ask", {})
 
-    async with Client(listing(agent, store=store)) as client:
+    async with TestClient(listing(agent, store=store)) as client:
         await client.post("/assistant", json=posted(said("Hello")))
         await until_status(client, "waiting")
         assert await delete(client) == 204
@@ -126,7 +126,7 @@ async def test_a_run_that_waits_for_its_user_ends_too(store: Any) -> None:
 
 async def test_the_streams_of_those_who_follow_end(store: Any) -> None:
     agent, _ = held()
-    async with Client(listing(agent, store=store)) as client:
+    async with TestClient(listing(agent, store=store)) as client:
         async with running(client) as response:
             async with following(client) as events, client.stream("GET", "/chat/t/stream") as chat:
                 await events.until(lambda view: view.frames)
@@ -192,7 +192,7 @@ def lingering() -> tuple[Agent, anyio.Event, anyio.Event]:
 
 async def test_a_request_that_arrives_meanwhile_begins_a_new_thread(store: Any) -> None:
     agent, stopping, go = lingering()
-    async with Client(listing(agent, store=store)) as client:
+    async with TestClient(listing(agent, store=store)) as client:
         async with running(client):
             deleting = asyncio.create_task(delete(client))
             await stopping.wait()
@@ -206,7 +206,7 @@ async def test_a_request_that_arrives_meanwhile_begins_a_new_thread(store: Any) 
 
 async def test_many_requests_and_deletions_of_one_thread_leave_none_half_there(store: Any) -> None:
     agent, _ = held()
-    async with Client(listing(agent, store=store)) as client:
+    async with TestClient(listing(agent, store=store)) as client:
         statuses: list[int] = []
 
         async def post() -> None:
@@ -239,7 +239,7 @@ async def test_a_run_that_does_not_stop_is_left_behind(monkeypatch: pytest.Monke
             with contextlib.suppress(asyncio.CancelledError):
                 await go.wait()
 
-    async with Client(listing(agent)) as client:
+    async with TestClient(listing(agent)) as client:
         async with running(client):
             assert await delete(client) == 204
         assert await is_unknown(client)
@@ -250,7 +250,7 @@ async def test_a_run_that_does_not_stop_is_left_behind(monkeypatch: pytest.Monke
 async def test_a_deletion_is_answered_when_it_is_kept() -> None:
     agent, _ = held()
     store = Failing()
-    async with Client(listing(agent, store=store)) as client:
+    async with TestClient(listing(agent, store=store)) as client:
         await client.post("/assistant", json=posted(NOTE))
         store.go = anyio.Event()
         deleting = asyncio.create_task(delete(client))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from statecast import AddToolResult, create_app, demo
-from statecast.testing import Client, Result
+from statecast.testing import Result, TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +41,7 @@ def growth(result: Result) -> int:
 
 
 async def test_it_answers() -> None:
-    async with Client(demo.agent) as client:
+    async with TestClient(demo.agent) as client:
         result = await client.run("What does a cursor name?")
 
     assert result.error is None
@@ -52,26 +52,26 @@ async def test_it_answers() -> None:
 
 
 async def test_slow_takes_at_least_three_seconds() -> None:
-    async with Client(demo.agent) as client:
+    async with TestClient(demo.agent) as client:
         frames = growth(await client.run("slow please"))
     assert frames * SLOW_PACE >= 3
 
 
 async def test_thinking_comes_first() -> None:
-    async with Client(demo.agent) as client:
+    async with TestClient(demo.agent) as client:
         result = await client.run("think about cursors")
     assert [part["type"] for part in parts_of(result)][:2] == ["reasoning", "text"]
 
 
 async def test_failing_keeps_what_was_said() -> None:
-    async with Client(demo.agent) as client:
+    async with TestClient(demo.agent) as client:
         result = await client.run("fail")
     assert result.code == "demo_failed"
     assert "look that up" in parts_of(result)[0]["text"]
 
 
 async def test_a_question_is_left_open_and_its_answer_goes_on() -> None:
-    async with Client(demo.agent) as client:
+    async with TestClient(demo.agent) as client:
         asked = await client.run("tool")
         call = parts_of(asked)[-1]
         assert (asked.error, call["toolName"], "result" in call) == (None, "ask_user", False)
@@ -85,7 +85,7 @@ async def test_a_question_is_left_open_and_its_answer_goes_on() -> None:
 
 
 async def test_a_question_that_failed_goes_on_without() -> None:
-    async with Client(demo.agent) as client:
+    async with TestClient(demo.agent) as client:
         asked = await client.run("tool")
         answer = AddToolResult(tool_call_id=parts_of(asked)[-1]["toolCallId"], result="no", is_error=True)
         done = await client.run(answer, thread_id=asked.thread_id)
@@ -93,7 +93,7 @@ async def test_a_question_that_failed_goes_on_without() -> None:
 
 
 async def test_a_title_is_set() -> None:
-    async with Client(demo.agent) as client:
+    async with TestClient(demo.agent) as client:
         assert (await client.run({"type": "set-title", "title": "Cursors"})).state["title"] == "Cursors"
         for title in ("", "x" * 121, 5):
             assert (await client.run({"type": "set-title", "title": title})).code == "invalid_command"
@@ -104,7 +104,7 @@ async def test_a_pasted_text_is_what_it_answers_from() -> None:
         "The zebrafish regrows its heart within two months of an injury, which few animals can.\n\nAnother paragraph."
     )
     paste = {"type": "paste-text", "name": "fish.txt", "text": text}
-    async with Client(demo.agent) as client:
+    async with TestClient(demo.agent) as client:
         pasted = await client.run(paste, paste)
         done = await client.run("How does the zebrafish heal?", state=pasted.state, thread_id=pasted.thread_id)
 
@@ -114,5 +114,5 @@ async def test_a_pasted_text_is_what_it_answers_from() -> None:
 
 
 async def test_it_is_served_with_its_page() -> None:
-    async with Client(create_app(demo.agent, page=demo.PAGE)) as client:
+    async with TestClient(create_app(demo.agent, page=demo.PAGE)) as client:
         assert b"<html" in (await client.get("/")).content

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from starlette.requests import HTTPConnection
 
 from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
-from statecast.http.response.throttle import RATE, PacedReader
+from statecast.http.response.throttle import RATE, ThrottledReader
 from statecast.parts import Parts
 from statecast.protocol import Cursor, RunError, RunState
 from statecast.stores import Key, MemoryStore
-from statecast.testing import Client
+from statecast.testing import TestClient
 from statecast.threads import Reader, Thread
 from statecast.threads.execution import Execution
 from statecast.threads.journal import Journal
@@ -61,7 +61,7 @@ def talking() -> tuple[Agent, list[anyio.Event]]:
 @pytest.mark.parametrize("form", FORMATS)
 async def test_every_form_tells_the_same(form: str) -> None:
     agent, release = held()
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(said("hello"), thread_id="t", state={"a": {"b": "text"}, "list": [1, 2]})
         async with (
             following(client, query=f"?format={form}") as follower,
@@ -82,7 +82,7 @@ async def test_every_form_tells_the_same(form: str) -> None:
     ("query", "kind"), [("", "update-state"), ("?format=operations", "update-state"), ("?format=json-patch", "patch")]
 )
 async def test_operations_are_the_default(query: str, kind: str) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         await client.run(NOTE, thread_id="t")
         async with following(client, query=query) as follower:
             await client.run(NOTE, thread_id="t")
@@ -91,14 +91,14 @@ async def test_operations_are_the_default(query: str, kind: str) -> None:
 
 @pytest.mark.parametrize("form", ["", "patch", "Operations", "json_patch"])
 async def test_a_form_that_is_none_is_refused(form: str) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         await client.run(NOTE, thread_id="t")
         refused = await client.get(f"/threads/t/events?format={form}")
     assert (refused.status, refused.json()["error"]["code"]) == (422, "unknown_format")
 
 
 async def test_the_stream_is_one_of_server_sent_events() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         await client.run(NOTE, thread_id="t")
         async with following(client) as follower:
             await follower.until(lambda view: view.frames)
@@ -112,7 +112,7 @@ async def test_the_stream_is_one_of_server_sent_events() -> None:
 
 
 async def test_without_a_cursor_the_first_frame_is_a_snapshot() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         ran = await client.run(NOTE, thread_id="t")
         status = (await client.get("/status/t")).json()
         async with following(client) as follower:
@@ -132,7 +132,7 @@ async def test_without_a_cursor_the_first_frame_is_a_snapshot() -> None:
 
 
 async def test_a_reader_goes_on_from_its_cursor() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         await client.run(NOTE, thread_id="t")
         async with following(client) as first:
             await first.until(lambda view: view.frames)
@@ -148,7 +148,7 @@ async def test_a_reader_goes_on_from_its_cursor() -> None:
 
 
 async def test_every_endpoints_cursor_is_a_place() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         ran = await client.run(NOTE, thread_id="t", state={})
         cursors = [
             (ran.headers["statecast-cursor"], {}),
@@ -172,7 +172,7 @@ async def test_every_endpoints_cursor_is_a_place() -> None:
 )
 @pytest.mark.parametrize("where", ["header", "query"])
 async def test_a_cursor_that_is_no_place_gets_a_snapshot(cursor: str, where: str) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         await client.run(NOTE, thread_id="t")
         epoch = (await client.get("/status/t")).json()["cursor"].rpartition("-")[0]
         given = cursor.replace("{epoch}", epoch)
@@ -188,7 +188,7 @@ async def test_a_cursor_that_is_no_place_gets_a_snapshot(cursor: str, where: str
 
 async def test_a_cursor_that_is_too_old_gets_a_snapshot() -> None:
     app = create_app(held()[0], limits=TIGHT)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(NOTE, thread_id="t")
         old = (await client.get("/status/t")).json()["cursor"]
         for _ in range(10):
@@ -200,7 +200,7 @@ async def test_a_cursor_that_is_too_old_gets_a_snapshot() -> None:
 
 
 async def test_a_cursor_of_another_thread_gets_a_snapshot() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         await client.run(NOTE, thread_id="other")
         cursor = (await client.get("/status/other")).json()["cursor"]
         await client.run(NOTE, thread_id="t")
@@ -210,7 +210,7 @@ async def test_a_cursor_of_another_thread_gets_a_snapshot() -> None:
 
 
 async def test_at_the_end_of_the_log_there_is_nothing_to_tell() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         await client.run(NOTE, thread_id="t")
         cursor = (await client.get("/status/t")).json()["cursor"]
         async with following(client, cursor=cursor, state={"notes": ["noted"]}) as follower:
@@ -221,7 +221,7 @@ async def test_at_the_end_of_the_log_there_is_nothing_to_tell() -> None:
 
 @pytest.mark.parametrize("form", ["json-patch", "snapshot"])
 async def test_the_other_forms_begin_with_a_snapshot_whatever_the_cursor(form: str) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         await client.run(NOTE, thread_id="t")
         cursor = (await client.get("/status/t")).json()["cursor"]
         async with following(client, cursor=cursor, query=f"?format={form}") as follower:
@@ -371,7 +371,7 @@ async def test_a_snapshot_that_had_to_wait_for_the_store_still_begins_the_parts_
 
 
 async def test_a_stream_stays_open_across_runs() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         await client.run(NOTE, thread_id="t")
         async with following(client) as follower:
             ran = [await client.run({**NOTE, "text": text}, thread_id="t") for text in ("a", "b")]
@@ -384,7 +384,7 @@ async def test_a_stream_stays_open_across_runs() -> None:
 
 
 async def test_cursors_are_unique_and_grow() -> None:
-    async with Client(talking()[0]) as client:
+    async with TestClient(talking()[0]) as client:
         await client.run(NOTE, thread_id="t")
         async with following(client) as follower:
             for _ in range(5):
@@ -404,7 +404,7 @@ async def test_a_failed_run_says_why() -> None:
     async def fail(run: Run, command: UntypedCommand) -> None:
         raise LookupError("the password is hunter2")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(thread_id="t")
         logging.disable()
         try:
@@ -421,7 +421,7 @@ async def test_a_failed_run_says_why() -> None:
 
 
 async def test_several_followers_of_all_forms_end_with_the_same_state() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         await client.run(NOTE, thread_id="t", state={"a": "x"})
         async with (
             following(client) as one,
@@ -439,7 +439,7 @@ async def test_several_followers_of_all_forms_end_with_the_same_state() -> None:
 
 async def test_who_joins_in_the_middle_of_a_run_gets_its_parts_so_far() -> None:
     agent, words = talking()
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(NOTE, thread_id="t")
         async with following(client) as steady, client.stream("POST", PATH, json=posted(TALK)) as response:
             await response.read_until(b"word 0")
@@ -462,7 +462,7 @@ async def test_who_joins_in_the_middle_of_a_run_gets_its_parts_so_far() -> None:
 
 async def test_who_reconnects_in_the_middle_of_a_part_misses_nothing_of_it() -> None:
     agent, words = talking()
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(thread_id="t")
         async with client.stream("POST", PATH, json=posted(TALK)) as response:
             async with following(client) as first:
@@ -483,7 +483,7 @@ async def test_parts_of_a_later_run_are_numbered_anew() -> None:
     agent, words = talking()
     for word in words:
         word.set()
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(thread_id="t")
         async with following(client) as follower:
             for _ in range(2):
@@ -498,7 +498,7 @@ async def test_who_joins_after_a_run_gets_the_parts_of_the_latest() -> None:
     agent, words = talking()
     for word in words:
         word.set()
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         for _ in range(2):
             ran = await client.run(TALK, thread_id="t")
         async with following(client) as follower:
@@ -519,7 +519,7 @@ async def test_parts_of_every_kind_are_frames() -> None:
         run.parts.add_data(1, 2)
         run.parts.add_error("careful", severity="warning")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(thread_id="t")
         async with following(client) as follower:
             ran = await client.run(TALK, thread_id="t")
@@ -548,7 +548,7 @@ async def test_parts_of_every_kind_are_frames() -> None:
 
 async def test_a_quiet_stream_gets_heartbeats() -> None:
     app = create_app(held()[0], limits=Limits(heartbeat_seconds=0.01))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(NOTE, thread_id="t")
         async with following(client) as follower:
             await follower.response.read_until(b": \n\n: \n\n")
@@ -558,13 +558,13 @@ async def test_a_quiet_stream_gets_heartbeats() -> None:
 
 @pytest.mark.parametrize("thread_id", ["unknown", "t"])
 async def test_an_unknown_thread_is_refused(thread_id: str) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         refused = await client.get(f"/threads/{thread_id}/events")
     assert (refused.status, refused.json()["error"]["code"]) == (404, "unknown_thread")
 
 
 async def test_an_id_that_is_none_is_refused() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         refused = await client.get("/threads/a%20b/events")
     assert (refused.status, refused.json()["error"]["code"]) == (422, "invalid_thread_id")
 
@@ -574,7 +574,7 @@ async def test_nobody_follows_a_thread_of_another_owner() -> None:
         return request.headers["authorization"]
 
     app = create_app(held()[0], identify=who)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.post(PATH, json=posted(NOTE), headers={"authorization": "ann"})
         cursor = (await client.get("/status/t", headers={"authorization": "ann"})).json()["cursor"]
         for headers in ({}, {"last-event-id": cursor}):
@@ -585,7 +585,7 @@ async def test_nobody_follows_a_thread_of_another_owner() -> None:
 async def test_the_end_of_the_server_ends_the_stream_behind_what_there_is() -> None:
     agent, _ = held()
     app = create_app(agent)
-    async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as response:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as response:
         await response.read_until(b"held")
         async with following(client) as follower, anyio.create_task_group() as tasks:
             await follower.until(lambda view: view.frames)
@@ -599,7 +599,7 @@ async def test_the_end_of_the_server_ends_the_stream_behind_what_there_is() -> N
 
 async def test_a_reader_that_is_slow_gets_a_snapshot_and_misses_nothing() -> None:
     app = create_app(talking()[0], limits=TIGHT)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(NOTE, thread_id="t")
         async with following(client) as slow:
             await slow.until(lambda view: view.frames)
@@ -613,7 +613,7 @@ async def test_a_reader_that_is_slow_gets_a_snapshot_and_misses_nothing() -> Non
 
 async def test_a_reader_that_never_reads_slows_nobody() -> None:
     app = create_app(talking()[0], limits=TIGHT)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(NOTE, thread_id="t")
         async with following(client), following(client) as steady:
             await steady.until(lambda view: view.frames)
@@ -624,7 +624,7 @@ async def test_a_reader_that_never_reads_slows_nobody() -> None:
 
 async def test_a_reader_that_has_gone_is_forgotten() -> None:
     app = create_app(held()[0])
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(NOTE, thread_id="t")
         async with following(client) as follower:
             await follower.until(lambda view: view.frames)
@@ -642,7 +642,7 @@ async def test_nothing_is_shown_before_it_is_kept() -> None:
     store = Failing()
     agent, release = held()
     app = create_app(agent, store=store)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(NOTE, thread_id="t")
         async with following(client) as follower:
             await follower.until(lambda view: view.frames)
@@ -671,7 +671,7 @@ def _kept_in_order(follower: Follower) -> bool:
 
 
 async def test_a_thread_that_has_never_run_is_followed_too() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         await client.run(thread_id="t", state={"a": 1})
         async with following(client) as follower:
             await follower.until(lambda view: view.frames)
@@ -696,7 +696,7 @@ async def test_patches_are_gathered_and_nothing_is_lost() -> None:
         await seen.wait()
         run.state["text"] += "end"
 
-    async with Client(create_app(agent, limits=Limits(state_frames=0.001))) as client:
+    async with TestClient(create_app(agent, limits=Limits(state_frames=0.001))) as client:
         await client.run(thread_id="t")
         async with following(client, query="?format=json-patch") as follower:
             await follower.until(lambda view: view.state)
@@ -728,7 +728,7 @@ class Growing:
 async def test_the_longer_a_text_that_is_repeated_the_less_often_it_leaves() -> None:
     now = 0.0
     quiet = cast("Reader", SimpleNamespace(take=lambda: b"", finished=False))
-    reader = PacedReader(quiet, Growing(), 0.05)
+    reader = ThrottledReader(quiet, Growing(), 0.05)
     reader._clock = lambda: now
     reader._due = 0.0
     left = 0

@@ -14,7 +14,7 @@ from statecast import AddMessage, Agent, App, Cloud, Run, create_app
 from statecast.client import Client as Following
 from statecast.http.endpoints import socket
 from statecast.http.request.caller import EXPIRED
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.following import connected, served
 from tests.transport.held import said, until
 
@@ -86,7 +86,7 @@ STREAMS: Final[dict[str, tuple[str, Any, bytes]]] = {
 async def test_a_stream_ends_with_its_callers_credentials_and_says_why(name: str) -> None:
     path, body, last = STREAMS[name]
     app, release = app_of()
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         async with client.stream("POST", path, json=body) as response:
             shown = await response.read_until(last)
             try:
@@ -106,7 +106,7 @@ async def test_a_stream_ends_with_its_callers_credentials_and_says_why(name: str
 
 async def test_plain_text_is_cut_off_when_its_callers_credentials_expire() -> None:
     app, _ = app_of()
-    async with Client(app) as client, client.stream("POST", "/text", json=TEXT) as response:
+    async with TestClient(app) as client, client.stream("POST", "/text", json=TEXT) as response:
         await response.read_until(b"begun")
         with pytest.raises(EOFError):
             await response.read()
@@ -119,7 +119,7 @@ async def test_plain_text_is_cut_off_when_its_callers_credentials_expire() -> No
 )
 async def test_an_answer_that_is_given_whole_is_refused_when_it_comes_too_late(path: str, body: Any) -> None:
     app, release = app_of()
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         refused = await client.post(path, json=body)
         status = (await client.get("/status/t", headers={"lasting": "1"})).json()["status"]
         release.set()
@@ -134,7 +134,7 @@ async def test_an_answer_that_is_given_whole_is_refused_when_it_comes_too_late(p
 )
 async def test_a_stream_that_joins_ends_likewise(path: str) -> None:
     app, release = app_of()
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         body = {"threadId": "t", "commands": [said("hi")]}
         async with client.stream("POST", "/assistant", json=body, headers={"lasting": "1"}) as first:
             await first.read_until(b"begun")
@@ -151,7 +151,7 @@ async def test_a_stream_that_joins_ends_likewise(path: str) -> None:
 
 async def test_the_last_event_of_a_thread_has_a_name_and_no_cursor() -> None:
     app, _ = app_of()
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.post("/threads", json={"threadId": "t"}, headers={"lasting": "1"})
         async with client.stream("POST", "/assistant", json={"threadId": "t", "commands": [said("hi")]}) as posted:
             await posted.read_until(b"begun")
@@ -220,7 +220,7 @@ async def test_credentials_that_have_expired_open_nothing(form: Any) -> None:
     statuses = []
     for hours in (-1, 1):
         app, _ = app_of(lambda hours=hours: Session(form(hours)))
-        async with Client(app) as client:
+        async with TestClient(app) as client:
             answer = await client.get("/threads")
             statuses.append(answer.status)
             if hours < 0:
@@ -232,7 +232,7 @@ async def test_credentials_that_have_expired_open_nothing(form: Any) -> None:
 @pytest.mark.parametrize("wrong", ["2026-01-01", True, datetime(2030, 1, 1), b"1"])
 async def test_an_expiry_that_is_none_is_the_apps_own_fault(wrong: Any, caplog: pytest.LogCaptureFixture) -> None:
     app, _ = app_of(lambda: Session(wrong))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         refused = await client.get("/threads")
     assert (refused.status, refused.json()["error"]["code"]) == (403, "identify_failed")
     assert "expires_at" in caplog.text
@@ -240,7 +240,7 @@ async def test_an_expiry_that_is_none_is_the_apps_own_fault(wrong: Any, caplog: 
 
 async def test_a_mapping_may_have_an_expiry_as_well() -> None:
     app, _ = app_of(lambda: {"id": "ann", "expires_at": time.time() - 1})
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         assert (await client.get("/threads")).status == 401
 
 
@@ -252,7 +252,7 @@ async def test_tokens_of_the_cloud_api_end_their_streams() -> None:
     def answer(run: Run, command: AddMessage) -> None:
         run.messages.assistant().append_text("begun")
 
-    async with Client(create_app(agent, cloud=Cloud(access_seconds=2))) as client:
+    async with TestClient(create_app(agent, cloud=Cloud(access_seconds=2))) as client:
         token = (await client.post("/v1/auth/tokens/anonymous", json={})).json()["access_token"]
         headers = {"authorization": f"Bearer {token}"}
         await client.post("/assistant", json={"threadId": "t", "commands": [said("hi")]}, headers=headers)

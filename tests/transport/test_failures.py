@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from statecast import Agent, AgentError, Limits, Run, UntypedCommand, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.held import HOLD, NOTE, held, note, said
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +40,7 @@ async def secret(run: Run) -> None:
 
 
 async def test_an_agents_own_error_reaches_the_user() -> None:
-    async with Client(agent_that(no_luck)) as client:
+    async with TestClient(agent_that(no_luck)) as client:
         failed = await client.run(WORK, thread_id="t")
         lines = await client.post("/assistant", json={"commands": [WORK]})
         status = (await client.get("/status/t")).json()
@@ -54,7 +54,7 @@ async def test_an_agents_own_error_reaches_the_user() -> None:
 
 
 async def test_any_other_exception_is_hidden_and_logged(caplog: pytest.LogCaptureFixture) -> None:
-    async with Client(agent_that(secret)) as client:
+    async with TestClient(agent_that(secret)) as client:
         failed = await client.run(WORK)
 
     assert failed.error == HIDDEN
@@ -64,7 +64,7 @@ async def test_any_other_exception_is_hidden_and_logged(caplog: pytest.LogCaptur
 
 
 async def test_debug_shows_it_traceback_and_all() -> None:
-    async with Client(create_app(agent_that(secret), debug=True)) as client:
+    async with TestClient(create_app(agent_that(secret), debug=True)) as client:
         failed = await client.run(WORK)
 
     assert failed.code == "agent_failed"
@@ -80,18 +80,18 @@ async def test_of_a_group_the_agents_own_error_counts(others: list[Callable[[Run
             for task in [no_luck, *others] if first else [*others, no_luck]:
                 tasks.start_soon(task, run)
 
-    async with Client(agent_that(group)) as client:
+    async with TestClient(agent_that(group)) as client:
         assert (await client.run(WORK)).code == "no_luck"
 
 
 async def test_an_agents_own_error_is_no_matter_for_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    async with Client(agent_that(no_luck)) as client:
+    async with TestClient(agent_that(no_luck)) as client:
         await client.run(WORK)
     assert caplog.records == []
 
 
 async def test_a_failed_run_leaves_its_thread_usable() -> None:
-    async with Client(agent_that(secret)) as client:
+    async with TestClient(agent_that(secret)) as client:
         first = await client.run(WORK, thread_id="t")
         second = await client.run(WORK, thread_id="t", state=first.state)
 
@@ -106,7 +106,7 @@ async def test_a_failed_handler_ends_its_batch() -> None:
     def follow_up(run: Run, command: UntypedCommand) -> None:
         called.append("next")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(WORK, {"type": "next"})
     assert called == []
 
@@ -115,7 +115,7 @@ async def test_a_run_that_takes_too_long_fails() -> None:
     async def sleep(run: Run) -> None:
         await anyio.sleep_forever()
 
-    async with Client(create_app(agent_that(sleep), limits=Limits(run_seconds=0.01))) as client:
+    async with TestClient(create_app(agent_that(sleep), limits=Limits(run_seconds=0.01))) as client:
         assert (await client.run(WORK)).code == "run_timeout"
 
 
@@ -126,7 +126,7 @@ async def test_a_run_that_takes_too_long_and_complains_fails_as_such() -> None:
         except BaseException:
             raise ConnectionError("interrupted") from None
 
-    async with Client(create_app(agent_that(complain), limits=Limits(run_seconds=0.01))) as client:
+    async with TestClient(create_app(agent_that(complain), limits=Limits(run_seconds=0.01))) as client:
         assert (await client.run(WORK)).code == "run_timeout"
 
 
@@ -137,7 +137,7 @@ async def test_a_state_that_grows_too_large_fails_its_run() -> None:
             run.state["text"] += "x" * 100
             await anyio.lowlevel.checkpoint()
 
-    async with Client(create_app(agent_that(grow), limits=Limits(state=2_000))) as client:
+    async with TestClient(create_app(agent_that(grow), limits=Limits(state=2_000))) as client:
         failed = await client.run(WORK)
 
     assert failed.code == "state_too_large"
@@ -150,12 +150,12 @@ async def test_a_state_at_its_limit_may_be_rewritten_for_ever() -> None:
             run.state = {"text": "x" * 1_800 + str(number)}
             await anyio.lowlevel.checkpoint()
 
-    async with Client(create_app(agent_that(rewrite), limits=Limits(state=2_000))) as client:
+    async with TestClient(create_app(agent_that(rewrite), limits=Limits(state=2_000))) as client:
         assert (await client.run(WORK)).error is None
 
 
 async def test_a_message_that_makes_the_state_too_large_fails_its_run() -> None:
-    async with Client(create_app(Agent(), limits=Limits(state=2_000))) as client:
+    async with TestClient(create_app(Agent(), limits=Limits(state=2_000))) as client:
         assert (await client.run(said("x" * 3_000))).code == "state_too_large"
 
 
@@ -164,7 +164,7 @@ async def test_what_the_state_refuses_fails_the_run_at_its_line() -> None:
         run.state = {"before": 1}
         run.state["set"] = {1, 2}
 
-    async with Client(agent_that(assign)) as client:
+    async with TestClient(agent_that(assign)) as client:
         failed = await client.run(WORK)
     assert (failed.error, failed.state) == (HIDDEN, {"before": 1})
 
@@ -178,7 +178,7 @@ async def test_a_background_task_belongs_to_its_run() -> None:
         run.start_soon(beside, run)
         note(run, "handler ended")
 
-    async with Client(agent_that(work)) as client:
+    async with TestClient(agent_that(work)) as client:
         assert (await client.run(WORK)).state == {"notes": ["handler ended", "beside"]}
 
 
@@ -187,7 +187,7 @@ async def test_a_failing_background_task_fails_its_run() -> None:
         run.start_soon(no_luck, run)
         await anyio.sleep_forever()
 
-    async with Client(agent_that(work)) as client:
+    async with TestClient(agent_that(work)) as client:
         assert (await client.run(WORK)).code == "no_luck"
 
 
@@ -197,7 +197,7 @@ async def test_tasks_are_started_from_within_a_handler() -> None:
     async def keep(run: Run) -> None:
         kept.append(run)
 
-    async with Client(agent_that(keep)) as client:
+    async with TestClient(agent_that(keep)) as client:
         await client.run(WORK)
         with pytest.raises(RuntimeError, match="under way"):
             kept[0].start_soon(keep, kept[0])
@@ -215,7 +215,7 @@ async def test_plain_functions_run_beside_the_event_loop() -> None:
             run.parts.append_text(f"{number} ")
             run.flush()
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         result = await client.run(WORK)
     assert result.state == {"notes": [str(number) for number in range(100)]}
     texts = [chunk["textDelta"] for chunk in result.chunks if chunk["type"] == "text-delta"]
@@ -229,7 +229,7 @@ async def test_a_function_over_the_batch_sees_all_of_it() -> None:
     async def batch(run: Run) -> None:
         run.state = [command.type for command in run.commands]
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         assert (await client.run({"type": "two"}, {"type": "one"})).state == ["two", "one"]
 
 
@@ -243,7 +243,7 @@ async def test_what_goes_wrong_with_a_batch_before_its_agent_runs_is_no_matter_o
     agent, release = held()
     monkeypatch.setattr("statecast.threads.execution.apply_messages", broken)
     body = {"commands": [HOLD], "threadId": "other"}
-    async with Client(agent) as client, client.stream("POST", "/assistant", json=body) as other:
+    async with TestClient(agent) as client, client.stream("POST", "/assistant", json=body) as other:
         await other.read_until(b"held")
         assert (await client.run(NOTE, thread_id="broken")).error == HIDDEN
         assert (await client.get("/status/broken")).json()["status"] == "failed"
@@ -258,7 +258,7 @@ async def test_parts_are_closed_at_the_end_of_a_run_however_it_ends(caplog: pyte
         raise LookupError
 
     caplog.set_level(logging.CRITICAL)
-    async with Client(agent_that(work)) as client:
+    async with TestClient(agent_that(work)) as client:
         chunks = (await client.run(WORK)).chunks
     finished = [chunk["path"] for chunk in chunks if chunk["type"] == "part-finish"]
     assert finished == [[0], [1]]

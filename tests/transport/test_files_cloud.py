@@ -17,7 +17,7 @@ import pytest
 from statecast import Agent, App, create_app
 from statecast.files import FolderFiles, Uploads
 from statecast.http.cloud import Cloud
-from statecast.testing import Client, Response
+from statecast.testing import Response, TestClient
 from tests.transport.filing import PLACES, place
 
 pytestmark = pytest.mark.anyio
@@ -36,13 +36,13 @@ def app_of(**settings: Any) -> App:
     return create_app(Agent(), uploads=uploads, cloud=Cloud(api_keys=[KEY]))
 
 
-async def signed(client: Client, filename: str = "bees.png", headers: Any = ANN) -> Any:
+async def signed(client: TestClient, filename: str = "bees.png", headers: Any = ANN) -> Any:
     response = await client.post(UPLOAD_URL, json={"filename": filename}, headers=headers)
     assert response.status == 200, response.content
     return response.json()
 
 
-async def put(client: Client, url: str, content: Any = b"bees", headers: Any = PNG) -> Response:
+async def put(client: TestClient, url: str, content: Any = b"bees", headers: Any = PNG) -> Response:
     return await client.request("PUT", local(url), content=content, headers=headers)
 
 
@@ -71,7 +71,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
 @pytest.mark.parametrize("kind", PLACES)
 async def test_a_file_is_put_to_its_url_and_served_to_who_has_the_other(kind: str, tmp_path: Path) -> None:
-    async with place(kind, tmp_path) as files, Client(app_of(where=files)) as client:
+    async with place(kind, tmp_path) as files, TestClient(app_of(where=files)) as client:
         urls = await signed(client)
         before = await client.get(local(urls["publicUrl"]))
         taken = await put(client, urls["signedUrl"])
@@ -95,7 +95,7 @@ def fetched(url: str) -> bytes:
 
 
 async def test_the_urls_are_as_the_client_takes_them() -> None:
-    async with Client(app_of(expires=60)) as client:
+    async with TestClient(app_of(expires=60)) as client:
         urls = await signed(client, "Blüten.png")
 
     assert urls["success"] is True
@@ -107,7 +107,7 @@ async def test_the_urls_are_as_the_client_takes_them() -> None:
 
 
 async def test_a_file_is_its_owners_to_download_by_key_or_url() -> None:
-    async with Client(app_of()) as client:
+    async with TestClient(app_of()) as client:
         urls = await signed(client)
         await put(client, urls["signedUrl"])
         for asked in ({"key": urls["key"]}, {"url": urls["publicUrl"]}):
@@ -121,7 +121,7 @@ async def test_a_file_is_its_owners_to_download_by_key_or_url() -> None:
 
 
 async def test_a_file_of_the_cloud_and_one_without_are_the_same() -> None:
-    async with Client(app_of()) as client:
+    async with TestClient(app_of()) as client:
         urls = await signed(client)
         await put(client, urls["signedUrl"])
         served = await client.get(f"/attachments/{urls['key']}")
@@ -134,7 +134,7 @@ async def test_a_file_of_the_cloud_and_one_without_are_the_same() -> None:
 
 
 async def test_a_download_from_a_bucket_comes_from_there(tmp_path: Path) -> None:
-    async with place("s3", tmp_path) as files, Client(app_of(where=files)) as client:
+    async with place("s3", tmp_path) as files, TestClient(app_of(where=files)) as client:
         urls = await signed(client)
         await put(client, urls["signedUrl"])
         link = (await client.post(DOWNLOAD_URL, json={"key": urls["key"]}, headers=ANN)).json()["signedUrl"]
@@ -147,7 +147,7 @@ async def test_signed_urls_outlive_the_server(tmp_path: Path) -> None:
     served = []
     for number in range(2):
         app = create_app(Agent(), store=f"sqlite:///{tmp_path}/bees.db", cloud=Cloud(api_keys=[KEY]))
-        async with Client(app) as client:
+        async with TestClient(app) as client:
             if number == 0:
                 urls = await signed(client)
             else:
@@ -176,7 +176,7 @@ TAMPERED: list[tuple[str, str, str]] = [
 
 @pytest.mark.parametrize(("what", "old", "new"), TAMPERED, ids=[row[0] for row in TAMPERED])
 async def test_a_url_in_which_something_was_changed_takes_nothing(what: str, old: str, new: str) -> None:
-    async with Client(app_of()) as client:
+    async with TestClient(app_of()) as client:
         urls = await signed(client)
         changed, count = re.subn(old, new, urls["signedUrl"])
         refused = await put(client, changed)
@@ -189,7 +189,7 @@ async def test_a_url_in_which_something_was_changed_takes_nothing(what: str, old
 
 
 async def test_a_url_that_has_expired_takes_nothing(clock: Any) -> None:
-    async with Client(app_of(expires=60)) as client:
+    async with TestClient(app_of(expires=60)) as client:
         urls = await signed(client)
         clock["by"] = 60
         refused = await put(client, urls["signedUrl"])
@@ -206,7 +206,7 @@ async def test_a_url_that_has_expired_takes_nothing(clock: Any) -> None:
 
 
 async def test_a_url_for_one_thing_is_none_for_another() -> None:
-    async with Client(app_of()) as client:
+    async with TestClient(app_of()) as client:
         urls = await signed(client)
         await put(client, urls["signedUrl"])
         download = (await client.post(DOWNLOAD_URL, json={"key": urls["key"]}, headers=ANN)).json()["signedUrl"]
@@ -219,14 +219,14 @@ async def test_a_url_for_one_thing_is_none_for_another() -> None:
 
 
 async def test_a_url_of_another_server_takes_nothing() -> None:
-    async with Client(app_of()) as one, Client(app_of()) as other:
+    async with TestClient(app_of()) as one, TestClient(app_of()) as other:
         urls = await signed(one)
 
         assert code_of(await put(other, urls["signedUrl"])) == (403, "invalid_signature")
 
 
 async def test_a_url_takes_one_file() -> None:
-    async with Client(app_of()) as client:
+    async with TestClient(app_of()) as client:
         urls = await signed(client)
         await put(client, urls["signedUrl"])
         again = await put(client, urls["signedUrl"], b"wasps")
@@ -245,7 +245,7 @@ async def test_of_two_that_put_a_file_at_once_the_first_does() -> None:
         await gate.wait()
         yield b"es"
 
-    async with Client(app_of()) as client:
+    async with TestClient(app_of()) as client:
         urls = await signed(client)
         first = asyncio.create_task(put(client, urls["signedUrl"], slow()))
         await coming.wait()
@@ -259,7 +259,7 @@ async def test_of_two_that_put_a_file_at_once_the_first_does() -> None:
 
 
 async def test_after_an_upload_that_failed_the_url_still_works() -> None:
-    async with Client(app_of()) as client:
+    async with TestClient(app_of()) as client:
         urls = await signed(client)
         refused = await put(client, urls["signedUrl"], b"x" * (LIMIT + 1))
 
@@ -285,7 +285,7 @@ async def test_a_file_that_is_not_wanted_is_refused_in_the_clouds_form(
     tmp_path: Path, content: bytes, headers: dict[str, str], status: int, code: str
 ) -> None:
     files = FolderFiles(tmp_path / "files")
-    async with Client(app_of(where=files)) as client:
+    async with TestClient(app_of(where=files)) as client:
         urls = await signed(client)
         refused = await put(client, urls["signedUrl"], content, {**PNG, **headers})
 
@@ -313,7 +313,7 @@ BODIES: list[tuple[str, bytes, int, str]] = [
 
 @pytest.mark.parametrize(("path", "body", "status", "code"), BODIES)
 async def test_a_body_that_is_wrong_is_refused(path: str, body: bytes, status: int, code: str) -> None:
-    async with Client(app_of()) as client:
+    async with TestClient(app_of()) as client:
         refused = await client.post(path, content=body, headers={**ANN, "content-type": "application/json"})
 
     assert code_of(refused) == (status, code)
@@ -322,7 +322,7 @@ async def test_a_body_that_is_wrong_is_refused(path: str, body: bytes, status: i
 @pytest.mark.parametrize("path", [UPLOAD_URL, DOWNLOAD_URL])
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer nonsense"}])
 async def test_nobody_gets_a_url_without_being_known(path: str, headers: dict[str, str]) -> None:
-    async with Client(app_of()) as client:
+    async with TestClient(app_of()) as client:
         refused = await client.post(path, json={"filename": "x", "key": "x"}, headers=headers)
 
     assert code_of(refused) == (401, "unauthorized")
@@ -330,7 +330,7 @@ async def test_nobody_gets_a_url_without_being_known(path: str, headers: dict[st
 
 @pytest.mark.parametrize("filename", ["../../x", "..\\..\\x", "/etc/passwd", "a/../b.png", "\u0000", "..", ".ssh/id"])
 async def test_a_name_with_folders_in_it_is_a_name(filename: str, tmp_path: Path) -> None:
-    async with Client(app_of(where=FolderFiles(tmp_path / "files"))) as client:
+    async with TestClient(app_of(where=FolderFiles(tmp_path / "files"))) as client:
         urls = await signed(client, filename)
         await put(client, urls["signedUrl"])
         served = await client.get(local(urls["publicUrl"]))
@@ -342,5 +342,5 @@ async def test_a_name_with_folders_in_it_is_a_name(filename: str, tmp_path: Path
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
 async def test_what_is_not_served_is_refused_in_the_clouds_form(method: str) -> None:
-    async with Client(app_of()) as client:
+    async with TestClient(app_of()) as client:
         assert code_of(await client.request(method, "/v1/files/pdf-to-images")) == (405, "method_not_allowed")

@@ -21,7 +21,7 @@ from statecast.files import TYPES, FolderFiles, Uploads
 from statecast.http.response.file import POLICY, _range
 from statecast.protocol.errors import Refusal
 from statecast.stores import Damaged, File, MemoryStore, StoreUnavailable
-from statecast.testing import Client, Response
+from statecast.testing import Response, TestClient
 from tests.transport.filing import PLACES, place
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +43,7 @@ def app_of(**settings: Any) -> App:
     return create_app(Agent(), uploads=Uploads(**{"limit": LIMIT, **settings}), identify=who)
 
 
-async def upload(client: Client, content: Any = b"bees", name: str = "bees.png", headers: Any = PNG) -> Response:
+async def upload(client: TestClient, content: Any = b"bees", name: str = "bees.png", headers: Any = PNG) -> Response:
     return await client.post(f"/attachments?name={name}", content=content, headers=headers)
 
 
@@ -56,7 +56,7 @@ def path_of(response: Response) -> str:
 
 @pytest.mark.parametrize("kind", PLACES)
 async def test_what_was_uploaded_is_served_and_deleted(kind: str, tmp_path: Path) -> None:
-    async with place(kind, tmp_path) as files, Client(app_of(where=files)) as client:
+    async with place(kind, tmp_path) as files, TestClient(app_of(where=files)) as client:
         taken = await upload(client, headers={**PNG, **ANN})
         body = taken.json()
         served = await client.get(path_of(taken))
@@ -99,7 +99,7 @@ async def test_what_was_uploaded_is_served_and_deleted(kind: str, tmp_path: Path
 
 
 async def test_without_owners_everybody_deletes_what_nobody_owns() -> None:
-    async with Client(create_app(Agent())) as client:
+    async with TestClient(create_app(Agent())) as client:
         taken = await upload(client)
 
         assert (await client.request("DELETE", path_of(taken))).status == 204
@@ -107,7 +107,7 @@ async def test_without_owners_everybody_deletes_what_nobody_owns() -> None:
 
 async def test_the_app_keeps_files_in_its_store_unless_told_otherwise() -> None:
     store = MemoryStore()
-    async with Client(create_app(Agent(), store=store), lifespan=False) as client:
+    async with TestClient(create_app(Agent(), store=store), lifespan=False) as client:
         taken = (await upload(client)).json()
         await client.app.hub.aclose()  # type: ignore[attr-defined]  # the app is one
 
@@ -119,7 +119,7 @@ async def test_the_app_keeps_files_in_its_store_unless_told_otherwise() -> None:
     ("kind", "shown"), [("image/svg+xml", "attachment"), ("text/html", "attachment"), ("application/pdf", "inline")]
 )
 async def test_what_could_run_scripts_is_not_shown_by_itself(kind: str, shown: str) -> None:
-    async with Client(app_of()) as client:
+    async with TestClient(app_of()) as client:
         served = await client.get(path_of(await upload(client, headers={"content-type": kind})))
 
     assert served.headers["content-type"] == kind
@@ -128,7 +128,7 @@ async def test_what_could_run_scripts_is_not_shown_by_itself(kind: str, shown: s
 
 
 async def test_a_name_in_any_script_is_kept_and_is_safe_in_the_url() -> None:
-    async with Client(app_of()) as client:
+    async with TestClient(app_of()) as client:
         taken = await upload(client, name="Bl%C3%BCten%20%E8%8A%B1.txt", headers=TEXT)
         served = await client.get(urlsplit(taken.json()["url"]).path)
 
@@ -139,7 +139,7 @@ async def test_a_name_in_any_script_is_kept_and_is_safe_in_the_url() -> None:
 
 
 async def test_a_file_without_a_name_or_type_gets_both() -> None:
-    async with Client(app_of(types=["*/*"])) as client:
+    async with TestClient(app_of(types=["*/*"])) as client:
         taken = (await client.post("/attachments", content=b"x")).json()
         named = (await client.post("/attachments?name=notes.md", content=b"x")).json()
 
@@ -152,7 +152,7 @@ async def test_a_file_without_a_name_or_type_gets_both() -> None:
 async def test_urls_are_those_of_where_the_app_is(root: str) -> None:
     settings = {} if "agents" in root else {"public_url": root + "/"}
     mounted = Starlette(routes=[Mount("/agents", app_of(**settings))])
-    async with Client(mounted) as client:
+    async with TestClient(mounted) as client:
         response = await client.post("/agents/attachments?name=bees.png", content=b"bees", headers=PNG)
         served = await client.get(f"/agents/attachments/{response.json()['id']}")
 
@@ -184,7 +184,7 @@ RANGES = [
 async def test_a_part_is_served_to_who_asks_for_one(
     kind: str, tmp_path: Path, asked: str, status: int, part: bytes | None, content_range: str | None
 ) -> None:
-    async with place(kind, tmp_path) as files, Client(app_of(where=files)) as client:
+    async with place(kind, tmp_path) as files, TestClient(app_of(where=files)) as client:
         path = path_of(await upload(client))
         served = await client.get(path, headers={"range": asked})
 
@@ -203,7 +203,7 @@ def test_whatever_is_asked_for_is_a_part_of_the_file(header: str, size: int) -> 
 
 
 async def test_a_part_of_another_file_is_none_of_this_one_and_the_same_file_is_not_sent_again() -> None:
-    async with Client(app_of()) as client:
+    async with TestClient(app_of()) as client:
         path = path_of(await upload(client))
         etag = (await client.get(path)).headers["etag"]
         other = await client.get(path, headers={"range": "bytes=0-0", "if-range": '"another"'})
@@ -218,7 +218,7 @@ async def test_a_part_of_another_file_is_none_of_this_one_and_the_same_file_is_n
 @pytest.mark.parametrize("kind", ["memory", "folder"])
 async def test_a_large_file_comes_in_pieces(kind: str, tmp_path: Path) -> None:
     data = bytes(range(256)) * 4_000
-    async with place(kind, tmp_path) as files, Client(app_of(where=files, limit=2**20)) as client:
+    async with place(kind, tmp_path) as files, TestClient(app_of(where=files, limit=2**20)) as client:
         path = path_of(await upload(client, content=data))
         async with client.stream("GET", path) as response:
             pieces = [piece async for piece in response]
@@ -252,7 +252,7 @@ async def test_what_is_wrong_is_refused_and_leaves_nothing(
     kind: str, tmp_path: Path, content: Any, headers: dict[str, str], status: int, code: str
 ) -> None:
     types = [*TYPES, "multipart/form-data"]
-    async with place(kind, tmp_path) as files, Client(app_of(where=files, types=types)) as client:
+    async with place(kind, tmp_path) as files, TestClient(app_of(where=files, types=types)) as client:
         refused = await upload(client, content=content, headers={**PNG, **headers})
         kept = list(files.path.iterdir()) if isinstance(files, FolderFiles) and files.path.exists() else []
 
@@ -263,7 +263,7 @@ async def test_what_is_wrong_is_refused_and_leaves_nothing(
 
 
 async def test_a_name_that_is_too_long_is_refused() -> None:
-    async with Client(app_of()) as client:
+    async with TestClient(app_of()) as client:
         refused = await upload(client, name="x" * 1_025)
 
     assert (refused.status, refused.json()["error"]["code"]) == (422, "invalid_request")
@@ -272,7 +272,7 @@ async def test_a_name_that_is_too_long_is_refused() -> None:
 @pytest.mark.parametrize("origin", ["http://127.0.0.1", "https://bees.example"])
 async def test_a_page_that_may_use_the_server_may_upload(origin: str) -> None:
     app = create_app(Agent(), cors_origins=["https://bees.example"])
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         assert (await upload(client, headers={**TEXT, "origin": origin})).status == 201
 
 
@@ -285,7 +285,7 @@ async def test_a_body_that_is_refused_is_read_a_few_times_the_limit_so_that_the_
             read += 500
             yield b"x" * 500
 
-    async with Client(app_of()) as client:
+    async with TestClient(app_of()) as client:
         refused = await upload(client, content=endless())
 
     assert refused.status == 413
@@ -297,7 +297,7 @@ async def test_a_body_that_stays_out_is_given_up() -> None:
         yield b"x"
         await asyncio.Event().wait()
 
-    async with Client(app_of(seconds=0.01)) as client:
+    async with TestClient(app_of(seconds=0.01)) as client:
         refused = await upload(client, content=slow())
 
     assert (refused.status, refused.json()["error"]["code"]) == (408, "body_timeout")
@@ -310,7 +310,7 @@ async def test_a_connection_that_is_lost_leaves_nothing(kind: str, tmp_path: Pat
 
     async with place(kind, tmp_path) as files:
         app = app_of(where=files)
-        async with Client(app) as client:
+        async with TestClient(app) as client:
             answered: list[Any] = []
 
             async def receive() -> Any:
@@ -340,7 +340,7 @@ async def test_a_connection_that_is_lost_leaves_nothing(kind: str, tmp_path: Pat
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 async def test_a_name_that_is_none_is_unknown(name: str, method: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"s3cret")
-    async with Client(app_of(where=FolderFiles(tmp_path / "files"))) as client:
+    async with TestClient(app_of(where=FolderFiles(tmp_path / "files"))) as client:
         answer = await client.request(method, f"/attachments/{name}")
 
     assert answer.status == 404
@@ -355,7 +355,7 @@ async def test_a_store_that_is_away_is_said_to_be() -> None:
         async def file(self, name: str) -> File | None:
             raise StoreUnavailable("away")
 
-    async with Client(create_app(Agent(), store=Away())) as client:
+    async with TestClient(create_app(Agent(), store=Away())) as client:
         kept = await upload(client)
         found = await client.get(f"/attachments/file_{'x' * 32}-bees.png")
 
@@ -371,7 +371,7 @@ async def test_a_preflight_of_an_upload_from_an_allowed_page_is_answered() -> No
         "access-control-request-method": "PUT",
         "access-control-request-headers": "content-type",
     }
-    async with Client(create_app(Agent(), cors_origins=["https://bees.example"])) as client:
+    async with TestClient(create_app(Agent(), cors_origins=["https://bees.example"])) as client:
         answers = [
             await client.request("OPTIONS", path, headers=asked) for path in ("/attachments", "/v1/files/uploads/x")
         ]
@@ -393,7 +393,7 @@ async def test_a_range_of_a_file_in_the_store_reads_only_that_range() -> None:
 
     store = Counting()
     data = bytes(range(256)) * 10_000
-    async with Client(create_app(Agent(), store=store)) as client:
+    async with TestClient(create_app(Agent(), store=store)) as client:
         taken = (await client.post("/attachments?name=a.txt", content=data, headers=TEXT)).json()
         path = f"/attachments/{taken['id']}"
         part = await client.get(path, headers={"range": "bytes=1000000-1000099"})
@@ -407,7 +407,7 @@ async def test_a_file_that_is_damaged_says_so() -> None:
         async def read_file(self, name: str, start: int, end: int) -> bytes:
             raise Damaged(name)
 
-    async with Client(create_app(Agent(), store=Damaging())) as client:
+    async with TestClient(create_app(Agent(), store=Damaging())) as client:
         taken = (await client.post("/attachments?name=a.txt", content=b"bees", headers=TEXT)).json()
         answer = await client.get(f"/attachments/{taken['id']}")
         assert (answer.status, answer.json()["error"]["code"]) == (409, "file_damaged")

@@ -12,7 +12,7 @@ from statecast import App, Cloud, Limits, Uploads, create_app
 from statecast.files import Files, FolderFiles, fresh_name
 from statecast.files.names import names_among
 from statecast.stores import MemoryStore, StoreUnavailable
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.filing import PLACES, place
 from tests.transport.keeping import ANN, BOB, echoing, store, who
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 KEY: Final = "an-api-key-of-the-app"
 
 
-async def upload(client: Client, name: str = "bee.txt", headers: Any = ANN) -> str:
+async def upload(client: TestClient, name: str = "bee.txt", headers: Any = ANN) -> str:
     answer = await client.request(
         "POST", f"/attachments?name={quote(name)}", content=b"a bee", headers={**headers, "content-type": "text/plain"}
     )
@@ -32,7 +32,7 @@ async def upload(client: Client, name: str = "bee.txt", headers: Any = ANN) -> s
     return url.replace("http://testserver", "")
 
 
-async def there(client: Client, url: str) -> bool:
+async def there(client: TestClient, url: str) -> bool:
     path = "/" + url.split("/", 3)[3] if "://" in url else url
     return (await client.get(path)).status == 200
 
@@ -46,7 +46,7 @@ def saying(url: str, thread_id: str = "t") -> dict[str, Any]:
 async def test_a_file_goes_with_the_thread_whose_message_names_it(kind: str, tmp_path: Path) -> None:
     async with place(kind, tmp_path) as files:
         app = create_app(echoing(), identify=who, uploads=Uploads(where=files))
-        async with Client(app) as client:
+        async with TestClient(app) as client:
             urls = [await upload(client, name) for name in ("bee.txt", "Biene mit Ä.txt", "ü.txt")]
             other = await upload(client)
             for url in urls:
@@ -66,7 +66,7 @@ async def there_in(files: Files, url: str) -> bool:
 
 @pytest.mark.parametrize("format", ["aui/v0", "ai-sdk/v6"])
 async def test_a_file_goes_that_only_a_branch_of_the_history_names(store: str, format: str) -> None:
-    async with Client(create_app(echoing(), store=store, identify=who)) as client:
+    async with TestClient(create_app(echoing(), store=store, identify=who)) as client:
         url = await upload(client)
         await client.post("/threads", json={"threadId": "t"}, headers=ANN)
         part = {"type": "file", "url": url, "mediaType": "text/plain"}
@@ -80,7 +80,7 @@ async def test_a_file_goes_that_only_a_branch_of_the_history_names(store: str, f
 
 
 async def test_what_others_have_uploaded_stays(store: str) -> None:
-    async with Client(create_app(echoing(), store=store, identify=who)) as client:
+    async with TestClient(create_app(echoing(), store=store, identify=who)) as client:
         anns = await upload(client)
         await client.post("/assistant", json=saying(anns), headers=BOB)
         await client.request("DELETE", "/threads/t", headers=BOB)
@@ -91,7 +91,7 @@ async def test_what_others_have_uploaded_stays(store: str) -> None:
 async def test_a_file_goes_with_a_thread_that_was_claimed(store: str) -> None:
     app = create_app(echoing(), store=store, cloud=Cloud(api_keys=[KEY]))
     hive = {"authorization": f"Bearer {KEY}", "aui-user-id": "ann", "aui-workspace-id": "hive"}
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         tokens = (await client.post("/v1/auth/tokens/anonymous", json={})).json()
         guest = {"authorization": f"Bearer {tokens['access_token']}"}
         url = await upload(client, headers=guest)
@@ -110,11 +110,11 @@ async def test_a_file_goes_with_a_thread_whose_time_is_over(tmp_path: Path) -> N
         uploads = Uploads(where=FolderFiles(tmp_path / "files"))
         return create_app(echoing(), identify=who, store=store, uploads=uploads, limits=Limits(**limits))
 
-    async with Client(app()) as client:
+    async with TestClient(app()) as client:
         url = await upload(client)
         await client.post("/assistant", json=saying(url), headers=ANN)
     swept = app(keep_seconds=0.001)
-    async with Client(swept) as client:
+    async with TestClient(swept) as client:
         await swept.hub.registry.sweep()
         await swept.hub.registry.settle()
 
@@ -133,7 +133,7 @@ async def test_a_thread_stays_while_its_files_cannot_go(tmp_path: Path) -> None:
 
     files = Stuck(tmp_path / "files")
     app = create_app(echoing(), store=MemoryStore(), identify=who, uploads=Uploads(where=files))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         url = await upload(client)
         await client.post("/assistant", json=saying(url), headers=ANN)
         refused = await client.request("DELETE", "/threads/t", headers=ANN)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from statecast import AddMessage, Agent, App, Run, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.following import store_of
 from tests.transport.held import said
 
@@ -31,18 +31,18 @@ def app(store: Any = "memory") -> App:
     return create_app([bees, wasps], store=store, open_list=True)
 
 
-async def write(client: Client) -> None:
+async def write(client: TestClient) -> None:
     await client.post("/threads", json={"threadId": "t", "title": "Mine"})
     message = {"id": "m", "role": "user", "content": [{"type": "text", "text": "Hello"}]}
     assert (await client.post("/threads/t/messages", json={"message": message, "parentId": None})).status == 200
 
 
-async def ask(client: Client, agent: str) -> Any:
+async def ask(client: TestClient, agent: str) -> Any:
     body = {"commands": [said("Now?")], "threadId": "t"}
     return await client.post(f"/assistant?agent={agent}", json=body)
 
 
-async def state_of(client: Client) -> Any:
+async def state_of(client: TestClient) -> Any:
     return (await client.get("/threads/t/state")).json()["state"]
 
 
@@ -56,7 +56,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 
 async def test_any_agent_can_be_asked_and_has_what_was_written(store: Any) -> None:
-    async with Client(app(store)) as client:
+    async with TestClient(app(store)) as client:
         await write(client)
         assert await state_of(client) == {"honey": 1, "messages": (await state_of(client))["messages"]}
         assert (await ask(client, "wasps")).status == 200
@@ -70,11 +70,11 @@ async def test_any_agent_can_be_asked_and_has_what_was_written(store: Any) -> No
 
 
 async def test_it_is_that_agents_from_then_on(tmp_path: Path) -> None:
-    async with Client(app(store_of("sqlite", tmp_path))) as client:
+    async with TestClient(app(store_of("sqlite", tmp_path))) as client:
         await write(client)
         await ask(client, "wasps")
         assert (await ask(client, "bees")).json()["error"]["code"] == "agent_mismatch"
-    async with Client(app(store_of("sqlite", tmp_path))) as client:
+    async with TestClient(app(store_of("sqlite", tmp_path))) as client:
         assert (await ask(client, "bees")).json()["error"]["code"] == "agent_mismatch"
         assert (await ask(client, "wasps")).status == 200
         assert texts((await state_of(client))["talk"]["messages"])[-1] == "wasps, 5"
@@ -82,7 +82,7 @@ async def test_it_is_that_agents_from_then_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/chat?protocol=data-stream&agent=wasps", "/text?agent=wasps"])
 async def test_so_it_is_for_clients_that_hold_the_messages(path: str, store: Any) -> None:
-    async with Client(app(store)) as client:
+    async with TestClient(app(store)) as client:
         await write(client)
         messages = [{"id": "m", "role": "user", "content": [{"type": "text", "text": "Hello"}]}]
         answer = await client.post(path, json={"messages": messages, "threadId": "t"})
@@ -93,7 +93,7 @@ async def test_so_it_is_for_clients_that_hold_the_messages(path: str, store: Any
 
 
 async def test_a_thread_with_more_than_that_is_its_agents(store: Any) -> None:
-    async with Client(app(store)) as client:
+    async with TestClient(app(store)) as client:
         body = {"commands": [], "threadId": "t", "state": {"honey": 2, "messages": []}}
         assert (await client.post("/assistant?agent=bees", json=body)).status == 200
 
@@ -103,7 +103,7 @@ async def test_a_thread_with_more_than_that_is_its_agents(store: Any) -> None:
 
 async def test_messages_that_a_client_brought_along_stay_when_another_writes_below_them(store: Any) -> None:
     brought = {"id": "u", "role": "user", "parts": [{"type": "text", "text": "Hello"}]}
-    async with Client(app(store)) as client:
+    async with TestClient(app(store)) as client:
         body = {"commands": [], "threadId": "t", "state": {"honey": 1, "messages": [brought]}}
         await client.post("/assistant", json=body)
         message = {"id": "m", "role": "assistant", "content": [{"type": "text", "text": "Hi"}]}

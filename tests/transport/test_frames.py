@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from statecast import AddMessage, Agent, Limits, Run, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 from statecast_agents import Json, TooLarge
 from statecast_agents.parts import MAX_CHUNK
 from tests.clients.node import Accumulator, Protocol
@@ -68,7 +68,7 @@ async def test_no_frame_of_a_state_at_its_limit_is_too_long(does: Callable[[Run]
     Only a state that is full shows what the escapes of each protocol make of it, which takes some seconds.
     """
     frames: dict[str, bytes] = {}
-    async with Client(create_app(agent_that(does))) as client:
+    async with TestClient(create_app(agent_that(does))) as client:
         for path in ("/assistant?protocol=assistant-transport", "/assistant?protocol=data-stream"):
             body = {"threadId": "t", "commands": [SAID], "state": None}
             frames[path] = (await client.post(path, json=body)).content
@@ -86,7 +86,7 @@ async def test_no_frame_of_a_state_at_its_limit_is_too_long(does: Callable[[Run]
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 async def test_the_published_decoders_take_a_state_at_its_limit(accumulator: Accumulator, protocol: Protocol) -> None:
-    async with Client(create_app(agent_that(beside))) as client:
+    async with TestClient(create_app(agent_that(beside))) as client:
         path = f"/assistant?protocol={protocol}"
         lived = await client.post(path, json={"threadId": "t", "commands": [SAID], "state": None})
         loaded = await client.post(path, json={"threadId": "t", "commands": []})
@@ -102,7 +102,7 @@ async def test_what_does_not_fit_is_refused_where_it_is_assigned_and_fails_the_r
         run.state["notes"] = NOISE
         run.state["more"] = NOISE
 
-    async with Client(create_app(agent_that(grow))) as client:
+    async with TestClient(create_app(agent_that(grow))) as client:
         failed = await client.run("Go", thread_id="t")
         loaded = await client.post("/assistant", json={"threadId": "t", "commands": []})
 
@@ -121,7 +121,7 @@ async def test_an_agent_may_go_on_without_what_does_not_fit() -> None:
         except TooLarge:
             run.state["notes"] = "too long"
 
-    async with Client(create_app(agent_that(grow))) as client:
+    async with TestClient(create_app(agent_that(grow))) as client:
         done = await client.run("Go")
 
     assert (done.error, done.state["notes"]) == (None, "too long")
@@ -131,7 +131,7 @@ async def test_a_part_outside_the_state_that_no_frame_can_hold_is_refused_too() 
     def emit(run: Run) -> None:
         run.parts.append_text("x" * (MAX_CHUNK + 1))
 
-    async with Client(create_app(agent_that(emit))) as client:
+    async with TestClient(create_app(agent_that(emit))) as client:
         failed = await client.run("Go")
 
     assert failed.code == "part_too_large"

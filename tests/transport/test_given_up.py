@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from statecast import Agent, Run, UntypedCommand, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 from statecast.threads.execution import TRIES
 from tests.transport.following import crashed, posted, store_of, until_status
 from tests.transport.held import note, until
@@ -25,7 +25,7 @@ WORK = {"type": "work"}
 POISON = """
 import asyncio, os, sys
 from statecast import Agent, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 
 agent = Agent(initial={"tried": 0}, restartable=sys.argv[1] == "restartable")
 
@@ -40,7 +40,7 @@ async def poison(run, command):
 
 
 async def main():
-    async with Client(create_app(agent, store="sqlite:///threads.db")) as client:
+    async with TestClient(create_app(agent, store="sqlite:///threads.db")) as client:
         if (await client.get("/status/t")).status == 404:
             await client.run({"type": "poison"}, thread_id="t")
         while (status := (await client.get("/status/t")).json()["status"]) in ("queued", "running"):
@@ -87,7 +87,7 @@ def restartable(attempts: list[str]) -> Agent:
 async def test_a_server_that_is_asked_to_stop_uses_up_no_try(tmp_path: Path) -> None:
     attempts: list[str] = []
     for number in range(2 * TRIES):
-        async with Client(create_app(restartable(attempts), store=store_of("sqlite", tmp_path))) as client:
+        async with TestClient(create_app(restartable(attempts), store=store_of("sqlite", tmp_path))) as client:
             if number == 0:
                 async with client.stream("POST", "/assistant", json=posted(WORK)) as response:
                     await response.read_until(b"working")
@@ -100,7 +100,7 @@ async def test_crashes_in_a_row_use_them_up(tmp_path: Path) -> None:
     store: Any = store_of("sqlite", tmp_path)
     run: Any = None
     for number in range(TRIES + 2):
-        async with Client(create_app(restartable(attempts), store=store)) as client:
+        async with TestClient(create_app(restartable(attempts), store=store)) as client:
             if number == 0:
                 async with client.stream("POST", "/assistant", json=posted(WORK)) as response:
                     await response.read_until(b"working")

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from statecast.protocol import MESSAGE_PROTOCOLS, ChunkEntry, OperationsEntry, RunEntry, RunState
-from statecast.protocol.messages.client_copy import Had
+from statecast.protocol.messages.client_copy import ClientCopy
 from statecast.protocol.messages.projection import Projection
 from statecast_agents import Document, Json, chunks
 from tests.transport.answering import RUN
 from tests.transport.projecting import TEXT, chunks_of, deltas, types
 
 
-def going_on(had: Had, parts: list[Json], *later: Callable[[Document], object]) -> list[dict[str, Any]]:
+def going_on(client_copy: ClientCopy, parts: list[Json], *later: Callable[[Document], object]) -> list[dict[str, Any]]:
     """Return what a client is told that goes on where the thread has `parts`, and what comes later."""
     document = Document({"messages": [{"id": "m", "role": "assistant", "parts": parts}]})
     document.flush()
-    encoder = MESSAGE_PROTOCOLS["ui-message-stream"](Projection(["messages"], run_id=RUN, had=had))
+    encoder = MESSAGE_PROTOCOLS["ui-message-stream"](Projection(["messages"], run_id=RUN, client_copy=client_copy))
     body = encoder.snapshot(document.encode(), 1, [RunEntry(1, RunState(RUN, "running"))])
     for change in later:
         change(document)
@@ -51,29 +51,30 @@ HAS: list[tuple[str, list[Json], list[Json], list[str]]] = [
 
 @pytest.mark.parametrize(("has", "parts", "told"), [row[1:] for row in HAS], ids=[row[0] for row in HAS])
 def test_a_client_is_told_what_it_lacks(has: list[Json], parts: list[Json], told: list[str]) -> None:
-    found = going_on(Had(has), parts)
+    found = going_on(ClientCopy(has), parts)
 
     assert types(found) == ["start", "start-step", *told, "finish-step", "finish"]
 
 
 def test_what_the_clients_form_cannot_carry_it_is_taken_to_have() -> None:
     parts = [{"type": "reasoning", "text": "r"}, TEXT, SOURCE]
-    found = going_on(Had([TEXT], carries=["text"]), parts)
+    found = going_on(ClientCopy([TEXT], carries=["text"]), parts)
 
     assert types(found) == ["start", "start-step", "finish-step", "finish"]
 
 
 def test_a_data_part_that_the_client_has_keeps_its_name_there() -> None:
     found = going_on(
-        Had([{"type": "data", "name": "d", "data": 1, "id": "theirs"}]), [{"type": "data", "name": "d", "data": 2}]
+        ClientCopy([{"type": "data", "name": "d", "data": 1, "id": "theirs"}]),
+        [{"type": "data", "name": "d", "data": 2}],
     )
 
     assert found[2]["id"] == "theirs"
 
 
 def test_a_result_that_waits_for_its_confirmation_is_confirmed() -> None:
-    had = Had([{**CALL, "result": {"approved": True}}], unconfirmed=["c"], approvals={"c": "theirs"})
-    found = going_on(had, [{**CALL, "result": {"approved": True}}])
+    client_copy = ClientCopy([{**CALL, "result": {"approved": True}}], unconfirmed=["c"], approvals={"c": "theirs"})
+    found = going_on(client_copy, [{**CALL, "result": {"approved": True}}])
 
     assert [chunk for chunk in found if "toolCallId" in chunk or "approvalId" in chunk] == [
         {"type": "tool-approval-response", "approvalId": "theirs", "approved": True},
@@ -82,7 +83,9 @@ def test_a_result_that_waits_for_its_confirmation_is_confirmed() -> None:
 
 
 def test_what_comes_later_is_told_though_the_client_had_something_like_it() -> None:
-    found = going_on(Had([TEXT]), [TEXT], lambda document: document.root["messages"][0]["parts"].append(dict(TEXT)))
+    found = going_on(
+        ClientCopy([TEXT]), [TEXT], lambda document: document.root["messages"][0]["parts"].append(dict(TEXT))
+    )
 
     assert deltas(found) == ["go"]
 
@@ -92,8 +95,8 @@ def test_a_stream_that_joins_does_not_repeat_what_was_emitted_to_a_client_that_g
         ChunkEntry(2, RUN, chunks.PartStarted(part=0, init=chunks.TextPart())),
         ChunkEntry(3, RUN, chunks.TextDelta(part=0, text="x")),
     ]
-    for had, repeats in ((None, True), (Had([TEXT]), False)):
-        encoder = MESSAGE_PROTOCOLS["ui-message-stream"](Projection(["messages"], run_id=RUN, had=had))
+    for client_copy, repeats in ((None, True), (ClientCopy([TEXT]), False)):
+        encoder = MESSAGE_PROTOCOLS["ui-message-stream"](Projection(["messages"], run_id=RUN, client_copy=client_copy))
         body = encoder.snapshot(b'{"messages":[]}', 3, [RunEntry(1, RunState(RUN, "running")), *emitted])
 
         assert (b"text-delta" in body) is repeats

@@ -12,7 +12,7 @@ import pytest
 
 from statecast import App, create_app
 from statecast.stores import MemoryStore, SqliteStore, Store
-from statecast.testing import Client
+from statecast.testing import TestClient
 from statecast.threads import readiness
 from tests.transport.failing import Failing
 from tests.transport.held import held
@@ -25,7 +25,7 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "FRESH", 0.0)
 
 
-async def ready(client: Client) -> tuple[int, dict[str, Any]]:
+async def ready(client: TestClient) -> tuple[int, dict[str, Any]]:
     answer = await client.get("/health/ready")
     return answer.status, answer.json()
 
@@ -62,7 +62,7 @@ def replaced(path: Path) -> Callable[[], object]:
 async def test_a_server_that_works_is_ready(kind: str, lifespan: bool, tmp_path: Path) -> None:
     store: Store = MemoryStore() if kind == "memory" else SqliteStore(tmp_path / "x.db", durable="durable" in kind)
     app = create_app(held()[0], store=store)
-    async with Client(app, lifespan=lifespan) as client:
+    async with TestClient(app, lifespan=lifespan) as client:
         for _ in range(3):
             assert await ready(client) == (200, {"status": "ready"})
         assert (await client.get("/health/live")).json() == {"status": "live"}
@@ -77,7 +77,7 @@ async def test_a_server_whose_volume_is_gone_is_not_ready_until_it_is_back(
 ) -> None:
     path = tmp_path / "folder" / "threads.db"
     path.parent.mkdir()
-    async with Client(create_app(held()[0], store=SqliteStore(path))) as client:
+    async with TestClient(create_app(held()[0], store=SqliteStore(path))) as client:
         assert await ready(client) == (200, {"status": "ready"})
         undo = happens(path)
         for _ in range(3):
@@ -92,7 +92,7 @@ async def test_a_server_whose_volume_is_gone_is_not_ready_until_it_is_back(
 
 async def test_a_server_whose_disk_is_full_is_not_ready(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = SqliteStore(tmp_path / "threads.db")
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         assert (await ready(client))[0] == 200
         assert store._connection is not None
         store._connection.execute("PRAGMA query_only = ON")  # as on a volume that was mounted anew to be read only
@@ -107,7 +107,7 @@ async def test_a_store_that_cannot_be_opened_makes_a_server_unready(
 ) -> None:
     path = tmp_path / "threads.db"
     path.write_bytes(b"no database")
-    async with Client(create_app(held()[0], store=SqliteStore(path)), lifespan=False) as client:
+    async with TestClient(create_app(held()[0], store=SqliteStore(path)), lifespan=False) as client:
         assert (await ready(client))[1]["reason"] == "store_unavailable"
         path.unlink()
         assert (await ready(client))[0] == 200
@@ -128,7 +128,7 @@ async def test_a_store_that_does_not_answer_makes_a_server_unready(
 
     monkeypatch.setattr(readiness, "PATIENCE", 0.01)
     store = Silent()
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         for _ in range(3):
             assert (await ready(client))[0] == 503
         assert store.asked == 1
@@ -145,7 +145,7 @@ async def test_those_who_ask_within_a_second_share_one_look(monkeypatch: pytest.
 
     monkeypatch.setattr(readiness, "FRESH", 1e9)
     store = Counting()
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         answers = await asyncio.gather(*[ready(client) for _ in range(20)])
         assert {status for status, _ in answers} == {200}
         assert store.asked == 1
@@ -153,7 +153,7 @@ async def test_those_who_ask_within_a_second_share_one_look(monkeypatch: pytest.
 
 async def test_a_server_that_stops_is_not_ready(tmp_path: Path) -> None:
     app = create_app(held()[0], store=SqliteStore(tmp_path / "threads.db"))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await app.hub.aclose()
         assert (await ready(client))[1]["reason"] == "server_stopping"
         assert (await client.get("/health/live")).status == 200

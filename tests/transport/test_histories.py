@@ -12,7 +12,7 @@ import pytest
 
 from statecast import AddMessage, AddToolResult, Agent, Feedback, Limits, Run, create_app
 from statecast.state import Json
-from statecast.testing import Client
+from statecast.testing import TestClient
 from statecast_agents import About
 from tests.transport.keeping import app_of, echoing, store, text
 from tests.transport.test_requests import code_of
@@ -24,17 +24,19 @@ pytestmark = pytest.mark.anyio
 PATH = "/threads/t/messages"
 
 
-async def begun(client: Client) -> None:
+async def begun(client: TestClient) -> None:
     assert (await client.post("/threads", json={"threadId": "t"})).status == 201
 
 
-async def write(client: Client, id: str, parent: str | None, words: str, role: str = "user", query: str = "") -> None:
+async def write(
+    client: TestClient, id: str, parent: str | None, words: str, role: str = "user", query: str = ""
+) -> None:
     body = {"message": text(role, words), "parentId": parent}
     response = await client.request("PUT", f"{PATH}/{id}{query}", json=body)
     assert (response.status, response.json()) == (200, {"id": id})
 
 
-async def read(client: Client, query: str = "") -> Json:
+async def read(client: TestClient, query: str = "") -> Json:
     response = await client.get(PATH + query)
     assert response.status == 200, response.content
     return response.json()
@@ -49,7 +51,7 @@ def tree(loaded: Json) -> list[tuple[str, str | None, str]]:
 
 
 async def test_what_is_written_is_read_with_its_branches(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         await begun(client)
         empty = await read(client)
         await write(client, "q", None, "Hi")
@@ -77,7 +79,7 @@ async def test_a_message_is_kept_as_it_was_written(store: str) -> None:
         "metadata": {"custom": {"__proto__x": 1}},
         "anything": [True],
     }
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         await begun(client)
         given = {**message, "id": "m", "createdAt": "2020-01-01T00:00:00.000Z"}
         await client.post(PATH, json={"message": given, "parentId": None})
@@ -89,7 +91,7 @@ async def test_a_message_is_kept_as_it_was_written(store: str) -> None:
 
 
 async def test_to_write_a_message_again_replaces_it_in_its_place(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         await begun(client)
         await write(client, "a", None, "one")
         await write(client, "b", "a", "two", "assistant")
@@ -108,7 +110,7 @@ async def test_to_write_a_message_again_replaces_it_in_its_place(store: str) -> 
 
 
 async def test_a_message_without_an_id_is_given_one(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         await begun(client)
         first = (await client.post(PATH, json={"message": text("user", "one")})).json()["id"]
         second = (await client.post(PATH, json={"message": text("user", "two"), "parentId": first})).json()["id"]
@@ -118,7 +120,7 @@ async def test_a_message_without_an_id_is_given_one(store: str) -> None:
 
 
 async def test_what_follows_a_deleted_message_follows_what_that_followed(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         await begun(client)
         for id, parent in (("a", None), ("b", "a"), ("c", "b"), ("d", "b"), ("e", "d")):
             await write(client, id, parent, id)
@@ -137,7 +139,7 @@ async def test_what_follows_a_deleted_message_follows_what_that_followed(store: 
 
 
 async def test_a_message_that_the_agents_state_has_as_well_stays_deleted(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         await begun(client)
         await write(client, "q", None, "Hi")
         body = {"messages": [{"id": "q", "role": "user", "content": "Hi"}], "threadId": "t"}
@@ -157,7 +159,7 @@ async def test_a_message_that_the_agents_state_has_as_well_stays_deleted(store: 
 
 
 async def test_a_message_that_only_the_agent_has_is_not_to_be_deleted(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         await client.run("Hi", thread_id="t")
         loaded = await read(client)
         (_, answer) = tree(loaded)
@@ -169,7 +171,7 @@ async def test_a_message_that_only_the_agent_has_is_not_to_be_deleted(store: str
 
 async def test_each_form_of_messages_is_there_for_its_clients(store: str) -> None:
     mine = {"role": "user", "parts": [{"type": "text", "text": "Hi"}]}
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         await begun(client)
         await client.request("PUT", f"{PATH}/m?format=ai-sdk/v6", json={"message": mine, "parentId": None})
         await client.request("PUT", f"{PATH}/n?format=mine/v1", json={"message": {"x": 1}, "parentId": "m"})
@@ -191,7 +193,7 @@ async def test_while_a_run_is_under_way_its_answer_is_left_to_be_followed(store:
         run.flush()
         await go.wait()
 
-    async with Client(app_of(store, agent)) as client:
+    async with TestClient(app_of(store, agent)) as client:
         body = {"messages": [{"id": "q", "role": "user", "content": "Hi"}], "threadId": "t"}
         async with client.stream("POST", "/sse", json=body) as response:
             await response.read_until(b"Half ")
@@ -206,7 +208,7 @@ async def test_while_a_run_is_under_way_its_answer_is_left_to_be_followed(store:
 
 
 async def test_many_who_write_at_once_lose_nothing(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         await begun(client)
         await write(client, "m0", None, "0")
         await asyncio.gather(*(write(client, f"m{number}", "m0", f"{number}") for number in range(1, 30)))
@@ -245,7 +247,7 @@ LONG = "x" * 129
 async def test_a_malformed_request_is_refused_and_changes_nothing(
     method: str, path: str, body: Json, expected: tuple[int, str]
 ) -> None:
-    async with Client(app_of("memory")) as client:
+    async with TestClient(app_of("memory")) as client:
         await begun(client)
         await write(client, "m", None, "Hi")
         before = await read(client)
@@ -260,7 +262,7 @@ async def test_a_malformed_request_is_refused_and_changes_nothing(
 @pytest.mark.parametrize("path", ["/messages", "/messages/m", "/messages/m/feedback", "/suggestions"])
 async def test_a_thread_that_nobody_made_has_no_history(path: str) -> None:
     method = "PUT" if path.endswith("/m") else "POST"
-    async with Client(app_of("memory")) as client:
+    async with TestClient(app_of("memory")) as client:
         response = await client.request(method, f"/threads/t{path}", json={"message": {}, "type": "positive"})
         cards = (await client.get("/threads")).json()["threads"]
 
@@ -274,7 +276,7 @@ async def test_a_thread_that_nobody_made_has_no_history(path: str) -> None:
 async def test_feedback_is_shown_with_its_message_and_told_to_the_agent(store: str) -> None:
     agent, told = echoing(), list[Feedback]()
     agent.feedback(told.append)
-    async with Client(app_of(store, agent)) as client:
+    async with TestClient(app_of(store, agent)) as client:
         await client.run("Hi", thread_id="t")
         answer = tree(await read(client))[1][0]
         for opinion in ({"type": "negative"}, {"type": "positive", "comment": "Nice"}):
@@ -298,7 +300,7 @@ async def test_feedback_is_kept_even_if_the_hook_fails(caplog: pytest.LogCapture
     async def feedback(feedback: Feedback) -> None:
         raise ValueError("secret")
 
-    async with Client(app_of("memory", agent)) as client:
+    async with TestClient(app_of("memory", agent)) as client:
         await begun(client)
         await write(client, "a", None, "Hello", "assistant")
         response = await client.post(f"{PATH}/a/feedback", json={"type": "positive"})
@@ -311,7 +313,7 @@ async def test_feedback_is_kept_even_if_the_hook_fails(caplog: pytest.LogCapture
 
 
 async def test_feedback_goes_with_its_message(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         await begun(client)
         await write(client, "a", None, "Hello", "assistant")
         await client.post(f"{PATH}/a/feedback", json={"type": "positive"})
@@ -325,7 +327,7 @@ async def test_feedback_goes_with_its_message(store: str) -> None:
 # Suggestions
 
 
-async def suggested(client: Client, **body: Json) -> list[Json]:
+async def suggested(client: TestClient, **body: Json) -> list[Json]:
     response = await client.post("/threads/t/suggestions", json=body)
     assert response.status == 200, response.content
     assert response.headers["content-type"] == "application/x-ndjson"
@@ -333,7 +335,7 @@ async def suggested(client: Client, **body: Json) -> list[Json]:
 
 
 async def test_without_a_hook_there_are_no_suggestions(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         await begun(client)
         assert await suggested(client) == [[]]
 
@@ -359,7 +361,7 @@ async def lists(about: About) -> AsyncIterator[list[Json]]:
 async def test_a_hook_of_any_kind_makes_suggestions(hook: Any) -> None:
     agent = echoing()
     agent.suggest(hook)
-    async with Client(app_of("memory", agent)) as client:
+    async with TestClient(app_of("memory", agent)) as client:
         await client.run("Hi", thread_id="t")
         ours = await suggested(client)
         theirs = await suggested(client, messages=[text("user", "Hi")])
@@ -378,7 +380,7 @@ async def test_suggestions_are_sent_as_they_are_made() -> None:
         await go.wait()
         yield "Two?"
 
-    async with Client(app_of("memory", agent)) as client:
+    async with TestClient(app_of("memory", agent)) as client:
         await begun(client)
         async with client.stream("POST", "/threads/t/suggestions", json={}) as response:
             first = await response.read_until(b"\n")
@@ -399,7 +401,7 @@ async def test_a_hook_that_fails_at_once_is_a_failure(wrong: Any) -> None:
             raise wrong
         return wrong
 
-    async with Client(app_of("memory", agent)) as client:
+    async with TestClient(app_of("memory", agent)) as client:
         await begun(client)
         response = await client.post("/threads/t/suggestions", json={})
 
@@ -415,7 +417,7 @@ async def test_a_hook_that_fails_on_the_way_cuts_the_suggestions_off() -> None:
         yield "One?"
         raise ValueError("secret")
 
-    async with Client(app_of("memory", agent)) as client:
+    async with TestClient(app_of("memory", agent)) as client:
         await begun(client)
         async with client.stream("POST", "/threads/t/suggestions", json={}) as response:
             with pytest.raises(EOFError):
@@ -426,7 +428,7 @@ async def test_a_hook_that_fails_on_the_way_cuts_the_suggestions_off() -> None:
 
 @pytest.mark.parametrize("messages", [{}, ["x"], 7])
 async def test_malformed_messages_are_refused(messages: Json) -> None:
-    async with Client(app_of("memory")) as client:
+    async with TestClient(app_of("memory")) as client:
         await begun(client)
         response = await client.post("/threads/t/suggestions", json={"messages": messages})
 
@@ -443,7 +445,7 @@ async def test_what_others_have_answered_is_in_the_history(store: str) -> None:
     @agent.on(AddToolResult)
     def go_on(run: Run, command: AddToolResult) -> None: ...
 
-    async with Client(app_of(store, agent)) as client:
+    async with TestClient(app_of(store, agent)) as client:
         asked = await client.run("Hi", thread_id="t")
         above, id = (item["message"]["id"] for item in (await read(client))["messages"])
         call = {"type": "tool-call", "toolCallId": "call_1", "toolName": "ask_user", "args": {"question": "How many?"}}
@@ -458,7 +460,7 @@ async def test_what_others_have_answered_is_in_the_history(store: str) -> None:
 
 
 async def test_an_answer_that_failed_is_a_failure_in_the_history(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         await client.run("Hi", thread_id="t")
         above, id = (item["message"]["id"] for item in (await read(client))["messages"])
         status = {
@@ -474,7 +476,7 @@ async def test_an_answer_that_failed_is_a_failure_in_the_history(store: str) -> 
     assert last["status"] == status
 
 
-async def written(client: Client, id: str, parent: str | None, size: int) -> int:
+async def written(client: TestClient, id: str, parent: str | None, size: int) -> int:
     """Return the status of a message with so many characters, written into the history."""
     body = {"message": text("user", "x" * size), "parentId": parent}
     response = await client.request("PUT", f"{PATH}/{id}", json=body)
@@ -484,7 +486,7 @@ async def written(client: Client, id: str, parent: str | None, size: int) -> int
 
 
 async def test_what_is_written_counts_against_the_limit_of_the_state() -> None:
-    async with Client(create_app(echoing(), limits=Limits(state=4_000))) as client:
+    async with TestClient(create_app(echoing(), limits=Limits(state=4_000))) as client:
         await begun(client)
         statuses = [
             await written(client, "a", None, 1_000),  # a message alone
@@ -506,7 +508,7 @@ async def test_what_is_written_counts_against_the_limit_of_the_state() -> None:
 
 async def test_what_is_written_leaves_a_state_within_its_limit() -> None:
     agent = Agent("large", initial={"messages": [], "beside": "x" * 2_500})
-    async with Client(create_app(agent, limits=Limits(state=4_000))) as client:
+    async with TestClient(create_app(agent, limits=Limits(state=4_000))) as client:
         await begun(client)
         statuses = [await written(client, id, None, 600) for id in ("a", "b")]
         statuses += [await written(client, "c", "b", 600), await written(client, "d", "c", 600)]
@@ -519,7 +521,7 @@ async def test_what_is_written_leaves_a_state_within_its_limit() -> None:
 
 
 async def test_messages_that_come_at_once_are_counted_together() -> None:
-    async with Client(create_app(echoing(), limits=Limits(state=4_000))) as client:
+    async with TestClient(create_app(echoing(), limits=Limits(state=4_000))) as client:
         await begun(client)
         statuses: list[int] = []
 
@@ -534,7 +536,7 @@ async def test_messages_that_come_at_once_are_counted_together() -> None:
 
 
 async def test_feedback_is_bounded() -> None:
-    async with Client(create_app(echoing())) as client:
+    async with TestClient(create_app(echoing())) as client:
         await begun(client)
         await write(client, "a", None, "Hi")
         path = f"{PATH}/a/feedback"

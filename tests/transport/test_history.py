@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statecast.history.formats import read_message, write_message
-from statecast.history.tree import Placed, Written, branch, history, same_message, state_messages
+from statecast.history.tree import ClientMessage, HistoryMessage, branch, history, same_message, state_messages
 from statecast_agents import Json
 from tests.transport.storing import JSON
 
@@ -34,22 +34,22 @@ def ours(message: str) -> dict[str, Json]:
     return {"id": id, "role": ROLES[role], "parts": [{"type": "text", "text": words}] if words else []}
 
 
-def written(messages: SHORT) -> list[Written]:
-    made: list[Written] = []
+def written(messages: SHORT) -> list[ClientMessage]:
+    made: list[ClientMessage] = []
     for at, message in enumerate(messages, 1):
         id, parent, rest = message.split(" ", 2)
         format = {"x": AI_SDK, "?": "new/v9"}.get(id[0], AUI)
         content = write_message(ours(f"{id} {rest}"), AUI if id[0] == "?" else format)
         at_time = BEGAN + at
-        made.append(Written(id, None if parent == "-" else parent, format, content, at_time, at_time + 0.5))
+        made.append(ClientMessage(id, None if parent == "-" else parent, format, content, at_time, at_time + 0.5))
     return made
 
 
-def read(items: Sequence[Written], state: Sequence[Json], format: str | None = AUI) -> list[Placed]:
+def read(items: Sequence[ClientMessage], state: Sequence[Json], format: str | None = AUI) -> list[HistoryMessage]:
     return history(items, state, format=format, began=BEGAN)
 
 
-def shown(placed: Sequence[Placed]) -> SHORT:
+def shown(placed: Sequence[HistoryMessage]) -> SHORT:
     return [f"{item.id} {item.parent_id or '-'}" for item in placed]
 
 
@@ -185,7 +185,7 @@ def test_the_history_of_a_thread(items: SHORT, state: SHORT, expected: SHORT) ->
     check_well_formed(placed)
 
 
-def check_well_formed(placed: Sequence[Placed]) -> None:
+def check_well_formed(placed: Sequence[HistoryMessage]) -> None:
     """Check that it imports, as assistant-ui does: each parent before its child, and no id twice."""
     heights: dict[str | None, int] = {None: -1}
     for item in placed:
@@ -228,8 +228,8 @@ def test_calls_tell_messages_without_words_apart() -> None:
         return {"id": f"of-{id}", "role": "assistant", "parts": [part | {"isError": False}]}
 
     items = [
-        Written("w1", None, AUI, write_message(call("one"), AUI), 1, 1),
-        Written("w2", None, AUI, write_message(call("two"), AUI), 2, 2),
+        ClientMessage("w1", None, AUI, write_message(call("one"), AUI), 1, 1),
+        ClientMessage("w2", None, AUI, write_message(call("two"), AUI), 2, 2),
     ]
     assert shown(read(items, [call("one")])) == ["w1 -", "w2 -"]
     assert shown(read(items, [call("one"), ours("s u:so")]))[-1] == "s w1"
@@ -365,7 +365,7 @@ def test_the_newest_branch_as_messages_of_a_state() -> None:
 
 def test_a_message_is_kept_in_a_note_as_json() -> None:
     (item,) = written(TWO[:1])
-    assert msgspec.json.decode(msgspec.json.encode(item), type=Written) == item
+    assert msgspec.json.decode(msgspec.json.encode(item), type=ClientMessage) == item
 
 
 #: What a client is about to write; below what; what was written already; the message of `STATE` that it is.
@@ -407,21 +407,21 @@ STATES = st.lists(SAID | st.just({"role": "user", "parts": []}) | JSON, max_size
 
 
 @st.composite
-def trees(draw: st.DrawFn) -> list[Written]:
-    made: list[Written] = []
+def trees(draw: st.DrawFn) -> list[ClientMessage]:
+    made: list[ClientMessage] = []
     for id in draw(st.lists(IDS, unique=True, max_size=8)):
         parent = draw(st.none() | IDS)
         format = draw(st.sampled_from([AUI, AUI, AI_SDK, "new/v9"]))
         content: Any = draw(JSON)
         if not isinstance(content, dict):
             content = write_message(draw(SAID), AUI if format == "new/v9" else format)
-        made.append(Written(id, parent, format, content, float(draw(st.integers(990, 1010))), 0.0))
+        made.append(ClientMessage(id, parent, format, content, float(draw(st.integers(990, 1010))), 0.0))
     return made
 
 
 @given(trees(), STATES, st.sampled_from([AUI, AI_SDK, "new/v9", None]))
 @settings(deadline=None, max_examples=200)
-def test_whatever_was_written_imports(items: list[Written], state: list[Json], format: str | None) -> None:
+def test_whatever_was_written_imports(items: list[ClientMessage], state: list[Json], format: str | None) -> None:
     placed = read(items, state, format)
     check_well_formed(placed)
     found = {item.id: item for item in placed}
@@ -453,7 +453,7 @@ class Told:
 
     def __init__(self) -> None:
         self.state: list[dict[str, Json]] = []
-        self.items: list[Written] = []
+        self.items: list[ClientMessage] = []
         self.count = 0
 
     def words(self) -> str:
@@ -469,15 +469,15 @@ class Told:
         id = same_message(message, parent, self.state, known=known) or f"w{len(self.items)}"
         content = write_message(message, format)
         now = BEGAN + len(self.items) + 1
-        self.items.append(Written(id, parent, format, content, now, now))
+        self.items.append(ClientMessage(id, parent, format, content, now, now))
         return id
 
-    def view(self, format: str) -> list[Placed]:
+    def view(self, format: str) -> list[HistoryMessage]:
         """Return what a client shows that has just loaded the history."""
         placed = read(self.items, self.state, format)
         check_well_formed(placed)
         by_id = {item.id: item for item in placed}
-        found: list[Placed] = []
+        found: list[HistoryMessage] = []
         at = placed[-1] if placed else None
         while at is not None:
             found.append(at)

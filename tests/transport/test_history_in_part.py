@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from statecast.history.tree import Written, history
+from statecast.history.tree import ClientMessage, history
 from statecast_agents import Json
 
 LEFT = {"type": "incomplete", "reason": "error", "error": "network error"}
 STOPPED = {"type": "incomplete", "reason": "cancelled"}
 
 
-def written(text: str, status: Json, *calls: str, format: str = "aui/v0") -> list[Written]:
+def written(text: str, status: Json, *calls: str, format: str = "aui/v0") -> list[ClientMessage]:
     called: Json = [{"type": "tool-call", "toolCallId": id, "toolName": "x", "args": {}} for id in calls]
     parts = [{"type": "text", "text": text}, *called]
     question: Json = {"role": "user", "content": [{"type": "text", "text": "Well?"}]}
     answer: Json = {"role": "assistant", "content": parts, **({} if status is None else {"status": status})}
-    return [Written("w1", None, format, question, 1.0, 1.0), Written("w2", "w1", format, answer, 2.0, 2.0)]
+    return [ClientMessage("w1", None, format, question, 1.0, 1.0), ClientMessage("w2", "w1", format, answer, 2.0, 2.0)]
 
 
 def state(*texts: str, **more: Json) -> list[Any]:
@@ -30,7 +30,7 @@ def state(*texts: str, **more: Json) -> list[Any]:
     return [question, *answers]
 
 
-def answer(items: list[Written], messages: list[Any]) -> tuple[str, Json]:
+def answer(items: list[ClientMessage], messages: list[Any]) -> tuple[str, Json]:
     """Return the text of the answer that the client has written, and its status."""
     found = {placed.id: placed for placed in history(items, messages, format="aui/v0", began=0.0)}
     content: Any = found["w2"].content

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from statecast import Agent, App, Limits, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.following import posted
 from tests.transport.held import HOLD, held, said, until
 from tests.transport.test_what_agents_raise import RAISED
@@ -33,14 +33,14 @@ def agent_with(name: str, hook: Callable[[Any], Any], **settings: Any) -> Agent:
     return agent
 
 
-async def begun(client: Client) -> None:
+async def begun(client: TestClient) -> None:
     """Have a thread with a message."""
     message = said("hello", id="c1")
     message["message"]["id"] = "m1"
     await client.run(message, thread_id="t")
 
 
-async def ask(client: Client, name: str) -> Any:
+async def ask(client: TestClient, name: str) -> Any:
     return await client.post(HOOKS[name], json=BODIES[name])
 
 
@@ -78,7 +78,7 @@ def async_generator(raised: Callable[[], BaseException]) -> Callable[[Any], Any]
 @pytest.mark.parametrize("make", [plain, coroutine, generator, async_generator], ids=lambda make: make.__name__)
 @pytest.mark.parametrize("name", HOOKS)
 async def test_whatever_a_hook_raises_harms_nobody(name: str, make: Any, raised: str) -> None:
-    async with Client(agent_with(name, make(RAISED[raised]))) as client:
+    async with TestClient(agent_with(name, make(RAISED[raised]))) as client:
         await begun(client)
         async with client.stream("POST", "/assistant", json=posted(HOLD, threadId="other")) as other:
             await other.read_until(b"held")
@@ -100,7 +100,7 @@ async def test_a_hook_takes_the_room_of_a_run(name: str) -> None:
         return "done"
 
     app = create_app(agent_with(name, hook), limits=Limits(runs=1))
-    async with Client(app) as client, anyio.create_task_group() as tasks:
+    async with TestClient(app) as client, anyio.create_task_group() as tasks:
         await begun(client)
         tasks.start_soon(ask, client, name)
         await working.wait()
@@ -125,7 +125,7 @@ async def test_a_hook_has_as_long_as_a_run(name: str, blocked: bool) -> None:
             done.append("tidied")
 
     agent = agent_with(name, (lambda about: gate.wait(60)) if blocked else hook, cancel_seconds=0.01 if blocked else 10)
-    async with Client(create_app(agent, limits=Limits(run_seconds=0.05))) as client:
+    async with TestClient(create_app(agent, limits=Limits(run_seconds=0.05))) as client:
         await begun(client)
         assert (await ask(client, name)).status == 500
         gate.set()
@@ -141,7 +141,7 @@ async def test_the_server_does_not_wait_for_a_hook_longer_than_for_a_run() -> No
         return ""
 
     app = create_app(agent_with("title", title))
-    async with Client(app) as client, anyio.create_task_group() as tasks:
+    async with TestClient(app) as client, anyio.create_task_group() as tasks:
         await begun(client)
         tasks.start_soon(ask, client, "title")
         await working.wait()
@@ -149,7 +149,7 @@ async def test_the_server_does_not_wait_for_a_hook_longer_than_for_a_run() -> No
             await app.hub.aclose()
 
 
-def counts(client: Client) -> tuple[int, int]:
+def counts(client: TestClient) -> tuple[int, int]:
     """Return how many runs and hooks there are, and how many take room."""
     assert isinstance(client.app, App)
     return client.app.hub.runs, client.app.hub._runs.room._all

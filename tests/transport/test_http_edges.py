@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from statecast import AddMessage, Agent, App, Cloud, Run, create_app
 from statecast.http.request.content_type import is_json
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.following import served
 from tests.transport.held import HOLD, held
 from tests.transport.raw import Reply, connection
@@ -97,7 +97,7 @@ def paths(app: App, method: str | None = None) -> Iterator[str]:
 
 @pytest.mark.parametrize(("path", "body"), STREAMS, ids=[path for path, _ in STREAMS])
 async def test_every_stream_asks_proxies_to_pass_it_on_as_it_comes(path: str, body: dict[str, Any] | None) -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         await client.run(SAID, thread_id="t")
         asking = client.stream("GET", path) if body is None else client.stream("POST", path, json=body)
         async with asking as response:
@@ -113,7 +113,7 @@ async def test_every_stream_asks_proxies_to_pass_it_on_as_it_comes(path: str, bo
 @pytest.mark.parametrize("method", METHODS)
 async def test_no_cache_may_store_what_depends_on_who_asks(method: str, tmp_path: Path) -> None:
     app = site(tmp_path)
-    async with Client(app, headers={"origin": "http://127.0.0.1"}) as client:
+    async with TestClient(app, headers={"origin": "http://127.0.0.1"}) as client:
         await client.run(SAID, thread_id="t")
         anonymous = (await client.post("/v1/auth/tokens/anonymous")).json()["access_token"]
         for headers in ({}, {"authorization": f"Bearer {anonymous}"}):
@@ -128,7 +128,7 @@ async def test_no_cache_may_store_what_depends_on_who_asks(method: str, tmp_path
 
 
 async def test_a_preflight_a_refused_origin_and_an_unknown_host_are_not_stored_either() -> None:
-    async with Client(create_app(echo(), cors_origins=["https://good.example"])) as client:
+    async with TestClient(create_app(echo(), cors_origins=["https://good.example"])) as client:
         for origin in ("https://good.example", "https://bad.example"):
             asked = {"origin": origin, "access-control-request-method": "POST"}
             preflight = await client.request("OPTIONS", "/assistant", headers=asked)
@@ -156,7 +156,7 @@ async def test_an_unknown_path_is_404_for_every_method(kind: str, method: str, t
         "/..",
         "/a" * 2000,
     ]
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         for path in unknown:
             refused = await client.request(method, path)
             assert (refused.status, "location" in refused.headers) == (404, False), path
@@ -170,7 +170,7 @@ async def test_a_known_path_names_all_of_its_methods_where_it_has_not_the_one_as
     kind: str, tmp_path: Path
 ) -> None:
     app = create_app(echo()) if kind == "alone" else site(tmp_path)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         for path in paths(app):
             refused = await client.request("PROPFIND", path)
             assert refused.status == 405, path
@@ -178,7 +178,7 @@ async def test_a_known_path_names_all_of_its_methods_where_it_has_not_the_one_as
 
 
 async def test_a_file_of_the_page_has_no_method_but_get_and_head(tmp_path: Path) -> None:
-    async with Client(site(tmp_path)) as client:
+    async with TestClient(site(tmp_path)) as client:
         refused = await client.post("/index.html")
         assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD")
 
@@ -187,7 +187,7 @@ async def test_a_file_of_the_page_has_no_method_but_get_and_head(tmp_path: Path)
     ("asked", "location"), [("/docs", "./docs/"), ("/docs?a=%2F", "./docs/?a=%2F"), ("//docs", "./docs/")]
 )
 async def test_the_redirect_to_a_folder_of_the_page_is_relative(asked: str, location: str, tmp_path: Path) -> None:
-    async with Client(site(tmp_path)) as client:
+    async with TestClient(site(tmp_path)) as client:
         answer = await client.get(asked, headers={"host": "localhost:1", "x-forwarded-host": "evil.example"})
     assert (answer.status, answer.headers["location"]) == (307, location)
 
@@ -197,7 +197,7 @@ async def test_the_redirect_to_a_folder_of_the_page_is_relative(asked: str, loca
 
 async def test_head_ends_at_every_path_and_the_connection_goes_on(tmp_path: Path) -> None:
     app = site(tmp_path)
-    async with served(app) as server, Client(app, lifespan=False) as client, connection(server) as raw:
+    async with served(app) as server, TestClient(app, lifespan=False) as client, connection(server) as raw:
         await client.run(SAID, thread_id="t")
         for path in (*paths(app), "/threads/t/events?format=snapshot", "/", "/docs/", "/docs", "/nothing"):
             head = await raw.ask(path, "Host: 127.0.0.1", method="HEAD")
@@ -209,7 +209,7 @@ async def test_head_ends_at_every_path_and_the_connection_goes_on(tmp_path: Path
 async def test_head_of_a_stream_leaves_its_run_alone() -> None:
     agent, release = held()
     app = create_app(agent, on_disconnect="cancel")
-    async with served(app) as server, Client(app, lifespan=False) as client, connection(server) as raw:
+    async with served(app) as server, TestClient(app, lifespan=False) as client, connection(server) as raw:
         async with client.stream("POST", "/assistant", json={"commands": [HOLD], "threadId": "t"}) as running:
             await running.read_until(b"held")
             for path in ("/threads/t/events", "/chat/t/stream"):

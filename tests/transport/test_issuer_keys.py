@@ -20,7 +20,7 @@ from statecast import Cloud, Issuer, create_app
 from statecast.http.cloud import issuers
 from statecast.http.cloud.issuers import PublishedKeys
 from statecast.protocol.errors import Refusal
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.held import held, until
 
 pytestmark = pytest.mark.anyio
@@ -167,7 +167,7 @@ def signed(key: Any = PRIVATE, algorithm: str = "RS256", headers: Any = None, **
 
 
 async def status_with(token: str, issuer: Issuer) -> int:
-    async with Client(create_app(held()[0], cloud=Cloud(issuers=[issuer]))) as client:
+    async with TestClient(create_app(held()[0], cloud=Cloud(issuers=[issuer]))) as client:
         return (await client.get("/v1/threads", headers={"authorization": f"Bearer {token}"})).status
 
 

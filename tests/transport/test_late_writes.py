@@ -13,7 +13,7 @@ import pytest
 from statecast import AddMessage, Agent, Limits, Run, create_app
 from statecast.errors import OperationError, RunEnded
 from statecast.stores import MemoryStore, SqliteStore, Store
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.held import until
 
 pytestmark = pytest.mark.anyio
@@ -108,7 +108,7 @@ async def as_coroutine(write: Write, left: Left) -> None:
     write(left)
 
 
-async def end(client: Client, ends: str, begun: list[Left]) -> None:
+async def end(client: TestClient, ends: str, begun: list[Left]) -> None:
     """Let a run of "go" on the thread `t` end in a way."""
     if ends in ("completed", "failed"):
         await client.run("go", thread_id="t")
@@ -124,7 +124,7 @@ async def end(client: Client, ends: str, begun: list[Left]) -> None:
     await running
 
 
-async def state_of(client: Client) -> Any:
+async def state_of(client: TestClient) -> Any:
     """Return the thread as it is: its state and its revision."""
     answer = (await client.get("/threads/t/state")).json()
     return answer["state"], answer["revision"]
@@ -134,7 +134,7 @@ async def state_of(client: Client) -> Any:
 async def test_what_a_run_left_behind_is_refused_at_the_line_that_writes(store: Store, ends: str) -> None:
     left: list[Left] = []
     app = create_app(leaving(left, ends), store=store)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await end(client, ends, left)
         before = await state_of(client)
         for elsewhere in (False, True):
@@ -160,7 +160,7 @@ async def test_a_late_write_never_reaches_a_run_that_is_under_way(store: Store) 
             await go_on.wait()
             run.messages.last_assistant().append_text("run")
 
-    async with Client(create_app(agent, store=store)) as client:
+    async with TestClient(create_app(agent, store=store)) as client:
         await client.run("first", thread_id="t")
         second = asyncio.ensure_future(client.run("second", thread_id="t"))
         await until(lambda: len(left) == 2)
@@ -173,7 +173,7 @@ async def test_a_late_write_never_reaches_a_run_that_is_under_way(store: Store) 
 
 async def test_what_has_ended_can_still_be_read(store: Store) -> None:
     left: list[Left] = []
-    async with Client(create_app(leaving(left, "completed"), store=store)) as client:
+    async with TestClient(create_app(leaving(left, "completed"), store=store)) as client:
         await client.run("go", thread_id="t")
         await client.run("next", thread_id="t")
         assert left[0].run.state["n"] == 0
@@ -202,7 +202,7 @@ async def test_a_worker_thread_that_goes_on_writes_up_to_the_end_of_its_run_and_
     async def answer(run: Run, command: AddMessage) -> None:
         await asyncio.to_thread(work, run)
 
-    async with Client(create_app(agent, store=store)) as client:
+    async with TestClient(create_app(agent, store=store)) as client:
         running = asyncio.ensure_future(client.run("go", thread_id="t"))
         await asyncio.to_thread(begun.wait)
         await client.post("/cancel", json={"threadId": "t"})
@@ -218,7 +218,7 @@ async def test_a_thread_that_left_memory_is_not_written_by_what_its_runs_left(st
     left: list[Left] = []
     limits = Limits(idle_seconds=0.05) if gone != "deleted" else Limits()
     app = create_app(leaving(left, "completed"), store=store, limits=limits)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run("go", thread_id="t")
         await client.run("go", thread_id="other")
         before = await state_of(client)
@@ -242,7 +242,7 @@ async def test_what_a_run_has_said_can_still_be_read_through_it() -> None:
         run.messages.assistant().append_text("You said it")
         left.append(run)
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run("hi")
         said = [message["parts"][0]["text"] for message in left[0].messages.items]
 

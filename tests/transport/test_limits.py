@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 
 from statecast import Agent, Limits, Run, UntypedCommand, create_app
 from statecast.state import Json
-from statecast.testing import Client, Response
+from statecast.testing import Response, TestClient
 from tests.clients.serving import served
 from tests.transport.held import HOLD, NOTE, held, until
 
@@ -42,7 +42,7 @@ def test_the_defaults() -> None:
 
 
 async def test_the_size_of_a_body() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         headers = {"content-type": "application/json"}
         allowed = await client.post("/assistant", content=padded(16 * MEBIBYTE), headers=headers)
         refused = await client.post("/assistant", content=padded(16 * MEBIBYTE + 1), headers=headers)
@@ -75,7 +75,7 @@ ENDPOINTS = [
 
 @pytest.mark.parametrize(("method", "path"), ENDPOINTS)
 async def test_the_number_of_values_in_a_body_at_every_endpoint(method: str, path: str) -> None:
-    async with Client(create_app(held()[0], limits=Limits(values=50), open_list=True)) as client:
+    async with TestClient(create_app(held()[0], limits=Limits(values=50), open_list=True)) as client:
         await client.run(thread_id="t")
         allowed = await client.request(method, path, json={"filling": [0] * 48})
         refused = await client.request(method, path, json={"filling": [0] * 49})
@@ -87,7 +87,7 @@ async def test_the_number_of_values_in_a_body_at_every_endpoint(method: str, pat
 @pytest.mark.parametrize("value", [[], {}, "", "[,", 0, None, [[]], {"a": []}])
 async def test_every_kind_of_value_counts_as_one(value: Json) -> None:
     inner = 1 if value in ([[]], {"a": []}) else 0
-    async with Client(create_app(held()[0], limits=Limits(values=9 + inner * 5))) as client:
+    async with TestClient(create_app(held()[0], limits=Limits(values=9 + inner * 5))) as client:
         allowed = await client.post("/assistant", json={"commands": [], "filling": [value] * 5, "more": 1})
         refused = await client.post("/assistant", json={"commands": [], "filling": [value] * 5, "more": 1, "x": 1})
 
@@ -100,7 +100,7 @@ async def test_a_body_in_pieces_has_one_size() -> None:
         for _ in range(11):
             yield b" " * 100
 
-    async with Client(create_app(held()[0], limits=Limits(body=1_000))) as client:
+    async with TestClient(create_app(held()[0], limits=Limits(body=1_000))) as client:
         refused = await client.post("/assistant", content=pieces(), headers={"content-type": "application/json"})
     assert error_of(refused) == (413, "body_too_large", 1_000)
 
@@ -114,7 +114,7 @@ async def test_a_body_that_is_too_large_is_read_to_its_end_before_the_answer() -
             read += 100
             yield b" " * 100
 
-    async with Client(create_app(held()[0], limits=Limits(body=1_000))) as client:
+    async with TestClient(create_app(held()[0], limits=Limits(body=1_000))) as client:
         refused = await client.post("/assistant", content=pieces(), headers={"content-type": "application/json"})
     assert (refused.status, read) == (413, 3_000)
 
@@ -128,7 +128,7 @@ async def test_a_body_without_end_is_read_up_to_a_bound() -> None:
             read += 100
             yield b" " * 100
 
-    async with Client(create_app(held()[0], limits=Limits(body=1_000))) as client:
+    async with TestClient(create_app(held()[0], limits=Limits(body=1_000))) as client:
         refused = await client.post("/assistant", content=endless(), headers={"content-type": "application/json"})
     assert error_of(refused)[0] == 413
     assert read <= 5_000
@@ -147,7 +147,7 @@ async def test_the_nesting_of_a_body() -> None:
     def nested(field: bytes, depth: int) -> bytes:
         return b'{"%b":%b}' % (field, b"[" * (depth - 1) + b"]" * (depth - 1))
 
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         headers = {"content-type": "application/json"}
         allowed = await client.post("/assistant", content=nested(b"mine", 128), headers=headers)
         assert allowed.status == 200
@@ -157,7 +157,7 @@ async def test_the_nesting_of_a_body() -> None:
 
 
 async def test_a_state_nests_less_deep_than_a_body() -> None:
-    async with Client(Agent()) as client:
+    async with TestClient(Agent()) as client:
         for depth, status in [(120, 200), (121, 422)]:
             state: Json = []
             for _ in range(depth - 1):
@@ -168,7 +168,7 @@ async def test_a_state_nests_less_deep_than_a_body() -> None:
 
 
 async def test_commands_in_one_request() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         allowed = await client.run(*[NOTE] * 64, thread_id="t")
         refused = await client.post("/assistant", json={"commands": [NOTE] * 65, "threadId": "t"})
         state = (await client.get("/threads/t/state")).json()["state"]
@@ -179,7 +179,7 @@ async def test_commands_in_one_request() -> None:
 
 
 async def test_the_size_of_a_posted_state() -> None:
-    async with Client(create_app(held()[0], limits=Limits(state=1_000))) as client:
+    async with TestClient(create_app(held()[0], limits=Limits(state=1_000))) as client:
         frame = len(b'{"x":""}')
         allowed = await client.run(state={"x": "y" * (1_000 - frame)})
         refused = await client.post("/assistant", json={"commands": [], "state": {"x": "y" * (1_001 - frame)}})
@@ -192,7 +192,7 @@ async def test_a_body_that_arrives_too_slowly() -> None:
         yield b'{"commands":'
         await anyio.sleep_forever()
 
-    async with Client(create_app(held()[0], limits=Limits(body_seconds=0.01))) as client:
+    async with TestClient(create_app(held()[0], limits=Limits(body_seconds=0.01))) as client:
         refused = await client.post("/assistant", content=slow(), headers={"content-type": "application/json"})
     assert error_of(refused) == (408, "body_timeout", 0.01)
 
@@ -202,7 +202,10 @@ async def test_an_idle_stream_beats(protocol: str, heartbeat: bytes) -> None:
     agent, release = held()
     app = create_app(agent, limits=Limits(heartbeat_seconds=0.01))
     body = {"commands": [HOLD]}
-    async with Client(app) as client, client.stream("POST", f"/assistant?protocol={protocol}", json=body) as response:
+    async with (
+        TestClient(app) as client,
+        client.stream("POST", f"/assistant?protocol={protocol}", json=body) as response,
+    ):
         await response.read_until(b"held")
         assert [await anext(response) for _ in range(3)] == [heartbeat] * 3
         release.set()
@@ -212,7 +215,7 @@ async def test_an_idle_stream_beats(protocol: str, heartbeat: bytes) -> None:
 async def test_runs_on_one_server() -> None:
     agent, release = held()
     app = create_app(agent, limits=Limits(runs=2))
-    async with Client(app) as client, AsyncExitStack() as stack:
+    async with TestClient(app) as client, AsyncExitStack() as stack:
         for number in range(2):
             body = {"commands": [HOLD], "threadId": f"t{number}"}
             await (await stack.enter_async_context(client.stream("POST", PATH, json=body))).read_until(b"held")
@@ -238,7 +241,7 @@ async def test_runs_of_one_owner() -> None:
     agent, release = held()
     app = create_app(agent, limits=Limits(runs_per_owner=2), identify=who)
     ann, bob = {"x-user": "ann"}, {"x-user": "bob"}
-    async with Client(app) as client, AsyncExitStack() as stack:
+    async with TestClient(app) as client, AsyncExitStack() as stack:
         for number in range(2):
             body = {"commands": [HOLD], "threadId": f"t{number}"}
             held_up = client.stream("POST", PATH, json=body, headers=ann)
@@ -263,7 +266,7 @@ async def test_the_log_of_a_thread() -> None:
             run.flush()
 
     app = create_app(agent, limits=Limits(keep_entries=10, keep_bytes=2_000))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run({"type": "grow"}, thread_id="t")
         log = (await app.hub.find("t")).log
     assert log.revision > 200
@@ -272,7 +275,7 @@ async def test_the_log_of_a_thread() -> None:
 
 async def test_a_thread_that_nobody_named_is_let_go() -> None:
     app = create_app(held()[0], limits=Limits(heartbeat_seconds=0.002, resume_seconds=0, idle_seconds=3_600))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         unnamed = await client.run(NOTE)
         await client.run(NOTE, thread_id="named")
         await until(lambda: app.hub.threads == 1)
@@ -283,7 +286,7 @@ async def test_a_thread_that_nobody_named_is_let_go() -> None:
 async def test_a_thread_with_a_run_or_a_reader_stays() -> None:
     agent, release = held()
     app = create_app(agent, limits=Limits(heartbeat_seconds=0.002, resume_seconds=0, idle_seconds=0))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         async with client.stream("POST", PATH, json={"commands": [HOLD]}) as response:
             await response.read_until(b": \n\n")
             assert app.hub.threads == 1

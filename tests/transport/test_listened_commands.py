@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from statecast import AddMessage, Agent, Run, UntypedCommand, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.following import crashed, posted, store_of, until_status
 from tests.transport.held import said
 
@@ -56,14 +56,14 @@ def painting(ends: str = "ends", **settings: Any) -> tuple[Agent, anyio.Event]:
     return agent, go
 
 
-async def deliver(client: Client, *commands: dict[str, Any]) -> None:
+async def deliver(client: TestClient, *commands: dict[str, Any]) -> None:
     """Hand commands to the run that listens, without staying for its end."""
     async with client.stream("POST", "/assistant", json=posted(*commands)) as response:
         assert response.status == 200
         await anext(response)
 
 
-async def seen(client: Client, count: int) -> Any:
+async def seen(client: TestClient, count: int) -> Any:
     """Return what was handled, once so much was, and nothing is under way."""
     with anyio.fail_after(10):
         while True:
@@ -78,7 +78,7 @@ async def seen(client: Client, count: int) -> Any:
 async def test_what_a_run_does_not_take_becomes_a_run(ends: str, kind: str, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"policy": "rollback"} if ends == "is rolled back" else {}
     agent, go = painting(ends, **settings)
-    async with Client(create_app(agent, store=store_of(kind, tmp_path))) as client:
+    async with TestClient(create_app(agent, store=store_of(kind, tmp_path))) as client:
         async with client.stream("POST", "/assistant", json=posted(PAINT)) as first:
             await first.read_until(b"painting")
             await deliver(client, RED, BLUE)
@@ -98,7 +98,7 @@ async def test_what_a_run_does_not_take_becomes_a_run(ends: str, kind: str, tmp_
 
 async def test_a_message_that_a_run_does_not_take_is_in_the_messages_once() -> None:
     agent, go = painting()
-    async with Client(agent) as client, client.stream("POST", "/assistant", json=posted(PAINT)) as first:
+    async with TestClient(agent) as client, client.stream("POST", "/assistant", json=posted(PAINT)) as first:
         await first.read_until(b"painting")
         await deliver(client, said("hello"))
         go.set()
@@ -110,7 +110,7 @@ async def test_a_message_that_a_run_does_not_take_is_in_the_messages_once() -> N
 
 async def test_a_message_that_was_rolled_back_is_in_the_messages_once() -> None:
     agent, _ = painting(policy="rollback")
-    async with Client(agent) as client, client.stream("POST", "/assistant", json=posted(PAINT)) as first:
+    async with TestClient(agent) as client, client.stream("POST", "/assistant", json=posted(PAINT)) as first:
         await first.read_until(b"painting")
         await deliver(client, said("hello"))
         await client.run({"type": "next"}, thread_id="t", policy="rollback")
@@ -123,7 +123,7 @@ async def test_a_message_that_was_rolled_back_is_in_the_messages_once() -> None:
 async def test_what_was_not_taken_before_a_crash_is_handled_after_it(tmp_path: Path) -> None:
     store = store_of("sqlite", tmp_path)
     agent, go = painting()
-    async with Client(create_app(agent, store=store)) as client:
+    async with TestClient(create_app(agent, store=store)) as client:
         async with client.stream("POST", "/assistant", json=posted(PAINT)) as first:
             await first.read_until(b"painting")
             await deliver(client, said("hello"), RED)
@@ -131,7 +131,7 @@ async def test_what_was_not_taken_before_a_crash_is_handled_after_it(tmp_path: P
             go.set()
             await first.read()
 
-    async with Client(create_app(painting()[0], store=left)) as client:
+    async with TestClient(create_app(painting()[0], store=left)) as client:
         assert await seen(client, 2) == ["hello", "red"]
         state = (await client.get("/threads/t/state")).json()["state"]
     assert [message["role"] for message in state["messages"]] == ["user"]
@@ -140,7 +140,7 @@ async def test_what_was_not_taken_before_a_crash_is_handled_after_it(tmp_path: P
 async def test_what_was_taken_before_a_crash_is_not_handled_again(tmp_path: Path) -> None:
     store = store_of("sqlite", tmp_path)
     agent, go = painting("closes and takes")
-    async with Client(create_app(agent, store=store)) as client:
+    async with TestClient(create_app(agent, store=store)) as client:
         async with client.stream("POST", "/assistant", json=posted(PAINT)) as first:
             await first.read_until(b"painting")
             await deliver(client, RED)
@@ -148,7 +148,7 @@ async def test_what_was_taken_before_a_crash_is_not_handled_again(tmp_path: Path
             await first.read()
         left = crashed(store, tmp_path)  # type: ignore[arg-type]  # it is a SqliteStore
 
-    async with Client(create_app(painting()[0], store=left)) as client:
+    async with TestClient(create_app(painting()[0], store=left)) as client:
         await until_status(client, "completed")
         assert await seen(client, 1) == ["taken red"]
 
@@ -156,12 +156,12 @@ async def test_what_was_taken_before_a_crash_is_not_handled_again(tmp_path: Path
 async def test_what_is_not_taken_when_the_server_stops_is_handled_when_it_is_back(tmp_path: Path) -> None:
     agent, _ = painting()
     app = create_app(agent, store=store_of("sqlite", tmp_path))
-    async with Client(app) as client, client.stream("POST", "/assistant", json=posted(PAINT)) as first:
+    async with TestClient(app) as client, client.stream("POST", "/assistant", json=posted(PAINT)) as first:
         await first.read_until(b"painting")
         await deliver(client, RED)
         await app.hub.aclose()
 
-    async with Client(create_app(painting()[0], store=store_of("sqlite", tmp_path))) as client:
+    async with TestClient(create_app(painting()[0], store=store_of("sqlite", tmp_path))) as client:
         assert await seen(client, 1) == ["red"]
 
 
@@ -179,7 +179,7 @@ async def test_a_run_that_has_ended_takes_nothing_any_more() -> None:
     async def colour(run: Run, command: UntypedCommand) -> None:
         run.state["seen"].append(command.body["name"])
 
-    async with Client(agent) as client, client.stream("POST", "/assistant", json=posted(PAINT)) as first:
+    async with TestClient(agent) as client, client.stream("POST", "/assistant", json=posted(PAINT)) as first:
         await first.read_until(b"painting")
         await deliver(client, RED)
         await client.post("/cancel", json={"threadId": "t"})

@@ -14,7 +14,7 @@ from statecast import AddMessage, AddToolResult, Agent, AgentError, Run, create_
 from statecast.protocol.errors import Refusal
 from statecast.protocol.local.request import read_local
 from statecast.state import Json
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.held import until
 
 PATHS = ["/text", "/sse", "/sse?form=content", "/json"]
@@ -136,7 +136,7 @@ def said(text: str, **more: Json) -> Json:
 )
 async def test_a_refusal_is_a_status_and_says_why(path: str, request_: Json, status: int, code: str) -> None:
     headers = {"content-type": "application/json", **request_.get("headers", {})}
-    async with Client(agent_of()) as client:
+    async with TestClient(agent_of()) as client:
         response = await client.post(path, **{**request_, "headers": headers})
 
     assert (response.status, response.json()["error"]["code"]) == (status, code)
@@ -145,7 +145,7 @@ async def test_a_refusal_is_a_status_and_says_why(path: str, request_: Json, sta
 
 @pytest.mark.anyio
 async def test_a_form_of_events_that_there_is_not_is_refused() -> None:
-    async with Client(agent_of()) as client:
+    async with TestClient(agent_of()) as client:
         response = await client.post("/sse?form=morse", json=said("x"))
 
     assert (response.status, response.json()["error"]["code"]) == (422, "unknown_format")
@@ -154,7 +154,7 @@ async def test_a_form_of_events_that_there_is_not_is_refused() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("path", PATHS)
 async def test_an_answer_says_which_thread_and_run_it_is_of(path: str) -> None:
-    async with Client(agent_of()) as client:
+    async with TestClient(agent_of()) as client:
         response = await client.post(path, json=said("x", threadId="t"))
 
     assert (response.status, response.headers["statecast-thread-id"]) == (200, "t")
@@ -165,7 +165,7 @@ async def test_an_answer_says_which_thread_and_run_it_is_of(path: str) -> None:
 
 @pytest.mark.anyio
 async def test_an_empty_answer_is_an_answer() -> None:
-    async with Client(agent_of()) as client:
+    async with TestClient(agent_of()) as client:
         text = await client.post("/text", json=said("nothing"))
         reply = await client.post("/json", json=said("nothing"))
 
@@ -176,7 +176,7 @@ async def test_an_empty_answer_is_an_answer() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("path", ["/text", "/sse", "/sse?form=content"])
 async def test_a_run_that_fails_when_something_was_sent_cuts_the_connection(path: str) -> None:
-    async with Client(agent_of()) as client, client.stream("POST", path, json=said("fail late")) as response:
+    async with TestClient(agent_of()) as client, client.stream("POST", path, json=said("fail late")) as response:
         with pytest.raises(EOFError):
             await response.read()
 
@@ -188,7 +188,7 @@ async def test_a_run_that_fails_when_something_was_sent_cuts_the_connection(path
 @pytest.mark.anyio
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_run_that_is_cancelled_ends_as_it_is(path: str) -> None:
-    async with Client(agent_of()) as client:
+    async with TestClient(agent_of()) as client:
         answer = asyncio.create_task(client.post(path, json=said("hang", threadId="t")))
         await until(partial(_is_running, client))
         await client.post("/cancel", json={"threadId": "t"})
@@ -209,7 +209,7 @@ def _is_idle(client: Any) -> bool:
 @pytest.mark.parametrize("path", PATHS)
 async def test_who_only_looks_is_shown_the_last_answer_and_follows_the_one_that_is_made(path: str) -> None:
     look = {"messages": [], "threadId": "t"}
-    async with Client(agent_of()) as client:
+    async with TestClient(agent_of()) as client:
         told = await client.post(path, json=said("x", threadId="t"))
         again = await client.post(path, json=look)
         first = asyncio.create_task(client.post(path, json=said("hang", threadId="t")))
@@ -235,7 +235,7 @@ def _is_read(client: Any, thread_id: str, readers: int) -> bool:
 @pytest.mark.parametrize("path", ["/text", "/sse", "/sse?form=content"])
 async def test_a_server_that_stops_ends_no_stream_as_if_it_were_complete(path: str) -> None:
     app = create_app(agent_of())
-    async with Client(app) as client, client.stream("POST", path, json=said("hang")) as response:
+    async with TestClient(app) as client, client.stream("POST", path, json=said("hang")) as response:
         await response.read_until(b"Half ")
         await app.hub.aclose()
         with pytest.raises(EOFError):
@@ -245,7 +245,7 @@ async def test_a_server_that_stops_ends_no_stream_as_if_it_were_complete(path: s
 @pytest.mark.anyio
 async def test_a_server_that_stops_says_so_where_nothing_was_said_yet() -> None:
     app = create_app(agent_of())
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         answer = asyncio.create_task(client.post("/json", json=said("hang")))
         await until(partial(_is_running, client))
         await app.hub.aclose()
@@ -259,7 +259,7 @@ async def test_a_server_that_stops_says_so_where_nothing_was_said_yet() -> None:
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_server_that_stops_gives_no_answer_to_what_is_still_to_run(path: str) -> None:
     app = create_app(agent_of())
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         first = asyncio.create_task(client.post("/json", json=said("hang", threadId="t")))
         await until(partial(_is_running, client))
         second = asyncio.create_task(client.post(path, json=said("x", threadId="t")))
@@ -277,7 +277,7 @@ async def test_results_go_on_with_the_answer_whether_they_are_in_the_message_or_
     inside = {"role": "assistant", "content": [{"type": "text", "text": "Well? "}, call]}
     for number, more in enumerate([{}, {}, {"toolResults": [{"toolCallId": "c", "result": "yes"}]}]):
         named: Json = {} if number == 0 else {"threadId": f"t{number}"}
-        async with Client(agent_of()) as client:
+        async with TestClient(agent_of()) as client:
             first = await client.post("/json", json=said("ask", **named))
             body = said("ask", **named, **more)
             body["messages"] += [] if more else [inside]
@@ -299,7 +299,7 @@ async def test_leaving_before_the_first_word_stops_a_run_of_no_thread() -> None:
 
     for path in PATHS:
         app = create_app(agent)
-        async with Client(app) as client:
+        async with TestClient(app) as client:
             task = asyncio.create_task(client.post(path, json=said("x")))
             await until(partial(_is_running, client))
             task.cancel()

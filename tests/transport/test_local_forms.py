@@ -12,14 +12,14 @@ from statecast.protocol.entries import RunError
 from statecast.protocol.local.events import TypedEventsEncoder
 from statecast.protocol.local.reply import JsonReplyEncoder
 from statecast.protocol.local.text import ContentEventsEncoder, PlainTextEncoder
-from statecast.protocol.messages.encoder import Projected
+from statecast.protocol.messages.encoder import MessageEncoder
 from tests.transport.answering import Answering, projection
 
 FAILED = RunError("no_bees", "There are no bees.")
 
 
 def written(kind: Any, answering: Answering) -> str:
-    encoder: Projected = kind(projection(answering))
+    encoder: MessageEncoder = kind(projection(answering))
     return b"".join([*map(encoder.encode, answering.entries), encoder.finish()]).decode()
 
 
@@ -79,7 +79,7 @@ def test_what_a_long_text_grows_by_is_all_that_is_written(kind: Any) -> None:
     answering = Answering()
     message = answering.messages.assistant()
     answering.each(*[lambda: message.append_text("bees ")] * 1000)
-    encoder: Projected = kind(projection(answering))
+    encoder: MessageEncoder = kind(projection(answering))
     frames = [encoder.encode(entry) for entry in answering.entries]
 
     assert len({len(frame) for frame in frames[3:]}) == 1
@@ -112,7 +112,7 @@ def test_only_the_stream_of_a_run_that_ended_well_ends_well(kind: Any) -> None:
     for status, error, cut in (("completed", None, False), ("cancelled", None, False), ("failed", FAILED, True)):
         answering = Answering()
         answering.turn(status, error)
-        encoder: Projected = kind(projection(answering))
+        encoder: MessageEncoder = kind(projection(answering))
         for entry in answering.entries:
             encoder.encode(entry)
         assert encoder.cut, "its end is not known"

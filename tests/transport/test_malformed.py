@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from statecast import create_app
 from statecast.state import Json
-from statecast.testing import Client, Response
+from statecast.testing import Response, TestClient
 from tests.transport.held import HOLD, NOTE, held, said
 
 pytestmark = pytest.mark.anyio
@@ -97,16 +97,16 @@ def with_value(path: str, value: Json) -> dict[str, Json]:
 
 
 @asynccontextmanager
-async def untouched(caplog: pytest.LogCaptureFixture | None = None) -> AsyncIterator[Client]:
+async def untouched(caplog: pytest.LogCaptureFixture | None = None) -> AsyncIterator[TestClient]:
     """Yield a client of an app with a thread that runs one batch and has another queued; none of it may change."""
     agent, release = held()
     app = create_app(agent)
 
-    async def facts(client: Client) -> Any:
+    async def facts(client: TestClient) -> Any:
         paths = ["/status/t", "/threads/t/state", "/health"]
         return [(await client.get(path)).json() for path in paths]
 
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         async with (
             client.stream("POST", "/assistant", json={"commands": [HOLD], "threadId": "t"}) as first,
             client.stream("POST", "/assistant", json={"commands": [NOTE], "threadId": "t"}) as second,
@@ -132,7 +132,7 @@ def refused(response: Response, codes: str) -> bool:
 
 async def test_the_valid_request_is_accepted() -> None:
     agent, _ = held()
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         assert (await client.post("/assistant", json=VALID)).status == 200
 
 
@@ -149,7 +149,7 @@ async def test_every_wrong_type_in_every_field(
 @pytest.mark.parametrize(("path", "accepted", "codes"), FIELDS, ids=[row[0] for row in FIELDS])
 async def test_what_is_accepted_in_every_field(path: str, accepted: str, codes: str) -> None:
     for kind in accepted.split():
-        async with Client(held()[0]) as client:
+        async with TestClient(held()[0]) as client:
             response = await client.post("/assistant", json=with_value(path, OF_EACH_TYPE[kind]))
             assert response.status == 200, (kind, path)
 
@@ -261,7 +261,7 @@ async def test_keys_of_the_body_itself_that_clients_refuse(path: str, key: str) 
 
 async def test_of_a_key_twice_the_last_counts() -> None:
     body = b'{"threadId":"no id!","commands":5,"threadId":"u","commands":[{"type":"note","text":1,"text":"x"}]}'
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         assert (await client.post("/assistant", content=body, headers=JSON)).status == 200
         assert (await client.get("/threads/u/state")).json()["state"] == {"notes": ["x"]}
         body = b'{"threadId":"u","commands":[{"type":"note"}],"threadId":5}'
@@ -282,7 +282,7 @@ async def test_one_bad_command_refuses_the_whole_batch() -> None:
 
 
 async def test_a_misspelt_command_is_told_the_right_one() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         message = (await client.run({"type": "add-mesage"})).error or {}
     assert message["message"].endswith('got "add-mesage" (did you mean "add-message"?)')
 
@@ -324,7 +324,7 @@ def _spoiled(draw: st.DrawFn) -> bytes:
 @given(bodies=st.lists(st.composite(_spoiled)(), min_size=20, max_size=20))
 def test_whatever_is_spoiled_is_refused_or_fine_and_never_the_servers_fault(bodies: list[bytes]) -> None:
     async def send() -> None:
-        async with Client(held()[0]) as client:
+        async with TestClient(held()[0]) as client:
             for body in bodies:
                 response = await client.post("/assistant", content=body, headers=JSON)
                 assert response.status < 500, body
@@ -345,7 +345,7 @@ def test_every_field_of_the_valid_request_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("path", [path for path, *_ in FIELDS])
 async def test_a_refusal_repeats_only_the_beginning_of_what_it_refuses(path: str) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         response = await client.post("/assistant", json=with_value(path, "x" * 1_000_000))
         assert response.status == 200 or len(response.content) < 5_000
 
@@ -370,7 +370,7 @@ async def test_a_refusal_repeats_only_the_beginning_of_what_it_refuses(path: str
 async def test_the_same_at_every_endpoint(method: str, path: str, body: Json) -> None:
     long = "x" * 100_000
     content = json.dumps(body).replace("{long}", long).encode()
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         await client.post("/assistant", json={"commands": [NOTE], "threadId": "t"})
         refused = await client.request(method, path.replace("{long}", long), content=content, headers=JSON)
         assert refused.status < 500

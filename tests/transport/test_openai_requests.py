@@ -15,7 +15,7 @@ from statecast import AddMessage, AddToolResult, Agent, AgentError, Limits, Run,
 from statecast.protocol.errors import Refusal
 from statecast.protocol.openai.request import read_completion
 from statecast.state import Json
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.held import until
 
 PATH = "/v1/chat/completions"
@@ -208,7 +208,7 @@ def asked(text: str, **more: Json) -> Json:
 async def test_a_refusal_has_openais_form(request_: Json, status: int, code: str, kind: str | None) -> None:
     app = create_app(echo(), limits=Limits(body=2000))
     headers = {"content-type": "application/json", **request_.get("headers", {})}
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         response = await client.post(PATH, **{**request_, "headers": headers})
         error = response.json()["error"]
 
@@ -221,7 +221,7 @@ async def test_a_refusal_has_openais_form(request_: Json, status: int, code: str
 @pytest.mark.anyio
 @pytest.mark.parametrize(("method", "path"), [("GET", PATH), ("DELETE", "/v1/models"), ("POST", "/v1/models/bees")])
 async def test_other_methods_are_refused_in_the_same_form(method: str, path: str) -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         response = await client.request(method, path)
 
     assert (response.status, response.json()["error"]["code"]) == (405, "method_not_allowed")
@@ -240,9 +240,9 @@ async def test_a_key_counts_only_where_the_app_identifies() -> None:
     def key(name: str) -> dict[str, str]:
         return {"authorization": f"Bearer {name}", "statecast-thread-id": "t"}
 
-    async with Client(create_app(echo())) as client:
+    async with TestClient(create_app(echo())) as client:
         assert (await client.post(PATH, json=asked("x"), headers=key("anything"))).status == 200
-    async with Client(create_app(echo(), identify=who)) as client:
+    async with TestClient(create_app(echo(), identify=who)) as client:
         refused = await client.post(PATH, json=asked("x"), headers=key("anything"))
         assert (refused.status, refused.json()["error"]["type"]) == (401, "authentication_error")
         for name in ("ann", "bob"):
@@ -253,7 +253,7 @@ async def test_a_key_counts_only_where_the_app_identifies() -> None:
 @pytest.mark.anyio
 async def test_a_thread_is_named_by_header_before_query_before_metadata() -> None:
     named = {"metadata": {"thread_id": "c"}}
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         first = await client.post(f"{PATH}?thread=b", json=asked("x", **named), headers={"statecast-thread-id": "a"})
         second = await client.post(f"{PATH}?thread=b", json=asked("x", **named))
         third = await client.post(PATH, json=asked("x", **named))
@@ -264,12 +264,12 @@ async def test_a_thread_is_named_by_header_before_query_before_metadata() -> Non
 @pytest.mark.anyio
 async def test_what_is_posted_without_a_thread_is_gone_with_the_run() -> None:
     history = [user("one"), {"role": "assistant", "content": "1"}, user("two")]
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         answer = await client.post(PATH, json={"model": "bees", "messages": history})
         assert answer.json()["choices"][0]["message"]["content"] == "4: two"
         again = await client.post(PATH, json=asked("three"))
         assert again.json()["choices"][0]["message"]["content"] == "2: three"
-    async with Client(echo(adopt=False)) as client:
+    async with TestClient(echo(adopt=False)) as client:
         answer = await client.post(PATH, json={"model": "bees", "messages": history})
         assert answer.json()["choices"][0]["message"]["content"] == "2: two", "no history is taken from a client"
 
@@ -281,7 +281,7 @@ async def test_leaving_stops_a_run_of_no_thread_or_one_that_was_to_be_stopped(
     streams: bool, named: Json, query: str
 ) -> None:
     app = create_app(echo())
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         task = asyncio.create_task(client.post(PATH + query, json=asked("hang", stream=streams, **named)))
         await until(lambda: any(run.begun for run in app.hub._runs))
         task.cancel()
@@ -291,7 +291,7 @@ async def test_leaving_stops_a_run_of_no_thread_or_one_that_was_to_be_stopped(
 @pytest.mark.anyio
 async def test_leaving_stops_no_run_of_a_thread() -> None:
     app = create_app(echo())
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         task = asyncio.create_task(client.post(PATH, json=asked("hang", metadata={"thread_id": "t"})))
         await until(lambda: any(run.begun for run in app.hub._runs))
         task.cancel()
@@ -302,13 +302,13 @@ async def test_leaving_stops_no_run_of_a_thread() -> None:
 @pytest.mark.anyio
 async def test_a_server_that_stops_ends_no_stream_as_if_the_answer_were_complete() -> None:
     app = create_app(echo())
-    async with Client(app) as client, client.stream("POST", PATH, json=asked("hang", stream=True)) as response:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=asked("hang", stream=True)) as response:
         await response.read_until(b"So ")
         await app.hub.aclose()
         await response.read()
 
     assert b'"code":"run_interrupted"' in response.content
-    async with Client(create_app(echo())) as client:
+    async with TestClient(create_app(echo())) as client:
         reply = asyncio.create_task(client.post(PATH, json=asked("hang")))
         await until(lambda: any(run.begun for run in client.app.hub._runs))  # type: ignore[attr-defined]  # an App
         await client.app.hub.aclose()  # type: ignore[attr-defined]  # likewise
@@ -333,7 +333,7 @@ async def test_a_run_that_another_client_began_is_followed_live() -> None:
 
     command = {"type": "add-message", "message": {"role": "user", "parts": [{"type": "text", "text": "Which?"}]}}
     body = asked("Which?", stream=True, metadata={"thread_id": "t"})
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         async with client.stream("POST", "/assistant", json={"commands": [command], "threadId": "t"}) as first:
             await first.read_until(b"Honey ")
             async with client.stream("POST", PATH, json=body) as second:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from statecast import Agent, Command, Run, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -50,7 +50,7 @@ def agent() -> Agent:
 
 
 async def document() -> Any:
-    async with Client(create_app([agent(), Agent("other")])) as client:
+    async with TestClient(create_app([agent(), Agent("other")])) as client:
         response = await client.get("/openapi.json")
     assert response.headers["content-type"] == "application/json"
     return response.json()
@@ -125,7 +125,7 @@ async def test_it_carries_the_schemas_of_the_commands() -> None:
 
 
 async def test_agents_come_with_the_schemas_of_their_commands_and_states() -> None:
-    async with Client(create_app([agent(), Agent("other")])) as client:
+    async with TestClient(create_app([agent(), Agent("other")])) as client:
         walker, other = (await client.get("/agents")).json()["agents"]
 
     assert list(walker["commands"]) == ["add-message", "add-tool-result", "wave", "move-to"]

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from statecast import App, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.held import HOLD, NOTE, held
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +27,7 @@ def app_of_owners() -> App:
 
 
 async def test_a_thread_is_unknown_to_everyone_else() -> None:
-    async with Client(app_of_owners()) as client:
+    async with TestClient(app_of_owners()) as client:
         body = {"commands": [HOLD], "threadId": "t", "state": {"secret": 1}}
         async with client.stream("POST", "/assistant", json=body, headers=ANN) as response:
             await response.read_until(b"held")
@@ -43,7 +43,7 @@ async def test_a_thread_is_unknown_to_everyone_else() -> None:
 
 
 async def test_the_same_id_is_another_thread_for_another_owner() -> None:
-    async with Client(app_of_owners()) as client:
+    async with TestClient(app_of_owners()) as client:
         for owner, state in ((ANN, {"who": "ann"}), (BOB, {"who": "bob"})):
             body = {"commands": [NOTE], "threadId": "t", "state": state}
             await client.post("/assistant", json=body, headers=owner)
@@ -54,7 +54,7 @@ async def test_the_same_id_is_another_thread_for_another_owner() -> None:
 
 
 async def test_a_command_id_of_another_owner_is_free() -> None:
-    async with Client(app_of_owners()) as client:
+    async with TestClient(app_of_owners()) as client:
         for owner in (ANN, BOB):
             body = {"commands": [{**NOTE, "id": "n", "text": owner["authorization"]}], "threadId": "t"}
             assert (await client.post("/assistant", json=body, headers=owner)).status == 200
@@ -72,7 +72,7 @@ async def test_a_command_id_of_another_owner_is_free() -> None:
     ],
 )
 async def test_who_is_not_known_is_refused_everywhere(method: str, path: str) -> None:
-    async with Client(app_of_owners()) as client:
+    async with TestClient(app_of_owners()) as client:
         body = b'{"threadId":"t"}' if method == "POST" else b""
         refused = await client.request(method, path, content=body, headers={"content-type": "application/json"})
 
@@ -82,7 +82,7 @@ async def test_who_is_not_known_is_refused_everywhere(method: str, path: str) ->
 
 async def test_no_header_of_one_caller_reaches_another() -> None:
     secret = {**ANN, "x-secret": "s3cret"}
-    async with Client(app_of_owners()) as client:
+    async with TestClient(app_of_owners()) as client:
         body = {"commands": [HOLD], "threadId": "t", "config": {"apiKey": "k3y"}}
         async with client.stream("POST", "/assistant", json=body, headers=secret) as response:
             await response.read_until(b"held")

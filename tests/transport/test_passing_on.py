@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from statecast.protocol import MESSAGE_PROTOCOLS, Entry, OperationsEntry, Projected
+from statecast.protocol import MESSAGE_PROTOCOLS, Entry, MessageEncoder, OperationsEntry
 from statecast.protocol.local.events import TypedEventsEncoder
 from statecast.protocol.local.reply import JsonReplyEncoder
 from statecast.protocol.local.text import ContentEventsEncoder, PlainTextEncoder
@@ -19,7 +19,7 @@ from tests.transport.ag_ui_reading import encoder_of
 from tests.transport.answering import Answering, projection
 from tests.transport.projecting import answered, deltas, told
 
-PROTOCOLS: dict[str, Callable[[Projection], Projected]] = {
+PROTOCOLS: dict[str, Callable[[Projection], MessageEncoder]] = {
     **MESSAGE_PROTOCOLS,
     "completions": lambda read: ChatCompletionStreamEncoder(read, Completion(id="%b", model="%", created=1)),
     "text": PlainTextEncoder,

@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 
 from statecast import Agent, Limits, Run, UntypedCommand, create_app
 from statecast.state import Json
-from statecast.testing import Client, Response
+from statecast.testing import Response, TestClient
 from tests.transport.failing import Failing
 from tests.transport.following import PATH, following, posted, state_of
 from tests.transport.held import HOLD, NOTE, held, until
@@ -29,14 +29,14 @@ def editable(**more: Any) -> Agent:
     return held(**{"initial": FIRST, "writable": WRITABLE, **more})[0]
 
 
-async def patch(client: Client, *steps: Any, thread_id: str = "t", **body: Any) -> Response:
+async def patch(client: TestClient, *steps: Any, thread_id: str = "t", **body: Any) -> Response:
     given = body or {"json": list(steps)}
     return await client.request("PATCH", f"/threads/{thread_id}/state", **given)
 
 
 async def patched(*steps: Any, agent: Agent | None = None) -> tuple[Response, Json]:
     """Return the answer to a patch of the first state, and the state then."""
-    async with Client(agent or editable()) as client:
+    async with TestClient(agent or editable()) as client:
         await client.run(thread_id="t")
         return await patch(client, *steps), await state_of(client)
 
@@ -78,7 +78,7 @@ async def test_a_patch_does_what_the_standard_says(steps: list[dict[str, Json]])
 
 
 async def test_the_answer_says_where_the_log_is() -> None:
-    async with Client(editable()) as client:
+    async with TestClient(editable()) as client:
         await client.run(NOTE, thread_id="t")
         before = (await client.get("/status/t")).json()
         answer = await patch(client, {"op": "replace", "path": "/title", "value": "b"})
@@ -91,7 +91,7 @@ async def test_the_answer_says_where_the_log_is() -> None:
 
 
 async def test_followers_see_what_was_patched() -> None:
-    async with Client(editable()) as client:
+    async with TestClient(editable()) as client:
         await client.run(thread_id="t")
         async with following(client) as follower, following(client, query="?format=json-patch") as other:
             answer = await patch(
@@ -115,7 +115,7 @@ async def test_followers_see_what_was_patched() -> None:
 
 
 async def test_a_run_sees_what_was_patched() -> None:
-    async with Client(editable()) as client:
+    async with TestClient(editable()) as client:
         await client.run(thread_id="t")
         await patch(client, {"op": "replace", "path": "/title", "value": "b"})
         assert (await client.run(NOTE, thread_id="t")).state == {**FIRST, "title": "b", "notes": ["noted"]}
@@ -246,7 +246,7 @@ async def test_a_patch_that_is_none_changes_nothing(step: Any) -> None:
     ],
 )
 async def test_a_body_that_is_none_changes_nothing(body: dict[str, Any], status: int, code: str) -> None:
-    async with Client(editable()) as client:
+    async with TestClient(editable()) as client:
         await client.run(thread_id="t")
         refused = await patch(client, **body)
         assert (refused.status, code_of(refused)) == (status, code)
@@ -255,7 +255,7 @@ async def test_a_body_that_is_none_changes_nothing(body: dict[str, Any], status:
 
 async def test_the_standards_media_type_is_taken_too() -> None:
     steps = msgspec.json.encode([{"op": "replace", "path": "/title", "value": "b"}])
-    async with Client(editable()) as client:
+    async with TestClient(editable()) as client:
         await client.run(thread_id="t")
         answer = await patch(client, content=steps, headers={"content-type": "application/json-patch+json"})
     assert answer.status == 200
@@ -276,7 +276,7 @@ class Typed(TypedDict, total=False):
 
 async def test_a_patch_keeps_the_states_type() -> None:
     agent = Agent(state=Typed, initial={"title": "a", "size": 1}, writable=["/title", "/size"])
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(thread_id="t")
         good = await patch(client, {"op": "replace", "path": "/size", "value": 2})
         bad = await patch(
@@ -292,7 +292,7 @@ async def test_a_patch_keeps_the_states_type() -> None:
 async def test_while_a_run_is_under_way_nothing_is_patched() -> None:
     agent, release = held(initial=FIRST, writable=WRITABLE)
     step = {"op": "replace", "path": "/title", "value": "b"}
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         refused = await patch(client, step)
         assert (refused.status, code_of(refused)) == (409, "run_active")
@@ -309,7 +309,7 @@ async def test_while_a_run_waits_nothing_is_patched() -> None:
     async def work(run: Run, command: UntypedCommand) -> None:
         await run.wait_for("go")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run({"type": "work"}, thread_id="t")
         refused = await patch(client, {"op": "replace", "path": "/title", "value": "b"})
         assert (refused.status, code_of(refused)) == (409, "run_active")
@@ -318,7 +318,7 @@ async def test_while_a_run_waits_nothing_is_patched() -> None:
 async def test_while_a_run_is_about_to_begin_nothing_is_patched() -> None:
     store = Failing()
     app = create_app(editable(), store=store)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(thread_id="t")
         store.go = anyio.Event()
         thread = app.hub.loaded("t")
@@ -337,7 +337,7 @@ async def test_while_a_run_is_about_to_begin_nothing_is_patched() -> None:
 
 
 async def test_an_unknown_thread_cannot_be_patched() -> None:
-    async with Client(editable()) as client:
+    async with TestClient(editable()) as client:
         refused = await patch(client, {"op": "replace", "path": "/title", "value": "b"}, thread_id="unknown")
         invalid = await patch(client, thread_id="a%20b")
     assert (refused.status, code_of(refused)) == (404, "unknown_thread")
@@ -349,7 +349,7 @@ async def test_nobody_patches_a_thread_of_another_owner() -> None:
         return request.headers["authorization"]
 
     ann, bob = {"authorization": "ann"}, {"authorization": "bob"}
-    async with Client(create_app(editable(), identify=who)) as client:
+    async with TestClient(create_app(editable(), identify=who)) as client:
         await client.post(PATH, json=posted(), headers=ann)
         step = {"op": "replace", "path": "/title", "value": "b"}
         refused = await patch(client, json=[step], headers=bob)
@@ -361,7 +361,7 @@ async def test_a_patch_is_confirmed_when_it_is_kept_and_until_then_there_are_no_
     store = Failing()
     app = create_app(editable(), store=store)
     step = {"op": "add", "path": "/settings/list/-", "value": 4}
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(thread_id="t")
         store.broken = True
         async with anyio.create_task_group() as tasks:
@@ -382,7 +382,7 @@ async def test_a_patch_is_confirmed_when_it_is_kept_and_until_then_there_are_no_
 
 async def test_a_large_patch_is_refused() -> None:
     app = create_app(editable(), limits=Limits(body=1_000))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(thread_id="t")
         refused = await patch(client, {"op": "add", "path": "/title", "value": "x" * 1_000})
         assert (refused.status, code_of(refused)) == (413, "body_too_large")
@@ -395,7 +395,7 @@ def rows(*more: Json) -> Agent:
 async def test_a_patch_that_outgrows_the_limit_of_the_state_is_refused() -> None:
     step = {"op": "add", "path": "/rows/-", "value": "x" * 300}
     copy = {"op": "copy", "from": "/rows/0", "path": "/rows/-"}
-    async with Client(create_app(rows(), limits=Limits(state=2_000))) as client:
+    async with TestClient(create_app(rows(), limits=Limits(state=2_000))) as client:
         await client.run(thread_id="t")
         answers = [await patch(client, one) for one in (step, step, step, step, copy)]
         smaller = await patch(client, {"op": "remove", "path": "/rows/0"}, step)
@@ -413,7 +413,7 @@ MOVING: dict[str, Json] = {"op": "move", "from": "/rows/0", "path": "/rows/-"}
 
 @pytest.mark.parametrize("steps", [[DOUBLING] * 64, [MOVING] * 64])
 async def test_what_a_patch_copies_and_moves_is_counted_before_it_is_built(steps: list[dict[str, Json]]) -> None:
-    async with Client(create_app(rows(["x" * 500]), limits=Limits(state=20_000))) as client:
+    async with TestClient(create_app(rows(["x" * 500]), limits=Limits(state=20_000))) as client:
         await client.run(thread_id="t")
         refused = await patch(client, *steps)
         state = await state_of(client)
@@ -424,7 +424,7 @@ async def test_what_a_patch_copies_and_moves_is_counted_before_it_is_built(steps
 
 async def test_the_values_that_a_patch_copies_are_bounded() -> None:
     steps = [{"op": "copy", "from": "/rows/0", "path": "/rows/-"}] * 4
-    async with Client(create_app(rows([0] * 100), limits=Limits(values=320))) as client:
+    async with TestClient(create_app(rows([0] * 100), limits=Limits(values=320))) as client:
         await client.run(thread_id="t")
         refused = await patch(client, *steps)
         fine = await patch(client, *steps[:3])
@@ -434,7 +434,7 @@ async def test_the_values_that_a_patch_copies_are_bounded() -> None:
 
 
 async def test_a_patch_that_replaces_a_list_is_one_operation() -> None:
-    async with Client(rows(*[0] * 100)) as client:
+    async with TestClient(rows(*[0] * 100)) as client:
         await client.run(thread_id="t")
         async with following(client) as follower:
             await patch(client, {"op": "add", "path": "/rows", "value": [1] * 100})
@@ -454,7 +454,7 @@ async def test_a_copy_changes_apart_from_what_it_was_copied_from() -> None:
         {"op": "add", "path": "/rows/1/0/-", "value": 4},
         {"op": "remove", "path": "/rows/0/1/0"},
     ]
-    async with Client(rows()) as client:
+    async with TestClient(rows()) as client:
         await client.run(thread_id="t")
         answer = await patch(client, *steps)
         state = await state_of(client)
@@ -487,7 +487,7 @@ def test_whatever_is_patched_the_standard_is_the_judge(patches: list[list[dict[s
 
 async def _judge(patches: list[list[dict[str, Json]]]) -> None:
     expected: Json = OPEN
-    async with Client(held(initial=OPEN, writable=[""])[0]) as client:
+    async with TestClient(held(initial=OPEN, writable=[""])[0]) as client:
         await client.run(thread_id="t")
         async with following(client) as follower:
             for steps in patches:

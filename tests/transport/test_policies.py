@@ -11,7 +11,7 @@ import pytest
 
 from statecast import AddMessage, Agent, App, Run, UntypedCommand, create_app
 from statecast.state import Json
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.failing import Failing
 from tests.transport.following import PATH, following, posted, state_of, status_of, until_status
 from tests.transport.held import HOLD, NOTE, held, note, said, until
@@ -34,7 +34,7 @@ def noted(text: str) -> dict[str, Any]:
 @choices("enqueue")
 async def test_enqueue_runs_it_afterwards(agent_says: Any, request_says: Any) -> None:
     agent, release = held(**agent_says)
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         async with client.stream("POST", PATH, json=posted(NOTE, **request_says)) as second:
             assert second.status == 200
@@ -52,7 +52,7 @@ async def test_enqueue_is_the_default() -> None:
 async def test_reject_refuses_it_and_names_the_run(agent_says: Any, request_says: Any) -> None:
     agent_says = {} if request_says else agent_says
     agent, release = held(**agent_says)
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         refused = await client.post(PATH, json=posted(NOTE, **request_says))
         release.set()
@@ -69,7 +69,7 @@ async def test_reject_counts_a_run_that_is_about_to_begin() -> None:
     store = Failing()
     agent, release = held(policy="reject")
     app = create_app(agent, store=store)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(NOTE, thread_id="t")
         store.go = anyio.Event()
         async with anyio.create_task_group() as tasks:
@@ -91,7 +91,7 @@ def _thread(app: App) -> Any:
 @choices("deliver")
 async def test_deliver_refuses_what_the_run_does_not_listen_for(agent_says: Any, request_says: Any) -> None:
     agent, release = held(**agent_says)
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         refused = await client.post(PATH, json=posted(NOTE, **request_says))
         release.set()
@@ -113,7 +113,7 @@ async def test_what_a_run_listens_for_is_delivered_whatever_the_policy(policy: s
         note(run, (await run.wait_for("steer")).body["to"])
 
     agent.commands.add("steer")
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         first = await client.run({"type": "work"}, thread_id="t")
         second = await client.run({"type": "steer", "to": "north"}, thread_id="t", policy=policy)
 
@@ -129,7 +129,7 @@ async def test_of_a_batch_that_is_refused_nothing_is_delivered(policy: str, code
     async def work(run: Run, command: UntypedCommand) -> None:
         note(run, (await run.wait_for("steer")).body["to"])
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run({"type": "work"}, thread_id="t")
         batch: list[Any] = [{"type": "steer", "to": "north"}, said("and what else?")]
         refused = await client.run(*batch, thread_id="t", policy=policy)
@@ -148,7 +148,7 @@ async def test_of_a_mixed_batch_the_others_run_afterwards() -> None:
     async def noted(run: Run, command: UntypedCommand) -> None:
         note(run, "noted")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run({"type": "work"}, thread_id="t")
         batch: list[Any] = [NOTE, {"type": "steer", "to": "north"}]
         assert (await client.run(*batch, thread_id="t")).state == {"notes": ["north", "noted"]}
@@ -165,7 +165,7 @@ async def test_of_a_mixed_batch_the_client_sees_all_even_if_it_had_seen_all_befo
     async def noted(run: Run, command: UntypedCommand) -> None:
         note(run, "noted")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         first = await client.run({"type": "work"}, thread_id="t", state={})
         second = await client.run(said("hello"), NOTE, thread_id="t", state=first.state)
         assert second.state == await state_of(client)
@@ -178,7 +178,7 @@ async def test_interrupt_stops_the_run_and_is_next(agent_says: Any, request_says
     agent, release = held(**agent_says)
     path = f"/assistant?protocol={protocol}"
     queued = {"policy": "enqueue"}
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(NOTE, thread_id="t")
         async with (
             following(client) as follower,
@@ -204,7 +204,7 @@ async def test_interrupt_stops_the_run_and_is_next(agent_says: Any, request_says
 
 async def test_an_interrupted_run_has_no_error_to_show() -> None:
     agent, _ = held(policy="interrupt")
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         async with following(client) as follower:
             await client.run(NOTE, thread_id="t")
@@ -227,7 +227,7 @@ async def test_the_latest_of_several_interrupting_batches_is_next() -> None:
     async def noted(run: Run, command: UntypedCommand) -> None:
         note(run, command.body["text"])
 
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         async with anyio.create_task_group() as tasks:
             for count, text in enumerate(("one", "two"), 1):
@@ -242,7 +242,7 @@ async def test_an_interrupting_batch_that_is_not_kept_interrupts_nothing() -> No
     store = Failing()
     agent, release = held()
     async with (
-        Client(create_app(agent, store=store)) as client,
+        TestClient(create_app(agent, store=store)) as client,
         client.stream("POST", PATH, json=posted(HOLD)) as first,
     ):
         await first.read_until(b"held")
@@ -268,7 +268,7 @@ async def test_a_run_that_waits_is_stopped_too(policy: str) -> None:
     async def noted(run: Run, command: UntypedCommand) -> None:
         note(run, "noted")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run({"type": "work"}, thread_id="t")
         assert await status_of(client) == "waiting"
         after = await client.run(NOTE, thread_id="t")
@@ -310,7 +310,7 @@ async def test_rollback_puts_any_state_back(before: Json, meanwhile: Json) -> No
     async def look(run: Run, command: UntypedCommand) -> None:
         run.parts.append_text(repr(run.state))
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(thread_id="t", state=before)
         async with following(client) as follower, client.stream("POST", PATH, json=posted(HOLD)) as first:
             await first.read_until(b'"held"')
@@ -333,7 +333,7 @@ def _same(one: Json, other: Json) -> bool:
 
 async def test_rollback_takes_the_message_of_the_stopped_run_along() -> None:
     agent, _ = held(policy="rollback")
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(said("one"), thread_id="t")
         before = await state_of(client)
         async with client.stream("POST", PATH, json=posted(said("two"), HOLD)) as first:
@@ -350,7 +350,7 @@ async def test_rollback_takes_the_message_of_the_stopped_run_along() -> None:
 @pytest.mark.parametrize("declared", [policy for policy in POLICIES if policy != "rollback"])
 async def test_rollback_needs_an_agent_that_declares_it(declared: Any) -> None:
     agent, release = held(policy=declared)
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         refused = await client.post(PATH, json=posted(NOTE, policy="rollback"))
         assert (refused.status, refused.json()["error"]["code"]) == (422, "policy_not_available")
@@ -361,7 +361,7 @@ async def test_rollback_needs_an_agent_that_declares_it(declared: Any) -> None:
 
 async def test_an_agent_that_declares_rollback_may_be_interrupted_without() -> None:
     agent, _ = held(policy="rollback")
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         after = await client.run(NOTE, thread_id="t", policy="interrupt")
         await first.read()
@@ -381,7 +381,7 @@ async def test_a_run_that_is_being_stopped_already_is_rolled_back_all_the_same()
     async def noted(run: Run, command: UntypedCommand) -> None:
         note(run, "noted")
 
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         await client.post("/cancel", json={"threadId": "t"})
         async with client.stream("POST", PATH, json=posted(NOTE)) as second:
@@ -393,7 +393,7 @@ async def test_a_run_that_is_being_stopped_already_is_rolled_back_all_the_same()
 
 @pytest.mark.parametrize("policy", POLICIES)
 async def test_a_policy_is_for_the_time_of_a_run(policy: Any) -> None:
-    async with Client(held(policy=policy)[0]) as client:
+    async with TestClient(held(policy=policy)[0]) as client:
         for _ in range(2):
             ran = await client.run(NOTE, thread_id="t", policy=policy)
             assert (ran.status, ran.error) == (200, None)
@@ -402,7 +402,7 @@ async def test_a_policy_is_for_the_time_of_a_run(policy: Any) -> None:
 
 @pytest.mark.parametrize("policy", ["stop", "", 1, ["enqueue"], {}])
 async def test_a_policy_that_is_none_is_refused(policy: Json) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         refused = await client.run(NOTE, thread_id="t", policy=policy)
         assert (refused.status, refused.code) == (422, "invalid_request")
         assert "policy" in (refused.error or {})["message"]
@@ -419,7 +419,7 @@ async def test_what_a_stopped_run_listened_for_is_not_delivered_to_it_any_more()
         note(run, "working")
         await release.wait()
 
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted({"type": "work"})) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted({"type": "work"})) as first:
         await first.read_until(b"working")
         await client.post("/cancel", json={"threadId": "t"})
         async with client.stream("POST", PATH, json=posted({"type": "steer"})) as second:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from statecast import AddMessage, AddToolResult, Agent, Run
 from statecast.protocol.lenient import held_part, mended
 from statecast.state import Json
-from statecast.testing import Client
+from statecast.testing import TestClient
 from statecast_agents import Document
 from tests.transport.following import state_of
 
@@ -132,7 +132,7 @@ def said(id: str, text: str, name: str, role: str = "user") -> Json:
     return {"id": id, "role": role, name: [{"type": "text", "text": text}]}
 
 
-async def post(client: Client, path: str, body: Json) -> Any:
+async def post(client: TestClient, path: str, body: Json) -> Any:
     content = json.dumps(body).encode()  # with escapes, as JavaScript writes half an emoji
     return await client.post(path, content=content, headers={"content-type": "application/json"})
 
@@ -150,7 +150,7 @@ async def test_whatever_is_odd_in_the_past_the_next_message_is_heard(
     protocol: str, odd: list[Json], whole: list[Json], role: str, known: bool, at: int
 ) -> None:
     make, name = PROTOCOLS[protocol]
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         past: list[Json] = [said("u1", "one", name), said("a1", "heard one", name, "assistant")]
         if known:
             await post(client, *make("t", past[:1]))
@@ -182,7 +182,7 @@ LAST: list[tuple[str, Json]] = [
 
 @pytest.mark.parametrize(("path", "body"), LAST)
 async def test_the_message_that_a_request_is_about_is_checked(path: str, body: Json) -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         refused = await post(client, path, body)
         assert refused.status == 422
         assert (await client.get("/status/t")).status == 404
@@ -195,7 +195,7 @@ async def test_the_message_that_a_request_is_about_is_checked(path: str, body: J
 
 async def test_the_rest_of_a_request_is_checked_as_before() -> None:
     body = {"id": "t", "messages": [said("u", "hi", "parts")]}
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         for more, code in (({"tools": {"constructor": 1}}, "forbidden_key"), ({"mine": BIG}, "number_out_of_range")):
             assert (await post(client, "/chat", {**body, **more})).json()["error"]["code"] == code
 
@@ -217,7 +217,7 @@ async def test_a_result_that_a_state_cannot_hold_is_kept_as_text(output: Json, r
         run.messages.assistant(id="a1").add_tool_call("ask", {}, id="c")
 
     part = {"type": "tool-ask", "toolCallId": "c", "input": {}, "state": "output-available", "output": output}
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run({"type": "ask"}, thread_id="t", state={})
         answer = await post(
             client, "/chat", {"id": "t", "messages": [{"id": "a1", "role": "assistant", "parts": [part]}]}

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from statecast import Agent, Run, UntypedCommand, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.held import HOLD, NOTE, held, said, until
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +21,7 @@ def posted(*commands: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return {"commands": list(commands), "threadId": "t", **fields}
 
 
-async def status(client: Client, thread_id: str = "t") -> dict[str, Any]:
+async def status(client: TestClient, thread_id: str = "t") -> dict[str, Any]:
     response = await client.get(f"/status/{thread_id}")
     return dict(response.json())
 
@@ -29,7 +29,7 @@ async def status(client: Client, thread_id: str = "t") -> dict[str, Any]:
 async def test_what_comes_during_a_run_waits_for_its_end() -> None:
     agent, release = held()
     app = create_app(agent)
-    async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         async with client.stream("POST", PATH, json=posted({"type": "note", "text": "later"})) as second:
             assert len((await status(client))["queued"]) == 1
@@ -59,7 +59,7 @@ async def test_runs_never_overlap_on_one_thread_and_do_on_several() -> None:
         await anyio.sleep(0.001)
         under_way.remove(run.thread_id)
 
-    async with Client(agent) as client, anyio.create_task_group() as tasks:
+    async with TestClient(agent) as client, anyio.create_task_group() as tasks:
         for number in range(20):
             tasks.start_soon(partial(client.run, {"type": "work"}, thread_id=f"t{number % 2}"))
     assert most == {"t0": 1, "t1": 1}
@@ -69,7 +69,7 @@ async def test_runs_never_overlap_on_one_thread_and_do_on_several() -> None:
 
 async def test_batches_run_in_the_order_they_were_accepted() -> None:
     agent, release = held()
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         async with anyio.create_task_group() as tasks:
             for number in range(5):
@@ -83,14 +83,14 @@ async def test_batches_run_in_the_order_they_were_accepted() -> None:
     assert notes == ["held", "went on", "0", "1", "2", "3", "4"]
 
 
-def _waiting(client: Client, count: int) -> bool:
+def _waiting(client: TestClient, count: int) -> bool:
     thread = _app(client).hub.loaded("t")
     return thread is not None and len(thread.inbox) == count
 
 
 async def test_a_run_outlives_its_connection() -> None:
     agent, release = held()
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         async with client.stream("POST", PATH, json=posted(HOLD)) as response:
             await response.read_until(b"held")
         assert (await status(client))["status"] == "running"
@@ -102,7 +102,7 @@ async def test_a_run_outlives_its_connection() -> None:
 
 async def test_a_queued_run_outlives_its_connection() -> None:
     agent, release = held()
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         async with client.stream("POST", PATH, json=posted(NOTE)) as second:
             await anext(second)
@@ -112,7 +112,7 @@ async def test_a_queued_run_outlives_its_connection() -> None:
         assert (await client.get("/threads/t/state")).json()["state"]["notes"][-1] == "noted"
 
 
-def _app(client: Client) -> Any:
+def _app(client: TestClient) -> Any:
     return client.app
 
 
@@ -128,7 +128,7 @@ def _app(client: Client) -> Any:
 async def test_what_a_lost_connection_does(app_says: Any, request_says: dict[str, str], becomes: str) -> None:
     agent, release = held()
     app = create_app(agent, on_disconnect=app_says)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         async with client.stream("POST", PATH, json=posted(HOLD, **request_says)) as response:
             await response.read_until(b"held")
         if becomes == "cancelled":
@@ -140,7 +140,7 @@ async def test_what_a_lost_connection_does(app_says: Any, request_says: dict[str
 async def test_a_run_goes_on_while_someone_still_follows_it() -> None:
     agent, release = held()
     app = create_app(agent, on_disconnect="cancel")
-    async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         async with client.stream("POST", "/resume", json={"threadId": "t"}) as second:
             await second.read_until(b"held")
@@ -151,7 +151,7 @@ async def test_a_run_goes_on_while_someone_still_follows_it() -> None:
 
 async def test_a_queued_run_whose_client_left_is_dropped_where_the_app_says_so() -> None:
     agent, release = held()
-    async with Client(create_app(agent, on_disconnect="cancel")) as client:
+    async with TestClient(create_app(agent, on_disconnect="cancel")) as client:
         async with client.stream("POST", PATH, json=posted(HOLD)) as first:
             await first.read_until(b"held")
             async with client.stream("POST", PATH, json=posted(NOTE)) as second:
@@ -166,7 +166,7 @@ async def test_a_queued_run_whose_client_left_is_dropped_where_the_app_says_so()
 async def test_a_finished_stream_is_no_lost_connection() -> None:
     agent, release = held()
     release.set()
-    async with Client(create_app(agent, on_disconnect="cancel")) as client:
+    async with TestClient(create_app(agent, on_disconnect="cancel")) as client:
         await client.run(HOLD, thread_id="t")
         assert (await status(client))["status"] == "completed"
 
@@ -183,7 +183,7 @@ async def test_a_slow_client_slows_neither_the_agent_nor_the_others() -> None:
             await anyio.lowlevel.checkpoint()
 
     app = create_app(agent)
-    async with Client(app) as client, client.stream("POST", PATH, json=posted({"type": "write"})) as stalled:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted({"type": "write"})) as stalled:
         await anext(stalled)
         joined = await client.post("/resume?protocol=assistant-transport", json={"threadId": "t"})
         assert b"2999 " in joined.content
@@ -196,7 +196,7 @@ async def test_a_slow_client_slows_neither_the_agent_nor_the_others() -> None:
 
 
 async def test_two_first_requests_of_an_app_without_a_lifespan_both_run() -> None:
-    async with Client(held()[0], lifespan=False) as client:
+    async with TestClient(held()[0], lifespan=False) as client:
         with anyio.fail_after(10):
             async with anyio.create_task_group() as tasks:
                 for thread_id in ("one", "two"):
@@ -212,6 +212,6 @@ async def test_messages_of_a_batch_are_there_before_any_handler_runs() -> None:
     async def look(run: Run, command: UntypedCommand) -> None:
         seen.append(len(run.messages))
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run({"type": "look"}, said("one"), said("two"))
     assert seen == [2]

@@ -16,8 +16,8 @@ import pytest
 
 from statecast import AddMessage, Agent, App, Limits, Run, UntypedCommand, create_app
 from statecast.state import Json
-from statecast.stores import Accepted, Applied, Key, SqliteStore
-from statecast.testing import Client
+from statecast.stores import BatchAccepted, BatchApplied, Key, SqliteStore
+from statecast.testing import TestClient
 from statecast.threads import Thread
 from tests.transport.failing import Failing
 from tests.transport.following import (
@@ -45,13 +45,13 @@ Build = Callable[[], Agent]
 async def restarted(kind: str, folder: Path, first: Agent, second: Agent, **settings: Any) -> AsyncIterator[Any]:
     """Yield a function that stops one server and starts the next on the same store, and the clients of both."""
     store = store_of(kind, folder)
-    before = Client(create_app(first, store=store, **settings))
+    before = TestClient(create_app(first, store=store, **settings))
     await before.__aenter__()
     clients = [before]
 
-    async def restart() -> Client:
+    async def restart() -> TestClient:
         await clients[-1].__aexit__(None, None, None)
-        clients.append(Client(create_app(second, store=reopened(store), **settings)))
+        clients.append(TestClient(create_app(second, store=reopened(store), **settings)))
         await clients[-1].__aenter__()
         return clients[-1]
 
@@ -61,7 +61,7 @@ async def restarted(kind: str, folder: Path, first: Agent, second: Agent, **sett
         await clients[-1].__aexit__(None, None, None)
 
 
-def thread_of(client: Client, thread_id: str = "t") -> Thread:
+def thread_of(client: TestClient, thread_id: str = "t") -> Thread:
     app = client.app
     assert isinstance(app, App)
     thread = app.hub.loaded(thread_id)
@@ -69,7 +69,7 @@ def thread_of(client: Client, thread_id: str = "t") -> Thread:
     return thread
 
 
-async def statuses(client: Client, thread_id: str = "t") -> list[str]:
+async def statuses(client: TestClient, thread_id: str = "t") -> list[str]:
     """Return what became of the runs of a thread, as far as its log tells."""
     async with following(client, thread_id, cursor=f"{thread_of(client, thread_id).epoch}-0") as follower:
         await follower.until(lambda view: view.revision == thread_of(client, thread_id).log.visible)
@@ -227,13 +227,13 @@ async def test_what_a_batch_was_asked_with_is_kept_but_for_the_key(tmp_path: Pat
 async def test_an_app_may_be_started_again_on_its_store(tmp_path: Path) -> None:
     app = create_app(held()[0], store=SqliteStore(tmp_path / "threads.db"))
     for count in (1, 2, 3):
-        async with Client(app) as client:
+        async with TestClient(app) as client:
             assert (await client.run(NOTE, thread_id="t")).state == {"notes": ["noted"] * count}
 
 
 async def test_a_server_that_has_stopped_stays_so(tmp_path: Path) -> None:
     app = create_app(held()[0], store=SqliteStore(tmp_path / "threads.db"))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(NOTE, thread_id="t")
         await app.hub.aclose()
         for thread_id in ("t", "unknown"):
@@ -251,7 +251,7 @@ async def test_after_a_crash_a_thread_reopens_at_what_was_seen(tmp_path: Path) -
     agent, release = held()
     store = SqliteStore(tmp_path / "threads.db")
     async with (
-        Client(create_app(agent, store=store)) as client,
+        TestClient(create_app(agent, store=store)) as client,
         client.stream("POST", PATH, json=posted(said("hello"), HOLD)) as response,
     ):
         await response.read_until(b"held")
@@ -261,7 +261,7 @@ async def test_after_a_crash_a_thread_reopens_at_what_was_seen(tmp_path: Path) -
         release.set()
         await response.read()
 
-    async with Client(create_app(held()[0], store=left)) as client:
+    async with TestClient(create_app(held()[0], store=left)) as client:
         async with following(client, cursor=first.cursor, state=first.state) as second:
             await second.until(lambda view: view.run)
         state = (await client.get("/threads/t/state")).json()
@@ -277,7 +277,7 @@ async def test_after_a_crash_what_was_accepted_runs_once(tmp_path: Path) -> None
     agent, release = held()
     store = SqliteStore(tmp_path / "threads.db")
     body = posted({**NOTE, "id": "n", "text": "queued"}, said("hello", id="h"))
-    async with Client(create_app(agent, store=store)) as client:
+    async with TestClient(create_app(agent, store=store)) as client:
         async with client.stream("POST", PATH, json=posted({**HOLD, "id": "hold"})) as first:
             await first.read_until(b"held")
             async with client.stream("POST", PATH, json=body) as second:
@@ -286,7 +286,7 @@ async def test_after_a_crash_what_was_accepted_runs_once(tmp_path: Path) -> None
                 await first.read()
                 await second.read()
 
-    async with Client(create_app(held()[0], store=left)) as client:
+    async with TestClient(create_app(held()[0], store=left)) as client:
         await until_status(client, "completed")
         again = await client.post(PATH, json=body)
         held_again = await client.post(PATH, json=posted({**HOLD, "id": "hold"}))
@@ -305,14 +305,14 @@ async def test_a_run_that_was_accepted_and_had_not_begun_runs_after_a_crash(tmp_
     class Watching(SqliteStore):
         async def commit(self, changes: Any) -> None:
             await super().commit(changes)
-            if any(isinstance(change, Accepted) for change in changes) and not taken:
+            if any(isinstance(change, BatchAccepted) for change in changes) and not taken:
                 taken.append(crashed(store, tmp_path))
 
     store = Watching(store.path)
-    async with Client(create_app(held()[0], store=store)) as client:
+    async with TestClient(create_app(held()[0], store=store)) as client:
         ran = await client.run({**NOTE, "id": "n"}, said("hello"), thread_id="t")
 
-    async with Client(create_app(held()[0], store=taken[0])) as client:
+    async with TestClient(create_app(held()[0], store=taken[0])) as client:
         await until_status(client, "completed")
         again = await client.run({**NOTE, "id": "n"}, thread_id="t")
         state = await state_of(client)
@@ -343,7 +343,7 @@ async def test_whenever_it_crashes_nothing_seen_is_lost_and_nothing_is_applied_t
         return made
 
     batches = [posted({"type": "count", "n": n, "id": f"c{n}"}, said(f"{n}", id=f"m{n}")) for n in range(3)]
-    async with Client(create_app(agent(), store=Watching(tmp_path / "threads.db"))) as client:
+    async with TestClient(create_app(agent(), store=Watching(tmp_path / "threads.db"))) as client:
         await client.run(thread_id="t", state={})
         async with following(client) as follower, anyio.create_task_group() as tasks:
 
@@ -360,7 +360,7 @@ async def test_whenever_it_crashes_nothing_seen_is_lost_and_nothing_is_applied_t
 
     assert len(moments) > 5
     for left, known in moments[:: max(1, len(moments) // 15)]:
-        async with Client(create_app(agent(), store=left)) as client:
+        async with TestClient(create_app(agent(), store=left)) as client:
             if (await client.get("/status/t")).status == 404:
                 assert not known
                 continue
@@ -382,7 +382,7 @@ async def test_whenever_it_crashes_nothing_seen_is_lost_and_nothing_is_applied_t
             assert len(set(after["notes"])) == len(after["notes"])
 
 
-def _idle(client: Client) -> bool:
+def _idle(client: TestClient) -> bool:
     app = client.app
     assert isinstance(app, App)
     return not app.hub.runs
@@ -410,12 +410,12 @@ def again_and_again(log: list[list[str]]) -> Agent:
 async def test_a_restartable_run_begins_again_from_its_commands(tmp_path: Path) -> None:
     log: list[list[str]] = []
     store = SqliteStore(tmp_path / "threads.db")
-    async with Client(create_app(again_and_again(log), store=store)) as client:
+    async with TestClient(create_app(again_and_again(log), store=store)) as client:
         async with client.stream("POST", PATH, json=posted(said("hello", id="h"))) as first:
             await first.read_until(b"began 1")
             left = crashed(store, tmp_path)
 
-    async with Client(create_app(again_and_again(log), store=left)) as client:
+    async with TestClient(create_app(again_and_again(log), store=left)) as client:
         await until_status(client, "completed")
         again = await client.run(said("hello", id="h"), thread_id="t")
         state = await state_of(client)
@@ -430,10 +430,10 @@ async def test_a_restartable_run_begins_again_from_its_commands(tmp_path: Path) 
 async def test_a_restartable_run_that_has_ended_does_not_begin_again(tmp_path: Path) -> None:
     log: list[list[str]] = [[]]
     store = SqliteStore(tmp_path / "threads.db")
-    async with Client(create_app(again_and_again(log), store=store)) as client:
+    async with TestClient(create_app(again_and_again(log), store=store)) as client:
         await client.run("hello", thread_id="t")
         left = crashed(store, tmp_path)
-    async with Client(create_app(again_and_again(log), store=left)) as client:
+    async with TestClient(create_app(again_and_again(log), store=left)) as client:
         assert await status_of(client) == "completed"
     assert len(log) == 2
 
@@ -441,12 +441,12 @@ async def test_a_restartable_run_that_has_ended_does_not_begin_again(tmp_path: P
 async def test_what_is_queued_behind_a_restartable_run_runs_behind_it_again(tmp_path: Path) -> None:
     log: list[list[str]] = []
     store = SqliteStore(tmp_path / "threads.db")
-    async with Client(create_app(again_and_again(log), store=store)) as client:
+    async with TestClient(create_app(again_and_again(log), store=store)) as client:
         async with client.stream("POST", PATH, json=posted(said("one"))) as first:
             await first.read_until(b"began 1")
             async with client.stream("POST", PATH, json=posted(said("two"))):
                 left = crashed(store, tmp_path)
-    async with Client(create_app(again_and_again(log), store=left)) as client:
+    async with TestClient(create_app(again_and_again(log), store=left)) as client:
         await until(partial(_idle, client))
         assert await state_of(client) != {}
     assert log == [["one"], ["one"], ["one", "two"]]
@@ -462,7 +462,7 @@ def quick(**more: Any) -> Limits:
 @kinds
 async def test_a_thread_that_nobody_uses_leaves_memory_and_comes_back(kind: str, tmp_path: Path) -> None:
     app = create_app(held()[0], store=store_of(kind, tmp_path), limits=quick())
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         first = await client.run({**NOTE, "id": "n"}, said("hello"), thread_id="t")
         status = (await client.get("/status/t")).json()
         await until(lambda: app.hub.threads == 0)
@@ -478,7 +478,7 @@ async def test_a_thread_that_nobody_uses_leaves_memory_and_comes_back(kind: str,
 @kinds
 async def test_a_cursor_outlives_leaving_memory(kind: str, tmp_path: Path) -> None:
     app = create_app(held()[0], store=store_of(kind, tmp_path), limits=quick())
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(NOTE, thread_id="t")
         async with following(client) as first:
             await first.until(lambda view: view.frames)
@@ -499,7 +499,7 @@ async def test_a_thread_that_is_in_use_stays_in_memory(kind: str, tmp_path: Path
         await run.wait_for("go")
 
     app = create_app(agent, store=store_of(kind, tmp_path), limits=quick())
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         for thread_id in ("followed", "gone"):
             await client.run(NOTE, thread_id=thread_id)
         await client.run({"type": "wait"}, thread_id="waiting")
@@ -514,7 +514,7 @@ async def test_a_thread_that_is_in_use_stays_in_memory(kind: str, tmp_path: Path
 async def test_a_thread_that_is_not_kept_yet_stays_in_memory() -> None:
     store = Failing()
     app = create_app(held(writable=["/title"])[0], store=store, limits=quick())
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(NOTE, thread_id="t")
         store.go = anyio.Event()
         step = [{"op": "add", "path": "/title", "value": "b"}]
@@ -547,7 +547,7 @@ class _Ticks:
 async def test_a_thread_that_nobody_can_name_is_deleted_soon_after_its_run(kind: str, tmp_path: Path) -> None:
     store = store_of(kind, tmp_path)
     app = create_app(held()[0], store=store, limits=quick(resume_seconds=0))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         ran = await client.run(NOTE)
         thread_id = ran.headers["statecast-thread-id"]
         await until(lambda: app.hub.threads == 0)
@@ -565,7 +565,7 @@ async def test_what_was_left_behind_is_deleted_after_its_time(
     store = store_of(kind, tmp_path)
     limits = quick(keep_seconds=0.05)
     app = create_app(held()[0], store=store, limits=limits)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(NOTE, thread_id="t")
         assert (await client.get("/status/t")).status == 200
         with anyio.fail_after(10):
@@ -590,7 +590,7 @@ async def test_without_a_time_nothing_is_deleted(kind: str, tmp_path: Path, monk
         return more
 
     app.hub.registry.sweep = counted  # type: ignore[method-assign]  # to be told of it
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(NOTE, thread_id="t")
         await until(lambda: sweeps >= 3 and app.hub.threads == 0)
         assert await state_of(client) == {"notes": ["noted"]}
@@ -608,7 +608,7 @@ async def test_a_clock_that_jumps_deletes_nothing(
         if number == 1:
             monkeypatch.setattr(time, "time", lambda: real() + jump)
         app = create_app(held()[0], store=store, limits=quick(keep_seconds=3_600))
-        async with Client(app) as client:
+        async with TestClient(app) as client:
             await client.run(NOTE, thread_id=f"{number}")
             await until(lambda app=app: app.hub.threads == 0)  # type: ignore[misc]  # the app of this turn
             for _ in range(3):
@@ -623,7 +623,7 @@ async def test_a_sweep_deletes_only_so_many_and_says_that_there_are_more(
     monkeypatch.setattr("statecast.threads.hub.SWEEP", 1e9)
     store = SqliteStore(tmp_path / "threads.db")
     app = create_app(held()[0], store=store, limits=quick(keep_seconds=0.001))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         for number in range(5):
             await client.run(NOTE, thread_id=f"{number}")
         await until(lambda: app.hub.threads == 0)
@@ -653,7 +653,7 @@ async def test_what_is_loaded_is_the_state_and_a_tail_however_long_the_history(k
 
     store = Failing()
     limits = Limits(keep_entries=64, keep_bytes=20_000)
-    async with Client(create_app(agent, store=store, limits=limits)) as client:
+    async with TestClient(create_app(agent, store=store, limits=limits)) as client:
         for _ in range(2):
             await client.run({"type": "work"}, thread_id="t")
         revision = (await client.get("/status/t")).json()["revision"]
@@ -663,7 +663,7 @@ async def test_what_is_loaded_is_the_state_and_a_tail_however_long_the_history(k
     assert saved.revision + len(saved.entries) == revision
     assert len(saved.entries) < 200
     assert len(saved.state) + sum(len(data) for _, _, data in saved.entries) < 60_000
-    async with Client(create_app(agent, store=store.kept, limits=limits)) as client:
+    async with TestClient(create_app(agent, store=store.kept, limits=limits)) as client:
         assert await state_of(client) == {"n": 2_999}
         assert (await client.get("/status/t")).json()["revision"] == revision
 
@@ -689,12 +689,12 @@ async def test_a_thread_whose_agent_is_gone_is_left_as_it_is(
     kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = store_of(kind, tmp_path)
-    async with Client(create_app(held(name="old")[0], store=store)) as client:
+    async with TestClient(create_app(held(name="old")[0], store=store)) as client:
         async with client.stream("POST", PATH, json=posted(HOLD)) as response:
             await response.read_until(b"held")
             async with client.stream("POST", PATH, json=posted(NOTE)):
                 pass
-    async with Client(create_app(held(name="new")[0], store=reopened(store))) as client:
+    async with TestClient(create_app(held(name="new")[0], store=reopened(store))) as client:
         refused = [
             await client.get("/status/t"),
             await client.get("/threads/t/state"),
@@ -703,7 +703,7 @@ async def test_a_thread_whose_agent_is_gone_is_left_as_it_is(
             await client.post("/cancel", json={"threadId": "t"}),
         ]
         assert (await client.run(NOTE, thread_id="other")).error is None
-    async with Client(create_app(held(name="old")[0], store=reopened(store))) as client:
+    async with TestClient(create_app(held(name="old")[0], store=reopened(store))) as client:
         await until_status(client, "completed")
         assert await state_of(client) == {"notes": ["held", "noted"]}
     assert {(answer.status, answer.json()["error"]["code"]) for answer in refused} == {(409, "agent_mismatch")}
@@ -729,7 +729,7 @@ def refused_by_store(result: Any) -> bool:
 async def test_while_the_store_fails_nothing_is_accepted_and_nothing_applied() -> None:
     store = Failing()
     app = create_app(held()[0], store=store)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(NOTE, thread_id="t")
         before = (await client.get("/threads/t/state")).json()
         store.broken = True
@@ -741,15 +741,15 @@ async def test_while_the_store_fails_nothing_is_accepted_and_nothing_applied() -
         assert (await client.get("/threads/t/state")).json() == before
         ran = await client.run({**NOTE, "id": "n"}, thread_id="t")
         assert ran.state == {"notes": ["noted", "noted"]}
-    assert sum(isinstance(change, Applied) for change in store.changes) == 1
-    assert sum(isinstance(change, Accepted) for change in store.changes) == 2
+    assert sum(isinstance(change, BatchApplied) for change in store.changes) == 1
+    assert sum(isinstance(change, BatchAccepted) for change in store.changes) == 2
 
 
 @pytest.mark.usefixtures("quiet")
 async def test_a_thread_that_could_not_be_kept_was_never_there() -> None:
     store = Failing()
     app = create_app(held()[0], store=store)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         store.broken = True
         assert refused_by_store(await client.run(NOTE, thread_id="t", state={"a": 1}))
         assert app.hub.threads == 0
@@ -764,7 +764,7 @@ async def test_a_run_that_is_under_way_goes_on_and_is_shown_when_the_store_is_ba
     store = Failing()
     agent, release = held()
     app = create_app(agent, store=store)
-    async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as response:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as response:
         await response.read_until(b"held")
         store.broken = True
         release.set()
@@ -780,7 +780,7 @@ async def test_a_run_that_is_under_way_goes_on_and_is_shown_when_the_store_is_ba
 async def test_a_retry_is_not_confirmed_by_a_first_try_that_fails() -> None:
     store = Failing()
     app = create_app(held()[0], store=store)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(NOTE, thread_id="t")
         store.go = anyio.Event()
         results: list[Any] = []
@@ -809,7 +809,7 @@ async def test_what_is_queued_behind_a_batch_that_is_withdrawn_runs() -> None:
     store = Failing()
     agent, release = held()
     app = create_app(agent, store=store)
-    async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         async with client.stream("POST", PATH, json=posted(NOTE)) as second:
             store.go = anyio.Event()
@@ -830,7 +830,7 @@ async def test_what_is_queued_behind_a_batch_that_is_withdrawn_runs() -> None:
 @pytest.mark.usefixtures("quiet")
 async def test_a_thread_that_cannot_be_loaded_is_no_unknown_one() -> None:
     store = Failing()
-    async with Client(create_app(held()[0], store=store, limits=quick())) as client:
+    async with TestClient(create_app(held()[0], store=store, limits=quick())) as client:
         store.broken = True
         for path in ("/status/t", "/threads/t/state", "/threads/t/events"):
             answer = await client.get(path)

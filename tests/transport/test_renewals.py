@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statecast import App, Cloud, create_app
-from statecast.testing import Client, Response
+from statecast.testing import Response, TestClient
 from tests.transport.held import said
 from tests.transport.keeping import echoing, store
 
@@ -32,7 +32,7 @@ def app_of(store: str = "memory", **fields: Any) -> App:
 class Page:
     """What a page has of its identity."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: TestClient) -> None:
         self.client = client
         self.access = self.refresh = ""
 
@@ -56,7 +56,7 @@ class Page:
 
 
 async def test_a_refresh_token_leads_to_the_next_of_the_same_identity(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         page = Page(client)
         await page.begin()
         headers = {"authorization": f"Bearer {page.access}"}
@@ -73,7 +73,7 @@ async def test_a_refresh_token_leads_to_the_next_of_the_same_identity(store: str
 
 @pytest.mark.parametrize("used", ["access", "refresh"])
 async def test_a_refresh_token_that_is_used_again_ends_all_tokens_of_the_identity(store: str, used: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         page = Page(client)
         await page.begin()
         headers = {"authorization": f"Bearer {page.access}"}
@@ -99,7 +99,7 @@ async def test_a_refresh_token_that_is_used_again_ends_all_tokens_of_the_identit
 
 async def test_a_page_that_was_reloaded_before_the_answer_came_is_the_same_identity(store: str) -> None:
     """Else a user without an account would lose all threads by reloading at the wrong moment."""
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         page = Page(client)
         await page.begin()
         first = jwt.decode(page.refresh, SECRET, ["HS256"])["sub"]
@@ -112,7 +112,7 @@ async def test_a_page_that_was_reloaded_before_the_answer_came_is_the_same_ident
 
 
 async def test_two_tabs_that_renew_at_once_are_both_served(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         page = Page(client)
         await page.begin()
         token = page.refresh
@@ -125,7 +125,7 @@ async def test_two_tabs_that_renew_at_once_are_both_served(store: str) -> None:
 
 async def test_what_has_ended_stays_so_after_a_restart(tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path / 'threads.db'}"
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         page, ended = Page(client), Page(client)
         await page.begin()
         await ended.begin()
@@ -133,7 +133,7 @@ async def test_what_has_ended_stays_so_after_a_restart(tmp_path: Path) -> None:
         await page.renew()
         await page.use()
         await client.post("/v1/auth/tokens/revoke", json={"refresh_token": ended.refresh})
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         ended.client = page.client = client
         assert await page.use() == 200
         assert [await ended.use(), (await ended.renew()).status] == [401, 401]
@@ -144,7 +144,7 @@ async def test_what_has_ended_stays_so_after_a_restart(tmp_path: Path) -> None:
 
 
 async def test_tokens_are_ended_by_whoever_has_the_refresh_token(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         page = Page(client)
         await page.begin()
         revoked = await client.post("/v1/auth/tokens/revoke", json={"refresh_token": page.refresh})
@@ -156,7 +156,7 @@ async def test_tokens_are_ended_by_whoever_has_the_refresh_token(store: str) -> 
 
 
 async def test_an_apps_server_ends_the_tokens_of_a_workspace_and_makes_new_ones(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         page = Page(client)
         key = {"authorization": f"Bearer {KEY}", "aui-user-id": "ann", "aui-workspace-id": "hive"}
         old = (await client.post("/v1/auth/tokens", headers=key)).json()["token"]
@@ -171,7 +171,7 @@ async def test_an_apps_server_ends_the_tokens_of_a_workspace_and_makes_new_ones(
 
 async def test_the_app_ends_tokens_and_the_streams_that_were_opened_with_them() -> None:
     app = app_of()
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         page = Page(client)
         await page.begin()
         workspace = jwt.decode(page.refresh, SECRET, ["HS256"])["sub"]
@@ -193,7 +193,7 @@ async def test_tokens_of_before_the_rotation_still_count_once() -> None:
     now = int(time.time())
     old = {"iss": "statecast", "use": "refresh", "iat": now - 60, "exp": now + 3600, "sub": "anon_before"}
     token = jwt.encode(old, SECRET, "HS256")
-    async with Client(app_of()) as client:
+    async with TestClient(app_of()) as client:
         page = Page(client)
         assert (await page.renew(token)).status == 200
         assert await page.use() == 200
@@ -201,7 +201,7 @@ async def test_tokens_of_before_the_rotation_still_count_once() -> None:
 
 
 async def test_a_claim_takes_a_token_that_counts_and_no_other() -> None:
-    async with Client(app_of()) as client:
+    async with TestClient(app_of()) as client:
         page = Page(client)
         await page.begin()
         old = page.refresh
@@ -223,7 +223,7 @@ def test_whatever_a_page_does_it_stays_itself_until_a_token_is_replayed(steps: l
     """Any order of renewals, lost answers and requests is served; a token of before the last one received ends all."""
 
     async def scenario() -> None:
-        async with Client(app_of()) as client:
+        async with TestClient(app_of()) as client:
             page, spent, over = Page(client), list[str](), False
             await page.begin()
             for step, which in steps:

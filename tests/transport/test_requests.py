@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from statecast import Agent, Run, UntypedCommand, create_app
-from statecast.testing import Client, Response
+from statecast.testing import Response, TestClient
 from tests.transport.held import NOTE, held
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +35,7 @@ def code_of(response: Response) -> tuple[int, str]:
     ],
 )
 async def test_json_is_accepted(content_type: str) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         response = await client.post("/assistant", content=ASK, headers={"content-type": content_type})
     assert response.status == 200
 
@@ -58,7 +58,7 @@ async def test_json_is_accepted(content_type: str) -> None:
 )
 @pytest.mark.parametrize("path", ["/assistant", "/resume", "/cancel", "/initial-state"])
 async def test_anything_else_is_refused(path: str, headers: dict[str, str]) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         refused = await client.post(path, content=ASK, headers=headers)
     assert code_of(refused) == (415, "unsupported_media_type")
 
@@ -78,7 +78,7 @@ async def test_anything_else_is_refused(path: str, headers: dict[str, str]) -> N
 async def test_unknown_routes_and_methods_have_the_shape_of_every_error(
     method: str, path: str, status: int, code: str
 ) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         refused = await client.request(method, path)
     assert code_of(refused) == (status, code)
     assert status == 404 or refused.headers["allow"]
@@ -89,7 +89,7 @@ async def test_a_failure_of_the_apps_own_code_has_it_too(raised: BaseException) 
     async def broken(request: Any) -> str:
         raise raised
 
-    async with Client(create_app(Agent(), identify=broken), raise_app_exceptions=False) as client:
+    async with TestClient(create_app(Agent(), identify=broken), raise_app_exceptions=False) as client:
         failed = await client.post("/assistant", json={"commands": []})
     assert code_of(failed) == (500, "internal_error")
     assert b"hunter2" not in failed.content
@@ -118,13 +118,13 @@ async def test_a_failure_of_the_apps_own_code_has_it_too(raised: BaseException) 
 )
 async def test_a_host_that_is_not_known_is_refused(host: str, known: bool) -> None:
     app = create_app(held()[0], allowed_hosts=["good.example", "*.wild.example"])
-    async with Client(app, headers={"host": host}) as client:
+    async with TestClient(app, headers={"host": host}) as client:
         for response in [await client.get("/health"), await client.post("/assistant", json={"commands": [NOTE]})]:
             assert response.status == 200 if known else code_of(response) == (421, "unknown_host")
 
 
 async def test_any_host_may_be_let_in() -> None:
-    async with Client(create_app(held()[0], allowed_hosts=["*"]), headers={"host": "evil.example"}) as client:
+    async with TestClient(create_app(held()[0], allowed_hosts=["*"]), headers={"host": "evil.example"}) as client:
         assert (await client.get("/health")).status == 200
 
 
@@ -136,7 +136,7 @@ PREFLIGHT = {
 
 
 async def test_pages_of_other_origins_are_kept_out() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         preflight = await client.request("OPTIONS", "/assistant", headers=PREFLIGHT)
         answer = await client.post("/assistant", json={"commands": []}, headers={"origin": "https://page.example"})
 
@@ -149,7 +149,7 @@ async def test_pages_of_other_origins_are_kept_out() -> None:
     "origins", [["https://page.example"], ["https://other.example", "https://page.example"], ["*"]]
 )
 async def test_pages_of_the_origins_that_were_named_are_let_in(origins: list[str]) -> None:
-    async with Client(create_app(held()[0], cors_origins=origins)) as client:
+    async with TestClient(create_app(held()[0], cors_origins=origins)) as client:
         preflight = await client.request("OPTIONS", "/assistant", headers=PREFLIGHT)
         answer = await client.post("/assistant", json={"commands": []}, headers={"origin": "https://page.example"})
         refused = await client.post(
@@ -181,7 +181,7 @@ async def test_pages_of_the_origins_that_were_named_are_let_in(origins: list[str
     "thread_id", ["a", "__LOCALID_x7Yz", "A-Z.a:z~0_9", "x" * 128, "-", "run_1:2"], ids=lambda text: text[:12]
 )
 async def test_thread_ids(thread_id: str) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         result = await client.run(NOTE, thread_id=thread_id)
         assert (result.status, result.thread_id) == (200, thread_id)
         assert (await client.get(f"/threads/{thread_id}/state")).json()["state"] == result.state
@@ -189,7 +189,7 @@ async def test_thread_ids(thread_id: str) -> None:
 
 @pytest.mark.parametrize("thread_id", ["", "x" * 129, "a b", "a/b", "ä", "a\n", "a%20b", "{}", "a\x00"], ids=ascii)
 async def test_what_is_no_thread_id(thread_id: str) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         for path in ("/assistant", "/resume", "/cancel", "/initial-state"):
             refused = await client.post(path, json={"threadId": thread_id})
             assert code_of(refused) == (422, "invalid_thread_id")
@@ -197,13 +197,13 @@ async def test_what_is_no_thread_id(thread_id: str) -> None:
 
 @pytest.mark.parametrize("path", ["/status/a%20b", "/status/" + "x" * 129, "/threads/%C3%A4/state"])
 async def test_what_is_no_thread_id_in_a_path(path: str) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         assert code_of(await client.get(path)) == (422, "invalid_thread_id")
 
 
 async def test_the_protocol_is_named_by_the_query_or_the_body() -> None:
     types = {}
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         for query, field in [("", None), ("", "assistant-transport"), ("?protocol=assistant-transport", "data-stream")]:
             fields = {} if field is None else {"protocol": field}
             response = await client.post(f"/assistant{query}", json={"commands": [], **fields})
@@ -220,7 +220,7 @@ async def test_the_protocol_is_named_by_the_query_or_the_body() -> None:
 
 @pytest.mark.parametrize("path", ["/assistant", "/resume"])
 async def test_an_unknown_protocol_is_refused(path: str) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         for query, body in [("?protocol=smoke", {}), ("", {"protocol": "smoke"})]:
             refused = await client.post(path + query, json={"threadId": "t", **body})
             assert code_of(refused) == (422, "unknown_protocol")
@@ -239,7 +239,7 @@ def agents() -> list[Agent]:
 
 
 async def test_several_agents_share_an_app() -> None:
-    async with Client(create_app(agents())) as client:
+    async with TestClient(create_app(agents())) as client:
         assert (await client.run(NOTE)).state == "one"
         assert (await client.run(NOTE, path="/assistant?agent=two")).state == "two"
         assert (await client.run(NOTE, agent="two")).state == "two"
@@ -267,7 +267,7 @@ async def test_what_a_request_carries_beside_its_commands() -> None:
     async def note(run: Run, command: UntypedCommand) -> None:
         kept.append(run.request)
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(
             NOTE,
             system="Be kind.",
@@ -288,7 +288,7 @@ async def test_what_a_request_carries_beside_its_commands() -> None:
 
 
 async def test_health() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         await client.run(NOTE)
         health = (await client.get("/health")).json()
     assert (health["status"], health["threads"], health["runs"]) == ("ok", 1, 0)
@@ -297,7 +297,7 @@ async def test_health() -> None:
 
 async def test_a_page_is_served_beside_the_endpoints(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<h1>hello</h1>")
-    async with Client(create_app(held()[0], page=tmp_path)) as client:
+    async with TestClient(create_app(held()[0], page=tmp_path)) as client:
         assert (await client.get("/")).content == b"<h1>hello</h1>"
         assert (await client.get("/health")).json()["status"] == "ok"
         assert (await client.run(NOTE)).state == {"notes": ["noted"]}
@@ -308,7 +308,7 @@ async def test_a_page_is_served_beside_the_endpoints(tmp_path: Path) -> None:
 async def test_an_app_inside_another_under_a_prefix_and_without_a_lifespan() -> None:
     app = create_app(held()[0])
     outer = Starlette(routes=[Mount("/api/agent", app)])
-    async with Client(outer) as client:
+    async with TestClient(outer) as client:
         result = await client.run(NOTE, path="/api/agent/assistant", thread_id="t")
         again = await client.run(NOTE, path="/api/agent/assistant", thread_id="t", state=result.state)
         assert again.state == {"notes": ["noted", "noted"]}

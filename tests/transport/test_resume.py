@@ -7,7 +7,7 @@ import pytest
 from statecast import Agent, AgentError, Run, UntypedCommand
 from statecast.protocol.assistant_transport.events import decode
 from statecast.state import Json
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.following import PATH, posted
 from tests.transport.held import HOLD, NOTE, held
 from tests.transport.resuming import RESUME, after, first_step
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_resuming_in_two_steps() -> None:
     agent, release = held()
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         base = await first_step(client)
         body = {"threadId": "t", "runId": base["runId"], "commands": []}
@@ -35,7 +35,7 @@ async def test_resuming_in_two_steps() -> None:
 
 async def test_resuming_in_one_step() -> None:
     agent, release = held()
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         async with client.stream("POST", RESUME, json={"threadId": "t", "state": {"stale": 1}}) as again:
             await anext(again)
@@ -55,7 +55,7 @@ async def test_who_resumes_gets_all_parts_of_the_run() -> None:
         await release.wait()
         run.parts.append_text("a time")
 
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted({"type": "speak"})) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted({"type": "speak"})) as first:
         await first.read_until(b"Once")
         async with client.stream("POST", RESUME, json={"threadId": "t"}) as again:
             await again.read_until(b"Once")
@@ -67,7 +67,7 @@ async def test_who_resumes_gets_all_parts_of_the_run() -> None:
 
 
 async def test_another_runs_id_is_refused() -> None:
-    async with Client(held()[0]) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(held()[0]) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         refused = await client.post("/resume", json={"threadId": "t", "runId": "run_other"})
 
@@ -82,7 +82,7 @@ async def test_a_run_that_is_over_brings_up_to_date_and_says_how_it_ended() -> N
     async def fail(run: Run, command: UntypedCommand) -> None:
         raise AgentError("No luck.")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         done = await client.run(NOTE, thread_id="t")
         completed = await client.post(RESUME, json={"threadId": "t", "state": {}})
         current = await client.post(RESUME, json={"threadId": "t", "state": done.state})
@@ -97,7 +97,7 @@ async def test_a_run_that_is_over_brings_up_to_date_and_says_how_it_ended() -> N
 
 @pytest.mark.parametrize(("protocol", "body"), [("assistant-transport", b"data: [DONE]\n\n"), ("data-stream", b"")])
 async def test_an_unknown_thread_is_an_empty_stream(protocol: str, body: bytes) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         response = await client.post(f"/resume?protocol={protocol}", json={"threadId": "unknown", "runId": "x"})
 
     assert (response.status, response.content) == (200, body)
@@ -107,20 +107,20 @@ async def test_an_unknown_thread_is_an_empty_stream(protocol: str, body: bytes) 
 @pytest.mark.parametrize("path", ["/resume", "/initial-state"])
 @pytest.mark.parametrize("body", [{}, {"threadId": None}])
 async def test_both_need_a_thread(path: str, body: Json) -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         refused = await client.post(path, json=body)
     assert (refused.status, refused.json()["error"]["code"]) == (422, "thread_id_required")
 
 
 async def test_a_resume_carries_no_commands() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         refused = await client.post("/resume", json=posted(NOTE))
         assert (refused.status, refused.json()["error"]["code"]) == (422, "commands_on_resume")
         assert (await client.post("/resume", json={"threadId": "t", "commands": None})).status == 200
 
 
 async def test_without_an_active_run_there_is_no_initial_state() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         await client.run(NOTE, thread_id="t")
         for thread_id in ("t", "unknown"):
             response = await client.post("/initial-state", json={"threadId": thread_id})
@@ -129,7 +129,7 @@ async def test_without_an_active_run_there_is_no_initial_state() -> None:
 
 async def test_the_status_of_a_thread_through_its_life() -> None:
     agent, release = held()
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         unknown = await client.get("/status/t")
         await client.run(thread_id="t")
         idle = (await client.get("/status/t")).json()
@@ -157,7 +157,7 @@ async def test_the_state_of_a_thread() -> None:
     async def work(run: Run, command: UntypedCommand) -> None:
         run.state["n"] += 1
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         unknown = await client.get("/threads/t/state")
         result = await client.run({"type": "work"}, thread_id="t", state={"n": 1})
         answer = (await client.get("/threads/t/state")).json()
@@ -169,7 +169,7 @@ async def test_the_state_of_a_thread() -> None:
 
 
 async def test_a_stream_says_where_it_starts() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         first = await client.run(NOTE, thread_id="t")
         between = (await client.get("/threads/t/state")).json()["cursor"]
         second = await client.run(NOTE, thread_id="t")
@@ -180,7 +180,7 @@ async def test_a_stream_says_where_it_starts() -> None:
 
 
 async def test_without_an_id_a_thread_is_given_one() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         one, two = await client.run(NOTE), await client.run(NOTE)
         again = await client.run(NOTE, thread_id=one.thread_id)
 

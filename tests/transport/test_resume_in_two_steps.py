@@ -14,7 +14,7 @@ import pytest
 from statecast import Agent, AgentError, App, Limits, Run, UntypedCommand, create_app
 from statecast.protocol.assistant_transport import data_stream
 from statecast.stores import SqliteStore
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.following import PATH, crashed, posted, state_of, store_of, until_status
 from tests.transport.held import HOLD, NOTE, held, note
 from tests.transport.resuming import RESUME, after, chunks_in, first_step, is_snapshot, replay_of, second_step
@@ -37,7 +37,7 @@ class Counting:
                 await step.wait()
                 run.state["numbers"].append(number)
 
-    async def go_to(self, number: int, client: Client) -> None:
+    async def go_to(self, number: int, client: TestClient) -> None:
         """Let it count up to a number."""
         for step in self.steps[: number + 1]:
             step.set()
@@ -50,7 +50,7 @@ class Counting:
 async def test_whoever_was_handed_the_state_gets_what_came_after_it_and_nothing_else(kind: str, tmp_path: Path) -> None:
     counting = Counting()
     app = create_app(counting.agent, store=store_of(kind, tmp_path))
-    async with Client(app) as client, client.stream("POST", PATH, json=posted(COUNT)) as first:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted(COUNT)) as first:
         handed = []
         for number in range(5):
             await counting.go_to(number, client)
@@ -75,7 +75,7 @@ async def test_whoever_was_handed_the_state_gets_what_came_after_it_and_nothing_
 
 async def test_a_run_that_has_ended_between_the_two_steps_is_shown_to_its_end() -> None:
     counting = Counting()
-    async with Client(counting.agent) as client, client.stream("POST", PATH, json=posted(COUNT)) as first:
+    async with TestClient(counting.agent) as client, client.stream("POST", PATH, json=posted(COUNT)) as first:
         handed = []
         for number in range(5):
             await counting.go_to(number, client)
@@ -102,7 +102,7 @@ async def test_a_run_that_has_failed_between_the_two_steps_says_so(protocol: str
         await release.wait()
         raise AgentError("No luck.", code="unlucky")
 
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted({"type": "fail"})) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted({"type": "fail"})) as first:
         await first.read_until(b"tried")
         handed = await first_step(client)
         release.set()
@@ -127,7 +127,7 @@ async def test_message_parts_come_from_their_beginning(protocol: str, *, ends: b
         run.parts.append_text("a time")
 
     path = f"/resume?protocol={protocol}"
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         release.set()
         await client.run({"type": "speak", "text": "Earlier"}, thread_id="t")
         release = anyio.Event()
@@ -158,7 +158,7 @@ async def test_message_parts_come_from_their_beginning(protocol: str, *, ends: b
 async def test_what_the_log_does_not_reach_back_to_is_a_snapshot() -> None:
     counting = Counting(40)
     app = create_app(counting.agent, limits=Limits(keep_entries=4))
-    async with Client(app) as client, client.stream("POST", PATH, json=posted(COUNT)) as first:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted(COUNT)) as first:
         await counting.go_to(0, client)
         handed = await first_step(client)
         await counting.go_to(39, client)
@@ -176,7 +176,7 @@ async def test_what_the_log_does_not_reach_back_to_is_a_snapshot() -> None:
 )
 async def test_a_run_without_a_place_in_its_log_is_a_snapshot(place: str) -> None:
     agent, release = held()
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         body = {"threadId": "t", "runId": first.headers["statecast-run-id"] + place}
         async with client.stream("POST", RESUME, json=body) as again:
@@ -188,7 +188,7 @@ async def test_a_run_without_a_place_in_its_log_is_a_snapshot(place: str) -> Non
 
 async def test_a_state_beside_it_counts_more_than_the_place() -> None:
     agent, release = held()
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         body = second_step(await first_step(client), state={"stale": 1})
         async with client.stream("POST", RESUME, json=body) as again:
@@ -200,7 +200,7 @@ async def test_a_state_beside_it_counts_more_than_the_place() -> None:
 
 async def test_the_place_in_a_run_that_another_has_followed_is_a_snapshot() -> None:
     agent, release = held()
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         handed = await first_step(client)
         release.set()
@@ -214,7 +214,7 @@ async def test_the_place_in_a_run_that_another_has_followed_is_a_snapshot() -> N
 
 async def test_another_runs_place_is_refused() -> None:
     counting = Counting(1)
-    async with Client(counting.agent) as client:
+    async with TestClient(counting.agent) as client:
         async with client.stream("POST", PATH, json=posted(COUNT)) as first:
             await counting.go_to(0, client)
             handed = await first_step(client)
@@ -235,7 +235,7 @@ async def test_another_runs_place_is_refused() -> None:
 
 
 async def test_a_run_is_stopped_by_the_name_it_was_handed_out_by() -> None:
-    async with Client(held()[0]) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(held()[0]) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         answer = await client.post("/cancel", json=second_step(await first_step(client)))
         await first.read()
@@ -248,7 +248,7 @@ async def test_after_a_crash_a_place_leads_to_the_state_and_to_how_the_run_has_e
     """The end of the log may be lost, and the revision by now be another entry's."""
     store = SqliteStore(tmp_path / "threads.db")
     counting = Counting()
-    async with Client(create_app(counting.agent, store=store)) as client:
+    async with TestClient(create_app(counting.agent, store=store)) as client:
         async with client.stream("POST", PATH, json=posted(COUNT)) as first:
             handed = []
             for number in range(3):
@@ -257,7 +257,7 @@ async def test_after_a_crash_a_place_leads_to_the_state_and_to_how_the_run_has_e
             left = crashed(store, tmp_path)
             await counting.go_to(5, client)
             await first.read()
-    async with Client(create_app(Counting().agent, store=left)) as client:
+    async with TestClient(create_app(Counting().agent, store=left)) as client:
         for body in handed:
             response = await client.post(RESUME, json=second_step(body))
             assert after(body["state"], response.content)["numbers"] == [0, 1, 2]
@@ -269,19 +269,19 @@ async def test_after_a_crash_a_place_leads_to_the_state_and_to_how_the_run_has_e
 async def test_a_place_outlives_a_server_that_is_stopped(tmp_path: Path) -> None:
     path = tmp_path / "threads.db"
     counting = Counting()
-    async with Client(create_app(counting.agent, store=SqliteStore(path))) as client:
+    async with TestClient(create_app(counting.agent, store=SqliteStore(path))) as client:
         async with client.stream("POST", PATH, json=posted(COUNT)) as first:
             await counting.go_to(2, client)
             handed = await first_step(client)
             await app_of(client).hub.aclose()
             await first.read()
-    async with Client(create_app(Counting().agent, store=SqliteStore(path))) as client:
+    async with TestClient(create_app(Counting().agent, store=SqliteStore(path))) as client:
         response = await client.post(RESUME, json=second_step(handed))
     assert not any(map(is_snapshot, chunks_in(response.content)))
     assert after(handed["state"], response.content)["numbers"] == [0, 1, 2]
 
 
-def app_of(client: Client) -> App:
+def app_of(client: TestClient) -> App:
     assert isinstance(client.app, App)
     return client.app
 
@@ -294,7 +294,7 @@ async def test_a_run_that_waits_is_not_handed_out() -> None:
         note(run, "asks")
         await run.wait_for("go")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.post(PATH, json=posted({"type": "work"}))
         assert (await client.post("/initial-state", json={"threadId": "t"})).status == 204
         await client.post(PATH, json=posted({"type": "go"}))

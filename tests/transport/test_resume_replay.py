@@ -14,7 +14,7 @@ import pytest
 
 from statecast import AddMessage, Agent, Limits, Run, UntypedCommand, create_app
 from statecast.stores import Change, SqliteStore
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.clients.node import Accumulator, Protocol
 from tests.transport.following import PATH, posted, state_of, store_of
 from tests.transport.held import HOLD, held, note, said
@@ -52,7 +52,7 @@ async def test_the_replay_is_all_that_happened_and_ends_with_a_frame(
         run.parts.append_text("and more")
 
     app = create_app(agent, store=store_of(kind, tmp_path), limits=Limits(send_bytes=150))
-    async with Client(app) as client, client.stream("POST", PATH, json=posted({"type": "talk"})) as first:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted({"type": "talk"})) as first:
         await first.read_until(b"begun ")
         body = second_step(await first_step(client)) if steps == "two steps" else {"threadId": "t", "state": {}}
         begin.set()
@@ -88,7 +88,7 @@ async def test_the_replay_waits_for_the_store(tmp_path: Path) -> None:
             await super().commit(changes)
 
     app = create_app(agent, store=Late(tmp_path / "threads.db"))
-    async with Client(app) as client, client.stream("POST", PATH, json=posted({"type": "race"})) as first:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted({"type": "race"})) as first:
         await first.read_until(b'"n"')
         for _ in range(3):
             async with client.stream("POST", RESUME, json={"threadId": "t"}) as again:
@@ -104,7 +104,7 @@ async def test_where_nothing_has_happened_since_the_replay_is_an_empty_frame(
     protocol: Protocol, accumulator: Accumulator
 ) -> None:
     agent, release = held()
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         handed = await first_step(client)
         async with client.stream("POST", f"/resume?protocol={protocol}", json=second_step(handed)) as again:
@@ -132,7 +132,7 @@ def asking(release: anyio.Event | None) -> Agent:
 
 
 async def test_what_a_run_waits_for_is_in_no_replay() -> None:
-    async with Client(asking(None)) as client:
+    async with TestClient(asking(None)) as client:
         await client.post(PATH, json=posted(said("hello")))
         resumed = await client.post(RESUME, json={"threadId": "t"})
 
@@ -142,7 +142,7 @@ async def test_what_a_run_waits_for_is_in_no_replay() -> None:
 
 async def test_what_a_run_asks_beside_its_work_is_in_no_replay_until_it_is_answered() -> None:
     release = anyio.Event()
-    async with Client(asking(release)) as client:
+    async with TestClient(asking(release)) as client:
         async with client.stream("POST", PATH, json=posted(said("hello"))) as first:
             await first.read_until(b"tool-call")
             for body in ({"threadId": "t"}, second_step(await first_step(client))):

@@ -6,15 +6,15 @@ import pytest
 
 from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
 from statecast.protocol.errors import Refusal
-from statecast.testing import Client
-from statecast.threads.capacity import Room
+from statecast.testing import TestClient
+from statecast.threads.capacity import Capacity
 from tests.transport.following import status_of, until_status
 from tests.transport.held import note
 
 LIMITS = Limits(runs=4, runs_per_owner=2, waiting=3, waiting_per_owner=2)
 
 
-def refusal(room: Room, owner: str | None) -> str | None:
+def refusal(room: Capacity, owner: str | None) -> str | None:
     try:
         room.check(owner)
     except Refusal as refused:
@@ -39,7 +39,7 @@ def refusal(room: Room, owner: str | None) -> str | None:
     ],
 )
 def test_whether_there_is_room(working: list[str | None], waiting: list[str | None], code: str | None) -> None:
-    room = Room(LIMITS)
+    room = Capacity(LIMITS)
     for owner in [*working, *waiting]:
         room.enter(owner)
     for owner in waiting:
@@ -52,7 +52,7 @@ def test_whether_there_is_room(working: list[str | None], waiting: list[str | No
         room.wait(owner, False)
     for owner in [*working, *waiting]:
         room.leave(owner)
-    assert vars(room) == vars(Room(LIMITS)) | {"_limits": LIMITS}
+    assert vars(room) == vars(Capacity(LIMITS)) | {"_limits": LIMITS}
 
 
 def asking() -> Agent:
@@ -73,7 +73,7 @@ def asking() -> Agent:
 @pytest.mark.anyio
 async def test_runs_that_wait_take_no_room_from_others() -> None:
     app = create_app(asking(), limits=Limits(runs=1, waiting=2))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         for thread_id in "ab":
             await client.run({"type": "ask"}, thread_id=thread_id)
         assert (await client.run({"type": "hello"}, thread_id="c")).error is None
@@ -87,7 +87,7 @@ async def test_runs_that_wait_take_no_room_from_others() -> None:
 @pytest.mark.parametrize("end", ["answer", "cancel"])
 async def test_a_run_that_waited_leaves_no_trace_in_the_counts(end: str) -> None:
     app = create_app(asking())
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run({"type": "ask"}, thread_id="t")
         assert await status_of(client) == "waiting"
         if end == "answer":

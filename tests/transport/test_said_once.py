@@ -13,7 +13,7 @@ import pytest
 
 from statecast import AddMessage, Agent, Run, UntypedCommand, create_app
 from statecast.state import Json
-from statecast.testing import Client, Response
+from statecast.testing import Response, TestClient
 from tests.transport.following import PATH, crashed, posted, state_of, store_of
 from tests.transport.held import HOLD, held, note, until
 
@@ -57,7 +57,7 @@ def ids_in(state: Json) -> list[str]:
 
 
 async def test_a_retry_of_a_message_is_applied_once_and_names_its_run() -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         first = await client.run(message("m1"), thread_id="t", state={})
         again = await client.run(message("m1"), thread_id="t", state=None)
 
@@ -69,7 +69,7 @@ async def test_a_retry_of_a_message_is_applied_once_and_names_its_run() -> None:
 
 async def test_a_message_that_is_queued_twice_is_said_once() -> None:
     agent, release = holding()
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD, state={})) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD, state={})) as first:
         await first.read_until(b"held")
         async with (
             client.stream("POST", PATH, json=posted(message("m1"))) as one,
@@ -84,7 +84,7 @@ async def test_a_message_that_is_queued_twice_is_said_once() -> None:
 
 
 async def test_a_message_that_is_in_a_batch_twice_is_said_once() -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         await client.run(message("m1"), message("m1"), message("m2"), thread_id="t", state={})
 
         assert said_by_users(await state_of(client)) == ["hello", "hello"]
@@ -110,7 +110,7 @@ async def test_a_message_that_is_in_a_batch_twice_is_said_once() -> None:
 )
 async def test_another_message_under_a_known_id_is_refused(other: Json, where: str) -> None:
     agent, release = holding()
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(HOLD, state={})) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(HOLD, state={})) as first:
         await first.read_until(b"held")
         if where == "alone":
             release.set()
@@ -128,7 +128,7 @@ async def test_another_message_under_a_known_id_is_refused(other: Json, where: s
 
 
 async def test_an_edit_that_keeps_the_id_of_its_message_is_another_message() -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         await client.run(message("m1"), thread_id="t", state={})
         edited = message("m1", "hallo", sourceId="m1", parentId=None)
         await client.run(edited, thread_id="t")
@@ -139,7 +139,7 @@ async def test_an_edit_that_keeps_the_id_of_its_message_is_another_message() -> 
 
 
 async def test_what_an_edit_has_dropped_does_not_come_back_with_a_retry() -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         await client.run(message("m1"), thread_id="t", state={})
         await client.run(message("m2", "else", sourceId="m1", parentId=None), thread_id="t")
         await client.run(message("m1"), thread_id="t")
@@ -154,7 +154,7 @@ async def test_a_message_that_a_run_waited_for_is_said_once() -> None:
     async def work(run: Run, command: UntypedCommand) -> None:
         note(run, (await run.wait_for(AddMessage)).message.text)
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run({"type": "work"}, thread_id="t", state={})
         for _ in range(2):
             await client.run(message("m1"), thread_id="t")
@@ -166,7 +166,7 @@ async def test_a_message_that_a_run_waited_for_is_said_once() -> None:
 async def test_an_agent_that_keeps_its_own_messages_is_told_once() -> None:
     agent = Agent(messages=None)
     agent.on(AddMessage)(lambda run, command: note(run, command.message.text))
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         for _ in range(2):
             await client.run(message("m1"), thread_id="t")
 
@@ -177,7 +177,7 @@ async def test_an_agent_that_keeps_its_own_messages_is_told_once() -> None:
 async def test_a_retry_after_a_restart_is_known(moment: str, tmp_path: Path) -> None:
     agent, release = holding()
     store: Any = store_of("sqlite", tmp_path)
-    async with Client(create_app(agent, store=store)) as client:
+    async with TestClient(create_app(agent, store=store)) as client:
         async with client.stream("POST", PATH, json=posted(HOLD, state={})) as first:
             await first.read_until(b"held")
             if moment == "after it was answered":
@@ -189,7 +189,7 @@ async def test_a_retry_after_a_restart_is_known(moment: str, tmp_path: Path) -> 
                 async with client.stream("POST", PATH, json=posted(message("m1"))):
                     found = crashed(store, tmp_path)
             release.set()
-    async with Client(create_app(echo(), store=found)) as client:
+    async with TestClient(create_app(echo(), store=found)) as client:
         await client.run(message("m1"), thread_id="t")
         await until(lambda: not client.app.hub.runs)  # type: ignore[attr-defined]  # an App
 
@@ -272,11 +272,11 @@ FIRST, SECOND = ("u1", "slow"), ("u2", "quick")
 
 
 @contextlib.asynccontextmanager
-async def posting(protocol: str, *said: list[tuple[str, str]]) -> AsyncIterator[tuple[Client, list[Response]]]:
+async def posting(protocol: str, *said: list[tuple[str, str]]) -> AsyncIterator[tuple[TestClient, list[Response]]]:
     """Post one after the other behind a run that waits; then let all of it go on, to the end."""
     agent, release = slow()
     answers: list[Response] = []
-    async with Client(agent) as client, anyio.create_task_group() as tasks:
+    async with TestClient(agent) as client, anyio.create_task_group() as tasks:
 
         async def post(messages: list[tuple[str, str]]) -> None:
             path, body = POSTS[protocol](messages)
@@ -290,7 +290,7 @@ async def posting(protocol: str, *said: list[tuple[str, str]]) -> AsyncIterator[
         yield client, answers
 
 
-def _readers(client: Client) -> int:
+def _readers(client: TestClient) -> int:
     thread = client.app.hub.loaded("t")  # type: ignore[attr-defined]  # an App
     return 0 if thread is None else thread.readers
 
@@ -314,7 +314,7 @@ async def test_the_same_words_said_twice_are_two_messages(protocol: str) -> None
 
 @pytest.mark.parametrize("protocol", ["data-stream", "AG-UI"])
 async def test_a_page_may_go_back_to_what_it_has_dropped(protocol: str) -> None:
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         for said in ([("u1", "one")], [("u2", "two")], [("u1", "one")]):
             path, body = POSTS[protocol](said)
             response = await client.post(path, json=body)
@@ -338,7 +338,7 @@ async def test_another_picture_is_another_message(path: str, name: str, parts: J
         thread = {"metadata": {"thread_id": "t"}, "model": "agent"} if path.startswith("/v1") else {"threadId": "t"}
         return {**thread, "messages": made}
 
-    async with Client(echo()) as client:
+    async with TestClient(echo()) as client:
         for pictures in (["AAAA"], ["AAAA", "BBBB"], ["AAAA", "BBBB", "CCCC"]):
             await client.post(path, json=body(*pictures))
         users = [m for m in (await state_of(client))["messages"] if m["role"] == "user"]
@@ -358,7 +358,7 @@ async def test_no_two_messages_of_a_thread_share_an_id() -> None:
         return {"id": id, "role": "user", "parts": [{"type": "text", "text": id}]}
 
     history = [user("u"), {**user("u"), "role": "assistant"}, user("u"), {**user("a"), "role": "assistant"}, user("v")]
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.post("/chat", json={"id": "t", "messages": history})
         ids = ids_in(await state_of(client))
 

@@ -10,7 +10,7 @@ import pytest
 
 from statecast import AddMessage, AddToolResult, Agent, Run, ToolFailed, create_app
 from statecast.state import Json
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.following import PATH, following, posted, reopened, state_of, status_of, store_of
 from tests.transport.held import NOTE, held, said, until
 
@@ -59,7 +59,7 @@ def result_of(call: Json, result: Json = "late") -> dict[str, Any]:
 @pytest.mark.parametrize("protocol", ["assistant-transport", "data-stream"])
 @pytest.mark.parametrize("question", ["ask", "approve"])
 async def test_a_message_runs_at_once_and_dismisses_the_question(protocol: str, question: str) -> None:
-    async with Client(asker()) as client:
+    async with TestClient(asker()) as client:
         first = await client.run(said(question), thread_id="t", state={})
         assert await status_of(client) == "waiting"
         second = await client.run(
@@ -75,7 +75,7 @@ async def test_a_message_runs_at_once_and_dismisses_the_question(protocol: str, 
 
 
 async def test_the_run_that_waited_is_interrupted_without_an_error() -> None:
-    async with Client(asker()) as client:
+    async with TestClient(asker()) as client:
         await client.run(said("ask"), thread_id="t", state={})
         async with following(client) as follower:
             await follower.until(lambda view: view.run)
@@ -87,7 +87,7 @@ async def test_the_run_that_waited_is_interrupted_without_an_error() -> None:
 
 
 async def test_a_question_that_was_dismissed_cannot_be_answered_any_more() -> None:
-    async with Client(asker()) as client:
+    async with TestClient(asker()) as client:
         first = await client.run(said("ask"), thread_id="t", state={})
         await client.run(said("else"), thread_id="t")
         late = await client.run(result_of(calls_in(first.state)[0]), thread_id="t")
@@ -110,7 +110,7 @@ async def test_a_question_that_was_dismissed_cannot_be_answered_any_more() -> No
 async def test_the_policy_says_otherwise(policy: Any, status: int, after: str, by: str) -> None:
     agent = asker(waiting_policy=policy) if by == "agent" or policy == "rollback" else asker()
     fields = {} if by == "agent" else {"policy": policy}
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(said("ask"), thread_id="t", state={})
         answer = await client.post(PATH, json=posted(said("else"), **fields))
 
@@ -123,7 +123,7 @@ async def test_the_policy_says_otherwise(policy: Any, status: int, after: str, b
 async def test_other_commands_wait_for_the_answer_as_before() -> None:
     agent = asker()
     agent.on("note")(lambda run, command: run.state.update(noted=True))
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         first = await client.run(said("ask"), thread_id="t", state={})
         await client.run(NOTE, thread_id="t")
         assert await status_of(client) == "waiting"
@@ -136,7 +136,7 @@ async def test_other_commands_wait_for_the_answer_as_before() -> None:
 
 
 async def test_an_answer_and_a_message_in_one_batch_are_both_heard() -> None:
-    async with Client(asker()) as client:
+    async with TestClient(asker()) as client:
         first = await client.run(said("ask"), thread_id="t", state={})
         await client.run(result_of(calls_in(first.state)[0], 1), said("and more"), thread_id="t")
 
@@ -151,7 +151,7 @@ async def test_a_message_that_the_run_waits_for_is_its_answer() -> None:
         reply = await run.wait_for(AddMessage)
         run.messages.assistant().append_text(f"got {reply.message.text}")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(said("one"), thread_id="t", state={})
         await client.run(said("two"), thread_id="t")
 
@@ -167,7 +167,7 @@ async def test_an_agent_that_keeps_its_own_messages_is_interrupted_too() -> None
             await run.wait_for(AddToolResult)
         run.state = [*(run.state or []), command.message.text]
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(said("ask"), thread_id="t")
         await client.run(said("else"), thread_id="t")
 
@@ -178,7 +178,7 @@ async def test_an_agent_that_keeps_its_own_messages_is_interrupted_too() -> None
 
 
 async def test_stopping_a_run_that_waits_dismisses_its_question() -> None:
-    async with Client(asker()) as client:
+    async with TestClient(asker()) as client:
         first = await client.run(said("ask"), thread_id="t", state={})
         await client.post("/cancel", json={"threadId": "t"})
         await until(lambda: not client.app.hub.runs)  # type: ignore[attr-defined]  # an App
@@ -190,7 +190,10 @@ async def test_stopping_a_run_that_waits_dismisses_its_question() -> None:
 
 
 async def test_a_call_that_a_stop_cut_off_is_nobodys_to_answer() -> None:
-    async with Client(asker()) as client, client.stream("POST", PATH, json=posted(said("begin"), state={})) as stream:
+    async with (
+        TestClient(asker()) as client,
+        client.stream("POST", PATH, json=posted(said("begin"), state={})) as stream,
+    ):
         await stream.read_until(b"search")
         await client.post("/cancel", json={"threadId": "t"})
         await stream.read()
@@ -217,7 +220,7 @@ async def test_a_call_that_was_open_before_the_stopped_run_can_still_be_answered
             run.messages.last_assistant().add_tool_call("c", {}, id="c")
             await anyio.sleep_forever()
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(said("ask"), thread_id="t", state={})
         answer = result_of({"toolCallId": "a", "toolName": "a"})
         async with client.stream("POST", PATH, json=posted(answer)) as stream:
@@ -234,9 +237,9 @@ async def test_a_call_that_was_open_before_the_stopped_run_can_still_be_answered
 
 async def test_a_question_that_the_server_itself_stopped_can_be_answered_when_it_is_back(tmp_path: Path) -> None:
     store = store_of("sqlite", tmp_path)
-    async with Client(create_app(asker(), store=store)) as client:
+    async with TestClient(create_app(asker(), store=store)) as client:
         first = await client.run(said("ask"), thread_id="t", state={})
-    async with Client(create_app(asker(), store=reopened(store))) as client:
+    async with TestClient(create_app(asker(), store=reopened(store))) as client:
         answered = await client.run(result_of(calls_in(first.state)[0], 7), thread_id="t")
 
         assert answered.error is None
@@ -253,7 +256,7 @@ async def test_a_tool_that_fails_is_not_a_question_that_was_dismissed() -> None:
         except ToolFailed as failed:
             run.messages.last_assistant().append_text(f"failed {failed.result}")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         first = await client.run(said("ask"), thread_id="t", state={})
         await client.run({**result_of(calls_in(first.state)[0], "no"), "isError": True}, thread_id="t")
 
@@ -263,13 +266,13 @@ async def test_a_tool_that_fails_is_not_a_question_that_was_dismissed() -> None:
 # What is queued
 
 
-async def queue_of(client: Client) -> Json:
+async def queue_of(client: TestClient) -> Json:
     return (await client.get("/status/t")).json()["queued"]
 
 
 async def test_what_waits_behind_a_run_is_visible_in_its_order() -> None:
     agent, release = held()
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted({"type": "hold"})) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted({"type": "hold"})) as first:
         await first.read_until(b"held")
         assert await queue_of(client) == []
         note = {**NOTE, "text": "noted"}
@@ -291,7 +294,7 @@ async def test_what_waits_behind_a_run_is_visible_in_its_order() -> None:
 
 async def test_followers_see_the_queue_grow_and_shrink() -> None:
     agent, release = held()
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted({"type": "hold"})) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted({"type": "hold"})) as first:
         await first.read_until(b"held")
         async with following(client) as early:
             async with client.stream("POST", PATH, json=posted(said("one"))):
@@ -309,7 +312,7 @@ async def test_followers_see_the_queue_grow_and_shrink() -> None:
 
 async def test_a_run_that_begins_at_once_was_never_queued() -> None:
     agent, _ = held()
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(NOTE, thread_id="t")
         async with following(client) as follower:
             await follower.until(lambda view: view.run)
@@ -321,7 +324,7 @@ async def test_a_run_that_begins_at_once_was_never_queued() -> None:
 
 async def test_what_is_dropped_leaves_the_queue() -> None:
     agent, release = held()
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted({"type": "hold"})) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted({"type": "hold"})) as first:
         await first.read_until(b"held")
         async with following(client) as follower, client.stream("POST", PATH, json=posted(said("one"))):
             await follower.until(lambda view: "queued" in view.kinds)
@@ -334,7 +337,7 @@ async def test_what_is_dropped_leaves_the_queue() -> None:
 
 async def test_a_large_queue_is_shown_without_its_commands() -> None:
     agent, release = held()
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted({"type": "hold"})) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted({"type": "hold"})) as first:
         await first.read_until(b"held")
         large = [client.stream("POST", PATH, json=posted(said(letter * 40_000))) for letter in "ab"]
         async with large[0], large[1]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from statecast import Agent, Run, UntypedCommand, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -16,7 +16,7 @@ KEY = "sk-5ecret"
 CONFIG = {"apiKey": KEY, "baseUrl": "http://model.example", "modelName": "m"}
 
 
-async def whatever_it_tells(client: Client, body: dict[str, Any]) -> str:
+async def whatever_it_tells(client: TestClient, body: dict[str, Any]) -> str:
     """Return everything that any endpoint has to say after a request."""
     told: list[Any] = []
     for query in ("", "?protocol=assistant-transport"):
@@ -43,7 +43,7 @@ async def test_a_failing_run_tells_nobody_of_the_key(debug: bool, caplog: pytest
         }
         raise LookupError(f"no model for {run.request}")
 
-    async with Client(create_app(agent, debug=debug)) as client:
+    async with TestClient(create_app(agent, debug=debug)) as client:
         body = {"commands": [{"type": "work"}], "threadId": "t", "config": CONFIG, "apiKey": KEY, "modelName": "m"}
         told = await whatever_it_tells(client, body)
 
@@ -68,7 +68,7 @@ async def test_a_failing_run_tells_nobody_of_the_key(debug: bool, caplog: pytest
 )
 async def test_a_refused_request_tells_nobody_either(body: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    async with Client(Agent()) as client:
+    async with TestClient(Agent()) as client:
         refused = await client.post("/assistant", json={"commands": [], **body})
 
     assert 400 <= refused.status < 500
@@ -78,7 +78,7 @@ async def test_a_refused_request_tells_nobody_either(body: dict[str, Any], caplo
 
 async def test_a_malformed_body_is_not_quoted(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    async with Client(Agent()) as client:
+    async with TestClient(Agent()) as client:
         body = f'{{"commands":[],"config":{{"apiKey":"{KEY}"'.encode()
         refused = await client.post("/assistant", content=body, headers={"content-type": "application/json"})
 
@@ -96,6 +96,6 @@ async def test_the_base_url_reaches_the_agent_only_where_it_asked_for_it(accepte
     async def work(run: Run, command: UntypedCommand) -> None:
         seen.append((run.request.config.base_url, run.request.extra))
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run({"type": "work"}, config=CONFIG, baseUrl="http://spread.example")
     assert seen == [(expected, {})]

@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection
 from statecast import AddMessage, Agent, Cloud, Connections, Issuer, Limits, Uploads, cli, create_app, serve
 from statecast.http import AppSettings
 from statecast.server import Server, config_for
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.held import NOTE, held
 
 pytestmark = pytest.mark.anyio
@@ -86,7 +86,7 @@ def test_what_is_replaced_is_checked_too() -> None:
 
 @pytest.mark.parametrize("field", ["run_seconds", "waiting_seconds", "idle_seconds", "resume_seconds"])
 async def test_a_period_without_end_does_no_harm(field: str) -> None:
-    async with Client(create_app(held()[0], limits=Limits(**{field: math.inf}))) as client:  # type: ignore[arg-type]  # meant
+    async with TestClient(create_app(held()[0], limits=Limits(**{field: math.inf}))) as client:  # type: ignore[arg-type]  # meant
         assert (await client.run(NOTE)).state == {"notes": ["noted"]}
 
 
@@ -325,7 +325,7 @@ async def test_an_identify_that_names_no_user_refuses_the_request(
     async def identify(asked: HTTPConnection) -> object:
         return user
 
-    async with Client(create_app(held()[0], identify=identify)) as client:
+    async with TestClient(create_app(held()[0], identify=identify)) as client:
         refused = await client.post("/assistant", json={"commands": [NOTE], "threadId": "t"})
         assert (refused.status, refused.json()["error"]["code"]) == (403, "identify_failed")
         assert (await client.get("/health")).json()["threads"] == 0

@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 
 from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
 from statecast.server import Server
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.failing import Failing
 from tests.transport.following import completed, connected, following, served, state_of, status_of
 from tests.transport.held import HOLD, NOTE, held, note, said, until
@@ -290,7 +290,7 @@ async def test_two_sockets_and_a_stream_see_the_same_frames() -> None:
             await anyio.lowlevel.checkpoint()
 
     app = create_app(agent)
-    async with served(app) as server, Client(app, lifespan=False) as client, connected(server) as one:
+    async with served(app) as server, TestClient(app, lifespan=False) as client, connected(server) as one:
         await one.ask(commands(state={}))
         await one.until(lambda view: view.frames)
         async with connected(server) as two, following(client) as three:
@@ -307,7 +307,7 @@ async def test_two_sockets_and_a_stream_see_the_same_frames() -> None:
 
 async def test_a_socket_tells_of_a_thread_that_others_use() -> None:
     app = create_app(held()[0])
-    async with served(app) as server, Client(app, lifespan=False) as client:
+    async with served(app) as server, TestClient(app, lifespan=False) as client:
         await client.run(NOTE, thread_id="t")
         async with connected(server) as socket:
             await socket.until(lambda view: view.frames)
@@ -519,7 +519,7 @@ async def test_a_client_that_stalls_slows_nobody_and_costs_nothing() -> None:
 async def test_a_client_that_stalls_for_too_long_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("statecast.http.endpoints.socket.PATIENCE", 0.02)
     app = create_app(flooding(), limits=Limits(keep_bytes=2**25, keep_entries=1_000))
-    async with served(app, buffer=4_096, ws_ping_interval=None) as server, Client(app, lifespan=False) as client:
+    async with served(app, buffer=4_096, ws_ping_interval=None) as server, TestClient(app, lifespan=False) as client:
         await client.run(thread_id="t", state={"text": ""})
         async with connected(server, buffer=4_096) as stalled:
             await stalled.until(lambda view: view.frames)
@@ -563,7 +563,7 @@ async def test_while_the_store_is_away_commands_are_refused_and_the_socket_stays
 
 
 async def test_a_socket_is_no_page() -> None:
-    async with Client(held()[0]) as client:
+    async with TestClient(held()[0]) as client:
         assert (await client.get("/threads/t/ws")).status in (404, 426)
         await client.run(NOTE, thread_id="t")
         assert await status_of(client) == "completed"

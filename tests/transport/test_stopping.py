@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from statecast import App, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.following import served
 from tests.transport.held import HOLD, NOTE, held
 
@@ -32,7 +32,7 @@ async def closing(app: App, grace: float) -> asyncio.Task[None]:
 async def test_a_run_that_ends_within_the_grace_completes() -> None:
     agent, release = held()
     app = create_app(agent)
-    async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as response:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as response:
         await response.read_until(b"held")
         thread = await app.hub.find("t")
         closed = await closing(app, 60)
@@ -49,7 +49,7 @@ async def test_a_run_that_ends_within_the_grace_completes() -> None:
 
 async def test_a_run_that_does_not_is_interrupted_and_its_stream_says_so() -> None:
     app = create_app(held()[0])
-    async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as response:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as response:
         await response.read_until(b"held")
         thread = await app.hub.find("t")
         closed = await closing(app, 0.01)
@@ -65,7 +65,7 @@ async def test_a_run_that_does_not_is_interrupted_and_its_stream_says_so() -> No
 async def test_nothing_more_is_accepted_meanwhile() -> None:
     agent, release = held()
     app = create_app(agent)
-    async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as response:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as response:
         await response.read_until(b"held")
         closed = await closing(app, 60)
         refused = await client.post("/assistant", json=posted(NOTE))
@@ -79,14 +79,14 @@ async def test_nothing_more_is_accepted_meanwhile() -> None:
 
 async def test_nothing_more_is_accepted_afterwards() -> None:
     app = create_app(held()[0])
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await app.hub.aclose()
         assert (await client.post("/assistant", json=posted(NOTE))).status == 503
 
 
 async def test_queued_runs_do_not_begin_any_more() -> None:
     app = create_app(held()[0])
-    async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as first:
         await first.read_until(b"held")
         async with client.stream("POST", PATH, json=posted(NOTE)) as second:
             await anext(second)
@@ -100,7 +100,7 @@ async def test_queued_runs_do_not_begin_any_more() -> None:
 
 async def test_a_client_that_stopped_reading_does_not_hold_up_the_end() -> None:
     app = create_app(held()[0])
-    async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)):
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted(HOLD)):
         with anyio.fail_after(10):
             await app.hub.aclose()
 
@@ -127,7 +127,7 @@ async def test_a_body_that_never_comes_does_not_hold_up_the_end_either(
 
 async def test_closing_twice_is_closing_once() -> None:
     app = create_app(held()[0])
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(NOTE, thread_id="t")
         await app.hub.aclose()
         await app.hub.aclose()
@@ -136,13 +136,13 @@ async def test_closing_twice_is_closing_once() -> None:
 async def test_an_app_may_be_started_again() -> None:
     app = create_app(held()[0])
     for _ in range(2):
-        async with Client(app) as client:
+        async with TestClient(app) as client:
             assert (await client.run(NOTE)).error is None
 
 
 async def test_an_unhurried_agent_does_not_hold_up_the_end_for_longer_than_its_grace() -> None:
     app = create_app(held(cancel_grace=0.01)[0])
-    async with Client(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as response:
+    async with TestClient(app) as client, client.stream("POST", PATH, json=posted(HOLD)) as response:
         await response.read_until(b"held")
         with anyio.fail_after(10):
             await app.hub.aclose()
@@ -151,7 +151,7 @@ async def test_an_unhurried_agent_does_not_hold_up_the_end_for_longer_than_its_g
 async def test_nothing_of_a_server_outlives_its_end() -> None:
     before = asyncio.all_tasks()
     async with (
-        Client(create_app(held()[0])) as client,
+        TestClient(create_app(held()[0])) as client,
         client.stream("POST", PATH, json=posted(HOLD)) as response,
     ):
         await response.read_until(b"held")

@@ -70,10 +70,10 @@ def test_every_form_keeps_what_is_said_called_and_answered(message: dict[str, Js
     assert read is not None
     assert read["id"] == message["id"]
     assert read.get("metadata") == message.get("metadata")
-    assert same_json(said(read), said_in(format, message))
+    assert same_json(said(read), fingerprint_of(format, message))
 
 
-def said_in(format: str, message: Json) -> Json:
+def fingerprint_of(format: str, message: Json) -> Json:
     """Return what is said, as far as a form has it: of an approval, the AI SDK has only that it was given or denied."""
     expected = said(message)
     for part in expected[1:] if format != AUI else ():

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from statecast import AddMessage, Agent, AgentError, Run, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +21,7 @@ async def test_an_agent_is_tested_in_three_lines() -> None:
     async def answer(run: Run, command: AddMessage) -> None:
         run.messages.assistant().append_text(f"You said {command.message.text}")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         result = await client.run("hello")
     assert result.state["messages"][-1]["parts"] == [{"type": "text", "text": "You said hello"}]
     assert result.error is None
@@ -34,7 +34,7 @@ async def test_a_result_carries_the_failure_and_the_refusal() -> None:
     async def answer(run: Run, command: AddMessage) -> None:
         raise AgentError("No luck.", code="no_luck")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         failed = await client.run("hello")
         refused = await client.run({"type": "unheard-of"})
     assert (failed.status, failed.error) == (200, {"code": "no_luck", "message": "No luck."})
@@ -43,7 +43,7 @@ async def test_a_result_carries_the_failure_and_the_refusal() -> None:
 
 async def test_the_next_request_goes_on_from_the_state_of_the_last() -> None:
     agent = Agent()
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         first = await client.run("one")
         second = await client.run("two", state=first.state, thread_id=first.thread_id)
     assert [message["parts"][0]["text"] for message in second.state["messages"]] == ["one", "two"]
@@ -69,14 +69,14 @@ async def stubborn(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def test_an_endless_stream_is_read_as_far_as_one_likes() -> None:
-    async with Client(_with_state(stubborn, []), lifespan=False) as client, client.stream("GET", "/") as response:
+    async with TestClient(_with_state(stubborn, []), lifespan=False) as client, client.stream("GET", "/") as response:
         assert await response.read_until(b"12") == b"0 1 2 3 4 5 6 7 8 9 10 11 12 "
     assert response.headers["x-many"] == "1, 2"
 
 
 async def test_a_client_that_stops_reading_holds_the_app_up() -> None:
     sent: list[int] = []
-    async with Client(_with_state(stubborn, sent), lifespan=False) as client, client.stream("GET", "/") as response:
+    async with TestClient(_with_state(stubborn, sent), lifespan=False) as client, client.stream("GET", "/") as response:
         assert [await anext(response) for _ in range(3)] == [b"0 ", b"1 ", b"2 "]
         await anyio.wait_all_tasks_blocked()
         assert sent == [1, 2, 3]
@@ -95,7 +95,7 @@ async def test_a_body_arrives_in_its_pieces() -> None:
         yield b"one"
         yield b"two"
 
-    async with Client(echo, lifespan=False) as client:
+    async with TestClient(echo, lifespan=False) as client:
         assert (await client.post("/", content=pieces())).content == b"one|two||"
         assert (await client.post("/", content=b"whole")).content == b"whole||"
 
@@ -104,7 +104,7 @@ async def test_what_the_app_raises_is_raised_here() -> None:
     async def broken(scope: Any, receive: Any, send: Any) -> None:
         raise LookupError("lost")
 
-    async with Client(broken, lifespan=False) as client:
+    async with TestClient(broken, lifespan=False) as client:
         with pytest.raises(EOFError, match="got none") as caught:
             await client.get("/")
     assert isinstance(caught.value.__cause__, LookupError)
@@ -115,7 +115,7 @@ async def test_a_response_without_its_end_is_an_error() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"half", "more_body": True})
 
-    async with Client(cut, lifespan=False) as client:
+    async with TestClient(cut, lifespan=False) as client:
         with pytest.raises(EOFError, match="the end"):
             await client.get("/")
 
@@ -130,14 +130,14 @@ async def test_a_silent_app_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr("statecast.testing.PATIENCE", 0.01)
     for app in (silent, deaf):
-        async with Client(app, lifespan=False) as client:
+        async with TestClient(app, lifespan=False) as client:
             with pytest.raises(TimeoutError):
                 await client.get("/")
 
 
 async def test_the_lifespan_runs_around_the_requests() -> None:
     app = create_app(Agent())
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         assert (await client.get("/health")).json()["status"] == "ok"
         assert app.hub._supervisor is not None
     assert app.hub._supervisor.done()
@@ -149,7 +149,7 @@ async def test_an_app_that_does_not_start_is_an_error() -> None:
         await send({"type": "lifespan.startup.failed", "message": "no database"})
 
     with pytest.raises(RuntimeError, match="no database"):
-        async with Client(dead):
+        async with TestClient(dead):
             raise AssertionError("it started")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from statecast import AddMessage, Agent, create_app
 from statecast.state import Json
-from statecast.testing import Client, Response
+from statecast.testing import Response, TestClient
 from statecast_agents import About
 from tests.transport.keeping import ANN, BOB, app_of, echoing, store, text, who
 from tests.transport.test_requests import code_of
@@ -20,21 +20,21 @@ __all__ = ["store"]
 pytestmark = pytest.mark.anyio
 
 
-async def made(client: Client, **fields: Json) -> str:
+async def made(client: TestClient, **fields: Json) -> str:
     response = await client.post("/threads", json=fields)
     assert response.status == 201, response.content
     id: str = response.json()["remoteId"]
     return id
 
 
-async def listed(client: Client, query: str = "", **settings: Any) -> Json:
+async def listed(client: TestClient, query: str = "", **settings: Any) -> Json:
     response = await client.get(f"/threads{query}", **settings)
     assert response.status == 200, response.content
     return response.json()
 
 
 async def test_a_thread_is_in_the_list_from_its_first_request_on(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         id = await made(client, threadId="t-1", title="Bees", externalId="7", custom={"a": [1]})
         await client.run("Hello", thread_id="t-2")
         threads = (await listed(client))["threads"]
@@ -51,7 +51,7 @@ async def test_a_thread_is_in_the_list_from_its_first_request_on(store: str) -> 
 
 
 async def test_to_make_a_thread_again_changes_nothing(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         await made(client, threadId="t", title="Bees", externalId="7")
         before = (await client.get("/threads/t")).json()
         again = await client.post("/threads", json={"threadId": "t", "title": "Wasps"})
@@ -64,7 +64,7 @@ async def test_to_make_a_thread_again_changes_nothing(store: str) -> None:
 
 
 async def test_what_is_given_is_changed_and_null_takes_it_away(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         await made(client, threadId="t", title="Bees", custom={"a": 1}, externalId="7")
         seen = []
         changes: list[Json] = [
@@ -87,7 +87,7 @@ async def test_what_is_given_is_changed_and_null_takes_it_away(store: str) -> No
 
 
 async def test_the_list_is_paged_and_every_thread_comes_once(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         ids = [await made(client, threadId=f"t-{number}") for number in range(7)]
         found: list[str] = []
         query, pages = "?limit=3", 0
@@ -102,7 +102,7 @@ async def test_the_list_is_paged_and_every_thread_comes_once(store: str) -> None
 
 
 async def test_a_thread_with_a_new_message_comes_first(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         for id in ("a", "b", "c"):
             await made(client, threadId=id)
         await client.post("/threads/a/messages", json={"message": text("user", "Hi")})
@@ -113,7 +113,7 @@ async def test_a_thread_with_a_new_message_comes_first(store: str) -> None:
 
 
 async def test_the_list_can_be_of_one_status(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         for id in ("a", "b", "c"):
             await made(client, threadId=id)
         await client.request("PATCH", "/threads/b", json={"status": "archived"})
@@ -126,7 +126,7 @@ async def test_the_list_can_be_of_one_status(store: str) -> None:
 
 
 async def test_a_deleted_thread_is_gone_with_all_that_was_kept_of_it(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         await made(client, threadId="t", title="Bees")
         await client.run("Hello", thread_id="t")
         await client.request("PUT", "/threads/t/messages/m", json={"message": text("user", "Hi")})
@@ -151,7 +151,7 @@ async def test_a_deleted_thread_is_gone_with_all_that_was_kept_of_it(store: str)
     "query", ["?limit=0", "?limit=201", "?limit=x", "?limit=-1", "?limit=1e3", "?status=gone", "?after=x"]
 )
 async def test_a_malformed_query_is_refused(query: str) -> None:
-    async with Client(app_of("memory")) as client:
+    async with TestClient(app_of("memory")) as client:
         status, code = code_of(await client.get(f"/threads{query}"))
 
     assert (status, code) == (422, "invalid_cursor" if "after" in query else "invalid_request")
@@ -182,7 +182,7 @@ async def test_a_malformed_query_is_refused(query: str) -> None:
     ],
 )
 async def test_a_malformed_request_is_refused(method: str, path: str, body: Json, expected: tuple[int, str]) -> None:
-    async with Client(app_of("memory")) as client:
+    async with TestClient(app_of("memory")) as client:
         await made(client, threadId="t")
         fields: Any = {} if body is None else {"json": body}
         response = await client.request(method, path, **fields)
@@ -196,7 +196,7 @@ async def test_a_malformed_request_is_refused(method: str, path: str, body: Json
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"title": "\\ud800"}'])
 async def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
     headers = {"content-type": "application/json"}
-    async with Client(app_of("memory")) as client:
+    async with TestClient(app_of("memory")) as client:
         response = await client.request("POST", "/threads", content=body, headers=headers)
         cards = (await listed(client))["threads"]
 
@@ -205,7 +205,7 @@ async def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
 
 
 async def test_lists_and_threads_are_their_owners_alone(store: str) -> None:
-    async with Client(app_of(store, identify=who, open_list=False)) as client:
+    async with TestClient(app_of(store, identify=who, open_list=False)) as client:
         for owner in (ANN, BOB):
             await client.post("/threads", json={"threadId": "same", "title": owner["authorization"]}, headers=owner)
         await client.post("/threads", json={"threadId": "anns"}, headers=ANN)
@@ -233,7 +233,7 @@ async def test_lists_and_threads_are_their_owners_alone(store: str) -> None:
 
 
 async def test_a_list_of_everybodys_threads_is_refused_unless_it_is_meant_to_be_open() -> None:
-    async with Client(app_of("memory", open_list=False)) as client:
+    async with TestClient(app_of("memory", open_list=False)) as client:
         await made(client, threadId="t")
         refused = code_of(await client.get("/threads"))
         known = await client.get("/threads/t")
@@ -245,7 +245,7 @@ async def test_a_list_of_everybodys_threads_is_refused_unless_it_is_meant_to_be_
 # Titles
 
 
-async def title_of(client: Client, id: str, **body: Json) -> tuple[str, Json]:
+async def title_of(client: TestClient, id: str, **body: Json) -> tuple[str, Json]:
     """Return a title as it was sent, and as the list has it."""
     response = await client.post(f"/threads/{id}/title", json=body)
     assert response.status == 200, response.content
@@ -254,7 +254,7 @@ async def title_of(client: Client, id: str, **body: Json) -> tuple[str, Json]:
 
 
 async def test_without_a_hook_a_title_is_the_first_words(store: str) -> None:
-    async with Client(app_of(store)) as client:
+    async with TestClient(app_of(store)) as client:
         await client.run("What do bees do?", thread_id="state")
         await made(client, threadId="written")
         await client.post("/threads/written/messages", json={"message": text("user", "What do wasps do?")})
@@ -294,7 +294,7 @@ async def bit_by_bit_later(about: About) -> AsyncIterator[str]:
 async def test_a_hook_of_any_kind_makes_the_title(hook: Any) -> None:
     agent = echoing()
     agent.title(hook)
-    async with Client(app_of("memory", agent)) as client:
+    async with TestClient(app_of("memory", agent)) as client:
         await client.run("Hello", thread_id="t")
         sent, kept = await title_of(client, "t")
 
@@ -310,7 +310,7 @@ async def test_a_title_is_sent_as_it_is_made_and_is_there_before_it_ends(store: 
         await go.wait()
         yield " and wasps"
 
-    async with Client(app_of(store, agent)) as client:
+    async with TestClient(app_of(store, agent)) as client:
         await made(client, threadId="t")
         async with client.stream("POST", "/threads/t/title", json={}) as response:
             await response.read_until(b"Bees")
@@ -330,7 +330,7 @@ async def test_a_title_that_never_ends_is_cut() -> None:
     def title(about: About) -> Iterator[str]:
         yield from ("ab" * 300 for _ in range(5))
 
-    async with Client(app_of("memory", agent)) as client:
+    async with TestClient(app_of("memory", agent)) as client:
         await made(client, threadId="t")
         sent, kept = await title_of(client, "t")
 
@@ -347,7 +347,7 @@ async def test_a_hook_that_fails_at_once_is_a_failure(wrong: Any, caplog: pytest
             raise wrong
         return wrong
 
-    async with Client(app_of("memory", agent)) as client:
+    async with TestClient(app_of("memory", agent)) as client:
         await made(client, threadId="t", title="Before")
         response = await client.post("/threads/t/title", json={})
         kept = (await client.get("/threads/t")).json()["title"]
@@ -366,7 +366,7 @@ async def test_a_hook_that_fails_on_the_way_cuts_the_title_off(caplog: pytest.Lo
         yield "Half a "
         raise ValueError("secret")
 
-    async with Client(app_of("memory", agent), raise_app_exceptions=False) as client:
+    async with TestClient(app_of("memory", agent), raise_app_exceptions=False) as client:
         await made(client, threadId="t", title="Before")
         async with client.stream("POST", "/threads/t/title", json={}) as response:
             with pytest.raises(EOFError):
@@ -382,7 +382,7 @@ async def test_the_hook_of_the_threads_own_agent_is_asked() -> None:
     first, second = echoing(), Agent("other")
     second.on(AddMessage)(lambda run, command: None)
     second.title(lambda about: f"The other's, of {about.thread_id}")
-    async with Client(create_app([first, second])) as client:
+    async with TestClient(create_app([first, second])) as client:
         body = {"messages": [{"role": "user", "content": "Hello"}], "threadId": "t"}
         assert (await client.post("/json?agent=other", json=body)).status == 200
         title, _ = await title_of(client, "t")
@@ -394,7 +394,7 @@ LARGEST = 2**16 - len('{"a":""}')
 
 
 async def test_the_data_of_a_card_is_bounded() -> None:
-    async with Client(create_app(echoing(), open_list=True)) as client:
+    async with TestClient(create_app(echoing(), open_list=True)) as client:
         allowed = await client.post("/threads", json={"threadId": "a", "custom": {"a": "x" * LARGEST}})
         refused = await client.post("/threads", json={"threadId": "b", "custom": {"a": "x" * (LARGEST + 1)}})
         changed = await client.request("PATCH", "/threads/a", json={"custom": {"a": "x" * (LARGEST + 1)}})
@@ -406,7 +406,7 @@ async def test_the_data_of_a_card_is_bounded() -> None:
 
 
 async def test_a_list_is_bounded_in_bytes_and_can_be_read_to_its_end() -> None:
-    async with Client(create_app(echoing(), open_list=True)) as client:
+    async with TestClient(create_app(echoing(), open_list=True)) as client:
         for number in range(40):
             await made(client, threadId=f"t-{number}", custom={"a": "x" * LARGEST})
         found: list[str] = []

@@ -15,8 +15,8 @@ from starlette.requests import HTTPConnection
 
 from statecast import About, AddMessage, Agent, App, Cloud, Feedback, Run, UntypedCommand, create_app
 from statecast.stores import SqliteStore
-from statecast.testing import Client
-from statecast.threads.users import MOST, kept_user, restored_user, user_id
+from statecast.testing import TestClient
+from statecast.threads.users import MOST, restored_user, stored_user, user_id
 from tests.transport.following import completed, connected, served
 from tests.transport.held import HOLD, note, said, until
 
@@ -101,7 +101,7 @@ ASKS: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize(("path", "body"), ASKS, ids=lambda value: value if isinstance(value, str) else "")
 async def test_a_run_has_the_user_over_every_protocol(path: str, body: dict[str, Any]) -> None:
     ada, users = Person("ada", "Ada"), list[Any]()
-    async with Client(app_for(ada, users)) as client:
+    async with TestClient(app_for(ada, users)) as client:
         answer = await client.post(path, json=body)
 
     assert answer.status == 200
@@ -122,7 +122,7 @@ async def test_a_run_has_the_user_over_a_socket() -> None:
 
 async def test_hooks_have_the_user_who_asks() -> None:
     ada, users = Person("ada", "Ada"), list[Any]()
-    async with Client(app_for(ada, users)) as client:
+    async with TestClient(app_for(ada, users)) as client:
         await client.post("/assistant", json={"threadId": "t", "commands": [said("hi")]})
         messages = (await client.get("/threads/t/messages")).json()["messages"]
         await client.post("/threads/t/title", json={})
@@ -134,7 +134,7 @@ async def test_hooks_have_the_user_who_asks() -> None:
 
 async def test_no_client_gets_more_of_a_user_than_their_threads() -> None:
     users = list[Any]()
-    async with Client(app_for(Person("ada", "Ada"), users, debug=True)) as client:
+    async with TestClient(app_for(Person("ada", "Ada"), users, debug=True)) as client:
         await client.post("/assistant", json={"threadId": "t", "commands": [said("hi")]})
         paths = ["/threads", "/threads/t", "/threads/t/state", "/threads/t/messages", "/status/t", "/health", "/agents"]
         answers = [(await client.get(path)).content for path in paths]
@@ -145,7 +145,7 @@ async def test_no_client_gets_more_of_a_user_than_their_threads() -> None:
 
 async def test_what_waits_behind_a_run_is_shown_without_its_user() -> None:
     app = app_for(Person("ada", "Ada"), list[Any]())
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         held = client.stream("POST", "/assistant", json={"threadId": "t", "commands": [HOLD]})
         queued = client.stream("POST", "/assistant", json={"threadId": "t", "commands": [said("hi")]})
         async with held as first, queued:
@@ -164,7 +164,7 @@ async def test_a_user_of_the_cloud_api_has_an_id_and_a_workspace() -> None:
     users = list[Any]()
     app = create_app(seen_by(users), cloud=Cloud(api_keys=["k" * 20]))
     key = {"authorization": "Bearer " + "k" * 20, "aui-user-id": "ada", "aui-workspace-id": "bees"}
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         token = (await client.post("/v1/auth/tokens", headers=key)).json()["token"]
         bearer = {"authorization": f"Bearer {token}"}
         for headers in (key, bearer):
@@ -190,13 +190,13 @@ KEPT: list[tuple[Any, Any]] = [
 async def test_a_batch_that_waited_has_its_user_after_a_restart(user: Any, kept: Any, tmp_path: Path) -> None:
     path, users, before = tmp_path / "threads.db", list[Any](), list[Any]()
     app = app_for(user, before, store=SqliteStore(path))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         held = client.stream("POST", "/assistant", json={"threadId": "t", "commands": [HOLD]})
         queued = client.stream("POST", "/assistant", json={"threadId": "t", "commands": [said("hi")]})
         async with held as first, queued:
             await first.read_until(b"held")
             await until(lambda: app.hub.runs == 2)
-    async with Client(app_for("somebody", users, store=SqliteStore(path))):
+    async with TestClient(app_for("somebody", users, store=SqliteStore(path))):
         await until(lambda: users)
 
     assert before == []
@@ -205,9 +205,9 @@ async def test_a_batch_that_waited_has_its_user_after_a_restart(user: Any, kept:
 
 @pytest.mark.parametrize(("user", "kept"), KEPT, ids=lambda value: type(value).__name__)
 def test_what_is_kept_of_a_user_is_json(user: Any, kept: Any) -> None:
-    data = msgspec.json.encode(kept_user(user))
+    data = msgspec.json.encode(stored_user(user))
 
-    assert restored_user(msgspec.convert(msgspec.json.decode(data), type(kept_user(user)))) == kept
+    assert restored_user(msgspec.convert(msgspec.json.decode(data), type(stored_user(user)))) == kept
 
 
 # Whose threads they are
@@ -237,7 +237,7 @@ async def test_what_is_no_user_is_the_apps_own_fault_and_opens_nothing(
     users = list[Any]()
     with pytest.raises((TypeError, ValueError), match="expected"):
         user_id(user)
-    async with Client(app_for(user, users)) as client:
+    async with TestClient(app_for(user, users)) as client:
         refused = await client.post("/assistant", json={"threadId": "t", "commands": [said("hi")]})
 
     assert (refused.status, refused.json()["error"]["code"]) == (403, "identify_failed")

@@ -24,7 +24,7 @@ from statecast import (
     create_app,
 )
 from statecast.state import Json
-from statecast.testing import Client
+from statecast.testing import TestClient
 from statecast.threads.execution import Execution
 from tests.transport.failing import Failing
 from tests.transport.following import PATH, following, posted, reopened, state_of, status_of, store_of, until_status
@@ -77,7 +77,7 @@ def answer_to(call: dict[str, Any], result: Json, **fields: Any) -> dict[str, An
 @protocols
 async def test_a_response_ends_when_its_run_waits_and_the_next_one_goes_on(protocol: str) -> None:
     path = f"/assistant?protocol={protocol}"
-    async with Client(asking()) as client:
+    async with TestClient(asking()) as client:
         first = await client.post(path, json=posted(WORK, state=None))
         assert await status_of(client) == "waiting"
         second = await client.post(path, json=posted(GO, state={"notes": ["asks"]}))
@@ -97,7 +97,7 @@ async def test_a_response_ends_when_its_run_waits_and_the_next_one_goes_on(proto
 @protocols
 async def test_an_answer_with_a_stale_state_gets_a_snapshot(protocol: str) -> None:
     path = f"/assistant?protocol={protocol}"
-    async with Client(asking()) as client:
+    async with TestClient(asking()) as client:
         await client.post(path, json=posted(WORK))
         answer = await client.post(path, json=posted(GO, state={"notes": []}))
         assert await state_of(client) == {"notes": ["asks", "went on"]}
@@ -111,7 +111,7 @@ async def test_a_run_that_waits_for_what_would_be_refused_fails_at_once() -> Non
     async def work(run: Run, command: UntypedCommand) -> None:
         await run.wait_for("go")
 
-    async with Client(create_app(agent, debug=True)) as client:
+    async with TestClient(create_app(agent, debug=True)) as client:
         result = await client.run(WORK, thread_id="t")
         assert await status_of(client) == "failed"
     assert result.error is not None
@@ -126,7 +126,7 @@ async def test_a_run_may_wait_again_and_again() -> None:
         for _ in range(3):
             note(run, (await run.wait_for("go")).body["to"])
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         results = [await client.run(WORK, thread_id="t")]
         for to in ("north", "east", "south"):
             assert await status_of(client) == "waiting"
@@ -151,7 +151,7 @@ async def test_a_typed_command_is_waited_for_by_its_class() -> None:
     async def work(run: Run, command: UntypedCommand) -> None:
         note(run, (await run.wait_for(PickColor)).color)
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(WORK, thread_id="t")
         assert (await client.run(PickColor(color="red"), thread_id="t")).state == {"notes": ["red"]}
 
@@ -168,7 +168,7 @@ async def test_a_run_may_wait_for_one_of_several_kinds() -> None:
             came = await run.wait_for(Stop, "go")
             note(run, came.type)
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(WORK, thread_id="t")
         await client.run(Stop(), thread_id="t")
         assert (await client.run(GO, thread_id="t")).state == {"notes": ["stop", "go"]}
@@ -186,7 +186,7 @@ async def test_what_does_not_fit_runs_afterwards() -> None:
     async def go(run: Run, command: UntypedCommand) -> None:
         note(run, f"its own run, {command.body['to']}")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         first = await client.run(WORK, thread_id="t")
         south = await client.run({**GO, "to": "south"}, thread_id="t")
         assert (await client.get("/status/t")).json()["queued"]
@@ -206,7 +206,7 @@ async def test_what_the_agent_cannot_judge_runs_afterwards(caplog: pytest.LogCap
         await run.wait_for("go", where=lambda command: command.body["to"] == "north")
         note(run, "went")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(WORK, thread_id="t")
         odd = await client.run(GO, thread_id="t")
         assert (odd.status, odd.error) == (200, None)
@@ -223,7 +223,7 @@ async def test_of_two_fitting_commands_one_answers_and_the_other_runs_afterwards
     async def go(run: Run, command: UntypedCommand) -> None:
         note(run, f"its own run, {command.body['to']}")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(WORK, thread_id="t")
         both = await client.run({**GO, "to": "north"}, {**GO, "to": "south"}, thread_id="t")
         assert both.state == {"notes": ["asks", "went north", "its own run, south"]}
@@ -236,7 +236,7 @@ async def test_of_two_equal_commands_one_answers_and_the_other_runs_afterwards()
     async def go(run: Run, command: UntypedCommand) -> None:
         note(run, "its own run")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(WORK, thread_id="t")
         assert (await client.run(GO, GO, thread_id="t")).state == {"notes": ["asks", "went on", "its own run"]}
 
@@ -248,7 +248,7 @@ async def test_of_two_answers_at_once_one_answers_and_the_other_runs_afterwards(
     async def go(run: Run, command: UntypedCommand) -> None:
         note(run, "its own run")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(WORK, thread_id="t")
         async with anyio.create_task_group() as tasks:
             for _ in range(2):
@@ -263,7 +263,7 @@ async def test_a_plain_function_may_wait_from_its_thread() -> None:
     def work(run: Run, command: UntypedCommand) -> None:
         note(run, anyio.from_thread.run(run.wait_for, "go").type)
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(WORK, thread_id="t")
         assert await status_of(client) == "waiting"
         assert (await client.run(GO, thread_id="t")).state == {"notes": ["go"]}
@@ -280,7 +280,7 @@ async def test_a_tool_of_the_page_is_called_and_its_result_returned() -> None:
         place = await run.call_tool("locate", {"precise": True})
         run.messages.last_assistant().append_text(f"You are in {place['city']}.")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         asked = await client.run("where am I?", thread_id="t")
         call = call_in(asked.state)
         assert (call["toolName"], call["args"], call["argsText"]) == ("locate", {"precise": True}, '{"precise":true}')
@@ -302,7 +302,7 @@ async def test_the_result_is_in_the_first_frame() -> None:
         await run.call_tool("locate")
         await anyio.sleep_forever()
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         asked = await client.run(WORK, thread_id="t")
         body = posted(answer_to(call_in(asked.state), "Oslo"), state=asked.state)
         async with client.stream("POST", PATH, json=body) as response:
@@ -320,7 +320,7 @@ async def test_a_tool_that_fails_raises() -> None:
         except ToolFailed as failed:
             raised.append(failed)
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         call = call_in((await client.run(WORK, thread_id="t")).state)
         ended = await client.run(answer_to(call, "no GPS", isError=True), thread_id="t")
 
@@ -336,7 +336,7 @@ async def test_a_tool_that_fails_fails_the_run_where_nothing_catches_it() -> Non
     async def work(run: Run, command: UntypedCommand) -> None:
         await run.call_tool("locate")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         call = call_in((await client.run(WORK, thread_id="t")).state)
         failed = await client.run(answer_to(call, "no GPS", isError=True), thread_id="t")
         assert failed.error == {"code": "tool_failed", "message": 'the tool "locate" failed'}
@@ -365,7 +365,7 @@ async def test_an_approval_is_given_or_not(result: Json, fields: dict[str, Any],
     async def work(run: Run, command: UntypedCommand) -> None:
         run.state["approved"] = await run.approval("Delete it?", file="a.txt")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         call = call_in((await client.run(WORK, thread_id="t", state={})).state)
         assert (call["toolName"], call["args"]) == ("approval", {"question": "Delete it?", "file": "a.txt"})
         assert (await client.run(answer_to(call, result, **fields), thread_id="t")).state["approved"] is approved
@@ -389,7 +389,7 @@ async def test_a_result_that_fits_no_open_call_is_refused_and_the_run_waits_on(
         listening = run.listen(AddToolResult)
         await listening.receive()
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         before = (await client.run(WORK, thread_id="t")).state
         refused = await client.run(command, thread_id="t")
         assert (refused.status, refused.code) == (409, code)
@@ -405,7 +405,7 @@ async def test_a_second_result_of_one_call_is_refused() -> None:
         run.state["result"] = await run.call_tool("locate")
         await release.wait()
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         call = call_in((await client.run(WORK, thread_id="t", state={})).state)
         async with client.stream("POST", PATH, json=posted(answer_to(call, "Oslo"))) as first:
             await first.read_until(b'["result"],"value":"Oslo"')
@@ -426,7 +426,7 @@ async def test_a_message_that_is_waited_for_is_among_the_messages() -> None:
         came = await run.wait_for(AddMessage)
         run.messages.last_assistant().append_text(f"You said {came.message.text}.")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(WORK, thread_id="t")
         told = await client.run("yes", thread_id="t")
     texts = [(message["role"], message["parts"][0]["text"]) for message in told.state["messages"]]
@@ -441,7 +441,7 @@ async def test_an_agent_that_keeps_its_own_messages_applies_what_is_delivered_it
         came = await run.wait_for(AddToolResult, where=lambda command: command.tool_call_id == "mine")
         run.state = {"mine": came.result}
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(WORK, thread_id="t")
         assert (await client.run(answer_to({"toolCallId": "mine"}, 7), thread_id="t")).state == {"mine": 7}
 
@@ -460,7 +460,7 @@ async def test_several_tasks_wait_side_by_side() -> None:
         run.start_soon(wait, run, "a")
         run.start_soon(wait, run, "b")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(WORK, thread_id="t")
         assert await status_of(client) == "waiting"
         first = await client.run({"type": "b"}, thread_id="t")
@@ -480,7 +480,7 @@ async def test_two_answers_in_one_batch_reach_two_waiters() -> None:
         run.start_soon(wait, run, "a")
         run.start_soon(wait, run, "b")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(WORK, thread_id="t")
         async with following(client) as follower:
             both = await client.run({"type": "b"}, {"type": "a"}, thread_id="t")
@@ -508,7 +508,7 @@ async def test_a_handler_may_wait_for_two_tools_at_once(group: str) -> None:
                 tasks.start_soon(call, "two")
         run.state["results"] = results
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         asked = await client.run(WORK, thread_id="t", state={})
         assert await status_of(client) == "waiting"
         first = await client.run(answer_to(call_in(asked.state, 1), 2), thread_id="t", state=asked.state)
@@ -525,7 +525,7 @@ async def test_two_tools_may_be_answered_at_once() -> None:
     async def work(run: Run, command: UntypedCommand) -> None:
         run.state["results"] = await asyncio.gather(run.call_tool("one"), run.call_tool("two"))
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         asked = await client.run(WORK, thread_id="t", state={})
         answers = [answer_to(call_in(asked.state, index), index) for index in (1, 0)]
         told = await client.run(*answers, thread_id="t", state=asked.state)
@@ -546,7 +546,7 @@ async def test_a_run_does_not_wait_while_something_else_in_it_works() -> None:
         run.start_soon(compute, run)
         note(run, (await run.wait_for("go")).type)
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         async with client.stream("POST", PATH, json=posted(WORK)) as response:
             await response.read_until(b"computing")
             assert (await client.get("/status/t")).json()["isRunning"]
@@ -568,7 +568,7 @@ async def test_a_run_waits_when_its_handler_has_ended_and_a_task_beside_it_waits
         run.start_soon(later, run)
         note(run, "worked")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         assert (await client.run(WORK, thread_id="t")).state == {"notes": ["worked"]}
         assert await status_of(client) == "waiting"
         assert (await client.run(GO, thread_id="t")).state == {"notes": ["worked", "go"]}
@@ -587,7 +587,7 @@ async def test_a_task_that_waits_goes_on_beside_work_without_the_run_having_wait
         note(run, "working")
         await release.wait()
 
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(WORK)) as response:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(WORK)) as response:
         await response.read_until(b"working")
         async with following(client) as follower:
             async with client.stream("POST", PATH, json=posted(GO)) as second:
@@ -615,7 +615,7 @@ async def test_a_run_is_steered_while_it_works() -> None:
             for word in steering.taken():
                 note(run, f"heard {word.message.text}")
 
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(WORK, state={})) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(WORK, state={})) as first:
         await first.read_until(b"step 0")
         steps[0].set()
         await first.read_until(b"step 1")
@@ -640,7 +640,7 @@ async def test_a_run_that_listens_and_ends_never_waits() -> None:
         run.listen("go")
         note(run, "worked")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(thread_id="t")
         async with following(client) as follower:
             await client.run(WORK, thread_id="t")
@@ -657,7 +657,7 @@ async def test_what_is_heard_while_the_run_waits_for_something_else_leaves_it_wa
         await run.wait_for("go")
         note(run, f"heard {[message.message.text for message in heard.taken()]}")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(WORK, thread_id="t")
         told = await client.run("by the way", thread_id="t")
         assert told.state["messages"][0]["parts"][0]["text"] == "by the way"
@@ -678,7 +678,7 @@ async def test_listening_is_an_iteration_too() -> None:
                 break
         listening.close()
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(WORK, thread_id="t")
         await client.run({**GO, "to": "north"}, thread_id="t")
         assert await status_of(client) == "waiting"
@@ -696,7 +696,7 @@ async def test_what_is_not_listened_for_any_more_runs_by_itself() -> None:
         note(run, "working")
         await release.wait()
 
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(WORK)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(WORK)) as first:
         await first.read_until(b"working")
         async with client.stream("POST", PATH, json=posted(GO)) as second:
             assert second.headers["statecast-run-id"] != first.headers["statecast-run-id"]
@@ -709,7 +709,7 @@ async def test_what_is_not_listened_for_any_more_runs_by_itself() -> None:
 
 
 async def test_followers_see_the_run_wait_and_go_on() -> None:
-    async with Client(asking()) as client:
+    async with TestClient(asking()) as client:
         await client.run(thread_id="t")
         async with following(client) as follower:
             ran = await client.run(WORK, thread_id="t")
@@ -727,7 +727,7 @@ async def test_followers_see_the_run_wait_and_go_on() -> None:
 
 
 async def test_a_waiting_run_is_not_running_and_not_active_for_who_looks() -> None:
-    async with Client(asking()) as client:
+    async with TestClient(asking()) as client:
         ran = await client.run(WORK, thread_id="t")
         run_id = ran.headers["statecast-run-id"]
         status = (await client.get("/status/t")).json()
@@ -744,7 +744,7 @@ async def test_a_waiting_run_is_not_running_and_not_active_for_who_looks() -> No
 @protocols
 async def test_a_request_behind_a_waiting_run_ends_too(protocol: str) -> None:
     path = f"/assistant?protocol={protocol}"
-    async with Client(asking()) as client:
+    async with TestClient(asking()) as client:
         await client.run(WORK, thread_id="t")
         behind = await client.post(path, json=posted(NOTE))
         assert behind.content.endswith(b"data: [DONE]\n\n") == (protocol == "assistant-transport")
@@ -767,7 +767,7 @@ async def test_a_request_that_was_queued_before_the_run_began_to_wait_ends_when_
         note(run, "asks")
         await run.wait_for("go")
 
-    async with Client(agent) as client, client.stream("POST", PATH, json=posted(WORK)) as first:
+    async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(WORK)) as first:
         await first.read_until(b"working")
         async with client.stream("POST", PATH, json=posted(said("hello"))) as second:
             release.set()
@@ -777,7 +777,7 @@ async def test_a_request_that_was_queued_before_the_run_began_to_wait_ends_when_
 
 
 async def test_an_answer_need_not_wait_for_room() -> None:
-    async with Client(create_app(asking(), limits=Limits(runs=1))) as client:
+    async with TestClient(create_app(asking(), limits=Limits(runs=1))) as client:
         await client.run(WORK, thread_id="t")
         async with client.stream("POST", PATH, json=posted(NOTE)) as waiting:
             await anext(waiting)
@@ -792,7 +792,7 @@ async def test_an_answer_need_not_wait_for_room() -> None:
 
 async def test_the_time_a_run_waits_is_counted_apart() -> None:
     app = create_app(asking(), limits=Limits(run_seconds=100, waiting_seconds=1_000))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(WORK, thread_id="t")
         active(app).check_time(time.monotonic() + 500)
         assert await status_of(client) == "waiting"
@@ -812,7 +812,7 @@ async def test_a_run_that_waited_has_only_the_rest_of_its_time() -> None:
         await anyio.sleep_forever()
 
     app = create_app(agent, limits=Limits(run_seconds=100, waiting_seconds=1_000))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(WORK, thread_id="t")
         async with client.stream("POST", PATH, json=posted(GO)) as response:
             await response.read_until(b"went on")
@@ -824,7 +824,7 @@ async def test_a_run_that_waited_has_only_the_rest_of_its_time() -> None:
 
 async def test_nobody_answers_in_time() -> None:
     app = create_app(asking(), limits=Limits(waiting_seconds=0.02))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         first = await client.run(WORK, thread_id="t")
         async with following(client) as follower:
             await follower.until(lambda view: view.run and view.run["status"] == "failed")
@@ -841,7 +841,7 @@ async def test_nobody_answers_in_time() -> None:
 
 async def test_a_waiting_run_may_be_cancelled() -> None:
     app = create_app(asking())
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         ran = await client.run(WORK, thread_id="t")
         cancelled = await client.post("/cancel", json={"threadId": "t"})
         await until_status(client, "cancelled")
@@ -855,7 +855,7 @@ async def test_a_waiting_run_may_be_cancelled() -> None:
 
 
 async def test_what_waits_behind_a_waiting_run_runs_when_it_is_cancelled() -> None:
-    async with Client(asking()) as client:
+    async with TestClient(asking()) as client:
         await client.run(WORK, thread_id="t")
         await client.run(NOTE, thread_id="t")
         await client.post("/cancel", json={"threadId": "t"})
@@ -865,7 +865,7 @@ async def test_what_waits_behind_a_waiting_run_runs_when_it_is_cancelled() -> No
 
 async def test_a_lost_connection_does_not_stop_a_run_that_waits() -> None:
     app = create_app(asking(), on_disconnect="cancel")
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         async with client.stream("POST", PATH, json=posted(WORK)) as response:
             await response.read()
         assert await status_of(client) == "waiting"
@@ -888,7 +888,7 @@ async def test_an_agent_may_give_up_waiting() -> None:
             await run.wait_for("go")
         note(run, "gave up")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(WORK, thread_id="t")
         assert await status_of(client) == "waiting"
         give_up.set()
@@ -902,7 +902,7 @@ async def test_an_agent_may_give_up_waiting() -> None:
 
 
 async def test_an_answer_is_applied_once() -> None:
-    async with Client(asking()) as client:
+    async with TestClient(asking()) as client:
         first = await client.run(WORK, thread_id="t")
         answers = [await client.run({**GO, "id": "g"}, thread_id="t") for _ in range(2)]
         other = await client.run({**GO, "id": "g", "to": "else"}, thread_id="t")
@@ -923,7 +923,7 @@ async def test_a_retry_of_an_answer_joins_the_run_that_it_led_to() -> None:
         await release.wait()
         note(run, "ended")
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         await client.run(WORK, thread_id="t")
         body = posted({**GO, "id": "g"})
         async with client.stream("POST", PATH, json=body) as first, client.stream("POST", PATH, json=body) as again:
@@ -935,13 +935,13 @@ async def test_a_retry_of_an_answer_joins_the_run_that_it_led_to() -> None:
 
 
 async def test_a_retry_of_a_request_whose_run_waits_ends_like_it() -> None:
-    async with Client(asking()) as client:
+    async with TestClient(asking()) as client:
         results = [await client.run({**WORK, "id": "w"}, thread_id="t") for _ in range(2)]
     assert [(result.state, result.error) for result in results] == [({"notes": ["asks"]}, None)] * 2
 
 
 async def test_an_answer_of_a_tab_that_is_behind_is_an_answer() -> None:
-    async with Client(asking()) as client:
+    async with TestClient(asking()) as client:
         await client.run(WORK, thread_id="t")
         stale = await client.run(GO, thread_id="t", state={"notes": "of long ago"})
     assert stale.state == {"notes": ["asks", "went on"]}
@@ -962,10 +962,10 @@ async def test_after_a_restart_the_answer_comes_to_a_run_of_its_own(kind: str, t
         return made
 
     store = store_of(kind, tmp_path)
-    async with Client(create_app(agent(), store=store)) as client:
+    async with TestClient(create_app(agent(), store=store)) as client:
         first = await client.run({**WORK, "id": "w"}, thread_id="t")
         assert await status_of(client) == "waiting"
-    async with Client(create_app(agent(), store=reopened(store))) as client:
+    async with TestClient(create_app(agent(), store=reopened(store))) as client:
         assert await status_of(client) == "interrupted"
         answered = await client.run(GO, thread_id="t", state=first.state)
         again = await client.run({**WORK, "id": "w"}, thread_id="t")
@@ -992,9 +992,9 @@ async def test_after_a_restart_a_tools_result_settles_the_call_and_the_agent_get
         return made
 
     store = store_of(kind, tmp_path)
-    async with Client(create_app(agent(), store=store)) as client:
+    async with TestClient(create_app(agent(), store=store)) as client:
         asked = await client.run(WORK, thread_id="t")
-    async with Client(create_app(agent(), store=reopened(store))) as client:
+    async with TestClient(create_app(agent(), store=reopened(store))) as client:
         told = await client.run(answer_to(call_in(asked.state), "Oslo"), thread_id="t", state=asked.state)
 
     call, text = told.state["messages"][-1]["parts"]
@@ -1004,7 +1004,7 @@ async def test_after_a_restart_a_tools_result_settles_the_call_and_the_agent_get
 async def test_an_answer_is_kept_before_it_is_confirmed() -> None:
     store = Failing()
     app = create_app(asking(), store=store)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         await client.run(WORK, thread_id="t")
         store.go = anyio.Event()
         async with anyio.create_task_group() as tasks:

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from statecast import AddMessage, Agent, AgentError, Run, UntypedCommand, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 from statecast.threads import Thread
 from statecast.threads.rules import Posted
 from tests.transport.following import posted
@@ -123,7 +123,7 @@ async def test_whatever_is_raised_fails_its_own_run(
         note(run, "tried")
         await place(run, RAISED[kind]())
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         async with client.stream("POST", "/assistant", json=posted(HOLD, threadId="other")) as other:
             await other.read_until(b"held")
             with anyio.fail_after(10):
@@ -148,7 +148,7 @@ async def test_whatever_a_plain_function_raises_fails_its_own_run(kind: str) -> 
     def work(run: Run, command: UntypedCommand) -> None:
         raise RAISED[kind]()
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         with anyio.fail_after(10):
             assert (await client.run(WORK)).error == {"code": "agent_failed", "message": HIDDEN}
             assert (await client.run({"type": "add-message", "message": {"role": "user", "parts": []}})).error is None
@@ -165,7 +165,7 @@ async def test_a_task_that_nobody_awaits_harms_nobody(kind: str) -> None:
         task.add_done_callback(lambda task: raised.append(task.exception()))
         task.add_done_callback(lambda task: ended.set())
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         assert (await client.run(WORK)).error is None
         with anyio.fail_after(10):
             await ended.wait()
@@ -182,7 +182,7 @@ async def test_debug_shows_whatever_was_raised(kind: str, debug: bool) -> None:
     async def work(run: Run, command: UntypedCommand) -> None:
         raise RAISED[kind]()
 
-    async with Client(create_app(agent, debug=debug)) as client:
+    async with TestClient(create_app(agent, debug=debug)) as client:
         error = (await client.run(WORK)).error or {}
     assert error["code"] == "agent_failed"
     assert ("Traceback" in error["message"] or "RecursionError" in error["message"]) is debug
@@ -212,7 +212,7 @@ async def test_an_agents_own_error_is_sent_as_far_as_it_can_be(
         raise error
 
     kept = "memory" if store == "memory" else f"sqlite:///{tmp_path}/threads.db"
-    async with Client(create_app(agent, store=kept)) as client:
+    async with TestClient(create_app(agent, store=kept)) as client:
         failed = await client.run(WORK, thread_id="t")
         state = (await client.get("/threads/t/state")).json()
 
@@ -230,7 +230,7 @@ async def test_every_stream_ends_when_its_agent_exits(path: str) -> None:
         await anyio.lowlevel.checkpoint()
         raise SystemExit(1)
 
-    async with Client(agent) as client, client.stream("POST", path, json=posted(WORK)) as response:
+    async with TestClient(agent) as client, client.stream("POST", path, json=posted(WORK)) as response:
         assert HIDDEN.encode() in await response.read()
 
 
@@ -287,7 +287,7 @@ async def test_in_every_protocol_an_agent_that_exits_ends_its_answer(path: str, 
             await anyio.sleep(0.01)
         raise SystemExit(1)
 
-    async with Client(agent) as client:
+    async with TestClient(agent) as client:
         with anyio.fail_after(10):
             async with client.stream("POST", path, json={"threadId": "t", **PROTOCOLS[path]}) as response:
                 with contextlib.suppress(EOFError):  # some can only cut the connection

@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from statecast import Cloud, cli, create_app
-from statecast.testing import Client, Response
+from statecast.testing import Response, TestClient
 from tests.transport.following import connected, served
 from tests.transport.held import said
 from tests.transport.keeping import echoing, store
@@ -71,7 +71,7 @@ NOBODY: Final = {
 }
 
 
-async def ask(client: Client, method: str, path: str, body: Any, headers: dict[str, str]) -> Response:
+async def ask(client: TestClient, method: str, path: str, body: Any, headers: dict[str, str]) -> Response:
     if isinstance(body, str):
         return await client.request(
             method, path, content=body.encode(), headers={**headers, "content-type": "text/plain"}
@@ -84,7 +84,7 @@ async def ask(client: Client, method: str, path: str, body: Any, headers: dict[s
 @pytest.mark.parametrize("who", NOBODY)
 async def test_where_everybody_signs_in_nobody_in_particular_gets_anything(who: str) -> None:
     app = create_app(echoing(), cloud=Cloud(anonymous=False, api_keys=[KEY]), open_list=True)
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         answers = {(method, path): await ask(client, method, path, body, NOBODY[who]) for method, path, body in ABOUT}
         answers[COMPLETIONS[:2]] = await ask(client, *COMPLETIONS, NOBODY[who])
 
@@ -104,7 +104,7 @@ async def test_where_everybody_signs_in_no_socket_is_opened_for_nobody_in_partic
 @pytest.mark.parametrize("who", ["the API key alone", "the API key with half a user"])
 async def test_an_api_key_without_a_user_opens_chat_completions_alone(who: str) -> None:
     app = create_app(echoing(), cloud=Cloud(api_keys=[KEY]))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         statuses = {(await ask(client, *about, NOBODY[who])).status for about in ABOUT}
         completed = await ask(client, *COMPLETIONS, NOBODY[who])
 
@@ -117,7 +117,7 @@ async def test_an_app_that_identifies_its_users_itself_decides_who_is_nobody() -
         return connection.headers.get("x-session")
 
     app = create_app(echoing(), identify=identify, cloud=Cloud(anonymous=False))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         answers = [await ask(client, *ABOUT[0], headers) for headers in ({"x-session": "ann"}, {})]
 
     assert answers[0].status == 200
@@ -139,7 +139,7 @@ async def test_a_page_that_has_lost_its_token_makes_no_other_thread_of_the_same_
 ) -> None:
     app = create_app(echoing(), store=store, cloud=Cloud(api_keys=[KEY]))
     ann = {**NOBODY["the API key alone"], "aui-user-id": "ann", "aui-workspace-id": "ann"}
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         assert (await ask(client, *ABOUT[0], ann)).status == 200
         lost = await ask(client, *makes, {})
         new = {"threadId": "new", "commands": [said("hi")]}
@@ -174,7 +174,7 @@ PASSED_ON: Final = [
 
 @pytest.mark.parametrize("headers", PASSED_ON, ids=lambda headers: next(iter(headers)))
 async def test_a_request_that_a_proxy_has_passed_on_gets_no_open_list(headers: dict[str, str]) -> None:
-    async with Client(create_app(echoing(), open_list=True)) as client:
+    async with TestClient(create_app(echoing(), open_list=True)) as client:
         await ask(client, *ABOUT[0], {})
         direct = await client.get("/threads")
         refused = await client.get("/threads", headers=headers)
@@ -199,7 +199,7 @@ async def test_an_owner_has_their_list_behind_a_proxy_too() -> None:
     async def identify(connection: HTTPConnection) -> str:
         return "ann"
 
-    async with Client(create_app(echoing(), identify=identify)) as client:
+    async with TestClient(create_app(echoing(), identify=identify)) as client:
         await ask(client, *ABOUT[0], {})
         listed = await client.get("/threads", headers=PASSED_ON[0])
 
@@ -218,7 +218,7 @@ async def test_an_owner_has_their_list_behind_a_proxy_too() -> None:
 )
 async def test_the_list_is_open_only_by_its_option(line: str, opened: bool) -> None:
     app = cli._app(cli._parser().parse_args([*line.split(), "--store", "memory"]))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         listed = await client.get("/threads")
 
     assert listed.status == (200 if opened else 403)

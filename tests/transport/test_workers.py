@@ -12,7 +12,7 @@ import anyio.from_thread
 import pytest
 
 from statecast import AddMessage, Agent, App, Limits, Run, UntypedCommand, create_app
-from statecast.testing import Client
+from statecast.testing import TestClient
 from tests.transport.following import posted
 from tests.transport.held import note, said, until
 
@@ -62,11 +62,11 @@ def blocking(gate: Gate, **settings: Any) -> Agent:
     return agent
 
 
-async def status_of(client: Client, thread_id: str) -> str:
+async def status_of(client: TestClient, thread_id: str) -> str:
     return (await client.get(f"/status/{thread_id}")).json()["status"]
 
 
-async def begin(client: Client, tasks: Any, thread_id: str, *commands: Any) -> None:
+async def begin(client: TestClient, tasks: Any, thread_id: str, *commands: Any) -> None:
     """Begin a run whose answer nobody reads before its end."""
 
     async def run() -> None:
@@ -76,14 +76,14 @@ async def begin(client: Client, tasks: Any, thread_id: str, *commands: Any) -> N
     await until(lambda: app_of(client).hub.loaded(thread_id))
 
 
-def app_of(client: Client) -> App:
+def app_of(client: TestClient) -> App:
     assert isinstance(client.app, App)
     return client.app
 
 
 async def test_runs_that_find_no_thread_are_queued_until_there_is_one(gate: Gate) -> None:
     app = create_app(blocking(gate), limits=Limits(threads=2))
-    async with Client(app) as client, anyio.create_task_group() as tasks:
+    async with TestClient(app) as client, anyio.create_task_group() as tasks:
         for thread_id in ("a", "b", "c"):
             await begin(client, tasks, thread_id, BLOCK)
         await until(lambda: gate.began == 2)
@@ -95,7 +95,7 @@ async def test_runs_that_find_no_thread_are_queued_until_there_is_one(gate: Gate
 
 async def test_a_run_whose_later_handler_finds_no_thread_is_queued_meanwhile(gate: Gate) -> None:
     app = create_app(blocking(gate), limits=Limits(threads=1))
-    async with Client(app) as client, anyio.create_task_group() as tasks:
+    async with TestClient(app) as client, anyio.create_task_group() as tasks:
         await begin(client, tasks, "a", BLOCK)
         await until(lambda: gate.began == 1)
         async with client.stream("POST", "/assistant", json=posted(QUICK, BLOCK)) as response:
@@ -109,7 +109,7 @@ async def test_a_run_whose_later_handler_finds_no_thread_is_queued_meanwhile(gat
 
 async def test_a_run_that_is_cancelled_while_it_is_queued_keeps_its_message(gate: Gate) -> None:
     app = create_app(blocking(gate), limits=Limits(threads=1))
-    async with Client(app) as client, anyio.create_task_group() as tasks:
+    async with TestClient(app) as client, anyio.create_task_group() as tasks:
         await begin(client, tasks, "a", BLOCK)
         await begin(client, tasks, "b", said("hello"))
         assert await status_of(client, "b") == "queued"
@@ -132,7 +132,7 @@ async def test_a_cancelled_run_waits_for_a_function_that_looks_whether_it_is(gat
             gate.open.wait(0.001)
         note(run, "said goodbye")
 
-    async with Client(agent) as client, client.stream("POST", "/assistant", json=posted(BLOCK)) as response:
+    async with TestClient(agent) as client, client.stream("POST", "/assistant", json=posted(BLOCK)) as response:
         await response.read_until(b"working")
         await client.post("/cancel", json={"threadId": "t"})
         assert b"said goodbye" in await response.read()
@@ -141,7 +141,7 @@ async def test_a_cancelled_run_waits_for_a_function_that_looks_whether_it_is(gat
 
 async def test_a_function_that_does_not_return_is_left_behind(gate: Gate) -> None:
     app = create_app(blocking(gate, cancel_seconds=0.01), limits=Limits(threads=1))
-    async with Client(app) as client, anyio.create_task_group() as tasks:
+    async with TestClient(app) as client, anyio.create_task_group() as tasks:
         await begin(client, tasks, "a", BLOCK)
         await until(lambda: gate.began == 1)
         await client.post("/cancel", json={"threadId": "a"})
@@ -155,7 +155,7 @@ async def test_a_function_that_does_not_return_is_left_behind(gate: Gate) -> Non
 
 async def test_the_time_of_a_run_holds_for_functions_too(gate: Gate) -> None:
     app = create_app(blocking(gate, cancel_seconds=0.01), limits=Limits(run_seconds=0.05))
-    async with Client(app) as client:
+    async with TestClient(app) as client:
         assert (await client.run(BLOCK, thread_id="t")).code == "run_timeout"
         assert gate.returned == 0
         assert (await client.run(QUICK, thread_id="t")).error is None
@@ -169,7 +169,7 @@ async def test_what_a_function_waits_for_on_the_event_loop_ends_when_its_run_is_
         note(run, "waiting")
         anyio.from_thread.run(run.wait_for, "go")
 
-    async with Client(agent) as client, anyio.create_task_group() as tasks:
+    async with TestClient(agent) as client, anyio.create_task_group() as tasks:
         await begin(client, tasks, "t", BLOCK)
         while await status_of(client, "t") != "waiting":
             await anyio.lowlevel.checkpoint()
@@ -182,14 +182,14 @@ async def test_what_a_function_waits_for_on_the_event_loop_ends_when_its_run_is_
 async def test_what_is_queued_for_a_thread_runs_when_the_server_is_back(gate: Gate, tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path}/threads.db"
     app = create_app(blocking(gate, cancel_seconds=0), store=store, limits=Limits(threads=1))
-    async with Client(app) as client, anyio.create_task_group() as tasks:
+    async with TestClient(app) as client, anyio.create_task_group() as tasks:
         await begin(client, tasks, "a", BLOCK)
         await begin(client, tasks, "b", said("hello"))
         await until(lambda: gate.began == 1)
         await app.hub.aclose()
     gate.open.set()
 
-    async with Client(create_app(blocking(gate), store=store)) as client:
+    async with TestClient(create_app(blocking(gate), store=store)) as client:
         while await status_of(client, "b") != "completed":
             await anyio.lowlevel.checkpoint()
         assert await status_of(client, "a") == "interrupted"

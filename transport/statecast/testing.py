@@ -1,4 +1,4 @@
-"""`Client`: talk to an ASGI app in this process, streams that never end included.
+"""`TestClient`: talk to an ASGI app in this process, streams that never end included.
 
     async with Client(agent) as client:
         result = await client.run("hello")
@@ -26,7 +26,7 @@ from statecast_agents import Agent, Command, Json, operations
 
 from .http import create_app
 
-__all__ = ["ASGIApp", "Body", "Client", "Response", "Result"]
+__all__ = ["ASGIApp", "Body", "Response", "Result", "TestClient"]
 
 #: Seconds until a client gives an app up that is silent, does not start or stop, or goes on when its client has left: a
 #: test that would hang fails instead.
@@ -167,7 +167,7 @@ class Response:
             await task
 
 
-class Client:
+class TestClient:
     """A client of an ASGI app in this process: an async context manager, in which the app's lifespan runs.
 
     Args:
@@ -176,6 +176,8 @@ class Client:
         lifespan: Whether the app is told of its start and its end; many apps do not tell what they mount.
         raise_app_exceptions: Whether what the app raises is raised here too, beside the 500 that answers it.
     """
+
+    __test__ = False  #: for pytest: it is no class of tests, whatever its name
 
     def __init__(
         self,
@@ -190,7 +192,7 @@ class Client:
         self._raise = raise_app_exceptions
         self._life = _lifespan(self.app) if lifespan else contextlib.nullcontext()
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> TestClient:
         await self._life.__aenter__()
         return self
 

@@ -8,9 +8,9 @@ from typing import Any, TextIO
 
 import msgspec
 
-from .stores import Saved, StoreUnavailable
+from .stores import SavedThread, StoreUnavailable
 from .stores.sqlite.maintenance import back_up, damage_in
-from .threads.restore import restored
+from .threads.restore import restore
 
 __all__ = ["add_commands", "backup", "check"]
 
@@ -50,8 +50,8 @@ def backup(path: Path, to: Path) -> int:
     return 0
 
 
-def _read(saved: Saved) -> None:
-    restored(saved)
+def _read(saved: SavedThread) -> None:
+    restore(saved)
     for _, batch in saved.inbox:
         msgspec.json.decode(batch)
 

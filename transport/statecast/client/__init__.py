@@ -20,15 +20,15 @@ from __future__ import annotations
 
 from .client import Client
 from .errors import ClientError, ConnectionLost, Refused, RunLost
-from .thread import Accepted, Thread
+from .thread import Receipt, Thread
 from .view import Change, Snapshot
 
 __all__ = [
-    "Accepted",
     "Change",
     "Client",
     "ClientError",
     "ConnectionLost",
+    "Receipt",
     "Refused",
     "RunLost",
     "Snapshot",

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from .connection import Connection
 
-__all__ = ["Accepted", "Thread"]
+__all__ = ["Receipt", "Thread"]
 
 THREAD_DELAY: Final = 1.0  #: seconds between looks for a thread that is not there yet
 
 
-class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """Commands that the server has and keeps: they will be run, whatever becomes of this client."""
 
     thread_id: str
@@ -45,7 +45,7 @@ class Thread:
         self._agent = agent
         self._path = f"/threads/{quote(thread_id, safe='')}"
 
-    async def send(self, *commands: str | Command | Mapping[str, Json], **fields: Json) -> Accepted:
+    async def send(self, *commands: str | Command | Mapping[str, Json], **fields: Json) -> Receipt:
         """Send a batch of commands, and return as soon as the server has accepted and kept it.
 
         It is sent again, with the same ids, until that is so: what was lost on the way back is not applied twice. The
@@ -60,12 +60,12 @@ class Thread:
         body = {**fields, "threadId": self.id, "commands": [_command(command) for command in commands]}
         body |= {"onDisconnect": "continue"} | ({} if self._agent is None else {"agent": self._agent})
 
-        async def attempt() -> Accepted:
+        async def attempt() -> Receipt:
             path = "/assistant?protocol=assistant-transport"
             async with self._connection.open("POST", path, body, events=True) as response:
                 headers = response.headers
                 run_id, cursor = headers["statecast-run-id"], headers["statecast-cursor"]
-                return Accepted(thread_id=self.id, run_id=run_id, cursor=cursor)
+                return Receipt(thread_id=self.id, run_id=run_id, cursor=cursor)
 
         return await self._connection.retrying(attempt)
 
@@ -86,7 +86,7 @@ class Thread:
         return last
 
     async def follow(
-        self, *, since: Snapshot | None = None, until: Accepted | None = None, wait: bool = False
+        self, *, since: Snapshot | None = None, until: Receipt | None = None, wait: bool = False
     ) -> AsyncGenerator[Change, None]:
         """Yield the thread as it is, and then each of its changes, for ever; a lost connection is taken up again.
 
@@ -162,7 +162,7 @@ class Thread:
     async def _status(self) -> dict[str, Json]:
         return await self._connection.request("GET", f"/status/{quote(self.id, safe='')}")
 
-    async def _looking_for(self, wanted: Accepted, change: Change) -> Change:
+    async def _looking_for(self, wanted: Receipt, change: Change) -> Change:
         """Return a change that shows another run with the wanted one in its place, if that one was over by then.
 
         A snapshot shows only the latest run; and one that was dropped in the queue is not shown before the one in front
@@ -181,7 +181,7 @@ class Thread:
         revision, end = await self._connection.retrying(lambda: self._end_of(wanted, status["revision"]))
         return msgspec.structs.replace(change, run=end) if revision <= change.revision else change
 
-    async def _end_of(self, wanted: Accepted, revision: int) -> tuple[int, RunState]:
+    async def _end_of(self, wanted: Receipt, revision: int) -> tuple[int, RunState]:
         """Look through the log, from where the commands were accepted to `revision`, for the end of their run."""
         async with self._connection.open("GET", f"{self._path}/events", events=True, cursor=wanted.cursor) as response:
             async for _, data in _events(response):
@@ -233,6 +233,6 @@ def _command(command: str | Command | Mapping[str, Json]) -> dict[str, Json]:
     return fields
 
 
-def _is_over(run: RunState | None, wanted: Accepted) -> bool:
+def _is_over(run: RunState | None, wanted: Receipt) -> bool:
     """Whether a run is the wanted one, and nothing more comes of it without its user."""
     return run is not None and run.id == wanted.run_id and (run.ended or run.status == "waiting")

@@ -8,7 +8,7 @@ from typing import Any
 import uvicorn
 
 from statecast.http import App
-from statecast.http.request.in_flight import Bodies
+from statecast.http.request.in_flight import BodiesInFlight
 from statecast.threads import Limits
 
 from .sockets import Sockets
@@ -27,7 +27,7 @@ class ServerConfig(uvicorn.Config):
 
     def __init__(self, app: Any, *, proxies: Sequence[str] = (), **options: Any) -> None:
         self.limits = app.hub.limits if isinstance(app, App) else Limits()
-        self.bodies = app.visits.bodies if isinstance(app, App) else Bodies(self.limits)
+        self.bodies = app.open_requests.bodies if isinstance(app, App) else BodiesInFlight(self.limits)
         self.sockets = Sockets(self.limits.connections, proxies)
         super().__init__(
             app,

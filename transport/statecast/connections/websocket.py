@@ -17,7 +17,7 @@ from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol
 from wsproto.utilities import LocalProtocolError
 
 from statecast.http.request.addresses import public_address
-from statecast.http.request.in_flight import Arriving
+from statecast.http.request.in_flight import BodyInFlight
 from statecast.protocol.errors import Refusal
 
 from .writing import Stalls
@@ -55,8 +55,8 @@ class SocketProtocol(WSProtocol):
         self._seconds = config.limits.body_seconds
         self._stall_seconds = config.limits.connections.stall_seconds
         self._stalls: Stalls | None = None
-        self._arriving: Arriving | None = None  #: the message of which a part has come
-        self._complete: list[Arriving] = []  #: those that the app has not dealt with yet
+        self._arriving: BodyInFlight | None = None  #: the message of which a part has come
+        self._complete: list[BodyInFlight] = []  #: those that the app has not dealt with yet
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's

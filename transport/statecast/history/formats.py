@@ -13,17 +13,18 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast.history import parts as stored_parts
 from statecast.protocol.ai_sdk.request import read_ui_part
 from statecast.protocol.errors import Refusal
 from statecast.protocol.json_checks import decode
 from statecast.protocol.lenient import holdable
 from statecast_agents import Json
 
-__all__ = ["FORMATS", "Form", "read_message", "read_messages", "write_message"]
+from . import parts as stored_parts
+
+__all__ = ["FORMATS", "Format", "read_message", "read_messages", "write_message"]
 
 
-class Form(msgspec.Struct, frozen=True):
+class Format(msgspec.Struct, frozen=True):
     """A form of messages; neither way knows of ids, which are beside the content."""
 
     write: Callable[[Mapping[str, Any]], dict[str, Json]]
@@ -200,10 +201,10 @@ def _read_ui(content: Mapping[str, Any]) -> dict[str, Json] | None:
 
 
 #: By the name under which a client writes and asks for it.
-FORMATS: Final[Mapping[str, Form]] = MappingProxyType(
+FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
-        "aui/v0": Form(_write_aui, _read_aui),
-        "ai-sdk/v6": Form(_write_ui, _read_ui),
-        "ai-sdk/v5": Form(_write_ui, _read_ui),  # the same, as its older integration calls it
+        "aui/v0": Format(_write_aui, _read_aui),
+        "ai-sdk/v6": Format(_write_ui, _read_ui),
+        "ai-sdk/v5": Format(_write_ui, _read_ui),  # the same, as its older integration calls it
     }
 )

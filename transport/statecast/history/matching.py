@@ -10,10 +10,10 @@ import msgspec
 
 from statecast_agents import Json
 
-__all__ = ["Ours", "Said", "answers_of", "ours_of", "said_in", "time_of"]
+__all__ = ["Fingerprint", "StateMessage", "answers_of", "as_state_messages", "fingerprint_of", "time_of"]
 
 
-class Said(msgspec.Struct, frozen=True):
+class Fingerprint(msgspec.Struct, frozen=True):
     """What tells by its words that two messages are the same one."""
 
     role: Json
@@ -21,7 +21,7 @@ class Said(msgspec.Struct, frozen=True):
     calls: frozenset[Any]  #: the ids of its tool calls
     settled: frozenset[Any] = frozenset()  #: those of them that have a result
 
-    def agrees(self, other: Said) -> bool:
+    def agrees(self, other: Fingerprint) -> bool:
         """Whether one is the other, or as much of it as a client has shown."""
         if self.role != other.role:
             return False
@@ -29,22 +29,22 @@ class Said(msgspec.Struct, frozen=True):
             return self.text == other.text
         return self._begins(other) or other._begins(self)
 
-    def covers(self, other: Said) -> bool:
+    def covers(self, other: Fingerprint) -> bool:
         """Whether all that the other says is said here."""
         return other.text in self.text and other.calls <= self.calls
 
-    def is_less_than(self, other: Said) -> bool:
+    def is_less_than(self, other: Fingerprint) -> bool:
         """Whether it is the beginning of the other."""
         return self.role == other.role and self._begins(other) and not other._begins(self)
 
-    def _begins(self, other: Said) -> bool:
+    def _begins(self, other: Fingerprint) -> bool:
         return other.text.startswith(self.text) and self.calls <= other.calls
 
 
-NOTHING: Final = Said(None, "", frozenset())
+NOTHING: Final = Fingerprint(None, "", frozenset())
 
 
-def said_in(message: Mapping[str, Any] | None) -> Said:
+def fingerprint_of(message: Mapping[str, Any] | None) -> Fingerprint:
     """Return what a message of a state says."""
     if message is None:
         return NOTHING
@@ -53,21 +53,21 @@ def said_in(message: Mapping[str, Any] | None) -> Said:
     texts = [part["text"] for part in parts if part.get("type") == "text" and isinstance(part.get("text"), str)]
     calls = [part for part in parts if isinstance(part.get("toolCallId"), str)]
     ids, settled = (frozenset(call["toolCallId"] for call in calls if name in call) for name in ("type", "result"))
-    return Said(message.get("role"), "".join("".join(texts).split()), ids, settled)
+    return Fingerprint(message.get("role"), "".join("".join(texts).split()), ids, settled)
 
 
-class Ours(msgspec.Struct, frozen=True):
+class StateMessage(msgspec.Struct, frozen=True):
     """A message of the state."""
 
     id: str
     index: int
     value: dict[str, Any]
-    said: Said
+    said: Fingerprint
 
 
-def ours_of(messages: Sequence[Json]) -> list[Ours]:
+def as_state_messages(messages: Sequence[Json]) -> list[StateMessage]:
     """Return the state's messages, each with an id of its own."""
-    found: dict[str, Ours] = {}
+    found: dict[str, StateMessage] = {}
     for index, value in enumerate(messages):
         if not isinstance(value, dict) or value.get("role") not in ("user", "assistant"):
             continue
@@ -76,13 +76,13 @@ def ours_of(messages: Sequence[Json]) -> list[Ours]:
             id = f"message-{index}"
             while id in found:
                 id += "-"
-        found[id] = Ours(id, index, value, said_in(value))
+        found[id] = StateMessage(id, index, value, fingerprint_of(value))
     return list(found.values())
 
 
-def answers_of(ours: Sequence[Ours]) -> list[Ours | None]:
+def answers_of(ours: Sequence[StateMessage]) -> list[StateMessage | None]:
     """Return what the other role says next, for each message."""
-    found: list[Ours | None] = []
+    found: list[StateMessage | None] = []
     for our, following in zip(reversed(ours), [None, *reversed(ours)], strict=False):
         same = following is not None and following.said.role == our.said.role
         found.append(found[-1] if same else following)

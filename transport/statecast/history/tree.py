@@ -19,15 +19,24 @@ import msgspec
 from statecast_agents import Json
 
 from .formats import FORMATS, read_message, write_message
-from .matching import Ours, Said, answers_of, ours_of, said_in, time_of
+from .matching import Fingerprint, StateMessage, answers_of, as_state_messages, fingerprint_of, time_of
 
-__all__ = ["Placed", "Written", "branch", "history", "moved_up", "same_message", "state_messages", "without"]
+__all__ = [
+    "ClientMessage",
+    "HistoryMessage",
+    "branch",
+    "history",
+    "moved_up",
+    "same_message",
+    "state_messages",
+    "without",
+]
 
 #: The form that the state's messages have for a client that asks for none.
 DEFAULT: Final = "aui/v0"
 
 
-class Written(msgspec.Struct, frozen=True):
+class ClientMessage(msgspec.Struct, frozen=True):
     """A message as a client wrote it."""
 
     id: str
@@ -39,7 +48,7 @@ class Written(msgspec.Struct, frozen=True):
     external_id: str | None = None  #: its id elsewhere, as the client says
 
 
-class Placed(msgspec.Struct, frozen=True):
+class HistoryMessage(msgspec.Struct, frozen=True):
     """A message in a history."""
 
     id: str
@@ -52,33 +61,33 @@ class Placed(msgspec.Struct, frozen=True):
     external_id: str | None = None  #: as the client gave it; of the state's own, their id
 
 
-def branch(written: Sequence[Written]) -> list[Written]:
+def branch(written: Sequence[ClientMessage]) -> list[ClientMessage]:
     """Return the newest branch, oldest first: that of the message which was written last."""
     by_id = {message.id: message for message in written}
     if not by_id:
         return []
     newest = max(enumerate(by_id.values()), key=lambda item: (item[1].created, item[0]))[1]
-    found: dict[str, Written] = {}
-    at: Written | None = newest
+    found: dict[str, ClientMessage] = {}
+    at: ClientMessage | None = newest
     while at is not None and at.id not in found:
         found[at.id] = at
         at = None if at.parent_id is None else by_id.get(at.parent_id)
     return list(found.values())[::-1]
 
 
-def state_messages(written: Sequence[Written]) -> list[dict[str, Json]]:
+def state_messages(written: Sequence[ClientMessage]) -> list[dict[str, Json]]:
     """Return the newest branch as messages of a state: those that can be read."""
     read = (read_message(message.content, message.format, message.id) for message in branch(written))
     return [message for message in read if message is not None]
 
 
 def history(
-    written: Sequence[Written],
+    written: Sequence[ClientMessage],
     messages: Sequence[Json],
     *,
     format: str | None,  # the field's name
     began: float,
-) -> list[Placed]:
+) -> list[HistoryMessage]:
     """Return what a client reads as the history of a thread: parents before their children, oldest first.
 
     The last one is where the conversation stands, as far as times tell.
@@ -91,13 +100,13 @@ def history(
     """
     form = DEFAULT if format is None else format
     kept = {message.id: message for message in written if format is None or message.format == format}
-    ours = ours_of(messages) if form in FORMATS else []
+    ours = as_state_messages(messages) if form in FORMATS else []
     return _Tree(written, kept, ours).placed(form, began)
 
 
-def without(placed: Sequence[Placed], ids: Collection[str]) -> list[Placed]:
+def without(placed: Sequence[HistoryMessage], ids: Collection[str]) -> list[HistoryMessage]:
     """Return a history without some of its messages: what follows one of them follows what that followed."""
-    above: dict[str | None, Placed | None] = {None: None}
+    above: dict[str | None, HistoryMessage | None] = {None: None}
     for message in placed:
         parent = above.get(message.parent_id)
         where = (None, 0) if parent is None else (parent.id, parent.height + 1)
@@ -106,10 +115,10 @@ def without(placed: Sequence[Placed], ids: Collection[str]) -> list[Placed]:
     return [message for id, message in above.items() if message is not None and message.id == id]
 
 
-def moved_up(left: Iterable[Written], gone: Mapping[str, Written]) -> list[Written]:
+def moved_up(left: Iterable[ClientMessage], gone: Mapping[str, ClientMessage]) -> list[ClientMessage]:
     """Return the messages that followed one of those which are gone, as they follow what is left of those above."""
     above: dict[str, str | None] = {}  #: what is left above each that is gone
-    found: list[Written] = []
+    found: list[ClientMessage] = []
     for message in left:
         path: dict[str, None] = {}
         at = message.parent_id
@@ -135,7 +144,7 @@ def same_message(
         messages: What the state has.
         known: The ids of what was written already.
     """
-    said, ours = said_in(message), ours_of(messages)
+    said, ours = fingerprint_of(message), as_state_messages(messages)
     before = next((at for at, our in enumerate(ours) if our.id == parent_id), None)
     if before is None and parent_id is not None:
         return None
@@ -183,7 +192,9 @@ class _Others:
 class _Tree:
     """The messages of a history, by their parents."""
 
-    def __init__(self, written: Sequence[Written], kept: Mapping[str, Written], ours: Sequence[Ours]) -> None:
+    def __init__(
+        self, written: Sequence[ClientMessage], kept: Mapping[str, ClientMessage], ours: Sequence[StateMessage]
+    ) -> None:
         self._kept = kept
         self._ours = ours
         self._oldest_first = sorted(kept, key=lambda id: kept[id].created)
@@ -191,9 +202,9 @@ class _Tree:
         self._named = {our.id for our in ours} & kept.keys()  #: the written messages that have the id of the state's
         self._left = kept.keys() - self._named  #: the written messages that stand for nothing yet
         self._others = _Others()
-        self._own: dict[str, Ours] = {}  #: the state's messages that nothing stands for
-        self._stood: dict[str, list[Ours]] = {}  #: the state's messages that a written one stands for
-        self._said: dict[str, Said] = {}
+        self._own: dict[str, StateMessage] = {}  #: the state's messages that nothing stands for
+        self._stood: dict[str, list[StateMessage]] = {}  #: the state's messages that a written one stands for
+        self._said: dict[str, Fingerprint] = {}
         self._below: dict[str | None, list[str]] = {}  #: the written messages below each, oldest first
         for id in self._oldest_first:
             self._below.setdefault(self._parents[id], []).append(id)
@@ -223,7 +234,7 @@ class _Tree:
             parent = self._parents[id]
             self._parents[id] = None if parent is None else stands.get(parent, parent)
 
-    def _find(self, our: Ours, above: str | None, after: Ours | None) -> str | None:
+    def _find(self, our: StateMessage, above: str | None, after: StateMessage | None) -> str | None:
         """Return the written message that stands for one of the state's.
 
         Args:
@@ -240,7 +251,7 @@ class _Tree:
             found = above
         return found
 
-    def _find_edit(self, our: Ours, path: list[str | None]) -> str | None:
+    def _find_edit(self, our: StateMessage, path: list[str | None]) -> str | None:
         """Return the written message that stands for one of the user's on another branch, where `path` then ends.
 
         A client that says something else in place of what it had said has a branch, and the state may have both.
@@ -258,14 +269,14 @@ class _Tree:
         self._others.cut(at + 1)
         return id
 
-    def _is_part(self, our: Ours, above: str, after: Ours | None) -> bool:
+    def _is_part(self, our: StateMessage, above: str, after: StateMessage | None) -> bool:
         """Whether the written message before one of the state's is that one too: a client shows an answer as one."""
         if above not in self._kept or not (our.said.role == self._said_by(above).role == "assistant"):
             return False
         covers = above not in self._named and self._said_by(above).covers(our.said)
         return covers or self._has_below(above, after)
 
-    def _has_below(self, id: str, our: Ours | None) -> bool:
+    def _has_below(self, id: str, our: StateMessage | None) -> bool:
         """Whether one of the state's was written below a message."""
         if our is None:
             return False
@@ -286,22 +297,22 @@ class _Tree:
                 found.append(id)
         return found
 
-    def _said_by(self, id: str) -> Said:
+    def _said_by(self, id: str) -> Fingerprint:
         said = self._said.get(id)
         if said is None:
             message = self._kept[id]
-            said = self._said[id] = said_in(read_message(message.content, message.format, id))
+            said = self._said[id] = fingerprint_of(read_message(message.content, message.format, id))
         return said
 
-    def placed(self, form: str, began: float) -> list[Placed]:
+    def placed(self, form: str, began: float) -> list[HistoryMessage]:
         """Return the messages, the state's own in a form."""
         rank = {id: at for at, id in enumerate([*self._oldest_first, *self._own])}
         below: dict[str | None, list[str]] = {}
         for id, parent in self._parents.items():
             below.setdefault(parent, []).append(id)
-        waiting: list[tuple[float, int, Placed]] = []
-        found: list[Placed] = []
-        above: Placed | None = None
+        waiting: list[tuple[float, int, HistoryMessage]] = []
+        found: list[HistoryMessage] = []
+        above: HistoryMessage | None = None
         begins = self._beginnings(began)
         while True:
             for id in below.get(None if above is None else above.id, ()):
@@ -323,7 +334,7 @@ class _Tree:
                 at = self._parents[at]
         return begins
 
-    def _whole(self, kept: Written) -> Ours | None:
+    def _whole(self, kept: ClientMessage) -> StateMessage | None:
         """Return the state's message of which a client has written the beginning: it left before the end.
 
         Or before somebody else answered what is asked in it.
@@ -336,29 +347,31 @@ class _Tree:
         asks = status.get("type") == "requires-action" and mine.calls & whole.settled > mine.settled
         return ours[0] if cut or asks else None
 
-    def _item(self, id: str, above: Placed | None, form: str, begins: Mapping[str, float]) -> Placed:
+    def _item(self, id: str, above: HistoryMessage | None, form: str, begins: Mapping[str, float]) -> HistoryMessage:
         where = (id, None if above is None else above.id, 0 if above is None else above.height + 1)
         kept = self._kept.get(id)
         if kept is not None:
             whole = self._whole(kept)
             content = kept.content if whole is None else _completed(kept, whole)
-            return Placed(*where, kept.created, kept.updated, kept.format, content, kept.external_id)
+            return HistoryMessage(*where, kept.created, kept.updated, kept.format, content, kept.external_id)
         our = self._own[id]
         made = time_of(our.value.get("createdAt"))
         made = begins[id] + our.index / 1000 if made is None else made
         made = made if above is None else max(made, above.created)
         named = our.id if our.value.get("id") == our.id else None
-        return Placed(*where, made, made, form, write_message(our.value, form), named)
+        return HistoryMessage(*where, made, made, form, write_message(our.value, form), named)
 
 
-def _completed(kept: Written, whole: Ours) -> dict[str, Json]:
+def _completed(kept: ClientMessage, whole: StateMessage) -> dict[str, Json]:
     """Return the whole of a message; that it failed, its client knows, and not the state."""
     status = kept.content.get("status")
     failed = isinstance(status, dict) and status.get("reason") == "error"
     return write_message(whole.value, kept.format) | ({"status": status} if failed else {})
 
 
-def _parents(written: Sequence[Written], kept: Mapping[str, Written], ours: Sequence[Ours]) -> dict[str, str | None]:
+def _parents(
+    written: Sequence[ClientMessage], kept: Mapping[str, ClientMessage], ours: Sequence[StateMessage]
+) -> dict[str, str | None]:
     """Return the parents of what is kept: of the messages above it, the nearest that is kept, or is the state's."""
     every = {message.id: message for message in written}
     before = {our.id: None if at == 0 else ours[at - 1].id for at, our in enumerate(ours)}

@@ -37,7 +37,7 @@ from .endpoints.threads import thread_routes
 from .middleware.caching import Caching
 from .middleware.cors import Cors
 from .middleware.hosts import HostCheck
-from .middleware.visits import Entrance, Visits
+from .middleware.open_requests import OpenRequests, RequestLimits
 from .openapi.document import describe_agents, openapi
 from .request.caller import Identify
 from .request.fields import Service
@@ -78,8 +78,8 @@ class App:
         self.hub = hub
         self.router = router
         self._identity = identity
-        self.visits = Visits(hub.limits)
-        self._app = Caching(HostCheck(Cors(Errors(Entrance(router)), cors_origins), allowed_hosts))
+        self.open_requests = OpenRequests(hub.limits)
+        self._app = Caching(HostCheck(Cors(Errors(RequestLimits(router)), cors_origins), allowed_hosts))
 
     async def revoke(self, workspace: str) -> None:
         """End all tokens of the cloud API that there are for a workspace, and its streams.
@@ -95,7 +95,7 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         scope["app"] = self
-        visit = self.visits.begin(scope)
+        visit = self.open_requests.begin(scope)
         try:
             await self._app(scope, receive, send)
             visit.release()
@@ -185,7 +185,7 @@ def create_app(
     hub = Hub(named, store=kept, limits=limits, debug=debug, knows_owners=knows_owners)
     service = Service(hub=hub, identify=identify, on_disconnect=on_disconnect, open_list=open_list)
     uploads = uploads or Uploads()
-    hub.belongings.forget = Attachments(service, uploads).forget
+    hub.cascade.forget = Attachments(service, uploads).forget
     routes: list[BaseRoute] = []
     if cloud:
         service, cloud_routes = _with_cloud(service, Cloud() if cloud is True else cloud, uploads)

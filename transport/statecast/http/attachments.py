@@ -28,7 +28,7 @@ from statecast.stores import Damaged, StoreUnavailable
 from statecast.threads.refusals import unavailable
 
 from .request.fields import Service
-from .request.upload import Incoming
+from .request.upload import UploadBody
 from .response.file import damaged_file, serve, unknown_file
 
 __all__ = ["Attachments", "check_filename"]
@@ -52,7 +52,7 @@ class Attachments:
 
     def __init__(self, service: Service, uploads: Uploads) -> None:
         self.uploads = uploads
-        self._shelf = service.hub.shelf
+        self._shelf = service.hub.directory
         self._files = uploads.where or StoreFiles(service.hub.registry.store)
 
     async def signer(self) -> Signer:
@@ -63,11 +63,11 @@ class Attachments:
         """
         return Signer(await self._shelf.secret(SECRET, token_bytes(SECRET_BYTES)))
 
-    async def take(self, name: str, filename: str, owner: str | None, incoming: Incoming, request: Request) -> Found:
+    async def take(self, name: str, filename: str, owner: str | None, incoming: UploadBody, request: Request) -> Found:
         """Keep the file that a request carries, and return it, without what it holds.
 
         Raises:
-            Refusal: 415 `unsupported_media_type`; 503 `store_unavailable`; as `Incoming`.
+            Refusal: 415 `unsupported_media_type`; 503 `store_unavailable`; as `UploadBody`.
         """
         kind = self._type_of(request, filename)
         incoming.check()
@@ -136,10 +136,10 @@ class Attachments:
         """
         return serve(await self.find(name), request.scope, seconds=self.uploads.expires)
 
-    def incoming(self, request: Request) -> Incoming:
+    def incoming(self, request: Request) -> UploadBody:
         """Return a request's body as a file."""
         limit, seconds, held = self.uploads.limit, self.uploads.seconds, self.uploads.where is None
-        return Incoming(request.scope, request.receive, limit=limit, seconds=seconds, held=held)
+        return UploadBody(request.scope, request.receive, limit=limit, seconds=seconds, held=held)
 
     def base(self, request: Request) -> str:
         """Return the URL under which clients reach this app, without a slash at its end."""

@@ -16,11 +16,19 @@ from typing import Any, Final
 import msgspec
 
 from statecast.history.formats import read_message
-from statecast.history.tree import Placed, Written, history, moved_up, same_message, state_messages, without
+from statecast.history.tree import (
+    ClientMessage,
+    HistoryMessage,
+    history,
+    moved_up,
+    same_message,
+    state_messages,
+    without,
+)
 from statecast.protocol.errors import Refusal
 from statecast.protocol.messages.projection import items_in
-from statecast.stores import Card, Erased, Key, Noted
-from statecast.threads import MESSAGE, HookFailed, Hub, aside, can_follow, check_written, has_only
+from statecast.stores import Key, RecordErased, RecordWritten, Summary
+from statecast.threads import MESSAGE, HookFailed, Hub, can_follow, check_written, has_only, offload
 from statecast_agents import About, Agent, Feedback, Json, new_id
 
 from .request.fields import Service
@@ -44,7 +52,7 @@ MAX_FORMAT: Final = 100  #: characters of a form's name
 
 _log: Final = logging.getLogger("statecast")
 
-_decode: Final = msgspec.json.Decoder(Written).decode
+_decode: Final = msgspec.json.Decoder(ClientMessage).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -58,7 +66,7 @@ class History:
     def __init__(self, service: Service) -> None:
         self._hub: Hub = service.hub
 
-    async def read(self, card: Card, *, format: str | None = None) -> list[Placed]:
+    async def read(self, summary: Summary, *, format: str | None = None) -> list[HistoryMessage]:
         """Return the messages of a thread, each after its parent, in the form of a published client.
 
         Args:
@@ -68,14 +76,14 @@ class History:
         Raises:
             Refusal: 503 `store_unavailable`.
         """
-        written = await self._written(card.key)
-        _, ours, _, size = await self._state(card.key)
-        deleted = {id for id, _ in await self._hub.shelf.notes(card.key, DELETED)}
+        written = await self._written(summary.key)
+        _, ours, _, size = await self._state(summary.key)
+        deleted = {id for id, _ in await self._hub.directory.notes(summary.key, DELETED)}
 
-        def placed() -> list[Placed]:
-            return without(history(written, ours, format=format, began=card.created), deleted)
+        def placed() -> list[HistoryMessage]:
+            return without(history(written, ours, format=format, began=summary.created), deleted)
 
-        return await aside(size + EACH * (len(written) + len(ours)), placed)
+        return await offload(size + EACH * (len(written) + len(ours)), placed)
 
     async def write(
         self,
@@ -101,7 +109,7 @@ class History:
         Raises:
             Refusal: 413 `state_too_large`; 422 `invalid_request`; 503 `store_unavailable`.
         """
-        async with self._hub.shelf.alone(key.owner, f"history {key.thread_id}"):  # what is counted is what is there
+        async with self._hub.directory.alone(key.owner, f"history {key.thread_id}"):  # what is counted is what is there
             return await self._write(key, parent_id, format, content, id, external_id)
 
     async def _write(
@@ -121,12 +129,12 @@ class History:
             text = f"expected a format's name of 1 to {MAX_FORMAT} characters, got {len(format)}"
             raise Refusal(422, "invalid_request", text, limit=MAX_FORMAT)
         now = time.time()
-        notes = dict(await self._hub.shelf.notes(key, MESSAGE))
+        notes = dict(await self._hub.directory.notes(key, MESSAGE))
         if external_id is not None:
             id = await self.named(key, external_id, format)
         id = id or await self._agents(key, parent_id, format, content, notes) or new_id("msg")
-        before = self._hub.shelf.decoded(key, _decode, notes[id]) if id in notes else None
-        message = Written(id, parent_id, format, content, now, now, external_id)
+        before = self._hub.directory.decoded(key, _decode, notes[id]) if id in notes else None
+        message = ClientMessage(id, parent_id, format, content, now, now, external_id)
         if before is not None:
             message = msgspec.structs.replace(message, created=before.created)
             if external_id is None:
@@ -135,16 +143,16 @@ class History:
                 message = msgspec.structs.replace(message, parent_id=before.parent_id)
         note = _encode(message)
         await self._check_room(key, message, note, notes)
-        await self._hub.shelf.note(key, MESSAGE, id, note, message=before is None)
-        changes: list[Noted | Erased] = [] if before is None else [Erased(key, DELETED, id)]
+        await self._hub.directory.note(key, MESSAGE, id, note, message=before is None)
+        changes: list[RecordWritten | RecordErased] = [] if before is None else [RecordErased(key, DELETED, id)]
         if external_id is not None:
-            changes.append(Noted(key, NAMED, _mark(external_id, format), id.encode()))
-        await self._hub.shelf.change(key, *changes)
+            changes.append(RecordWritten(key, NAMED, _mark(external_id, format), id.encode()))
+        await self._hub.directory.change(key, *changes)
         if before is not None or not await self._extend(key, message, notes, len(note)):
             await self._show(key)
         return id
 
-    async def _check_room(self, key: Key, message: Written, note: bytes, notes: dict[str, bytes]) -> None:
+    async def _check_room(self, key: Key, message: ClientMessage, note: bytes, notes: dict[str, bytes]) -> None:
         """Check that a history with one more message, or with one written anew, is no larger than a state may be.
 
         So is what its newest branch makes of the thread's state, as long as that is the clients'.
@@ -160,7 +168,7 @@ class History:
             )
             raise Refusal(413, "state_too_large", text, limit=limit)
         thread = await self._hub.known(key.thread_id, owner=key.owner)
-        read = await aside(len(note), read_message, message.content, message.format, message.id)
+        read = await offload(len(note), read_message, message.content, message.format, message.id)
         if read is None or (thread is not None and not has_only(thread, notes)):
             return
         if thread is not None and message.id not in notes and can_follow(thread, message.parent_id, read, limit=limit):
@@ -168,8 +176,8 @@ class History:
         written = {id: _decode(data) for id, data in notes.items()} | {message.id: message}
         agent = next(iter(self._hub.agents.values())) if thread is None else thread.agent
         size = sum(map(len, notes.values())) + len(note)
-        messages = await aside(size, state_messages, list(written.values()))
-        await aside(size, partial(check_written, agent, messages, limit=limit))
+        messages = await offload(size, state_messages, list(written.values()))
+        await offload(size, partial(check_written, agent, messages, limit=limit))
 
     async def named(self, key: Key, external_id: str, format: str) -> str | None:
         """Return the id of the message that has an id from elsewhere; None if there is none.
@@ -179,25 +187,25 @@ class History:
         Raises:
             Refusal: 503 `store_unavailable`.
         """
-        known = dict(await self._hub.shelf.notes(key, NAMED)).get(_mark(external_id, format))
+        known = dict(await self._hub.directory.notes(key, NAMED)).get(_mark(external_id, format))
         if known is not None:
-            return self._hub.shelf.decoded(key, bytes.decode, known)
+            return self._hub.directory.decoded(key, bytes.decode, known)
         ours = (await self._state(key))[1]
         is_agents = any(isinstance(message, dict) and message.get("id") == external_id for message in ours)
         return external_id if is_agents and 0 < len(external_id) <= MAX_ID else None
 
-    async def update(self, card: Card, id: str, content: dict[str, Json]) -> None:
+    async def update(self, summary: Summary, id: str, content: dict[str, Json]) -> None:
         """Write a message of a history anew.
 
         Raises:
             Refusal: 404 `unknown_message`; 503 `store_unavailable`.
         """
-        found = next((message for message in await self.read(card) if message.id == id), None)
+        found = next((message for message in await self.read(summary) if message.id == id), None)
         if found is None:
             raise _unknown(id)
-        await self.write(card.key, parent_id=found.parent_id, format=found.format, content=content, id=id)
+        await self.write(summary.key, parent_id=found.parent_id, format=found.format, content=content, id=id)
 
-    async def delete(self, card: Card, ids: Sequence[str]) -> None:
+    async def delete(self, summary: Summary, ids: Sequence[str]) -> None:
         """Take messages that clients have written out of a history; what follows them follows what they followed.
 
         Those that are gone already are left out, so that a request can be repeated, unless it names no other.
@@ -205,9 +213,9 @@ class History:
         Raises:
             Refusal: 404 `unknown_message`; 409 `agents_message` for one that is the agent's; 503 `store_unavailable`.
         """
-        key = card.key
+        key = summary.key
         written = {message.id: message for message in await self._written(key)}
-        shown = {message.id for message in await self.read(card)}
+        shown = {message.id for message in await self.read(summary)}
         known = [id for id in dict.fromkeys(ids) if id in shown]
         if not known:
             raise _unknown(ids[0] if ids else "")
@@ -215,20 +223,24 @@ class History:
             if id not in written:
                 text = f'the message "{id}" is in the agent\'s state; send it a command, or edit the one before it'
                 raise Refusal(409, "agents_message", text)
-        changes: list[Noted | Erased] = [Erased(key, kind, id) for id in known for kind in (FEEDBACK, LEASE)]
+        changes: list[RecordWritten | RecordErased] = [
+            RecordErased(key, kind, id) for id in known for kind in (FEEDBACK, LEASE)
+        ]
         if await self._is_clients(key, gone=known):
             gone = {id: written.pop(id) for id in known}
             marks = [_mark(message.external_id, message.format) for message in gone.values() if message.external_id]
-            changes += [Erased(key, MESSAGE, id) for id in known]
-            changes += [Erased(key, NAMED, mark) for mark in marks]
-            changes += [Noted(key, MESSAGE, child.id, _encode(child)) for child in moved_up(written.values(), gone)]
+            changes += [RecordErased(key, MESSAGE, id) for id in known]
+            changes += [RecordErased(key, NAMED, mark) for mark in marks]
+            changes += [
+                RecordWritten(key, MESSAGE, child.id, _encode(child)) for child in moved_up(written.values(), gone)
+            ]
         else:
-            changes += [Noted(key, DELETED, id, b"{}") for id in known]
-        await self._hub.shelf.change(key, *changes)
+            changes += [RecordWritten(key, DELETED, id, b"{}") for id in known]
+        await self._hub.directory.change(key, *changes)
         await self._show(key, gone=known)
 
     async def about(
-        self, card: Card, messages: Sequence[Json] | None = None, *, user: Any = None
+        self, summary: Summary, messages: Sequence[Json] | None = None, *, user: Any = None
     ) -> tuple[Agent, About]:
         """Return a thread's agent, and what its hooks are told.
 
@@ -240,37 +252,37 @@ class History:
         Raises:
             Refusal: 503 `store_unavailable`.
         """
-        agent, ours, state, _ = await self._state(card.key)
+        agent, ours, state, _ = await self._state(summary.key)
         if messages is None:
-            messages = ours or state_messages(await self._written(card.key))
-        return agent, About(thread_id=card.key.thread_id, messages=messages, state=state, user=user)
+            messages = ours or state_messages(await self._written(summary.key))
+        return agent, About(thread_id=summary.key.thread_id, messages=messages, state=state, user=user)
 
-    async def feedback(self, card: Card, id: str, type: Any, comment: str | None, *, user: Any = None) -> str:
+    async def feedback(self, summary: Summary, id: str, type: Any, comment: str | None, *, user: Any = None) -> str:
         """Keep what a user says of a message, tell the agent, and return the feedback's id.
 
         Raises:
             Refusal: 404 `unknown_message`; 413 `field_too_large`; 500 `agent_failed`, when it is kept; 503
                 `store_unavailable`.
         """
-        found = next((message for message in await self.read(card) if message.id == id), None)
+        found = next((message for message in await self.read(summary) if message.id == id), None)
         if found is None:
             raise _unknown(id)
-        agent, ours, _, _ = await self._state(card.key)
+        agent, ours, _, _ = await self._state(summary.key)
         same = (message for message in ours if isinstance(message, dict) and message.get("id") == id)
         size = len(_encode(found.content))
-        message = next(same, None) or await aside(size, read_message, found.content, found.format, id)
+        message = next(same, None) or await offload(size, read_message, found.content, found.format, id)
         note = {"id": f"fb_{id}"[:MAX_ID], "type": type, "comment": comment, "at": time.time()}
         said, limit = _encode(note), self._hub.limits.state
-        others = sum(len(data) for other, data in await self._hub.shelf.notes(card.key, FEEDBACK) if other != id)
+        others = sum(len(data) for other, data in await self._hub.directory.notes(summary.key, FEEDBACK) if other != id)
         if len(said) > MAX_FIELD or others + len(said) > limit:
             limit = min(limit, MAX_FIELD)
             text = (
                 f"expected feedback of at most {limit} bytes, and of a thread's messages in all no more than of a state"
             )
             raise Refusal(413, "field_too_large", text, limit=limit)
-        await self._hub.shelf.note(card.key, FEEDBACK, id, said)
+        await self._hub.directory.note(summary.key, FEEDBACK, id, said)
         told = Feedback(
-            thread_id=card.key.thread_id, message_id=id, type=type, comment=comment, message=message, user=user
+            thread_id=summary.key.thread_id, message_id=id, type=type, comment=comment, message=message, user=user
         )
 
         async def tell(in_thread: Any) -> AsyncGenerator[None, None]:
@@ -279,7 +291,7 @@ class History:
 
         try:
             if agent.hooks.has("feedback"):
-                await anext(self._hub.ask(agent, card.key, "feedback", tell))
+                await anext(self._hub.ask(agent, summary.key, "feedback", tell))
         except HookFailed:
             text = "the feedback is kept, but the agent failed to take it; the reason is in the server's log"
             raise Refusal(500, "agent_failed", text) from None
@@ -291,10 +303,10 @@ class History:
         Raises:
             Refusal: 503 `store_unavailable`.
         """
-        return dict(await self._hub.shelf.read(key, FEEDBACK, msgspec.json.decode))
+        return dict(await self._hub.directory.read(key, FEEDBACK, msgspec.json.decode))
 
-    async def _written(self, key: Key) -> list[Written]:
-        return [message for _, message in await self._hub.shelf.read(key, MESSAGE, _decode)]
+    async def _written(self, key: Key) -> list[ClientMessage]:
+        return [message for _, message in await self._hub.directory.read(key, MESSAGE, _decode)]
 
     async def _agents(
         self, key: Key, parent_id: str | None, format: str, content: dict[str, Json], known: Collection[str]
@@ -309,12 +321,12 @@ class History:
             message = read_message(content, format, "")
             return None if message is None else same_message(message, parent_id, ours, known=known)
 
-        return await aside(size + len(_encode(content)), found)
+        return await offload(size + len(_encode(content)), found)
 
-    async def _extend(self, key: Key, message: Written, known: Collection[str], size: int) -> bool:
+    async def _extend(self, key: Key, message: ClientMessage, known: Collection[str], size: int) -> bool:
         """Put a message behind the others of a thread, where that is all there is to do, and return whether it was."""
         thread = await self._hub.known(key.thread_id, owner=key.owner)
-        read = await aside(size, read_message, message.content, message.format, message.id)
+        read = await offload(size, read_message, message.content, message.format, message.id)
         if thread is None or read is None or not has_only(thread, known):
             return False
         return await self._hub.extend(thread, message.parent_id, read)
@@ -325,7 +337,7 @@ class History:
         if thread is None:
             return next(iter(self._hub.agents.values())), [], None, 0
         _, encoded = await self._hub.registry.snapshot(thread)
-        state = await aside(len(encoded), msgspec.json.decode, encoded)
+        state = await offload(len(encoded), msgspec.json.decode, encoded)
         path = thread.agent.messages
         return thread.agent, [] if path is None else items_in(state, path), state, len(encoded)
 
@@ -337,14 +349,14 @@ class History:
         thread = await self._hub.known(key.thread_id, owner=key.owner)
         if thread is None:
             return True
-        return has_only(thread, {id for id, _ in await self._hub.shelf.notes(key, MESSAGE)}.union(gone))
+        return has_only(thread, {id for id, _ in await self._hub.directory.notes(key, MESSAGE)}.union(gone))
 
     async def _show(self, key: Key, gone: Sequence[str] = ()) -> None:
         """Make the newest branch the thread's messages, as long as it has no others."""
         if await self._is_clients(key, gone):
             written = await self._written(key)  # read now: others write as well
             size = sum(len(_encode(message)) for message in written)
-            messages = await aside(size, state_messages, written)
+            messages = await offload(size, state_messages, written)
             agent = next(iter(self._hub.agents.values()))
             await self._hub.write(key.thread_id, messages, agent, owner=key.owner)
 

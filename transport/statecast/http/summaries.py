@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from statecast.protocol.errors import Refusal
-from statecast.stores import Card, Described, Key
+from statecast.stores import Key, Summary, SummaryChanged
 from statecast_agents import Json
 
 __all__ = ["MAX_FIELD", "MOST", "described", "fitting", "limit_of", "seconds", "timestamp"]
@@ -38,7 +38,7 @@ def described(
     custom: Json | UnsetType = UNSET,
     archived: bool | UnsetType = UNSET,
     last: float | UnsetType = UNSET,
-) -> Described:
+) -> SummaryChanged:
     """Return the change of a card that a client asks for.
 
     Raises:
@@ -54,7 +54,7 @@ def described(
         if isinstance(value, str) and len(value) > most:
             message = f"expected the {name} to have at most {most} characters, got {len(value)}"
             raise Refusal(422, "invalid_request", message, limit=most)
-    return Described(
+    return SummaryChanged(
         key=key,
         at=time.time(),
         title=title,
@@ -65,14 +65,14 @@ def described(
     )
 
 
-def fitting(cards: Sequence[Card]) -> Sequence[Card]:
+def fitting(summaries: Sequence[Summary]) -> Sequence[Summary]:
     """Return the first of some cards: as many as fit into an answer, and one at least."""
     size = 0
-    for at, card in enumerate(cards):
-        size += len(card.custom)
+    for at, summary in enumerate(summaries):
+        size += len(summary.custom)
         if size > MOST_BYTES and at:
-            return cards[:at]
-    return cards
+            return summaries[:at]
+    return summaries
 
 
 def limit_of(given: str | None, default: int) -> int:

@@ -10,7 +10,7 @@ from .ai_sdk.ui_stream import UIMessageStreamEncoder
 from .assistant_transport.data_stream import DataStreamEncoder
 from .assistant_transport.events import AssistantTransportEncoder
 from .entries import ChunkEntry, Cursor, Encoder, Entry, OperationsEntry, RunEntry, RunError, RunState, Status
-from .messages.encoder import Projected
+from .messages.encoder import MessageEncoder
 from .messages.projection import Projection
 
 __all__ = [
@@ -20,8 +20,8 @@ __all__ = [
     "Cursor",
     "Encoder",
     "Entry",
+    "MessageEncoder",
     "OperationsEntry",
-    "Projected",
     "Projection",
     "RunEntry",
     "RunError",
@@ -36,7 +36,7 @@ PROTOCOLS: Final[dict[str, Callable[[str | None], Encoder]]] = {
 }
 
 #: By the name in `?protocol=` of `/chat`, likewise.
-MESSAGE_PROTOCOLS: Final[dict[str, Callable[[Projection], Projected]]] = {
+MESSAGE_PROTOCOLS: Final[dict[str, Callable[[Projection], MessageEncoder]]] = {
     UIMessageStreamEncoder.name: UIMessageStreamEncoder,
     DataStreamMessagesEncoder.name: DataStreamMessagesEncoder,
 }

@@ -17,28 +17,28 @@ from statecast.protocol import ChunkEntry, Entry, OperationsEntry, RunEntry, Run
 from statecast_agents.chunks import Chunk
 
 __all__ = [
-    "Accepted",
     "Amended",
     "Appended",
-    "Applied",
     "Assigned",
-    "Card",
+    "BatchAccepted",
+    "BatchApplied",
+    "BatchSettled",
     "Change",
     "ChangeRefused",
     "Compacted",
     "Created",
     "Damaged",
     "Deleted",
-    "Described",
-    "Erased",
     "File",
     "Key",
     "Moved",
-    "Noted",
-    "Saved",
-    "Settled",
+    "RecordErased",
+    "RecordWritten",
+    "SavedThread",
     "Store",
     "StoreUnavailable",
+    "Summary",
+    "SummaryChanged",
     "described",
     "read_entry",
     "write_entry",
@@ -86,8 +86,8 @@ class Appended(msgspec.Struct, frozen=True, gc=False):
     open: bool | None = None  #: of a run's entry, whether the run goes on after it
 
 
-class Accepted(msgspec.Struct, frozen=True):
-    """A batch is in the inbox, until `Settled` takes it out. `data` is the engine's own."""
+class BatchAccepted(msgspec.Struct, frozen=True):
+    """A batch is in the inbox, until `BatchSettled` takes it out. `data` is the engine's own."""
 
     key: Key
     run_id: str
@@ -102,7 +102,7 @@ class Amended(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class Applied(msgspec.Struct, frozen=True):
+class BatchApplied(msgspec.Struct, frozen=True):
     """A command id stands for a command, by its digest, and for the run it led to."""
 
     key: Key
@@ -111,7 +111,7 @@ class Applied(msgspec.Struct, frozen=True):
     run_id: str
 
 
-class Settled(msgspec.Struct, frozen=True):
+class BatchSettled(msgspec.Struct, frozen=True):
     """A batch has left the inbox."""
 
     key: Key
@@ -134,7 +134,7 @@ class Assigned(msgspec.Struct, frozen=True):
     agent: str
 
 
-class Described(msgspec.Struct, frozen=True, kw_only=True):
+class SummaryChanged(msgspec.Struct, frozen=True, kw_only=True):
     """What lists show of a thread has changed; what is UNSET stays. The thread need not be there yet."""
 
     key: Key
@@ -146,7 +146,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     last: float | msgspec.UnsetType = msgspec.UNSET  #: when the last message came; at first `at`
 
 
-class Noted(msgspec.Struct, frozen=True):
+class RecordWritten(msgspec.Struct, frozen=True):
     """Something is kept with a thread, in place of what was kept as its kind under its id. It need not be there yet."""
 
     key: Key
@@ -155,7 +155,7 @@ class Noted(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class Erased(msgspec.Struct, frozen=True):
+class RecordErased(msgspec.Struct, frozen=True):
     """It is not kept any more, if it was."""
 
     key: Key
@@ -179,21 +179,21 @@ class Deleted(msgspec.Struct, frozen=True):
 Change = (
     Created
     | Appended
-    | Accepted
+    | BatchAccepted
     | Amended
-    | Applied
-    | Settled
+    | BatchApplied
+    | BatchSettled
     | Compacted
     | Assigned
-    | Described
-    | Noted
-    | Erased
+    | SummaryChanged
+    | RecordWritten
+    | RecordErased
     | Moved
     | Deleted
 )
 
 
-class Card(msgspec.Struct, frozen=True, kw_only=True):
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """What lists show of a thread. Times are seconds since the epoch."""
 
     key: Key
@@ -206,11 +206,11 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     custom: bytes = b"null"  #: JSON
 
 
-def described(card: Card | None, change: Described) -> Card:
+def described(summary: Summary | None, change: SummaryChanged) -> Summary:
     """Return a thread's card after a change; None: it has none yet."""
     fresh = {name: getattr(change, name) for name in ("title", "external_id", "custom", "archived", "last")}
     fresh = {name: value for name, value in fresh.items() if value is not msgspec.UNSET}
-    before = card or Card(key=change.key, created=change.at, updated=change.at, last=change.at)
+    before = summary or Summary(key=change.key, created=change.at, updated=change.at, last=change.at)
     return msgspec.structs.replace(before, updated=change.at, **fresh)
 
 
@@ -223,7 +223,7 @@ class File(msgspec.Struct, frozen=True):
     size: int  #: bytes
 
 
-class Saved(msgspec.Struct, frozen=True):
+class SavedThread(msgspec.Struct, frozen=True):
     """All that a store holds of a thread."""
 
     key: Key
@@ -279,7 +279,7 @@ class Store(Protocol):
             ChangeRefused: None was written, and one of them never will be; the engine finds out which thread's.
         """
 
-    async def load(self, key: Key) -> Saved | None:
+    async def load(self, key: Key) -> SavedThread | None:
         """Return what is kept of a thread; None if it is not known.
 
         Raises:
@@ -304,7 +304,7 @@ class Store(Protocol):
             StoreUnavailable: It could not be read.
         """
 
-    async def card(self, key: Key) -> Card | None:
+    async def summary(self, key: Key) -> Summary | None:
         """Return what lists show of a thread; None if there is nothing to show.
 
         Raises:
@@ -313,7 +313,7 @@ class Store(Protocol):
 
     async def listed(
         self, owner: str | None, *, archived: bool | None = None, before: tuple[float, str] | None = None, limit: int
-    ) -> list[Card]:
+    ) -> list[Summary]:
         """Return an owner's cards, the one with the latest message first, and of two at one time the greater id.
 
         Args:
@@ -326,7 +326,7 @@ class Store(Protocol):
             StoreUnavailable: They could not be read.
         """
 
-    async def named(self, owner: str | None, external_id: str) -> Card | None:
+    async def named(self, owner: str | None, external_id: str) -> Summary | None:
         """Return the card of an owner's with this `external_id`, of several the oldest; None if there is none.
 
         Raises:

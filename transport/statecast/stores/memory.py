@@ -9,27 +9,27 @@ from typing import ClassVar
 import msgspec
 
 from .base import (
-    Accepted,
     Amended,
     Appended,
-    Applied,
     Assigned,
-    Card,
+    BatchAccepted,
+    BatchApplied,
+    BatchSettled,
     Change,
     ChangeRefused,
     Compacted,
     Created,
     Damaged,
     Deleted,
-    Described,
-    Erased,
     File,
     Key,
     Kind,
     Moved,
-    Noted,
-    Saved,
-    Settled,
+    RecordErased,
+    RecordWritten,
+    SavedThread,
+    Summary,
+    SummaryChanged,
     described,
 )
 from .clock import Clock
@@ -61,7 +61,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._rows: dict[Key, _Row] = {}
-        self._cards: dict[str | None, dict[str, Card]] = {}  #: of an owner, by thread id
+        self._cards: dict[str | None, dict[str, Summary]] = {}  #: of an owner, by thread id
         self._notes: dict[Key, dict[str, dict[str, bytes]]] = {}  #: of a thread, by kind and id
         self._files: dict[str, tuple[File, bytes]] = {}
         self._secrets: dict[str, bytes] = {}
@@ -87,12 +87,12 @@ class MemoryStore:
         """As `commit_nowait`."""
         self.commit_nowait(changes)
 
-    async def load(self, key: Key) -> Saved | None:
+    async def load(self, key: Key) -> SavedThread | None:
         """Return a thread as it was last written."""
         row = self._rows.get(key)
         if row is None:
             return None
-        return Saved(
+        return SavedThread(
             key=key,
             agent=row.agent,
             epoch=row.epoch,
@@ -118,25 +118,25 @@ class MemoryStore:
             idle = [key for key in (*idle, *alone) if self._used.get(key, before - 1) < before]
         return idle
 
-    async def card(self, key: Key) -> Card | None:
+    async def summary(self, key: Key) -> Summary | None:
         """Return what lists show of a thread."""
         return self._cards.get(key.owner, {}).get(key.thread_id)
 
     async def listed(
         self, owner: str | None, *, archived: bool | None = None, before: tuple[float, str] | None = None, limit: int
-    ) -> list[Card]:
+    ) -> list[Summary]:
         """Return an owner's cards, the latest first."""
         cards = [
-            card
-            for card in self._cards.get(owner, {}).values()
-            if (archived is None or card.archived == archived) and (before is None or _place(card) < before)
+            summary
+            for summary in self._cards.get(owner, {}).values()
+            if (archived is None or summary.archived == archived) and (before is None or _place(summary) < before)
         ]
         return heapq.nlargest(limit, cards, key=_place)
 
-    async def named(self, owner: str | None, external_id: str) -> Card | None:
+    async def named(self, owner: str | None, external_id: str) -> Summary | None:
         """Return the oldest card of an owner's with this external id."""
-        cards = [card for card in self._cards.get(owner, {}).values() if card.external_id == external_id]
-        return min(cards, key=lambda card: (card.created, card.key.thread_id), default=None)
+        cards = [summary for summary in self._cards.get(owner, {}).values() if summary.external_id == external_id]
+        return min(cards, key=lambda summary: (summary.created, summary.key.thread_id), default=None)
 
     async def is_owned(self, thread_id: str) -> bool:
         """Whether there is a card of this id that is somebody's."""
@@ -191,9 +191,9 @@ class MemoryStore:
                     threads[key] = True
                 case Deleted():
                     threads[key] = cards[key] = False
-                case Described():
+                case SummaryChanged():
                     cards[key] = True
-                case Noted() | Erased():
+                case RecordWritten() | RecordErased():
                     pass
                 case Moved():
                     to = Key(change.owner, key.thread_id)
@@ -214,14 +214,14 @@ class MemoryStore:
                 self._notes.pop(change.key, None)
                 self._cards.get(change.key.owner, {}).pop(change.key.thread_id, None)
                 self._used.pop(change.key, None)
-            case Described():
+            case SummaryChanged():
                 cards = self._cards.setdefault(change.key.owner, {})
                 thread_id = change.key.thread_id
                 self._used[change.key] = self._clock.now()
                 cards[thread_id] = described(cards.get(thread_id), change)
-            case Noted(key, kind, id, data):
+            case RecordWritten(key, kind, id, data):
                 self._notes.setdefault(key, {}).setdefault(kind, {})[id] = data
-            case Erased(key, kind, id):
+            case RecordErased(key, kind, id):
                 self._notes.get(key, {}).get(kind, {}).pop(id, None)
             case Moved(key, owner):
                 self._move(key, Key(owner, key.thread_id))
@@ -233,26 +233,26 @@ class MemoryStore:
             self._rows[to] = self._rows.pop(key)
         if key in self._notes:
             self._notes[to] = self._notes.pop(key)
-        card = self._cards.get(key.owner, {}).pop(key.thread_id, None)
-        if card is not None:
+        summary = self._cards.get(key.owner, {}).pop(key.thread_id, None)
+        if summary is not None:
             self._used[to] = self._used.pop(key)
-            self._cards.setdefault(to.owner, {})[to.thread_id] = msgspec.structs.replace(card, key=to)
+            self._cards.setdefault(to.owner, {})[to.thread_id] = msgspec.structs.replace(summary, key=to)
 
     def _write(
-        self, row: _Row, change: Appended | Accepted | Amended | Applied | Settled | Compacted | Assigned
+        self, row: _Row, change: Appended | BatchAccepted | Amended | BatchApplied | BatchSettled | Compacted | Assigned
     ) -> None:
         row.written = self._clock.now()
         if isinstance(change, Appended):
             row.entries.append((change.revision, change.kind, change.data))
             row.open = row.open if change.open is None else change.open
-        elif isinstance(change, Accepted):
+        elif isinstance(change, BatchAccepted):
             row.inbox[change.run_id] = change.data
         elif isinstance(change, Amended):
             if change.run_id in row.inbox:
                 row.inbox[change.run_id] = change.data
-        elif isinstance(change, Settled):
+        elif isinstance(change, BatchSettled):
             row.inbox.pop(change.run_id, None)
-        elif isinstance(change, Applied):
+        elif isinstance(change, BatchApplied):
             row.applied[change.command_id] = (change.digest, change.run_id)
         elif isinstance(change, Assigned):
             row.agent = change.agent
@@ -261,5 +261,5 @@ class MemoryStore:
             row.entries = [entry for entry in row.entries if entry[0] > change.revision]
 
 
-def _place(card: Card) -> tuple[float, str]:
-    return card.last, card.key.thread_id
+def _place(summary: Summary) -> tuple[float, str]:
+    return summary.last, summary.key.thread_id

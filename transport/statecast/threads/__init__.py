@@ -4,13 +4,13 @@ from .batch import OnDisconnect
 from .cascade import MESSAGE
 from .client_messages import can_follow, check_written, has_only, with_messages
 from .connection_limits import Connections
-from .directory import Shelf
+from .directory import Directory
 from .execution import Execution
 from .failures import first_state
-from .hook_calls import Asked, HookFailed
-from .hub import Accepted, Hub
+from .hook_calls import HookCalls, HookFailed
+from .hub import Hub, Submission
 from .limits import Limits
-from .offload import aside
+from .offload import offload
 from .queue_view import queued
 from .reader import Reader
 from .rules import Posted, was_said
@@ -19,23 +19,23 @@ from .users import user_id
 
 __all__ = [
     "MESSAGE",
-    "Accepted",
-    "Asked",
     "Connections",
+    "Directory",
     "Execution",
+    "HookCalls",
     "HookFailed",
     "Hub",
     "Limits",
     "OnDisconnect",
     "Posted",
     "Reader",
-    "Shelf",
+    "Submission",
     "Thread",
-    "aside",
     "can_follow",
     "check_written",
     "first_state",
     "has_only",
+    "offload",
     "queued",
     "user_id",
     "was_said",

@@ -25,7 +25,7 @@ from .claims import adopt, agrees, prepare
 from .client_messages import entrusted
 from .execution import Execution
 from .limits import Limits
-from .offload import aside
+from .offload import offload
 from .refusals import unavailable
 from .registry import Registry
 from .rules import (
@@ -38,16 +38,16 @@ from .rules import (
     remember,
     unapplied,
 )
-from .scheduler import Runs
+from .scheduler import Scheduler
 from .thread import Thread
 
-__all__ = ["Accepted", "Admission"]
+__all__ = ["Admission", "Submission"]
 
 #: Policies that stop the run under way, so that the batch runs next.
 STOPPING: Final = ("interrupt", "rollback")
 
 
-class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """An accepted request: which run it led to, and where its stream starts."""
 
     thread: Thread
@@ -73,14 +73,14 @@ class Admission:
         knows_owners: Whether the app knows whose a request is.
     """
 
-    def __init__(self, registry: Registry, runs: Runs, limits: Limits, *, knows_owners: bool = False) -> None:
+    def __init__(self, registry: Registry, runs: Scheduler, limits: Limits, *, knows_owners: bool = False) -> None:
         self._registry = registry
         self._knows_owners = knows_owners
         self._runs = runs
         self._limits = limits
         self._keeping: set[asyncio.Task[None]] = set()  #: batches on their way to the store
 
-    async def submit(self, posted: Posted) -> Accepted:
+    async def submit(self, posted: Posted) -> Submission:
         """Accept a batch: all of its commands are valid, kept, and will be run after whatever waits already.
 
         Raises:
@@ -88,14 +88,14 @@ class Admission:
         """
         self.check_open()
         size = sum(len(bytes(command)) for command in posted.commands)
-        commands = await aside(size, decode_commands, posted, self._limits)
+        commands = await offload(size, decode_commands, posted, self._limits)
         key = Key(posted.owner, posted.thread_id or new_id("thr"))
-        accepted: Accepted | None = None
+        accepted: Submission | None = None
         while accepted is None:  # a thread may be deleted while its state is compared
             accepted = await self._submit(key, posted, commands)
         return accepted
 
-    async def _submit(self, key: Key, posted: Posted, commands: list[AnyCommand]) -> Accepted | None:
+    async def _submit(self, key: Key, posted: Posted, commands: list[AnyCommand]) -> Submission | None:
         """As `submit`; None if the thread has gone meanwhile."""
         async with self._registry.one_at_a_time(key):
             made = self._registry.get(key)
@@ -136,7 +136,7 @@ class Admission:
             message = "the thread of this id belongs to a user; expected the credentials of that user, got none"
             raise Refusal(401, "unauthorized", message, headers={"www-authenticate": "Bearer"})
 
-    async def _post(self, thread: Thread, posted: Posted, commands: list[AnyCommand]) -> Accepted | None:
+    async def _post(self, thread: Thread, posted: Posted, commands: list[AnyCommand]) -> Submission | None:
         """Accept a batch for a thread that is known; None if it has gone meanwhile."""
         self.entrust(thread, posted.agent)
         thread.used = time.monotonic()
@@ -153,8 +153,8 @@ class Admission:
             await self._registry.settle(thread.key)  # the first try may not be kept yet
             run = self._runs.get(original or "")
             if run is not None:
-                return Accepted(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
-            return Accepted(thread=thread, run=None, run_id=original, revision=revision, snapshot=not agreed)
+                return Submission(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
+            return Submission(thread=thread, run=None, run_id=original, revision=revision, snapshot=not agreed)
         wanted = [] if active is None else active.wanted(fresh)
         others = [command for command in fresh if not any(command is taken for taken in wanted)]
         if others:
@@ -175,7 +175,7 @@ class Admission:
             return await self._accept(thread, posted, others, agreed=agreed, revision=revision)
         self._registry.journal.add(*_said(thread))
         await self._registry.kept(thread.key)
-        return Accepted(thread=thread, run=active, run_id=active.id, revision=revision, snapshot=not agreed)
+        return Submission(thread=thread, run=active, run_id=active.id, revision=revision, snapshot=not agreed)
 
     async def _accept(
         self,
@@ -186,7 +186,7 @@ class Admission:
         agreed: bool,
         revision: int | None = None,
         created: Sequence[stores.Change] = (),
-    ) -> Accepted:
+    ) -> Submission:
         """Put a batch into the inbox, and start it as soon as it is kept and its turn has come."""
         self.check_open()
         revision = thread.log.revision if revision is None else revision
@@ -207,8 +207,8 @@ class Admission:
             for command in commands:
                 for mark in marks_of(command):
                     thread.applied[mark.key] = (mark.digest, run.id)
-                    changes.append(stores.Applied(thread.key, mark.key, mark.digest, run.id))
-            changes.append(stores.Accepted(thread.key, run.id, batch.encode()))
+                    changes.append(stores.BatchApplied(thread.key, mark.key, mark.digest, run.id))
+            changes.append(stores.BatchAccepted(thread.key, run.id, batch.encode()))
             self._runs.queue(run)
             run.kept = False
         if changes:
@@ -224,7 +224,7 @@ class Admission:
             task.add_done_callback(self._kept)
             await asyncio.shield(task)
         run_id = None if run is None else run.id
-        return Accepted(thread=thread, run=run, run_id=run_id, revision=revision, snapshot=not agreed)
+        return Submission(thread=thread, run=run, run_id=run_id, revision=revision, snapshot=not agreed)
 
     async def _keep(
         self,
@@ -264,7 +264,7 @@ class Admission:
             thread.inbox.remove(run)
             self._runs.forget(run)
         for change in changes:
-            if isinstance(change, stores.Applied):
+            if isinstance(change, stores.BatchApplied):
                 thread.applied.pop(change.command_id, None)
         if created:
             self._registry.drop(thread)
@@ -281,7 +281,7 @@ class Admission:
         async with self._registry.one_at_a_time(key):
             thread = await self._registry.find(key)
             if thread is None:
-                await self._registry.card(key)
+                await self._registry.summary(key)
                 thread = Thread(key, agent, document, journal=self._registry.journal, limits=self._limits)
                 posted = Posted(agent=agent, commands=[], thread_id=key.thread_id, owner=key.owner)
                 await self._accept(thread, posted, [], agreed=True, created=[thread.created()])
@@ -321,4 +321,4 @@ class Admission:
 def _said(thread: Thread) -> list[stores.Change]:
     """Return what lists are told of a thread to which something was said just now."""
     now = time.time()
-    return [stores.Described(key=thread.key, at=now, last=now)] if thread.lasting else []
+    return [stores.SummaryChanged(key=thread.key, at=now, last=now)] if thread.lasting else []

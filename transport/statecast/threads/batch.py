@@ -10,7 +10,7 @@ import msgspec
 from statecast_agents import Request
 from statecast_agents.commands import AnyCommand, CommandSet, UntypedCommand
 
-from .users import KeptUser, kept_user, restored_user
+from .users import StoredUser, restored_user, stored_user
 
 __all__ = ["Batch", "OnDisconnect"]
 
@@ -39,7 +39,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
                 request,
                 self.on_disconnect,
                 self.next_up,
-                kept_user(self.user),
+                stored_user(self.user),
                 self.applied,
                 self.tries,
             )
@@ -74,7 +74,7 @@ class _KeptBatch(msgspec.Struct, frozen=True):
     request: Request
     on_disconnect: OnDisconnect
     next_up: bool = False
-    user: KeptUser | None = None
+    user: StoredUser | None = None
     applied: bool = False
     tries: int = 0
 

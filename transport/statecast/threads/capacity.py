@@ -12,10 +12,10 @@ from statecast.protocol.errors import Refusal
 
 from .limits import Limits
 
-__all__ = ["Room"]
+__all__ = ["Capacity"]
 
 
-class Room:
+class Capacity:
     """The room for runs.
 
     Args:

@@ -9,12 +9,12 @@ import itertools
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Final, TypeVar
 
-from statecast.stores import Damaged, Key, Noted, StoreUnavailable
+from statecast.stores import Damaged, Key, RecordWritten, StoreUnavailable
 
 from .refusals import unavailable
 from .registry import Registry
 
-__all__ = ["FORMER", "MESSAGE", "Belongings", "Forget", "former"]
+__all__ = ["FORMER", "MESSAGE", "Cascade", "Forget", "former"]
 
 #: Kinds of notes: what clients have written of messages, and whose a thread was before it became its owner's.
 MESSAGE: Final = "message"
@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 Forget = Callable[[Iterable[bytes], Collection[str | None]], Awaitable[None]]
 
 
-class Belongings:
+class Cascade:
     """Lets what belongs to threads go with them.
 
     Args:
@@ -67,6 +67,6 @@ async def _readable(reading: Awaitable[_T]) -> _T | None:
         return None
 
 
-def former(key: Key, to: Key) -> list[Noted]:
+def former(key: Key, to: Key) -> list[RecordWritten]:
     """Return the note that what belongs to a thread that moves is still its former owner's."""
-    return [] if key.owner is None else [Noted(to, FORMER, key.owner, b"{}")]
+    return [] if key.owner is None else [RecordWritten(to, FORMER, key.owner, b"{}")]

@@ -13,7 +13,7 @@ from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Docu
 from statecast_agents.values import is_carried
 
 from .failures import first_state, validate
-from .offload import aside
+from .offload import offload
 
 if TYPE_CHECKING:
     from .thread import Thread
@@ -34,7 +34,7 @@ async def agrees(claim: Claim, thread: Thread) -> bool:
     revision, ours = thread.snapshot()
     if bytes(claim) == ours:
         return True
-    same = await aside(len(ours) + len(bytes(claim)), _agree, bytes(claim), ours)
+    same = await offload(len(ours) + len(bytes(claim)), _agree, bytes(claim), ours)
     return same and thread.snapshot()[0] == revision
 
 
@@ -67,7 +67,7 @@ async def adopt(claim: Claim, agent: Agent, *, limit: int) -> tuple[Document, bo
             return Document(initial), False
     if len(text) > limit:
         raise Refusal(413, "state_too_large", str(StateTooLarge(len(text), limit)), limit=limit)
-    return await aside(len(text), _adopted, text, agent), True
+    return await offload(len(text), _adopted, text, agent), True
 
 
 def _adopted(text: bytes, agent: Agent) -> Document:
@@ -89,7 +89,7 @@ async def prepare(document: Document, size: int) -> None:
         size: Bytes of it as JSON, about.
     """
     if not document.tracked:
-        await aside(size, document.prepare)
+        await offload(size, document.prepare)
 
 
 def _check(value: Any) -> None:

@@ -8,21 +8,21 @@ from __future__ import annotations
 from typing import Final
 
 from statecast.protocol.errors import Refusal
-from statecast.stores import Card, Damaged, Deleted, Key, Moved, StoreUnavailable
+from statecast.stores import Damaged, Deleted, Key, Moved, StoreUnavailable, Summary
 
-from .cascade import Belongings, former
+from .cascade import Cascade, former
 from .refusals import unavailable, unknown_thread
 from .registry import Registry
-from .scheduler import Runs
+from .scheduler import Scheduler
 from .thread import Thread
 
-__all__ = ["Removal"]
+__all__ = ["Deletion"]
 
 #: Threads that are moved between two looks at the store.
 PAGE: Final = 256
 
 
-class Removal:
+class Deletion:
     """Deletes and moves threads.
 
     Args:
@@ -31,8 +31,8 @@ class Removal:
         belongings: What goes with them.
     """
 
-    def __init__(self, registry: Registry, runs: Runs, belongings: Belongings) -> None:
-        self._belongings = belongings
+    def __init__(self, registry: Registry, runs: Scheduler, cascade: Cascade) -> None:
+        self._belongings = cascade
         self._registry = registry
         self._runs = runs
 
@@ -61,10 +61,10 @@ class Removal:
         """
         moved, before = 0, None
         await self._registry.settle()
-        while cards := await self._listed(owner, before):
-            for card in cards:
-                moved += await self._move(card.key, to)
-            before = cards[-1].last, cards[-1].key.thread_id
+        while summaries := await self._listed(owner, before):
+            for summary in summaries:
+                moved += await self._move(summary.key, to)
+            before = summaries[-1].last, summaries[-1].key.thread_id
         return moved
 
     async def _move(self, key: Key, owner: str | None) -> bool:
@@ -104,13 +104,13 @@ class Removal:
     async def _is_kept(self, key: Key) -> bool:
         try:
             store = self._registry.store
-            return await store.card(key) is not None or await store.load(key) is not None
+            return await store.summary(key) is not None or await store.load(key) is not None
         except Damaged:
             return True
         except StoreUnavailable:
             raise unavailable() from None
 
-    async def _listed(self, owner: str | None, before: tuple[float, str] | None) -> list[Card]:
+    async def _listed(self, owner: str | None, before: tuple[float, str] | None) -> list[Summary]:
         try:
             return await self._registry.store.listed(owner, before=before, limit=PAGE)
         except StoreUnavailable:

@@ -11,12 +11,21 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from statecast.protocol.errors import Refusal
-from statecast.stores import Card, Change, Damaged, Described, Erased, Key, Noted, StoreUnavailable
+from statecast.stores import (
+    Change,
+    Damaged,
+    Key,
+    RecordErased,
+    RecordWritten,
+    StoreUnavailable,
+    Summary,
+    SummaryChanged,
+)
 
 from .refusals import unavailable
 from .registry import Registry
 
-__all__ = ["Shelf"]
+__all__ = ["Directory"]
 
 #: Where what is kept of an owner is noted; no thread has such an id.
 NO_THREAD: Final = ""
@@ -24,7 +33,7 @@ NO_THREAD: Final = ""
 _T = TypeVar("_T")
 
 
-class Shelf:
+class Directory:
     """What is kept of threads beside their logs.
 
     Everything may raise `Refusal`: 503 `store_unavailable`.
@@ -38,9 +47,9 @@ class Shelf:
         self._registry = registry
         self._start = start
 
-    async def cards(
+    async def summaries(
         self, owner: str | None, *, archived: bool | None = None, before: tuple[float, str] | None = None, limit: int
-    ) -> list[Card]:
+    ) -> list[Summary]:
         """Return an owner's cards, that of the latest message first.
 
         Args:
@@ -52,21 +61,21 @@ class Shelf:
         await self._settle()
         return await _read(self._registry.store.listed(owner, archived=archived, before=before, limit=limit))
 
-    async def find(self, key: Key) -> Card | None:
+    async def find(self, key: Key) -> Summary | None:
         """Return a thread's card; None if nothing is known of it, also because it is another owner's."""
         await self._settle()
-        return await _read(self._registry.store.card(key))
+        return await _read(self._registry.store.summary(key))
 
-    async def get(self, key: Key) -> Card:
+    async def get(self, key: Key) -> Summary:
         """Return a thread's card.
 
         Raises:
             Refusal: 404 `unknown_thread`.
         """
         await self._start()
-        return await self._registry.card(key)
+        return await self._registry.summary(key)
 
-    async def named(self, owner: str | None, external_id: str) -> Card | None:
+    async def named(self, owner: str | None, external_id: str) -> Summary | None:
         """Return the card of an owner's with an id that the app has given it, of several the oldest; None if none."""
         await self._settle()
         return await _read(self._registry.store.named(owner, external_id))
@@ -75,7 +84,7 @@ class Shelf:
         """Let one request at a time look for something of an owner's, and make it if it is not there."""
         return self._registry.alone(Key(owner, f" {name}"))  # no thread has such an id
 
-    async def describe(self, change: Described, *, new: bool = False) -> None:
+    async def describe(self, change: SummaryChanged, *, new: bool = False) -> None:
         """Change a card; `new`: make one, if there is none.
 
         Raises:
@@ -121,17 +130,17 @@ class Shelf:
             Refusal: 404 `unknown_thread`.
         """
         now = time.time()
-        touched = Described(key=key, at=now, last=now) if message else Described(key=key, at=now)
-        await self._write(key, Noted(key, kind, id, data), touched)
+        touched = SummaryChanged(key=key, at=now, last=now) if message else SummaryChanged(key=key, at=now)
+        await self._write(key, RecordWritten(key, kind, id, data), touched)
 
-    async def change(self, key: Key, *changes: Noted | Erased) -> None:
+    async def change(self, key: Key, *changes: RecordWritten | RecordErased) -> None:
         """Note several things with a thread, and take others away: all of it or none.
 
         Raises:
             Refusal: 404 `unknown_thread`.
         """
         if changes:
-            await self._write(key, *changes, Described(key=key, at=time.time()))
+            await self._write(key, *changes, SummaryChanged(key=key, at=time.time()))
 
     async def recall(self, owner: str, name: str) -> bytes | None:
         """Return what is kept of an owner under a name; None if nothing is."""
@@ -141,7 +150,7 @@ class Shelf:
     async def remember(self, owner: str, name: str, data: bytes) -> None:
         """Keep something of an owner under a name, in place of what was kept before."""
         key = Key(owner, NO_THREAD)
-        await self._write(key, Noted(key, name, "", data), new=True)
+        await self._write(key, RecordWritten(key, name, "", data), new=True)
 
     async def secret(self, name: str, fresh: bytes) -> bytes:
         """Return the server's secret of a name; `fresh` becomes it if there is none."""

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from statecast.protocol import RunError, RunState, Status
-from statecast.stores import Accepted, Amended, Settled, StoreUnavailable
+from statecast.stores import Amended, BatchAccepted, BatchSettled, StoreUnavailable
 from statecast_agents import (
     AddMessage,
     AddToolResult,
@@ -31,7 +31,7 @@ from statecast_agents.chunks import Chunk
 from statecast_agents.commands import AnyCommand
 
 from .batch import Batch
-from .capacity import Room
+from .capacity import Capacity
 from .exit_guard import within_agent
 from .failures import explain, raised_one
 from .limits import Limits
@@ -117,7 +117,7 @@ class Execution:
         agrees: bool,
         limits: Limits,
         workers: Workers,
-        room: Room,
+        room: Capacity,
         debug: bool,
         id: str | None = None,
         context: Context | None = None,
@@ -329,7 +329,7 @@ class Execution:
         apply_messages(self._run, [command], agrees=agrees)
         run.batch = msgspec.structs.replace(run.batch, applied=True)
         self._delivered[id(command)] = run
-        self.thread.journal.add(Accepted(self.thread.key, run.id, run.batch.encode()))
+        self.thread.journal.add(BatchAccepted(self.thread.key, run.id, run.batch.encode()))
         self._offer(command)
         if self.waits_since is not None:  # it waits for something else as well
             self.thread.flush()
@@ -348,7 +348,7 @@ class Execution:
             return
         run = self._delivered.pop(id(command), None)
         if run is not None:
-            self.thread.journal.add(Settled(self.thread.key, run.id))
+            self.thread.journal.add(BatchSettled(self.thread.key, run.id))
 
     def untaken(self) -> list[Execution]:
         """Return what becomes of the commands that were delivered and never taken, now that it has ended."""

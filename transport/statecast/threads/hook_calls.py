@@ -19,7 +19,7 @@ from .failures import raised_one
 from .tasks import Tasks
 from .workers import Workers
 
-__all__ = ["Asked", "HookFailed", "InThread"]
+__all__ = ["HookCalls", "HookFailed", "InThread"]
 
 _T = TypeVar("_T")
 
@@ -36,7 +36,7 @@ class HookFailed(Exception):
     """A hook has failed, or was stopped; the reason is in the log."""
 
 
-class Asked(AsyncIterator[_T], Generic[_T]):
+class HookCalls(AsyncIterator[_T], Generic[_T]):
     """What a hook gives, piece by piece; `close` it when no more is read.
 
     Args:
@@ -58,7 +58,7 @@ class Asked(AsyncIterator[_T], Generic[_T]):
         *,
         workers: Workers,
         seconds: float,
-        ended: Callable[[Asked[Any]], None],
+        ended: Callable[[HookCalls[Any]], None],
     ) -> None:
         self._pieces = pieces
         self._what = what

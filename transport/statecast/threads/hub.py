@@ -22,27 +22,27 @@ from statecast.protocol.errors import Refusal
 from statecast.stores import Key, Store, StoreUnavailable
 from statecast_agents import Agent, Json, Messages, Operation
 
-from .admission import Accepted, Admission
-from .cascade import Belongings
+from .admission import Admission, Submission
+from .cascade import Cascade
 from .claims import Claim, agrees
 from .client_messages import follows, rewritten, written
-from .deletion import Removal
-from .directory import Shelf
+from .deletion import Deletion
+from .directory import Directory
 from .execution import INTERRUPTED, Execution
 from .exit_guard import contain, release
-from .hook_calls import Asked, InThread
+from .hook_calls import HookCalls, InThread
 from .limits import Limits
-from .offload import aside
+from .offload import offload
 from .patches import patch
 from .readiness import Readiness
 from .refusals import unavailable, unknown_thread
 from .registry import Registry
-from .resume_point import Handed
+from .resume_point import ResumePoint
 from .rules import Posted
-from .scheduler import Runs
+from .scheduler import Scheduler
 from .thread import Thread
 
-__all__ = ["Accepted", "Hub"]
+__all__ = ["Hub", "Submission"]
 
 #: Seconds between looks at the store for threads whose time is over.
 SWEEP: Final = 60.0
@@ -74,13 +74,13 @@ class Hub:
     ) -> None:
         self.agents = dict(agents)
         self.limits = limits or Limits()
-        self._runs = Runs(self.limits, debug=debug)
+        self._runs = Scheduler(self.limits, debug=debug)
         self.registry = Registry(store or stores.MemoryStore(), self.agents, self.limits, self._runs.revive)
-        self.shelf = Shelf(self.registry, self._start)  #: cards and notes
+        self.directory = Directory(self.registry, self._start)  #: cards and notes
         self._admission = Admission(self.registry, self._runs, self.limits, knows_owners=knows_owners)
-        self.belongings = Belongings(self.registry)
-        self._removal = Removal(self.registry, self._runs, self.belongings)
-        self.registry.belongings = self.belongings.go
+        self.cascade = Cascade(self.registry)
+        self._removal = Deletion(self.registry, self._runs, self.cascade)
+        self.registry.cascade = self.cascade.go
         self._readiness = Readiness(self.registry)
         self._supervisor: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()  #: set once runs can be started
@@ -206,7 +206,7 @@ class Hub:
         await self._start()
         await self._admission.check_free(key)
 
-    async def submit(self, posted: Posted) -> Accepted:
+    async def submit(self, posted: Posted) -> Submission:
         """Accept a batch: all of its commands are valid, kept, and will be run after whatever waits already.
 
         Raises:
@@ -217,7 +217,7 @@ class Hub:
 
     async def resume(
         self, thread_id: str, claim: Claim, *, owner: str | None = None, run_id: str | None = None
-    ) -> Accepted | None:
+    ) -> Submission | None:
         """Return where a client that lost a thread's stream goes on; None for a thread that is not known.
 
         Args:
@@ -238,18 +238,18 @@ class Hub:
         if active is not None:
             _check_run(active, run_id, headers={"x-stream-status": "run_mismatch"})
         last = None if latest is None else latest.id
-        handed = None if run_id is None or claim is not msgspec.UNSET else Handed.parse(run_id).place_in(thread)
+        handed = None if run_id is None or claim is not msgspec.UNSET else ResumePoint.parse(run_id).place_in(thread)
         if handed is not None:
-            return Accepted(thread=thread, run=active, run_id=last, revision=handed, snapshot=False, handed=True)
-        placed = last is not None and run_id is not None and Handed.parse(run_id).is_place_in(last)
+            return Submission(thread=thread, run=active, run_id=last, revision=handed, snapshot=False, handed=True)
+        placed = last is not None and run_id is not None and ResumePoint.parse(run_id).is_place_in(last)
         if active is None and placed and claim is msgspec.UNSET:
             # That place is not in the log any more: besides the state, the client hears how its run has ended.
-            return Accepted(thread=thread, run=None, run_id=last, revision=thread.before_the_end, snapshot=True)
+            return Submission(thread=thread, run=None, run_id=last, revision=thread.before_the_end, snapshot=True)
         if active is None:
             revision = thread.log.revision
             snapshot = not await agrees(claim, thread) or thread.log.revision != revision
-            return Accepted(thread=thread, run=None, run_id=last, revision=revision, snapshot=snapshot)
-        return Accepted(thread=thread, run=active, run_id=last, revision=active.start, snapshot=True)
+            return Submission(thread=thread, run=None, run_id=last, revision=revision, snapshot=snapshot)
+        return Submission(thread=thread, run=active, run_id=last, revision=active.start, snapshot=True)
 
     async def hand_out(self, thread_id: str, *, owner: str | None = None) -> tuple[str, bytes] | None:
         """Return what `resume` is to be given to go on from here, and the state here as JSON.
@@ -264,7 +264,7 @@ class Hub:
         if thread is None or active is None or active.waits_since is not None:
             return None
         revision, state = await self.registry.snapshot(thread)
-        return str(Handed(active.id, Cursor(thread.epoch, revision))), state
+        return str(ResumePoint(active.id, Cursor(thread.epoch, revision))), state
 
     async def cancel(
         self, thread_id: str, *, owner: str | None = None, run_id: str | None = None, queued: bool = False
@@ -326,7 +326,7 @@ class Hub:
         size = len(msgspec.json.encode(messages))
         thread = await self.registry.find(key)
         if thread is None:
-            document = await aside(size, written, agent, messages)
+            document = await offload(size, written, agent, messages)
             thread = await self._admission.open(key, agent, document)
             if thread.document is document:
                 await self.registry.kept(thread.key)
@@ -335,7 +335,7 @@ class Hub:
         revision = -1
         while revision != thread.snapshot()[0]:  # others may write meanwhile
             revision, encoded = thread.snapshot()
-            operations = await aside(size + len(encoded), rewritten, thread.agent, encoded, messages)
+            operations = await offload(size + len(encoded), rewritten, thread.agent, encoded, messages)
         if thread.run is None and not thread.inbox:  # afterwards the state is the agent's
             for operation in operations:
                 thread.document.apply(operation)
@@ -367,7 +367,7 @@ class Hub:
 
     def ask(
         self, agent: Agent, key: Key, what: str, pieces: Callable[[InThread], AsyncGenerator[_T, None]]
-    ) -> Asked[_T]:
+    ) -> HookCalls[_T]:
         """Let a hook of an agent work for a thread, as a run would: counted, for as long, and stopped as one.
 
         Args:
@@ -405,7 +405,7 @@ class Hub:
             if thread.owner == owner:
                 thread.close_readers()
 
-    def left(self, accepted: Accepted) -> None:
+    def left(self, accepted: Submission) -> None:
         """Note that a stream was lost before its run had ended."""
         run = accepted.run
         if run is None or run.batch.on_disconnect != "cancel" or run.thread.followers_of(run.id):
@@ -475,6 +475,6 @@ class Hub:
 
 
 def _check_run(active: Execution, run_id: str | None, *, headers: Mapping[str, str] | None = None) -> None:
-    if run_id is not None and Handed.parse(run_id).run_id != active.id:
+    if run_id is not None and ResumePoint.parse(run_id).run_id != active.id:
         message = f'expected the id of the active run, "{active.id}", got "{run_id}"'
         raise Refusal(409, "run_mismatch", message, headers=headers, runId=active.id)

@@ -11,7 +11,7 @@ from typing import Final, TypeVar, TypeVarTuple
 from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import RunVar
 
-__all__ = ["LARGE", "aside"]
+__all__ = ["LARGE", "offload"]
 
 #: Bytes from which on work is done aside: so many small values are about 20 ms of it, and a thread costs 0.1 ms.
 LARGE: Final = 131_072
@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
 
 
-async def aside(size: int, work: Callable[[*_Args], _T], *args: *_Args) -> _T:
+async def offload(size: int, work: Callable[[*_Args], _T], *args: *_Args) -> _T:
     """Return what `work` returns: at once where there is little to do, else from a thread.
 
     Args:

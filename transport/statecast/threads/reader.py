@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from statecast.protocol import ChunkEntry, Encoder, Entry, OperationsEntry, RunEntry, RunError
 from statecast.protocol.thread_events.encoder import EventsEncoder
 
-from .offload import LARGE, aside
+from .offload import LARGE, offload
 from .queue_view import queued
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class Reader:
         """Wait until there may be something to take. Cancelling the wait loses nothing."""
         if self._due is not None:
             work, self._due = self._due, None
-            await aside(self._thread.size, work)
+            await offload(self._thread.size, work)
             return
         if self._finished or self._beat or self._closing:
             return

@@ -16,13 +16,13 @@ from typing import Final
 from statecast import stores
 from statecast.protocol import RunError
 from statecast.protocol.errors import Refusal
-from statecast.stores import Card, Damaged, Key, Store, StoreUnavailable
+from statecast.stores import Damaged, Key, Store, StoreUnavailable, Summary
 from statecast_agents import Agent
 
 from .journal import Journal
 from .limits import Limits
 from .refusals import damaged, unavailable, unknown_thread
-from .restore import replayed
+from .restore import replay
 from .thread import Thread
 
 __all__ = ["Registry"]
@@ -74,7 +74,7 @@ class Registry:
         self._damaged: set[Key] = set()  #: those that the log has named
         self._removed = 0  #: how often threads were taken from the store's keys
         #: called with a thread whose time is over, before it goes; None: nothing goes with it
-        self.belongings: Callable[[Key], Awaitable[None]] | None = None
+        self.cascade: Callable[[Key], Awaitable[None]] | None = None
 
     def __len__(self) -> int:
         return len(self._threads)
@@ -171,7 +171,7 @@ class Registry:
             _log.error("the thread %r%s is damaged, and cannot be used: %s", key.thread_id, whose, error)
         return damaged(key.thread_id)
 
-    async def card(self, key: Key) -> Card:
+    async def summary(self, key: Key) -> Summary:
         """Return a thread's card.
 
         Raises:
@@ -179,12 +179,12 @@ class Registry:
         """
         await self.settle()
         try:
-            card = await self.store.card(key)
+            summary = await self.store.summary(key)
         except StoreUnavailable:
             raise unavailable() from None
-        if card is None:
+        if summary is None:
             raise unknown_thread(key.thread_id)
-        return card
+        return summary
 
     async def is_owned(self, thread_id: str) -> bool:
         """Whether there is a thread of this id that is somebody's.
@@ -230,7 +230,7 @@ class Registry:
         if saved is None or revision < saved.revision:
             raise Refusal(410, "revision_gone", f"the state at revision {revision} is not kept any more")
         try:
-            return replayed(saved, revision).encode()
+            return replay(saved, revision).encode()
         except Exception as error:  # as in `find`
             raise self.damaged(thread.key, error) from None
 
@@ -309,8 +309,8 @@ class Registry:
                 more = more or len(keys) > AT_ONCE
                 for key in keys[:AT_ONCE]:
                     try:
-                        if lasting and self.belongings is not None:
-                            await self.belongings(key)
+                        if lasting and self.cascade is not None:
+                            await self.cascade(key)
                     except Refusal:
                         continue  # it stays until what belongs to it can go as well
                     if key not in self._threads and key not in self._opening:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import msgspec
 
 from statecast.protocol import Entry, RunState
-from statecast.stores import Damaged, Saved, read_entry
+from statecast.stores import Damaged, SavedThread, read_entry
 from statecast_agents import Document, operations
 
-__all__ = ["Restored", "replayed", "restored"]
+__all__ = ["RestoredThread", "replay", "restore"]
 
 
-class Restored(msgspec.Struct, frozen=True):
+class RestoredThread(msgspec.Struct, frozen=True):
     """A thread at its last entry."""
 
     document: Document
@@ -21,17 +21,17 @@ class Restored(msgspec.Struct, frozen=True):
     run: RunState | None  #: the latest at the snapshot
 
 
-def restored(saved: Saved) -> Restored:
+def restore(saved: SavedThread) -> RestoredThread:
     """Return what was kept of a thread. What is wrong with it raises, whichever error that is."""
     entries = [read_entry(*entry) for entry in saved.entries]
     first = saved.revision + 1
     if [entry.revision for entry in entries] != list(range(first, first + len(entries))):
         raise Damaged(f"entries are missing after revision {saved.revision}")
     run = msgspec.json.decode(saved.run, type=RunState | None)
-    return Restored(replayed(saved), entries, run)
+    return RestoredThread(replay(saved), entries, run)
 
 
-def replayed(saved: Saved, until: int | None = None) -> Document:
+def replay(saved: SavedThread, until: int | None = None) -> Document:
     """Return the state that was kept: the snapshot, and the operations after it, up to a revision or all of them."""
     document = Document.adopting(msgspec.json.decode(saved.state))
     for revision, kind, data in saved.entries:

@@ -15,12 +15,12 @@ from statecast.protocol import Cursor
 if TYPE_CHECKING:
     from .thread import Thread
 
-__all__ = ["Handed"]
+__all__ = ["ResumePoint"]
 
 _AT: Final = "@"
 
 
-class Handed(msgspec.Struct, frozen=True):
+class ResumePoint(msgspec.Struct, frozen=True):
     """A run, and how far a client has come in it: `run_…@5c0e-17`; or a run alone: `run_…`."""
 
     run_id: str
@@ -30,7 +30,7 @@ class Handed(msgspec.Struct, frozen=True):
         return self.run_id if self.cursor is None else f"{self.run_id}{_AT}{self.cursor}"
 
     @classmethod
-    def parse(cls, text: str) -> Handed:
+    def parse(cls, text: str) -> ResumePoint:
         """Read what `str` wrote. A place that is none leaves the run alone."""
         run_id, _, place = text.partition(_AT)
         return cls(run_id, Cursor.parse(place))

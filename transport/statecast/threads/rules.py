@@ -10,7 +10,7 @@ import msgspec
 
 from statecast.protocol.errors import Refusal
 from statecast.protocol.json_checks import check_nesting
-from statecast.stores import Applied
+from statecast.stores import BatchApplied
 from statecast_agents import MAX_DEPTH, AddMessage, AddToolResult, Agent, CommandError, Messages, Request
 from statecast_agents.agent import Policy
 from statecast_agents.commands import AnyCommand
@@ -139,7 +139,7 @@ def remember(thread: Thread, command: AnyCommand, run_id: str) -> None:
     """Note which run a command led to, so that it is not done again."""
     for mark in marks_of(command):
         thread.applied[mark.key] = (mark.digest, run_id)
-        thread.journal.add(Applied(thread.key, mark.key, mark.digest, run_id))
+        thread.journal.add(BatchApplied(thread.key, mark.key, mark.digest, run_id))
 
 
 def _digest(value: Any) -> bytes:

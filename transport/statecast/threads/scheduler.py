@@ -20,21 +20,21 @@ from statecast.stores import Key
 from statecast_agents import Agent, CommandError
 
 from .batch import Batch
-from .capacity import Room
+from .capacity import Capacity
 from .execution import INTERRUPTED, Execution
 from .failures import explain
-from .hook_calls import Asked, InThread
+from .hook_calls import HookCalls, InThread
 from .limits import Limits
 from .rules import remember
 from .thread import Thread
 from .workers import Workers
 
-__all__ = ["Runs"]
+__all__ = ["Scheduler"]
 
 _T = TypeVar("_T")
 
 
-class Runs:
+class Scheduler:
     """The runs of a server.
 
     Args:
@@ -47,12 +47,12 @@ class Runs:
         self.stopping = False  #: whether none is to begin any more
         self.none_left = asyncio.Event()  #: set while no run is queued or under way
         self.none_left.set()
-        self.room = Room(limits)
+        self.room = Capacity(limits)
         self.workers = Workers(limits.threads)  #: for plain functions of agents
         self._limits = limits
         self._debug = debug
         self._live: dict[str, Execution] = {}
-        self.hooks: set[Asked[Any]] = set()  #: those at work
+        self.hooks: set[HookCalls[Any]] = set()  #: those at work
         self._dropped: list[Execution] = []  #: whose turn would have come later
         self._awaited: dict[str, asyncio.Event] = {}  #: by run, what is set when it has ended
 
@@ -73,7 +73,7 @@ class Runs:
         self._dropped.clear()
         self._awaited.clear()
         self.stopping = False
-        self.room = Room(self._limits)
+        self.room = Capacity(self._limits)
         self.workers = Workers(self._limits.threads)
         self.none_left = asyncio.Event()
         self.none_left.set()
@@ -96,7 +96,7 @@ class Runs:
 
     def ask(
         self, agent: Agent, key: Key, what: str, pieces: Callable[[InThread], AsyncGenerator[_T, None]]
-    ) -> Asked[_T]:
+    ) -> HookCalls[_T]:
         """Let a hook of an agent work.
 
         Args:
@@ -113,12 +113,12 @@ class Runs:
         self.room.check(key.owner)
         self.room.enter(key.owner)
 
-        def ended(asked: Asked[Any]) -> None:
+        def ended(asked: HookCalls[Any]) -> None:
             self.room.leave(key.owner)
             self.hooks.discard(asked)
             self._check_left()
 
-        asked = Asked(
+        asked = HookCalls(
             pieces,
             agent,
             what,
@@ -150,7 +150,7 @@ class Runs:
         for run_id, batch in batches:
             if isinstance(batch, RunError):
                 thread.record(RunState(run_id, "failed", batch))
-                thread.journal.add(stores.Settled(thread.key, run_id))
+                thread.journal.add(stores.BatchSettled(thread.key, run_id))
                 continue
             run = self.new(thread, batch, agrees=False, id=run_id)
             run.revived = True
@@ -178,13 +178,13 @@ class Runs:
         thread = execution.thread
         if not thread.agent.restartable:
             execution.settled = True
-            thread.journal.add(stores.Settled(thread.key, execution.id))
+            thread.journal.add(stores.BatchSettled(thread.key, execution.id))
 
     def _ended(self, execution: Execution) -> None:
         thread = execution.thread
         runs_again = self.stopping and execution.state.status == "interrupted"
         if not runs_again and not execution.settled:
-            thread.journal.add(stores.Settled(thread.key, execution.id))
+            thread.journal.add(stores.BatchSettled(thread.key, execution.id))
         elif runs_again and thread.agent.restartable and execution.batch.tries:
             batch = msgspec.structs.replace(execution.batch, tries=0)  # it has not ended the process
             thread.journal.add(stores.Amended(thread.key, execution.id, batch.encode()))
@@ -223,7 +223,7 @@ class Runs:
         """
         for run in runs:
             thread.inbox.remove(run)
-            thread.journal.add(stores.Settled(thread.key, run.id))
+            thread.journal.add(stores.BatchSettled(thread.key, run.id))
             self._dropped.append(run)
             self.forget(run)
         self.start_next(thread)

@@ -19,7 +19,7 @@ import msgspec
 from statecast.protocol import ChunkEntry, Cursor, Encoder, Entry, OperationsEntry, RunEntry, RunState
 from statecast.protocol.entries import ENTRY, size_of
 from statecast.protocol.errors import Refusal
-from statecast.stores import Appended, Compacted, Created, Key, Saved, write_entry
+from statecast.stores import Appended, Compacted, Created, Key, SavedThread, write_entry
 from statecast_agents import Agent, Document, RunEnded
 from statecast_agents.chunks import Chunk
 
@@ -27,7 +27,7 @@ from .journal import Journal
 from .limits import Limits
 from .log import Log
 from .reader import Reader
-from .restore import restored
+from .restore import restore
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -124,12 +124,12 @@ class Thread:
         document.wake = self._wake
 
     @classmethod
-    def restore(cls, saved: Saved, agent: Agent, *, journal: Journal, limits: Limits) -> Thread:
+    def restore(cls, saved: SavedThread, agent: Agent, *, journal: Journal, limits: Limits) -> Thread:
         """Take up a thread that was kept, at its last entry.
 
         What is wrong with what was kept raises, whichever error it may be.
         """
-        found = restored(saved)
+        found = restore(saved)
         thread = cls(
             saved.key, agent, found.document, journal=journal, limits=limits, lasting=saved.lasting, epoch=saved.epoch
         )

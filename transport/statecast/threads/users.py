@@ -16,7 +16,7 @@ import msgspec
 
 from statecast_agents import Json, to_json
 
-__all__ = ["KeptUser", "kept_user", "restored_user", "user_id"]
+__all__ = ["StoredUser", "restored_user", "stored_user", "user_id"]
 
 #: Bytes of a user that are kept; of a larger one, only the id.
 MOST: Final = 16 * 2**10
@@ -26,7 +26,7 @@ MAX_ID: Final = 500  #: characters of an id
 _EXPECTED: Final = "a text, an object or a mapping with an `id`, or None"
 
 
-class KeptUser(msgspec.Struct, frozen=True, array_like=True):
+class StoredUser(msgspec.Struct, frozen=True, array_like=True):
     """What the store keeps of a user with a batch that waits."""
 
     form: Literal["text", "mapping", "object"]
@@ -56,20 +56,20 @@ def user_id(user: object) -> str:
     return str.__str__(found)
 
 
-def kept_user(user: object) -> KeptUser | None:
+def stored_user(user: object) -> StoredUser | None:
     """Return what the store keeps of a user: the id, and those public fields that JSON has a form for."""
     if user is None:
         return None
     if isinstance(user, str):
-        return KeptUser("text", str.__str__(user))
+        return StoredUser("text", str.__str__(user))
     fields = {name: value for name, value in _fields(user) if _is_public(name)}
     kept = {name: plain for name, value in fields.items() if (plain := _plain(value)) is not msgspec.UNSET}
     if "id" not in kept or len(msgspec.json.encode(kept)) > MOST:
         kept = {"id": user_id(user)}
-    return KeptUser("mapping" if isinstance(user, Mapping) else "object", kept)
+    return StoredUser("mapping" if isinstance(user, Mapping) else "object", kept)
 
 
-def restored_user(kept: KeptUser | None) -> Any:  # as `Run.user`
+def restored_user(kept: StoredUser | None) -> Any:  # as `Run.user`
     """Return a user as a run gets it after a restart: a text, a dict, or an object with the fields that were kept."""
     if kept is None:
         return None

@@ -19,7 +19,7 @@ from statecast.files import Found, Uploads, disposition, filename_of, fresh_name
 from statecast.http.attachments import Attachments, check_filename
 from statecast.http.request.body import read_json
 from statecast.http.request.fields import Service
-from statecast.http.request.upload import Incoming
+from statecast.http.request.upload import UploadBody
 from statecast.http.response.errors import json_response
 from statecast.http.response.file import unknown_file
 from statecast.http.summaries import timestamp
@@ -116,7 +116,7 @@ class _CloudFiles:
             await self._check(request, DOWNLOAD, name, None)
         return await self._attachments.serve(request, name)
 
-    async def _take(self, name: str, owner: str | None, incoming: Incoming, request: Request) -> Found:
+    async def _take(self, name: str, owner: str | None, incoming: UploadBody, request: Request) -> Found:
         used = Refusal(
             409, "file_exists", "expected a URL that nothing was put to, got one that was used; ask for another"
         )

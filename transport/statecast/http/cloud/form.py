@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from statecast.http.request.fields import check_thread_id
 from statecast.http.response.errors import from_http, json_response
 from statecast.protocol.errors import Refusal
-from statecast.stores import Card, Key
+from statecast.stores import Key, Summary
 from statecast.threads import Hub
 
 __all__ = ["CloudRoute", "card_of", "cloud_refused"]
@@ -37,11 +37,11 @@ def cloud_refused(refusal: Refusal) -> Response:
     return json_response(body, status=refusal.status, headers=refusal.headers)
 
 
-async def card_of(hub: Hub, workspace: str, thread_id: str) -> Card:
+async def card_of(hub: Hub, workspace: str, thread_id: str) -> Summary:
     """Return the card of a workspace's thread.
 
     Raises:
         Refusal: 404 `unknown_thread`; 422 `invalid_thread_id`; 503 `store_unavailable`.
     """
     check_thread_id(thread_id)
-    return await hub.shelf.get(Key(workspace, thread_id))
+    return await hub.directory.get(Key(workspace, thread_id))

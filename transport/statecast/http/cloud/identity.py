@@ -18,13 +18,13 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from statecast.http.middleware.visits import visit_of
+from statecast.http.middleware.open_requests import open_request_of
 from statecast.http.summaries import timestamp
 from statecast.protocol.errors import Refusal
 from statecast.threads import Hub
 
 from .issuers import PublishedKeys
-from .refresh_tokens import Renewals, Revoked
+from .refresh_tokens import RefreshTokens, Revoked
 from .settings import OURS, Cloud, CloudUser, Issuer
 
 __all__ = ["Identity", "Who", "unauthorized"]
@@ -61,9 +61,9 @@ class Identity:
 
     def __init__(self, cloud: Cloud, hub: Hub) -> None:
         self.cloud = cloud
-        self._shelf = hub.shelf
+        self._shelf = hub.directory
         self._key: str | None = cloud.secret
-        self._renewals = Renewals(hub.shelf, hub.end_streams)
+        self._renewals = RefreshTokens(hub.directory, hub.end_streams)
         self._published = {issuer.name: PublishedKeys(issuer.jwks_url) for issuer in cloud.issuers if issuer.jwks_url}
 
     async def of(self, scope: Scope, *, key_alone: bool = False) -> Who | None:
@@ -107,7 +107,7 @@ class Identity:
         who = await self.of(scope)
         if who is None:
             raise unauthorized()
-        visit_of(scope).belong_to(who.workspace)
+        open_request_of(scope).belong_to(who.workspace)
         return who
 
     def check_open(self) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from statecast.http.history import LEASE
 from statecast.protocol.errors import Refusal
 from statecast.stores import Key
-from statecast.threads import Shelf
+from statecast.threads import Directory
 from statecast_agents import new_id
 
 __all__ = ["EndReason", "Leases"]
@@ -45,8 +45,8 @@ class Leases:
         shelf: Where they are noted.
     """
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, directory: Directory) -> None:
+        self._shelf = directory
 
     async def open(self, key: Key, message_id: str) -> dict[str, Any]:
         """Open a lease of a message, in place of any other, and return what its holder needs.

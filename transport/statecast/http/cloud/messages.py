@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from statecast.history.tree import Placed
+from statecast.history.tree import HistoryMessage
 from statecast.http.history import History
 from statecast.http.request.body import read_json
 from statecast.http.request.fields import Service
 from statecast.http.response.errors import json_response
 from statecast.http.summaries import MOST, limit_of, timestamp
-from statecast.stores import Card, Key
+from statecast.stores import Key, Summary
 from statecast_agents import Json
 
 from .form import CloudRoute
@@ -59,62 +59,62 @@ class _Messages:
     def __init__(self, service: Service, identity: Identity) -> None:
         self._hub = service.hub
         self._history = History(service)
-        self._leases = Leases(service.hub.shelf)
+        self._leases = Leases(service.hub.directory)
         self._identity = identity
 
     async def list(self, request: Request) -> Response:
-        card = await self._card(request)
+        summary = await self._card(request)
         query = request.query_params
         limit = limit_of(query.get("limit"), MOST)
-        messages = (await self._history.read(card, format=query.get("format")))[::-1]
+        messages = (await self._history.read(summary, format=query.get("format")))[::-1]
         if query.get("after"):
             ids = [message.id for message in messages]
             # As in the list of threads: what is gone is no place, and the client knows what it has.
             messages = messages[ids.index(query["after"]) + 1 :] if query["after"] in ids else messages
-        runs = await self._leases.shown(card.key)
+        runs = await self._leases.shown(summary.key)
         return json_response({"messages": [_shown(message, runs.get(message.id)) for message in messages[:limit]]})
 
     async def create(self, request: Request) -> Response:
-        card = await self._card(request)
+        summary = await self._card(request)
         new: _New = await read_json(request.scope, request.receive, self._hub.limits, _New)
         if new.external_id is None:
-            id = await self._write(card.key, new)
+            id = await self._write(summary.key, new)
         else:
-            async with self._hub.shelf.alone(card.key.owner, f"{card.key.thread_id} {new.external_id}"):
-                id = await self._write(card.key, new)  # of two that come at once, one is the other, written anew
-        lease = await self._leases.open(card.key, id) if new.open_run else {}
+            async with self._hub.directory.alone(summary.key.owner, f"{summary.key.thread_id} {new.external_id}"):
+                id = await self._write(summary.key, new)  # of two that come at once, one is the other, written anew
+        lease = await self._leases.open(summary.key, id) if new.open_run else {}
         return json_response({"message_id": id, **lease})
 
     async def update(self, request: Request) -> Response:
-        card = await self._card(request)
+        summary = await self._card(request)
         changed: _Changed = await read_json(request.scope, request.receive, self._hub.limits, _Changed)
         message_id = request.path_params["message_id"]
-        async with self._as_holder(card.key, changed.lease_id, message_id):
-            await self._history.update(card, message_id, changed.content)
+        async with self._as_holder(summary.key, changed.lease_id, message_id):
+            await self._history.update(summary, message_id, changed.content)
         return Response(status_code=204)
 
     async def delete(self, request: Request) -> Response:
-        card = await self._card(request)
+        summary = await self._card(request)
         deleted: _Deleted = await read_json(request.scope, request.receive, self._hub.limits, _Deleted)
-        await self._history.delete(card, deleted.message_ids)
+        await self._history.delete(summary, deleted.message_ids)
         return Response(status_code=204)
 
     async def beat(self, request: Request) -> Response:
-        card = await self._card(request)
-        return json_response(await self._leases.beat(card.key, request.path_params["lease_id"]))
+        summary = await self._card(request)
+        return json_response(await self._leases.beat(summary.key, request.path_params["lease_id"]))
 
     async def end(self, request: Request) -> Response:
-        card = await self._card(request)
+        summary = await self._card(request)
         ended: _Ended = await read_json(request.scope, request.receive, self._hub.limits, _Ended)
-        await self._leases.end(card.key, request.path_params["lease_id"], ended.reason)
+        await self._leases.end(summary.key, request.path_params["lease_id"], ended.reason)
         return Response(status_code=204)
 
     async def feedback(self, request: Request) -> Response:
         who = await self._identity.required(request.scope)
-        card = await self._hub.shelf.get(key_of(request, who))
+        summary = await self._hub.directory.get(key_of(request, who))
         opinion: _Opinion = await read_json(request.scope, request.receive, self._hub.limits, _Opinion)
         message_id = request.path_params["message_id"]
-        id = await self._history.feedback(card, message_id, opinion.type, opinion.comment, user=who.user)
+        id = await self._history.feedback(summary, message_id, opinion.type, opinion.comment, user=who.user)
         return json_response({"feedback_id": id, "type": opinion.type, "comment": opinion.comment})
 
     async def _write(self, key: Key, new: _New) -> str:
@@ -133,8 +133,8 @@ class _Messages:
     ) -> contextlib.AbstractAsyncContextManager[None]:
         return contextlib.nullcontext() if lease_id is None else self._leases.held(key, lease_id, message_id)
 
-    async def _card(self, request: Request) -> Card:
-        return await self._hub.shelf.get(key_of(request, await self._identity.required(request.scope)))
+    async def _card(self, request: Request) -> Summary:
+        return await self._hub.directory.get(key_of(request, await self._identity.required(request.scope)))
 
 
 def message_routes(service: Service, identity: Identity) -> list[Route]:
@@ -152,7 +152,7 @@ def message_routes(service: Service, identity: Identity) -> list[Route]:
     ]
 
 
-def _shown(message: Placed, run: dict[str, Any] | None) -> dict[str, Any]:
+def _shown(message: HistoryMessage, run: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "id": message.id,
         "parent_id": message.parent_id,

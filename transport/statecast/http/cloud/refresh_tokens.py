@@ -15,9 +15,9 @@ from typing import Final
 
 import msgspec
 
-from statecast.threads import Shelf
+from statecast.threads import Directory
 
-__all__ = ["Renewals", "Revoked"]
+__all__ = ["RefreshTokens", "Revoked"]
 
 KIND: Final = "renewal"  #: of what is kept of an owner
 
@@ -38,7 +38,7 @@ _decode: Final = msgspec.json.Decoder(_Standing).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Renewals:
+class RefreshTokens:
     """Where the tokens of identities stand.
 
     Everything may raise `Refusal`: 503 `store_unavailable`.
@@ -48,8 +48,8 @@ class Renewals:
         ended: Called with an identity whose tokens have all ended.
     """
 
-    def __init__(self, shelf: Shelf, ended: Callable[[str], None]) -> None:
-        self._shelf = shelf
+    def __init__(self, directory: Directory, ended: Callable[[str], None]) -> None:
+        self._shelf = directory
         self._ended = ended
         self._known: OrderedDict[str, _Standing] = OrderedDict()
 

@@ -98,7 +98,7 @@ class _Reports:
         reports = []
         for event in events:
             thread_id = str(event.get("thread_id"))
-            if await self._hub.shelf.find(Key(who.workspace, thread_id)) is not None:
+            if await self._hub.directory.find(Key(who.workspace, thread_id)) is not None:
                 id = new_id("evt")
                 reports.append(CloudReport(kind="event", id=id, thread_id=thread_id, user=who.user, fields=event))
         await self._pass(*reports)

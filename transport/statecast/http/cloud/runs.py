@@ -74,9 +74,9 @@ class _StreamEndpoint:
         await stream_answer(self._service, answer, DataStreamMessagesEncoder(answer.projection), scope, send)
 
     async def _title(self, asked: _Asked, messages: list[dict[str, Json]] | None, who: Who) -> Response:
-        card = await card_of(self._service.hub, who.workspace, asked.thread_id)
-        agent, about = await self._history.about(card, messages, user=who.user)
-        return await title_response(self._service.hub, card, agent, about)
+        summary = await card_of(self._service.hub, who.workspace, asked.thread_id)
+        agent, about = await self._history.about(summary, messages, user=who.user)
+        return await title_response(self._service.hub, summary, agent, about)
 
 
 def _read_asked(data: bytes) -> tuple[_Asked, list[dict[str, Json]] | None, Conversation | None]:

@@ -15,7 +15,7 @@ from statecast.http.request.fields import Service, check_thread_id
 from statecast.http.response.errors import json_response
 from statecast.http.summaries import described, limit_of, seconds, timestamp
 from statecast.protocol.errors import Refusal
-from statecast.stores import Card, Described, Key
+from statecast.stores import Key, Summary, SummaryChanged
 from statecast_agents import Json, new_id
 
 from .form import CloudRoute
@@ -63,12 +63,12 @@ class _Threads:
         if query.get("after"):
             check_thread_id(query["after"])
             # One that is gone by now is no place in the list: it begins anew, and the client knows what it has.
-            card = await self._hub.shelf.find(Key(who.workspace, query["after"]))
-            before = None if card is None else (card.last, card.key.thread_id)
-        cards = await self._hub.shelf.cards(
+            summary = await self._hub.directory.find(Key(who.workspace, query["after"]))
+            before = None if summary is None else (summary.last, summary.key.thread_id)
+        summaries = await self._hub.directory.summaries(
             who.workspace, archived=archived == "true", before=before, limit=limit_of(query.get("limit"), PAGE)
         )
-        return json_response({"threads": [_shown(card) for card in cards]})
+        return json_response({"threads": [_shown(summary) for summary in summaries]})
 
     async def create(self, request: Request) -> Response:
         who = await self._identity.required(request.scope)
@@ -77,19 +77,21 @@ class _Threads:
             return json_response({"thread_id": await self._make(who, new)})
         if not isinstance(new.external_id, str):
             raise Refusal(422, "invalid_request", "expected an external_id with upsert, by which to find the thread")
-        async with self._hub.shelf.alone(who.workspace, f"external {new.external_id}"):
-            card = await self._hub.shelf.named(who.workspace, new.external_id)
-            return json_response({"thread_id": await self._make(who, new) if card is None else card.key.thread_id})
+        async with self._hub.directory.alone(who.workspace, f"external {new.external_id}"):
+            summary = await self._hub.directory.named(who.workspace, new.external_id)
+            return json_response(
+                {"thread_id": await self._make(who, new) if summary is None else summary.key.thread_id}
+            )
 
     async def get(self, request: Request) -> Response:
-        card = await self._hub.shelf.get(await self._key(request))
-        return json_response({"thread": _shown(card)})
+        summary = await self._hub.directory.get(await self._key(request))
+        return json_response({"thread": _shown(summary)})
 
     async def update(self, request: Request) -> Response:
         key = await self._key(request)
         changed: _Fields = await read_json(request.scope, request.receive, self._hub.limits, _Fields)
-        await self._hub.shelf.get(key)
-        await self._hub.shelf.describe(_described(key, changed))
+        await self._hub.directory.get(key)
+        await self._hub.directory.describe(_described(key, changed))
         return Response(status_code=204)
 
     async def delete(self, request: Request) -> Response:
@@ -106,7 +108,7 @@ class _Threads:
 
     async def _make(self, who: Who, new: _New) -> str:
         key = Key(who.workspace, new_id("thr"))
-        await self._hub.shelf.describe(_described(key, new), new=True)
+        await self._hub.directory.describe(_described(key, new), new=True)
         return key.thread_id
 
     async def _key(self, request: Request) -> Key:
@@ -136,7 +138,7 @@ def key_of(request: Request, who: Who) -> Key:
     return Key(who.workspace, request.path_params["thread_id"])
 
 
-def _described(key: Key, fields: _Fields) -> Described:
+def _described(key: Key, fields: _Fields) -> SummaryChanged:
     last = fields.last_message_at
     return described(
         key,
@@ -148,16 +150,16 @@ def _described(key: Key, fields: _Fields) -> Described:
     )
 
 
-def _shown(card: Card) -> dict[str, Any]:
+def _shown(summary: Summary) -> dict[str, Any]:
     return {
-        "id": card.key.thread_id,
-        "title": card.title,
-        "last_message_at": timestamp(card.last),
-        "metadata": msgspec.Raw(card.custom),
-        "external_id": card.external_id,
+        "id": summary.key.thread_id,
+        "title": summary.title,
+        "last_message_at": timestamp(summary.last),
+        "metadata": msgspec.Raw(summary.custom),
+        "external_id": summary.external_id,
         "project_id": PROJECT,
-        "workspace_id": card.key.owner or "",
-        "created_at": timestamp(card.created),
-        "updated_at": timestamp(card.updated),
-        "is_archived": card.archived,
+        "workspace_id": summary.key.owner or "",
+        "created_at": timestamp(summary.created),
+        "updated_at": timestamp(summary.updated),
+        "is_archived": summary.archived,
     }

@@ -14,10 +14,10 @@ from statecast.http.request.body import read_as
 from statecast.http.request.fields import Service, check_thread_id, named_agent
 from statecast.http.response.answer import converse, follow, headers_of
 from statecast.http.response.stream import Stream, begin_stream
-from statecast.http.response.throttle import PacedReader
+from statecast.http.response.throttle import ThrottledReader
 from statecast.protocol.ag_ui.encoder import AgUiEncoder
 from statecast.protocol.ag_ui.request import RunInput, read_run_input
-from statecast.protocol.messages.full_projection import ListedProjection
+from statecast.protocol.messages.full_projection import FullProjection
 from statecast.threads import Thread
 
 from .chat import on_disconnect
@@ -53,11 +53,11 @@ class AgUiEndpoint:
             said = msgspec.structs.replace(said, told=self._told.of(thread), answering=active is not None)
         if active is not None and active.waits_since is not None:
             said = msgspec.structs.replace(said, waiting=active.id)
-        answer = await converse(service, said, agent, caller, on_disconnect=when_lost, kind=ListedProjection)
+        answer = await converse(service, said, agent, caller, on_disconnect=when_lost, kind=FullProjection)
         if active is not None and said.gives_up:
             await hub.cancel(asked.thread_id, owner=caller.owner, run_id=active.id)
         accepted = answer.accepted
-        assert isinstance(answer.projection, ListedProjection), "it was asked for"
+        assert isinstance(answer.projection, FullProjection), "it was asked for"
         encoder = AgUiEncoder(answer.projection, asked, follows=accepted.run is not None)
         self._told.note(accepted.thread, encoder.view.users)
         reader = follow(answer, encoder)
@@ -68,7 +68,7 @@ class AgUiEndpoint:
             if left:
                 hub.left(accepted)
 
-        paced = PacedReader(reader, encoder, 1 / hub.limits.state_frames)
+        paced = ThrottledReader(reader, encoder, 1 / hub.limits.state_frames)
         stream = Stream(paced, closed, first=encoder.begin(), cut=lambda: encoder.cut)
         await begin_stream(scope, send, [*encoder.headers, *headers_of(answer)], stream)
 
@@ -97,6 +97,6 @@ class _Told:
 
 async def _say_nothing(asked: RunInput, send: Send) -> None:
     """Answer who joins a thread that is not there yet: nothing has happened, and nothing is made."""
-    encoder = AgUiEncoder(ListedProjection(None), asked, follows=False)
+    encoder = AgUiEncoder(FullProjection(None), asked, follows=False)
     await send({"type": "http.response.start", "status": 200, "headers": list(encoder.headers)})
     await send({"type": "http.response.body", "body": encoder.begin() + encoder.finish()})

@@ -11,7 +11,7 @@ from statecast.http.request.fields import Service, posted_of, protocol_of, threa
 from statecast.http.response.stream import Stream, begin_stream
 from statecast.protocol import Encoder
 from statecast.protocol.errors import Refusal
-from statecast.threads import Accepted
+from statecast.threads import Submission
 
 __all__ = ["AssistantEndpoint", "ResumeEndpoint"]
 
@@ -66,7 +66,7 @@ class ResumeEndpoint:
 
 async def _begin(
     service: Service,
-    accepted: Accepted,
+    accepted: Submission,
     encoder: Encoder,
     scope: Scope,
     send: Send,

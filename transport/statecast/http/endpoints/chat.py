@@ -18,7 +18,7 @@ from statecast.protocol.ai_sdk.data_stream import DataStreamMessagesEncoder
 from statecast.protocol.ai_sdk.request import read_chat
 from statecast.protocol.ai_sdk.ui_stream import UIMessageStreamEncoder
 from statecast.protocol.errors import Refusal
-from statecast.protocol.messages.encoder import Projected
+from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.projection import Projection
 from statecast.threads import OnDisconnect
 
@@ -69,7 +69,7 @@ class ChatStreamEndpoint:
         await stream_answer(service, answer, write(answer.projection), scope, send)
 
 
-def message_protocol(query: QueryParams) -> Callable[[Projection], Projected]:
+def message_protocol(query: QueryParams) -> Callable[[Projection], MessageEncoder]:
     """Return the encoder of the protocol that the query names; the first one if it names none.
 
     With `approvals=true` a data stream has lines about approvals.

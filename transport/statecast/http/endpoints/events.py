@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from statecast.http.request.fields import Service, check_thread_id
 from statecast.http.response.stream import GATHER, Stream, begin_stream
-from statecast.http.response.throttle import PacedReader
+from statecast.http.response.throttle import ThrottledReader
 from statecast.protocol import Cursor
 from statecast.protocol.errors import Refusal
 from statecast.protocol.thread_events.encoder import EventsEncoder
@@ -42,9 +42,9 @@ class EventsEndpoint:
         encoder = PatchEventsEncoder(thread.epoch) if form == "json-patch" else EventsEncoder(thread.epoch)
         whole = form == "snapshot"
         reader = thread.follow(encoder, revision=place or 0, snapshot=place is None, endless=True, whole=whole)
-        read: Reader | PacedReader = reader
+        read: Reader | ThrottledReader = reader
         if isinstance(encoder, PatchEventsEncoder):
-            read = PacedReader(reader, encoder, 1 / service.hub.limits.state_frames)
+            read = ThrottledReader(reader, encoder, 1 / service.hub.limits.state_frames)
         headers = [*encoder.headers, (b"statecast-thread-id", thread.id.encode())]
         stream = Stream(read, lambda left: thread.leave(reader), gather=WHOLE_EVERY if whole else GATHER)
         await begin_stream(scope, send, headers, stream)

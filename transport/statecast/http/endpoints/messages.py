@@ -13,15 +13,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from statecast.history.formats import read_messages
-from statecast.history.tree import Placed
+from statecast.history.tree import HistoryMessage
 from statecast.http.history import EACH, History
 from statecast.http.request.body import read_as, read_json
 from statecast.http.request.fields import Service
 from statecast.http.response.errors import json_response
 from statecast.http.summaries import timestamp
 from statecast.protocol.errors import Refusal
-from statecast.stores import Card
-from statecast.threads import aside
+from statecast.stores import Summary
+from statecast.threads import offload
 from statecast_agents import Json
 
 from .threads import thread_key
@@ -52,22 +52,22 @@ class _Messages:
         self._history = History(service)
 
     async def load(self, request: Request) -> Response:
-        card = await self._card(request)
+        summary = await self._card(request)
         format = request.query_params.get("format", FORMAT)
-        messages = await self._history.read(card, format=format)
-        thread = await self._hub.known(card.key.thread_id, owner=card.key.owner)
+        messages = await self._history.read(summary, format=format)
+        thread = await self._hub.known(summary.key.thread_id, owner=summary.key.owner)
         goes_on = thread is not None and thread.active is not None and thread.active.waits_since is None
         if goes_on:  # what there is of the answer comes again when the client resumes
             while messages and messages[-1].content.get("role") == "assistant":
                 messages.pop()
-        opinions = await self._history.feedbacks(card.key) if format == FORMAT else {}
+        opinions = await self._history.feedbacks(summary.key) if format == FORMAT else {}
 
         def answer() -> Response:
             shown = [_shown(message, opinions.get(message.id)) for message in messages]
             head = messages[-1].id if messages else None
             return json_response({"headId": head, "messages": shown, "unstable_resume": goes_on})
 
-        return await aside(EACH * len(messages), answer)
+        return await offload(EACH * len(messages), answer)
 
     async def append(self, request: Request) -> Response:
         return await self._write(request, None)
@@ -81,21 +81,21 @@ class _Messages:
 
     async def feedback(self, request: Request) -> Response:
         caller = await self._service.caller(request.scope)
-        card = await self._hub.shelf.get(thread_key(request, caller))
+        summary = await self._hub.directory.get(thread_key(request, caller))
         opinion: _Opinion = await read_json(request.scope, request.receive, self._hub.limits, _Opinion)
         message_id = request.path_params["message_id"]
-        id = await self._history.feedback(card, message_id, opinion.type, opinion.comment, user=caller.user)
+        id = await self._history.feedback(summary, message_id, opinion.type, opinion.comment, user=caller.user)
         return json_response({"id": id})
 
     async def suggestions(self, request: Request) -> Response:
         caller = await self._service.caller(request.scope)
-        card = await self._hub.shelf.get(thread_key(request, caller))
+        summary = await self._hub.directory.get(thread_key(request, caller))
         messages = await read_as(request.scope, request.receive, self._hub.limits, read_messages)
-        agent, about = await self._history.about(card, messages, user=caller.user)
-        return await suggestions_response(self._hub, card, agent, about)
+        agent, about = await self._history.about(summary, messages, user=caller.user)
+        return await suggestions_response(self._hub, summary, agent, about)
 
     async def _write(self, request: Request, id: str | None) -> Response:
-        card = await self._card(request)
+        summary = await self._card(request)
         item: _Item = await read_json(request.scope, request.receive, self._hub.limits, _Item)
         content = {name: value for name, value in item.message.items() if name not in ("id", "createdAt")}
         named = item.message.get("id")
@@ -104,12 +104,14 @@ class _Messages:
         if named not in (None, id):
             raise Refusal(422, "invalid_request", f'expected the message "{id}", got "{named!r:.140}"')
         format = request.query_params.get("format", FORMAT)
-        written = await self._history.write(card.key, parent_id=item.parent_id, format=format, content=content, id=id)
+        written = await self._history.write(
+            summary.key, parent_id=item.parent_id, format=format, content=content, id=id
+        )
         return json_response({"id": written})
 
-    async def _card(self, request: Request) -> Card:
+    async def _card(self, request: Request) -> Summary:
         caller = await self._service.caller(request.scope)
-        return await self._hub.shelf.get(thread_key(request, caller))
+        return await self._hub.directory.get(thread_key(request, caller))
 
 
 def message_routes(service: Service) -> list[Route]:
@@ -126,7 +128,7 @@ def message_routes(service: Service) -> list[Route]:
     ]
 
 
-def _shown(message: Placed, opinion: dict[str, Json] | None) -> dict[str, Any]:
+def _shown(message: HistoryMessage, opinion: dict[str, Json] | None) -> dict[str, Any]:
     content = message.content
     if opinion is not None:
         metadata = content.get("metadata")

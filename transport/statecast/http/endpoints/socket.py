@@ -27,7 +27,7 @@ from statecast.http.response.stream import GATHER
 from statecast.protocol import Cursor
 from statecast.protocol.errors import Refusal
 from statecast.protocol.thread_events.encoder import EventsEncoder, framed_as_line
-from statecast.threads import Thread, aside
+from statecast.threads import Thread, offload
 
 from .events import place_of
 
@@ -62,7 +62,7 @@ class CancelAck(msgspec.Struct, frozen=True, tag="ack", tag_field="type", rename
     cancelled: bool
 
 
-class Refused(msgspec.Struct, frozen=True, tag="refused", tag_field="type"):
+class ErrorFrame(msgspec.Struct, frozen=True, tag="refused", tag_field="type"):
     """The frame `ref` was refused, and had no effect."""
 
     ref: str | None
@@ -157,7 +157,7 @@ class _Session:
             if len(data) > limits.body:
                 message = f"expected a frame of at most {limits.body} bytes, got {len(data)}"
                 raise Refusal(413, "body_too_large", message, limit=limits.body)
-            body = await aside(len(data), body_of, data, limits)
+            body = await offload(len(data), body_of, data, limits)
             ref = body.get("ref", str, None)
             kind = body.get("type", str, "")
             if kind == "ping":
@@ -170,7 +170,7 @@ class _Session:
                 message = f'expected a frame of type "commands", "cancel" or "ping", got "{kind[:60]}"'
                 raise Refusal(422, "unknown_frame", message)
         except Refusal as refusal:
-            await self._send(Refused(ref, refusal.body()["error"]))
+            await self._send(ErrorFrame(ref, refusal.body()["error"]))
         if self._following is None:
             await self._socket.close(UNKNOWN)
 

@@ -24,7 +24,7 @@ from statecast.http.request.proxies import passed_on
 from statecast.http.response.errors import json_response
 from statecast.http.summaries import described, fitting, limit_of, timestamp
 from statecast.protocol.errors import Refusal
-from statecast.stores import Card, Described, Key
+from statecast.stores import Key, Summary, SummaryChanged
 from statecast_agents import Json, new_id
 
 from .titles import title_response
@@ -68,15 +68,15 @@ class _Threads:
         owner = await self._service.owner(request.scope)
         if owner is None:
             self._check_open(request)
-        cards = await self._hub.shelf.cards(
+        summaries = await self._hub.directory.summaries(
             owner,
             archived=None if status is None else status == "archived",
             before=_place(query.get("after")),
             limit=limit + 1,
         )
-        shown = fitting(cards[:limit])
-        answer: dict[str, Any] = {"threads": [_shown(card) for card in shown]}
-        if len(cards) > len(shown):
+        shown = fitting(summaries[:limit])
+        answer: dict[str, Any] = {"threads": [_shown(summary) for summary in shown]}
+        if len(summaries) > len(shown):
             last = shown[-1]
             answer["nextCursor"] = f"{last.last!r}:{last.key.thread_id}"
         return json_response(answer)
@@ -107,21 +107,21 @@ class _Threads:
         key = Key(await self._service.owner(request.scope), new.thread_id or new_id("thr"))
         if new.thread_id is not None:
             await self._hub.check_free(key)
-        if new.thread_id is None or await self._hub.shelf.find(key) is None:  # else it is a retry
-            await self._hub.shelf.describe(_described(key, new), new=True)
-        card = await self._hub.shelf.get(key)
-        external = {} if card.external_id is None else {"externalId": card.external_id}
-        return json_response({"remoteId": card.key.thread_id, **external}, status=201)
+        if new.thread_id is None or await self._hub.directory.find(key) is None:  # else it is a retry
+            await self._hub.directory.describe(_described(key, new), new=True)
+        summary = await self._hub.directory.get(key)
+        external = {} if summary.external_id is None else {"externalId": summary.external_id}
+        return json_response({"remoteId": summary.key.thread_id, **external}, status=201)
 
     async def get(self, request: Request) -> Response:
-        return json_response(_shown(await self._hub.shelf.get(await self._key(request))))
+        return json_response(_shown(await self._hub.directory.get(await self._key(request))))
 
     async def update(self, request: Request) -> Response:
         key = await self._key(request)
         fields: _Fields = await read_json(request.scope, request.receive, self._hub.limits, _Fields)
-        await self._hub.shelf.get(key)
-        await self._hub.shelf.describe(_described(key, fields))
-        return json_response(_shown(await self._hub.shelf.get(key)))
+        await self._hub.directory.get(key)
+        await self._hub.directory.describe(_described(key, fields))
+        return json_response(_shown(await self._hub.directory.get(key)))
 
     async def delete(self, request: Request) -> Response:
         key = await self._key(request)
@@ -130,9 +130,9 @@ class _Threads:
 
     async def title(self, request: Request) -> Response:
         caller = await self._service.caller(request.scope)
-        card = await self._hub.shelf.get(thread_key(request, caller))
-        agent, about = await self._history.about(card, await self._messages(request), user=caller.user)
-        return await title_response(self._hub, card, agent, about)
+        summary = await self._hub.directory.get(thread_key(request, caller))
+        agent, about = await self._history.about(summary, await self._messages(request), user=caller.user)
+        return await title_response(self._hub, summary, agent, about)
 
     async def _key(self, request: Request) -> Key:
         return thread_key(request, await self._service.caller(request.scope))
@@ -166,7 +166,7 @@ def thread_key(request: Request, caller: Caller) -> Key:
     return Key(caller.owner, thread_id)
 
 
-def _described(key: Key, fields: _Fields) -> Described:
+def _described(key: Key, fields: _Fields) -> SummaryChanged:
     archived = fields.status if isinstance(fields.status, UnsetType) else fields.status == "archived"
     return described(key, title=fields.title, external_id=fields.external_id, custom=fields.custom, archived=archived)
 
@@ -185,18 +185,18 @@ def _place(cursor: str | None) -> tuple[float, str] | None:
     return float(found[1]), found[2]
 
 
-def _shown(card: Card) -> dict[str, Any]:
+def _shown(summary: Summary) -> dict[str, Any]:
     """Return a card as the pages of assistant-ui read it; what is not known is left out."""
     shown: dict[str, Any] = {
-        "remoteId": card.key.thread_id,
-        "status": "archived" if card.archived else "regular",
-        "lastMessageAt": timestamp(card.last),
-        "createdAt": timestamp(card.created),
+        "remoteId": summary.key.thread_id,
+        "status": "archived" if summary.archived else "regular",
+        "lastMessageAt": timestamp(summary.last),
+        "createdAt": timestamp(summary.created),
     }
-    if card.title is not None:
-        shown["title"] = card.title
-    if card.external_id is not None:
-        shown["externalId"] = card.external_id
-    if card.custom != b"null":
-        shown["custom"] = msgspec.Raw(card.custom)
+    if summary.title is not None:
+        shown["title"] = summary.title
+    if summary.external_id is not None:
+        shown["externalId"] = summary.external_id
+    if summary.custom != b"null":
+        shown["custom"] = msgspec.Raw(summary.custom)
     return shown

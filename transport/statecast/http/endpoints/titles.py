@@ -16,8 +16,8 @@ from starlette.types import Send
 from statecast.http.response.stream import LINGER
 from statecast.protocol.errors import Refusal
 from statecast.protocol.headers import STREAMED
-from statecast.stores import Card, Described
-from statecast.threads import Asked, HookFailed, Hub
+from statecast.stores import Summary, SummaryChanged
+from statecast.threads import HookCalls, HookFailed, Hub
 from statecast_agents import About, Agent, Json
 
 __all__ = ["suggestions_response", "title_response"]
@@ -43,32 +43,32 @@ class _HookStream(StreamingResponse):
             await asyncio.sleep(LINGER)
 
 
-async def title_response(hub: Hub, card: Card, agent: Agent, about: About) -> StreamingResponse:
+async def title_response(hub: Hub, summary: Summary, agent: Agent, about: About) -> StreamingResponse:
     """Return a thread's title as a stream of text. It is the thread's before the stream ends.
 
     Raises:
         Refusal: 500 `agent_failed`, if the hook fails before its first word; 503 `server_full` or `server_stopping`;
             429 `too_many_runs`.
     """
-    pieces: AsyncGenerator[str, None] | Asked[str]
+    pieces: AsyncGenerator[str, None] | HookCalls[str]
     if agent.hooks.has("title"):
-        pieces = hub.ask(agent, card.key, "a title", partial(agent.hooks.title, about))
+        pieces = hub.ask(agent, summary.key, "a title", partial(agent.hooks.title, about))
     else:
         pieces = agent.hooks.title(about)
     first = await _first(pieces, "", "a title")
-    return _HookStream(_titled(hub, card, _on(first, pieces)), media_type="text/plain")
+    return _HookStream(_titled(hub, summary, _on(first, pieces)), media_type="text/plain")
 
 
-async def suggestions_response(hub: Hub, card: Card, agent: Agent, about: About) -> StreamingResponse:
+async def suggestions_response(hub: Hub, summary: Summary, agent: Agent, about: About) -> StreamingResponse:
     """Return what the user may say next, as a stream of lines of JSON: each the whole list, as far as it is known.
 
     Raises:
         Refusal: 500 `agent_failed`, if the hook fails before its first suggestion; 503 `server_full` or
             `server_stopping`; 429 `too_many_runs`.
     """
-    lists: AsyncGenerator[list[dict[str, Json]], None] | Asked[list[dict[str, Json]]]
+    lists: AsyncGenerator[list[dict[str, Json]], None] | HookCalls[list[dict[str, Json]]]
     if agent.hooks.has("suggest"):
-        lists = hub.ask(agent, card.key, "suggestions", partial(agent.hooks.suggestions, about))
+        lists = hub.ask(agent, summary.key, "suggestions", partial(agent.hooks.suggestions, about))
     else:
         lists = agent.hooks.suggestions(about)
     first = await _first(lists, [], "suggestions")
@@ -90,7 +90,7 @@ async def _on(first: _T, pieces: AsyncIterator[_T]) -> AsyncGenerator[_T, None]:
         async for piece in pieces:
             yield piece
     finally:
-        if isinstance(pieces, Asked):
+        if isinstance(pieces, HookCalls):
             pieces.close()
 
 
@@ -100,7 +100,7 @@ async def _suggested(lists: AsyncGenerator[list[dict[str, Json]], None]) -> Asyn
             yield msgspec.json.encode(found) + b"\n"
 
 
-async def _titled(hub: Hub, card: Card, pieces: AsyncGenerator[str, None]) -> AsyncIterator[bytes]:
+async def _titled(hub: Hub, summary: Summary, pieces: AsyncGenerator[str, None]) -> AsyncIterator[bytes]:
     title = ""
     async with aclosing(pieces):
         async for piece in pieces:
@@ -109,7 +109,7 @@ async def _titled(hub: Hub, card: Card, pieces: AsyncGenerator[str, None]) -> As
             yield more.encode()
     if title.strip():
         try:
-            await hub.shelf.describe(Described(key=card.key, at=time.time(), title=title.strip()))
+            await hub.directory.describe(SummaryChanged(key=summary.key, at=time.time(), title=title.strip()))
         except Refusal as refusal:
             if refusal.code != "unknown_thread":  # else it was deleted meanwhile
                 raise

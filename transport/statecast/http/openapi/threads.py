@@ -28,8 +28,8 @@ def thread_paths() -> dict[str, Any]:
         "custom": {"type": ["object", "null"]},
         "status": {"enum": ["regular", "archived"]},
     }
-    card = {"type": "object", "properties": {"remoteId": TEXT, "lastMessageAt": TEXT, **said}}
-    cards = {"type": "object", "properties": {"threads": {"type": "array", "items": card}, "nextCursor": TEXT}}
+    summary = {"type": "object", "properties": {"remoteId": TEXT, "lastMessageAt": TEXT, **said}}
+    summaries = {"type": "object", "properties": {"threads": {"type": "array", "items": summary}, "nextCursor": TEXT}}
     item = {
         "type": "object",
         "properties": {"message": _ANY, "parentId": {"type": ["string", "null"]}},
@@ -52,12 +52,12 @@ def thread_paths() -> dict[str, Any]:
     one = "/threads/{threadId}/messages/{messageId}"
     return {
         "/threads": {
-            "get": get("The list of threads", cards, [query("after"), query("status", said["status"]), _LIMIT]),
-            "post": post("Begin a thread", new, json_content(card)),
+            "get": get("The list of threads", summaries, [query("after"), query("status", said["status"]), _LIMIT]),
+            "post": post("Begin a thread", new, json_content(summary)),
         },
         "/threads/{threadId}": {
-            "get": get("What lists show of a thread", card, [_THREAD]),
-            "patch": post("Change what lists show", changed, json_content(card), [_THREAD]),
+            "get": get("What lists show of a thread", summary, [_THREAD]),
+            "patch": post("Change what lists show", changed, json_content(summary), [_THREAD]),
             "delete": empty("Delete a thread", [_THREAD]),
         },
         "/threads/{threadId}/title": {"post": post("Make a title", messages, text, [_THREAD])},

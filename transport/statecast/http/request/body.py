@@ -10,11 +10,11 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
-from statecast.http.middleware.visits import visit_of
+from statecast.http.middleware.open_requests import open_request_of
 from statecast.protocol.errors import Refusal
 from statecast.protocol.json_checks import check_count, check_keys, check_nesting, check_values, decode, read_text
 from statecast.protocol.lenient import check_fields, mended
-from statecast.threads import Limits, aside
+from statecast.threads import Limits, offload
 
 from .content_type import is_json
 
@@ -83,7 +83,7 @@ async def read_body(scope: Scope, receive: Receive, limits: Limits) -> Body:
         Refusal: As `read_as`; 422 `forbidden_key`, or `invalid_request` for anything but an object.
     """
     data = await _read_text(scope, receive, limits)
-    return await aside(len(data), body_of, data, limits)
+    return await offload(len(data), body_of, data, limits)
 
 
 def body_of(data: bytes, limits: Limits) -> Body:
@@ -144,7 +144,7 @@ async def read_as(
         check_fields(text, but=claims)
         return read(text)
 
-    return await aside(len(data), checked)
+    return await offload(len(data), checked)
 
 
 async def _read_text(scope: Scope, receive: Receive, limits: Limits) -> bytes:
@@ -168,7 +168,7 @@ async def _read(scope: Scope, receive: Receive, limits: Limits) -> bytes:
     pieces: list[bytes] = []
     size = 0
     timer = asyncio.timeout(limits.body_seconds)
-    body = visit_of(scope).arrive(lambda: None if timer.expired() else timer.reschedule(0))
+    body = open_request_of(scope).arrive(lambda: None if timer.expired() else timer.reschedule(0))
     try:
         async with timer:
             while True:

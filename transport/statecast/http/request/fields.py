@@ -11,10 +11,10 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from statecast.http.middleware.visits import visit_of
+from statecast.http.middleware.open_requests import open_request_of
 from statecast.protocol import PROTOCOLS, Encoder
 from statecast.protocol.errors import Refusal
-from statecast.threads import Hub, OnDisconnect, Posted, aside
+from statecast.threads import Hub, OnDisconnect, Posted, offload
 from statecast_agents import Agent, CallSettings, Config, Request
 from statecast_agents.agent import Policy
 
@@ -82,7 +82,7 @@ class Service(msgspec.Struct, frozen=True):
         """
         caller = await self._caller(scope, key_alone)
         scope[EXPIRES] = caller.expires_at
-        visit_of(scope).belong_to(caller.owner)
+        open_request_of(scope).belong_to(caller.owner)
         return caller
 
     async def _caller(self, scope: Scope, key_alone: bool) -> Caller:
@@ -184,12 +184,12 @@ async def posted_of(scope: Scope, body: Body, service: Service, caller: Caller, 
         raise Refusal(422, "invalid_idempotency_key", message, limit=MAX_KEY)
     return Posted(
         agent=agent,
-        commands=await aside(body.size, body.list, "commands"),
+        commands=await offload(body.size, body.list, "commands"),
         thread_id=thread_id,
         claim=body.raw("state"),
         owner=caller.owner,
         user=caller.user,
-        request=await aside(body.size, request_of, body, agent),
+        request=await offload(body.size, request_of, body, agent),
         on_disconnect=on_disconnect_of(body, service.on_disconnect),
         policy=policy_of(body),
         key=key if scope["type"] == "http" else None,

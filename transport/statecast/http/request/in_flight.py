@@ -12,12 +12,12 @@ from typing import Final
 from statecast.protocol.errors import Refusal
 from statecast.threads import Limits
 
-__all__ = ["Arriving", "Bodies"]
+__all__ = ["BodiesInFlight", "BodyInFlight"]
 
 RETRY: Final = 2  #: seconds after which a client may try again
 
 
-class Arriving:
+class BodyInFlight:
     """One body.
 
     Args:
@@ -28,7 +28,7 @@ class Arriving:
 
     __slots__ = ("_address", "_bodies", "_give_up", "given_up", "size")
 
-    def __init__(self, bodies: Bodies, address: str | None, give_up: Callable[[], None]) -> None:
+    def __init__(self, bodies: BodiesInFlight, address: str | None, give_up: Callable[[], None]) -> None:
         self._bodies = bodies
         self._address = address
         self._give_up = give_up
@@ -71,7 +71,7 @@ class Arriving:
         self._give_up()
 
 
-class Bodies:
+class BodiesInFlight:
     """All bodies in flight.
 
     Args:
@@ -83,11 +83,11 @@ class Bodies:
         self._limit_per_address = limits.bodies_per_address
         self._addresses: Counter[str] = Counter()
         self.total = 0  #: bytes in flight
-        self.arriving: set[Arriving] = set()
+        self.arriving: set[BodyInFlight] = set()
 
-    def arrive(self, address: str | None, give_up: Callable[[], None]) -> Arriving:
-        """Return a body that begins to arrive, as for `Arriving`."""
-        body = Arriving(self, address, give_up)
+    def arrive(self, address: str | None, give_up: Callable[[], None]) -> BodyInFlight:
+        """Return a body that begins to arrive, as for `BodyInFlight`."""
+        body = BodyInFlight(self, address, give_up)
         self.arriving.add(body)
         return body
 
@@ -99,11 +99,11 @@ class Bodies:
             if self._addresses[address] <= 0:
                 del self._addresses[address]
 
-    def check(self, body: Arriving, address: str | None) -> None:
+    def check(self, body: BodyInFlight, address: str | None) -> None:
         """Check that there is room for what has arrived of a body; otherwise make some.
 
         Raises:
-            Refusal: As `Arriving.grow`; the body is released by then.
+            Refusal: As `BodyInFlight.grow`; the body is released by then.
         """
         if address is not None and self._addresses[address] > self._limit_per_address:
             body.release()

@@ -7,15 +7,15 @@ import asyncio
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
-from statecast.http.middleware.visits import visit_of
+from statecast.http.middleware.open_requests import open_request_of
 from statecast.protocol.errors import Refusal
 
 from .body import DRAIN
 
-__all__ = ["Incoming"]
+__all__ = ["UploadBody"]
 
 
-class Incoming:
+class UploadBody:
     """The pieces of a body, to iterate over once.
 
     Args:
@@ -34,7 +34,7 @@ class Incoming:
         self._size = 0
         self._over = False
         self._timer: asyncio.Timeout | None = None  #: of the piece that is waited for
-        self._body = visit_of(scope).arrive(self._give_up) if held else None
+        self._body = open_request_of(scope).arrive(self._give_up) if held else None
         declared = Headers(scope=scope).get("content-length", "")
         self._declared = int(declared) if declared.isdecimal() else 0
 
@@ -47,7 +47,7 @@ class Incoming:
         if self._declared > self._limit:
             raise self._too_large()
 
-    def __aiter__(self) -> Incoming:
+    def __aiter__(self) -> UploadBody:
         return self
 
     async def __anext__(self) -> bytes:

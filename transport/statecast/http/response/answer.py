@@ -12,19 +12,19 @@ from starlette.types import Scope, Send
 from statecast.http.request.caller import Caller
 from statecast.http.request.fields import Service
 from statecast.protocol.json_checks import check_values
-from statecast.protocol.messages.client_copy import Had
-from statecast.protocol.messages.conversation import Asked, Conversation, PostedMessage
-from statecast.protocol.messages.encoder import Projected
+from statecast.protocol.messages.client_copy import ClientCopy
+from statecast.protocol.messages.conversation import Conversation, NewTurn, PostedMessage
+from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.projection import Projection, items_in, without
 from statecast.threads import (
-    Accepted,
     Execution,
     OnDisconnect,
     Posted,
     Reader,
+    Submission,
     Thread,
-    aside,
     first_state,
+    offload,
     was_said,
     with_messages,
 )
@@ -34,13 +34,13 @@ from .stream import Stream, begin_stream
 
 __all__ = ["Answer", "converse", "follow", "headers_of", "join", "stream_answer"]
 
-Write = Callable[[Projection], Projected]
+Write = Callable[[Projection], MessageEncoder]
 
 
 class Answer(msgspec.Struct, frozen=True):
     """An accepted conversation: where its stream starts, and what it shows."""
 
-    accepted: Accepted
+    accepted: Submission
     projection: Projection
 
 
@@ -72,8 +72,8 @@ async def converse(
     claim: bytes | msgspec.UnsetType
     if thread is None:
         state = _begins(conversation, agent)
-        claim, asked = await aside(conversation.size, _first, conversation, agent, state)
-        had = await aside(conversation.size, conversation.had)
+        claim, asked = await offload(conversation.size, _first, conversation, agent, state)
+        client_copy = await offload(conversation.size, conversation.client_copy)
     else:
         if conversation.agent is not None:
             hub.entrust(thread, agent)
@@ -81,17 +81,17 @@ async def converse(
         claim = thread.snapshot()[1]
         is_written = thread.run is None and not thread.inbox
         size = max(len(claim), conversation.size)
-        conversation, ours, asked, had = await aside(size, _asked, conversation, claim, agent, is_written)
+        conversation, ours, asked, client_copy = await offload(size, _asked, conversation, claim, agent, is_written)
         if not asked.commands:
-            return join(thread, conversation, after=asked.answers, kind=kind, had=had)
+            return join(thread, conversation, after=asked.answers, kind=kind, client_copy=client_copy)
         behind = None if ours is None or asked.replaces else _queued(thread, conversation, ours)
         if behind is not None:
             await hub.registry.settle()  # the first try may not be kept yet
-            return _shown(_going(thread, behind), conversation, kind, had)
+            return _shown(_going(thread, behind), conversation, kind, client_copy)
         if conversation.means in ("either", "cut"):
             asked = msgspec.structs.replace(asked, commands=[_said_anew(thread, one) for one in asked.commands])
     active = None if thread is None else thread.active
-    commands = await aside(conversation.size, _checked, asked.commands)
+    commands = await offload(conversation.size, _checked, asked.commands)
     posted = Posted(
         agent=agent,
         commands=commands,
@@ -106,7 +106,13 @@ async def converse(
     )
     accepted = await hub.submit(posted)
     if accepted.run is None and asked.commands:  # a retry of what was said, and answered
-        return join(accepted.thread, conversation, after=_place(accepted.thread, asked.commands), kind=kind, had=had)
+        return join(
+            accepted.thread,
+            conversation,
+            after=_place(accepted.thread, asked.commands),
+            kind=kind,
+            client_copy=client_copy,
+        )
     base = None if accepted.snapshot or isinstance(claim, msgspec.UnsetType) else claim
     make = partial(
         kind,
@@ -115,9 +121,9 @@ async def converse(
         base=base,
         claim=_known(conversation),
         begun=accepted.run is None or accepted.run is active,  # it was handed to a run that is under way
-        had=had,
+        client_copy=client_copy,
     )
-    return Answer(accepted, await aside(len(base or b""), make))
+    return Answer(accepted, await offload(len(base or b""), make))
 
 
 def join(
@@ -126,7 +132,7 @@ def join(
     *,
     after: int | None = None,
     kind: type[Projection] = Projection,
-    had: Had | None = None,
+    client_copy: ClientCopy | None = None,
 ) -> Answer:
     """Show the answer to the user's last message, and what is still to come of it.
 
@@ -142,12 +148,14 @@ def join(
     if after is not None and _has_gone_on(thread, after):
         run = latest = None
     run_id = None if latest is None else latest.id
-    accepted = Accepted(thread=thread, run=run, run_id=run_id, revision=0 if run is None else run.start, snapshot=True)
+    accepted = Submission(
+        thread=thread, run=run, run_id=run_id, revision=0 if run is None else run.start, snapshot=True
+    )
     projection = kind(
         thread.agent.messages,
         run_id=run_id,
         claim=msgspec.UNSET if conversation is None else _known(conversation),
-        had=had,
+        client_copy=client_copy,
         after=after,
     )
     return Answer(accepted, projection)
@@ -156,7 +164,7 @@ def join(
 async def stream_answer(
     service: Service,
     answer: Answer,
-    encoder: Projected,
+    encoder: MessageEncoder,
     scope: Scope,
     send: Send,
     extra: Sequence[tuple[bytes, bytes]] = (),
@@ -186,7 +194,7 @@ async def stream_answer(
     await begin_stream(scope, send, headers, Stream(reader, closed, first=first, cut=lambda: encoder.cut))
 
 
-def follow(answer: Answer, encoder: Projected) -> Reader:
+def follow(answer: Answer, encoder: MessageEncoder) -> Reader:
     """Add the reader of an answer to its thread, until its run ends or waits."""
     accepted = answer.accepted
     until = None if accepted.run is None else accepted.run_id
@@ -242,15 +250,17 @@ def _queued(thread: Thread, conversation: Conversation, ours: Sequence[Json]) ->
     return None if at is None else waiting[at][0]
 
 
-def _going(thread: Thread, run: Execution) -> Accepted:
-    return Accepted(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
+def _going(thread: Thread, run: Execution) -> Submission:
+    return Submission(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
 
 
-def _shown(accepted: Accepted, conversation: Conversation, kind: type[Projection], had: Had | None) -> Answer:
+def _shown(
+    accepted: Submission, conversation: Conversation, kind: type[Projection], client_copy: ClientCopy | None
+) -> Answer:
     """Show the answer of a run from its start."""
     claim = _known(conversation)
     path = accepted.thread.agent.messages
-    return Answer(accepted, kind(path, run_id=accepted.run_id, claim=claim, had=had))
+    return Answer(accepted, kind(path, run_id=accepted.run_id, claim=claim, client_copy=client_copy))
 
 
 def _place(thread: Thread, commands: Sequence[Mapping[str, Any]]) -> int | None:
@@ -279,7 +289,7 @@ def _begins(conversation: Conversation, agent: Agent) -> Json:
     return state if isinstance(state, dict) and state else first_state(agent)
 
 
-def _first(conversation: Conversation, agent: Agent, state: Json) -> tuple[bytes | msgspec.UnsetType, Asked]:
+def _first(conversation: Conversation, agent: Agent, state: Json) -> tuple[bytes | msgspec.UnsetType, NewTurn]:
     """Return the state that a new thread is to have, as a claim, and what is asked of it."""
     messages, asked = conversation.first()
     if conversation.state is not msgspec.UNSET:
@@ -292,7 +302,7 @@ def _first(conversation: Conversation, agent: Agent, state: Json) -> tuple[bytes
 
 def _asked(
     conversation: Conversation, claim: bytes, agent: Agent, is_written: bool
-) -> tuple[Conversation, Sequence[Json] | None, Asked, Had | None]:
+) -> tuple[Conversation, Sequence[Json] | None, NewTurn, ClientCopy | None]:
     """Return a conversation for a thread, the thread's messages, what it asks of that, and what its client has.
 
     Args:
@@ -305,7 +315,7 @@ def _asked(
     ours = None if agent.messages is None else items_in(state, agent.messages)
     if ours and is_written:
         conversation = conversation.on_written(ours)
-    return conversation, ours, conversation.asks(ours, without(state, agent.messages)), conversation.had()
+    return conversation, ours, conversation.asks(ours, without(state, agent.messages)), conversation.client_copy()
 
 
 def _known(conversation: Conversation) -> Json | msgspec.UnsetType:

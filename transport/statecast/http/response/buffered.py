@@ -14,16 +14,16 @@ from statecast.http.request.caller import EXPIRED, EXPIRES, expired, seconds_lef
 from statecast.http.request.fields import Service
 from statecast.protocol import RunError
 from statecast.protocol.errors import Refusal
-from statecast.protocol.messages.encoder import Projected
+from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.threads import OnDisconnect, Reader
 
 from .answer import Answer, follow, headers_of
 from .stream import watch_client
 
-__all__ = ["Held", "failed", "hold", "lost_connection", "whole"]
+__all__ = ["BufferedAnswer", "failed", "hold", "lost_connection", "whole"]
 
 
-class Held(msgspec.Struct, frozen=True):
+class BufferedAnswer(msgspec.Struct, frozen=True):
     """What there was to say of an answer."""
 
     reader: Reader  #: follows on, unless the answer is over
@@ -31,8 +31,8 @@ class Held(msgspec.Struct, frozen=True):
 
 
 async def hold(
-    service: Service, answer: Answer, encoder: Projected, scope: Scope, receive: Receive, *, whole: bool = False
-) -> Held | None:
+    service: Service, answer: Answer, encoder: MessageEncoder, scope: Scope, receive: Receive, *, whole: bool = False
+) -> BufferedAnswer | None:
     """Wait until there is something to say, or nothing more will be; None if the client has gone first.
 
     Args:
@@ -61,7 +61,7 @@ async def hold(
                     follows = True
                     break
             await reader.wait()
-        return Held(reader, b"".join(said))
+        return BufferedAnswer(reader, b"".join(said))
     finally:
         watch.cancel()
         if over is not None:
@@ -90,7 +90,7 @@ def lost_connection(query: QueryParams, thread_id: str | None) -> OnDisconnect |
     return on_disconnect(query) or ("cancel" if thread_id is None else None)
 
 
-def whole(answer: Answer, encoder: Projected, body: bytes) -> Response:
+def whole(answer: Answer, encoder: MessageEncoder, body: bytes) -> Response:
     """Return the response of an answer that was held until its end."""
     response = Response(body)
     response.raw_headers += [*encoder.headers, *headers_of(answer)]

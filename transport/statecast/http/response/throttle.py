@@ -13,13 +13,13 @@ from typing import Final, Protocol
 from statecast.protocol import RunError
 from statecast.threads import Reader
 
-__all__ = ["Holding", "PacedReader"]
+__all__ = ["ThrottledEncoder", "ThrottledReader"]
 
 #: Bytes of what was held back that leave in a second, about.
 RATE: Final = 2**21
 
 
-class Holding(Protocol):
+class ThrottledEncoder(Protocol):
     """An encoder that holds something back, because more of it may follow at once."""
 
     @property
@@ -30,7 +30,7 @@ class Holding(Protocol):
         """Return what was held back."""
 
 
-class PacedReader:
+class ThrottledReader:
     """A reader whose encoder holds something back.
 
     Args:
@@ -39,7 +39,7 @@ class PacedReader:
         pace: Seconds between two releases, at least.
     """
 
-    def __init__(self, reader: Reader, encoder: Holding, pace: float) -> None:
+    def __init__(self, reader: Reader, encoder: ThrottledEncoder, pace: float) -> None:
         self._reader = reader
         self._encoder = encoder
         self._pace = pace

@@ -15,8 +15,8 @@ import msgspec
 from statecast.protocol.entries import Entry
 from statecast.protocol.headers import STREAMED
 from statecast.protocol.json_checks import same_json
-from statecast.protocol.messages.encoder import Projected
-from statecast.protocol.messages.full_projection import ListedProjection
+from statecast.protocol.messages.encoder import MessageEncoder
+from statecast.protocol.messages.full_projection import FullProjection
 from statecast.protocol.messages.part_events import Event, InMessage, Rewritten, RunTurned, StateChanged, StateReplaced
 from statecast.protocol.state_deltas import StateDeltas
 from statecast_agents import Json, chunks
@@ -42,7 +42,7 @@ _ANSWER: Final = ("assistant", "reasoning", "tool")
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class AgUiEncoder(Projected):
+class AgUiEncoder(MessageEncoder):
     """Writes a projection as AG-UI events.
 
     Args:
@@ -57,9 +57,9 @@ class AgUiEncoder(Projected):
         *STREAMED,
     )
     heartbeat = b": \n\n"
-    projection: ListedProjection
+    projection: FullProjection
 
-    def __init__(self, projection: ListedProjection, asked: RunInput, *, follows: bool = True) -> None:
+    def __init__(self, projection: FullProjection, asked: RunInput, *, follows: bool = True) -> None:
         super().__init__(projection)
         self._asked = asked
         self._follows = follows
@@ -104,7 +104,9 @@ class AgUiEncoder(Projected):
         self._compared = True
         self._note_messages()
         told = self._tell(self._before_the_answer()) + self.written(events)
-        self._due = self.projection.had is not None  # it may have parts of an answer that is not the thread's any more
+        self._due = (
+            self.projection.client_copy is not None
+        )  # it may have parts of an answer that is not the thread's any more
         return told
 
     def finish(self) -> bytes:
@@ -196,7 +198,7 @@ class AgUiEncoder(Projected):
         items = self.projection.everything()
         size = next((index for index in range(len(items)) if self.projection.shows(index)), len(items))
         rendered = render(items[:size], self._asked.results)
-        if self.projection.had is None:
+        if self.projection.client_copy is None:
             # It forgets what it reasoned only for other reasoning. Best is what the stream begins with.
             begins = render(items[: size + 1])[len(rendered) :][:1] if self.view.reasons else []
             return [*rendered, *({**one, "content": ""} for one in begins if one["role"] == "reasoning")]

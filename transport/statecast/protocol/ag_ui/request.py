@@ -14,11 +14,11 @@ import msgspec
 from statecast.protocol.errors import Refusal
 from statecast.protocol.json_checks import decode, read_value, same_json
 from statecast.protocol.lenient import read_past, readable
-from statecast.protocol.messages.client_copy import Had
-from statecast.protocol.messages.conversation import Asked, Conversation, PostedMessage, check_last
+from statecast.protocol.messages.client_copy import ClientCopy
+from statecast.protocol.messages.conversation import Conversation, NewTurn, PostedMessage, check_last
 from statecast_agents import CallSettings, Config, Json, Request
 
-__all__ = ["Resume", "RunInput", "Said", "read_run_input"]
+__all__ = ["AgUiConversation", "Resume", "RunInput", "read_run_input"]
 
 #: The result of a call whose interrupt the client gave up.
 _CANCELLED: Final = {"cancelled": True}
@@ -55,7 +55,7 @@ class _Wire(msgspec.Struct, frozen=True, rename="camel"):
     resume: list[Resume] | None = None
 
 
-class Said(Conversation, frozen=True, kw_only=True):
+class AgUiConversation(Conversation, frozen=True, kw_only=True):
     """A conversation whose client also answers interrupts, by their ids."""
 
     resume: Sequence[Resume] = ()
@@ -64,7 +64,7 @@ class Said(Conversation, frozen=True, kw_only=True):
     waiting: str | None = None  #: the run that waits for the user
     answering: bool = False  #: whether a run is under way
 
-    def asks(self, ours: Sequence[Json] | None, beside: Json | msgspec.UnsetType = msgspec.UNSET) -> Asked:
+    def asks(self, ours: Sequence[Json] | None, beside: Json | msgspec.UnsetType = msgspec.UNSET) -> NewTurn:
         """Return what is new.
 
         Messages of the user that the client has cut are dropped, unless it cannot have seen them: its state is another,
@@ -84,7 +84,7 @@ class Said(Conversation, frozen=True, kw_only=True):
         # A client that only looks is shown all there is, be it led to by messages that it has not seen.
         return msgspec.structs.replace(asked, commands=[*fresh, *asked.commands], answers=None)
 
-    def first(self) -> tuple[list[dict[str, Json]], Asked]:
+    def first(self) -> tuple[list[dict[str, Json]], NewTurn]:
         """Return what a thread that is new begins with.
 
         Raises:
@@ -98,13 +98,13 @@ class Said(Conversation, frozen=True, kw_only=True):
         """Whether the run that waits is to be stopped."""
         return self.waiting in [entry.interrupt_id for entry in self.resume if entry.status == "cancelled"]
 
-    def had(self) -> Had | None:
+    def client_copy(self) -> ClientCopy | None:
         """Return what the client has of the answer that it brings results for; it is shown any other from its start."""
         answer = list(takewhile(lambda message: message.role == "assistant", reversed(self.messages)))
         brings = self.resume or any("result" in part for message in answer for part in message.parts)
-        return Conversation.had(self) if brings else None
+        return Conversation.client_copy(self) if brings else None
 
-    def _may_drop(self, asked: Asked, ours: Sequence[Json]) -> bool:
+    def _may_drop(self, asked: NewTurn, ours: Sequence[Json]) -> bool:
         """Whether what is to be dropped is known to clients of this kind, and not just being answered."""
         ids = [message.get("id") for message in ours if isinstance(message, dict)]
         users = [message.get("id") for message in ours if isinstance(message, dict) and message.get("role") == "user"]
@@ -143,7 +143,7 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True):
     thread_id: str
     run_id: str  #: the client's name for what it asks; ours are another's
     modern: bool  #: whether it speaks 1.0, with its interrupts and outcomes
-    said: Said
+    said: AgUiConversation
     messages: Sequence[Mapping[str, Any]]  #: as they were posted, as far as they can be read
     state: Json  #: the client's, whether it says anything or not
 
@@ -176,7 +176,7 @@ def read_run_input(data: bytes) -> RunInput:
     read_past(wire.messages, messages.add)
     check_last(messages.posted)
     edited = props.get("sourceId")
-    said = Said(
+    said = AgUiConversation(
         messages=messages.posted,
         thread_id=wire.thread_id,
         request=_request(wire, props, messages.system),

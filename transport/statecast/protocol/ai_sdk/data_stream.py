@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from statecast.protocol.assistant_transport.data_stream import DataStreamEncoder, DataStreamLines
-from statecast.protocol.messages.encoder import Projected
+from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.part_events import Event, InMessage, Rewritten, RunTurned, StateChanged, StateReplaced
 from statecast.protocol.messages.projection import Projection
 from statecast_agents import chunks
@@ -22,7 +22,7 @@ from .ui_stream import APPROVAL, answer_of
 __all__ = ["DataStreamMessagesEncoder"]
 
 
-class DataStreamMessagesEncoder(Projected):
+class DataStreamMessagesEncoder(MessageEncoder):
     """Writes a projection as a data stream.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Any, Final, assert_never
 import msgspec
 
 from statecast.protocol.headers import STREAMED
-from statecast.protocol.messages.encoder import Projected
+from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.part_events import Event, InMessage, Rewritten, RunTurned, StateChanged, StateReplaced
 from statecast.protocol.messages.projection import Projection
 from statecast.protocol.messages.sent import error_text, file_url
@@ -36,7 +36,7 @@ APPROVAL: Final = "approval"
 MAX_ERROR: Final = 2 * 2**20
 
 
-class UIMessageStreamEncoder(Projected):
+class UIMessageStreamEncoder(MessageEncoder):
     """Writes a projection as a UI message stream."""
 
     name = "ui-message-stream"
@@ -62,7 +62,7 @@ class UIMessageStreamEncoder(Projected):
         self._annotations: list[Json] = []
         self._failure: str | None = None  #: what the agent said went wrong
         #: under which ids the client was asked to approve calls
-        self._approvals = {} if projection.had is None else dict(projection.had.approvals)
+        self._approvals = {} if projection.client_copy is None else dict(projection.client_copy.approvals)
 
     def grown(self, piece: bytes) -> bytes:
         """Return by what a call's arguments grew."""
@@ -204,7 +204,7 @@ class UIMessageStreamEncoder(Projected):
         if self._started:
             return b""
         self._started = True
-        if self.projection.had is not None:
+        if self.projection.client_copy is not None:
             return _write("start") + self._step()
         self._in_step = True
         self._nameless = message_id is None and self.takes_ids

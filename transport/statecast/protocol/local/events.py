@@ -11,7 +11,7 @@ import msgspec
 
 from statecast.protocol.headers import STREAMED
 from statecast.protocol.messages.collecting import arguments
-from statecast.protocol.messages.encoder import Projected
+from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.part_events import Event
 from statecast.protocol.messages.projection import Projection
 from statecast_agents import chunks
@@ -21,7 +21,7 @@ __all__ = ["TypedEventsEncoder"]
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class TypedEventsEncoder(Projected):
+class TypedEventsEncoder(MessageEncoder):
     """Writes a projection as typed events."""
 
     name = "events"

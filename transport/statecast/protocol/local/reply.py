@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from statecast.protocol.messages.collecting import Gathered, spoken
+from statecast.protocol.messages.collecting import CollectingEncoder, spoken
 from statecast_agents import Json, chunks
 
 __all__ = ["JsonReplyEncoder"]
 
 
-class JsonReplyEncoder(Gathered):
+class JsonReplyEncoder(CollectingEncoder):
     """Writes an answer when it is over."""
 
     name = "json"

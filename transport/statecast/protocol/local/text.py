@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from statecast.protocol.headers import STREAMED
-from statecast.protocol.messages.encoder import Projected
+from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.part_events import Event
 from statecast.protocol.messages.projection import Projection
 from statecast.protocol.messages.sent import BETWEEN
@@ -26,7 +26,7 @@ _encode: Final = msgspec.json.Encoder().encode
 _string: Final = msgspec.json.Decoder(str)
 
 
-class _TextEncoder(Projected):
+class _TextEncoder(MessageEncoder):
     """Tells what is said apart from all else that happens."""
 
     def __init__(self, projection: Projection) -> None:

@@ -15,13 +15,13 @@ from statecast_agents import Json
 
 from .sent import BETWEEN, GROWING, Part, likeness
 
-__all__ = ["Had"]
+__all__ = ["ClientCopy"]
 
 #: The types of parts that have nothing but their text.
 _TEXTS: Final = ("text", "reasoning")
 
 
-class Had:
+class ClientCopy:
     """The parts of an answer, in the order in which a client has them.
 
     Args:

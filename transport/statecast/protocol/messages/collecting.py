@@ -9,17 +9,17 @@ import msgspec
 
 from statecast_agents import Json, chunks
 
-from .encoder import Projected
+from .encoder import MessageEncoder
 from .part_events import Event, InMessage
 from .projection import Projection
 from .sent import BETWEEN
 
-__all__ = ["Gathered", "arguments", "spoken"]
+__all__ = ["CollectingEncoder", "arguments", "spoken"]
 
 _string: Final = msgspec.json.Decoder(str)
 
 
-class Gathered(Projected):
+class CollectingEncoder(MessageEncoder):
     """Keeps what an answer adds to the messages, and writes nothing before the end."""
 
     heartbeat = b""

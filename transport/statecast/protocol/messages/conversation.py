@@ -17,11 +17,11 @@ from statecast.protocol.errors import Refusal
 from statecast.protocol.lenient import held_part, held_result, holdable
 from statecast_agents import Json, Request, new_id
 
-from .client_copy import Had
+from .client_copy import ClientCopy
 from .sent import file_data
 from .turns import calls_in, paired
 
-__all__ = ["Asked", "Conversation", "PostedMessage", "check_last"]
+__all__ = ["Conversation", "NewTurn", "PostedMessage", "check_last"]
 
 
 MAX_ID: Final = 128  #: characters of a command's id
@@ -74,13 +74,13 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         """About how many bytes it has, if all of its parts are small."""
         return 64 * sum(1 + len(message.parts) for message in self.messages)
 
-    def had(self) -> Had | None:
+    def client_copy(self) -> ClientCopy | None:
         """Return what the client has of the answer to its last message of the user; None if it awaits another one."""
         if not self.goes_on:
             return None
         last = next((at for at in range(len(self.messages), 0, -1) if self.messages[at - 1].role == "user"), 0)
         answer = self.messages[last:]
-        return Had(
+        return ClientCopy(
             [part for message in answer for part in message.parts],
             carries=self.carries,
             approvals={call: id for message in answer for call, id in message.approvals.items()},
@@ -101,7 +101,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         means: Any = "again" if self.means == "say" else self.means
         return msgspec.structs.replace(self, messages=messages, means=means)
 
-    def asks(self, ours: Sequence[Json] | None, beside: Json | msgspec.UnsetType = msgspec.UNSET) -> Asked:
+    def asks(self, ours: Sequence[Json] | None, beside: Json | msgspec.UnsetType = msgspec.UNSET) -> NewTurn:
         """Return what is new.
 
         Args:
@@ -122,13 +122,13 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         if self.goes_on or not said:
             if self.means == "again" and answers is not None and same == len(users) and not results:
                 return self._replaces(ours, answers, _posted(ours[answers]))
-            return Asked(commands=results, answers=answers)
+            return NewTurn(commands=results, answers=answers)
         replaced = self._replaced(ours, users, said, same, answers)
         if replaced is not None:
             return self._replaces(ours, replaced, said[-1])
         if answers is not None and self.means == "say":
-            return Asked(commands=results, answers=answers)
-        return Asked(commands=[*results, _add(said[-1], once=self.means == "say")])
+            return NewTurn(commands=results, answers=answers)
+        return NewTurn(commands=[*results, _add(said[-1], once=self.means == "say")])
 
     def _replaced(
         self,
@@ -152,28 +152,28 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
             return users[same]
         return None
 
-    def first(self) -> tuple[list[dict[str, Json]], Asked]:
+    def first(self) -> tuple[list[dict[str, Json]], NewTurn]:
         """Return the messages of a thread that is new with this request, and what is asked of it then."""
         if not self.messages:
-            return [], Asked(commands=[])
+            return [], NewTurn(commands=[])
         *before, last = self.messages
         ours = _distinct([message.in_state() for message in before])
         if last.role == "user":
-            return ours, Asked(commands=[_add(last, once=self.means == "say")])
+            return ours, NewTurn(commands=[_add(last, once=self.means == "say")])
         mine = self._own_results(last)
         open_calls = {result["toolCallId"] for result in mine}
         ours.append({**last.in_state(), "parts": [_without_result(part, open_calls) for part in last.parts]})
-        return ours, Asked(commands=mine)
+        return ours, NewTurn(commands=mine)
 
-    def _asks_blindly(self) -> Asked:
+    def _asks_blindly(self) -> NewTurn:
         """Return what is new for an agent that keeps its own messages, which is to tell what it has already."""
         if not self.messages:
-            return Asked(commands=[])
+            return NewTurn(commands=[])
         last = self.messages[-1]
         if last.role == "assistant":
-            return Asked(commands=self._own_results(last))
+            return NewTurn(commands=self._own_results(last))
         source = self.edited or (last.id if self.means == "again" else None)
-        return Asked(commands=[_add(last, source=source, once=source is None)], replaces=source is not None)
+        return NewTurn(commands=[_add(last, source=source, once=source is None)], replaces=source is not None)
 
     def queued(self, ours: Sequence[Json], waiting: Sequence[PostedMessage]) -> int | None:
         """Return which of the messages that wait behind a run the last one is; None if it is new.
@@ -224,13 +224,13 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
             and (not tools or part.get("toolName") in tools)
         ]
 
-    def _replaces(self, ours: Sequence[Json], index: int, new: PostedMessage) -> Asked:
+    def _replaces(self, ours: Sequence[Json], index: int, new: PostedMessage) -> NewTurn:
         """Ask for a message in place of the thread's, and of everything behind it."""
         source, parent = _id(ours[index]), _id(ours[index - 1]) if index else None
         if source is None and parent is None and index:
-            return Asked(commands=[_add(new)])  # nothing names the place
+            return NewTurn(commands=[_add(new)])  # nothing names the place
         where = {} if source is not None else {"parentId": parent}
-        return Asked(commands=[{**_add(new, source=source or "nameless"), **where}], replaces=True)
+        return NewTurn(commands=[{**_add(new, source=source or "nameless"), **where}], replaces=True)
 
 
 def check_last(messages: Sequence[PostedMessage]) -> None:
@@ -244,7 +244,7 @@ def check_last(messages: Sequence[PostedMessage]) -> None:
         raise last.problem
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class NewTurn(msgspec.Struct, frozen=True, kw_only=True):
     """What a conversation asks of a thread."""
 
     commands: list[dict[str, Json]]

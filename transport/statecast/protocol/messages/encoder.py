@@ -1,6 +1,6 @@
 """What the encoders of message protocols have in common: a projection in, their own frames out.
 
-To add one, subclass `Projected`, write `write` and `finish`, and name it where its requests are read.
+To add one, subclass `MessageEncoder`, write `write` and `finish`, and name it where its requests are read.
 Source: docs/guides/add-a-protocol.md, "The encoder".
 """
 
@@ -18,13 +18,13 @@ from statecast_agents import chunks
 from .part_events import Event, RunTurned
 from .projection import Projection
 
-__all__ = ["Projected"]
+__all__ = ["MessageEncoder"]
 
 _encode: Final = msgspec.json.Encoder().encode
 _string: Final = msgspec.json.Decoder(str)
 
 
-class Projected(ABC):
+class MessageEncoder(ABC):
     """Writes what a projection reads.
 
     Args:

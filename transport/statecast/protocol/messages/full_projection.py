@@ -13,18 +13,18 @@ import msgspec
 from statecast_agents import Json, operations
 
 from .projection import Projection, items_in
-from .sent import Shown
+from .sent import SentParts
 
-__all__ = ["ListedProjection"]
+__all__ = ["FullProjection"]
 
 
-class ListedProjection(Projection):
+class FullProjection(Projection):
     """A projection that knows every message of the thread, once it shows any."""
 
     def __init__(self, path: Sequence[str] | None, *, run_id: str | None = None, **more: Any) -> None:
         self.version = 0  #: grows when a message was put anywhere
         self.altered = False  #: whether a message that is not shown became another; for the reader to clear
-        self._all: list[Json | Shown] = []
+        self._all: list[Json | SentParts] = []
         super().__init__(path, run_id=run_id, **more)
 
     @property
@@ -51,7 +51,7 @@ class ListedProjection(Projection):
         """Return all messages, whole."""
         if not self._begun and self._before is not None:
             return items_in(msgspec.json.decode(self._before.encode()), self._path)
-        return [item.whole() if isinstance(item, Shown) else item for item in self._all]
+        return [item.whole() if isinstance(item, SentParts) else item for item in self._all]
 
     def answer(self) -> list[Json]:
         """Return what follows the user's last message."""
@@ -60,11 +60,11 @@ class ListedProjection(Projection):
 
     def ids(self) -> list[str | None]:
         """Return the id of each message that has one."""
-        return [item.id if isinstance(item, Shown) else _id(item) for item in self._all]
+        return [item.id if isinstance(item, SentParts) else _id(item) for item in self._all]
 
     def shows(self, index: int) -> bool:
         """Whether the stream shows a message."""
-        return isinstance(self._all[index], Shown)
+        return isinstance(self._all[index], SentParts)
 
     def place(self, number: int) -> tuple[str, list[Json], int] | None:
         """Return a message's id, its parts, and which of them has a number now; None if none has.
@@ -86,7 +86,7 @@ class ListedProjection(Projection):
             self._all.append(item)
             return
         before = self._all[index]
-        if not isinstance(before, Shown) and not isinstance(item, Shown) and before != item:
+        if not isinstance(before, SentParts) and not isinstance(item, SentParts) and before != item:
             self.altered = True
         self._all[index] = item
 
@@ -98,7 +98,7 @@ class ListedProjection(Projection):
     def _change(self, operation: operations.Operation, path: Sequence[str]) -> None:
         super()._change(operation, path)
         index = int(path[0])
-        if len(path) > 1 and index < len(self._all) and not isinstance(self._all[index], Shown):
+        if len(path) > 1 and index < len(self._all) and not isinstance(self._all[index], SentParts):
             inner = msgspec.structs.replace(operation, path=tuple(path[1:]))
             self._all[index] = operations.apply(self._all[index], [inner])
             self.altered = True

@@ -1,4 +1,4 @@
-"""Growth: the assistant's messages as a stream shows them, part by part.
+"""Part events: the assistant's messages as a stream shows them, part by part.
 
 It numbers the parts, opens and closes them, and turns what became of a message into events: chunks, as an agent emits
 them itself, and the message that they belong to. At most one text grows at a time; one that goes on after something
@@ -16,10 +16,10 @@ from statecast.protocol.entries import RunState
 from statecast_agents import Json, chunks, operations
 from statecast_agents.arguments import held_arguments
 
-from .client_copy import Had
-from .sent import GROWING, Part, Shown
+from .client_copy import ClientCopy
+from .sent import GROWING, Part, SentParts
 
-__all__ = ["Event", "Growth", "InMessage", "Rewritten", "RunTurned", "StateChanged", "StateReplaced"]
+__all__ = ["Event", "InMessage", "PartEvents", "Rewritten", "RunTurned", "StateChanged", "StateReplaced"]
 
 #: Characters of arguments in one event. They are JSON in JSON, longer than in the state: a character takes up to 6, and
 #: clients refuse frames of more than 16 Mi.
@@ -65,12 +65,12 @@ _encode: Final = msgspec.json.Encoder().encode
 _MORE: Final = {"artifact": "artifact", "model_content": "modelContent"}
 
 
-class Growth:
+class PartEvents:
     """What one stream has shown, and the events that are yet to be written."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self.had: Had | None = None  #: what the client has of what is looked at now; None: nothing
+        self.client_copy: ClientCopy | None = None  #: what the client has of what is looked at now; None: nothing
         self.calls: dict[str, Part] = {}  #: the tool calls that the client has, by their id
         self.data_ids: dict[int, str] = {}  #: by the numbers of data parts, what names them in the client's message
         self._names: set[str] = set()  #: of those
@@ -122,7 +122,7 @@ class Growth:
             if part.number == number:
                 part.note_result({"result": result.result, "isError": result.is_error})
 
-    def look(self, message: Shown, number: int | None = None, fields: Collection[str] | None = None) -> None:
+    def look(self, message: SentParts, number: int | None = None, fields: Collection[str] | None = None) -> None:
         """Show what is new of a message, after a part of it was set, or fields of a part; None: all of it."""
         parts = message.value.get("parts")
         parts = parts if isinstance(parts, list) else []
@@ -160,7 +160,7 @@ class Growth:
             for part, value in list(self._growing.values()):
                 self._finish_args(part, value)
 
-    def _show(self, message: Shown, index: int, value: dict[str, Any], fields: Collection[str] | None) -> bool:
+    def _show(self, message: SentParts, index: int, value: dict[str, Any], fields: Collection[str] | None) -> bool:
         """Show what is new of a part; whether that cannot be said."""
         kind = str(value.get("type"))
         part = message.parts.get(index)
@@ -178,14 +178,14 @@ class Growth:
             rewritten = self._settle(part, value) or rewritten
         return rewritten
 
-    def _first_look(self, message: Shown, index: int, value: dict[str, Any]) -> Part:
+    def _first_look(self, message: SentParts, index: int, value: dict[str, Any]) -> Part:
         """Begin a part, unless the client has it."""
         part = Part(message.id, self._count, value)
         if part.identity in self.calls and part.kind == "tool-call":
             return self.calls[part.identity]  # it was moved
-        had = self.had is not None and self.had.take(part, value)
+        client_copy = self.client_copy is not None and self.client_copy.take(part, value)
         init = init_of(part.kind, value)
-        if not had and init is None:
+        if not client_copy and init is None:
             return part
         self.number()
         if part.kind == "tool-call":
@@ -193,7 +193,7 @@ class Growth:
         elif part.kind == "data":
             name = part.name or f"{message.id}.{index}"
             self._name(part.number, f"{name}-{part.number}" if name in self._names else name)
-        if not had and init is not None:
+        if not client_copy and init is not None:
             self.within(message.id)
             self.close()
             self._begin(part, init)

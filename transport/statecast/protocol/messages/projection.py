@@ -16,9 +16,9 @@ from statecast.protocol.entries import ChunkEntry, Entry, OperationsEntry, RunEn
 from statecast.protocol.json_checks import same_json
 from statecast_agents import Document, Json, chunks, operations
 
-from .client_copy import Had
-from .part_events import Event, Growth, RunTurned, StateChanged, StateReplaced
-from .sent import GROWING, Part, Shown
+from .client_copy import ClientCopy
+from .part_events import Event, PartEvents, RunTurned, StateChanged, StateReplaced
+from .sent import GROWING, Part, SentParts
 
 __all__ = ["Projection", "items_in", "without"]
 
@@ -45,10 +45,10 @@ class Projection:
         base: bytes | None = None,
         claim: Json | msgspec.UnsetType = msgspec.UNSET,
         begun: bool = False,
-        had: Had | None = None,
+        client_copy: ClientCopy | None = None,
         after: int | None = None,
     ) -> None:
-        self.had = had
+        self.client_copy = client_copy
         self.cut_off = False  #: whether what is open is closed because its run was stopped, or the stream was
         #: the `grew_at` of entries that only make the part longer that grew last; `b""`: no entry does. Who passes on
         #: the `delta` of such an entry, instead of asking `read`, adds it to `strings`.
@@ -58,19 +58,21 @@ class Projection:
         self._run_id = run_id
         self._claim = claim
         self._after = after
-        self._growth = Growth()
-        self._messages: list[Shown | None] | None = []  #: as in the state, None for one not shown; or there is no list
+        self._growth = PartEvents()
+        self._messages: (
+            list[SentParts | None] | None
+        ) = []  #: as in the state, None for one not shown; or there is no list
         self._hidden: set[str] = set()  #: ids of messages that the client has, and that are not shown
-        self._shown: dict[str, Shown] = {}
+        self._shown: dict[str, SentParts] = {}
         self._numbers: dict[int, int | None] = {}  #: of parts that were emitted outside the state
         self._growing: Part | None = None  #: the part that grew last
         #: a part that is to be looked at, and which of its fields were set
-        self._due: tuple[Shown, int, set[str]] | None = None
+        self._due: tuple[SentParts, int, set[str]] | None = None
         self._before: Document | None = None  #: the state, until the stream's own run begins
         self._begun = False
         self._turned = False  #: whether its own run is over, or waits
         if base is not None and begun:
-            self._begin(msgspec.json.decode(base), had or Had())
+            self._begin(msgspec.json.decode(base), client_copy or ClientCopy())
         elif base is not None:
             self._before = Document.adopting(msgspec.json.decode(base))
 
@@ -115,8 +117,8 @@ class Projection:
             if self._path != ():
                 self._growth.events.append(StateReplaced(without(value, self._path)))
         elif begins:
-            self._begin(value, self.had)
-            if self.had is not None:  # of what was emitted outside the state it has all
+            self._begin(value, self.client_copy)
+            if self.client_copy is not None:  # of what was emitted outside the state it has all
                 rest = [entry for entry in rest if isinstance(entry, RunEntry)]
         else:
             self._before = Document.adopting(value)
@@ -144,7 +146,7 @@ class Projection:
         events, self._growth.events = self._growth.events, []
         return events
 
-    def _begin(self, state: Json, had: Had | None, *, anew: bool = False) -> None:
+    def _begin(self, state: Json, client_copy: ClientCopy | None, *, anew: bool = False) -> None:
         """Show from here on what becomes of the answer to the user, beyond what the client has of it.
 
         With `anew`, everything that is there belongs to what came before.
@@ -161,9 +163,9 @@ class Projection:
         after = last if self._after is None or self._after not in users else self._after
         until = next((index for index in users if index > after), len(items))
         self._hidden = {_id(item, index) for index, item in enumerate(items) if anew or not after < index < until}
-        self._growth.had = had
+        self._growth.client_copy = client_copy
         self._relist(_list_in(state, self._path))
-        self._growth.had = None
+        self._growth.client_copy = None
 
     # Entries
 
@@ -172,7 +174,7 @@ class Projection:
             if entry.run.id == self._run_id:
                 if not self._begun:
                     before = None if self._before is None else msgspec.json.decode(self._before.encode())
-                    self._begin(before, self.had, anew=self.had is None)
+                    self._begin(before, self.client_copy, anew=self.client_copy is None)
                 self._turned = entry.run.ended or entry.run.status == "waiting"
                 if self._turned:
                     self.cut_off = entry.run.status in ("cancelled", "interrupted")
@@ -278,13 +280,13 @@ class Projection:
     def _place(self, index: int, value: Json) -> None:
         """Put a message into the list, and show what is new of it."""
         assert self._messages is not None, "it is in the list"
-        message: Shown | None = None
+        message: SentParts | None = None
         id = _id(value, index)
         if isinstance(value, dict) and _role(value) == "assistant" and id not in self._hidden:
             message = self._shown.get(id)
             if message is None:
-                message = self._shown[id] = Shown(id, value)
-                if self._growth.had is None:
+                message = self._shown[id] = SentParts(id, value)
+                if self._growth.client_copy is None:
                     self._growth.within(id)
                 self._growth.known((id,))
             message.value = value

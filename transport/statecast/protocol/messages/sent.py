@@ -10,7 +10,7 @@ import msgspec
 
 from statecast_agents import Json
 
-__all__ = ["BETWEEN", "GROWING", "Part", "Shown", "error_text", "file_data", "file_url", "likeness"]
+__all__ = ["BETWEEN", "GROWING", "Part", "SentParts", "error_text", "file_data", "file_url", "likeness"]
 
 _string: Final = msgspec.json.Decoder(str)
 
@@ -101,7 +101,7 @@ class Part:
         return before != self.result
 
 
-class Shown:
+class SentParts:
     """A message of the assistant that a stream shows."""
 
     __slots__ = ("id", "parts", "value")

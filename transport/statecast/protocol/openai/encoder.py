@@ -18,8 +18,8 @@ import msgspec
 from statecast.protocol.entries import Entry
 from statecast.protocol.errors import Refusal
 from statecast.protocol.headers import STREAMED
-from statecast.protocol.messages.collecting import Gathered, spoken
-from statecast.protocol.messages.encoder import Projected
+from statecast.protocol.messages.collecting import CollectingEncoder, spoken
+from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.part_events import Event
 from statecast.protocol.messages.projection import Projection
 from statecast.protocol.messages.sent import BETWEEN
@@ -65,7 +65,7 @@ def _error(status: int, code: str, message: str, param: str | None = None) -> di
     return {"message": message, "type": kind, "param": param, "code": code}
 
 
-class ChatCompletionEncoder(Gathered):
+class ChatCompletionEncoder(CollectingEncoder):
     """Writes an answer when it is over.
 
     Args:
@@ -96,7 +96,7 @@ class ChatCompletionEncoder(Gathered):
         return _encode({**head, "choices": [choice], "usage": _used(self.usage)})
 
 
-class ChatCompletionStreamEncoder(Projected):
+class ChatCompletionStreamEncoder(MessageEncoder):
     """Writes an answer as it grows.
 
     Args:

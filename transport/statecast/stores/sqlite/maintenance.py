@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast.stores.base import Damaged, Key, Saved, StoreUnavailable
+from statecast.stores.base import Damaged, Key, SavedThread, StoreUnavailable
 
 from .database import MIGRATIONS, era_of
 from .entries import Entries
@@ -46,7 +46,7 @@ _TABLES: Final[tuple[tuple[str, str, str, tuple[type, ...]], ...]] = (
 )
 
 
-def damage_in(path: Path, readable: Callable[[Saved], object]) -> Iterator[str]:
+def damage_in(path: Path, readable: Callable[[SavedThread], object]) -> Iterator[str]:
     """Find what is damaged in a file, and name it, a line each.
 
     Args:
@@ -90,7 +90,7 @@ def damage_in(path: Path, readable: Callable[[Saved], object]) -> Iterator[str]:
 
 
 def _of_thread(
-    connection: sqlite3.Connection, entries: Entries, key: Key, readable: Callable[[Saved], object]
+    connection: sqlite3.Connection, entries: Entries, key: Key, readable: Callable[[SavedThread], object]
 ) -> Iterator[str]:
     try:
         saved = load(connection, entries, "", key)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast.stores.base import Card, Damaged, Described, Erased, Key, Moved, Noted, described
+from statecast.stores.base import Damaged, Key, Moved, RecordErased, RecordWritten, Summary, SummaryChanged, described
 
 from .rows import checked, is_corrupt, owner_of, whole_rows
 
@@ -50,23 +50,23 @@ def owner_name(owner: str | None) -> str:
     return "" if owner is None else f"={owner}"
 
 
-def write(connection: sqlite3.Connection, change: Described | Noted | Erased, now: float) -> None:
+def write(connection: sqlite3.Connection, change: SummaryChanged | RecordWritten | RecordErased, now: float) -> None:
     """Write a change of a card or of a note; `now` is the store's time."""
-    if isinstance(change, Described):
-        card = described(read_card(connection, change.key), change)
+    if isinstance(change, SummaryChanged):
+        summary = described(read_card(connection, change.key), change)
         values = (
-            *names(card.key),
-            card.created,
-            card.updated,
-            card.last,
-            card.archived,
-            card.title,
-            card.external_id,
-            card.custom,
+            *names(summary.key),
+            summary.created,
+            summary.updated,
+            summary.last,
+            summary.archived,
+            summary.title,
+            summary.external_id,
+            summary.custom,
             now,
         )
         connection.execute(f"INSERT OR REPLACE INTO cards ({CARD}, used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
-    elif isinstance(change, Noted):
+    elif isinstance(change, RecordWritten):
         query = (
             "INSERT INTO notes (owner, thread_id, kind, id, data) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (owner, thread_id, kind, id) DO UPDATE SET data = excluded.data"
@@ -91,7 +91,7 @@ def delete(connection: sqlite3.Connection, key: Key) -> None:
         connection.execute(query, names(key))
 
 
-def read_card(connection: sqlite3.Connection, key: Key) -> Card | None:
+def read_card(connection: sqlite3.Connection, key: Key) -> Summary | None:
     """Return a thread's card."""
     query = f"SELECT {CARD} FROM cards WHERE owner = ? AND thread_id = ?"
     row = connection.execute(query, names(key)).fetchone()
@@ -104,7 +104,7 @@ def listed(
     archived: bool | None,
     before: tuple[float, str] | None,
     limit: int,
-) -> list[Card]:
+) -> list[Summary]:
     """Return an owner's cards, the latest first."""
     query, values = f"SELECT {CARD} FROM cards WHERE owner = ? AND {_LISTABLE}", [owner_name(owner)]
     more: list[Any] = []
@@ -118,7 +118,7 @@ def listed(
     return [_card(row) for row in whole_rows(connection.execute(query, (*values, *more, limit)))]
 
 
-def named(connection: sqlite3.Connection, owner: str | None, external_id: str) -> Card | None:
+def named(connection: sqlite3.Connection, owner: str | None, external_id: str) -> Summary | None:
     """Return the oldest card of an owner's with an external id."""
     query = f"SELECT {CARD} FROM cards WHERE owner = ? AND external_id = ? ORDER BY created, thread_id LIMIT 1"
     row = connection.execute(query, (owner_name(owner), external_id)).fetchone()
@@ -154,11 +154,11 @@ def secret(connection: sqlite3.Connection, name: str, fresh: bytes) -> bytes:
     return fresh
 
 
-def _card(row: tuple[Any, ...]) -> Card:
+def _card(row: tuple[Any, ...]) -> Summary:
     """Return a row's card, without what is damaged: no list is to fail, or to lack a thread, for a title."""
     owner, thread_id, created, updated, last, archived, title, external_id, custom = row
     latest = last if _is_time(last) else 0.0
-    return Card(
+    return Summary(
         key=Key(owner_of(owner), thread_id),
         created=created if _is_time(created) else latest,
         updated=updated if _is_time(updated) else latest,
@@ -174,12 +174,12 @@ def damage_of(row: tuple[Any, ...]) -> list[str]:
     """Return what of a card's row cannot be read."""
     if not isinstance(row[0], str) or not isinstance(row[1], str):
         return ["its name cannot be read"]
-    card = _card(row)
+    summary = _card(row)
     columns = CARD.split(", ")[2:]
     return [
         f"its {name} cannot be read: {repr(column)[:40]}"
         for name, column in zip(columns, row[2:], strict=True)
-        if getattr(card, name) != column
+        if getattr(summary, name) != column
     ]
 
 

@@ -26,13 +26,13 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from statecast.stores.base import (
     Appended,
-    Card,
     Change,
     ChangeRefused,
     File,
     Key,
-    Saved,
+    SavedThread,
     StoreUnavailable,
+    Summary,
 )
 
 from . import records as cards
@@ -153,7 +153,7 @@ class SqliteStore:
             await self._do(self._commit, changes)
             self._purge_later()
 
-    async def load(self, key: Key) -> Saved | None:
+    async def load(self, key: Key) -> SavedThread | None:
         """Return what the file holds of a thread."""
         return await self._do(self._load, key)
 
@@ -165,17 +165,17 @@ class SqliteStore:
         """Return threads not written to for so long; what was written in the half minute before it may not count."""
         return await self._do(self._idle_for, seconds, lasting)
 
-    async def card(self, key: Key) -> Card | None:
+    async def summary(self, key: Key) -> Summary | None:
         """Return what lists show of a thread."""
         return await self._with(cards.read_card, key)
 
     async def listed(
         self, owner: str | None, *, archived: bool | None = None, before: tuple[float, str] | None = None, limit: int
-    ) -> list[Card]:
+    ) -> list[Summary]:
         """Return an owner's cards, the latest first."""
         return await self._with(cards.listed, owner, archived, before, limit)
 
-    async def named(self, owner: str | None, external_id: str) -> Card | None:
+    async def named(self, owner: str | None, external_id: str) -> Summary | None:
         """Return the oldest card of an owner's with this external id."""
         return await self._with(cards.named, owner, external_id)
 
@@ -414,7 +414,7 @@ class SqliteStore:
     def _commit(self, changes: Sequence[Change]) -> None:
         self._transact(self._roomy_connection(), changes, here=False)
 
-    def _load(self, key: Key) -> Saved | None:
+    def _load(self, key: Key) -> SavedThread | None:
         connection, writing = self._idle_connection(), self._open_writing
         return threads.load(connection, writing.entries(connection), writing.era, key)
 

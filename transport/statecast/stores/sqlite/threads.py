@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Final
 
-from statecast.stores.base import Damaged, Key, Saved
+from statecast.stores.base import Damaged, Key, SavedThread
 
 from .entries import Entries
 from .records import names
@@ -29,7 +29,7 @@ _IDLE_LASTING: Final = (
 )
 
 
-def load(connection: sqlite3.Connection, entries: Entries, era: str, key: Key) -> Saved | None:
+def load(connection: sqlite3.Connection, entries: Entries, era: str, key: Key) -> SavedThread | None:
     """Return what is kept of a thread.
 
     Raises:
@@ -43,7 +43,7 @@ def load(connection: sqlite3.Connection, entries: Entries, era: str, key: Key) -
         raise
 
 
-def _load(connection: sqlite3.Connection, entries: Entries, era: str, key: Key) -> Saved | None:
+def _load(connection: sqlite3.Connection, entries: Entries, era: str, key: Key) -> SavedThread | None:
     query = (
         "SELECT row, agent, epoch, era, lasting, revision, state, run FROM threads WHERE owner = ? AND thread_id = ?"
     )
@@ -53,7 +53,7 @@ def _load(connection: sqlite3.Connection, entries: Entries, era: str, key: Key) 
     ((row, agent, epoch, born, lasting, revision, state, run),) = checked("the thread", found, *_THREAD)
     inbox = connection.execute("SELECT run_id, data FROM inbox WHERE row = ? ORDER BY place", (row,)).fetchall()
     applied = connection.execute("SELECT command_id, digest, run_id FROM applied WHERE row = ?", (row,)).fetchall()
-    return Saved(
+    return SavedThread(
         key=key,
         agent=agent,
         epoch=epoch if born == era else f"{epoch}.{era}",

@@ -11,22 +11,22 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from statecast.stores.base import (
-    Accepted,
     Amended,
     Appended,
-    Applied,
     Assigned,
+    BatchAccepted,
+    BatchApplied,
+    BatchSettled,
     Change,
     ChangeRefused,
     Compacted,
     Created,
     Deleted,
-    Described,
-    Erased,
     Key,
     Moved,
-    Noted,
-    Settled,
+    RecordErased,
+    RecordWritten,
+    SummaryChanged,
 )
 from statecast.stores.clock import Clock
 
@@ -128,12 +128,12 @@ class Writing:
                 ),
             )
             return
-        if isinstance(change, Deleted | Erased):
+        if isinstance(change, Deleted | RecordErased):
             self.deleted = True
         if isinstance(change, Deleted):
             self._delete(connection, entries, change.key)
             return
-        if isinstance(change, Described | Noted | Erased):
+        if isinstance(change, SummaryChanged | RecordWritten | RecordErased):
             cards.write(connection, change, self.clock.now())
             return
         if isinstance(change, Moved):
@@ -141,13 +141,13 @@ class Writing:
             self._rows.pop(change.key, None)
             return
         row = self._row(connection, change.key)
-        if isinstance(change, Accepted):
+        if isinstance(change, BatchAccepted):
             execute("INSERT INTO inbox (row, run_id, data) VALUES (?, ?, ?)", (row, change.run_id, change.data))
         elif isinstance(change, Amended):
             execute("UPDATE inbox SET data = ? WHERE row = ? AND run_id = ?", (change.data, row, change.run_id))
-        elif isinstance(change, Settled):
+        elif isinstance(change, BatchSettled):
             execute("DELETE FROM inbox WHERE row = ? AND run_id = ?", (row, change.run_id))
-        elif isinstance(change, Applied):
+        elif isinstance(change, BatchApplied):
             values = (row, change.command_id, change.digest, change.run_id)
             execute("INSERT OR REPLACE INTO applied VALUES (?, ?, ?, ?)", values)
         elif isinstance(change, Assigned):

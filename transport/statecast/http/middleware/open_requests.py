@@ -11,21 +11,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from statecast.http.request.addresses import public_address
-from statecast.http.request.in_flight import Arriving, Bodies
+from statecast.http.request.in_flight import BodiesInFlight, BodyInFlight
 from statecast.http.response.errors import deny, from_http
 from statecast.protocol.errors import Refusal
 from statecast.threads import Limits
 
-__all__ = ["VISIT", "Entrance", "Visit", "Visits", "visit_of"]
+__all__ = ["OPEN_REQUEST", "OpenRequest", "OpenRequests", "RequestLimits", "open_request_of"]
 
-#: In the scope of a request: its `Visit`.
-VISIT: Final = "statecast.visit"
+#: In the scope of a request: its `OpenRequest`.
+OPEN_REQUEST: Final = "statecast.visit"
 
 #: Seconds after which a client may try again.
 RETRY: Final = 5
 
 
-class Visit:
+class OpenRequest:
     """One request, from its arrival to the end of its response.
 
     Args:
@@ -35,13 +35,13 @@ class Visit:
 
     __slots__ = ("_address", "_bodies", "_owner", "_visits")
 
-    def __init__(self, visits: Visits, address: str | None) -> None:
-        self._visits = visits
+    def __init__(self, open_requests: OpenRequests, address: str | None) -> None:
+        self._visits = open_requests
         self._address = address
         self._owner: str | None = None
-        self._bodies: list[Arriving] = []
+        self._bodies: list[BodyInFlight] = []
         if address is not None:
-            visits.addresses[address] += 1
+            open_requests.addresses[address] += 1
 
     def enter(self) -> None:
         """Check that there are not too many from its address.
@@ -67,7 +67,7 @@ class Visit:
         self._owner = owner
         self._visits.owners[owner] += 1
 
-    def arrive(self, give_up: Callable[[], None]) -> Arriving:
+    def arrive(self, give_up: Callable[[], None]) -> BodyInFlight:
         """Return its body, which begins to arrive; `give_up` is called if it has to make room for others."""
         body = self._visits.bodies.arrive(self._address, give_up)
         self._bodies.append(body)
@@ -89,7 +89,7 @@ class Visit:
                     del counts[name]
 
 
-class Visits:
+class OpenRequests:
     """All visits of an app.
 
     Args:
@@ -100,21 +100,21 @@ class Visits:
         self.limits = limits
         self.addresses: Counter[str] = Counter()
         self.owners: Counter[str] = Counter()
-        self.bodies = Bodies(limits)
+        self.bodies = BodiesInFlight(limits)
 
-    def begin(self, scope: Scope) -> Visit:
+    def begin(self, scope: Scope) -> OpenRequest:
         """Return the visit of a request that has arrived."""
-        scope[VISIT] = visit = Visit(self, public_address(scope.get("client")))
+        scope[OPEN_REQUEST] = visit = OpenRequest(self, public_address(scope.get("client")))
         return visit
 
 
-def visit_of(scope: Scope) -> Visit:
+def open_request_of(scope: Scope) -> OpenRequest:
     """Return the visit of a request."""
-    visit: Visit = scope[VISIT]
+    visit: OpenRequest = scope[OPEN_REQUEST]
     return visit
 
 
-class Entrance:
+class RequestLimits:
     """Refuses requests of an address that has too many under way, and paths that only look like those of routes.
 
     A route's pattern ends with `$`, which takes a line end too: `/health%0A` would be `/health`.
@@ -129,7 +129,7 @@ class Entrance:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
             try:
-                visit_of(scope).enter()
+                open_request_of(scope).enter()
                 if scope["path"].endswith("\n"):
                     raise from_http(HTTPException(404), scope)
             except Refusal as refusal:
