@@ -11,8 +11,7 @@ import * as modern from "@ag-ui/client";
 import { EventSchemas } from "@ag-ui/core/schemas";
 import * as older from "ag-ui-client-0";
 import { joining, kitOf } from "./copilot_kit.mjs";
-import { facts, forget, noted, settle, until } from "./facts.mjs";
-import { play } from "./scenario.mjs";
+import { facts, noted, settle, until } from "./facts.mjs";
 
 const TIMEOUT = 20_000; // ms for one step, where the step does not say
 const PACKAGES = { "1.0": modern, "0.0": older };
@@ -156,16 +155,6 @@ const STEPS = {
   },
 
   wait: ({ for: condition, ...step }, timeout) => waitFor(condition, clientOf(step), timeout),
-
-  /** Another scenario in the same process. */
-  begin: async ({ settings }, timeout) => {
-    for (const { agent, kit } of clients.values()) (kit?.stop ?? (() => agent.abortRun()))();
-    await until(isIdle, timeout, "the last scenario to be over");
-    forget();
-    open(settings);
-  },
-
-  report: async () => ({ report: await told() }),
 };
 
 const open = (settings) => {
@@ -221,9 +210,13 @@ const perform = async (step) => {
   const extra = await act(step, step.timeout ?? TIMEOUT);
   await settle();
   if (step.for === "idle") await waitFor("idle", clientOf(step), step.timeout ?? TIMEOUT);
-  if (step.do === "begin" || step.do === "report") return { ...extra };
   const { agent, seen } = clientOf(step);
   return { ...extra, messages: agent.messages, state: agent.state, outcome: seen.outcomes.at(-1) ?? null };
 };
 
-await play({ open, perform, report: told });
+const close = async () => {
+  for (const { agent, kit } of clients.values()) (kit?.stop ?? (() => agent.abortRun()))();
+  await until(isIdle, TIMEOUT, "all clients to be over");
+};
+
+export default { open, perform, report: told, close };

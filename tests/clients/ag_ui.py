@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,9 +12,10 @@ from ag_ui.core import Event
 from pydantic import TypeAdapter
 
 from tests.clients.conversing import Part, Said, call, held, joined
-from tests.clients.node import Json, _fill, _Scenario
+from tests.clients.driver import Json
+from tests.clients.scenario import Scenario
 
-__all__ = ["Clients", "ClientsReport", "Version", "agrees", "checked", "clients_of", "events_in", "shown", "state_of"]
+__all__ = ["Clients", "ClientsReport", "Version", "agrees", "checked", "events_in", "shown", "state_of"]
 
 Version: TypeAlias = str  #: "1.0" or "0.0"
 
@@ -46,43 +45,11 @@ class ClientsReport:
         return [events_in(response["body"]) for response in self.responses]
 
 
-class Clients(_Scenario):
+class Clients(Scenario[ClientsReport]):
     """Clients in a page, step by step."""
 
     script = "ag_ui.mjs"
-
-    def begin(self, settings: Mapping[str, Json]) -> None:
-        """Begin another scenario in the same process: starting one takes longer than most scenarios."""
-        self.step("begin", settings=dict(settings))
-
-    def told(self) -> ClientsReport:
-        """Return what happened so far."""
-        return _fill(ClientsReport, self.step("report")["report"])
-
-
-_ready: list[Clients] = []  #: processes that no scenario uses
-
-
-@contextmanager
-def clients_of(settings: Mapping[str, Json]) -> Iterator[Clients]:
-    """Yield clients; another scenario may use their process again, unless something went wrong."""
-    if _ready:
-        clients = _ready.pop()
-        clients.begin(settings)
-    else:
-        clients = Clients(settings)
-    try:
-        yield clients
-    except BaseException:
-        clients.close()
-        raise
-    _ready.append(clients)
-
-
-@atexit.register
-def _close() -> None:
-    while _ready:
-        _ready.pop().close()
+    reported = ClientsReport
 
 
 def checked(report: ClientsReport, *, errors: Mapping[str, Sequence[str]] | None = None) -> ClientsReport:

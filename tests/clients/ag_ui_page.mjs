@@ -11,8 +11,7 @@ import { createRoot } from "react-dom/client";
 import { AssistantRuntimeProvider, useAssistantInstructions, useAssistantTool } from "@assistant-ui/react";
 import { useAgUiInterrupts, useAgUiRuntime, useAgUiState, useAgUiSubmitInterruptResponses } from "@assistant-ui/react-ag-ui";
 import * as modern from "@ag-ui/client";
-import { facts, forget, noted, settle, until } from "./facts.mjs";
-import { play } from "./scenario.mjs";
+import { facts, noted, settle, until } from "./facts.mjs";
 
 const TIMEOUT = 20_000; // ms for one step, where the step does not say
 
@@ -147,16 +146,6 @@ const STEPS = {
   },
 
   wait: ({ for: condition }, timeout) => waitFor(condition, timeout),
-
-  begin: async ({ settings }, timeout) => {
-    page.abort();
-    page.root.unmount();
-    await until(isQuiet, timeout, "the open requests to be given up");
-    forget();
-    await open(settings);
-  },
-
-  report: () => ({ report: told() }),
 };
 
 const told = () => {
@@ -181,4 +170,10 @@ const perform = async (step) => {
   return { ...extra };
 };
 
-await play({ open, perform, report: told });
+const close = async () => {
+  page.abort();
+  page.root.unmount();
+  await until(isQuiet, TIMEOUT, "the open requests to be given up");
+};
+
+export default { open, perform, report: told, close };

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.clients.ag_ui import events_in, state_of
 from tests.clients.conversing import Part, Said, call, file, held, joined
-from tests.clients.node import Json, _fill, _Scenario
+from tests.clients.driver import Json
+from tests.clients.scenario import Scenario
 
-__all__ = ["Page", "PageReport", "agrees", "checked", "page_of", "shown"]
+__all__ = ["Page", "PageReport", "agrees", "checked", "shown"]
 
 
 @dataclass(frozen=True)
@@ -34,43 +33,11 @@ class PageReport:
         return [events_in(response["body"]) for response in self.responses]
 
 
-class Page(_Scenario):
+class Page(Scenario[PageReport]):
     """The hook in a page, step by step."""
 
     script = "ag_ui_page.mjs"
-
-    def begin(self, settings: Mapping[str, Json]) -> None:
-        """Begin another scenario in the same process: starting one takes longer than most scenarios."""
-        self.step("begin", settings=dict(settings))
-
-    def told(self) -> PageReport:
-        """Return what happened so far."""
-        return _fill(PageReport, self.step("report")["report"])
-
-
-_ready: list[Page] = []  #: processes that no scenario uses
-
-
-@contextmanager
-def page_of(settings: Mapping[str, Json]) -> Iterator[Page]:
-    """Yield a page; another scenario may use its process again, unless something went wrong."""
-    if _ready:
-        page = _ready.pop()
-        page.begin(settings)
-    else:
-        page = Page(settings)
-    try:
-        yield page
-    except BaseException:
-        page.close()
-        raise
-    _ready.append(page)
-
-
-@atexit.register
-def _close() -> None:
-    while _ready:
-        _ready.pop().close()
+    reported = PageReport
 
 
 def checked(report: PageReport, *, errors: Sequence[str] = ()) -> PageReport:

@@ -1,13 +1,9 @@
 // Drive a real Chromium through a scenario and report what its tabs saw.
 //
-// The browser starts with a fresh profile that is deleted afterwards. README.md beside this file lists the steps;
-// scenario.mjs says how they come in. $CHROMIUM names the executable (default /usr/bin/chromium).
+// All scenarios share a browser, and each has a context of its own there, as private windows have. README.md beside this
+// file lists the settings and steps; scenario.mjs says how they come in.
 
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { chromium } from "playwright-core";
-import { play } from "./scenario.mjs";
 
 const TIMEOUT = 20_000; // ms for one step, where the step does not say
 const ARGUMENTS = [
@@ -21,9 +17,9 @@ const ARGUMENTS = [
   "--disable-sync",
 ];
 
-const seen = { console: [], pageErrors: [], network: [] };
 const tabs = new Map();
-let profile;
+let seen;
+let browser; // stays until the process ends
 let context;
 let current;
 
@@ -152,18 +148,17 @@ const STEPS = {
   offline: ({ offline }) => context.setOffline(offline ?? true),
 };
 
-const open = async ({ viewport, headers, locale, colorScheme, arguments: more }) => {
-  profile = await mkdtemp(join(tmpdir(), "statecast-chromium-"));
-  context = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-    args: [...ARGUMENTS, ...(more ?? [])],
-    headless: true,
+const open = async ({ executable, viewport, headers, locale, colorScheme }) => {
+  browser ??= await chromium.launch({ executablePath: executable, args: ARGUMENTS, headless: true });
+  seen = { console: [], pageErrors: [], network: [] };
+  tabs.clear();
+  context = await browser.newContext({
     viewport: viewport ?? { width: 1280, height: 800 },
     ...(headers && { extraHTTPHeaders: headers }),
     ...(locale && { locale }),
     ...(colorScheme && { colorScheme }),
   });
-  watch("first", context.pages()[0] ?? (await context.newPage()));
+  watch("first", await context.newPage());
 };
 
 const perform = async (step) => {
@@ -173,12 +168,7 @@ const perform = async (step) => {
   return { tab: nameOf(current), url: current?.url() ?? null, ...result };
 };
 
-const close = async () => {
-  await context?.close();
-  if (profile) await rm(profile, { recursive: true, force: true, maxRetries: 5 });
-};
-
-await play({
+export default {
   open,
   perform,
   report: async () => ({
@@ -187,5 +177,5 @@ await play({
       [...tabs].map(async ([name, page]) => ({ tab: name, url: page.url(), text: await page.innerText("body").catch(() => null) })),
     ),
   }),
-  close,
-});
+  close: () => context.close(),
+};

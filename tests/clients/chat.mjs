@@ -13,8 +13,7 @@ import {
   safeValidateUIMessages,
   uiMessageChunkSchema,
 } from "ai";
-import { facts, forget, noted, settle, until } from "./facts.mjs";
-import { play } from "./scenario.mjs";
+import { facts, noted, settle, until } from "./facts.mjs";
 import { mountChat } from "./use_chat.mjs";
 
 const TIMEOUT = 20_000; // ms for one step, where the step does not say
@@ -221,17 +220,6 @@ const STEPS = {
   },
 
   wait: ({ for: condition, ...step }, timeout) => waitFor(condition, chatOf(step), timeout),
-
-  /** Another scenario in the same process. */
-  begin: async ({ settings }, timeout) => {
-    await Promise.all([...chats.values()].map((chat) => chat.stop()));
-    for (const chat of chats.values()) chat.unmount?.();
-    await until(isIdle, timeout, "the last scenario to be over");
-    forget();
-    await opened(settings);
-  },
-
-  report: async () => ({ report: await told() }),
 };
 
 const open = async (name, settings) => {
@@ -289,9 +277,14 @@ const perform = async (step) => {
       await settle();
     } while (!isIdle());
   }
-  if (step.do === "begin" || step.do === "report") return { ...extra };
   const chat = chatOf(step);
   return { ...extra, status: chat.status, messages: chat.messages, requests: facts.requests.length };
 };
 
-await play({ open: opened, perform, report: told });
+const close = async () => {
+  await Promise.all([...chats.values()].map((chat) => chat.stop()));
+  for (const chat of chats.values()) chat.unmount?.();
+  await until(isIdle, TIMEOUT, "all chats to be over");
+};
+
+export default { open: opened, perform, report: told, close };

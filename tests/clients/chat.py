@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,14 +11,14 @@ from uuid import uuid4
 import httpx
 
 from tests.clients.conversing import Part, Said, call, file, held, joined
-from tests.clients.node import Json, _fill, _Scenario
+from tests.clients.driver import Json
+from tests.clients.scenario import Scenario
 
 __all__ = [
     "IDLE",
     "Chats",
     "ChatsReport",
     "agrees",
-    "chats_of",
     "chatting",
     "checked",
     "play",
@@ -55,43 +54,11 @@ class ChatsReport:
         return [_chunks(response["body"]) for response in self.responses]
 
 
-class Chats(_Scenario):
+class Chats(Scenario[ChatsReport]):
     """Chats in a page, step by step."""
 
     script = "chat.mjs"
-
-    def begin(self, settings: Mapping[str, Json]) -> None:
-        """Begin another scenario in the same process: starting one takes longer than most scenarios."""
-        self.step("begin", settings=dict(settings))
-
-    def told(self) -> ChatsReport:
-        """Return what happened so far."""
-        return _fill(ChatsReport, self.step("report")["report"])
-
-
-_ready: list[Chats] = []  #: processes that no scenario uses
-
-
-@contextmanager
-def chats_of(settings: Mapping[str, Json]) -> Iterator[Chats]:
-    """Yield chats; another scenario may use their process again, unless something went wrong."""
-    if _ready:
-        chats = _ready.pop()
-        chats.begin(settings)
-    else:
-        chats = Chats(settings)
-    try:
-        yield chats
-    except BaseException:
-        chats.close()
-        raise
-    _ready.append(chats)
-
-
-@atexit.register
-def _close() -> None:
-    while _ready:
-        _ready.pop().close()
+    reported = ChatsReport
 
 
 def checked(report: ChatsReport, *, errors: Mapping[str, list[str]] | None = None) -> ChatsReport:
@@ -172,7 +139,7 @@ def _chunks(body: str) -> list[Json]:
 def chatting(url: str, query: str = "", **settings: Json) -> Iterator[Chats]:
     """Yield chats on a thread that is new."""
     thread_id = f"chat-{uuid4().hex[:12]}"
-    with chats_of({"api": f"{url}/chat{query}", "id": thread_id, **settings}) as chats:
+    with Chats({"api": f"{url}/chat{query}", "id": thread_id, **settings}) as chats:
         yield chats
 
 

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Sequence
 from typing import ClassVar
 
-from tests.clients.node import Json, _Driver, need_node
+from tests.clients.driver import Driver, Json
 
 __all__ = ["CloudClient", "CloudFailed", "said", "text_of"]
 
@@ -40,14 +40,14 @@ class CloudClient:
         config: Further settings; without `tokens` or `apiKey`, an anonymous identity.
     """
 
-    _driver: ClassVar[_Driver | None] = None
+    _driver: ClassVar[Driver | None] = None
     _numbers: ClassVar = itertools.count(1)
 
     def __init__(
         self, base_url: str, *, storage: str | None = None, tokens: Sequence[str] | None = None, **config: Json
     ) -> None:
         if CloudClient._driver is None:
-            CloudClient._driver = _Driver([need_node(), "cloud.mjs"])
+            CloudClient._driver = Driver("cloud.mjs")
             CloudClient._driver.timeout = PATIENCE
         self._name = str(next(self._numbers))
         self.requests: list[Json] = []  #: of the latest call: {method, path, status}

@@ -14,9 +14,8 @@ import {
 } from "@assistant-ui/react";
 import { useDataStreamRuntime } from "@assistant-ui/react-data-stream";
 import { AssistantMessageAccumulator, DataStreamDecoder, ToolResponse, UIMessageStreamDecoder } from "assistant-stream";
-import { facts, forget, noted, settle, until } from "./facts.mjs";
+import { facts, noted, settle, until } from "./facts.mjs";
 import { historyOf } from "./history.mjs";
-import { play } from "./scenario.mjs";
 
 const TIMEOUT = 20_000; // ms for one step, where the step does not say
 
@@ -191,21 +190,6 @@ const STEPS = {
   },
 
   wait: ({ for: condition, ...step }, timeout) => waitFor(condition, pageOf(step), timeout),
-
-  /** Another scenario in the same process. */
-  begin: async ({ settings }, timeout) => {
-    for (const page of pages.values()) {
-      page.thread().cancelRun();
-      page.root.unmount();
-    }
-    await until(isOver, timeout, "the last scenario to be over");
-    pages.clear();
-    forget();
-    config = settings;
-    await open("main", settings);
-  },
-
-  report: () => ({ report: told() }),
 };
 
 const told = () => {
@@ -231,15 +215,24 @@ const perform = async (step) => {
       await settle();
     } while (!isIdle());
   }
-  if (step.do === "begin" || step.do === "report") return { ...extra };
   return { ...extra, messages: pageOf(step).state().messages, requests: facts.requests.length };
 };
 
-await play({
+const close = async () => {
+  for (const page of pages.values()) {
+    page.thread().cancelRun();
+    page.root.unmount();
+  }
+  await until(isOver, TIMEOUT, "all pages to be over");
+};
+
+export default {
   open: async (settings) => {
     config = settings;
+    pages.clear();
     await open("main", settings);
   },
   perform,
   report: told,
-});
+  close,
+};

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.clients.conversing import Part, Said, call, file, joined
-from tests.clients.node import Json, _fill, _Scenario
+from tests.clients.driver import Json
+from tests.clients.scenario import Scenario
 
-__all__ = ["Pages", "PagesReport", "checked", "pages_of", "shown"]
+__all__ = ["Pages", "PagesReport", "checked", "shown"]
 
 
 @dataclass(frozen=True)
@@ -36,50 +35,18 @@ class PagesReport:
         return [name for response in self.responses if (name := response["headers"].get("statecast-thread-id"))][-1]
 
 
-class Pages(_Scenario):
-    """Pages, step by step."""
-
-    script = "data_stream.mjs"
-
-    def begin(self, settings: Mapping[str, Json]) -> None:
-        """Begin another scenario in the same process: starting one takes longer than most scenarios."""
-        self.step("begin", settings=dict(settings))
-
-    def told(self) -> PagesReport:
-        """Return what happened so far."""
-        return _fill(PagesReport, self.step("report")["report"])
-
-
-_ready: list[Pages] = []  #: processes that no scenario uses
-
-
-@contextmanager
-def pages_of(settings: Mapping[str, Json]) -> Iterator[Pages]:
-    """Yield a page; another scenario may use its process again, unless something went wrong.
+class Pages(Scenario[PagesReport]):
+    """Pages, step by step.
 
     A page with a module of its own has a process of its own: what the module leaves behind, such as reports that are
     still to be sent, would be taken for another page's.
     """
-    if _ready and "module" not in settings:
-        pages = _ready.pop()
-        pages.begin(settings)
-    else:
-        pages = Pages(settings)
-    try:
-        yield pages
-    except BaseException:
-        pages.close()
-        raise
-    if "module" in settings:
-        pages.close()
-    else:
-        _ready.append(pages)
 
+    script = "data_stream.mjs"
+    reported = PagesReport
 
-@atexit.register
-def _close() -> None:
-    while _ready:
-        _ready.pop().close()
+    def __init__(self, settings: Mapping[str, Json]) -> None:
+        super().__init__(settings, alone="module" in settings)
 
 
 def checked(report: PagesReport, *, errors: Sequence[str] = ()) -> PagesReport:

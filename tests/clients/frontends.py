@@ -8,14 +8,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-from tests.clients import ag_ui, chat, data_stream
+from tests.clients import ag_ui, chat, data_stream, node
 from tests.clients.conversing import Part, Said, held
 from tests.clients.local_runtime import LocalRuntime
 from tests.clients.module import running
 from tests.clients.node import Json
 from tests.clients.openai_clients import PyPI
 from tests.clients.playing import IDLE, PATIENCE, check, settings
-from tests.clients.scenes import TEXT, page_of
+from tests.clients.scenes import TEXT
 
 __all__ = ["FRONTENDS", "Frontend"]
 
@@ -82,7 +82,7 @@ class Transport(Frontend):
     def _open(self) -> None:
         resume = f"{self.url}/resume?protocol=assistant-transport"
         config = settings(self.url, "assistant-transport", threadId=self.thread_id, resumeApi=resume)
-        self._page = self.stack.enter_context(page_of(config))
+        self._page = self.stack.enter_context(node.Transport(config))
 
 
 class DataStream(Frontend):
@@ -104,7 +104,7 @@ class DataStream(Frontend):
 
     def _open(self, **more: Json) -> None:
         config = {"api": f"{self.url}/chat?protocol=data-stream", "body": {"threadId": self.thread_id}, **more}
-        self._page = self.stack.enter_context(data_stream.pages_of(config))
+        self._page = self.stack.enter_context(data_stream.Pages(config))
 
 
 class Chat(Frontend):
@@ -127,7 +127,7 @@ class Chat(Frontend):
 
     def _open(self, **more: Json) -> None:
         config = {"api": f"{self.url}/chat", "id": self.thread_id, **more}
-        self._chat = self.stack.enter_context(chat.chats_of(config))
+        self._chat = self.stack.enter_context(chat.Chats(config))
 
 
 class Local(Frontend):
@@ -248,7 +248,7 @@ class AgUi(Frontend):
 
     def _open(self) -> None:
         config = {"url": f"{self.url}/ag-ui", "threadId": self.thread_id}
-        self._client = self.stack.enter_context(ag_ui.clients_of(config))
+        self._client = self.stack.enter_context(ag_ui.Clients(config))
 
 
 #: One for each row of the table of frontends.

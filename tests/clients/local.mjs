@@ -6,9 +6,8 @@ import "./page.mjs";
 import { createElement as h, useEffect } from "react";
 import { createRoot } from "react-dom/client";
 import { AssistantRuntimeProvider, useLocalRuntime } from "@assistant-ui/react";
-import { facts, forget, noted, settle, until } from "./facts.mjs";
+import { facts, noted, settle, until } from "./facts.mjs";
 import { historyOf } from "./history.mjs";
-import { play } from "./scenario.mjs";
 
 const TIMEOUT = 20_000; // ms for one step, where the step does not say
 
@@ -100,19 +99,7 @@ const told = () => ({
   uncaught: facts.uncaught,
 });
 
-Object.assign(STEPS, {
-  /** Another scenario in the same process. */
-  begin: async ({ settings }) => {
-    root.unmount();
-    await settle();
-    forget();
-    await opened(settings);
-  },
-
-  report: () => ({ report: structuredClone(told()) }),
-});
-
-await play({
+export default {
   open: opened,
   perform: async (step) => {
     const timeout = step.timeout ?? TIMEOUT;
@@ -122,4 +109,8 @@ await play({
     return { ...extra, messages: messages().map(({ id, role, content, status }) => ({ id, role, content, status })) };
   },
   report: told,
-});
+  close: async () => {
+    root.unmount();
+    await settle();
+  },
+};

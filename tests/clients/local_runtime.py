@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
-from tests.clients.node import Json, _Driver, _Scenario
+from tests.clients.driver import Json
+from tests.clients.scenario import Scenario
 
 __all__ = ["LocalReport", "LocalRuntime"]
 
@@ -28,7 +27,7 @@ class LocalReport:
         return [(message["role"], [_plain(part) for part in message["content"]]) for message in self.messages]
 
 
-class LocalRuntime(_Scenario):
+class LocalRuntime(Scenario[LocalReport]):
     """A page with the runtime, step by step: a context manager.
 
     Args:
@@ -39,38 +38,11 @@ class LocalRuntime(_Scenario):
     """
 
     script = "local.mjs"
-    _idle: ClassVar[list[_Driver]] = []  #: processes that are ready again: starting one takes longer than a scenario
+    reported = LocalReport
 
     def __init__(self, url: str, adapter: str, *, steps: Sequence[Mapping[str, Json]] = (), **settings: Json) -> None:
-        settings = {"url": url, "adapter": adapter, **settings}
-        if self._idle:
-            self._driver, self._report = self._idle.pop(), None
-            self.step("begin", settings=settings)
-        else:
-            super().__init__(settings)
-        for step in steps:
-            self.step(**step)
-
-    def __enter__(self) -> LocalRuntime:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._report is None:  # else it failed, and its process is gone
-            self._idle.append(self._driver)
-
-    @classmethod
-    def end(cls) -> None:
-        """End the processes."""
-        for driver in cls._idle:
-            driver.close()
-
-    def report(self) -> LocalReport:
-        """Return what the scenario did so far."""
-        return LocalReport(**self.step("report")["report"])
+        super().__init__({"url": url, "adapter": adapter, "steps": list(steps), **settings})
 
 
 def _plain(part: Json) -> Json:
     return part["text"] if part["type"] == "text" else part
-
-
-atexit.register(LocalRuntime.end)

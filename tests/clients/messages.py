@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from tests.clients import chat, data_stream
 from tests.clients.conversing import Part, joined
-from tests.clients.node import Json, _Driver, need_node
+from tests.clients.driver import Driver, Json
 
 __all__ = ["DECODERS", "Decoder", "Decoders", "Read"]
 
@@ -54,7 +54,7 @@ class Decoders:
     """All decoders, in one process for thousands of calls: a context manager."""
 
     def __init__(self) -> None:
-        self._driver = _Driver([need_node(), "messages.mjs"])
+        self._driver = Driver("messages.mjs")
         self._driver.timeout = 60
         self._asked = 0
 

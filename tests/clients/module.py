@@ -10,7 +10,8 @@ from typing import Any
 
 from anyio import to_thread
 
-from tests.clients.node import Json, _Scenario
+from tests.clients.driver import Json
+from tests.clients.scenario import Scenario
 
 __all__ = ["MODULE", "Module", "Thread", "running"]
 
@@ -22,7 +23,7 @@ MODULE = ROOT / "transport" / "statecast" / "browser" / "client.js"
 class Module:
     """A process of Node with the module in it."""
 
-    scenario: _Scenario
+    scenario: _Node
     console: list[str] = field(default_factory=list)
 
     async def thread(self, url: str, thread: str = "t", *, name: str = "thread", **options: Json) -> Thread:
@@ -69,19 +70,24 @@ class Thread:
         return seen
 
 
-class _Node(_Scenario):
+@dataclass(frozen=True)
+class _Report:
+    console: list[Json]  #: {level, text}
+    uncaught: list[str]
+
+
+class _Node(Scenario[_Report]):
     script = "thread.mjs"
+    realm = "module"
+    reported = _Report
 
 
 @contextmanager
 def running() -> Iterator[Module]:
     """Run a Node with the module, where nothing is left uncaught; `console` is what it said in the end."""
-    scenario = _Node({"module": MODULE.as_uri()})
-    try:
+    with _Node({"module": MODULE.as_uri()}) as scenario:
         module = Module(scenario)
         yield module
-        report = scenario._finish()
-        module.console.extend(line["text"] for line in report["console"])
-        assert report["uncaught"] == []
-    finally:
-        scenario.close()
+        report = scenario.report()
+        module.console.extend(line["text"] for line in report.console)
+        assert report.uncaught == []

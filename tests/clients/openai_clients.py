@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 import openai
 
-from tests.clients.node import Json, _Driver, need_node
+from tests.clients.driver import Driver, Json
 
 __all__ = ["Asking", "Npm", "PyPI"]
 
@@ -45,11 +45,11 @@ class Asking(Protocol):
 class Npm:
     """The npm package, in a process of its own."""
 
-    _idle: ClassVar[list[_Driver]] = []  #: processes that are ready again: starting one takes longer than a request
+    _idle: ClassVar[list[Driver]] = []  #: processes that are ready again: starting one takes longer than a request
 
     def __init__(self, base_url: str, headers: Mapping[str, str] | None = None) -> None:
         self._base = {"baseURL": base_url, "headers": dict(headers or {})}
-        self._driver = self._idle.pop() if self._idle else _Driver([need_node(), "openai.mjs"])
+        self._driver = self._idle.pop() if self._idle else Driver("openai.mjs")
         self._driver.timeout = PATIENCE
 
     def create(self, **body: Json) -> Json:

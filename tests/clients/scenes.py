@@ -135,32 +135,6 @@ class Holding:
         await self._app(scope, receive, send)
 
 
-#: Pages that no scene uses.
-_idle: list[Transport] = []
-
-
-@contextmanager
-def page_of(config: Json) -> Iterator[Transport]:
-    """Yield a page; the next scene may use its process again, unless something went wrong."""
-    if _idle:
-        page = _idle.pop()
-        page.begin(config)
-    else:
-        page = Transport(config)
-    try:
-        yield page
-    except BaseException:
-        page.close()
-        raise
-    _idle.append(page)
-
-
-def close_pages() -> None:
-    """End the processes of pages that no scene uses."""
-    while _idle:
-        _idle.pop().close()
-
-
 @dataclass
 class Scene:
     """One thread of a server, and who looks at it."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from statecast.history.tree import HistoryMessage
-from tests.clients.node import Json, _Driver, need_node
+from tests.clients.driver import Driver, Json
 
 __all__ = ["Keeper"]
 
@@ -15,7 +15,7 @@ class Keeper:
     """Writes and reads histories as the clients do: a context manager."""
 
     def __init__(self) -> None:
-        self._driver = _Driver([need_node(), "stored_messages.mjs"])
+        self._driver = Driver("stored_messages.mjs")
         self._driver.timeout = 60
         self._asked = 0
 

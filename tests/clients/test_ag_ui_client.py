@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from statecast import AddMessage, Agent, Run, UntypedCommand, create_app
-from tests.clients.ag_ui import Clients, ClientsReport, Version, agrees, checked, clients_of, shown, state_of
+from tests.clients.ag_ui import Clients, ClientsReport, Version, agrees, checked, shown, state_of
 from tests.clients.conversing import EMITTED, Json, conversing, held
 from tests.clients.node import ScenarioFailed, need_node
 from tests.clients.playing import PATIENCE
@@ -67,7 +67,7 @@ def noting() -> Agent:
 @contextmanager
 def open_clients(url: str, version: Version, *, query: str = "", **settings: Json) -> Iterator[Clients]:
     config = {"url": f"{url}/ag-ui{query}", "threadId": f"ag-{uuid4().hex[:12]}", "version": version, **settings}
-    with clients_of(config) as clients:
+    with Clients(config) as clients:
         yield clients
 
 
@@ -354,7 +354,7 @@ def test_a_server_that_stops_is_an_error(tmp_path: Path, version: Version) -> No
     need_node()
     (tmp_path / "app.py").write_text(HOLDING)
     with Restarting("serve", "app:agent", "--grace", "0", folder=tmp_path) as server:
-        with clients_of({"url": f"{server.url}/ag-ui", "threadId": "t", "version": version}) as clients:
+        with Clients({"url": f"{server.url}/ag-ui", "threadId": "t", "version": version}) as clients:
             clients.step("say", text="hold")
             clients.step("wait", **{"for": {"text": "half"}})
             server.stop()

@@ -12,7 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.clients.ag_ui_page import Page, PageReport, agrees, checked, page_of, shown
+from tests.clients.ag_ui_page import Page, PageReport, agrees, checked, shown
 from tests.clients.conversing import EMITTED, Json
 from tests.clients.playing import PATIENCE
 from tests.clients.scenes import Gates
@@ -31,7 +31,7 @@ def version(request: pytest.FixtureRequest) -> str:
 @contextmanager
 def open_page(url: str, version: str, **settings: Json) -> Iterator[Page]:
     config = {"url": f"{url}/ag-ui", "threadId": f"ag-{uuid4().hex[:12]}", "version": version, **settings}
-    with page_of(config) as page:
+    with Page(config) as page:
         yield page
 
 

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from statecast import AddMessage, Agent, Run, create_app
-from tests.clients.chat import chats_of
+from tests.clients.chat import Chats
 from tests.clients.cloud import CloudClient, CloudFailed, said, text_of
-from tests.clients.data_stream import Pages, checked, pages_of
+from tests.clients.data_stream import Pages, checked
 from tests.clients.data_stream import shown as page_shows
 from tests.clients.installed import DRIVERS
 from tests.clients.node import Json, Transport, need_node
@@ -148,7 +148,7 @@ def test_assistant_transport_goes_on_where_the_clouds_client_began(ann: Ann) -> 
 def test_a_chat_goes_on_where_the_clouds_client_began(ann: Ann) -> None:
     thread_id = begun(ann)
     settings = {"api": f"{ann.url}/chat", "id": thread_id, "headers": ann.headers, "messages": loaded(ann, thread_id)}
-    with chats_of(settings) as chats:
+    with Chats(settings) as chats:
         chats.step("send", text="And now?", **{"for": "idle"})
         report = chats.told()
 
@@ -256,7 +256,7 @@ def test_the_clouds_runtime_runs_the_agent_that_it_names(url: str) -> None:
     if runs_need_a_thread():
         assert _refused_by_itself(url) == []
         return
-    with pages_of({"module": str(DRIVERS / "cloud_page.mjs"), "url": url, "threadId": "wasps", "api": url}) as pages:
+    with Pages({"module": str(DRIVERS / "cloud_page.mjs"), "url": url, "threadId": "wasps", "api": url}) as pages:
         for number, text in enumerate(["Who are you?", "Who?"], 1):
             _ask(pages, text, messages=2 * number)
         report = checked(pages.told())
@@ -274,7 +274,7 @@ def test_the_clouds_runtime_runs_the_agent_that_it_names(url: str) -> None:
 
 def _refused_by_itself(url: str) -> list[str]:
     """Check that the runtime fails before it asks for a run, and return which runs it asked for."""
-    with pages_of({"module": str(DRIVERS / "cloud_page.mjs"), "url": url, "threadId": "wasps", "api": url}) as pages:
+    with Pages({"module": str(DRIVERS / "cloud_page.mjs"), "url": url, "threadId": "wasps", "api": url}) as pages:
         _ask(pages, "Who are you?", messages=2)
         report = pages.told()
     assert "Assistant Cloud runs need a thread" in report.console[0]["text"]
@@ -286,7 +286,7 @@ def test_an_agent_that_is_not_served_is_an_error_that_the_page_sees(url: str) ->
     if runs_need_a_thread():
         assert _refused_by_itself(url) == []
         return
-    with pages_of({"module": str(DRIVERS / "cloud_page.mjs"), "url": url, "threadId": "hornets", "api": url}) as pages:
+    with Pages({"module": str(DRIVERS / "cloud_page.mjs"), "url": url, "threadId": "hornets", "api": url}) as pages:
         _ask(pages, "Who are you?", messages=2)
         report = pages.told()
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.clients.ag_ui import Clients, ClientsReport, Version, agrees, checked, clients_of, shown
+from tests.clients.ag_ui import Clients, ClientsReport, Version, agrees, checked, shown
 from tests.clients.conversing import Json
 from tests.clients.playing import PATIENCE
 from tests.clients.scenes import Gates
@@ -26,7 +26,7 @@ IDLE = {"do": "wait", "for": "idle"}
 @contextmanager
 def kit(url: str, version: Version, **settings: Json) -> Iterator[Clients]:
     named = {"url": f"{url}/ag-ui", "threadId": f"kit-{uuid4().hex[:12]}", "version": version}
-    with clients_of({**named, "copilotKit": True, **settings}) as clients:
+    with Clients({**named, "copilotKit": True, **settings}) as clients:
         yield clients
 
 

@@ -16,7 +16,7 @@ import pytest
 from statecast import Agent, create_app
 from tests.clients.chat import state_of
 from tests.clients.conversing import EMITTED, PIXEL, Json, Said, held, joined
-from tests.clients.data_stream import Pages, PagesReport, checked, pages_of, shown
+from tests.clients.data_stream import Pages, PagesReport, checked, shown
 from tests.clients.node import need_node
 from tests.clients.playing import PATIENCE
 from tests.clients.scenes import Gates
@@ -38,7 +38,7 @@ def paging(
 ) -> Iterator[Pages]:
     body = {**({"threadId": f"page-{uuid4().hex[:12]}"} if named else {}), **({"truncate": True} if truncate else {})}
     api = f"{url}/chat?protocol={protocol}{query}"
-    with pages_of({"api": api, "body": body, **settings}) as pages:
+    with Pages({"api": api, "body": body, **settings}) as pages:
         yield pages
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from statecast import Agent, create_app
-from tests.clients import installed, node
+from tests.clients import installed
+from tests.clients.driver import Driver
 from tests.clients.node import Accumulator, Json, Protocol, ScenarioFailed, run_browser, run_transport
 from tests.clients.serving import served
 
@@ -117,7 +118,7 @@ def test_the_lockfile_names_no_registry() -> None:
 
 
 def test_a_driver_that_cannot_start_says_why() -> None:
-    driver = node._Driver([installed.need_node(), "no-such-file.mjs"])
+    driver = Driver("no-such-file.mjs")
 
     with pytest.raises(RuntimeError, match=r"no-such-file\.mjs"):
         driver.hear()

@@ -13,7 +13,7 @@ from itertools import count
 import pytest
 
 from statecast import create_app
-from tests.clients.node import Json, Protocol, need_node
+from tests.clients.node import Json, Protocol, Transport
 from tests.clients.playing import IDLE, PATIENCE
 from tests.clients.scenes import (
     BY_ITSELF,
@@ -23,9 +23,7 @@ from tests.clients.scenes import (
     Gates,
     Holding,
     Scene,
-    close_pages,
     cut,
-    page_of,
     scripted,
     texts,
     until,
@@ -37,13 +35,6 @@ STEPS = pytest.mark.parametrize("steps", ["two steps", "one step"])
 HALF = {"path": TEXT, "equals": "half"}
 
 _numbers = count()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def pages() -> Iterator[None]:
-    need_node()
-    yield
-    close_pages()
 
 
 @pytest.fixture(params=["assistant-transport", "data-stream"])
@@ -73,7 +64,7 @@ def scene(server: tuple[str, Gates], protocol: Protocol) -> Scene:
 @STEPS
 @pytest.mark.parametrize("keeps", [False, True], ids=["with nothing", "with what it had"])
 def test_a_page_reloaded_in_mid_run_goes_on_with_it(scene: Scene, steps: str, *, keeps: bool) -> None:
-    with page_of(scene.config(steps)) as page:
+    with Transport(scene.config(steps)) as page:
         page.step("append", text="half")
         for answers in (1, 2, 3) if steps == "one step" else (1, 3, 5):
             if answers > 1:
@@ -102,7 +93,7 @@ def test_a_page_reloaded_in_mid_run_goes_on_with_it(scene: Scene, steps: str, *,
 def test_tabs_that_take_their_two_steps_at_different_times_lose_and_double_nothing(scene: Scene) -> None:
     names = [f"{scene.thread_id} {tab}" for tab in ("first", "second")]
     configs = [scene.config("two steps", headers={"x-hold": name}) for name in names]
-    with page_of(scene.config()) as sender, page_of(configs[0]) as first, page_of(configs[1]) as second:
+    with Transport(scene.config()) as sender, Transport(configs[0]) as first, Transport(configs[1]) as second:
         sender.step("append", text="count")
         for tab, name, counted in ((first, names[0], "one"), (second, names[1], "one two")):
             until(sender, {"path": TEXT, "equals": counted})
@@ -127,7 +118,7 @@ def test_tabs_that_take_their_two_steps_at_different_times_lose_and_double_nothi
 @STEPS
 @pytest.mark.parametrize("keeps", [False, True], ids=["with nothing", "with what it had"])
 def test_resuming_a_finished_run_loses_nothing(scene: Scene, steps: str, *, keeps: bool) -> None:
-    with page_of(scene.config(steps)) as page:
+    with Transport(scene.config(steps)) as page:
         page.step("append", text="short")
         page.step(**IDLE)
         page.step("reload", keep=keeps)
@@ -149,7 +140,7 @@ def test_resuming_a_finished_run_loses_nothing(scene: Scene, steps: str, *, keep
 
 
 def test_a_run_that_ends_between_the_two_steps_is_shown_to_its_end(scene: Scene) -> None:
-    with page_of(scene.config("two steps")) as page:
+    with Transport(scene.config("two steps")) as page:
         page.step("append", text="half")
         until(page, HALF)
         page.step("reload", config={"headers": {"x-hold": scene.thread_id}})
@@ -170,7 +161,7 @@ def test_a_run_that_ends_between_the_two_steps_is_shown_to_its_end(scene: Scene)
 
 @STEPS
 def test_an_unknown_thread_leaves_the_page_as_it_is(scene: Scene, steps: str) -> None:
-    with page_of(scene.config(steps, initialState={"mine": 1})) as page:
+    with Transport(scene.config(steps, initialState={"mine": 1})) as page:
         page.step("resume")
         assert page.step(**IDLE)["state"] == {"mine": 1}
         page.step("append", text="short")
@@ -184,7 +175,7 @@ def test_an_unknown_thread_leaves_the_page_as_it_is(scene: Scene, steps: str) ->
 
 
 def test_a_run_that_another_has_followed_meanwhile_is_refused_and_the_next_resume_finds_it(scene: Scene) -> None:
-    with page_of(scene.config("two steps")) as page:
+    with Transport(scene.config("two steps")) as page:
         page.step("append", text="half")
         until(page, HALF)
         page.step("reload", config={"headers": {"x-hold": scene.thread_id}})
@@ -211,7 +202,7 @@ def test_a_run_that_another_has_followed_meanwhile_is_refused_and_the_next_resum
 
 
 def test_what_is_sent_while_a_run_waits_is_done_after_it(scene: Scene) -> None:
-    with page_of(scene.config()) as page:
+    with Transport(scene.config()) as page:
         page.step("append", text="wait")
         page.step(**IDLE)
         assert scene.status()["status"] == "waiting"
@@ -234,7 +225,7 @@ def test_what_is_sent_while_a_run_waits_is_done_after_it(scene: Scene) -> None:
 
 @STEPS
 def test_what_is_typed_while_a_page_resumes_is_sent_when_the_run_has_ended(scene: Scene, steps: str) -> None:
-    with page_of(scene.config(steps)) as page:
+    with Transport(scene.config(steps)) as page:
         page.step("append", text="half")
         until(page, HALF)
         page.step("reload")
@@ -250,7 +241,7 @@ def test_what_is_typed_while_a_page_resumes_is_sent_when_the_run_has_ended(scene
 
 
 def test_a_run_goes_on_with_what_the_pages_tool_returned(scene: Scene) -> None:
-    with page_of(scene.config(tools=BY_ITSELF)) as page:
+    with Transport(scene.config(tools=BY_ITSELF)) as page:
         page.step("append", text="add")
         until(page, {"path": ["messages", 1, "parts", 1], "exists": True})
         page.step(**IDLE)
@@ -262,7 +253,7 @@ def test_a_run_goes_on_with_what_the_pages_tool_returned(scene: Scene) -> None:
 
 
 def test_what_a_run_waits_for_is_done_by_a_page_that_is_reloaded(scene: Scene) -> None:
-    with page_of(scene.config(tools=NEVER)) as page:
+    with Transport(scene.config(tools=NEVER)) as page:
         page.step("append", text="add")
         until(page, {"all": ["tool-call", {"responses": 1}]})
         page.step("reload", config={"tools": BY_ITSELF})
@@ -275,7 +266,7 @@ def test_what_a_run_waits_for_is_done_by_a_page_that_is_reloaded(scene: Scene) -
 
 
 def test_a_page_that_asks_first_is_told_of_a_waiting_run_with_its_next_request(scene: Scene) -> None:
-    with page_of(scene.config("two steps", tools=NEVER)) as page:
+    with Transport(scene.config("two steps", tools=NEVER)) as page:
         page.step("append", text="add")
         until(page, {"all": ["tool-call", {"responses": 1}]})
         page.step("reload", config={"tools": BY_ITSELF})
@@ -295,7 +286,7 @@ def test_a_page_that_asks_first_is_told_of_a_waiting_run_with_its_next_request(s
 
 @STEPS
 def test_what_a_run_asks_beside_its_work_is_done_by_a_page_that_is_reloaded(scene: Scene, steps: str) -> None:
-    with page_of(scene.config(steps, tools=NEVER)) as page:
+    with Transport(scene.config(steps, tools=NEVER)) as page:
         page.step("append", text="add_beside")
         until(page, "tool-call")
         page.step("reload", config={"tools": BY_ITSELF})
@@ -313,7 +304,7 @@ def test_what_a_run_asks_beside_its_work_is_done_by_a_page_that_is_reloaded(scen
 @STEPS
 @pytest.mark.parametrize("later", ["over", "in a later run"])
 def test_a_call_of_a_run_that_was_stopped_is_history(scene: Scene, steps: str, later: str) -> None:
-    with page_of(scene.config(steps, tools=NEVER)) as page:
+    with Transport(scene.config(steps, tools=NEVER)) as page:
         page.step("append", text="add")
         until(page, {"all": ["tool-call", {"responses": 1}]})
         assert scene.post("/cancel").json()["cancelled"] is True
@@ -337,7 +328,7 @@ def test_a_call_of_a_run_that_was_stopped_is_history(scene: Scene, steps: str, l
 
 @pytest.mark.parametrize(("answer", "end"), [({"approved": True}, "deleted"), ({"approved": False}, "kept")])
 def test_a_question_is_answered_in_another_tab(scene: Scene, answer: Json, end: str) -> None:
-    with page_of(scene.config()) as page, page_of(scene.config()) as tab:
+    with Transport(scene.config()) as page, Transport(scene.config()) as tab:
         page.step("append", text="ask")
         page.step(**IDLE)
         assert (scene.status()["status"], scene.status()["isRunning"]) == ("waiting", False)
@@ -360,7 +351,7 @@ def test_a_question_is_answered_in_another_tab(scene: Scene, answer: Json, end: 
 @STEPS
 def test_a_stop_in_the_second_tab_ends_the_first_ones_stream(scene: Scene, steps: str) -> None:
     config = scene.config(steps, cancelApi=f"{scene.url}/cancel")
-    with page_of(config) as one, page_of(config) as other:
+    with Transport(config) as one, Transport(config) as other:
         one.step("append", text="half")
         until(one, HALF)
         other.step("resume")
@@ -392,7 +383,7 @@ def test_after_a_power_cut_the_page_resumes_and_the_conversation_goes_on(
     protocol: Protocol, process: Restarting, steps: str, *, reloads: bool
 ) -> None:
     scene = Scene(process.url, protocol, f"thread-{next(_numbers)}")
-    with page_of(scene.config(steps)) as page:
+    with Transport(scene.config(steps)) as page:
         page.step("append", text="half")
         until(page, HALF)
         process.kill()

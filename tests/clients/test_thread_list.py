@@ -14,7 +14,7 @@ from tests.clients.conversing import PIXEL
 from tests.clients.node import Json
 from tests.clients.scenes import Gates
 from tests.clients.serving import served
-from tests.clients.thread_list import ListPage, list_page, text_of
+from tests.clients.thread_list import ListPage, text_of
 
 IDLE: Json = {"for": "idle"}
 
@@ -100,7 +100,7 @@ def say(page: ListPage, *texts: str) -> None:
 
 @pytest.mark.parametrize("hand", MODELS)
 def test_a_thread_is_made_by_its_first_message_and_named_after_it(url: str, hand: bool) -> None:
-    with list_page(url, hand=hand) as page:
+    with ListPage(url, hand=hand) as page:
         say(page, "Good morning", "And now?")
         page.step("wait", **{"for": {"title": "Good morning"}})
         report = page.told().checked()
@@ -117,7 +117,7 @@ def test_a_thread_is_made_by_its_first_message_and_named_after_it(url: str, hand
 
 @pytest.mark.parametrize("hand", MODELS)
 def test_everything_is_found_again_with_its_branches(url: str, hand: bool) -> None:
-    with list_page(url, hand=hand) as page:
+    with ListPage(url, hand=hand) as page:
         say(page, "Good morning", "look up")
         page.step("edit", index=2, text="And now?", **IDLE)
         page.step("regenerate", index=3, **IDLE)
@@ -140,7 +140,7 @@ def test_everything_is_found_again_with_its_branches(url: str, hand: bool) -> No
 
 
 def test_messages_come_back_as_the_runtime_had_them(url: str) -> None:
-    with list_page(url) as page:
+    with ListPage(url) as page:
         say(page, "look up")
         before = page.told().checked().messages
         page.step("reload", thread="look up", **IDLE)
@@ -160,7 +160,7 @@ def test_messages_come_back_as_the_runtime_had_them(url: str) -> None:
 
 
 def test_threads_are_renamed_archived_and_deleted(url: str) -> None:
-    with list_page(url) as page:
+    with ListPage(url) as page:
         for name in ("one", "two", "three"):
             page.step("new")
             say(page, name)
@@ -192,7 +192,7 @@ def test_a_long_list_comes_page_by_page_and_any_thread_can_be_fetched(url: str) 
     for id in ids[1:]:
         message["message"]["content"][0]["text"] = "I am newer"
         httpx.post(f"{url}/threads/{id}/messages", json=message).raise_for_status()
-    with list_page(url) as page:
+    with ListPage(url) as page:
         first = page.told().checked()
         page.step("fetch", id=ids[0], **IDLE)
         fetched = page.told().checked()
@@ -207,7 +207,7 @@ def test_a_long_list_comes_page_by_page_and_any_thread_can_be_fetched(url: str) 
 
 @pytest.mark.parametrize("hand", MODELS)
 def test_a_page_that_is_loaded_again_follows_the_answer_that_is_being_made(url: str, scene: Scene, hand: bool) -> None:
-    with list_page(url, hand=hand) as page:
+    with ListPage(url, hand=hand) as page:
         page.step("append", text="slowly", **{"for": {"text": "Half "}})
         page.step("wait", **{"for": {"title": "slowly"}})
         page.step("reload", thread="slowly", **{"for": {"text": "Half "}})
@@ -229,7 +229,7 @@ def test_a_page_that_is_loaded_again_follows_the_answer_that_is_being_made(url: 
 
 
 def test_an_answer_that_a_page_has_left_is_whole_when_it_comes_back(url: str, scene: Scene) -> None:
-    with list_page(url) as page:
+    with ListPage(url) as page:
         page.step("append", text="slowly", **{"for": {"text": "Half "}})
         page.step("wait", **{"for": {"title": "slowly"}})
         page.step("reload")  # and the thread is not looked at
@@ -244,7 +244,7 @@ def test_an_answer_that_a_page_has_left_is_whole_when_it_comes_back(url: str, sc
 
 
 def test_two_pages_that_follow_one_answer_keep_it_once(url: str, scene: Scene) -> None:
-    with list_page(url) as page, list_page(url) as other:
+    with ListPage(url) as page, ListPage(url) as other:
         page.step("append", text="slowly", **{"for": {"text": "Half "}})
         page.step("wait", **{"for": {"title": "slowly"}})
         other.step("reload", thread="slowly", **{"for": {"text": "Half "}})
@@ -259,7 +259,7 @@ def test_two_pages_that_follow_one_answer_keep_it_once(url: str, scene: Scene) -
 
 @pytest.mark.parametrize("reloads", [False, True])
 def test_to_stop_an_answer_stops_its_run(url: str, reloads: bool) -> None:
-    with list_page(url) as page:
+    with ListPage(url) as page:
         page.step("append", text="slowly", **{"for": {"text": "Half "}})
         page.step("wait", **{"for": {"title": "slowly"}})
         if reloads:
@@ -274,7 +274,7 @@ def test_to_stop_an_answer_stops_its_run(url: str, reloads: bool) -> None:
 
 
 def test_a_tool_that_a_person_answers_is_answered_once_and_kept(url: str, scene: Scene) -> None:
-    with list_page(url) as page:
+    with ListPage(url) as page:
         say(page, "ask")
         page.step("reload", thread="ask", **IDLE)
         asked = page.told().checked()
@@ -291,7 +291,7 @@ def test_a_tool_that_a_person_answers_is_answered_once_and_kept(url: str, scene:
 
 
 def test_a_run_that_fails_is_a_failure_on_its_message(url: str) -> None:
-    with list_page(url) as page:
+    with ListPage(url) as page:
         say(page, "fail")
         page.step("wait", **{"for": {"title": "fail"}})
         report = page.told()
@@ -305,7 +305,7 @@ def test_a_run_that_fails_is_a_failure_on_its_message(url: str) -> None:
 
 
 def test_what_a_user_says_of_an_answer_is_kept_and_told(url: str, scene: Scene) -> None:
-    with list_page(url) as page:
+    with ListPage(url) as page:
         say(page, "Good morning", "And now?")
         page.step("feedback", index=1, type="positive", comment="Nice.")
         page.step("feedback", index=3, type="positive")
@@ -325,7 +325,7 @@ def test_what_a_user_says_of_an_answer_is_kept_and_told(url: str, scene: Scene) 
 
 def test_suggestions_are_shown_as_they_come(url: str, scene: Scene) -> None:
     scene.gates["suggestions"].clear()
-    with list_page(url) as page:
+    with ListPage(url) as page:
         page.step("append", text="Good morning", **{"for": {"suggestions": 1}})
         scene.gates["suggestions"].set()
         page.step("wait", **{"for": {"suggestions": 2}})
@@ -341,7 +341,7 @@ def test_a_title_grows_as_the_agent_makes_it(url: str, scene: Scene) -> None:
         await scene.gates.passed("title")
         yield f" and {text_of({'content': about.messages[0]['parts']})}"
 
-    with list_page(url) as page:
+    with ListPage(url) as page:
         page.step("append", text="honey", **{"for": {"title": "Bees"}})
         scene.gates["title"].set()
         page.step("wait", **{"for": {"title": "Bees and honey"}})
@@ -351,7 +351,7 @@ def test_a_title_grows_as_the_agent_makes_it(url: str, scene: Scene) -> None:
 
 
 def test_a_file_is_uploaded_sent_and_served(url: str, scene: Scene) -> None:
-    with list_page(url) as page:
+    with ListPage(url) as page:
         page.step("attach", name="bee.png", type="image/png", base64=PIXEL, **{"for": {"attachments": 1}})
         page.step("send", text="Look", **IDLE)
         page.step("reload", thread="Look", **IDLE)
@@ -369,7 +369,7 @@ def test_a_file_is_uploaded_sent_and_served(url: str, scene: Scene) -> None:
 
 
 def test_a_file_that_is_taken_back_is_deleted_and_one_that_is_refused_says_why(url: str) -> None:
-    with list_page(url) as page:
+    with ListPage(url) as page:
         page.step("attach", name="bee.png", type="image/png", base64=PIXEL, **{"for": {"attachments": 1}})
         page.step("detach", **IDLE)
         page.step(
@@ -384,7 +384,7 @@ def test_a_file_that_is_taken_back_is_deleted_and_one_that_is_refused_says_why(u
 
 
 def test_the_length_of_an_answer_costs_its_length_on_the_wire(url: str) -> None:
-    with list_page(url) as page:
+    with ListPage(url) as page:
         say(page, "Good morning", "at length")
         report = page.told().checked()
     events = [
@@ -400,7 +400,7 @@ def test_the_length_of_an_answer_costs_its_length_on_the_wire(url: str) -> None:
 
 
 def test_a_message_that_is_deleted_stays_deleted(url: str) -> None:
-    with list_page(url) as page:
+    with ListPage(url) as page:
         say(page, "Good morning", "And now?", "And then?")
         page.step("delete-message", index=2)
         page.step("delete-message", index=2)

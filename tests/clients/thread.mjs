@@ -7,7 +7,6 @@ import { format } from "node:util";
 import { WebSocket } from "undici";
 import { createStore } from "zustand/vanilla";
 import { facts, noted, until } from "./facts.mjs";
-import { play } from "./scenario.mjs";
 
 const TIMEOUT = 20_000; // ms for one step, where the step does not say
 
@@ -168,7 +167,7 @@ const STEPS = {
   },
 };
 
-await play({
+export default {
   open: async ({ module }) => {
     client = await import(module);
   },
@@ -180,4 +179,4 @@ await play({
   },
   report: async () => ({ console: facts.console, uncaught: facts.uncaught }),
   close: async () => closeAll(),
-});
+};

@@ -7,8 +7,7 @@ import { createElement as h, useEffect } from "react";
 import { createRoot } from "react-dom/client";
 import { AssistantRuntimeProvider, useAui, useLocalRuntime, useRemoteThreadListRuntime } from "@assistant-ui/react";
 import { whole } from "./adapters.mjs";
-import { facts, forget, noted, settle, until } from "./facts.mjs";
-import { play } from "./scenario.mjs";
+import { facts, noted, settle, until } from "./facts.mjs";
 
 const TIMEOUT = 20_000; // ms for one step, where the step does not say
 
@@ -185,20 +184,13 @@ Object.assign(STEPS, {
     await open(settings);
     if (which !== undefined) await itemOf(which).switchTo();
   },
-
-  /** Another scenario in the same process. */
-  begin: async ({ settings: given }) => {
-    await close();
-    forget();
-    shown = [];
-    await open(given);
-  },
-
-  report: () => ({ report: JSON.parse(JSON.stringify(told(), readable)) }),
 });
 
-await play({
-  open,
+export default {
+  open: (given) => {
+    shown = [];
+    return open(given);
+  },
   perform: async (step) => {
     const timeout = step.timeout ?? TIMEOUT;
     const extra = await STEPS[step.do](step, timeout);
@@ -206,5 +198,6 @@ await play({
     if (step.for !== undefined && step.do !== "wait") await until(() => holds(step.for), timeout, JSON.stringify(step.for));
     return extra;
   },
-  report: told,
-});
+  report: () => JSON.parse(JSON.stringify(told(), readable)),
+  close,
+};

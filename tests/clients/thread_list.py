@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from statecast.http.endpoints.client_module import BROWSER
-from tests.clients.node import Json, _fill, _Scenario
+from tests.clients.driver import Json
+from tests.clients.scenario import Scenario
 
-__all__ = ["MODULE", "ListPage", "ListReport", "list_page"]
+__all__ = ["MODULE", "ListPage", "ListReport"]
 
 MODULE = BROWSER / "adapters.js"
 
@@ -60,41 +58,16 @@ def text_of(message: Json) -> str:
     return "".join(part["text"] for part in message["content"] if part["type"] == "text")
 
 
-class ListPage(_Scenario):
-    """The page, step by step."""
+class ListPage(Scenario[ListReport]):
+    """The page, step by step.
+
+    Args:
+        url: Of the server.
+        settings: Further ones of thread_list.mjs.
+    """
 
     script = "thread_list.mjs"
+    reported = ListReport
 
-    def begin(self, settings: Mapping[str, Json]) -> None:
-        """Begin another scenario in the same process: starting one takes longer than most scenarios."""
-        self.step("begin", settings=dict(settings))
-
-    def told(self) -> ListReport:
-        """Return what happened so far."""
-        return _fill(ListReport, self.step("report")["report"])
-
-
-_ready: list[ListPage] = []  #: processes that no scenario uses
-
-
-@contextmanager
-def list_page(url: str, **settings: Json) -> Iterator[ListPage]:
-    """Yield a page; another scenario may use its process again, unless something went wrong."""
-    given = {"url": url, "adapters": MODULE.as_uri(), **settings}
-    if _ready:
-        page = _ready.pop()
-        page.begin(given)
-    else:
-        page = ListPage(given)
-    try:
-        yield page
-    except BaseException:
-        page.close()
-        raise
-    _ready.append(page)
-
-
-@atexit.register
-def _close() -> None:
-    while _ready:
-        _ready.pop().close()
+    def __init__(self, url: str, **settings: Json) -> None:
+        super().__init__({"url": url, "adapters": MODULE.as_uri(), **settings})

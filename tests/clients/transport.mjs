@@ -4,10 +4,9 @@
 // beside this file lists the settings, steps and conditions; scenario.mjs says how they come in.
 
 import "./page.mjs";
-import { facts, forget, settle, until } from "./facts.mjs";
+import { facts, settle, until } from "./facts.mjs";
 import { ToolResponse } from "assistant-stream";
 import { mount } from "./app.mjs";
-import { play } from "./scenario.mjs";
 
 const TIMEOUT = 20_000; // ms for one step, where the step does not say
 
@@ -192,15 +191,6 @@ const STEPS = {
     await closed(timeout);
     await opened({ ...config, ...(keep && { initialState: page.state() }), ...changes });
   },
-
-  /** Another scenario in the same process. */
-  begin: async ({ settings }, timeout) => {
-    await closed(timeout);
-    forget();
-    await opened(settings);
-  },
-
-  report: () => ({ report: told() }),
 };
 
 const perform = async (step) => {
@@ -225,8 +215,4 @@ const perform = async (step) => {
   };
 };
 
-await play({
-  open: opened,
-  perform,
-  report: told,
-});
+export default { open: opened, perform, report: told, close: () => closed(TIMEOUT) };

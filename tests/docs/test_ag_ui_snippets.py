@@ -12,7 +12,7 @@ import pytest
 
 from statecast import create_app
 from tests.clients.ag_ui import shown as client_shows
-from tests.clients.ag_ui_page import checked, page_of, shown
+from tests.clients.ag_ui_page import Page, checked, shown
 from tests.clients.installed import CLIENTS
 from tests.clients.node import need_node
 from tests.clients.serving import served
@@ -68,7 +68,7 @@ def test_the_hook_of_the_guide_shows_and_stops(module_of: Any, agent_of: Any) ->
     module = module_of("src/Bees.tsx")
     text = " ".join(f"word{number}" for number in range(1_000))
     with served(create_app(agent_of("ag-ui.md"))) as url:
-        with page_of({"url": url, "threadId": "bees", "module": str(module)}) as page:
+        with Page({"url": url, "threadId": "bees", "module": str(module)}) as page:
             page.step("append", text="Good morning", **{"for": "idle"})
             page.step("append", text=text)
             page.step("wait", **{"for": {"text": "word1 "}})

@@ -47,7 +47,7 @@ def module_of(tmp_path: Path, packages: Path) -> Callable[[str, str], str]:
 def test_the_chat_of_the_guide_asks_answers_approves_and_is_loaded_again(module_of: Any, agent_of: Any) -> None:
     module = module_of("ai-sdk.md", "src/chat.ts")
     with served(create_app(agent_of("ai-sdk.md"))) as url:
-        with chat.chats_of({"url": url, "id": "bees", "module": module}) as chats:
+        with chat.Chats({"url": url, "id": "bees", "module": module}) as chats:
             chats.step("send", text="Good morning", **{"for": "idle"})
             chats.step("send", text="Some honey", **{"for": "idle"})
             chats.step("tool-output", toolName="ask_jars", output=3, **{"for": "idle"})
@@ -68,7 +68,7 @@ def test_what_the_guide_says_of_stopping_stops_the_run(module_of: Any, agent_of:
     module = module_of("ai-sdk.md", "src/chat.ts")
     text = " ".join(f"word{number}" for number in range(1_000))
     with served(create_app(agent_of("ai-sdk.md"))) as url:
-        with chat.chats_of({"url": url, "id": "bees", "module": module}) as chats:
+        with chat.Chats({"url": url, "id": "bees", "module": module}) as chats:
             chats.step("send", text=text)
             chats.step("stop", when={"text": "You said: word0 "})
         program = f'import {{ cancel }} from "{module}"; await cancel("{url}", "bees");'
@@ -113,7 +113,7 @@ def test_the_hook_of_the_guide_shows_runs_its_tool_and_stops(module_of: Any, age
     module = module_of("data-stream-runtime.md", "src/Bees.tsx")
     text = " ".join(f"word{number}" for number in range(1_000))
     with served(create_app(agent_of("data-stream-runtime.md"))) as url:
-        with data_stream.pages_of({"url": url, "threadId": "bees", "module": module}) as pages:
+        with data_stream.Pages({"url": url, "threadId": "bees", "module": module}) as pages:
             pages.step("append", text="Good morning", **{"for": "idle"})
             pages.step("append", text="Some honey", **{"for": "idle"})
             pages.step("append", text=text)

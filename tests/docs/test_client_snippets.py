@@ -125,7 +125,7 @@ def test_the_adapters_of_the_guide_show_failures_and_go_on_with_a_persons_answer
         with LocalRuntime(url + ADAPTERS[adapter], adapter, **settings) as page:
             page.step("append", text="fail")
             page.step(**IDLE)
-            failed = page.report().messages[-1]
+            failed = page.told().messages[-1]
             page.step("append", text="ask")
             page.step(**IDLE)
             if adapter != "textAdapter":  # which shows no calls

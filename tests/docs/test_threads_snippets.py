@@ -18,7 +18,7 @@ from statecast.http.endpoints.client_module import BROWSER
 from tests.clients.installed import CLIENTS, DRIVERS
 from tests.clients.node import need_node
 from tests.clients.serving import served
-from tests.clients.thread_list import list_page
+from tests.clients.thread_list import ListPage
 from tests.docs.person import act
 from tests.docs.test_ag_ui_snippets import STRIP
 from tests.docs.test_client_snippets import PATIENCE, agent_of, snippets
@@ -99,7 +99,7 @@ def test_a_person_finds_everything_again_in_the_page_of_the_guide(
 
 def test_the_hook_of_the_guide_is_all_that_a_page_needs(module_of: Any, agent_of: Any) -> None:
     with served(create_app(agent_of(GUIDE), open_list=True)) as url:
-        with list_page(url, module=module_of("src/threads.ts", url)) as page:
+        with ListPage(url, module=module_of("src/threads.ts", url)) as page:
             page.step("append", text="Good morning", **{"for": "idle"})
             page.step("reload", thread="On good morning", **{"for": "idle"})
             report = page.told().checked()
