@@ -39,7 +39,7 @@ async def _ours() -> float:
     left = asyncio.Event()
 
     def flush() -> None:
-        frames.append(encode(OperationsEntry(1, document.flush())))
+        frames.append(encode(OperationsEntry(1, document.flush().operations)))
         left.set()
 
     def wake() -> None:

@@ -107,7 +107,7 @@ async def _ours(mutate: Callable[[Any, int], None], initial: Any, count: int) ->
     frames: list[bytes] = []
 
     def flush() -> None:
-        operations = document.flush()
+        operations = document.flush().operations
         if operations:
             frames.append(encode(OperationsEntry(len(frames) + 1, operations)))
 

@@ -99,10 +99,11 @@ def _alone(make: Make) -> float:
     state: Any = document.root
     state["messages"].append({"id": "a", "role": "assistant", "parts": [{"type": "text", "text": "x"}]})
     part = state["messages"][-1]["parts"][0]
-    entries = [OperationsEntry(2, document.flush())]
+    entries = [OperationsEntry(2, document.flush().operations)]
     for index in range(COUNT):
         part.append_text("text", "tok ")
-        entries.append(OperationsEntry(3 + index, document.flush(), document.grew_at, document.delta))
+        changes = document.flush()
+        entries.append(OperationsEntry(3 + index, changes.operations, changes.grew_at, changes.delta))
     for entry in entries[:2]:
         encode(entry)
     started = process_time()
@@ -119,9 +120,10 @@ async def _stream(make: Make, size: int) -> float:
     frames = [encode(RunEntry(1, RunState(RUN, "running")))]
 
     def flush() -> None:
-        operations = document.flush()
-        if operations:
-            frames.append(encode(OperationsEntry(len(frames) + 1, operations, document.grew_at, document.delta)))
+        changes = document.flush()
+        if changes.operations:
+            revision = len(frames) + 1
+            frames.append(encode(OperationsEntry(revision, changes.operations, changes.grew_at, changes.delta)))
 
     call_soon = asyncio.get_running_loop().call_soon
 

@@ -2,6 +2,7 @@
 
 from . import chunks, operations
 from .agent import Agent
+from .changes import Changes
 from .chunks import Usage
 from .commands import AddMessage, AddToolResult, Command, NewMessage, UntypedCommand
 from .document import Document, to_json
@@ -43,6 +44,7 @@ __all__ = [
     "AssistantMessage",
     "CallSettings",
     "CallStream",
+    "Changes",
     "Command",
     "CommandError",
     "Config",

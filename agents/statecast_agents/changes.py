@@ -21,7 +21,7 @@ from .size_budget import ESCAPED, SizeBudget
 from .surrogates import PendingSurrogates
 from .values import Json
 
-__all__ = ["ChangeRecorder"]
+__all__ = ["ChangeRecorder", "Changes"]
 
 #: Slots kept before they are merged without waiting for the flush; bounds what one long turn can pile up.
 MERGE_AT: Final = 65_536
@@ -37,6 +37,19 @@ _encode = msgspec.json.Encoder().encode
 _Slot = tuple[Any, str | int | None, str | None]
 
 
+class Changes(msgspec.Struct, frozen=True, gc=False):
+    """What a flush returns."""
+
+    operations: bytes  #: since the last flush, as a JSON array; `b""` when there are none
+    #: where a text grew, if nothing else changed: the operation, up to its value. The same object as that of an earlier
+    #: flush means the same text, in the same place; while nothing else happens, it is the same.
+    grew_at: bytes | None = None
+    delta: bytes = b""  #: by what the text grew, as a JSON string
+
+
+_NOTHING: Final = Changes(b"")
+
+
 class ChangeRecorder(SizeBudget, ABC):
     """Records the slots that mutations touch. `Document` is one; every node has its document to note changes in."""
 
@@ -46,8 +59,6 @@ class ChangeRecorder(SizeBudget, ABC):
         "_merge_at",
         "_pending",
         "_surrogates",
-        "delta",
-        "grew_at",
         "lock",
         "moves",
         "version",
@@ -63,10 +74,6 @@ class ChangeRecorder(SizeBudget, ABC):
         self._has_copies = False  #: whether a part of the state was ever assigned to a second place
         self.version = 0  #: grows whenever the path of some node may have changed
         self.wake = wake
-        #: where a text grew, if the last flush found nothing else: the operation, up to its value. The same object as
-        #: before means the same text, in the same place; while nothing else happens, it is the same.
-        self.grew_at: bytes | None = None
-        self.delta = b""  #: by what the text grew, as a JSON string
         self._pending: list[_Slot] = []
         self._merge_at = MERGE_AT
         self._cache: Any = None
@@ -90,15 +97,13 @@ class ChangeRecorder(SizeBudget, ABC):
     ) -> list[Json]:
         """Own all of `values`, or none, as `own` does. Nodes among them move at the next `move`."""
 
-    def flush(self) -> bytes:
-        """Return the operations since the last flush as a JSON array, `b""` when there are none."""
+    def flush(self) -> Changes:
+        """Return what has changed since the last flush."""
         with self._lock:
             pending = self._pending
             if len(pending) > 1:
                 pending = self._pending = _merge(pending)
                 self._merge_at = MERGE_AT
-            if self.grew_at is not None:
-                self.grew_at, self.delta = None, b""
             if len(pending) == 1:
                 node, key, delta = pending[0]
                 pending.clear()
@@ -106,23 +111,22 @@ class ChangeRecorder(SizeBudget, ABC):
                 if cache is None or cache[0] != self.version:
                     path = self._path_to(node, set(), {})
                     if path is None:
-                        return b""
+                        return _NOTHING
                     cache = node._cache = (self.version, path, key, delta is None, _head(path, key, delta is None))
                 elif cache[2] != key or cache[3] is not (delta is None):
                     path = cache[1]
                     cache = node._cache = (self.version, path, key, delta is None, _head(path, key, delta is None))
                 if delta is None:
-                    return b"[%b%b}]" % (cache[4], _encode(node._root if node is self else node[key]))
-                self.grew_at = head = cache[4]
-                self.delta = value = _encode(delta)
-                return b"[%b%b}]" % (head, value)
+                    return Changes(b"[%b%b}]" % (cache[4], _encode(node._root if node is self else node[key])))
+                head, value = cache[4], _encode(delta)
+                return Changes(b"".join((b"[", head, value, b"}]")), head, value)
             if not pending:
-                return b""
+                return _NOTHING
             self._pending = []
             operations = self._encode_slots(pending)
             if len(operations) > LONG and len(operations) > len(state := self.encode()):
-                return b"[%b%b}]" % (_head(b"", None, True), state)
-            return operations
+                operations = b"[%b%b}]" % (_head(b"", None, True), state)
+            return Changes(operations) if operations else _NOTHING
 
     def note(self, node: Any, key: str | int | None, delta: str | None) -> None:
         """Remember that the value at `key` of `node` changed, or grew by `delta`. The caller holds the lock.

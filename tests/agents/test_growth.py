@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from statecast_agents import Document
+from statecast_agents import Changes, Document
 
 
 def document() -> Document:
@@ -18,10 +18,10 @@ def document() -> Document:
 
 def grow(of: Document, *path: str | int) -> tuple[bytes | None, bytes]:
     of.append_text('x"\n', path)
-    operations = of.flush()
-    assert of.grew_at is not None
-    assert operations == b"[%b%b}]" % (of.grew_at, of.delta)
-    return of.grew_at, of.delta
+    changes = of.flush()
+    assert changes.grew_at is not None
+    assert changes.operations == b"[%b%b}]" % (changes.grew_at, changes.delta)
+    return changes.grew_at, changes.delta
 
 
 def test_a_text_that_grows_again_is_known_by_the_same_object() -> None:
@@ -38,9 +38,10 @@ def test_a_text_that_grows_by_several_pieces_at_once_is_no_other() -> None:
     for piece in ("p", "q"):
         state.append_text(piece, ["list", 1])
 
-    assert state.flush() == b'[{"type":"append-text","path":["list","1"],"value":"pq"}]'
-    assert state.grew_at is where
-    assert state.delta == b'"pq"'
+    changes = state.flush()
+    assert changes.operations == b'[{"type":"append-text","path":["list","1"],"value":"pq"}]'
+    assert changes.grew_at is where
+    assert changes.delta == b'"pq"'
 
 
 def test_another_text_and_one_that_has_moved_are_known_by_other_objects() -> None:
@@ -78,9 +79,9 @@ def test_what_is_anything_else_is_not_said_to_be_growth(change: Callable[[Any], 
     state = document()
     grow(state, "a")
     change(state.root)
-    state.flush()
+    changes = state.flush()
 
-    assert (state.grew_at, state.delta) == (None, b"")
+    assert (changes.grew_at, changes.delta) == (None, b"")
 
 
 def test_a_text_that_left_the_state_with_its_container_has_not_grown() -> None:
@@ -92,5 +93,4 @@ def test_a_text_that_left_the_state_with_its_container_has_not_grown() -> None:
     inner.append_text("text", "x")
     root["inner"] = None
 
-    assert state.flush() == b'[{"type":"set","path":["inner"],"value":null}]'
-    assert state.grew_at is None
+    assert state.flush() == Changes(b'[{"type":"set","path":["inner"],"value":null}]')

@@ -117,7 +117,7 @@ def test_a_batch_that_does_not_fit_is_refused_whole(batch: list[AnyCommand], cod
         apply(Messages(document, ["messages"]), batch, agrees=agrees)
     assert refused.value.code == code
     assert document.root == {"messages": CONVERSATION}
-    assert document.flush() == b""
+    assert document.flush().operations == b""
 
 
 @pytest.mark.parametrize("agrees", [True, False])
@@ -214,7 +214,7 @@ def test_a_value_that_the_state_cannot_hold_changes_nothing() -> None:
     with pytest.raises(NotJson):
         _found(messages, "open").set_result(1, artifact={1})
     assert document.root == {"messages": CONVERSATION}
-    assert document.flush() == b""
+    assert document.flush().operations == b""
 
 
 # States that a client may hand over where nothing declares their type.
@@ -285,7 +285,7 @@ def test_a_state_with_something_else_there_is_a_conflict(path: list[str], state:
             attempt()
         assert refused.value.code == "no_messages"
     assert document.root == state
-    assert document.flush() == b""
+    assert document.flush().operations == b""
 
 
 def test_a_tool_call_tells_its_id_and_whether_it_is_settled() -> None:

@@ -47,7 +47,7 @@ def test_a_state_reads_as_plain_python_does(reading: Callable[[Json], object]) -
     document = Document(STATE)
 
     assert reading(document.root) == reading(copy.deepcopy(STATE))
-    assert document.flush() == b""
+    assert document.flush().operations == b""
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_deep_copy_is_plain_all_the_way_and_not_the_state_s(copied: Callable[[
     assert _types(twin) == {dict, list, str, int, float, bool, type(None)}
     twin["items"][2]["done"] = "later"
     assert document.root == STATE
-    assert document.flush() == b""
+    assert document.flush().operations == b""
 
 
 @pytest.mark.parametrize("copied", [copy.copy, dict, lambda s: s.copy(), lambda s: {**s}, lambda s: s | {}])
@@ -77,7 +77,7 @@ def test_a_shallow_copy_is_a_plain_dict_whose_values_are_still_the_state_s(copie
 
     twin["c"] = 1
     assert type(twin) is dict
-    assert document.flush() == b""
+    assert document.flush().operations == b""
     twin["a"]["b"] = 2
     assert document.root == {"a": {"b": 2}}
 
@@ -96,7 +96,7 @@ def test_a_state_may_be_any_json(root: Json) -> None:
 
     assert document.root == root
     assert json.loads(document.encode()) == root
-    assert document.flush() == b""
+    assert document.flush().operations == b""
 
 
 @pytest.mark.parametrize("root", [{}, []])
@@ -109,7 +109,7 @@ def test_a_document_takes_what_the_json_decoder_made() -> None:
     document = Document.adopting(copy.deepcopy(STATE))
 
     document.root["items"][2]["done"] = True
-    assert json.loads(document.flush()) == [{"type": "set", "path": ["items", "2", "done"], "value": True}]
+    assert json.loads(document.flush().operations) == [{"type": "set", "path": ["items", "2", "done"], "value": True}]
 
 
 def _types(value: Any) -> set[type]:

@@ -113,7 +113,7 @@ def test_a_refused_value_leaves_no_trace(value: Any, text: str, way: Callable[[D
     with pytest.raises(NotJson):
         way(document, value)
     assert document.root == BEFORE
-    assert document.flush() == b""
+    assert document.flush().operations == b""
     assert parts == (document.root["d"], document.root["l"], document.root["l"][0])
     document.root["l"][0]["n"] = 2
     document.root["d"]["a"] = 2
@@ -155,7 +155,7 @@ def test_a_refused_key_leaves_no_trace(key: Any, value: Json) -> None:
         with pytest.raises(NotJson, match=r"key|surrogate"):
             assign(key, value)
     assert document.root == {"a": 1}
-    assert document.flush() == b""
+    assert document.flush().operations == b""
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_text_grows_by_text_alone(delta: Any, error: type[Exception]) -> None:
         with pytest.raises(error):
             append()
     assert document.root == {"t": "a", "l": ["b"]}
-    assert document.flush() == b""
+    assert document.flush().operations == b""
 
 
 @pytest.mark.parametrize("grow", ["s['t'] += '\\ud800.'", "s['l'][0] += '\\udfff'", "document.root = '\\ud800'"])
@@ -190,7 +190,7 @@ def test_text_that_grows_by_a_lone_surrogate_stays_as_it_was(grow: str) -> None:
     with pytest.raises(NotJson, match="surrogate"):
         exec(grow, {"s": document.root, "document": document})
     assert document.root == {"t": "a", "l": ["b"]}
-    assert document.flush() == b""
+    assert document.flush().operations == b""
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_text_grows_only_where_there_is_text(append: Callable[[Json], None]) -> 
 
     with pytest.raises(OperationError, match="expected a text at"):
         append(document.root)
-    assert document.flush() == b""
+    assert document.flush().operations == b""
 
 
 def test_a_state_that_is_no_text_does_not_grow() -> None:
@@ -280,4 +280,4 @@ def test_one_refused_value_refuses_all_that_came_with_it() -> None:
         with pytest.raises(NotJson):
             attempt()
     assert document.root == {"l": [1], "n": 1}
-    assert document.flush() == b""
+    assert document.flush().operations == b""

@@ -100,7 +100,7 @@ def test_text_grows_nowhere_else(path: Any) -> None:
 
     with pytest.raises(OperationError, match="expected"):
         run.append_text(path, "x")
-    assert document.flush() == b""
+    assert document.flush().operations == b""
 
 
 def test_operations_from_elsewhere_do_what_a_client_would() -> None:
@@ -109,7 +109,7 @@ def test_operations_from_elsewhere_do_what_a_client_would() -> None:
         client = program.before
         for frame, state in program.frames:
             run.apply(*operations.decode(frame or b"[]"))
-            client = operations.apply(client, operations.decode(document.flush() or b"[]"))
+            client = operations.apply(client, operations.decode(document.flush().operations or b"[]"))
             assert same(run.state, state), program
             assert same(client, state), program
 
@@ -154,7 +154,7 @@ def test_an_operation_that_does_not_fit_changes_nothing(operation: Operation) ->
     with pytest.raises((OperationError, NotJson)):
         run.apply(operation)
     assert document.root == [1]
-    assert document.flush() == b""
+    assert document.flush().operations == b""
 
 
 def test_what_is_emitted_and_flushed_goes_to_the_engine() -> None:

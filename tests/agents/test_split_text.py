@@ -117,7 +117,9 @@ def test_a_text_is_whole_in_the_end_wherever_it_was_cut(name: str, text: str, da
     for cut in cuts:
         grow("".join(units[before:cut]))
         before = cut
-        client = operations.apply(client, operations.decode(document.flush() or b"[]"))  # what it is shown is no half
+        client = operations.apply(
+            client, operations.decode(document.flush().operations or b"[]")
+        )  # what it is shown is no half
         client = msgspec.json.decode(msgspec.json.encode(client))
 
     assert read(document.root) == text

@@ -77,8 +77,8 @@ def test_threads_change_a_state_while_it_is_flushed(work: list[Work]) -> None:
         lives = [pool.submit(live, worker) for worker in range(WORKERS)]
         begin.wait()
         while not all(each.done() for each in lives):
-            frames.append(document.flush())
-    frames.append(document.flush())
+            frames.append(document.flush().operations)
+    frames.append(document.flush().operations)
 
     for each in lives:
         each.result()

@@ -11,7 +11,7 @@ Written = tuple[str, str, Json]
 
 def flushed(document: Document) -> list[Written]:
     """Flush, and return the operations."""
-    operations = json.loads(document.flush() or b"[]")
+    operations = json.loads(document.flush().operations or b"[]")
     return [(operation["type"], "/".join(operation["path"]), operation["value"]) for operation in operations]
 
 

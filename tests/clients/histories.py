@@ -80,9 +80,10 @@ class History:
         self.states.append(self.document.encode())
 
     def _flush(self) -> None:
-        changed = self.document.flush()
-        if changed:
-            self._add(OperationsEntry(len(self.entries) + 1, changed, self.document.grew_at, self.document.delta))
+        changes = self.document.flush()
+        if changes.operations:
+            revision = len(self.entries) + 1
+            self._add(OperationsEntry(revision, changes.operations, changes.grew_at, changes.delta))
 
     def _word(self) -> str:
         return "".join(self._random.choices(_WORDS, k=self._random.randint(1, 3)))

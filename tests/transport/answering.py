@@ -41,10 +41,10 @@ class Answering:
 
     def flush(self) -> None:
         """End a turn of the event loop: what was changed in it is one entry."""
-        document = self.document
-        changed = document.flush()
-        if changed:
-            self.entries.append(OperationsEntry(len(self.entries) + 1, changed, document.grew_at, document.delta))
+        changes = self.document.flush()
+        if changes.operations:
+            revision = len(self.entries) + 1
+            self.entries.append(OperationsEntry(revision, changes.operations, changes.grew_at, changes.delta))
 
     def turn(self, status: Any, error: RunError | None = None) -> None:
         """Say what became of the run."""

@@ -23,7 +23,7 @@ def going_on(client_copy: ClientCopy, parts: list[Json], *later: Callable[[Docum
     body = encoder.snapshot(document.encode(), 1, [RunEntry(1, RunState(RUN, "running"))])
     for change in later:
         change(document)
-        body += encoder.encode(OperationsEntry(2, document.flush()))
+        body += encoder.encode(OperationsEntry(2, document.flush().operations))
     body += encoder.encode(RunEntry(3, RunState(RUN, "completed")))
     return chunks_of(body + encoder.finish())
 

@@ -135,14 +135,14 @@ def test_a_state_that_has_something_else_where_messages_should_be_shows_none(mes
     document.flush()
     base = document.encode()
     document.root["messages"] = messages
-    entries: list[Entry] = [RunEntry(1, RunState(RUN, "running")), OperationsEntry(2, document.flush())]
+    entries: list[Entry] = [RunEntry(1, RunState(RUN, "running")), OperationsEntry(2, document.flush().operations)]
     if isinstance(messages, dict):
         document.root["messages"]["a"]["b"].append(2)
-        entries.append(OperationsEntry(3, document.flush()))
+        entries.append(OperationsEntry(3, document.flush().operations))
     if isinstance(messages, list):
         document.root["messages"][3]["parts"]["a"] = 2
         document.root["messages"][2]["parts"] = [{"type": "text", "text": "found"}, 3, {"type": "unheard-of"}]
-        entries.append(OperationsEntry(3, document.flush()))
+        entries.append(OperationsEntry(3, document.flush().operations))
     body = body_of("ui-message-stream", Projection(["messages"], run_id=RUN, base=base), entries)
 
     assert (b"found" in body) is isinstance(messages, list)
@@ -157,10 +157,10 @@ def test_messages_may_be_anywhere_in_the_state() -> None:
         for key in path:
             at = at[key]
         at.append({"id": "m", "role": "assistant", "parts": [{"type": "text", "text": "found"}]})
-        entries: list[Entry] = [RunEntry(1, RunState(RUN, "running")), OperationsEntry(2, document.flush())]
+        entries: list[Entry] = [RunEntry(1, RunState(RUN, "running")), OperationsEntry(2, document.flush().operations)]
         if path:
             document.root["chat"] = {"messages": list(document.root["chat"]["messages"]), "x": 2}
-            entries.append(OperationsEntry(3, document.flush()))
+            entries.append(OperationsEntry(3, document.flush().operations))
         found = chunks_of(body_of("ui-message-stream", Projection(path, run_id=RUN, base=base), entries))
 
         assert deltas(found) == ["found"]

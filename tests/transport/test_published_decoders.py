@@ -177,7 +177,9 @@ def test_state_and_parts_share_a_stream(accumulator: Accumulator, protocol: Prot
     encoder = PROTOCOLS[protocol]("run")
 
     body = encoder.snapshot(b'{"text":""}', 0, []) + encoder.encode(ChunkEntry(1, "run", made[0]))
-    body += encoder.encode(OperationsEntry(2, document.flush())) + encoder.encode(ChunkEntry(3, "run", made[1]))
+    body += encoder.encode(OperationsEntry(2, document.flush().operations)) + encoder.encode(
+        ChunkEntry(3, "run", made[1])
+    )
     decoded = accumulator.decode(protocol, body + encoder.finish())
 
     assert (decoded.error, decoded.warnings) == (None, [])

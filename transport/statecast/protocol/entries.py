@@ -49,7 +49,7 @@ class OperationsEntry(msgspec.Struct, frozen=True, gc=False):
 
     revision: int
     operations: bytes
-    grew_at: bytes | None = None  #: see `Document.grew_at`; None as well where it is not known, as of what was stored
+    grew_at: bytes | None = None  #: see `Changes.grew_at`; None as well where it is not known, as of what was stored
     delta: bytes = b""  #: by what the text grew, as a JSON string
 
 

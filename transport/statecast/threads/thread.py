@@ -190,14 +190,14 @@ class Thread:
 
     def flush(self) -> None:
         """Append what has changed in the state to the log, if anything has."""
-        document = self.document
-        changed = document.flush()
-        if changed:
-            delta = document.delta
-            size = len(changed) + len(delta) + ENTRY
+        changes = self.document.flush()
+        operations = changes.operations
+        if operations:
+            delta = changes.delta
+            size = len(operations) + len(delta) + ENTRY
             self._encoded = None
             self._grown += size
-            self._append(OperationsEntry(self.log.revision + 1, changed, document.grew_at, delta), size)
+            self._append(OperationsEntry(self.log.revision + 1, operations, changes.grew_at, delta), size)
 
     def emit(self, run_id: str, chunk: Chunk) -> None:
         """Append a chunk, behind everything that was changed before it."""
