@@ -1,7 +1,7 @@
-"""Entries: the numbered lines of a thread's log, and the cursor that names a place in it.
+"""Entries: the numbered lines of a thread's log, and the cursor that names a position in it.
 
-Every protocol reads the same entries. Operations are JSON already, encoded once when they were appended; a protocol
-wraps those bytes.
+Every protocol reads the same entries. Operations are encoded to JSON once, when they are appended; each protocol wraps
+those bytes.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ ENDED: Final = frozenset({"completed", "failed", "cancelled", "interrupted"})
 
 
 class RunError(msgspec.Struct, frozen=True):
-    """Why a run failed: a stable code, and a text that the user may read."""
+    """Why a run failed: a stable code, and a message that users may read."""
 
     code: str
     message: str
 
 
 class RunState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known of a run, as clients see it."""
+    """A run's id and status, as clients see it."""
 
     id: str
     status: Status
@@ -40,12 +40,12 @@ class RunState(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def ended(self) -> bool:
-        """Whether it is over."""
+        """Whether the run has ended."""
         return self.status in ENDED
 
 
 class OperationsEntry(msgspec.Struct, frozen=True, gc=False):
-    """What the mutations of one turn amount to: a JSON array of operations."""
+    """The operations of one turn of the event loop, as a JSON array."""
 
     revision: int
     operations: bytes
@@ -54,7 +54,7 @@ class OperationsEntry(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Other(msgspec.Struct, frozen=True):
-    """An entry that is no operations: no text of the state grew."""
+    """The base of entries without operations."""
 
     grew_at: ClassVar[None] = None
     delta: ClassVar[bytes] = b""
@@ -69,7 +69,7 @@ class ChunkEntry(_Other, frozen=True):
 
 
 class RunEntry(_Other, frozen=True):
-    """A run started, waits, or ended."""
+    """A change of a run's status."""
 
     revision: int
     run: RunState
@@ -79,7 +79,7 @@ Entry = OperationsEntry | ChunkEntry | RunEntry
 
 
 def size_of(entry: Entry) -> int:
-    """Return about how many bytes an entry takes."""
+    """Return an entry's approximate size in bytes."""
     if type(entry) is OperationsEntry:
         return len(entry.operations) + len(entry.delta) + ENTRY
     if type(entry) is ChunkEntry and isinstance(entry.chunk, TextDelta):
@@ -88,7 +88,7 @@ def size_of(entry: Entry) -> int:
 
 
 class Cursor(msgspec.Struct, frozen=True, order=True):
-    """A place in a thread's log: after entry `revision` of `epoch`. Opaque to clients: `<epoch>-<revision>`."""
+    """A position in a thread's log, after entry `revision` of `epoch`: `<epoch>-<revision>`, opaque to clients."""
 
     epoch: str
     revision: int
@@ -106,14 +106,14 @@ class Cursor(msgspec.Struct, frozen=True, order=True):
 
 
 class Encoder(Protocol):
-    """One wire protocol, for one stream: entries in, bytes out. It keeps what the stream has said, and nothing else.
+    """One protocol's encoder for one stream: entries in, bytes out. It only remembers what the stream has sent.
 
     To add a protocol, write one of these in a file of its own and name it in `protocol/__init__.py`.
     """
 
     @property
     def name(self) -> str:
-        """What `?protocol=` calls it."""
+        """The name for `?protocol=`."""
 
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
@@ -121,27 +121,27 @@ class Encoder(Protocol):
 
     @property
     def heartbeat(self) -> bytes:
-        """What an idle stream sends, and its client ignores."""
+        """The bytes that an idle stream sends; clients ignore them."""
 
     @property
     def replays_parts(self) -> bool:
-        """Whether a snapshot also starts the message parts of the latest run anew."""
+        """Whether a snapshot also restarts the message parts of the latest run."""
 
     @property
     def shared(self) -> object:
-        """The same for encoders that make the same bytes of operations, on one thread; None where no other does."""
+        """A key shared by encoders that write the same bytes for a thread's operations; None: never shared."""
 
     def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry]) -> bytes:
-        """Return what replaces the client's state by `state`, which is JSON, as of `revision`.
+        """Return the frames that replace the client's state with `state`, which is JSON, as of `revision`.
 
-        `rest` are the entries up to there that a state does not stand for: message parts, and what became of runs.
+        `rest` are the entries up to there that a state does not include: message parts, and changes of runs.
         """
 
     def encode(self, entry: Entry) -> bytes:
-        """Return what `entry` is in this protocol; `b""` if it has no form there."""
+        """Return the frames of an entry; `b""` if this protocol has none for it."""
 
     def finish(self) -> bytes:
-        """Return what marks the end of a stream that was not cut off."""
+        """Return the protocol's end marker."""
 
     def expire(self, error: RunError) -> bytes:
-        """Return how a stream ends before its run does, and why: its client may not go on without asking again."""
+        """Return the frames that end a stream before its run does, with the reason: the client must ask again."""

@@ -1,4 +1,4 @@
-"""The headers of every stream, by which caches and proxies pass it on piece by piece.
+"""The headers of every stream, which keep caches and proxies from buffering it.
 
 Without `no-transform`, middleware that compresses (Express, Next.js, Traefik, Caddy) holds a stream back to its end.
 """

@@ -1,7 +1,7 @@
-"""Checks on JSON text before, and instead of, building values from it: fast enough for every body.
+"""Checks on JSON text that build no values, fast enough to run on every body.
 
-The decoder lets through what the clients or the state would not: deep nesting, integers that JavaScript rounds, keys
-that the clients refuse. Where a search of the bytes can rule a problem out, nothing is decoded.
+The decoder accepts what clients or the state do not: deep nesting, integers that JavaScript rounds, keys that clients
+refuse. Where searching the bytes can rule a problem out, nothing is decoded.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def read_text(data: bytes) -> None:
 
 
 def check_count(data: bytes, limit: int) -> None:
-    """Check that JSON text holds at most `limit` values: what is made of it costs what they are, not what the text is.
+    """Check that JSON text holds at most `limit` values: decoding costs memory per value, not per byte.
 
     Raises:
         Refusal: 413 `too_many_values`.
@@ -70,7 +70,7 @@ def check_count(data: bytes, limit: int) -> None:
 
 
 def count_values(data: bytes, most: int) -> int:
-    """Return how many values JSON text holds, the whole included; if they are more than `most`, some number beyond."""
+    """Return the number of values in JSON text, including the whole; any number above `most` if there are more."""
     found, open = 1, b""
     for block in _bare(data):
         marks = open + block.translate(None, _SPACES)
@@ -100,7 +100,7 @@ def check_nesting(data: bytes, limit: int) -> None:
 
 
 def check_values(data: bytes | msgspec.Raw) -> None:
-    """Check that JSON text holds nothing that a JavaScript client would change, or refuse.
+    """Check that JSON text holds nothing that a JavaScript client would change or refuse.
 
     Raises:
         Refusal: 422 `number_out_of_range` or `forbidden_key`; 400 `malformed_json`.
@@ -117,7 +117,7 @@ def check_values(data: bytes | msgspec.Raw) -> None:
 
 
 def check_keys(value: dict[str, Any]) -> None:
-    """Check that none of an object's own keys is one that the clients refuse.
+    """Check that an object has no key that clients refuse.
 
     Raises:
         Refusal: 422 `forbidden_key`.
@@ -149,7 +149,7 @@ def decode(data: bytes | msgspec.Raw, type: Any = Any) -> Any:  # as in msgspec
 
 
 def read_value(text: str) -> Json:
-    """Return what a text says, if it is JSON that a state can hold; else the text."""
+    """Return the value of a JSON text if a state can hold it, else the text itself."""
     try:
         data = text.encode()
         check_nesting(data, _NESTING)
@@ -160,7 +160,7 @@ def read_value(text: str) -> Json:
 
 
 def same_json(one: Any, other: Any) -> bool:
-    """Compare as JavaScript does: the order of keys does not count, numbers are doubles, and True is none."""
+    """Compare two values as JavaScript does: key order is ignored, numbers are doubles, and True is not a number."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same_json(item, other[key]) for key, item in one.items())
     if isinstance(one, list) and isinstance(other, list):
@@ -171,7 +171,7 @@ def same_json(one: Any, other: Any) -> bool:
 
 
 def _bare(data: bytes) -> Iterator[bytes]:
-    """Yield JSON text with a quote for each string, block by block."""
+    """Yield JSON text block by block, with each string replaced by a quote."""
     if b"\\" in data:
         data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
     inside = False

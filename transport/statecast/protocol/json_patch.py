@@ -1,7 +1,7 @@
-"""RFC 6902 on a value that others look at: what a patch does to it, step by step, and nothing is changed here.
+"""RFC 6902 without mutation: the edits that a patch amounts to, computed step by step on a shared value.
 
-A step costs what it touches: the containers on the way to its place are copied once, and everything else is shared with
-the value as it was. What the steps amount to are edits, which can be repeated on the value itself without failing.
+A step costs what it touches: the containers on its path are copied once, everything else is shared with the original
+value. The resulting edits can then be applied to the value itself without failing.
 Source: docs/protocol.md, "PATCH /threads/{id}/state".
 """
 
@@ -28,7 +28,7 @@ _Keys: TypeAlias = tuple[str | int, ...]
 
 
 class PatchConflict(Exception):
-    """A step that does not fit the value."""
+    """A step that cannot be applied to the value."""
 
 
 class Edit(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ class Edit(msgspec.Struct, frozen=True):
 
 
 class Budget:
-    """What a patch may make of a state: counted before anything is built.
+    """The size that a patch may give a state, counted before anything is built.
 
     Args:
         size: Bytes of the state as JSON.
@@ -57,7 +57,7 @@ class Budget:
         self._built = 0
 
     def add(self, size: int) -> None:
-        """Count bytes that a step adds, or takes away.
+        """Count the bytes that a step adds or removes.
 
         Raises:
             Refusal: 413 `state_too_large`.
@@ -69,7 +69,7 @@ class Budget:
             raise Refusal(413, "state_too_large", message, limit=self._limit)
 
     def build(self, encoded: bytes) -> None:
-        """Count a value that is copied or moved: a patch of few bytes is to cost little, whatever is there.
+        """Count a copied or moved value: a small patch must not cost more because the values it names are large.
 
         Raises:
             Refusal: 413 `patch_too_large`.
@@ -82,7 +82,7 @@ class Budget:
 
 
 class Patching:
-    """A patch under way.
+    """A patch that is being applied.
 
     Args:
         value: What is patched; it stays as it is.
@@ -177,7 +177,7 @@ class Patching:
         self._add(path, value, keys, moves=True)
 
     def _measured(self, path: _Path, value: Json) -> int:
-        """Return how many bytes a value takes at a path, with what is around it there.
+        """Return the size in bytes of a value at a path, with its key and separators.
 
         Raises:
             Refusal: 422 `too_deep`.
@@ -192,7 +192,7 @@ class Patching:
         self.edits.append(Edit("set", (), value, source, moves))
 
     def _parent(self, path: _Path) -> tuple[Json, _Keys]:
-        """Return the container above a path, as one that may be changed, and the keys that lead to it."""
+        """Return a mutable copy of the container above a path, and the keys that lead to it."""
         at: Json = self.value
         mine = id(at) in self._own
         if not mine:
@@ -236,7 +236,7 @@ def _from(step: Mapping[str, Json]) -> _Path:
 
 
 def _at(value: Json, path: _Path) -> tuple[Json, _Keys]:
-    """Return what is at a path, and the keys that lead there."""
+    """Return the value at a path, and the path's keys."""
     keys: list[str | int] = []
     for segment in path:
         keys.append(_existing(value, segment))
@@ -245,7 +245,7 @@ def _at(value: Json, path: _Path) -> tuple[Json, _Keys]:
 
 
 def _existing(container: Json, segment: str) -> str | int:
-    """Return the key of an item that is there."""
+    """Return the key of an existing item."""
     if isinstance(container, list):
         index = _index(segment, len(container))
         if index < len(container):
@@ -262,7 +262,7 @@ def _index(segment: str, size: int) -> int:
 
 
 def _weight(container: Json, key: str | int) -> int:
-    """Return how many bytes an item of a container takes there; 0 if it is not there."""
+    """Return the size in bytes of an item within its container; 0 if it does not exist."""
     if isinstance(container, dict) and key not in container:
         return 0
     return len(msgspec.json.encode(container[key])) + (len(key) + 4 if isinstance(key, str) else 1)

@@ -1,7 +1,7 @@
-"""What a page posts of the past is a claim: what cannot be read is skipped, and what no state can hold is left out.
+"""Lenient reading of posted history: unreadable parts are skipped, and values that no state can hold are left out.
 
-A page posts all of its messages with every request. If one part of one of them could refuse the request, a thread would
-be locked for good by what was once said in it. Only the last message is what the request is about, and is checked.
+A page posts all of its messages with every request. If one bad part of an old message made the server refuse the
+request, the thread would be unusable from then on. Only the last message is checked strictly.
 Source: docs/protocol.md, "Conversations".
 """
 
@@ -37,7 +37,7 @@ _KEY: Final = 64  #: bytes before the messages in which their name is looked for
 
 
 def mended(data: bytes) -> bytes:
-    """Return a body with lone surrogates in its messages replaced, as browsers do: a page may cut an emoji in two."""
+    """Return a body with the lone surrogates in its messages replaced, as browsers do: a page may split an emoji."""
     if b"\\u" not in data or not _SURROGATE.search(data):
         return data
     whole = _ESCAPE.sub(lambda escape: escape[0] if escape[1] is None else rb"\ufffd", data)  # and as long as before
@@ -52,7 +52,7 @@ def mended(data: bytes) -> bytes:
 
 
 def check_fields(data: bytes, *, but: Collection[str]) -> None:
-    """Check the values of a body's fields, but for those that are claims.
+    """Check the values of a body's fields, except those that are claims.
 
     Raises:
         Refusal: 422 `number_out_of_range` or `forbidden_key`; 400 `malformed_json`; 422 `invalid_request`.
@@ -65,7 +65,7 @@ def check_fields(data: bytes, *, but: Collection[str]) -> None:
 
 
 def readable(items: Iterable[Any], read: Callable[[Any], _T | None]) -> tuple[list[_T], Refusal | None]:
-    """Return what can be read of some items, and why the first of the others cannot."""
+    """Return the items that can be read, and the error of the first that cannot."""
     found: list[_T] = []
     problem: Refusal | None = None
     for item in items:
@@ -80,7 +80,7 @@ def readable(items: Iterable[Any], read: Callable[[Any], _T | None]) -> tuple[li
 
 
 def read_past(posted: Sequence[Any], read: Callable[[dict[str, Any], str], None], *, is_claim: bool = True) -> None:
-    """Read messages one by one: `read` is given each, and what to call it.
+    """Read messages one by one with `read(message, name)`.
 
     Args:
         posted: The messages.
@@ -102,7 +102,7 @@ def read_past(posted: Sequence[Any], read: Callable[[dict[str, Any], str], None]
 
 
 def held_part(part: dict[str, Any]) -> dict[str, Any]:
-    """Return a part of a message as a state can hold it."""
+    """Return a message part with only what a state can hold."""
     if _is_held(part):
         return part
     if part.get("type") == "tool-call":
@@ -113,7 +113,7 @@ def held_part(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def held_result(result: Json) -> Json:
-    """Return a tool's result as a state can hold it: as text, if not as what it says."""
+    """Return a tool's result if a state can hold it, else its JSON as text."""
     if _is_held(result):
         return result
     if isinstance(result, str):
@@ -125,7 +125,7 @@ def held_result(result: Json) -> Json:
 
 
 def holdable(value: Json) -> Any:
-    """Return a copy of what a state can hold of a value."""
+    """Return a copy of a value with only what a state can hold."""
     try:
         text = msgspec.json.encode(value)
         check_values(text)
@@ -146,7 +146,7 @@ def _is_held(value: Json) -> bool:
 
 
 def _without_the_rest(value: Json, depth: int) -> Json:
-    """Return a value without what lies too deep, or under a reserved key; numbers are what they are to JavaScript."""
+    """Return a value without what is nested too deep or under a reserved key, with numbers as JavaScript reads them."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode(errors="replace").decode()
     if isinstance(value, int) and not isinstance(value, bool) and not is_carried(value):

@@ -1,7 +1,7 @@
-"""State deltas as RFC 6902, for clients that are told how a state changed: held back, so that many become one.
+"""State deltas as RFC 6902: changes are held back, so that many become one patch.
 
-JSON Patch cannot append to a text, so each change of one repeats it whole. What happens to a path while changes are
-held is told once, as what it came to.
+JSON Patch cannot append to a text, so each change repeats the whole text. Several changes of one path that are held
+together become one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["StateDeltas"]
 
 
 class StateDeltas:
-    """What a client has of a state, and what has happened to it since.
+    """A client's copy of a state, and the changes since.
 
     Args:
         state: The state as the client has it.
@@ -29,21 +29,21 @@ class StateDeltas:
 
     @property
     def state(self) -> Json:
-        """The state as the client has it."""
+        """The state that the client has."""
         return self._state
 
     @property
     def held(self) -> bool:
-        """Whether there is something to tell."""
+        """Whether there are held changes."""
         return bool(self._changes)
 
     def replace(self, state: Json) -> None:
-        """Note that the client is told the whole state."""
+        """Record that the client receives the whole state."""
         self._state = state
         self._changes = []
 
     def note(self, changed: Sequence[operations.Operation]) -> None:
-        """Hold changes."""
+        """Hold back changes."""
         for operation in changed:
             if isinstance(operation, operations.Set):
                 self._changes.append((operation.path, operation.value, []))
@@ -53,7 +53,7 @@ class StateDeltas:
                 self._changes.append((operation.path, None, [operation.value]))
 
     def release(self) -> list[dict[str, Any]]:
-        """Return what has happened as one patch; none where it came to nothing."""
+        """Return the held changes as one patch; an empty one if they cancel out."""
         after = operations.apply(self._state, map(_operation, self._changes))
         touched = {path for path, _, _ in self._changes}
         patch: list[dict[str, Any]] = []

@@ -22,7 +22,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class DataStreamEncoder:
-    """Writes entries as data-stream.
+    """Write entries as data-stream lines.
 
     Args:
         run_id: The run whose failure is the stream's; None: no run's.
@@ -62,19 +62,19 @@ class DataStreamEncoder:
         return b""
 
     def expire(self, error: RunError) -> bytes:
-        """Return why the stream ends."""
+        """Return an error line with the reason."""
         return self._lines.write("3", error.message)
 
 
 class DataStreamLines:
-    """Gives chunks the lines that they have in this protocol, where a part is only known by what it began as."""
+    """Write chunks as lines; the protocol has no part numbers, so a chunk's line depends on its part's type."""
 
     def __init__(self) -> None:
         self._parts: dict[tuple[str, int], chunks.Part] = {}
         self._with_args: set[tuple[str, int]] = set()
 
     def of(self, run_id: str, chunk: chunks.Chunk) -> bytes | None:
-        """Return a chunk's line; None where it has none, or its part was not seen to begin."""
+        """Return a chunk's line; None if it has none, or the stream did not see its part begin."""
         line = self._line(run_id, chunk)
         return None if line is None else self.write(*line)
 

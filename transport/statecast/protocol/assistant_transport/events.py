@@ -23,7 +23,7 @@ WithinPart: Final = chunks.TextDelta | chunks.ArgsFinished | chunks.ToolResult |
 
 
 class AssistantTransportEncoder:
-    """Writes entries as assistant-transport.
+    """Write entries as assistant-transport events.
 
     Args:
         run_id: The run whose failure is the stream's; None: no run's.
@@ -64,7 +64,7 @@ class AssistantTransportEncoder:
         return b"data: [DONE]\n\n"
 
     def expire(self, error: RunError) -> bytes:
-        """Return why the stream ends, and the end marker."""
+        """Return an error with the reason, and the end marker."""
         return _failure(error) + self.finish()
 
 
@@ -73,13 +73,13 @@ def _failure(error: RunError) -> bytes:
 
 
 class ChunkFields:
-    """Numbers the parts of a stream, and gives chunks the fields that they have in this protocol."""
+    """Number the parts of a stream, and return chunks' fields in this protocol."""
 
     def __init__(self) -> None:
         self._parts: dict[tuple[str, int], int] = {}
 
     def of(self, run_id: str, chunk: chunks.Chunk) -> dict[str, Any] | None:
-        """Return a chunk's fields; None if it belongs to a part that the stream has not seen begin."""
+        """Return a chunk's fields; None if the stream did not see its part begin."""
         if isinstance(chunk, chunks.PartStarted):
             self._parts[run_id, chunk.part] = len(self._parts)
             return fields_of(chunk)
@@ -90,7 +90,7 @@ class ChunkFields:
 
 
 def fields_of(chunk: chunks.Chunk) -> dict[str, Any]:
-    """Return a chunk's fields, with parts numbered as the run numbers them."""
+    """Return a chunk's fields, with the run's part numbers."""
     if isinstance(chunk, chunks.PartStarted):
         return {"type": "part-start", "part": chunk.init, "path": []}
     if isinstance(chunk, WithinPart):

@@ -1,6 +1,6 @@
-"""Had: what a client has of an answer already, so that a stream that goes on with it shows only what is new.
+"""Client copy: the parts of an answer that a client already holds, so that a resumed stream sends only the rest.
 
-A client that holds the messages itself posts them with every request, and with them the answer as far as it has come:
+A client that holds the messages itself posts them with every request, including the answer as far as it has come:
 with the results of tools in it, or because its stream was cut off. What the thread has beyond that is new to it.
 Source: docs/protocol.md, "Projections".
 """
@@ -22,7 +22,7 @@ _TEXTS: Final = ("text", "reasoning")
 
 
 class ClientCopy:
-    """The parts of an answer, in the order in which a client has them.
+    """The parts of an answer that a client holds, in its order.
 
     Args:
         parts: In the shape that a state has; None: everything that is there when the stream starts.
@@ -70,7 +70,7 @@ class ClientCopy:
         return True
 
     def _take_text(self, part: Part, text: str) -> bool:
-        """Take a text of the state from the client's; one side may have in pieces what is one text on the other."""
+        """Match a text of the state against the client's texts; either side may have split it."""
         left, at = self._texts[part.kind], 0
         while at < len(text) and left:
             shared = _shared(left[0], self._taken[part.kind], text, at)
@@ -88,7 +88,7 @@ class ClientCopy:
 
 
 def _shared(theirs: str, taken: int, ours: str, at: int) -> tuple[int, int] | None:
-    """Return from where in the client's text, and how far, it is the thread's; None if neither begins the other.
+    """Return where the client's text and the thread's overlap, as (start, length); None if neither is a prefix.
 
     What is left of both counts, past `taken` and `at`. A client may have several texts of the thread as one, with
     `BETWEEN` before this one.

@@ -1,4 +1,4 @@
-"""Answers as a whole: what an encoder that says everything at the end has gathered by then."""
+"""Collecting encoders: they gather the whole answer and write it once, at the end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _string: Final = msgspec.json.Decoder(str)
 
 
 class CollectingEncoder(MessageEncoder):
-    """Keeps what an answer adds to the messages, and writes nothing before the end."""
+    """Collect what an answer adds to the messages, and write nothing before the end."""
 
     heartbeat = b""
 
@@ -57,7 +57,7 @@ class CollectingEncoder(MessageEncoder):
         return b""
 
     def parts(self) -> list[dict[str, Json]]:
-        """Return what the answer added, in the shape that parts have in a state.
+        """Return the parts that the answer added, in the shape that they have in a state.
 
         Messages that are new with it are told as they are now; of one that it went on with, what was added to it.
         """
@@ -75,7 +75,7 @@ class CollectingEncoder(MessageEncoder):
 
 
 def spoken(parts: Sequence[dict[str, Json]], kind: str = "text") -> str:
-    """Return the texts, or another kind of them, among some parts."""
+    """Return the concatenated text of the parts of one type."""
     return BETWEEN.join(_texts(parts, kind))
 
 
@@ -106,7 +106,7 @@ class _Part:
 
 
 def arguments(text: str) -> Json:
-    """Return what the text of a call's arguments says; `{}` where it is no JSON."""
+    """Return a call's arguments, decoded; `{}` if their text is not JSON."""
     try:
         return msgspec.json.decode(text or "{}")
     except (msgspec.DecodeError, RecursionError):

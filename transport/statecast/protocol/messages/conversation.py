@@ -1,4 +1,4 @@
-"""Conversations: what clients post that hold the messages themselves, and what it asks of a thread.
+"""Conversations: the full message list that some clients post, and the commands that are new in it.
 
 Such a client sends all of its messages each time, and never says which are new. What is new is found by comparing the
 user's messages with the thread's: the assistant's are the thread's own, whatever a client made of them.
@@ -42,13 +42,13 @@ class PostedMessage(msgspec.Struct, frozen=True, kw_only=True):
     approvals: Mapping[str, str] = {}  #: of the assistant's, by tool call: under which id its approval was asked for
 
     def in_state(self) -> dict[str, Json]:
-        """Return it as a message of a state."""
+        """Return the message as a state holds it."""
         given: dict[str, Json] = {} if self.metadata is msgspec.UNSET else {"metadata": holdable(self.metadata)}
         return {"id": self.id or new_id("msg"), "role": self.role, "parts": [*map(held_part, self.parts)], **given}
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """A request of a client that holds the messages itself."""
+    """A request of a client that holds the messages itself: all of its messages, and the request's other fields."""
 
     messages: Sequence[PostedMessage]
     thread_id: str | None = None
@@ -66,7 +66,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def goes_on(self) -> bool:
-        """Whether the client has begun to show the answer: its last message is the assistant's."""
+        """Return whether the client already shows part of the answer: its last message is the assistant's."""
         return bool(self.messages) and self.messages[-1].role == "assistant"
 
     @property
@@ -88,7 +88,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def on_written(self, ours: Sequence[Json]) -> Conversation:
-        """Return what this is for a thread whose messages clients have written, and no agent has answered yet.
+        """Return the conversation for a thread that only has messages written by clients, with no answer yet.
 
         The message that is to be answered may be among them, under another id: it is that one, and is answered anew.
         """
@@ -138,7 +138,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         same: int,
         answers: int | None,
     ) -> int | None:
-        """Return which of the thread's messages the last one replaces, itself or an older form of it; None: none."""
+        """Return the index of the thread's message that the last one replaces (or edits), or None."""
         new = said[-1]
         edited = next((index for index in users if self.edited is not None and _id(ours[index]) == self.edited), None)
         if edited is not None and new.parts != _parts(ours[edited]):  # else it is a retry, in the same form
@@ -153,7 +153,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         return None
 
     def first(self) -> tuple[list[dict[str, Json]], NewTurn]:
-        """Return the messages of a thread that is new with this request, and what is asked of it then."""
+        """Return the initial messages of a thread that this request creates, and what is new beyond them."""
         if not self.messages:
             return [], NewTurn(commands=[])
         *before, last = self.messages
@@ -166,7 +166,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         return ours, NewTurn(commands=mine)
 
     def _asks_blindly(self) -> NewTurn:
-        """Return what is new for an agent that keeps its own messages, which is to tell what it has already."""
+        """Return every message as a command, for an agent that keeps its own messages and detects duplicates itself."""
         if not self.messages:
             return NewTurn(commands=[])
         last = self.messages[-1]
@@ -176,7 +176,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         return NewTurn(commands=[_add(last, source=source, once=source is None)], replaces=source is not None)
 
     def queued(self, ours: Sequence[Json], waiting: Sequence[PostedMessage]) -> int | None:
-        """Return which of the messages that wait behind a run the last one is; None if it is new.
+        """Return the index of the queued message that equals the last one; None if it is new.
 
         Args:
             ours: The messages that the thread has.
@@ -193,7 +193,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     def _results(
         self, ours: Sequence[Json], users: Sequence[int], said: Sequence[PostedMessage], same: int
     ) -> list[dict[str, Json]]:
-        """Return the results of calls that have none yet, as commands; each counts for the call of its own message."""
+        """Return the results for calls that have none yet, as commands; each belongs to a call in its own message."""
         theirs = list(calls_in((message.role, message.id, message.parts) for message in self.messages))
         mine = list(calls_in((_role(message), _id(message), _parts(message)) for message in ours))
         heard = {id(part): message.theirs for message in self.messages for part in message.parts}
@@ -214,7 +214,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         return [_result(call.part, our.message) for call, our in reversed(found)]
 
     def _own_results(self, message: PostedMessage) -> list[dict[str, Json]]:
-        """Return what the client itself has answered in a message, where no thread tells which calls were open."""
+        """Return the results that the client produced in a message, when no thread says which calls were open."""
         tools = self.request.tools
         return [
             _result(part)
@@ -225,7 +225,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
     def _replaces(self, ours: Sequence[Json], index: int, new: PostedMessage) -> NewTurn:
-        """Ask for a message in place of the thread's, and of everything behind it."""
+        """Return the command that replaces a message of the thread and everything after it."""
         source, parent = _id(ours[index]), _id(ours[index - 1]) if index else None
         if source is None and parent is None and index:
             return NewTurn(commands=[_add(new)])  # nothing names the place
@@ -234,7 +234,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_last(messages: Sequence[PostedMessage]) -> None:
-    """Check the message that a request is about, which is the last. One with results of tools is about these.
+    """Check the last message, which is what the request is about, or the tool results in it.
 
     Raises:
         Refusal: Why something in it could not be read.
@@ -245,7 +245,7 @@ def check_last(messages: Sequence[PostedMessage]) -> None:
 
 
 class NewTurn(msgspec.Struct, frozen=True, kw_only=True):
-    """What a conversation asks of a thread."""
+    """What is new in a conversation: the commands to submit, or the message whose answer the client wants."""
 
     commands: list[dict[str, Json]]
     replaces: bool = False  #: whether it drops what the thread has from some message on
@@ -275,7 +275,7 @@ def _result(part: Mapping[str, Any], message: Json = None) -> dict[str, Json]:
 
 
 def _distinct(messages: list[dict[str, Json]]) -> list[dict[str, Json]]:
-    """Return messages no two of which share an id: of those that do, the first one has it."""
+    """Return the messages without duplicate ids: the first message with an id keeps it."""
     ids: set[Json] = set()
     for message in messages:
         if message["id"] in ids:
@@ -300,12 +300,12 @@ def _posted(message: Any) -> PostedMessage:
 
 
 def _same(said: PostedMessage, ours: Json) -> bool:
-    """Whether a user's message is the thread's: by its id where it has one, and by its words."""
+    """Return whether a user's message is one of the thread: by its id if it has one, and by its text."""
     return said.id in (None, _id(ours)) and _words(said.parts) == _words(_parts(ours))
 
 
 def _words(parts: Sequence[Any]) -> list[tuple[str, Any]]:
-    """Return what of a message's parts survives every client's own form of them."""
+    """Return the text of a message's parts, which every client's own form of them keeps."""
     return [(str(part.get("type")), _word(part)) for part in parts if isinstance(part, dict)]
 
 

@@ -1,4 +1,4 @@
-"""What the encoders of message protocols have in common: a projection in, their own frames out.
+"""The base class of message protocols' encoders: it reads a projection, and a subclass writes the frames.
 
 To add one, subclass `MessageEncoder`, write `write` and `finish`, and name it where its requests are read.
 Source: docs/guides/add-a-protocol.md, "The encoder".
@@ -25,7 +25,7 @@ _string: Final = msgspec.json.Decoder(str)
 
 
 class MessageEncoder(ABC):
-    """Writes what a projection reads.
+    """Write the events of a projection as frames of one protocol.
 
     Args:
         projection: Of the stream.
@@ -48,7 +48,7 @@ class MessageEncoder(ABC):
         self._part = 0  #: the number of that part
 
     def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry] = ()) -> bytes:
-        """Return what the client has not seen of a state."""
+        """Return the frames for the part of a state that the client has not seen."""
         return self.written(self.projection.snapshot(state, rest))
 
     def encode(self, entry: Entry) -> bytes:
@@ -72,11 +72,11 @@ class MessageEncoder(ABC):
 
     @abstractmethod
     def write(self, event: Event) -> bytes:
-        """Return what an event is in this protocol; `b""` if it has no form there."""
+        """Return the frames of an event; `b""` if this protocol has none for it."""
 
     @abstractmethod
     def finish(self) -> bytes:
-        """Return how the run ended, and what marks the end of a stream that was not cut off."""
+        """Return the last frames: how the run ended, and the protocol's end marker."""
 
     def expire(self, error: RunError) -> bytes:
         """Return the end of a stream that ends before its run does, as if that had failed."""
@@ -84,22 +84,22 @@ class MessageEncoder(ABC):
         return self.finish()
 
     def closed(self) -> bytes:
-        """Return the ends of the parts that are open; for `finish`."""
+        """Return the frames that close the open parts; `finish` begins with them."""
         return self.written(self.projection.close())
 
     @property
     def error(self) -> RunError | None:
-        """Why the run failed, as far as it has turned; None if it has not."""
+        """The error that the run failed with; None if it has not failed."""
         return None if self.turned is None else self.turned.run.error
 
     @property
     def cut(self) -> bool:
-        """Whether the stream is to end as a lost connection does: nothing else would tell its client of a failure."""
+        """Whether to cut the connection at the end, because the protocol has no other way to report a failure."""
         return False
 
     @property
     def finish_reason(self) -> chunks.FinishReason:
-        """Why the message ends here, after its run has turned."""
+        """Why the message ends, once the run has ended or waits."""
         run = None if self.turned is None else self.turned.run
         if run is not None and run.error is not None:
             return "error"

@@ -1,6 +1,6 @@
-"""Listed projections: those that also follow the messages that they do not show.
+"""Full projections: they also track the messages that the stream does not show.
 
-For protocols that must at times tell all messages of a thread, as they are where a stream stands.
+For protocols that at times send all messages of a thread as of the stream's position.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["FullProjection"]
 
 
 class FullProjection(Projection):
-    """A projection that knows every message of the thread, once it shows any."""
+    """A projection that knows every message of the thread, once it shows one of them."""
 
     def __init__(self, path: Sequence[str] | None, *, run_id: str | None = None, **more: Any) -> None:
         self.version = 0  #: grows when a message was put anywhere
@@ -29,7 +29,7 @@ class FullProjection(Projection):
 
     @property
     def lists(self) -> bool:
-        """Whether there are messages to tell: the agent keeps them in the state."""
+        """Return whether the thread has a message list: the agent keeps its messages in the state."""
         return self._path is not None
 
     @property
@@ -39,16 +39,16 @@ class FullProjection(Projection):
 
     @property
     def begun(self) -> bool:
-        """Whether the stream shows what happens: its run has begun, or it joined one."""
+        """Whether the stream shows changes: its run has begun, or it joined a run under way."""
         return self._begun
 
     @property
     def run_id(self) -> str | None:
-        """The run whose stream it is."""
+        """The id of the run that the stream belongs to."""
         return self._run_id
 
     def everything(self) -> list[Json]:
-        """Return all messages, whole."""
+        """Return all messages, complete."""
         if not self._begun and self._before is not None:
             return items_in(msgspec.json.decode(self._before.encode()), self._path)
         return [item.whole() if isinstance(item, SentParts) else item for item in self._all]
@@ -67,7 +67,7 @@ class FullProjection(Projection):
         return isinstance(self._all[index], SentParts)
 
     def place(self, number: int) -> tuple[str, list[Json], int] | None:
-        """Return a message's id, its parts, and which of them has a number now; None if none has.
+        """Return the id and parts of the message that has a numbered part, and that part's index; None if none has.
 
         The texts among the parts may have grown since.
         """

@@ -1,6 +1,7 @@
 """Part events: the assistant's messages as a stream shows them, part by part.
 
-It numbers the parts, opens and closes them, and turns what became of a message into events: chunks, as an agent emits
+This class numbers the parts, opens and closes them, and turns changes of a message into events: chunks, as an agent
+emits
 them itself, and the message that they belong to. At most one text grows at a time; one that goes on after something
 else began goes on as a part of its own. A tool call begins once in a stream, whatever becomes of it in the state.
 """
@@ -27,32 +28,32 @@ PIECE: Final = 2 * 2**20
 
 
 class InMessage(msgspec.Struct, frozen=True):
-    """What follows belongs to this message of the assistant."""
+    """The following events belong to this message of the assistant."""
 
     id: str
     begins: bool  #: whether the client sees it for the first time
 
 
 class Rewritten(msgspec.Struct, frozen=True):
-    """A message became what growth alone cannot make of it; this is the message as it is."""
+    """A message changed in a way that appending cannot express; this is the whole message."""
 
     message: dict[str, Json]
 
 
 class StateReplaced(msgspec.Struct, frozen=True):
-    """The state beside the messages, whole."""
+    """A snapshot of the state without its messages."""
 
     state: Json
 
 
 class StateChanged(msgspec.Struct, frozen=True):
-    """What happened to the state beside the messages."""
+    """Operations on the state outside the messages."""
 
     operations: Sequence[operations.Operation]
 
 
 class RunTurned(msgspec.Struct, frozen=True):
-    """The stream's run is under way, waits, or is over."""
+    """The status of the stream's run changed."""
 
     run: RunState
 
@@ -66,7 +67,7 @@ _MORE: Final = {"artifact": "artifact", "model_content": "modelContent"}
 
 
 class PartEvents:
-    """What one stream has shown, and the events that are yet to be written."""
+    """The parts that one stream has sent, and the events that are still to be written."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -82,15 +83,15 @@ class PartEvents:
 
     @property
     def current(self) -> str | None:
-        """The id of the message that grew last."""
+        """The id of the message that changed last."""
         return self._current
 
     def known(self, ids: Iterable[str]) -> None:
-        """Note messages that the client has already."""
+        """Record messages that the client already has."""
         self._begun.update(ids)
 
     def within(self, id: str) -> None:
-        """Go on in a message."""
+        """Continue in a message."""
         if self._current != id:
             self.close()
             self._current = id
@@ -103,7 +104,7 @@ class PartEvents:
         return self._count - 1
 
     def emitted(self, run_id: str, chunk: chunks.PartStarted) -> int | None:
-        """Return the number of a part that begins outside the state; None for a call that has begun already."""
+        """Return the number of a part that begins outside the state; None for a call that was started before."""
         number = self._count
         if isinstance(chunk.init, chunks.ToolCallPart):
             id = chunk.init.tool_call_id
@@ -117,13 +118,13 @@ class PartEvents:
         return self.number()
 
     def settled(self, number: int, result: chunks.ToolResult) -> None:
-        """Note the result of a call that began outside the state."""
+        """Record the result of a call that began outside the state."""
         for part in self.calls.values():
             if part.number == number:
                 part.note_result({"result": result.result, "isError": result.is_error})
 
     def look(self, message: SentParts, number: int | None = None, fields: Collection[str] | None = None) -> None:
-        """Show what is new of a message, after a part of it was set, or fields of a part; None: all of it."""
+        """Emit what is new in a message after one of its parts changed; None: after any part may have."""
         parts = message.value.get("parts")
         parts = parts if isinstance(parts, list) else []
         rewritten = number is None and message.rearrange(parts)
@@ -135,7 +136,7 @@ class PartEvents:
             self.events.append(Rewritten(message.whole()))
 
     def grow(self, part: Part, delta: str) -> bool:
-        """Show that a text, or a call's arguments, grew; whether the part may go on so."""
+        """Emit the growth of a text or of a call's arguments; return whether the part can take further growth."""
         part.strings += _encode(delta)
         if part.kind == "tool-call":
             if not part.args_open:
@@ -151,7 +152,7 @@ class PartEvents:
         return True
 
     def close(self, *, calls: bool = False) -> None:
-        """Finish the text that grows, because something else begins; and `calls`, because the run is over or waits."""
+        """Finish the open text, because something else begins; with `calls`, also the open calls."""
         if self._open is not None:
             self._open.open = False
             self.events.append(chunks.PartFinished(part=self._open.number))
@@ -161,7 +162,7 @@ class PartEvents:
                 self._finish_args(part, value)
 
     def _show(self, message: SentParts, index: int, value: dict[str, Any], fields: Collection[str] | None) -> bool:
-        """Show what is new of a part; whether that cannot be said."""
+        """Emit what is new in a part; return whether events cannot express it."""
         kind = str(value.get("type"))
         part = message.parts.get(index)
         rewritten = part is not None and not part.fits(kind, value)
@@ -179,7 +180,7 @@ class PartEvents:
         return rewritten
 
     def _first_look(self, message: SentParts, index: int, value: dict[str, Any]) -> Part:
-        """Begin a part, unless the client has it."""
+        """Start a part, unless the client already has it."""
         part = Part(message.id, self._count, value)
         if part.identity in self.calls and part.kind == "tool-call":
             return self.calls[part.identity]  # it was moved
@@ -212,7 +213,7 @@ class PartEvents:
             self.events.append(chunks.PartFinished(part=part.number))
 
     def _regrow(self, part: Part, text: Any) -> bool:
-        """Show what a text that was set anew has beyond what was shown; whether it is another text."""
+        """Emit what a replaced text has beyond what was sent; return whether it is a different text."""
         text = text if isinstance(text, str) else ""
         shown = part.text()
         if not text.startswith(shown):
@@ -223,7 +224,7 @@ class PartEvents:
         return False
 
     def _settle(self, part: Part, value: dict[str, Any]) -> bool:
-        """Show that a call's arguments are complete, and its result; whether it lost a result."""
+        """Emit that a call's arguments are complete, and its result; return whether it lost a result."""
         settles = "result" in value
         if part.args_open:
             self._growing[part.number] = part, value
@@ -255,7 +256,7 @@ class PartEvents:
 
 
 def init_of(kind: str, value: dict[str, Any]) -> chunks.Part | None:
-    """Return how a part of a message in the state begins; None for one that has no form outside of it."""
+    """Return the `part-start` of a part in the state; None for a type that is not sent as a part."""
     match kind:
         case "text":
             return chunks.TextPart()
@@ -288,7 +289,7 @@ def _data_of(value: dict[str, Any]) -> chunks.DataPart:
 
 
 def _is_complete(text: str, args: Json) -> bool:
-    """Whether the text of a call's arguments is the arguments' own JSON, as far as a state can hold it."""
+    """Return whether a call's argument text is the JSON of its arguments."""
     if not text:
         return False
     try:

@@ -1,7 +1,7 @@
-"""Projection: a thread's log as the growth of the assistant's messages, for protocols that know no state of a thread.
+"""Projection: a thread's log as growing assistant messages, for protocols that have no shared state.
 
-The agent keeps its messages in the state, or emits parts outside of it; either way a client that shows messages is to
-see them grow. A projection reads the entries of one stream, and returns events, which one protocol then writes.
+The agent keeps its messages in the state, or emits parts outside it. A projection reads the entries of one stream and
+returns events, which the protocol's encoder writes.
 Source: docs/protocol.md, "Projections".
 """
 
@@ -24,7 +24,7 @@ __all__ = ["Projection", "items_in", "without"]
 
 
 class Projection:
-    """Reads the entries of one stream.
+    """Read the entries of one stream as events.
 
     Args:
         path: Where in the state the messages are; None: the agent keeps them in a form of its own.
@@ -78,24 +78,24 @@ class Projection:
 
     @property
     def open_calls(self) -> bool:
-        """Whether the message has a tool call without a result."""
+        """Return whether the message has a tool call without a result."""
         return any(part.result is None for part in self._growth.calls.values())
 
     def call_id(self, number: int) -> str | None:
-        """Return the id of a tool call that the client has, by its part's number; also of one it had before."""
+        """Return the id of a tool call by its part's number, including calls that the client had before the stream."""
         return next((id for id, part in self._growth.calls.items() if part.number == number), None)
 
     def is_settled(self, call_id: str) -> bool:
-        """Whether a tool call has a result by now."""
+        """Return whether a tool call has a result."""
         part = self._growth.calls.get(call_id)
         return part is not None and part.result is not None
 
     def data_id(self, number: int) -> str:
-        """Return what names a data part among those of the client's message, by the part's number."""
+        """Return the id of a data part within the client's message, by the part's number."""
         return self._growth.data_ids.get(number, str(number))
 
     def read(self, entry: Entry) -> list[Event]:
-        """Return what an entry means to the client."""
+        """Return the events of an entry."""
         if not isinstance(entry, OperationsEntry):
             self._read_other(entry)
         elif self._begun:
@@ -107,7 +107,7 @@ class Projection:
         return self._taken()
 
     def snapshot(self, state: bytes, rest: Iterable[Entry]) -> list[Event]:
-        """Return what has happened, where the stream begins so, or the entries that say it are gone."""
+        """Return the events that lead from what the client has to a snapshot: at the start, or after falling behind."""
         self.grows_at = b""
         rest = list(rest)
         value = msgspec.json.decode(state)
@@ -127,7 +127,7 @@ class Projection:
         return self._taken()
 
     def close(self) -> list[Event]:
-        """Finish what is open, at the end of the stream."""
+        """Return the events that finish the open parts, at the end of the stream."""
         self.grows_at = b""
         self.cut_off = not self._turned
         self._growth.close(calls=True)
@@ -135,11 +135,11 @@ class Projection:
 
     @property
     def emitted(self) -> Collection[int]:
-        """The numbers of the parts that are in no message of the state."""
+        """The numbers of the parts that the agent emitted outside the state."""
         return {number for number in self._numbers.values() if number is not None}
 
     def messages(self) -> list[dict[str, Json]]:
-        """Return the messages of the assistant that the stream shows, whole."""
+        """Return the assistant messages that the stream shows, complete."""
         return [message.whole() for message in self._messages or () if message is not None]
 
     def _taken(self) -> list[Event]:
@@ -147,7 +147,7 @@ class Projection:
         return events
 
     def _begin(self, state: Json, client_copy: ClientCopy | None, *, anew: bool = False) -> None:
-        """Show from here on what becomes of the answer to the user, beyond what the client has of it.
+        """Start to show the answer, beyond what the client already has of it.
 
         With `anew`, everything that is there belongs to what came before.
         """
@@ -207,7 +207,7 @@ class Projection:
             self.grows_at, self.strings = entry.grew_at, self._growing.strings
 
     def _change(self, operation: operations.Operation, path: Sequence[str]) -> None:
-        """Follow an operation within the list of messages."""
+        """Apply an operation within the list of messages."""
         if self._messages is None:
             return
         index = int(path[0])
@@ -243,14 +243,14 @@ class Projection:
         message.value = operations.apply(message.value, [inner])
 
     def _catch_up(self) -> None:
-        """Look at the part whose fields were set: several of them may be one change, such as a result and its error."""
+        """Emit the part whose fields were set, all at once: a result and its error flag are one change."""
         if self._due is not None:
             message, number, fields = self._due
             self._due = None
             self._growth.look(message, number, fields)
 
     def _pass_on(self, entry: ChunkEntry) -> None:
-        """Pass on what the agent emitted outside the state; the stream has numbers of its own for its parts."""
+        """Pass on a chunk that the agent emitted outside the state, with the stream's part numbers."""
         chunk, growth = entry.chunk, self._growth
         self.grows_at = b""
         if isinstance(chunk, _IN_MESSAGE):
@@ -278,7 +278,7 @@ class Projection:
             self._place(index, item)
 
     def _place(self, index: int, value: Json) -> None:
-        """Put a message into the list, and show what is new of it."""
+        """Put a message into the list, and emit what is new in it."""
         assert self._messages is not None, "it is in the list"
         message: SentParts | None = None
         id = _id(value, index)
@@ -309,7 +309,7 @@ _IN_MESSAGE: Final = (chunks.PartStarted, chunks.Annotations, chunks.Data)
 
 
 def without(state: Json, path: Sequence[str] | None) -> Json:
-    """Return a state, or what it has at some path, without what it has at `path`."""
+    """Return a copy of a state, or of a part of it, that lacks the value at `path`."""
     if path is None or not isinstance(state, dict) or not path or path[0] not in state:
         return None if path == () else state
     if len(path) == 1:
@@ -318,7 +318,7 @@ def without(state: Json, path: Sequence[str] | None) -> Json:
 
 
 def items_in(state: Json, path: Sequence[str] | None) -> list[Json]:
-    """Return the messages that a state has at `path`; none where it has no list there."""
+    """Return the list of messages at `path`; an empty one if the state has no list there."""
     return _list_in(state, path) or []
 
 

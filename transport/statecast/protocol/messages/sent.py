@@ -1,4 +1,4 @@
-"""Shown: what a stream has shown of the assistant's messages, part by part."""
+"""Sent parts: what a stream has sent of each assistant message, part by part."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BASE64: Final = re.compile("[A-Za-z0-9+/]{64,}={0,2}")
 
 
 class Part:
-    """A part of a message, as far as a stream has shown it.
+    """A part of a message, as far as a stream has sent it.
 
     Args:
         message: The id of the message that it is in.
@@ -65,33 +65,33 @@ class Part:
 
     @property
     def likeness(self) -> tuple[str, str]:
-        """What a part must have in common with this one to be it."""
+        """The identity of the part, see `likeness`."""
         return _class(self.kind), self.identity
 
     def fits(self, kind: str, value: Mapping[str, Json]) -> bool:
-        """Whether a part of the state may be this one."""
+        """Return whether a part of the state can be this one."""
         return likeness(kind, value) == self.likeness
 
     def goes_on_as(self, kind: str, value: Mapping[str, Json]) -> bool:
-        """Whether a part of the state is this one, with no more than growth in between."""
+        """Return whether a part of the state is this one, changed only by growth."""
         return self.fits(kind, value) and (
             self.kind not in ("text", "reasoning") or _text(value, "text").startswith(self.text())
         )
 
     def text(self) -> str:
-        """Return its text, as far as it was shown."""
+        """Return the text, as far as it was sent."""
         if self.strings:
             self._said += _joined(self.strings)
             self.strings.clear()
         return self._said
 
     def set_text(self, text: str) -> None:
-        """Note that this is its text now."""
+        """Set the text."""
         self.strings.clear()
         self._said = text
 
     def note_result(self, value: Mapping[str, Json]) -> bool:
-        """Note the result of a tool call; whether it is another than the one that was shown."""
+        """Record the result of a tool call; return whether it differs from the one that was sent."""
         before = self.result
         failed = value.get("isError") is True
         if "result" not in value:
@@ -102,7 +102,7 @@ class Part:
 
 
 class SentParts:
-    """A message of the assistant that a stream shows."""
+    """An assistant message, as far as a stream has sent it."""
 
     __slots__ = ("id", "parts", "value")
 
@@ -112,7 +112,7 @@ class SentParts:
         self.parts: dict[int, Part] = {}  #: by their place in the message
 
     def whole(self) -> dict[str, Json]:
-        """Return the message as the state has it."""
+        """Return the whole message, as it is in the state."""
         parts = list(self.value.get("parts") or [])
         for number, part in self.parts.items():
             field = GROWING.get(part.kind)
@@ -121,10 +121,9 @@ class SentParts:
         return {**self.value, "parts": parts}
 
     def rearrange(self, values: Sequence[Any]) -> bool:
-        """Find the parts that were shown in the list that they have become; whether some moved, or are gone.
+        """Match the sent parts to the message's current parts; return whether some moved or were removed.
 
-        First those that stayed where they were, then those that moved; a text that is another one now is found by its
-        place.
+        Parts at the same index match first, then those that moved; a replaced text is matched by its index.
         """
         left, found = dict(self.parts), dict[int, Part]()
         kinds = {index: str(value.get("type")) for index, value in enumerate(values) if isinstance(value, dict)}
@@ -146,12 +145,12 @@ class SentParts:
 
 
 def likeness(kind: str, value: Mapping[str, Json]) -> tuple[str, str]:
-    """Return what two parts have in common that are the same one: a file may be an image, and the other way round."""
+    """Return the identity of a part, by which later versions match; an image may become a file, and back."""
     return _class(kind), _identity(kind, value)
 
 
 def _identity(kind: str, value: Mapping[str, Json]) -> str:
-    """Return what a part keeps, whatever else changes in it; a text has nothing."""
+    """Return the fields of a part that never change; none for a text."""
     match kind:
         case "tool-call":
             return str(value.get("toolCallId"))
@@ -166,23 +165,23 @@ def _identity(kind: str, value: Mapping[str, Json]) -> str:
 
 
 def error_text(result: Json) -> str:
-    """Return the result of a tool call that failed, as protocols have it that know a text only."""
+    """Return the result of a failed tool call as text, for protocols that carry no other."""
     return result if isinstance(result, str) else msgspec.json.encode(result).decode()
 
 
 def file_data(data: str) -> str:
-    """Return the base64 of a file, without the head of a `data:` URL that it may be in; or its URL."""
+    """Return a file's base64 data without a `data:` prefix, or its URL."""
     return data.partition(",")[2] if data.startswith("data:") and ";base64," in data[:200] else data
 
 
 def file_url(data: str, mime_type: str) -> str:
-    """Return a file as a URL: its own, or its base64 in one. A path looks like base64 too, which is longer, though."""
+    """Return a file's URL, or a `data:` URL of its base64. Short base64-like strings are taken for paths."""
     is_url = _URL.match(data) or (data.startswith("/") and not _BASE64.fullmatch(data))
     return data if is_url else f"data:{mime_type};base64,{data}"
 
 
 def _joined(strings: bytearray) -> str:
-    """Return the text of JSON strings that stand one right behind the other."""
+    """Decode adjacent JSON strings as one text."""
     # With what is escaped in them hidden, every quote is where one begins or ends. They hold no bytes 0 and 1.
     hidden = bytes(strings).replace(b"\\\\", b"\0").replace(b'\\"', b"\1").translate(None, b'"')
     return _string.decode(b'"%b"' % hidden.replace(b"\1", b'\\"').replace(b"\0", b"\\\\"))

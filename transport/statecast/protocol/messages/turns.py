@@ -1,7 +1,8 @@
-"""Turns: what follows one message of the user, up to the next. By them a client's tool calls are found in a thread.
+"""Turns: a user message and what follows it, up to the next. A client's tool calls are matched to a thread's by turn.
 
-A model may number its calls anew in each turn, or in each round of one, so the id of a call alone does not tell which
-is meant. Source: docs/protocol.md, "Conversations".
+A model may reuse call ids in each turn, or in each step of one, so a call's id alone does not identify it.
+
+Source: docs/protocol.md, "Conversations".
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ __all__ = ["Call", "calls_in", "paired"]
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A tool call, and where it is."""
+    """A tool call and its position."""
 
     turn: int  #: how many messages of the user came before
     message: Json  #: the id of the message that has it
@@ -30,12 +31,12 @@ class Call(msgspec.Struct, frozen=True):
 
     @property
     def open(self) -> bool:
-        """Whether a result may still come."""
+        """Whether the call has no result yet."""
         return "result" not in self.part and "cutOff" not in self.part
 
 
 def calls_in(messages: Iterable[tuple[Json, Json, Sequence[Any]]]) -> Iterator[Call]:
-    """Yield the tool calls of messages, each given by its role, its id and its parts."""
+    """Yield the tool calls in messages, given as (role, id, parts)."""
     turn = 0
     for role, id, parts in messages:
         turn += role == "user"
@@ -47,7 +48,7 @@ def calls_in(messages: Iterable[tuple[Json, Json, Sequence[Any]]]) -> Iterator[C
 def paired(
     theirs: Sequence[Call], ours: Sequence[Call], turns: Mapping[int, int | None]
 ) -> Iterator[tuple[Call, Call]]:
-    """Yield a client's calls, each with the thread's own.
+    """Yield each of a client's calls with the matching call of the thread.
 
     Args:
         theirs: The client's, in their order.

@@ -1,4 +1,4 @@
-"""The events of a thread, as it is followed across runs: over server-sent events, or over a WebSocket.
+"""The encoder of a thread's events across its runs, for server-sent events and WebSockets.
 
 One frame is one JSON object: a `snapshot`, an `update-state`, a `run`, or a message part's chunk. Every
 frame names the cursor after it, so a reader that was cut off goes on where it was. A snapshot also carries what it does
@@ -28,17 +28,17 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def framed_as_event(cursor: Cursor, frame: bytes) -> bytes:
-    """Return a frame as an unnamed server-sent event, with the cursor as its id."""
+    """Frame an event as an unnamed server-sent event with the cursor as its id."""
     return b"id: %b\ndata: %b\n\n" % (str(cursor).encode(), frame)
 
 
 def framed_as_line(cursor: Cursor, frame: bytes) -> bytes:
-    """Return a frame as a line, for a WebSocket message, with the cursor among its fields."""
+    """Frame an event as a line of a WebSocket message, with the cursor as a field."""
     return b'{"cursor":"%b",%b\n' % (str(cursor).encode(), frame[1:])
 
 
 class EventsEncoder:
-    """Writes entries as events.
+    """Write entries as thread events.
 
     Args:
         epoch: Of the thread's log.
@@ -60,7 +60,7 @@ class EventsEncoder:
         self._framing = framing
 
     def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry] = ()) -> bytes:
-        """Return one frame that replaces everything the reader had."""
+        """Return one frame that replaces everything the client has."""
         run: RunState | None = None
         parts: list[Any] = []
         begun: set[int | None] = {None}
@@ -93,15 +93,15 @@ class EventsEncoder:
         return self._framed(entry.revision, _encode(fields))
 
     def queued(self, revision: int, batches: bytes) -> bytes:
-        """Return one frame with what waits behind the run, which is a JSON array."""
+        """Return one frame with the queued batches, a JSON array."""
         return self._framed(revision, b'{"type":"queued","revision":%d,"queued":%b}' % (revision, batches))
 
     def finish(self) -> bytes:
-        """Return nothing: these streams end when someone closes them."""
+        """Return nothing: these streams end only when a side closes them."""
         return b""
 
     def expire(self, error: RunError) -> bytes:
-        """Return why the stream ends: not a frame, which would name a cursor, but an event with a name."""
+        """Return a named event with the reason; a frame would carry a cursor."""
         return b"event: end\ndata: %b\n\n" % _encode(error) if self._framing is framed_as_event else b""
 
     def _framed(self, revision: int, frame: bytes) -> bytes:

@@ -1,6 +1,6 @@
-"""The events of a thread with its changes as RFC 6902: gathered, because a patch repeats each text that has grown.
+"""The encoder of a thread's events as RFC 6902 patches, which are held back because each repeats a grown text whole.
 
-What is held back leaves when its reader asks for it, or before the next frame of another kind. Source:
+Held changes are released when the reader asks for them, or before the next frame of another kind. Source:
 docs/protocol.md, "GET /threads/{id}/events".
 """
 
@@ -23,7 +23,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class PatchEventsEncoder(EventsEncoder):
-    """Writes entries as events, and changes as patches that are held back until `release`.
+    """Write entries as thread events, with changes as patches that are held back until `release`.
 
     Args:
         epoch: Of the thread's log.
@@ -39,23 +39,23 @@ class PatchEventsEncoder(EventsEncoder):
 
     @property
     def held(self) -> bool:
-        """Whether there are changes that were not written."""
+        """Whether there are changes that were not written yet."""
         return self._deltas.held
 
     def release(self) -> bytes:
-        """Return the changes that were held back, as one frame."""
+        """Return the held changes as one frame."""
         if not self._deltas.held:
             return b""
         frame = {"type": "patch", "revision": self._revision, "patch": self._deltas.release()}
         return self._framed(self._revision, _encode(frame))
 
     def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry] = ()) -> bytes:
-        """Return one frame that replaces everything the reader had."""
+        """Return one frame that replaces everything the client has."""
         self._deltas.replace(msgspec.json.decode(state))
         return super().snapshot(state, revision, rest)
 
     def encode(self, entry: Entry) -> bytes:
-        """Return one frame, with what was held before it; or nothing, and hold a change."""
+        """Return one frame, after any held changes; or hold a change and return nothing."""
         if type(entry) is OperationsEntry:
             self._deltas.note(operations.decode(entry.operations))
             self._revision = entry.revision
@@ -63,5 +63,5 @@ class PatchEventsEncoder(EventsEncoder):
         return self.release() + super().encode(entry)
 
     def queued(self, revision: int, batches: bytes) -> bytes:
-        """Return one frame with what waits behind the run, which is a JSON array, and what was held before it."""
+        """Return one frame with the queued batches, a JSON array, after any held changes."""
         return self.release() + super().queued(revision, batches)
