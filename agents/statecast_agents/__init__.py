@@ -1,4 +1,4 @@
-"""The agent's side of Statecast: state, commands, messages and runs. It knows nothing of networks."""
+"""The agent's side of Statecast: state, commands, messages and runs. Nothing here uses a network."""
 
 from . import chunks, operations
 from .agent import Agent
@@ -29,7 +29,7 @@ from .operations import AppendText, Operation, Set
 from .parts import CallStream, Parts, Step
 from .run import CallSettings, Config, Request, Run
 from .values import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Json
-from .waiting import Listening
+from .waiting import Listener
 
 __all__ = [
     "FORBIDDEN_KEYS",
@@ -52,7 +52,7 @@ __all__ = [
     "Feedback",
     "InvalidCommand",
     "Json",
-    "Listening",
+    "Listener",
     "Message",
     "MessageConflict",
     "Messages",

@@ -1,4 +1,4 @@
-"""Agent: what runs when commands come, and what it declares about its state, its messages and its commands."""
+"""Agents: handlers for commands, and what they declare about their state, messages and commands."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class Agent:
 
     Args:
         name: How requests choose it where an app serves several: `?agent=name`.
-        state: The state's type: a msgspec struct, dataclass, TypedDict or pydantic model. States that clients hand
-            over are validated against it, and its JSON Schema is published. None: any JSON.
-        initial: The first state of a thread whose client hands over none: a value, or a function that makes one.
+        state: The state's type: a msgspec struct, dataclass, TypedDict or pydantic model. States that clients send
+            are validated against it, and its JSON Schema is published. None: any JSON.
+        initial: The first state of a thread whose client sends none: a value, or a function that makes one.
             Default: an instance of `state` made of its defaults, or None.
         messages: Where in the state the messages are: a key, or several. None: the agent keeps messages in its own
             form, and applies `add-message` and `add-tool-result` itself.
         commands: Further command types; those with a handler are known already.
-        adopt: Whether a client may hand over the state of a thread that is new to the server.
+        adopt: Whether a client may supply the state of a thread that is new to the server.
         allow_assistant: Whether a client may add messages in the role of the assistant.
         accept_base_url: Whether `config.baseUrl` of a request reaches the agent.
         policy: What happens to a batch that comes while a run is under way, see `Policy`. A request may ask otherwise.
@@ -141,7 +141,7 @@ class Agent:
         return register
 
     def batch(self, function: _Handler) -> _Handler:
-        """Register the decorated `function(run)`, which deals with all of `run.commands` itself.
+        """Register the decorated `function(run)`, which handles all of `run.commands` itself.
 
         Raises:
             TypeError: The agent has handlers already, or it is no function, or has a `yield`.
@@ -153,7 +153,7 @@ class Agent:
         return function
 
     def title(self, hook: _Handler) -> _Handler:
-        """Register the decorated `hook(about)`, which gives a thread's title: returned, or yielded piece by piece.
+        """Register the decorated `hook(about)`, which returns a thread's title, or yields it piece by piece.
 
         Raises:
             TypeError: The agent has one already.
@@ -161,7 +161,7 @@ class Agent:
         return self.hooks.set("title", hook)
 
     def suggest(self, hook: _Handler) -> _Handler:
-        """Register the decorated `hook(about)`, which suggests what the user may say next: texts, or `{"prompt"}`.
+        """Register the decorated `hook(about)`, which suggests what the user may say next, as texts or `{"prompt"}`.
 
         Raises:
             TypeError: The agent has one already.
@@ -169,7 +169,7 @@ class Agent:
         return self.hooks.set("suggest", hook)
 
     def feedback(self, hook: _Handler) -> _Handler:
-        """Register the decorated `hook(feedback)`, which is told what users say of messages.
+        """Register the decorated `hook(feedback)`, which receives users' ratings of messages.
 
         Raises:
             TypeError: The agent has one already.
@@ -177,7 +177,7 @@ class Agent:
         return self.hooks.set("feedback", hook)
 
     def initial_state(self) -> Json:
-        """Return the state of a new thread whose client handed over none, as plain JSON.
+        """Return the first state of a thread whose client sent none, as plain JSON.
 
         Raises:
             NotJson: The declared initial state is not something a state can hold.
@@ -186,7 +186,7 @@ class Agent:
         return to_json(self.state_type.initial() if value is None else value)
 
     def needs_thread(self, commands: Sequence[AnyCommand]) -> bool:
-        """Return whether the first handler that is called for these commands is a plain `def`."""
+        """Return whether the first handler for these commands is a plain `def`, which needs a worker thread."""
         for command in commands:
             handler = self._batch or self._handlers.get(command.type)
             if handler is not None:
@@ -194,7 +194,7 @@ class Agent:
         return False
 
     async def perform(self, run: Run) -> None:
-        """Call the handlers for the commands of `run`. Built-in commands without a handler are applied by then."""
+        """Call the handlers for the commands of `run`. The engine has already applied the built-in commands."""
         with run.waiting.busy():
             if self._batch is not None:
                 await _call(self._batch, run, run)
@@ -206,10 +206,10 @@ class Agent:
 
 
 def _check_returns(function: Callable[..., Any]) -> None:
-    """Check that a handler can be called, and does not yield.
+    """Check that a handler is a function without `yield`.
 
     Raises:
-        TypeError: It cannot, or it does; nothing would come of what it yields, and none of it would run.
+        TypeError: It is not; a generator would never run.
     """
     check_function("a handler", function)
     if yields(function):

@@ -1,7 +1,7 @@
-"""A tool call's arguments, which a state has twice: as the text that the model wrote, and as what the text says.
+"""The arguments of a tool call, which a state stores twice: as the model's text, and as the value of that text.
 
-A model may write what JSON can say and a state cannot hold, such as an integer that JavaScript would round. That fails
-no run: the text says it, and what it says is `{}` in the state. Source: docs/protocol.md, "Messages".
+A model may write valid JSON that a state cannot hold, such as an integer that JavaScript would round. The run goes on:
+the text is stored as written, and the value is `{}`. Source: docs/protocol.md, "Messages".
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from .document import to_json
 from .errors import NotJson
 from .values import Json
 
-__all__ = ["arguments_text", "held_arguments"]
+__all__ = ["arguments_text", "state_arguments"]
 
 
-def held_arguments(args: Json) -> Json:
-    """Return arguments as a state holds them: `{}` where only their text can say them.
+def state_arguments(args: Json) -> Json:
+    """Return arguments as a state can hold them; `{}` if only their text can express them.
 
     Raises:
-        NotJson: They are something that JSON cannot say at all.
+        NotJson: JSON cannot express them at all.
     """
     try:
         return to_json(args)
@@ -33,14 +33,14 @@ def arguments_text(args: Json) -> str:
     """Return arguments as JSON text.
 
     Raises:
-        NotJson: They are something that JSON cannot say at all.
+        NotJson: JSON cannot express them at all.
     """
     text = _as_json(args)
     return msgspec.json.encode(to_json(args)).decode() if text is None else text
 
 
 def _as_json(args: Json) -> str | None:
-    """Return what is of JSON's own types as text; None for anything else."""
+    """Return a value of JSON's own types as text; None for any other."""
     try:
         text = msgspec.json.encode(args)
         return text.decode() if msgspec.json.decode(text) == args else None

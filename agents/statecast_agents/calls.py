@@ -1,4 +1,4 @@
-"""The tool calls of messages by their ids: looked up once for a batch of results, however many they are."""
+"""Finding the tool calls of messages by id: through an index for a batch of results, by a scan for one."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from msgspec import UNSET, UnsetType
 from .tracked import TrackedDict
 from .values import Json
 
-__all__ = ["Calls", "calls_in", "is_call"]
+__all__ = ["CallIndex", "calls_in", "is_call"]
 
 
-class Calls:
-    """Where the calls of messages are. Messages that have left the list since are passed over.
+class CallIndex:
+    """An index of the tool calls in messages. It skips messages that have left the list since it was made.
 
     Args:
         items: The messages.
@@ -30,7 +30,7 @@ class Calls:
                     found.setdefault(index, (message, []))[1].append(part)
 
     def find(self, items: Sequence[Json], id: str, message_id: Json | UnsetType = UNSET) -> list[TrackedDict]:
-        """Return the calls of one message, the last first: of the latest one that has some of this id.
+        """Return the calls with an id in the latest message that has any, last first.
 
         Args:
             items: The messages that are looked at.
@@ -45,7 +45,7 @@ class Calls:
 
 
 def calls_in(items: Sequence[Json], id: str, message_id: Json | UnsetType) -> list[TrackedDict]:
-    """Return the calls of one message, as `Calls.find` does, for a single result."""
+    """Return the same as `CallIndex.find` by scanning the messages, for a single result."""
     for message in reversed(items):
         parts = message.get("parts") if isinstance(message, dict) else None
         if not isinstance(parts, list) or message_id not in (UNSET, message.get("id")):
@@ -57,5 +57,5 @@ def calls_in(items: Sequence[Json], id: str, message_id: Json | UnsetType) -> li
 
 
 def is_call(part: Json) -> bool:
-    """Whether a part of a message is a tool call."""
+    """Return whether a part of a message is a tool call."""
     return isinstance(part, TrackedDict) and part.get("type") == "tool-call"

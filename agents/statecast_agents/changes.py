@@ -1,4 +1,4 @@
-"""What has changed in a state since the last flush, and the operations that this amounts to.
+"""Recording what changes in a state between two flushes, and encoding it as operations.
 
 Mutations leave slots behind, `(node, key, delta)`; `flush` turns them into the smallest operations that bring a client
 from the last flush to now. A slot without a delta is a `set`, encoded from the value in place at the flush, so any
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from .moves import Moves, part_with
+from .moves import Moves, refuse_writes
 from .size_budget import ESCAPED, SizeBudget
 from .surrogates import PendingSurrogates
 from .values import Json
@@ -41,17 +41,17 @@ class Changes(msgspec.Struct, frozen=True, gc=False):
     """What a flush returns."""
 
     operations: bytes  #: since the last flush, as a JSON array; `b""` when there are none
-    #: where a text grew, if nothing else changed: the operation, up to its value. The same object as that of an earlier
-    #: flush means the same text, in the same place; while nothing else happens, it is the same.
+    #: if one text grew and nothing else changed: the operation, up to its value. As long as the same text grows, every
+    #: flush returns the same object.
     grew_at: bytes | None = None
-    delta: bytes = b""  #: by what the text grew, as a JSON string
+    delta: bytes = b""  #: what was appended to that text, as a JSON string
 
 
 _NOTHING: Final = Changes(b"")
 
 
 class ChangeRecorder(SizeBudget, ABC):
-    """Records the slots that mutations touch. `Document` is one; every node has its document to note changes in."""
+    """Record the slots that mutations touch, and encode them as operations. `Document` extends it."""
 
     __slots__ = (
         "_cache",
@@ -67,10 +67,10 @@ class ChangeRecorder(SizeBudget, ABC):
 
     def __init__(self, wake: Callable[[], None] | None) -> None:
         super().__init__()
-        #: held during every mutation; hold it to read consistently from another thread. Who would take it once the
-        #: document has ended is refused.
+        #: held during every mutation; hold it to read consistently from another thread. Once the document has ended,
+        #: taking it raises.
         self.lock: Any = self._lock
-        self.moves: Moves | None = None  #: what the assignment under way moves
+        self.moves: Moves | None = None  #: the nodes that the current assignment moves
         self._has_copies = False  #: whether a part of the state was ever assigned to a second place
         self.version = 0  #: grows whenever the path of some node may have changed
         self.wake = wake
@@ -95,7 +95,7 @@ class ChangeRecorder(SizeBudget, ABC):
     def own_all(
         self, values: Collection[Json], parent: Any, keys: Sequence[str | int], leaving: Collection[int]
     ) -> list[Json]:
-        """Own all of `values`, or none, as `own` does. Nodes among them move at the next `move`."""
+        """Return all of `values` as the state keeps them, or refuse all. Nodes among them move at `commit_moves`."""
 
     def flush(self) -> Changes:
         """Return what has changed since the last flush."""
@@ -128,8 +128,8 @@ class ChangeRecorder(SizeBudget, ABC):
                 operations = b"[%b%b}]" % (_head(b"", None, True), state)
             return Changes(operations) if operations else _NOTHING
 
-    def note(self, node: Any, key: str | int | None, delta: str | None) -> None:
-        """Remember that the value at `key` of `node` changed, or grew by `delta`. The caller holds the lock.
+    def record(self, node: Any, key: str | int | None, delta: str | None) -> None:
+        """Record that the value at `key` of `node` changed, or grew by `delta`. The caller holds the lock.
 
         Raises:
             StateTooLarge: It grew, and the state is larger than its limit now; the text is put back.
@@ -148,8 +148,8 @@ class ChangeRecorder(SizeBudget, ABC):
             self._pending = _merge(pending)
             self._merge_at = max(MERGE_AT, 2 * len(self._pending))  # slots that are all different do not shrink
 
-    def joined(self, node: object, key: str | int | None, size: int, delta: str) -> str:
-        """Return by what a text of `size` characters at `key` of `node` grows, with split characters joined.
+    def join_surrogates(self, node: object, key: str | int | None, size: int, delta: str) -> str:
+        """Join the surrogates in `delta`; return what the text of `size` characters at `key` of `node` grows by.
 
         Raises:
             NotJson: `delta` holds a lone surrogate.
@@ -164,55 +164,55 @@ class ChangeRecorder(SizeBudget, ABC):
                 self._surrogates = PendingSurrogates()
             return self._surrogates.join(node, key, size, delta)
 
-    def drop(self, value: Json, parent: Any, key: str | None = None) -> None:
-        """Let `value` leave the tree, unless it has moved from its place in `parent`, at `key` if that is a dict."""
+    def detach(self, value: Json, parent: Any, key: str | None = None) -> None:
+        """Detach the node `value` from `parent`, unless it has moved elsewhere. In a dict, its place is `key`."""
         if getattr(value, "_parent", None) is parent and (key is None or value._key == key):
             value._parent = None
             self.version += 1
             if self._has_copies:
-                part_with(value)
+                refuse_writes(value)
 
-    def move(self) -> None:
-        """Let the nodes that the assignment under way moves arrive where they belong."""
+    def commit_moves(self) -> None:
+        """Move the nodes that the current assignment moves to their new places."""
         moves, self.moves = self.moves, None
         if moves is not None:
             moves.commit()
             self._has_copies = self._has_copies or bool(moves.copies)
 
-    def lost(self, node: Any, *values: Json) -> None:
-        """Note that `node` lost `values`: clients know no removal, so the whole of it is set again."""
+    def record_removal(self, node: Any, *values: Json) -> None:
+        """Record that `values` were removed from `node`. No operation removes, so the whole node is set again."""
         for value in values:
-            self.drop(value, node)
+            self.detach(value, node)
         self.version += 1
-        self._whole(node)
+        self._record_whole(node)
 
-    def shifted(self, items: list[Json], start: int) -> None:
-        """Note that a list grew somewhere, and everything from `start` moved up."""
+    def record_shift(self, items: list[Json], start: int) -> None:
+        """Record that items of a list moved up, from index `start` on."""
         self.version += 1
         size = len(items)
         if start and size - start <= size // 2:
             for index in range(start, size):
-                self.note(items, index, None)
+                self.record(items, index, None)
         else:
-            self._whole(items)
+            self._record_whole(items)
 
-    def rearranged(self, items: list[Json], before: list[Json]) -> None:
-        """Note what differs between a list and what it held `before`."""
+    def record_rearrangement(self, items: list[Json], before: list[Json]) -> None:
+        """Record the differences between a list and its items `before`."""
         old = len(before)
         changed = [index for index, item in enumerate(items) if index >= old or item is not before[index]]
         if not changed and len(items) == old:
             return
         self.version += 1
         if len(items) < old or len(changed) > len(items) // 2:
-            self._whole(items)
+            self._record_whole(items)
         else:
             for index in changed:
-                self.note(items, index, None)
+                self.record(items, index, None)
 
-    def _whole(self, node: Any) -> None:
+    def _record_whole(self, node: Any) -> None:
         parent = node._parent
         if parent is not None:
-            self.note(parent, _index_in(parent, node) if isinstance(parent, list) else node._key, None)
+            self.record(parent, _index_in(parent, node) if isinstance(parent, list) else node._key, None)
 
     def _encode_slots(self, slots: list[_Slot]) -> bytes:
         sets = {(id(node), key) for node, key, delta in slots if delta is None}
@@ -227,7 +227,7 @@ class ChangeRecorder(SizeBudget, ABC):
         return b"[%b]" % b",".join(operations) if operations else b""
 
     def _path_to(self, node: Any, sets: set[tuple[int, Any]], known: dict[int, bytes | None]) -> bytes | None:
-        """Return the encoded segments that lead to `node`; None when it left the state or is part of one of `sets`."""
+        """Return the encoded path of `node`; None if it left the state or lies inside one of `sets`."""
         if node is self:
             return b""
         if id(node) in known:
@@ -244,7 +244,7 @@ class ChangeRecorder(SizeBudget, ABC):
 
 
 def _index_in(parent: list[Json], node: Any) -> Any:
-    """Return where `node` is in `parent`, renumbering all of its nodes when the hint is out of date."""
+    """Return the index of `node` in `parent`, renumbering all of its nodes if `_key` is out of date."""
     index = node._key
     if index < len(parent) and parent[index] is node:
         return index
@@ -262,7 +262,7 @@ def _step(path: bytes, key: str | int | None) -> bytes:
 
 
 def _head(path: bytes, key: str | int | None, is_set: bool) -> bytes:
-    """Return an operation up to its value."""
+    """Return the beginning of an operation, up to its value."""
     start = _SET if is_set else _APPEND
     if type(key) is int and path:
         return b'%b%b,"%d"%b' % (start, path, key, _VALUE)
@@ -270,7 +270,7 @@ def _head(path: bytes, key: str | int | None, is_set: bool) -> bytes:
 
 
 def _merge(pending: list[_Slot]) -> list[_Slot]:
-    """Return each slot once: as a set if it was ever set, else with all its deltas joined."""
+    """Merge slots: one for each place, a set if any of them was, else with all deltas joined."""
     deltas: dict[tuple[int, Any], list[str] | None] = {}
     nodes: dict[tuple[int, Any], Any] = {}
     for node, key, delta in pending:

@@ -42,7 +42,7 @@ FinishReason = Literal["stop", "length", "content-filter", "tool-calls", "error"
 
 
 class _Wire(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", rename="camel"):
-    """Tagged with the assistant-transport name, which is the closest to how chunks are told apart here."""
+    """Base of chunks and parts, tagged with the names that Assistant Transport uses."""
 
 
 class TextPart(_Wire, tag="text", frozen=True, kw_only=True):
@@ -52,7 +52,7 @@ class TextPart(_Wire, tag="text", frozen=True, kw_only=True):
 
 
 class ReasoningPart(_Wire, tag="reasoning", frozen=True, kw_only=True):
-    """What the agent thought on the way."""
+    """Reasoning of the model."""
 
     unstable_summary: str | UnsetType = msgspec.field(name="unstable_summary", default=UNSET)
     parent_id: str | UnsetType = UNSET
@@ -67,7 +67,7 @@ class ToolCallPart(_Wire, tag="tool-call", frozen=True, kw_only=True):
 
 
 class SourcePart(_Wire, tag="source", frozen=True, kw_only=True):
-    """A page the answer rests on."""
+    """A web page that the answer cites."""
 
     source_type: Literal["url"] = "url"
     id: str
@@ -85,7 +85,7 @@ class FilePart(_Wire, tag="file", frozen=True, kw_only=True):
 
 
 class DataPart(_Wire, tag="data", frozen=True, kw_only=True):
-    """A named piece of application data among the parts."""
+    """Application data with a name, as a part."""
 
     name: str
     data: Json
@@ -96,21 +96,21 @@ Part = TextPart | ReasoningPart | ToolCallPart | SourcePart | FilePart | DataPar
 
 
 class Usage(msgspec.Struct, frozen=True, rename="camel"):
-    """Tokens a model call read and wrote."""
+    """Tokens that a model call read and wrote."""
 
     input_tokens: int = 0
     output_tokens: int = 0
 
 
 class PartStarted(_Wire, tag="part-start", frozen=True, kw_only=True):
-    """Part number `part` opens."""
+    """The part with the number `part` opens."""
 
     part: int
     init: Part
 
 
 class TextDelta(_Wire, tag="text-delta", frozen=True, kw_only=True):
-    """A text, a reasoning, or a tool call's argument text grows."""
+    """Text is appended to a text, a reasoning, or a tool call's arguments."""
 
     part: int
     text: str
@@ -123,7 +123,7 @@ class ArgsFinished(_Wire, tag="tool-call-args-text-finish", frozen=True, kw_only
 
 
 class ToolResult(_Wire, tag="result", frozen=True, kw_only=True):
-    """A tool call has its result."""
+    """A tool call gets its result."""
 
     part: int
     result: Json
@@ -134,7 +134,7 @@ class ToolResult(_Wire, tag="result", frozen=True, kw_only=True):
 
 
 class PartFinished(_Wire, tag="part-finish", frozen=True, kw_only=True):
-    """The part is complete."""
+    """A part is complete."""
 
     part: int
 
@@ -146,7 +146,7 @@ class Annotations(_Wire, tag="annotations", frozen=True, kw_only=True):
 
 
 class Data(_Wire, tag="data", frozen=True, kw_only=True):
-    """Application data beside the message."""
+    """Application data outside the message."""
 
     data: list[Json]
 
@@ -173,7 +173,7 @@ class MessageFinished(_Wire, tag="message-finish", frozen=True, kw_only=True):
 
 
 class Failure(_Wire, tag="error", frozen=True, kw_only=True):
-    """Something went wrong; `text` is for the user."""
+    """An error; `text` is for the user."""
 
     text: str
     code: str | UnsetType = UNSET

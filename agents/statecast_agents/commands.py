@@ -1,4 +1,4 @@
-"""Commands: what a client asks of an agent, as typed values.
+"""Commands: a client's requests to an agent, as typed values.
 
 `Command` is a msgspec struct with its `type` on the wire derived from the class name: `class SetTitle(Command)` is
 `{"type": "set-title"}`; fields are camelCase on the wire. `CommandSet` is the set an agent understands, and refuses
@@ -63,7 +63,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class AddMessage(Command, frozen=True, kw_only=True):
-    """The user said something, or said something else instead (`source_id` set: an edit)."""
+    """The user sent a message, or edited one (`source_id` set)."""
 
     message: NewMessage
     parent_id: str | UnsetType | None = UNSET  #: the message this one follows; None: it is the first
@@ -71,7 +71,7 @@ class AddMessage(Command, frozen=True, kw_only=True):
 
 
 class AddToolResult(Command, frozen=True, kw_only=True):
-    """A tool call was answered by the client: by the user, or by a tool that runs in the page."""
+    """The client answered a tool call: the user did, or a tool that runs in the page."""
 
     tool_call_id: str
     message_id: str | UnsetType = UNSET  #: the message that has the call; unset: the latest that has one of that id
@@ -83,7 +83,7 @@ class AddToolResult(Command, frozen=True, kw_only=True):
 
 
 class UntypedCommand(msgspec.Struct, frozen=True):
-    """A custom command registered by its name alone: whatever the client sent, unchecked."""
+    """A custom command that was registered by name only; its fields are unchecked."""
 
     type: str
     body: dict[str, Json]  #: all fields but `type` and `id`
@@ -141,7 +141,7 @@ class CommandSet:
         return list(self._types)
 
     def knows(self, kind: type[AnyCommand] | str) -> bool:
-        """Whether a command of that name, or of that type, can be read at all."""
+        """Return whether the set has a command of that name or type."""
         if isinstance(kind, str):
             return kind in self._types
         return any(issubclass(known or UntypedCommand, kind) for known in self._types.values())

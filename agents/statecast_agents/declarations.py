@@ -1,4 +1,4 @@
-"""What an agent declares of itself, checked where it is declared: an error there names what makes no sense."""
+"""Checks of an agent's settings: a wrong one raises where the agent is made, and the error names it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def check_choice(what: str, value: Any, choices: Sequence[str]) -> None:
 
 
 def check_switch(what: str, value: Any) -> None:
-    """Check what is either on or off.
+    """Check a setting that is on or off.
 
     Raises:
         TypeError: It is no bool.
@@ -73,7 +73,7 @@ def check_list(what: str, value: Any, of: str) -> None:
 
 
 def check_function(what: str, value: Any) -> None:
-    """Check what is to be called.
+    """Check a function.
 
     Raises:
         TypeError: It cannot be.
@@ -83,7 +83,7 @@ def check_function(what: str, value: Any) -> None:
 
 
 def check_pointers(pointers: Any) -> tuple[str, ...]:
-    """Return the JSON Pointers of what clients may write.
+    """Check the JSON Pointers of what clients may write, and return them.
 
     Raises:
         TypeError: They are no list of texts.
@@ -99,7 +99,7 @@ def check_pointers(pointers: Any) -> tuple[str, ...]:
 
 
 def keys_of(messages: Any) -> tuple[str, ...] | None:
-    """Return the path of the messages in the state.
+    """Check the path of the messages in the state, and return its keys.
 
     Raises:
         TypeError: It is no key, and no list of keys.
@@ -114,7 +114,7 @@ def keys_of(messages: Any) -> tuple[str, ...] | None:
 
 
 def check_seconds(what: str, value: Any) -> None:
-    """Check a period.
+    """Check a number of seconds.
 
     Raises:
         TypeError: It is no number.

@@ -1,7 +1,7 @@
 """The state of a thread: a JSON value that can be mutated as plain Python, and is kept as text while nobody reads it.
 
-Four classes make it up, each of which knows only those before it: `SizeBudget` bounds it, `ChangeRecorder` records what
-changed, `NodeFactory` makes nodes of what is assigned, and `Document` holds the root.
+A document is made of four classes, each of which extends the one before: `SizeBudget` limits its size, `ChangeRecorder`
+records changes, `NodeFactory` makes nodes of assigned values, and `Document` holds the root.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .operations import AppendText, Operation, check_path, keys_of
 from .ownership import NodeFactory, adopt
 from .surrogates import check_text
 from .tracked import NODES, TrackedDict, TrackedList
-from .values import Json, thaw
+from .values import Json, plain_copy
 
 __all__ = ["Document", "to_json"]
 
@@ -40,19 +40,19 @@ class Document(NodeFactory):
 
     def __init__(self, value: Json = None, *, wake: Callable[[], None] | None = None) -> None:
         super().__init__(wake)
-        self._decoded: Json = None  #: a container that is yet to become the root, see `adopting`
-        self._resting: bytes | None = None  #: the state as JSON, while nobody looks at it, see `rest`
+        self._decoded: Json = None  #: a decoded container whose nodes are not made yet, see `adopting`
+        self._resting: bytes | None = None  #: the state as JSON while it rests, see `rest`
         self._root = self.own(value, self, None)
 
     @classmethod
     def adopting(cls, value: Json, text: bytes = b"") -> Document:
-        """Make a document of a value that comes straight from the JSON decoder, and was checked; it is not copied.
+        """Make a document of a checked value that comes straight from the JSON decoder, without copying it.
 
-        What is tracked is made of it when the state is first looked at, so that adopting a large one costs little.
+        Its nodes are made when the state is first read, so that adopting a large state costs little.
 
         Args:
-            value: What was decoded.
-            text: What it was decoded from, if that may be kept as it is: it rests then.
+            value: The decoded value.
+            text: The JSON it was decoded from, if the document may keep that text until the state is first read.
         """
         document = cls()
         if text:
@@ -84,12 +84,12 @@ class Document(NodeFactory):
                 self.append_text(value[len(old) :])
                 return
             value = self.own(value, self, None, (id(old),))
-            self.drop(old, self)
+            self.detach(old, self)
             self._root = value
-            self.note(self, None, None)
+            self.record(self, None, None)
 
     def append_text(self, delta: str, path: Sequence[str | int] = ()) -> None:
-        """Grow the text at `path`; costs what `delta` costs, however long the text is.
+        """Append `delta` to the text at `path`. O(delta), however long the text is.
 
         Raises:
             OperationError: There is no text there.
@@ -102,10 +102,10 @@ class Document(NodeFactory):
                 return
             if type(self.root) is not str:
                 raise OperationError(f"expected the state to be a text, got {type(self.root).__name__}")
-            delta = self.joined(self, None, len(self.root), check_text(delta))
+            delta = self.join_surrogates(self, None, len(self.root), check_text(delta))
             self._root = self.root + delta
             if delta:
-                self.note(self, None, delta)
+                self.record(self, None, delta)
 
     def apply(self, operation: Operation) -> None:
         """Apply an operation in place, as a strict client does.
@@ -133,9 +133,9 @@ class Document(NodeFactory):
                     _put(at, keys[depth], value)
 
     def rest(self) -> bytes:
-        """Keep the state as JSON until it is looked at again, and return that. Flush first.
+        """Keep the state as JSON until it is next read, and return that JSON. Flush first.
 
-        A resting state takes a tenth of the memory. Nodes that someone still holds are no part of it any more.
+        A resting state takes a tenth of the memory. Nodes taken from the state earlier are no longer part of it.
         """
         with self._lock:
             if self._resting is None:
@@ -144,7 +144,7 @@ class Document(NodeFactory):
             return self._resting
 
     def end(self, refusal: Callable[[], Exception]) -> bytes:
-        """Refuse every change from now on, also through nodes taken before, and return the state as JSON. Flush first.
+        """Refuse every further change, also through nodes taken earlier, and return the state as JSON. Flush first.
 
         The state can still be read.
 
@@ -165,11 +165,11 @@ class Document(NodeFactory):
 
     @property
     def tracked(self) -> bool:
-        """Whether looking at the state costs nothing; else see `prepare`."""
+        """Whether the state's nodes exist, so that reading it costs nothing; if not, see `prepare`."""
         return self._resting is None and self._decoded is None
 
     def prepare(self) -> None:
-        """Make what is tracked of a state that rests, or was adopted. From any thread, and nobody waits meanwhile."""
+        """Make the nodes of a resting or adopted state, from any thread, without holding the lock meanwhile."""
         text, decoded = self._resting, self._decoded
         value = _decode(text) if text is not None else decoded
         root = adopt(value, self, self, None) if isinstance(value, (dict, list)) else value
@@ -178,7 +178,7 @@ class Document(NodeFactory):
                 self._root, self._resting, self._decoded = root, None, None
 
     def _take_apart(self) -> None:
-        """Take the state apart, so that it is freed at once rather than by the garbage collector."""
+        """Unlink all nodes, so that they are freed at once rather than by the garbage collector."""
         self.version += 1
         nodes: list[Any] = [self._root] if type(self._root) in NODES else []
         self._root = self._decoded = self._surrogates = None
@@ -223,7 +223,7 @@ def to_json(value: Json) -> Json:
     Raises:
         NotJson: It is not something a state can hold.
     """
-    return thaw(Document(value).root)
+    return plain_copy(Document(value).root)
 
 
 def _holds(container: Json, key: str | int) -> bool:

@@ -105,7 +105,7 @@ class InvalidCommand(CommandError):
 
 
 class MessageConflict(CommandError):
-    """A command that names a message or a tool call which is not there, or is settled."""
+    """A command that names an unknown message or tool call, or a tool call that has its result."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -113,7 +113,7 @@ class MessageConflict(CommandError):
 
 
 class TooLarge(StatecastError, ValueError):
-    """More than one frame can carry. Nothing changes."""
+    """A value larger than one frame can carry. Nothing changes."""
 
     WHY: ClassVar = "a frame may carry all of it, and assistant-ui refuses frames of more than 16 Mi characters"
 
@@ -128,13 +128,13 @@ class TooLarge(StatecastError, ValueError):
 
 
 class StateTooLarge(TooLarge):
-    """A change that would make the state larger than it may be. The state is unchanged."""
+    """A change that would exceed the state's limit. The state is unchanged."""
 
     code = "state_too_large"
 
 
 class PartTooLarge(TooLarge):
-    """A piece of a message outside the state that no frame can carry. It is not emitted."""
+    """A message part outside the state that is larger than a frame can carry. It is not emitted."""
 
     code = "part_too_large"
 
@@ -148,8 +148,8 @@ class StateInvalid(StatecastError):
 class RunEnded(StatecastError, RuntimeError):
     """A write to a run's state, messages or parts after the run has ended. Nothing has changed.
 
-    It is raised in whatever a run leaves behind: a worker thread that cannot be stopped, a task that the agent made and
-    did not wait for, a callback.
+    It is raised in code that outlives its run: a worker thread that cannot be stopped, a task that the agent started
+    and did not await, a callback.
     """
 
     code = "run_over"

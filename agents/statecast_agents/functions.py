@@ -1,4 +1,4 @@
-"""Functions that an app registers, of whichever kind: what they are, looked at once."""
+"""The kinds of functions that apps register: async functions, generators, plain ones."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["is_async", "yields"]
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling it gives a coroutine: an `async def`, also one that is bound, partial, or a `__call__`."""
+    """Return whether calling it gives a coroutine: an `async def`, also a bound, partial or `__call__` one."""
     return inspect.iscoroutinefunction(_innermost(function))
 
 
 def yields(function: Callable[..., Any]) -> bool:
-    """Whether calling it gives a generator, of either kind: there is a `yield` in it."""
+    """Return whether calling it gives a generator or an async generator."""
     innermost = _innermost(function)
     return inspect.isgeneratorfunction(innermost) or inspect.isasyncgenfunction(innermost)
 
 
 def _innermost(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function that does the work, without what it is bound in."""
+    """Return the underlying function, without partials and bindings."""
     while True:
         if isinstance(function, functools.partial):
             function = function.func

@@ -1,6 +1,6 @@
-"""Hooks: what an agent may have its own way of, beside running: a thread's title, suggestions, feedback.
+"""Hooks: optional functions of an agent for a thread's title, for suggestions and for feedback.
 
-Each is a function, plain or `async`, that returns its answer, or yields it piece by piece.
+A hook is plain or `async`, and returns its answer or yields it piece by piece.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
-    """What a hook is told of a thread. Changing it changes nothing."""
+    """The thread that a hook is called for. Changing it changes nothing."""
 
     thread_id: str
     messages: Sequence[Json]  #: as in a state, the oldest first
@@ -37,7 +37,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def first_words(self) -> str:
-        """The first words of the user's first message, as a title; "" if there are none."""
+        """The first words of the user's first message, for a title; "" if there are none."""
         for message in self.messages:
             if isinstance(message, Mapping) and message.get("role") == "user":
                 parts = message.get("parts")
@@ -51,7 +51,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user says of a message."""
+    """A user's rating of a message."""
 
     thread_id: str
     message_id: str
@@ -62,7 +62,7 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hooks:
-    """An agent's hooks, and what happens without them."""
+    """An agent's hooks, and their defaults."""
 
     def __init__(self) -> None:
         self._title: Callable[..., Any] | None = None
@@ -86,7 +86,7 @@ class Hooks:
         return getattr(self, f"_{name}") is not None
 
     async def title(self, about: About, in_thread: InThread = to_thread.run_sync) -> AsyncGenerator[str, None]:
-        """Yield pieces of a title; without a hook the first words of the user's first message.
+        """Yield pieces of a title; by default the first words of the user's first message.
 
         Raises:
             Exception: Whatever the hook raises. TypeError where it gives anything but text.
@@ -103,7 +103,7 @@ class Hooks:
     async def suggestions(
         self, about: About, in_thread: InThread = to_thread.run_sync
     ) -> AsyncGenerator[list[dict[str, Json]], None]:
-        """Yield suggestions, each time all that there are by then; without a hook once, and none.
+        """Yield lists of suggestions, each with all so far; without a hook, one empty list.
 
         A hook that returns gives a list; one that yields gives a further suggestion each time, or a list of all. A
         suggestion is text, or an object with a `prompt`.
@@ -112,7 +112,7 @@ class Hooks:
             Exception: Whatever the hook raises. TypeError where it gives anything else.
         """
         found: list[dict[str, Json]] = []
-        told = False
+        yielded = False
         if self._suggest is not None:
             async with aclosing(_pieces(self._suggest, about, in_thread)) as pieces:
                 async for piece in pieces:
@@ -121,12 +121,12 @@ class Hooks:
                     else:
                         found = [*found, _suggestion(piece)]
                     yield found
-                    told = True
-        if not told:
+                    yielded = True
+        if not yielded:
             yield found
 
     async def feedback(self, feedback: Feedback, in_thread: InThread = to_thread.run_sync) -> None:
-        """Tell the agent, if it wants to know. It is kept with the message in any case.
+        """Call the hook for feedback, if there is one. The engine stores feedback in any case.
 
         Raises:
             Exception: Whatever the hook raises.
@@ -138,7 +138,7 @@ class Hooks:
 
 
 async def _pieces(hook: Callable[..., Any], argument: object, in_thread: InThread) -> AsyncGenerator[Any, None]:
-    """Yield what a hook returns, or what it yields, of whichever kind the function is."""
+    """Yield what a hook returns or yields, whichever kind of function it is."""
     answer = hook(argument) if is_async(hook) or yields(hook) else await in_thread(hook, argument)
     if isinstance(answer, Awaitable):
         answer = await answer

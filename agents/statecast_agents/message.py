@@ -1,11 +1,11 @@
-"""A message in a state: one documented shape, which agents read and write.
+"""One message in a state: its documented shape, and how agents read and write it.
 
 A message is `{"id", "role", "parts"}`; a part is `{"type": "text", "text"}`, `{"type": "reasoning", "text"}`,
 `{"type": "image", "image"}`, `{"type": "source", …}`, `{"type": "file", …}`, `{"type": "data", "name", "data"}` or
 `{"type": "tool-call", "toolCallId", "toolName", "args", "argsText"}` which gains `"result"` and `"isError"` when it
 settles, or `"cutOff": true` when its run was stopped before. Source: docs/protocol.md, "Messages".
 
-Clients may hand over states with anything in the place of a message; reading it raises nothing.
+Clients may send states with any JSON value in place of a message; reading one never raises.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Final, Literal
 import msgspec
 from msgspec import UNSET
 
-from .arguments import arguments_text, held_arguments
+from .arguments import arguments_text, state_arguments
 from .calls import is_call
 from .commands import text_of
 from .errors import NotJson, OperationError
-from .surrogates import check_text, paired
+from .surrogates import check_text, join_surrogates
 from .tracked import TrackedDict
 from .values import Json
 
@@ -35,12 +35,12 @@ CUT_OFF: Final = "cutOff"
 
 
 def new_id(kind: str) -> str:
-    """Return a fresh id such as `msg_4b1c…`: 80 random bits, so that ids made by several servers do not meet."""
+    """Return a new id such as `msg_4b1c…`, with 80 random bits so that ids of several servers do not collide."""
     return f"{kind}_{secrets.token_hex(10)}"
 
 
 class Message:
-    """A message of anyone. Reading it changes nothing.
+    """A message of any role. Reading it changes nothing.
 
     Args:
         message: The message itself, as part of the state.
@@ -56,7 +56,7 @@ class Message:
 
     @property
     def role(self) -> str:
-        """Whose message it is: "user" or "assistant"; "" if it does not say."""
+        """The message's role, "user" or "assistant"; "" if it has none."""
         return str(self._field("role") or "")
 
     @property
@@ -85,24 +85,24 @@ class AssistantMessage(Message):
     message: TrackedDict
 
     def append_text(self, delta: str) -> None:
-        """Grow the text: the last part if it is a text, else a new one.
+        """Append to the last part if it is a text; else add a text.
 
         Raises:
             TypeError: `delta` is not a str.
-            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one.
+            NotJson: `delta` holds a lone surrogate; a high one at its end waits for the low one.
         """
         self._grow("text", delta)
 
     def append_reasoning(self, delta: str) -> None:
-        """Grow the reasoning: the last part if it is reasoning, else a new one. It raises what `append_text` does."""
+        """Append to the last part if it is reasoning; else add one. Raises what `append_text` raises."""
         self._grow("reasoning", delta)
 
     def add_tool_call(self, name: str, args: Json = UNSET, *, id: str | None = None) -> ToolCall:  # field
-        """Add a tool call; without `args` its arguments are streamed with `ToolCall.append_args`.
+        """Add a tool call. Without `args`, stream its arguments with `ToolCall.append_args`.
 
         Raises:
-            NotJson: `args` is something that JSON cannot say. What a model may write and a state cannot hold, such as
-                an integer that JavaScript would round, is in `argsText` alone.
+            NotJson: JSON cannot express `args`. A value that JSON can express and a state cannot hold, such as an
+                integer that JavaScript would round, is stored in `argsText` only.
         """
         given = args is not UNSET
         return ToolCall(
@@ -111,14 +111,14 @@ class AssistantMessage(Message):
                     "type": "tool-call",
                     "toolCallId": id or new_id("call"),
                     "toolName": name,
-                    "args": held_arguments(args) if given else {},
+                    "args": state_arguments(args) if given else {},
                     "argsText": arguments_text(args) if given else "",
                 }
             )
         )
 
     def add_source(self, url: str, *, title: str | None = None, id: str | None = None) -> None:  # field
-        """Add a page that the answer rests on."""
+        """Add a web page that the answer cites."""
         part = {"type": "source", "sourceType": "url", "id": id or new_id("src"), "url": url}
         self.add_part(part if title is None else {**part, "title": title})
 
@@ -127,11 +127,11 @@ class AssistantMessage(Message):
         self.add_part({"type": "file", "data": data, "mimeType": mime_type})
 
     def add_data(self, name: str, data: Json) -> None:
-        """Add a named piece of application data."""
+        """Add application data with a name."""
         self.add_part({"type": "data", "name": name, "data": data})
 
     def add_part(self, part: dict[str, Json]) -> TrackedDict:
-        """Add any part, and return it as part of the state."""
+        """Add a part of any kind, and return it as part of the state."""
         parts = self.message["parts"]
         parts.append(part)
         return parts[-1]  # type: ignore[no-any-return]  # a dict assigned is a tracked dict
@@ -141,7 +141,7 @@ class AssistantMessage(Message):
         if parts and parts[-1].get("type") == kind:
             parts[-1].append_text("text", delta)
             return
-        text, half = paired(check_text(delta))
+        text, half = join_surrogates(check_text(delta))
         parts.append({"type": kind, "text": text})
         if half:
             parts[-1].append_text("text", half)
@@ -180,31 +180,31 @@ class ToolCall:
 
     @property
     def settled(self) -> bool:
-        """Whether it has a result."""
+        """Whether the call has a result."""
         return "result" in self.part
 
     @property
     def open(self) -> bool:
-        """Whether a result may still come."""
+        """Whether the call can still get a result."""
         return "result" not in self.part and CUT_OFF not in self.part
 
     def append_args(self, delta: str) -> None:
-        """Grow the arguments' JSON text; `finish_args` reads it into `args`.
+        """Append to the arguments' JSON text; `finish_args` decodes it into `args`.
 
         Raises:
             TypeError: `delta` is not a str.
-            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one.
+            NotJson: `delta` holds a lone surrogate; a high one at its end waits for the low one.
         """
         self.part.append_text("argsText", delta)
 
     def finish_args(self) -> Json:
-        """Read the streamed arguments into `args`, and return them. None streamed are `{}`, in `argsText` as well.
+        """Decode the streamed arguments into `args`, and return them. If none were streamed, they are `{}`.
 
-        What a model may write and a state cannot hold, such as an integer that JavaScript would round, is returned,
-        and stays in `argsText`; `args` is `{}` then.
+        If a state cannot hold them, because of an integer that JavaScript would round, they are returned and stay in
+        `argsText`, and `args` is `{}`.
 
         Raises:
-            OperationError: What was streamed is no JSON.
+            OperationError: The streamed text is not JSON.
         """
         if not self.part["argsText"].strip():
             self.part.append_text("argsText", "{}")
@@ -220,15 +220,15 @@ class ToolCall:
         return self.part["args"]
 
     def set_result(self, result: Json, *, is_error: bool = False, artifact: Json = UNSET) -> None:
-        """Settle the call. `artifact` is for the UI and not for the model."""
+        """Set the call's result. `artifact` is for the UI and not for the model."""
         self.part.update(
             {"result": result, "isError": is_error} | ({} if artifact is UNSET else {"artifact": artifact}),
         )
 
     def dismiss(self) -> None:
-        """Settle the call as one that nobody is to answer any more, because the user did something else."""
+        """Set a result that says that the user left the question unanswered."""
         self.set_result(DISMISSED, is_error=True)
 
     def cut_off(self) -> None:
-        """Mark the call as one whose run was stopped before it had a result."""
+        """Mark the call as stopped with its run, before it had a result."""
         self.part[CUT_OFF] = True

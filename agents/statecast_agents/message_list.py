@@ -1,4 +1,4 @@
-"""The messages in a state, as a list: read, written, and changed by the two built-in commands.
+"""The list of messages in a state: agents read and extend it, and the two built-in commands change it.
 
 Source: docs/protocol.md, "Messages".
 """
@@ -10,23 +10,23 @@ from typing import overload
 
 from msgspec import UNSET, UnsetType
 
-from .calls import Calls, calls_in
+from .calls import CallIndex, calls_in
 from .commands import AddMessage, AddToolResult, AnyCommand
 from .document import Document
 from .errors import MessageConflict
 from .message import CUT_OFF, AssistantMessage, Message, ToolCall, new_id
 from .tracked import TrackedDict, TrackedList
-from .values import Json, thaw
+from .values import Json, plain_copy
 
 __all__ = ["Messages"]
 
 
 class Messages:
-    """The messages at a path of a state: `len`, indexes, slices and `for` read them. Reading changes nothing.
+    """The messages at a path of a state. `len`, indexes, slices and `for` read them; reading changes nothing.
 
     Args:
         document: The state.
-        path: Keys that lead to the list; it is made when the first message comes.
+        path: Keys that lead to the list, which is created with the first message.
     """
 
     __slots__ = (
@@ -36,15 +36,16 @@ class Messages:
     )
 
     def __init__(self, document: Document, path: Sequence[str]) -> None:
-        #: what edits in the batch took out of the list, in its order: `{"parentId", "message"}`, with the id of the
-        #: message before it. A message that an edit left its id has another here, unless it says the same and stays.
+        #: the messages that edits in the batch removed, in order: `{"parentId", "message"}`, with the id of the message
+        #: before it. If the new message took its id, the removed one has a new id here; if both say the same, it is
+        #: not listed.
         self.dropped: list[dict[str, Json]] = []
         self._document = document
         self._path = tuple(path)
 
     @property
     def items(self) -> TrackedList:
-        """The messages themselves, as part of the state; made if there are none yet.
+        """The list itself, as part of the state; created if there is none yet.
 
         Raises:
             MessageConflict: The state has something else where the messages should be.
@@ -90,21 +91,21 @@ class Messages:
         return at if isinstance(at, list) else ()
 
     def assistant(self, *, id: str | None = None) -> AssistantMessage:  # the field's name
-        """Open a message of the assistant at the end, and return what writes into it.
+        """Append a message of the assistant, and return it for writing.
 
-        An id that another message has already is not given twice: the new message gets one of its own.
+        If another message has `id` already, the new one gets a new id.
         """
         named = id if id and not self._has(id, len(self)) else new_id("msg")
         self.items.append({"id": named, "role": "assistant", "parts": []})
         return AssistantMessage(self.items[-1])
 
     def last_assistant(self) -> AssistantMessage:
-        """Return what writes into the assistant's last message; opens one if the last message is the user's."""
+        """Return the last message if it is the assistant's; else append one."""
         last = self[-1] if len(self) else None
         return last if isinstance(last, AssistantMessage) else self.assistant()
 
     def open_calls(self) -> list[ToolCall]:
-        """Return the tool calls that can still be answered, out of what follows the user's last message."""
+        """Return the tool calls after the user's last message that can still be answered."""
         found: list[ToolCall] = []
         for item in reversed(self._peek()):
             message = _read(item)
@@ -140,12 +141,12 @@ class Messages:
                 self._open_call(command, settled, size, calls)
                 settled.add((command.message_id, command.tool_call_id))
 
-    def calls_for(self, commands: Sequence[AnyCommand]) -> Calls | None:
-        """Return what finds the calls of a batch, for `apply`; None where it has no more than one result."""
+    def calls_for(self, commands: Sequence[AnyCommand]) -> CallIndex | None:
+        """Return an index for `apply` to find the calls of a batch; None if it has at most one result."""
         results = sum(isinstance(command, AddToolResult) for command in commands)
-        return Calls(self._peek()) if results > 1 else None
+        return CallIndex(self._peek()) if results > 1 else None
 
-    def apply(self, command: AddMessage | AddToolResult, *, agrees: bool, calls: Calls | None = None) -> None:
+    def apply(self, command: AddMessage | AddToolResult, *, agrees: bool, calls: CallIndex | None = None) -> None:
         """Apply a built-in command to the messages.
 
         A message with `source_id` is an edit: what follows `parent_id` is dropped. Without, it is dropped only where
@@ -186,11 +187,11 @@ class Messages:
         part.update(settled)
 
     def _dropped(self, keep: int, new: dict[str, Json]) -> list[dict[str, Json]]:
-        """Return what `new` takes the place of, as `dropped` has it."""
+        """Return the messages that `new` replaces, as entries of `dropped`."""
         items = self._peek()
         parent = _id_of(items[keep - 1]) if keep else None
         found: list[dict[str, Json]] = []
-        for message in thaw(items[keep:]):
+        for message in plain_copy(items[keep:]):
             if _id_of(message) != new["id"]:
                 found.append({"parentId": parent, "message": message})
             elif message.get("parts") != new["parts"]:
@@ -204,11 +205,11 @@ class Messages:
         return new_id("msg") if isinstance(given, UnsetType) or self._has(given, keep) else given
 
     def _has(self, id: str, size: int) -> bool:
-        """Whether one of the first messages has an id."""
+        """Return whether one of the first `size` messages has the id."""
         return self._place(id, size) is not None
 
     def _place(self, id: Json | UnsetType, size: int) -> int | None:
-        """Return where the last of the first messages is that has an id; None if none has."""
+        """Return the index of the last of the first `size` messages that has the id; None if none has."""
         if not isinstance(id, str):
             return None
         items = self._peek()
@@ -219,7 +220,7 @@ class Messages:
         return None
 
     def _keep(self, command: AddMessage, *, agrees: bool, size: int) -> int:
-        """Return how many messages stay in front of the new one."""
+        """Return how many messages stay before the new one."""
         parent = command.parent_id
         if command.source_id is not None:
             if parent is None:
@@ -251,7 +252,7 @@ class Messages:
         raise MessageConflict("no_messages", text)
 
     def _open_call(
-        self, command: AddToolResult, settled: set[tuple[Json, str]], size: int, calls: Calls | None
+        self, command: AddToolResult, settled: set[tuple[Json, str]], size: int, calls: CallIndex | None
     ) -> TrackedDict:
         name = command.tool_call_id
         part = self._find_call(name, size, command.message_id, calls)
@@ -268,9 +269,9 @@ class Messages:
         tool_call_id: str,
         size: int | None = None,
         message_id: str | UnsetType = UNSET,
-        calls: Calls | None = None,
+        calls: CallIndex | None = None,
     ) -> TrackedDict | None:
-        """Return the call of a message, or of the latest that has one of that id; out of several, the latest open."""
+        """Return the last open call with that id in the given message, or in the latest that has one."""
         items = self._peek()[:size]
         find = calls_in if calls is None else calls.find
         found = find(items, tool_call_id, message_id)

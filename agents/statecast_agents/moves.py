@@ -1,4 +1,4 @@
-"""Moves: parts of a state that stay the objects they are when an assignment puts them elsewhere in the same state.
+"""Moves: when an assignment puts a part of a state elsewhere in it, the part stays the same object.
 
 `state["messages"] = state["messages"][-10:]` assigns a plain list of ten nodes that leave the state with the list they
 were in. Copies of them would leave whoever writes into a message with an object that is no part of the state any more.
@@ -19,11 +19,11 @@ from typing import Any, Final, NoReturn
 from .errors import OperationError
 from .values import MAX_DEPTH
 
-__all__ = ["LEFT", "Fence", "Moves", "part_with"]
+__all__ = ["DETACHED", "Fence", "Moves", "refuse_writes"]
 
 
 class Fence:
-    """In the place of a document's lock: refuses whoever would write.
+    """Stands in for a document's lock, and refuses every write.
 
     Args:
         refusal: Makes what is raised.
@@ -49,8 +49,8 @@ class Fence:
         raise self._refusal()
 
 
-class _Left:
-    """In the place of a node's document: the node left the state, where a copy of it stays."""
+class _Detached:
+    """Stands in for the document of a node that left the state while a copy of it stays."""
 
     lock = Fence(
         lambda: OperationError(
@@ -60,7 +60,7 @@ class _Left:
     )
 
 
-LEFT: Final = _Left()
+DETACHED: Final = _Detached()
 
 
 class Moves:
@@ -82,7 +82,7 @@ class Moves:
         self._touched: set[int] = set()  #: ids of nodes that something moves out of
 
     def take(self, node: Any, parent: Any, key: Any, depth: int) -> bool:
-        """Whether a node moves to `key` of `parent`, at a depth; if not, it has to be copied."""
+        """Return whether a node can move to `key` of `parent`, at a depth, and plan that. One that cannot is copied."""
         if id(node) in self._touched:
             return False
         way: list[int] = []
@@ -112,7 +112,7 @@ class Moves:
         return True
 
     def commit(self) -> None:
-        """Move them."""
+        """Make the planned moves."""
         for node, parent, key in self._found:
             node._parent = parent
             node._key = key
@@ -120,35 +120,35 @@ class Moves:
         for node, copy in self.copies:
             node._copy = copy
             if _is_in(copy, self._document) and not _is_in(node, self._document):
-                node._document = LEFT
+                node._document = DETACHED
 
 
-def part_with(node: Any) -> None:
-    """Refuse what is written to nodes that left the state, in `node` and below it, while copies of them are in it."""
+def refuse_writes(node: Any) -> None:
+    """Refuse writes to `node` and the nodes below it if they left the state while copies of them are in it."""
     nodes = [node]
     while nodes:
         at = nodes.pop()
         nodes += _nodes_in(at)
         if _is_in(getattr(at, "_copy", None), at._document):
-            at._document = LEFT
+            at._document = DETACHED
 
 
 def _is_in(node: Any, document: Any) -> bool:
-    """Whether a node is in its state."""
+    """Return whether a node is in its state."""
     while node is not None and node is not document:
         node = node._parent
     return node is not None
 
 
 def _nodes_in(node: Any) -> Iterator[Any]:
-    """Yield the nodes that are in a node, and not elsewhere as well."""
+    """Yield the child nodes whose parent is this node."""
     for item in node.values() if isinstance(node, dict) else node:
         if getattr(item, "_parent", None) is node:
             yield item
 
 
 def _height(node: Any) -> int | None:
-    """Return how deep a node nests, 1 if it holds no other; None if a part of it is not in its place any more."""
+    """Return how deep a node nests, 1 if it has no child node; None if one of its children has moved elsewhere."""
     height = 1
     for item in node.values() if isinstance(node, dict) else node:
         if type(item) is dict or type(item) is list or not hasattr(item, "_parent"):

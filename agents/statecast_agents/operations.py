@@ -1,4 +1,4 @@
-"""Operations: what one mutation did, as values, on plain JSON, and in terms of RFC 6902.
+"""Operations: their types, how they apply to plain JSON, and their conversion from and to RFC 6902.
 
 `apply` is the reference for what a strict client does with an operation, including what it refuses.
 Source: docs/protocol.md, "Operations".
@@ -14,7 +14,7 @@ import jsonpatch
 import msgspec
 
 from .errors import OperationError
-from .values import FORBIDDEN_KEYS, Json, thaw
+from .values import FORBIDDEN_KEYS, Json, plain_copy
 
 __all__ = ["AppendText", "Operation", "Set", "apply", "decode", "diff", "encode", "from_json_patch", "to_json_patch"]
 
@@ -27,7 +27,7 @@ class Set(msgspec.Struct, frozen=True, tag_field="type", tag="set"):
 
 
 class AppendText(msgspec.Struct, frozen=True, tag_field="type", tag="append-text"):
-    """Grow the text at `path` by `value`."""
+    """Append `value` to the text at `path`."""
 
     path: tuple[str, ...]
     value: str
@@ -58,7 +58,7 @@ def encode(operations: Iterable[Operation]) -> bytes:
 
 
 def apply(state: Json, operations: Iterable[Operation]) -> Json:
-    """Return what a strict client makes of `state`, which is left as it is; what did not change is shared with it.
+    """Apply operations to `state` as a strict client does, and return the result, which shares unchanged parts with it.
 
     Raises:
         OperationError: An operation that a strict client refuses.
@@ -151,7 +151,7 @@ def to_json_patch(before: Json, operations: Iterable[Operation]) -> list[dict[st
 
 
 def _patch_of(before: Json, after: Json, path: Sequence[str]) -> dict[str, Json]:
-    """Return the one patch operation for a change at `path`; at the first parent that `before` lacks, if it does."""
+    """Return the patch operation for a change at `path`, or at the first parent that `before` lacks."""
     walked: list[str] = []
     for segment in path:
         exists = _has(before, segment)
@@ -166,7 +166,7 @@ def _patch_of(before: Json, after: Json, path: Sequence[str]) -> dict[str, Json]
 
 
 def from_json_patch(before: Json, patch: Sequence[dict[str, Json]]) -> list[Operation]:
-    """Return an RFC 6902 patch of `before` as operations. `test` operations are checked and leave nothing.
+    """Return an RFC 6902 patch of `before` as operations. `test` operations are checked, and add none.
 
     Raises:
         OperationError: The patch is malformed, does not fit, or one of its tests failed. jsonpatch is the judge.
@@ -175,7 +175,7 @@ def from_json_patch(before: Json, patch: Sequence[dict[str, Json]]) -> list[Oper
     state = before
     for step in patch:
         try:
-            after = jsonpatch.apply_patch(thaw(state), [step])
+            after = jsonpatch.apply_patch(plain_copy(state), [step])
         except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError) as error:
             raise OperationError(f"JSON Patch operation {step!r:.200} does not apply: {error}") from error
         operations.extend(diff(state, after))
@@ -184,9 +184,9 @@ def from_json_patch(before: Json, patch: Sequence[dict[str, Json]]) -> list[Oper
 
 
 def diff(before: Json, after: Json) -> list[Operation]:
-    """Return operations that lead from one whole state to another, as small as the clients' two kinds allow.
+    """Return the smallest operations that turn one whole state into another.
 
-    For agents that only hand over whole states; tracked mutation costs less.
+    For agents that produce whole states; tracked mutation costs less.
     """
     operations: list[Operation] = []
     _diff(before, after, (), operations.append)

@@ -1,4 +1,4 @@
-"""What is assigned becomes the state's own: scalars are checked, containers copied into nodes, leaving nodes moved."""
+"""Taking assigned values into a state: scalars are checked, containers copied into nodes, and leaving nodes moved."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ABSENT: Final = object()
 
 
 class NodeFactory(ChangeRecorder):
-    """Makes nodes of what is assigned to a state. `Document` is one."""
+    """Make nodes of the values that are assigned to a state. `Document` extends it."""
 
     __slots__ = ()
 
@@ -32,18 +32,18 @@ class NodeFactory(ChangeRecorder):
         if type(value) in _SCALARS:
             value = check_scalar(value)
             if self.limit is not None:
-                self.claim((value,), (key,), parent, leaving)
+                self.reserve((value,), (key,), parent, leaving)
             return value
         depth = _depth_below(parent, self)
         try:
             owned = _own(value, self, parent, key, depth, leaving)
             if self.limit is not None:
-                self.claim((owned,), (key,), parent, leaving)
+                self.reserve((owned,), (key,), parent, leaving)
         except BaseException:
             self.moves = None
             raise
         if self.moves is not None:
-            self.move()
+            self.commit_moves()
         return owned
 
     def own_all(
@@ -53,7 +53,7 @@ class NodeFactory(ChangeRecorder):
         try:
             owned = [_own(item, self, parent, key, depth, leaving) for key, item in zip(keys, values, strict=True)]
             if self.limit is not None:
-                self.claim(owned, keys, parent, leaving)
+                self.reserve(owned, keys, parent, leaving)
             return owned
         except BaseException:
             self.moves = None
@@ -61,7 +61,7 @@ class NodeFactory(ChangeRecorder):
 
 
 def _depth_below(parent: Any, document: ChangeRecorder) -> int:
-    """Return how many containers deep a child of `parent` is; 1 for the root, and for what is in no state."""
+    """Return the depth of a child of `parent`, in containers; the root has 1."""
     depth = 1
     while parent is not None and parent is not document:
         depth += 1
@@ -74,7 +74,7 @@ def _own(
 ) -> Json:
     kind = type(value)
     if kind is dict or kind is TrackedDict:
-        if kind is TrackedDict and _moves(value, document, parent, key, depth, leaving):
+        if kind is TrackedDict and _can_move(value, document, parent, key, depth, leaving):
             return value
         _check_depth(depth)
         branch: TrackedDict = _new_dict(TrackedDict)
@@ -101,10 +101,10 @@ def _own(
                 error.path.insert(0, str(name))
             raise
         if kind is TrackedDict:
-            _copied(value, branch)
+            _note_copy(value, branch)
         return branch
     if kind is list or kind is TrackedList:
-        if kind is TrackedList and _moves(value, document, parent, key, depth, leaving):
+        if kind is TrackedList and _can_move(value, document, parent, key, depth, leaving):
             return value
         _check_depth(depth)
         row: TrackedList = _new_list(TrackedList)
@@ -122,17 +122,17 @@ def _own(
             error.path.insert(0, len(row))
             raise
         if kind is TrackedList:
-            _copied(value, row)
+            _note_copy(value, row)
         return row
     if kind in _SCALARS:
         return check_scalar(value)
     return _own(plain(value), document, parent, key, depth, leaving)
 
 
-def _moves(
+def _can_move(
     node: Node, document: ChangeRecorder, parent: Any, key: str | int | None, depth: int, leaving: Collection[int]
 ) -> bool:
-    """Whether a node moves, rather than being copied."""
+    """Return whether a node can move, and plan that; if not, it is copied."""
     if node._document is not document:
         return False
     moves = document.moves
@@ -141,15 +141,15 @@ def _moves(
     return moves.take(node, parent, key, depth)
 
 
-def _copied(node: Any, copy: Node) -> None:
-    """Note that a copy of a node is about to be in the state, if the node is one of the same state."""
+def _note_copy(node: Any, copy: Node) -> None:
+    """Note the copy of a node that belongs to the same state."""
     moves = copy._document.moves
     if moves is not None and node._document is copy._document:
         moves.copies.append((node, copy))
 
 
 def adopt(value: Json, document: ChangeRecorder, parent: Any, key: str | int | None) -> Json:
-    """Make nodes of a container that comes straight from the JSON decoder and was checked: nobody else has it."""
+    """Make nodes of a checked container that comes straight from the JSON decoder, which nothing else refers to."""
     if type(value) is dict:
         branch: TrackedDict = _new_dict(TrackedDict)
         dict.update(branch, value)

@@ -1,4 +1,4 @@
-"""Emit message parts outside the state: for the protocols that carry an answer as parts rather than as state.
+"""Message parts outside the state, for protocols that carry an answer as parts rather than as state.
 
 `run.parts` numbers what it opens and closes what it leaves, so that every protocol gets a well-formed sequence: a text
 ends where something else begins, a tool call's arguments are finished before its result.
@@ -18,7 +18,7 @@ from .arguments import arguments_text
 from .document import to_json
 from .errors import NotJson, OperationError, PartTooLarge
 from .message import new_id
-from .surrogates import SplitText, check_text
+from .surrogates import SurrogateJoiner, check_text
 from .values import Json
 
 __all__ = ["CallStream", "Parts", "Step"]
@@ -47,20 +47,20 @@ class Parts:
         self._emit = emit
         self._count = 0
         self._open: tuple[int, str, str | None] | None = None  #: the text or reasoning part that still grows
-        self._split = SplitText()  #: of that part
+        self._split = SurrogateJoiner()  #: of that part
         self._calls: dict[int, CallStream] = {}
 
     def append_text(self, delta: str, *, parent_id: str | None = None) -> None:
-        """Grow the answer's text; a new part opens when something else came between.
+        """Append to the answer's text; opens a new part if another part came between.
 
         Raises:
             TypeError: `delta` is not a str.
-            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one.
+            NotJson: `delta` holds a lone surrogate; a high one at its end waits for the low one.
         """
         self._grow("text", delta, parent_id)
 
     def append_reasoning(self, delta: str, *, summary: str | None = None, parent_id: str | None = None) -> None:
-        """Grow the reasoning; `summary` is taken when a part opens. It raises what `append_text` does."""
+        """Append to the reasoning; `summary` counts only when a part opens. Raises what `append_text` raises."""
         self._grow("reasoning", delta, parent_id, summary)
 
     def add_tool_call(
@@ -71,7 +71,7 @@ class Parts:
         id: str | None = None,  # the field's name
         parent_id: str | None = None,
     ) -> CallStream:
-        """Open a tool call; without `args` its arguments are streamed with `CallStream.append_args`."""
+        """Open a tool call. Without `args`, stream its arguments with `CallStream.append_args`."""
         text = None if args is UNSET else arguments_text(args)
         call_id = id or new_id("call")
         number = self._start(
@@ -92,7 +92,7 @@ class Parts:
         id: str | None = None,  # the field's name
         parent_id: str | None = None,
     ) -> None:
-        """Add a page that the answer rests on."""
+        """Add a web page that the answer cites."""
         part = chunks.SourcePart(id=id or new_id("src"), url=url, title=_maybe(title), parent_id=_maybe(parent_id))
         self._add(part)
 
@@ -101,11 +101,11 @@ class Parts:
         self._add(chunks.FilePart(data=data, mime_type=mime_type, parent_id=_maybe(parent_id)))
 
     def add_data_part(self, name: str, data: Json, *, parent_id: str | None = None) -> None:
-        """Add a named piece of application data among the parts."""
+        """Add application data with a name, as a part."""
         self._add(chunks.DataPart(name=name, data=to_json(data), parent_id=_maybe(parent_id)))
 
     def add_data(self, *data: Json) -> None:
-        """Add application data beside the message."""
+        """Add application data outside the message."""
         self._send(chunks.Data(data=to_json(list(data))))
 
     def add_annotations(self, *annotations: Json) -> None:
@@ -119,7 +119,7 @@ class Parts:
         code: str | None = None,
         severity: Literal["critical", "warning", "info"] | None = None,
     ) -> None:
-        """Tell the user of an error without ending the run. To fail the run, raise `AgentError`."""
+        """Show the user an error without ending the run. To fail the run, raise `AgentError`."""
         self._send(chunks.Failure(text=text, code=_maybe(code), severity=_maybe(severity)))
 
     @contextmanager
@@ -140,7 +140,7 @@ class Parts:
             self._send(finished)
 
     def finish(self, reason: chunks.FinishReason = "stop", usage: chunks.Usage | None = None) -> None:
-        """Say that the message is complete, and why."""
+        """Mark the message as complete, with the reason."""
         self.close()
         self._send(chunks.MessageFinished(finish_reason=reason, usage=usage or chunks.Usage()))
 
@@ -164,7 +164,7 @@ class Parts:
     ) -> None:
         delta = check_text(delta)
         if self._open is None or self._open[1:] != (kind, parent_id):
-            self._split = SplitText()
+            self._split = SurrogateJoiner()
             part: chunks.Part
             if kind == "text":
                 part = chunks.TextPart(parent_id=_maybe(parent_id))
@@ -192,24 +192,24 @@ class Parts:
 
 
 class CallStream:
-    """A tool call among the parts: its arguments as they come, then its result."""
+    """A tool call among the parts: takes its arguments piece by piece, then its result."""
 
     def __init__(self, parts: Parts, number: int, id: str) -> None:  # the field's name
         self.id = id  #: the call's id
         self._parts = parts
         self._number = number
-        self._split = SplitText()
+        self._split = SurrogateJoiner()
         self._grown = False  #: whether there is any text of the arguments
         self._args_finished = False
         self._closed = False
 
     def append_args(self, delta: str) -> None:
-        """Grow the arguments' JSON text.
+        """Append to the arguments' JSON text.
 
         Raises:
             OperationError: The arguments are finished.
             TypeError: `delta` is not a str.
-            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one.
+            NotJson: `delta` holds a lone surrogate; a high one at its end waits for the low one.
         """
         if self._args_finished:
             raise OperationError(f'the arguments of the tool call "{self.id}" are finished')
@@ -219,7 +219,7 @@ class CallStream:
             self._parts._send(chunks.TextDelta(part=self._number, text=delta))
 
     def finish_args(self) -> None:
-        """Say that the arguments are complete. None streamed are `{}`."""
+        """Mark the arguments as complete. If none were streamed, they are `{}`."""
         if not self._args_finished:
             if not self._grown:
                 self.append_args("{}")
@@ -235,10 +235,10 @@ class CallStream:
         model_content: list[Json] | msgspec.UnsetType = UNSET,
         messages: Json = UNSET,
     ) -> None:
-        """Settle the call and close its part.
+        """Set the call's result, and close its part.
 
         Raises:
-            OperationError: It is settled or closed.
+            OperationError: The call has a result or is closed.
         """
         if self._closed:
             raise OperationError(f'the tool call "{self.id}" is closed')
@@ -264,7 +264,7 @@ class CallStream:
 
 
 class Step:
-    """What a model call reports when it ends."""
+    """The report of a model call: why it ended, and its tokens."""
 
     def __init__(self) -> None:
         self.finish_reason: chunks.FinishReason = "stop"  #: why it ended

@@ -1,7 +1,7 @@
-"""Run: what an agent sees of one execution over a batch of commands.
+"""Run: one execution of an agent over a batch of commands, as the agent sees it.
 
-It gives the state and the request, takes what the agent emits, and says when to stop. Who executes it, and where what
-it emits goes, is not known here: an engine hands in `emit` and `defer`.
+It offers the state and the request, and takes what the agent emits. The engine that executes it passes in where that
+goes: `emit` and `flush`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .message_list import Messages
 from .operations import Operation
 from .parts import Parts
 from .values import Json
-from .waiting import Activity, Listening, Waiting
+from .waiting import Activity, Listener, Waiting
 
 __all__ = ["CallSettings", "Config", "Request", "Run"]
 
@@ -30,7 +30,7 @@ _Command = TypeVar("_Command", bound=Command)
 
 
 class CallSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How the page would like the model to be called."""
+    """The page's wishes for the model call."""
 
     max_tokens: int | None = None
     temperature: float | None = None
@@ -41,7 +41,7 @@ class CallSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Which model the page would like to be used. `repr` never shows the key, and nothing stores it."""
+    """The model that the page asks for. `repr` never shows the key, and nothing stores it."""
 
     api_key: str | None = None
     base_url: str | None = None  #: None unless the agent was made with `accept_base_url=True`
@@ -58,7 +58,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request carried beside its commands and its state."""
+    """A request's fields, without its commands and its state."""
 
     system: str | None = None
     tools: dict[str, Json] = {}  #: the frontend's tools: name → `{"description"?, "parameters": JSON Schema}`
@@ -69,10 +69,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tasks(Protocol):
-    """What starts tasks of a run, such as a task group."""
+    """The task group of a run."""
 
     def start_soon(self, function: Callable[[*_Args], Coroutine[Any, Any, Any]], /, *args: *_Args) -> Any:
-        """Start one."""
+        """Start a task."""
 
 
 class Run:
@@ -88,9 +88,9 @@ class Run:
         messages: The path of the messages in the state; None if the agent keeps its own form.
         emit: Takes chunks, in order, from any thread.
         flush: Sends what has changed, from any thread.
-        waits: Told whether the run waits for a client, when that changes.
+        waits: Called with whether the run waits for a client, when that changes.
         known: The commands that can come while it goes on; None: any.
-        taken: Told of each command that the agent has taken from what it listens to, from any thread.
+        taken: Called with each command that the agent receives from a listener, from any thread.
         in_thread: Calls a function in a worker thread.
     """
 
@@ -157,17 +157,17 @@ class Run:
         return self._messages
 
     def append_text(self, path: Sequence[str | int], delta: str) -> None:
-        """Grow the text at `path` of the state; costs what `delta` costs, however long the text is.
+        """Append `delta` to the text at `path` of the state. O(delta), however long the text is.
 
         Raises:
             OperationError: There is no text there.
-            NotJson: `delta` holds a lone surrogate; a first half at its end waits for the other one.
+            NotJson: `delta` holds a lone surrogate; a high one at its end waits for the low one.
             TypeError: `delta` is not a str.
         """
         self._document.append_text(delta, path)
 
     def apply(self, *operations: Operation) -> None:
-        """Apply operations that came from elsewhere, such as `operations.diff` of two whole states.
+        """Apply operations, such as those of `operations.diff` of two whole states.
 
         Raises:
             OperationError: One does not fit; those before it are applied.
@@ -177,7 +177,7 @@ class Run:
             self._document.apply(operation)
 
     def flush(self) -> None:
-        """Send now what has changed, rather than at the end of the event loop's turn.
+        """Send changes now, rather than at the end of the event loop's turn.
 
         Raises:
             RunEnded: The run has ended.
@@ -186,14 +186,14 @@ class Run:
             self._flush()
 
     def start_soon(self, function: Callable[[*_Args], Coroutine[Any, Any, Any]], *args: *_Args) -> None:
-        """Run `function` beside the handler. The run ends when all such tasks have; stopping it stops them.
+        """Run `function` as a task next to the handler. The run ends after all of its tasks; stopping it stops them.
 
         Raises:
             RuntimeError: The run is not under way.
         """
         if self.tasks is None:
             raise RuntimeError("expected a run that is under way: start tasks from within a handler")
-        self.tasks.start_soon(self._beside, self.waiting.busy().begin(), function, *args)
+        self.tasks.start_soon(self._run_task, self.waiting.busy().begin(), function, *args)
 
     async def wait_for(self, *kinds: type[_Command] | str, where: Callable[[_Command], bool] | None = None) -> _Command:
         """Wait for a command of one of these kinds. The client's response ends meanwhile, so that it can send one.
@@ -208,14 +208,14 @@ class Run:
         """
         if self.tasks is None:
             raise RuntimeError("expected a run that is under way: wait from within a handler")
-        listening = self.waiting.listen(kinds, where, once=True)
+        listener = self.waiting.listen(kinds, where, once=True)
         try:
-            return await listening.receive()  # type: ignore[no-any-return]  # of one of `kinds`
+            return await listener.receive()  # type: ignore[no-any-return]  # of one of `kinds`
         finally:
-            listening.close()
+            listener.close()
 
-    def listen(self, *kinds: type[Command] | str, where: Callable[[Any], bool] | None = None) -> Listening:
-        """Receive commands of these kinds while the run goes on, rather than in a run of their own.
+    def listen(self, *kinds: type[Command] | str, where: Callable[[Any], bool] | None = None) -> Listener:
+        """Return a listener that receives commands of these kinds while the run goes on.
 
         Args:
             kinds: Command types, or names of untyped commands.
@@ -246,7 +246,7 @@ class Run:
         return answer.result
 
     async def approval(self, question: str, **details: Json) -> bool:
-        """Ask the user for approval, as a call of the frontend tool `approval`; true if it was given.
+        """Ask the user for approval by calling the frontend tool `approval`; return whether it was given.
 
         The answer `true`, or an object whose `approved` is `true`, gives it. Anything else denies it: the text "true",
         too.
@@ -261,7 +261,7 @@ class Run:
             return False
         return (result.get("approved") if isinstance(result, dict) else result) is True
 
-    async def _beside(
+    async def _run_task(
         self, activity: Activity, function: Callable[[*_Args], Coroutine[Any, Any, Any]], *args: *_Args
     ) -> None:
         with activity:

@@ -1,4 +1,4 @@
-"""Declared state types: validation of what a client hands over, the first state, and a JSON Schema.
+"""Declared state types: they validate the states that clients send, make the first one, and have a JSON Schema.
 
 A msgspec struct, a dataclass, a TypedDict or any other type msgspec knows; or a pydantic model or dataclass. A type is
 looked at where it is declared: one whose own defaults would be no state of that type is refused there, rather than in
@@ -68,7 +68,7 @@ class StateType:
         return getattr(self.declared, "__name__", str(self.declared))
 
     def initial(self) -> Json:
-        """Return an instance made of defaults alone, as JSON; None when the type has none, or none is declared.
+        """Return an instance of only defaults, as JSON; None if the type needs values, or none is declared.
 
         Raises:
             NotJson: A default is not something a state can hold.
@@ -123,7 +123,7 @@ class StateType:
 
 
 def _adapter(declared: Any) -> _Pydantic | None:
-    """Return what validates a pydantic model, or dataclass; None for other types."""
+    """Return the TypeAdapter of a pydantic model or dataclass; None for other types."""
     if not hasattr(declared, "__pydantic_validator__"):
         return None
     from pydantic import TypeAdapter  # an agent that declares such a type has it
@@ -133,7 +133,7 @@ def _adapter(declared: Any) -> _Pydantic | None:
 
 
 def _as_json(value: Any) -> Json:
-    """Return a default as JSON; what assigning would refuse, such as a set, as msgspec writes it.
+    """Return a default as JSON, also one that assignment would refuse, such as a set, as msgspec writes it.
 
     Raises:
         NotJson: There is no JSON for it.

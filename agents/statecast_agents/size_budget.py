@@ -1,8 +1,8 @@
-"""How large a state may become.
+"""The size limit of a state.
 
-A bounded state counts what is assigned to it, rather too much than too little, and is measured only when the count says
-that the limit may have been reached. A value that does not fit is refused before anything changes, so nothing of it
-reaches the log, and every frame with the whole state stays within what clients take.
+A bounded state adds up an upper estimate of what is assigned to it, and is measured only when that estimate reaches the
+limit. A value that does not fit is refused before anything changes, so that nothing of it reaches the log, and every
+frame with the whole state stays within the clients' limit.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class SizeBudget:
-    """A JSON value, and how many bytes it may still grow by. `Document` is one."""
+    """A JSON value with a limit on its size. `Document` extends it."""
 
     __slots__ = ("_lock", "_root", "left", "limit")
 
@@ -34,28 +34,28 @@ class SizeBudget:
         self._lock = threading.RLock()
         self._root: Json = None
         self.limit: int | None = None  #: bytes that the state may have as JSON; None: any number
-        self.left: float = math.inf  #: bytes that it may surely grow by before it is measured again
+        self.left: float = math.inf  #: bytes that it may grow by before it has to be measured again
 
     def encode(self) -> bytes:
         """Return the state as JSON. Flush first where it must match a revision."""
         return _encode(self._root)
 
     def bound(self, limit: int) -> int:
-        """Let the state have so many bytes as JSON, and refuse to grow beyond with `StateTooLarge`; return its size."""
+        """Limit the state to so many bytes as JSON, beyond which changes raise `StateTooLarge`; return its size."""
         with self._lock:
             size = len(self.encode())
             self.limit, self.left = limit, limit - size
             return size
 
     def has_room(self, more: int) -> bool:
-        """Return whether the state may grow by so many bytes. It is measured only if the count says that it may not."""
+        """Return whether the state may grow by so many bytes; measures it only if the estimate says no."""
         with self._lock:
             if self.limit is not None and self.left < more:
                 self.left = self.limit - len(self.encode())
             return self.left >= more
 
-    def claim(self, values: Collection[Json], keys: Sequence[Any], parent: Any, leaving: Collection[int]) -> None:
-        """Count values that are about to be assigned below `parent`.
+    def reserve(self, values: Collection[Json], keys: Sequence[Any], parent: Any, leaving: Collection[int]) -> None:
+        """Reserve the bytes of values that are about to be assigned below `parent`.
 
         Args:
             values: As the state keeps them, and not in it yet.
@@ -74,7 +74,7 @@ class SizeBudget:
             self._measured(now, now + growth + around)
 
     def check_growth(self, node: Any, key: Any, delta: str) -> None:
-        """Measure the state after the text at `key` of `node` has grown by `delta`, and undo that if it is too large.
+        """Measure the state after the text at `key` of `node` grew by `delta`; undo that if the state is too large.
 
         Raises:
             StateTooLarge: It is; the text is as it was.
@@ -110,7 +110,7 @@ def _around(parent: Json, keys: Sequence[Any], leaving: Collection[int]) -> tupl
 
 
 def _most(value: Json) -> int:
-    """Return how many bytes a value takes at most, as an item of a container."""
+    """Return an upper estimate of the bytes that a value takes in a container."""
     if isinstance(value, (dict, list)):
         return len(_encode(value)) + SCALAR
     return ESCAPED * len(value) + SCALAR if isinstance(value, str) else SCALAR

@@ -1,8 +1,8 @@
-r"""Characters that come in halves: a model's provider may cut an emoji in two, between one delta and the next.
+r"""Surrogate pairs that are split between two deltas of a text, as some model providers split an emoji.
 
 JSON writes such a character as two escapes, `\\ud83d\\ude00`, and a provider that sends one after the other makes two
-lone surrogates of it in Python. The first half waits, unseen, until the text grows by the second one. A half that is
-followed by anything else, or by nothing, is left out. Source: docs/protocol.md, "What a state can hold".
+lone surrogates of it in Python. The high one is held back until the low one is appended. One that is followed by
+anything else, or by nothing, is left out. Source: docs/protocol.md, "What a state can hold".
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from .errors import NotJson
 
-__all__ = ["PendingSurrogates", "SplitText", "check_text", "paired"]
+__all__ = ["PendingSurrogates", "SurrogateJoiner", "check_text", "join_surrogates"]
 
-#: Texts of one state that may end in the first half of a character at a time; the oldest gives way.
+#: Texts of one state that may end in a high surrogate at a time; the oldest gives way.
 MAX_WAITING: Final = 256
 
 
@@ -29,11 +29,11 @@ def check_text(text: object) -> str:
     return str.__str__(text)
 
 
-def paired(text: str) -> tuple[str, str]:
-    """Return `text` with its split characters joined, up to a first half at its end, and that half, or "".
+def join_surrogates(text: str) -> tuple[str, str]:
+    """Join the surrogate pairs in `text`, and return it without a high surrogate at its end, and that one, or "".
 
     Raises:
-        NotJson: It holds a half whose other half is not next to it.
+        NotJson: It holds a lone surrogate.
     """
     half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
     data = text[: len(text) - len(half)].encode("utf-16-le", "surrogatepass")
@@ -45,19 +45,19 @@ def paired(text: str) -> tuple[str, str]:
         raise NotJson("text without lone surrogates", f"{lone!r} at character {at}") from None
 
 
-class SplitText:
-    """Joins the characters that were cut in two between the deltas of one text."""
+class SurrogateJoiner:
+    """Join surrogate pairs that are split between the deltas of one text."""
 
     __slots__ = ("half",)
 
     def __init__(self) -> None:
-        self.half = ""  #: what waits for its other half
+        self.half = ""  #: the high surrogate that waits for its low one
 
     def join(self, delta: str) -> str:
-        """Return by what the text grows: `delta`, without a first half at its end, and behind the one that waits.
+        """Return what the text grows by: the waiting surrogate and `delta`, without a high surrogate at its end.
 
         Raises:
-            NotJson: It holds a half without its other half; nothing has changed.
+            NotJson: It holds a lone surrogate; nothing has changed.
         """
         if not delta:
             return ""
@@ -66,31 +66,31 @@ class SplitText:
             try:
                 delta.encode()
             except UnicodeEncodeError:
-                whole, half = paired(self.half + delta if "\udc00" <= delta[0] <= "\udfff" else delta)
+                whole, half = join_surrogates(self.half + delta if "\udc00" <= delta[0] <= "\udfff" else delta)
         self.half = half
         return whole
 
 
 class PendingSurrogates:
-    """The first halves that wait in a state, by the slot whose text they end."""
+    """The high surrogates that wait for their low ones, by the slot whose text they end."""
 
     __slots__ = ("_waiting",)
 
     def __init__(self) -> None:
-        #: by the node's id and the key: the node, so that its id stays its own, the half, and the text's length
+        #: by the node's id and the key: the node, so that its id is not reused, the surrogate, and the text's length
         self._waiting: dict[tuple[int, Any], tuple[object, str, int]] = {}
 
     def join(self, node: object, key: str | int | None, size: int, delta: str) -> str:
-        """Return by what a text of `size` characters grows, as `SplitText.join`.
+        """Return what a text of `size` characters grows by, as `SurrogateJoiner.join` does.
 
-        A half counts only while the text is as long as it was: what came since stands between it and its other half.
+        A waiting surrogate counts only while the text is as long as it was: later text stands between the two.
 
         Raises:
-            NotJson: It holds a half without its other half; nothing has changed.
+            NotJson: It holds a lone surrogate; nothing has changed.
         """
         slot = id(node), key
         _, before, at = self._waiting.get(slot, (None, "", size))
-        text = SplitText()
+        text = SurrogateJoiner()
         text.half = before if at == size else ""
         whole = text.join(delta)
         self._waiting.pop(slot, None)

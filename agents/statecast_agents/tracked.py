@@ -1,10 +1,10 @@
-"""Dicts and lists that note what happens to them.
+"""The dicts and lists of a state, which record their mutations.
 
 Rule 1: the storage is the dict's or list's own, always current, so that everything written in C (json, msgspec, copy,
 sorting, comparison) sees plain containers. Only mutations pass through here.
 Rule 2: what is assigned is copied (`ownership.py`) before anything changes, so a refused value leaves no trace.
-Rule 3: a mutation notes the slot it touched, `(node, key)`, and nothing else; what to send is worked out when the turn
-ends, from the values then in place (`changes.py`). A value may therefore be noted many times and is encoded once.
+Rule 3: a mutation records the slot it touched, `(node, key)`, and nothing else; the operations are made at the flush,
+from the values then in place (`changes.py`). A value may therefore be recorded many times and is encoded once.
 Rule 4: a node knows its parent. A node that left the tree has none, and is an ordinary dict or list until it is
 assigned to the tree again: then it is the same object that comes back (`moves.py`).
 """
@@ -19,8 +19,8 @@ from typing import Any, Final, NoReturn, SupportsIndex
 from .changes import ChangeRecorder
 from .errors import NotJson, OperationError
 from .size_budget import ESCAPED, SCALAR
-from .surrogates import check_text, paired
-from .values import FORBIDDEN_KEYS, MAX_INTEGER, Json, check_key, check_scalar, thaw
+from .surrogates import check_text, join_surrogates
+from .values import FORBIDDEN_KEYS, MAX_INTEGER, Json, check_key, check_scalar, plain_copy
 
 __all__ = ["NODES", "Node", "TrackedDict", "TrackedList"]
 
@@ -35,7 +35,7 @@ _ABSENT: Final = object()
 
 
 class TrackedDict(dict[str, Json]):
-    """A dict inside a tracked state. Behaves as a plain dict; copies and pickles as one."""
+    """A dict in a state. Behaves as a plain dict; copies and pickles as one."""
 
     __slots__ = ("_cache", "_copy", "_document", "_key", "_parent")
 
@@ -65,22 +65,22 @@ class TrackedDict(dict[str, Json]):
                         return
                     delta = value[size:]
                     if not delta.isascii():
-                        whole = document.joined(self, key, size, delta)
+                        whole = document.join_surrogates(self, key, size, delta)
                         if whole is not delta:
                             delta, value = whole, old + whole
                             if not delta:
                                 return
                     _dict_set(self, key, value)
-                    document.note(self, key, delta)
+                    document.record(self, key, delta)
                     return
                 if not value.isascii():
-                    text = _mended(value, old)
+                    text = _join_split_text(value, old)
                     if text is not value:
                         self[key] = text
                         return
                 document.left -= ESCAPED * (len(value) + len(key)) + SCALAR
                 if document.left < 0:
-                    document.claim((value,), (key,), self, (id(old),))
+                    document.reserve((value,), (key,), self, (id(old),))
             elif kind is int:
                 if not -MAX_INTEGER <= value <= MAX_INTEGER:
                     check_scalar(value)
@@ -88,7 +88,7 @@ class TrackedDict(dict[str, Json]):
                     return
                 document.left -= ESCAPED * len(key) + SCALAR
                 if document.left < 0:
-                    document.claim((value,), (key,), self, (id(old),))
+                    document.reserve((value,), (key,), self, (id(old),))
             elif value is old:
                 return
             else:
@@ -100,18 +100,18 @@ class TrackedDict(dict[str, Json]):
             if old is _ABSENT and (key in FORBIDDEN_KEYS or not key.isascii()):
                 check_key(key)
             if type(old) in NODES:
-                document.drop(old, self, key)
+                document.detach(old, self, key)
             _dict_set(self, key, value)
-            document.note(self, key, None)
+            document.record(self, key, None)
 
     def __delitem__(self, key: str) -> None:
         with self._document.lock:
             old = self[key]
             super().__delitem__(key)
-            self._document.lost(self, old)
+            self._document.record_removal(self, old)
 
     def append_text(self, key: str, delta: str) -> None:
-        """Grow the text at `key` by `delta`, at a cost that does not depend on how long it is.
+        """Append `delta` to the text at `key`. O(delta), however long the text is.
 
         Raises:
             OperationError: There is no text at `key`.
@@ -126,7 +126,7 @@ class TrackedDict(dict[str, Json]):
             if type(key) is not str:
                 key = check_key(key)
             if type(delta) is not str or not delta.isascii():
-                delta = document.joined(self, key, len(text), check_text(delta))
+                delta = document.join_surrogates(self, key, len(text), check_text(delta))
             if len(text) < GROW_IN_PLACE:
                 _dict_set(self, key, text + delta)
             else:
@@ -135,27 +135,27 @@ class TrackedDict(dict[str, Json]):
                 text += delta
                 _dict_set(self, key, text)
             if delta:
-                document.note(self, key, delta)
+                document.record(self, key, delta)
 
     def clear(self) -> None:
         with self._document.lock:
             if self:
                 gone = list(self.values())
                 super().clear()
-                self._document.lost(self, *gone)
+                self._document.record_removal(self, *gone)
 
     def pop(self, key: str, *default: Any) -> Any:
         with self._document.lock:
             if key not in self:
                 return super().pop(key, *default)
             value = super().pop(key)
-            self._document.lost(self, value)
+            self._document.record_removal(self, value)
             return value
 
     def popitem(self) -> tuple[str, Json]:
         with self._document.lock:
             key, value = super().popitem()
-            self._document.lost(self, value)
+            self._document.record_removal(self, value)
             return key, value
 
     def setdefault(self, key: str, default: Json = None) -> Json:
@@ -170,13 +170,13 @@ class TrackedDict(dict[str, Json]):
         document = self._document
         with document.lock:
             changes = {key: item for key, item in given.items() if type(item) not in NODES or item is not self.get(key)}
-            owned = _owned(changes, self, {id(self.get(key)) for key in changes})
+            owned = _own_values(changes, self, {id(self.get(key)) for key in changes})
             left, document.left = document.left, math.inf  # all of it is counted; half of it may be larger than all
             for key, value in owned.items():
                 if type(value) in NODES:
-                    document.drop(self.get(key), self, key)
+                    document.detach(self.get(key), self, key)
                     _dict_set(self, key, value)
-                    document.note(self, key, None)
+                    document.record(self, key, None)
                 else:
                     self[key] = value
             document.left = left
@@ -189,7 +189,7 @@ class TrackedDict(dict[str, Json]):
         return dict(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Json]:
-        return thaw(self)  # type: ignore[no-any-return]  # a dict thaws to a dict
+        return plain_copy(self)  # type: ignore[no-any-return]  # a dict thaws to a dict
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         return dict, (), None, None, iter(dict(self).items())
@@ -200,7 +200,7 @@ class TrackedDict(dict[str, Json]):
 
 
 class TrackedList(list[Json]):
-    """A list inside a tracked state. Behaves as a plain list; copies and pickles as one."""
+    """A list in a state. Behaves as a plain list; copies and pickles as one."""
 
     __slots__ = ("_cache", "_copy", "_document", "_key", "_parent")
 
@@ -228,7 +228,7 @@ class TrackedList(list[Json]):
                 except ValueError:  # a slice with a step takes as many items as it has
                     document.moves = None
                     raise
-                document.move()
+                document.commit_moves()
             return
         with document.lock:
             old = self[key]
@@ -240,33 +240,33 @@ class TrackedList(list[Json]):
             kind = type(value)
             if kind is str:
                 if type(old) is str and value.startswith(old):
-                    delta = document.joined(self, index, len(old), value[len(old) :])
+                    delta = document.join_surrogates(self, index, len(old), value[len(old) :])
                     if delta:
                         _list_set(self, index, old + delta)
-                        document.note(self, index, delta)
+                        document.record(self, index, delta)
                     return
-                text = _mended(value, old)
+                text = _join_split_text(value, old)
                 if text is not value:
                     self[index] = text
                     return
                 document.left -= ESCAPED * len(value) + SCALAR
                 if document.left < 0:
-                    document.claim((value,), (index,), self, (id(old),))
+                    document.reserve((value,), (index,), self, (id(old),))
             else:
                 value = document.own(value, self, index, (id(old),))
                 if (kind is int or kind is float) and type(old) is kind and old == value:
                     return
             if type(old) in NODES:
-                document.drop(old, self)
+                document.detach(old, self)
             _list_set(self, index, value)
-            document.note(self, index, None)
+            document.record(self, index, None)
 
     def __delitem__(self, key: SupportsIndex | slice) -> None:
         with self._document.lock:
             gone = self[key] if isinstance(key, slice) else [self[key]]
             super().__delitem__(key)
             if gone:
-                self._document.lost(self, *gone)
+                self._document.record_removal(self, *gone)
 
     def append(self, value: Json) -> None:
         document = self._document
@@ -284,12 +284,12 @@ class TrackedList(list[Json]):
             if kind is int or kind is str:
                 document.left -= SCALAR if kind is int else ESCAPED * len(value) + SCALAR
                 if document.left < 0:
-                    document.claim((value,), (index,), self, ())
+                    document.reserve((value,), (index,), self, ())
             _list_append(self, value)
-            document.note(self, index, None)
+            document.record(self, index, None)
 
     def append_text(self, index: SupportsIndex, delta: str) -> None:
-        """Grow the text at `index` by `delta`, at a cost that does not depend on how long it is.
+        """Append `delta` to the text at `index`. O(delta), however long the text is.
 
         Raises:
             OperationError: There is no text at `index`.
@@ -304,7 +304,7 @@ class TrackedList(list[Json]):
             text = self[at] if 0 <= at < len(self) else None
             if type(text) is not str:
                 _no_text(at, text)
-            delta = document.joined(self, at, len(text), check_text(delta))
+            delta = document.join_surrogates(self, at, len(text), check_text(delta))
             if len(text) < GROW_IN_PLACE:
                 _list_set(self, at, text + delta)
             else:
@@ -312,17 +312,17 @@ class TrackedList(list[Json]):
                 text += delta
                 _list_set(self, at, text)
             if delta:
-                document.note(self, at, delta)
+                document.record(self, at, delta)
 
     def extend(self, values: Iterable[Json]) -> None:
         items = list(values)
         with self._document.lock:
             start = len(self)
             owned = self._document.own_all(items, self, range(start, start + len(items)), ())
-            self._document.move()
+            self._document.commit_moves()
             for index, item in enumerate(owned, start):
                 _list_append(self, item)
-                self._document.note(self, index, None)
+                self._document.record(self, index, None)
 
     def __iadd__(self, values: Iterable[Json]) -> TrackedList:  # type: ignore[misc]  # `+` makes a plain list
         self.extend(values)
@@ -341,12 +341,12 @@ class TrackedList(list[Json]):
             at = operator.index(index)
             at = max(0, at + len(self)) if at < 0 else min(at, len(self))
             super().insert(at, self._document.own(value, self, at))
-            self._document.shifted(self, at)
+            self._document.record_shift(self, at)
 
     def pop(self, index: SupportsIndex = -1) -> Json:
         with self._document.lock:
             value = super().pop(index)
-            self._document.lost(self, value)
+            self._document.record_removal(self, value)
             return value
 
     def remove(self, value: Json) -> None:
@@ -372,7 +372,7 @@ class TrackedList(list[Json]):
         return list(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> list[Json]:
-        return thaw(self)  # type: ignore[no-any-return]  # a list thaws to a list
+        return plain_copy(self)  # type: ignore[no-any-return]  # a list thaws to a list
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         return list, (), None, iter(list(self))
@@ -383,7 +383,7 @@ NODES: Final = frozenset({TrackedDict, TrackedList})
 
 
 class _Rearranged:
-    """Note what a list's rearrangement changed; items that stay in the list stay the same objects."""
+    """Record what the rearrangement of a list changed; items that stay in the list stay the same objects."""
 
     def __init__(self, items: TrackedList) -> None:
         self._list = items
@@ -397,24 +397,24 @@ class _Rearranged:
         inside = {id(item) for item in here if type(item) in NODES}
         for item in self._before:
             if type(item) in NODES and id(item) not in inside:
-                here._document.drop(item, here)
-        here._document.rearranged(here, self._before)
+                here._document.detach(item, here)
+        here._document.record_rearrangement(here, self._before)
 
 
-def _owned(values: dict[str, Json], parent: Node, leaving: Collection[int]) -> dict[str, Json]:
-    """Own all of `values`, so that one refused leaves the others unassigned too."""
+def _own_values(values: dict[str, Json], parent: Node, leaving: Collection[int]) -> dict[str, Json]:
+    """Take all of `values` into the state, or refuse all of them."""
     keys = [check_key(key) for key in values]
     owned = parent._document.own_all(values.values(), parent, keys, leaving)
-    parent._document.move()
+    parent._document.commit_moves()
     return dict(zip(keys, owned, strict=True))
 
 
-def _mended(value: str, old: Json) -> str:
-    """Return a text with split characters joined; a first half at the end stays where the text goes on from `old`."""
+def _join_split_text(value: str, old: Json) -> str:
+    """Join the surrogate pairs in `value`; a high surrogate may end it only if it continues the text `old`."""
     try:
         return check_scalar(value)  # type: ignore[no-any-return]  # a str stays one
     except NotJson:
-        whole, half = paired(value)
+        whole, half = join_surrogates(value)
         if half and type(old) is str and whole.startswith(old):
             return whole + half
         raise

@@ -1,4 +1,4 @@
-"""What the state can hold: JSON values, checked where they are assigned.
+"""The values that a state can hold: JSON, checked where it is assigned.
 
 Python has more values than JSON, and JSON has more than the published clients accept. Both differences are refused
 here, at the line that assigned them, so that what a client computes is always what the server holds.
@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from .errors import NotJson
-from .surrogates import paired
+from .surrogates import join_surrogates
 
 __all__ = [
     "FORBIDDEN_KEYS",
@@ -29,16 +29,16 @@ __all__ = [
     "Json",
     "check_key",
     "check_scalar",
-    "is_carried",
+    "is_javascript_integer",
     "plain",
-    "thaw",
+    "plain_copy",
 ]
 
 #: A JSON value: None, bool, int, float, str, or a list or str-keyed dict of them. `Any`, because every read of a
 #: state would otherwise need a cast.
 Json: TypeAlias = Any
 
-#: JavaScript's Number.MAX_SAFE_INTEGER; a client would silently change most integers beyond it, see `is_carried`.
+#: JavaScript's Number.MAX_SAFE_INTEGER: a client would round most integers beyond it, see `is_javascript_integer`.
 MAX_INTEGER: Final = 2**53 - 1
 
 #: Containers within containers. Below the 128 that a request may nest, because a client posts the state inside a body.
@@ -65,13 +65,13 @@ def check_key(key: object) -> str:
         key = str.__str__(key)
     if key in FORBIDDEN_KEYS:
         raise NotJson("a key that the clients accept", f"the reserved name {key!r}")
-    return key if key.isascii() else _whole(key)
+    return key if key.isascii() else _joined(key)
 
 
-def is_carried(integer: int) -> bool:
-    """Whether a JavaScript client has an integer as it is: its double, as JavaScript prints it, is the same number.
+def is_javascript_integer(integer: int) -> bool:
+    """Return whether an integer survives JavaScript: its double, as JavaScript prints it, is the same number.
 
-    All within `MAX_INTEGER` are; of those beyond, the ones whose 17th digit and those after it are noughts, at most.
+    All up to `MAX_INTEGER` do; of larger ones, only those with zeros from the 17th digit on, at most.
     """
     if -MAX_INTEGER <= integer <= MAX_INTEGER:
         return True
@@ -82,16 +82,16 @@ def is_carried(integer: int) -> bool:
 
 
 def check_scalar(value: Json) -> Json:
-    """Return a value whose exact type is one of JSON's scalars as the state holds it: split characters are joined.
+    """Check a value whose exact type is one of JSON's scalars, and return it, a text with its surrogate pairs joined.
 
     Raises:
-        NotJson: A number that is not finite, an integer that is not `is_carried`, or a string with a lone surrogate.
+        NotJson: A number that is not finite, an integer that JavaScript would round, or a text with a lone surrogate.
     """
     kind = type(value)
     if kind is str:
-        return value if value.isascii() else _whole(value)
+        return value if value.isascii() else _joined(value)
     if kind is int:
-        if not is_carried(value):
+        if not is_javascript_integer(value):
             raise NotJson("an integer that JavaScript can hold; send larger ones as strings", _describe(value))
     elif kind is float and not math.isfinite(value):
         raise NotJson("a finite number", _describe(value))
@@ -131,17 +131,17 @@ def plain(value: object) -> Json:
     raise NotJson("a JSON value", _describe(value))
 
 
-def thaw(value: Json) -> Json:
+def plain_copy(value: Json) -> Json:
     """Return a deep copy of `value` made of plain dicts and lists."""
     if isinstance(value, dict):
-        return {key: thaw(item) for key, item in value.items()}
+        return {key: plain_copy(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [thaw(item) for item in value]
+        return [plain_copy(item) for item in value]
     return value
 
 
 def _exact(value: _Iso) -> _Iso:
-    """Return `value` as what msgspec writes: subclasses, such as those of pandas and freezegun, it refuses."""
+    """Return `value` as its base type, since msgspec refuses subclasses such as those of pandas and freezegun."""
     if type(value) in _ISO:
         return value
     if isinstance(value, datetime.timedelta):
@@ -162,13 +162,13 @@ def _struct(value: msgspec.Struct) -> Json:
     return {name: item for name, item in pairs if item is not msgspec.UNSET}
 
 
-def _whole(text: str) -> str:
-    """Return `text` with split characters joined."""
+def _joined(text: str) -> str:
+    """Return `text` with its surrogate pairs joined."""
     try:
         text.encode()
         return text
     except UnicodeEncodeError:
-        whole, half = paired(text)
+        whole, half = join_surrogates(text)
     if half:
         raise NotJson("text without lone surrogates", f"{half!r} at character {len(whole)}")
     return whole

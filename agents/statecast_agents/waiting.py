@@ -1,7 +1,7 @@
-"""Waiting for commands within a run: the user's answer, a frontend tool's result, a word on the way.
+"""Waiting for commands within a run: a user's answer, a frontend tool's result, a word mid-run.
 
-A run that waits lets the client's response end, because a client sends nothing more before it does. The next command
-that the run wants is handed to it here, by the engine, in place of starting another run.
+The client's response ends while the run waits, because a client sends nothing more before that. The engine then
+delivers the next command that the run listens for here, rather than starting another run.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import anyio
 
 from .commands import AnyCommand, Command, CommandSet
 
-__all__ = ["Listening", "Waiting"]
+__all__ = ["Listener", "Waiting"]
 
 Kinds = Sequence[type[Command] | str]
 Wanted = Callable[[AnyCommand], bool]
 
 
 def _wanting(kinds: Kinds, predicate: Callable[[Any], bool] | None) -> Wanted:
-    """Return what tells whether a command is of one of `kinds`, and fits."""
+    """Return a function that tells whether a command is of one of `kinds` and satisfies the predicate."""
     types = tuple(kind for kind in kinds if isinstance(kind, type))
     names: Final = frozenset(kind for kind in kinds if isinstance(kind, str))
 
@@ -32,22 +32,22 @@ def _wanting(kinds: Kinds, predicate: Callable[[Any], bool] | None) -> Wanted:
     return wanted
 
 
-class Listening:
-    """Commands of some kinds, received while the run goes on: `async for command in listening`, or `taken()`."""
+class Listener:
+    """Receive commands of some kinds while the run goes on: `async for command in listener`, or `drain()`."""
 
     def __init__(self, wanted: Wanted, waiting: Waiting, *, once: bool = False) -> None:
-        self.once = once  #: whether it is for one command only, so that the next is for someone else
+        self.once = once  #: whether it takes one command only, and leaves the next to other listeners
         self._wanted = wanted
         self._waiting = waiting
         self._commands: deque[AnyCommand] = deque()
         self._receivers: deque[tuple[anyio.Event, Activity | None]] = deque()
 
-    def taken(self) -> list[Any]:
-        """Return what has come since the last call, without waiting."""
+    def drain(self) -> list[Any]:
+        """Return the commands that have arrived since the last call, without waiting."""
         return [self._take() for _ in range(len(self._commands))]
 
     async def receive(self) -> Any:
-        """Return the next one; the run counts as waiting until it comes, unless it works elsewhere."""
+        """Return the next command. The run counts as waiting meanwhile, unless another part of it is at work."""
         while not self._commands:
             receiver = anyio.Event(), self._waiting.current()
             self._receivers.append(receiver)
@@ -65,29 +65,29 @@ class Listening:
         self._waiting.taken(command)
         return command
 
-    def __aiter__(self) -> Listening:
+    def __aiter__(self) -> Listener:
         return self
 
     async def __anext__(self) -> Any:
         return await self.receive()
 
     def close(self) -> None:
-        """Listen no longer. Closing it again does nothing."""
+        """Stop listening. Closing it again does nothing."""
         if self in self._waiting.listeners:
             self._waiting.listeners.remove(self)
             if self._commands:
                 self._waiting.closed.append(self)
 
     def clear(self) -> None:
-        """Forget what has come: it is for somebody else."""
+        """Discard the commands that have arrived, which the engine handles otherwise."""
         self._commands.clear()
 
     def wants(self, command: AnyCommand) -> bool:
-        """Whether it would take a command."""
+        """Return whether it would take a command."""
         return not (self.once and self._commands) and self._wanted(command)
 
     def offer(self, command: AnyCommand) -> bool:
-        """Take a command if it is wanted; who receives it is at work from here on."""
+        """Take a command if it wants it, and return whether it did. Its receiver counts as at work from now on."""
         if not self.wants(command):
             return False
         self._commands.append(command)
@@ -98,18 +98,18 @@ class Listening:
         return True
 
     @property
-    def received(self) -> bool:
-        """Whether someone waits for the next one."""
+    def has_receiver(self) -> bool:
+        """Whether a part of the run waits for its next command."""
         return bool(self._receivers)
 
 
 class Waiting:
-    """What a run listens for, and whether anything can still happen in it without a client.
+    """The listeners of a run, and whether the run can go on without a client.
 
     Args:
         changed: Called with whether the run waits, when that changes.
         known: The commands that can come; None: any.
-        taken: Called with each command that the agent has taken, from any thread.
+        taken: Called with each command that the agent receives, from any thread.
     """
 
     __slots__ = (
@@ -128,24 +128,24 @@ class Waiting:
         known: CommandSet | None = None,
         taken: Callable[[AnyCommand], None] = lambda command: None,
     ) -> None:
-        self.listeners: list[Listening] = []
-        self.closed: list[Listening] = []  #: those that were closed before all that had come was taken
+        self.listeners: list[Listener] = []
+        self.closed: list[Listener] = []  #: those that were closed with commands that had not been received
         self.taken = taken
         self._changed = changed
         self._known = known
         self._busy = 0
-        self.waits = False  #: whether nothing can happen without a client
+        self.waits = False  #: whether the run cannot go on without a client
 
     @property
     def asks(self) -> bool:
-        """Whether a part of the run waits for a client, be it beside parts that work."""
-        return self.waits or any(listening.once and listening.received for listening in self.listeners)
+        """Whether a part of the run waits for a client, even if other parts are at work."""
+        return self.waits or any(listener.once and listener.has_receiver for listener in self.listeners)
 
-    def listen(self, kinds: Kinds, where: Callable[[Any], bool] | None = None, *, once: bool = False) -> Listening:
-        """Begin to listen.
+    def listen(self, kinds: Kinds, where: Callable[[Any], bool] | None = None, *, once: bool = False) -> Listener:
+        """Return a new listener.
 
         Raises:
-            ValueError: A command of one of these kinds would be refused, so that it could never come.
+            ValueError: The agent does not understand commands of one of these kinds, so none could arrive.
         """
         for kind in kinds:
             if self._known is not None and not self._known.knows(kind):
@@ -153,16 +153,16 @@ class Waiting:
                 known = ", ".join(f'"{known}"' for known in self._known.names)
                 message = f"expected a command that the agent understands, out of {known}, got {name}"
                 raise ValueError(f"{message}; declare it: Agent(commands=[{name}])")
-        listening = Listening(_wanting(kinds, where), self, once=once)
-        self.listeners.append(listening)
-        return listening
+        listener = Listener(_wanting(kinds, where), self, once=once)
+        self.listeners.append(listener)
+        return listener
 
     def wanted(self, commands: Sequence[AnyCommand]) -> list[AnyCommand]:
-        """Return which commands of a batch listeners would take; of several, one that waits for one takes the first."""
+        """Return the commands of a batch that listeners would take; a listener with `once` takes one."""
         listeners = list(self.listeners)
         found = []
         for command in commands:
-            taker = next((listening for listening in listeners if listening.wants(command)), None)
+            taker = next((listener for listener in listeners if listener.wants(command)), None)
             if taker is not None:
                 found.append(command)
                 if taker.once:
@@ -170,55 +170,55 @@ class Waiting:
         return found
 
     def deliver(self, command: AnyCommand) -> bool:
-        """Hand a command to the first listener that takes it."""
-        return any(listening.offer(command) for listening in self.listeners)
+        """Deliver a command to the first listener that takes it, and return whether one did."""
+        return any(listener.offer(command) for listener in self.listeners)
 
     def end(self) -> None:
-        """Hand nothing more out: what was not taken is for somebody else."""
-        for listening in (*self.listeners, *self.closed):
-            listening.clear()
+        """Discard what listeners have not received, which the engine handles otherwise."""
+        for listener in (*self.listeners, *self.closed):
+            listener.clear()
 
     def busy(self) -> Activity:
-        """Mark a part of the run that may do something: `with waiting.busy(): …`."""
+        """Return an activity, for marking a part of the run as at work: `with waiting.busy(): …`."""
         return Activity(self)
 
     def current(self) -> Activity | None:
-        """Return the part of the run that this is called in, be it from a task that the agent has made itself."""
+        """Return the activity of the run that the caller belongs to, also from a task that the agent started itself."""
         activity = _current.get()
         return activity if activity is not None and activity.waiting is self else None
 
     def rest(self, activity: Activity | None) -> None:
-        """Note that a part of the run waits for a command; it may do so several times at once."""
+        """Note that an activity waits for one more command."""
         if activity is not None:
             activity.receivers += 1
         self._count(-1 if activity is not None and activity.receivers == 1 else 0)
 
     def resume(self, activity: Activity | None) -> None:
-        """Note that it does so once less."""
+        """Note that an activity waits for one command less."""
         if activity is not None:
             activity.receivers -= 1
         self._count(1 if activity is not None and activity.receivers == 0 and activity.lasts else 0)
 
     def _count(self, by: int) -> None:
         self._busy += by
-        waits = self._busy == 0 and any(listening.received for listening in self.listeners)
+        waits = self._busy == 0 and any(listener.has_receiver for listener in self.listeners)
         if waits != self.waits:
             self.waits = waits
             self._changed(waits)
 
 
 class Activity:
-    """A part of a run that works, or waits: its handlers, or one of the tasks beside them."""
+    """A part of a run that is at work or waits: its handlers, or one of its tasks."""
 
     __slots__ = ("_token", "lasts", "receivers", "waiting")
 
     def __init__(self, waiting: Waiting) -> None:
         self.waiting = waiting
-        self.receivers = 0  #: how often it waits for a command
+        self.receivers = 0  #: how many commands it waits for at once
         self.lasts = False
 
     def begin(self) -> Activity:
-        """Count it from now on, though it is entered a turn later."""
+        """Count it as at work from now on, though it is entered a turn later."""
         if not self.lasts:
             self.lasts = True
             self.waiting._count(1)

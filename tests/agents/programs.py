@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from statecast_agents import Document, Json, OperationError, operations
-from statecast_agents.moves import LEFT
+from statecast_agents.moves import DETACHED
 
 KEYS = ["a", "b", "c", "é 😀", "x/y~z", "0", "1", ""]
 TEXTS = ["", "a", "ab", "é", "😀\u2028", "x/y~z", "\x00\x7f", '"\\']
@@ -188,7 +188,7 @@ class Program:
 
         An assignment moves what has left the state, and copies what is in it; the plain side always gets a copy.
         """
-        if not same(tracked, plain) or any(one._document is LEFT for one, _ in containers(tracked, plain)):
+        if not same(tracked, plain) or any(one._document is DETACHED for one, _ in containers(tracked, plain)):
             return False  # of the latter, a copy is in the state: whoever writes to them is refused
         inside = [*containers(self.document.root, self.plain)]
         ours, theirs = {id(one) for one, _ in inside}, {id(other) for _, other in inside}

@@ -19,7 +19,7 @@ from statecast_agents import (
     Parts,
     chunks,
 )
-from statecast_agents.values import is_carried
+from statecast_agents.values import is_javascript_integer
 
 UNHELD = [
     '{"post": 1795913919258000001}',
@@ -118,4 +118,4 @@ def javascript_prints(integer: int) -> str | None:
     st.integers(-(2**70), 2**70) | st.integers(0, 2**14).map(lambda n: n * 10**18) | st.integers(2**53 - 9, 2**53 + 9)
 )
 def test_an_integer_is_carried_if_javascript_prints_it_as_it_came(integer: int) -> None:
-    assert is_carried(integer) == (javascript_prints(integer) == str(abs(integer)))
+    assert is_javascript_integer(integer) == (javascript_prints(integer) == str(abs(integer)))

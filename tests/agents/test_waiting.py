@@ -132,7 +132,7 @@ async def test_of_several_waiters_each_gets_one_in_their_order() -> None:
 async def test_who_listens_takes_what_the_waiters_leave() -> None:
     async def both(run: Run) -> None:
         listening = run.listen("go")
-        see(run, (await run.wait_for(Stop)).type, len(listening.taken()), len(listening.taken()))
+        see(run, (await run.wait_for(Stop)).type, len(listening.drain()), len(listening.drain()))
 
     async with under_way(both) as (run, told):
         assert run.waiting.wanted([GO, Stop(), GO]) == [GO, Stop(), GO]
@@ -224,7 +224,7 @@ async def test_what_came_before_it_was_asked_for_needs_no_waiting() -> None:
         listening = run.listen("go")
         ready.append(listening)
         await asked.wait()
-        see(run, (await listening.receive()).type, *[command.type for command in listening.taken()])
+        see(run, (await listening.receive()).type, *[command.type for command in listening.drain()])
 
     ready: list[Any] = []
     asked = anyio.Event()

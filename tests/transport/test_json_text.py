@@ -22,7 +22,7 @@ from statecast.protocol.json_checks import (
     read_text,
 )
 from statecast_agents import FORBIDDEN_KEYS, MAX_INTEGER
-from statecast_agents.values import is_carried
+from statecast_agents.values import is_javascript_integer
 
 #: Keys and texts that look like what the checks search for, without being it.
 TRAPS = st.sampled_from(
@@ -105,7 +105,7 @@ def test_values_are_what_a_client_would_change_or_refuse(value: Any, ascii_only:
     expected = None
     if any((key,) in found for key in FORBIDDEN_KEYS):
         expected = "forbidden_key"
-    if not all(map(is_carried, integers)):
+    if not all(map(is_javascript_integer, integers)):
         expected = "number_out_of_range"
 
     assert refused(check_values, text_of(value, ascii_only=ascii_only)) == expected

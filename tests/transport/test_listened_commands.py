@@ -35,7 +35,7 @@ def painting(ends: str = "ends", **settings: Any) -> tuple[Agent, anyio.Event]:
         if ends.startswith("closes"):
             colours.close()
         if ends == "closes and takes":
-            run.state["seen"] += [f"taken {colour.body['name']}" for colour in colours.taken()]
+            run.state["seen"] += [f"taken {colour.body['name']}" for colour in colours.drain()]
         if ends == "fails":
             raise LookupError
         if ends == "exits":
@@ -185,4 +185,4 @@ async def test_a_run_that_has_ended_takes_nothing_any_more() -> None:
         await client.post("/cancel", json={"threadId": "t"})
         assert await seen(client, 1) == ["red"]
         await first.read()
-    assert kept[0].taken() == []
+    assert kept[0].drain() == []

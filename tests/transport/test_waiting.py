@@ -612,7 +612,7 @@ async def test_a_run_is_steered_while_it_works() -> None:
         for number, step in enumerate(steps):
             note(run, f"step {number}")
             await step.wait()
-            for word in steering.taken():
+            for word in steering.drain():
                 note(run, f"heard {word.message.text}")
 
     async with TestClient(agent) as client, client.stream("POST", PATH, json=posted(WORK, state={})) as first:
@@ -655,7 +655,7 @@ async def test_what_is_heard_while_the_run_waits_for_something_else_leaves_it_wa
     async def work(run: Run, command: UntypedCommand) -> None:
         heard = run.listen(AddMessage)
         await run.wait_for("go")
-        note(run, f"heard {[message.message.text for message in heard.taken()]}")
+        note(run, f"heard {[message.message.text for message in heard.drain()]}")
 
     async with TestClient(agent) as client:
         await client.run(WORK, thread_id="t")

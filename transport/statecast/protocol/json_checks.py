@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from statecast_agents import FORBIDDEN_KEYS, Json
-from statecast_agents.values import is_carried
+from statecast_agents.values import is_javascript_integer
 
 from .errors import Refusal
 
@@ -184,7 +184,7 @@ def _bare(data: bytes) -> Iterator[bytes]:
 
 def _beyond(number: bytes) -> bool:
     digits = number.lstrip(b"-").lstrip(b"0")
-    return len(digits) > _DIGITS_OF_A_DOUBLE or not is_carried(int(digits or b"0"))
+    return len(digits) > _DIGITS_OF_A_DOUBLE or not is_javascript_integer(int(digits or b"0"))
 
 
 def _check_keys(value: Any) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from statecast_agents import FORBIDDEN_KEYS, Json
-from statecast_agents.values import is_carried
+from statecast_agents.values import is_javascript_integer
 
 from .errors import Refusal
 from .json_checks import check_keys, check_nesting, check_values, decode
@@ -149,7 +149,7 @@ def _without_the_rest(value: Json, depth: int) -> Json:
     """Return a value without what is nested too deep or under a reserved key, with numbers as JavaScript reads them."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode(errors="replace").decode()
-    if isinstance(value, int) and not isinstance(value, bool) and not is_carried(value):
+    if isinstance(value, int) and not isinstance(value, bool) and not is_javascript_integer(value):
         return float(value) if abs(value) < 2**1000 else None
     if not isinstance(value, dict | list):
         return value

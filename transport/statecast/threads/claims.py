@@ -10,7 +10,7 @@ import msgspec
 from statecast.protocol.errors import Refusal
 from statecast.protocol.json_checks import decode, same_json
 from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Document, StateInvalid, StateTooLarge
-from statecast_agents.values import is_carried
+from statecast_agents.values import is_javascript_integer
 
 from .failures import first_state, validate
 from .offload import offload
@@ -102,7 +102,7 @@ def _check(value: Any) -> None:
     for _ in range(MAX_DEPTH + 1):
         numbers = [item for item in level if type(item) is int]
         beyond = numbers and (max(numbers) > MAX_INTEGER or min(numbers) < -MAX_INTEGER)
-        if beyond and not all(map(is_carried, numbers)):
+        if beyond and not all(map(is_javascript_integer, numbers)):
             message = "in the state: expected integers that JavaScript can hold, got another one; use a string"
             raise Refusal(422, "number_out_of_range", message)
         dicts = [item for item in level if type(item) is dict]

@@ -15,7 +15,7 @@ import msgspec
 
 from statecast.protocol.entries import RunState
 from statecast_agents import Json, chunks, operations
-from statecast_agents.arguments import held_arguments
+from statecast_agents.arguments import state_arguments
 
 from .client_copy import ClientCopy
 from .sent import GROWING, Part, SentParts
@@ -294,6 +294,6 @@ def _is_complete(text: str, args: Json) -> bool:
         return False
     try:
         said = msgspec.json.decode(text)
-        return bool(said == args or (args == {} and held_arguments(said) == {}))
+        return bool(said == args or (args == {} and state_arguments(said) == {}))
     except (msgspec.DecodeError, RecursionError):
         return False
