@@ -12,18 +12,16 @@ from msgspec import UNSET, UnsetType
 
 from statecast.protocol.errors import Refusal
 from statecast.stores import Key, Summary, SummaryChanged
+from statecast.threads import MAX_FIELD
 from statecast_agents import Json
 
-__all__ = ["MAX_FIELD", "MOST", "described", "fitting", "limit_of", "seconds", "timestamp"]
+__all__ = ["MOST", "described", "fitting", "limit_of", "seconds", "timestamp"]
 
 #: Things in an answer, at most.
 MOST: Final = 200
 
 #: Bytes of an answer that lists things, after which it ends early: about, and for clients that can ask for the rest.
 MOST_BYTES: Final = 2**20
-
-#: Bytes, as JSON, of what an app keeps in a field of a card, or a user says of a message.
-MAX_FIELD: Final = 2**16
 
 #: Characters of a title, and of an app's own id.
 MAX_TITLE: Final = 1_000

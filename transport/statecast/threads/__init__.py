@@ -4,9 +4,10 @@ from .batch import OnDisconnect
 from .cascade import MESSAGE
 from .client_messages import can_follow, check_written, has_only, with_messages
 from .connection_limits import Connections
-from .directory import Directory
+from .directory import MAX_FIELD, Directory
 from .execution import Execution
 from .failures import first_state
+from .history import EACH, LEASE, History
 from .hook_calls import HookCalls, HookFailed
 from .hub import Hub, Submission
 from .limits import Limits
@@ -18,10 +19,14 @@ from .thread import Thread
 from .users import user_id
 
 __all__ = [
+    "EACH",
+    "LEASE",
+    "MAX_FIELD",
     "MESSAGE",
     "Connections",
     "Directory",
     "Execution",
+    "History",
     "HookCalls",
     "HookFailed",
     "Hub",

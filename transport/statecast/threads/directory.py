@@ -25,7 +25,10 @@ from statecast.stores import (
 from .refusals import unavailable
 from .registry import Registry
 
-__all__ = ["Directory"]
+__all__ = ["MAX_FIELD", "Directory"]
+
+#: Bytes, as JSON, of what an app keeps in a field of a card, or a user says of a message.
+MAX_FIELD: Final = 2**16
 
 #: Where what is kept of an owner is noted; no thread has such an id.
 NO_THREAD: Final = ""

@@ -13,10 +13,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from statecast.http.history import LEASE
 from statecast.protocol.errors import Refusal
 from statecast.stores import Key
-from statecast.threads import Directory
+from statecast.threads import LEASE, Directory
 from statecast_agents import new_id
 
 __all__ = ["EndReason", "Leases"]

@@ -11,12 +11,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from statecast.history.tree import HistoryMessage
-from statecast.http.history import History
 from statecast.http.request.body import read_json
 from statecast.http.request.fields import Service
 from statecast.http.response.errors import json_response
 from statecast.http.summaries import MOST, limit_of, timestamp
 from statecast.stores import Key, Summary
+from statecast.threads import History
 from statecast_agents import Json
 
 from .form import CloudRoute
@@ -58,7 +58,7 @@ class _Opinion(msgspec.Struct):
 class _Messages:
     def __init__(self, service: Service, identity: Identity) -> None:
         self._hub = service.hub
-        self._history = History(service)
+        self._history = History(service.hub)
         self._leases = Leases(service.hub.directory)
         self._identity = identity
 

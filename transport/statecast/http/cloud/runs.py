@@ -11,7 +11,6 @@ from starlette.types import Receive, Scope, Send
 
 from statecast.history.formats import read_messages
 from statecast.http.endpoints.titles import title_response
-from statecast.http.history import History
 from statecast.http.request.body import read_as
 from statecast.http.request.caller import EXPIRES, Caller
 from statecast.http.request.fields import Service, check_thread_id, named_agent
@@ -21,6 +20,7 @@ from statecast.protocol.ai_sdk.request import read_chat
 from statecast.protocol.errors import Refusal
 from statecast.protocol.json_checks import decode
 from statecast.protocol.messages.conversation import Conversation
+from statecast.threads import History
 from statecast_agents import Json
 
 from .form import CloudRoute, card_of
@@ -50,7 +50,7 @@ class _StreamEndpoint:
 
     def __init__(self, service: Service, identity: Identity) -> None:
         self._service = service
-        self._history = History(service)
+        self._history = History(service.hub)
         self._identity = identity
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

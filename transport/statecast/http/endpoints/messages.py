@@ -14,14 +14,13 @@ from starlette.routing import Route
 
 from statecast.history.formats import read_messages
 from statecast.history.tree import HistoryMessage
-from statecast.http.history import EACH, History
 from statecast.http.request.body import read_as, read_json
 from statecast.http.request.fields import Service
 from statecast.http.response.errors import json_response
 from statecast.http.summaries import timestamp
 from statecast.protocol.errors import Refusal
 from statecast.stores import Summary
-from statecast.threads import offload
+from statecast.threads import EACH, History, offload
 from statecast_agents import Json
 
 from .threads import thread_key
@@ -49,7 +48,7 @@ class _Messages:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._hub = service.hub
-        self._history = History(service)
+        self._history = History(service.hub)
 
     async def load(self, request: Request) -> Response:
         summary = await self._card(request)

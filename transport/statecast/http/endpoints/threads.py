@@ -16,7 +16,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from statecast.history.formats import read_messages
-from statecast.http.history import History
 from statecast.http.request.body import read_as, read_json
 from statecast.http.request.caller import Caller
 from statecast.http.request.fields import Service, check_thread_id
@@ -25,6 +24,7 @@ from statecast.http.response.errors import json_response
 from statecast.http.summaries import described, fitting, limit_of, timestamp
 from statecast.protocol.errors import Refusal
 from statecast.stores import Key, Summary, SummaryChanged
+from statecast.threads import History
 from statecast_agents import Json, new_id
 
 from .titles import title_response
@@ -57,7 +57,7 @@ class _Threads:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._hub = service.hub
-        self._history = History(service)
+        self._history = History(service.hub)
 
     async def list(self, request: Request) -> Response:
         query = request.query_params

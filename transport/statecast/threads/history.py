@@ -28,13 +28,16 @@ from statecast.history.tree import (
 from statecast.protocol.errors import Refusal
 from statecast.protocol.messages.projection import items_in
 from statecast.stores import Key, RecordErased, RecordWritten, Summary
-from statecast.threads import MESSAGE, HookFailed, Hub, can_follow, check_written, has_only, offload
 from statecast_agents import About, Agent, Feedback, Json, new_id
 
-from .request.fields import Service
-from .summaries import MAX_FIELD
+from .cascade import MESSAGE
+from .client_messages import can_follow, check_written, has_only
+from .directory import MAX_FIELD
+from .hook_calls import HookFailed
+from .hub import Hub
+from .offload import offload
 
-__all__ = ["EACH", "History"]
+__all__ = ["EACH", "LEASE", "History"]
 
 #: Kinds of notes.
 FEEDBACK: Final = "feedback"
@@ -60,11 +63,11 @@ class History:
     """Reads and writes the histories of threads.
 
     Args:
-        service: What every endpoint needs.
+        hub: The threads.
     """
 
-    def __init__(self, service: Service) -> None:
-        self._hub: Hub = service.hub
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
 
     async def read(self, summary: Summary, *, format: str | None = None) -> list[HistoryMessage]:
         """Return the messages of a thread, each after its parent, in the form of a published client.
