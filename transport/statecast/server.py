@@ -15,11 +15,11 @@ from typing import Any, Final, Unpack, overload
 import uvicorn
 
 from statecast_agents import Agent
+from statecast_agents.settings import check_number
 
 from .connections import HttpProtocol, ServerConfig, SocketProtocol
 from .ending import Ending
 from .http import App, AppSettings, create_app
-from .settings import check_number
 
 __all__ = ["Server", "config_for", "serve"]
 

@@ -15,8 +15,8 @@ from typing import Final, Protocol
 
 from statecast.http.request.addresses import public_address
 from statecast.protocol.errors import Refusal
-from statecast.settings import check_texts
 from statecast.threads import Connections
+from statecast_agents.settings import check_texts
 
 try:
     import resource

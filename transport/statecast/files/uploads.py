@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from statecast.settings import check_numbers, check_texts
+from statecast_agents.settings import check_numbers, check_texts
 
 from .base import Files
 from .media import PATTERN, TYPES

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from statecast.files import Uploads
-from statecast.settings import check_texts
 from statecast.stores import Store, store_of
 from statecast.threads import Limits, OnDisconnect
 from statecast_agents import Agent
+from statecast_agents.settings import check_texts
 
 from .cloud import Cloud
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from statecast.settings import check_numbers
+from statecast_agents.settings import check_numbers
 
 __all__ = ["Connections"]
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from statecast.settings import check_numbers
+from statecast_agents.settings import check_numbers
 
 from .connection_limits import Connections
 

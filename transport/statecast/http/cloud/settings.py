@@ -8,8 +8,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from statecast.settings import check_numbers, check_texts
 from statecast_agents import Json
+from statecast_agents.settings import check_numbers, check_texts
 
 __all__ = ["OURS", "Cloud", "CloudReport", "CloudUser", "Issuer"]
 
