@@ -7,21 +7,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar, get_args
 
 from .commands import AnyCommand, Command, CommandSet
-from .declarations import (
-    check_choice,
-    check_function,
-    check_list,
-    check_name,
-    check_pointers,
-    check_seconds,
-    check_switch,
-    keys_of,
-)
 from .document import to_json
 from .functions import is_async, yields
 from .hooks import Hooks
 from .run import Run
 from .schema import StateType
+from .settings import (
+    check_choice,
+    check_function,
+    check_list,
+    check_messages_path,
+    check_name,
+    check_number,
+    check_pointers,
+    check_switch,
+)
 from .values import Json
 
 __all__ = ["Agent", "Policy"]
@@ -88,7 +88,7 @@ class Agent:
         for what, choice in (("policy", policy), ("waiting_policy", waiting_policy)):
             check_choice(what, choice, get_args(Policy))
         for what, seconds in (("cancel_grace", cancel_grace), ("cancel_seconds", cancel_seconds)):
-            check_seconds(what, seconds)
+            check_number(what, seconds, least=0)
         for what, switch in (
             ("adopt", adopt),
             ("allow_assistant", allow_assistant),
@@ -101,14 +101,14 @@ class Agent:
             to_json(initial)
         self.name = name
         self.state_type = StateType(state)
-        self.messages = keys_of(messages)
+        self.messages = check_messages_path(messages)
         self.commands = CommandSet(commands)
         self.adopt = adopt
         self.allow_assistant = allow_assistant
         self.accept_base_url = accept_base_url
         self.policy: Policy = policy
         self.waiting_policy: Policy = waiting_policy
-        self.writable = check_pointers(writable)
+        self.writable = check_pointers("writable", writable)
         self.restartable = restartable
         self.cancel_grace = cancel_grace
         self.cancel_seconds = cancel_seconds

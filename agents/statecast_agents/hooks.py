@@ -12,8 +12,8 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 from anyio import to_thread
 
-from .declarations import check_function
 from .functions import is_async, yields
+from .settings import check_function
 from .values import Json
 
 __all__ = ["About", "Feedback", "Hooks"]

@@ -1,18 +1,34 @@
-"""Settings are checked where they are made: one that makes no sense is an error that names it, not a server that spins.
+"""Settings are checked where they are made: a wrong one raises an error that names it, before anything runs.
 
-A wrong type is a TypeError, a wrong value a ValueError. Both say what was expected, and what came.
+A wrong type is a TypeError, a wrong value a ValueError. Both say what was expected, and what was given.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import typing
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import msgspec
 
-__all__ = ["check_number", "check_numbers", "check_texts"]
+from .values import check_key
+
+__all__ = [
+    "check_choice",
+    "check_function",
+    "check_list",
+    "check_messages_path",
+    "check_name",
+    "check_number",
+    "check_numbers",
+    "check_pointers",
+    "check_switch",
+    "check_texts",
+]
+
+_POINTER: Final = re.compile(r"(?:/(?:[^/~]|~[01])*)*")
 
 #: Seconds of the shortest period: what is done again and again would otherwise keep the processor busy.
 SHORTEST: Final = 0.001
@@ -44,8 +60,7 @@ def check_numbers(
             continue
         where = f"{kind.__name__}.{name}"
         if declared is bool:
-            if not isinstance(value, bool):
-                raise TypeError(f"expected {where} to be True or False, got {value!r}")
+            check_switch(where, value)
         elif declared in (int, float, float | None):
             period = name == "seconds" or name.endswith("_seconds")
             least = 0 if name in zero else SHORTEST if period else 1 if declared is int else None
@@ -86,15 +101,101 @@ def check_number(
         raise ValueError(f"expected {where} to be {kind} {bounds}, got {value!r}")
 
 
-def check_texts(where: str, values: Any) -> Sequence[str]:
-    """Check that `values` are texts, and not one, whose characters would be taken for them.
+def check_switch(what: str, value: Any) -> None:
+    """Check a setting that is on or off.
 
     Raises:
-        TypeError: They are not.
+        TypeError: It is no bool.
     """
-    if isinstance(values, str | bytes) or not isinstance(values, Collection):
-        raise TypeError(f"expected {where} to be a list of texts, got {values!r}")
+    if not isinstance(value, bool):
+        raise TypeError(f"expected {what} to be True or False, got {value!r}")
+
+
+def check_choice(what: str, value: Any, choices: Sequence[str]) -> None:
+    """Check that a setting is one of its choices.
+
+    Raises:
+        ValueError: It is none of them.
+    """
+    if value not in choices:
+        known = ", ".join(f'"{choice}"' for choice in choices)
+        raise ValueError(f"expected {what} to be one of {known}, got {value!r}")
+
+
+def check_function(what: str, value: Any) -> None:
+    """Check a function.
+
+    Raises:
+        TypeError: It cannot be.
+    """
+    if not callable(value):
+        raise TypeError(f"expected {what} to be a function, got {value!r}")
+
+
+def check_list(what: str, value: Any, of: str) -> None:
+    """Check that a setting is a list, and not one text, whose characters would be taken for the items.
+
+    Args:
+        what: The setting's name.
+        value: The setting.
+        of: What the list is to have, for people.
+
+    Raises:
+        TypeError: It is no list.
+    """
+    if isinstance(value, str | bytes) or not isinstance(value, Collection):
+        raise TypeError(f"expected {what} to be a list of {of}, got {value!r}")
+
+
+def check_texts(what: str, values: Any) -> Sequence[str]:
+    """Check a list of texts, and return it.
+
+    Raises:
+        TypeError: It is none.
+    """
+    check_list(what, values, "texts")
     for value in values:
         if not isinstance(value, str):
-            raise TypeError(f"expected {where} to be a list of texts, got {value!r} in it")
+            raise TypeError(f"expected {what} to be a list of texts, got {value!r} in it")
     return list(values)
+
+
+def check_name(name: Any) -> None:
+    """Check an agent's name, by which requests choose it.
+
+    Raises:
+        TypeError: It is no text.
+        ValueError: It is empty, or has characters that nobody can type into a URL's query or read in a log.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"expected an agent's name as a text, got {name!r}")
+    if not name or not name.isprintable() or name != name.strip():
+        raise ValueError(f"expected an agent's name of printable characters, got {name!r}")
+
+
+def check_pointers(what: str, pointers: Any) -> tuple[str, ...]:
+    """Check a list of JSON Pointers, and return it.
+
+    Raises:
+        TypeError: It is no list of texts.
+        ValueError: One is no JSON Pointer (RFC 6901).
+    """
+    for pointer in check_texts(what, pointers):
+        if _POINTER.fullmatch(pointer) is None:
+            raise ValueError(f'expected {what} to be JSON Pointers such as "/title", got {pointer!r}')
+    return tuple(pointers)
+
+
+def check_messages_path(messages: Any) -> tuple[str, ...] | None:
+    """Check the path of the messages in the state, and return its keys.
+
+    Raises:
+        TypeError: It is no key, and no list of keys.
+        NotJson: A state cannot have one of the keys.
+    """
+    if messages is None:
+        return None
+    keys = (messages,) if isinstance(messages, str) else messages
+    if isinstance(keys, bytes) or not isinstance(keys, Sequence) or not all(isinstance(key, str) for key in keys):
+        raise TypeError(f"expected messages to be a key, a list of keys, or None, got {messages!r}")
+    return tuple(map(check_key, keys))

@@ -13,7 +13,7 @@ from statecast.files import Uploads
 from statecast.stores import Store, store_of
 from statecast.threads import Limits, OnDisconnect
 from statecast_agents import Agent
-from statecast_agents.settings import check_texts
+from statecast_agents.settings import check_choice, check_function, check_switch, check_texts
 
 from .cloud import Cloud
 
@@ -101,17 +101,15 @@ def check_kinds(
         ValueError: `on_disconnect` is none of its choices.
     """
     for name, value in (("open_list", open_list), ("debug", debug)):
-        if not isinstance(value, bool):
-            raise TypeError(f"expected {name} to be True or False, got {value!r}")
+        check_switch(name, value)
     for name, value, kind in (("limits", limits, Limits), ("uploads", uploads, Uploads)):
         if value is not None and not isinstance(value, kind):
             raise TypeError(f"expected {name} to be {kind.__name__}(…), got {value!r}")
     if not isinstance(cloud, bool | Cloud):
         raise TypeError(f"expected cloud to be True, False or Cloud(…), got {cloud!r}")
-    if identify is not None and not callable(identify):
-        raise TypeError(f"expected identify to be an async function, got {identify!r}")
-    if on_disconnect not in get_args(OnDisconnect):
-        raise ValueError(f'expected on_disconnect to be "continue" or "cancel", got {on_disconnect!r}')
+    if identify is not None:
+        check_function("identify", identify)
+    check_choice("on_disconnect", on_disconnect, get_args(OnDisconnect))
 
 
 def check_page(page: str | PathLike[str] | None) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from statecast_agents import Json
-from statecast_agents.settings import check_numbers, check_texts
+from statecast_agents.settings import check_function, check_numbers, check_texts
 
 __all__ = ["OURS", "Cloud", "CloudReport", "CloudUser", "Issuer"]
 
@@ -99,8 +99,8 @@ class Cloud(msgspec.Struct, frozen=True, kw_only=True):
         """
         check_numbers(self)
         check_texts("api_keys", self.api_keys)
-        if self.report is not None and not callable(self.report):
-            raise TypeError(f"expected Cloud.report to be a function, got {self.report!r}")
+        if self.report is not None:
+            check_function("Cloud.report", self.report)
         if self.secret is not None and not isinstance(self.secret, str):
             raise TypeError("expected Cloud.secret to be a text")
         if self.secret is not None and len(self.secret) < MIN_SECRET:
