@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypedDict
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
@@ -39,15 +38,15 @@ from .middleware.cors import Cors
 from .middleware.hosts import HostCheck
 from .middleware.open_requests import OpenRequests, RequestLimits
 from .openapi.document import describe_agents, openapi
-from .request.caller import Identify
-from .request.fields import Service
+from .request.caller import AppUsers, Authenticate, Identify
 from .response.errors import Errors, json_response
 from .response.static import Page
 from .response.stream import STREAM, Stream
+from .service import Service
 from .settings import check_hosts, check_kinds, check_origins, check_page, named_agents, opened_store
 
 if TYPE_CHECKING:
-    from .cloud.identity import Identity
+    from .cloud.authenticator import Authenticator
 
 __all__ = ["App", "AppSettings", "create_app"]
 
@@ -61,7 +60,7 @@ class App:
     Args:
         hub: Its threads and runs.
         router: What is served.
-        identity: What knows the users of the cloud API, where that is served.
+        authenticator: Makes the tokens of the cloud API, where that is served.
         cors_origins: Origins whose pages may use it.
         allowed_hosts: Names under which it may be reached.
     """
@@ -71,26 +70,26 @@ class App:
         hub: Hub,
         router: Router,
         *,
-        identity: Identity | None = None,
+        authenticator: Authenticator | None = None,
         cors_origins: Sequence[str] = (),
         allowed_hosts: Sequence[str] = (),
     ) -> None:
         self.hub = hub
         self.router = router
-        self._identity = identity
+        self._authenticator = authenticator
         self.open_requests = OpenRequests(hub.limits)
         self._app = Caching(HostCheck(Cors(Errors(RequestLimits(router)), cors_origins), allowed_hosts))
 
     async def revoke(self, workspace: str) -> None:
-        """End all tokens of the cloud API that there are for a workspace, and its streams.
+        """Revoke all tokens of the cloud API for a workspace, and end its streams.
 
         Raises:
             RuntimeError: The app does not serve the cloud API.
             Refusal: 503 `store_unavailable`.
         """
-        if self._identity is None:
+        if self._authenticator is None:
             raise RuntimeError("expected an app that serves the cloud API: create_app(…, cloud=True)")
-        await self._identity.revoke(workspace)
+        await self._authenticator.revoke(workspace)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -183,46 +182,64 @@ def create_app(
     kept = opened_store(store)
     knows_owners = identify is not None or cloud is not False
     hub = Hub(named, store=kept, limits=limits, debug=debug, knows_owners=knows_owners)
-    service = Service(hub=hub, identify=identify, on_disconnect=on_disconnect, open_list=open_list)
+    authenticator = _opened_cloud(Cloud() if cloud is True else cloud, hub) if cloud else None
+    service = Service(
+        hub=hub, authenticate=_authentication(authenticator, identify), on_disconnect=on_disconnect, open_list=open_list
+    )
     uploads = uploads or Uploads()
     hub.cascade.forget = Attachments(service, uploads).forget
-    routes: list[BaseRoute] = []
-    if cloud:
-        service, cloud_routes = _with_cloud(service, Cloud() if cloud is True else cloud, uploads)
-        routes += cloud_routes
-    routes += _routes(service, frozenset(cors_origins), uploads)
+    routes = _routes(service, frozenset(cors_origins), uploads, authenticator)
     router = Router(routes, redirect_slashes=False, lifespan=_lifespan)  # a redirect is wrong behind a proxy
     if page is not None:
         router.default = Page(page)
-    if service.identity is not None:
+    if authenticator is not None:
         from .cloud.routes import UnknownPath  # an extra
 
         router.default = UnknownPath(router.default)
-    return App(hub, router, identity=service.identity, cors_origins=cors_origins, allowed_hosts=allowed_hosts)
+    return App(hub, router, authenticator=authenticator, cors_origins=cors_origins, allowed_hosts=allowed_hosts)
 
 
-def _with_cloud(service: Service, cloud: Cloud, uploads: Uploads) -> tuple[Service, Sequence[BaseRoute]]:
+def _opened_cloud(cloud: Cloud, hub: Hub) -> Authenticator:
     try:
-        from .cloud.identity import Identity  # an extra
-        from .cloud.routes import cloud_routes
+        from .cloud.authenticator import Authenticator  # an extra
     except ImportError as error:
         raise ImportError('the cloud API needs PyJWT: pip install "statecast[cloud]"') from error
-    identity = Identity(cloud, service.hub)
-    service = msgspec.structs.replace(service, identity=identity)
-    return service, cloud_routes(service, identity, uploads)
+    return Authenticator(cloud, hub)
 
 
-def _routes(service: Service, origins: frozenset[str], uploads: Uploads) -> list[BaseRoute]:
+def _authentication(authenticator: Authenticator | None, identify: Identify | None) -> list[Authenticate]:
+    """Return how callers are known: by the cloud's tokens first, then by the app's `identify`."""
+    known: list[Authenticate] = []
+    if authenticator is not None:
+        known.append(authenticator)
+    if identify is not None:
+        known.append(AppUsers(identify))
+    elif authenticator is not None and not authenticator.cloud.anonymous:
+        from .cloud.authenticator import sign_in_required  # an extra
+
+        known.append(sign_in_required)
+    return known
+
+
+def _routes(
+    service: Service, origins: frozenset[str], uploads: Uploads, authenticator: Authenticator | None
+) -> list[BaseRoute]:
     hub = service.hub
+    cloud: Sequence[BaseRoute] = ()
+    if authenticator is not None:
+        from .cloud.routes import cloud_routes  # an extra
+
+        cloud = cloud_routes(service, authenticator, uploads)
     control = ControlEndpoints(service)
 
     async def agents(request: Request) -> Response:
         return json_response({"agents": describe_agents(hub.agents)})
 
     async def document(request: Request) -> Response:
-        return json_response(openapi(hub.agents, cloud=service.identity is not None))
+        return json_response(openapi(hub.agents, cloud=authenticator is not None))
 
     return [
+        *cloud,
         Route("/assistant", AssistantEndpoint(service), methods=["POST"]),
         Route("/resume", ResumeEndpoint(service), methods=["POST"]),
         Route("/chat", ChatEndpoint(service), methods=["POST"]),

@@ -27,9 +27,9 @@ from statecast.protocol.errors import Refusal
 from statecast.stores import Damaged, StoreUnavailable
 from statecast.threads.refusals import unavailable
 
-from .request.fields import Service
 from .request.upload import UploadBody
 from .response.file import damaged_file, serve, unknown_file
+from .service import Service
 
 __all__ = ["Attachments", "check_filename"]
 

@@ -18,15 +18,15 @@ from starlette.routing import Route
 from statecast.files import Found, Uploads, disposition, filename_of, fresh_name, name_in
 from statecast.http.attachments import Attachments, check_filename
 from statecast.http.request.body import read_json
-from statecast.http.request.fields import Service
 from statecast.http.request.upload import UploadBody
 from statecast.http.response.errors import json_response
 from statecast.http.response.file import unknown_file
+from statecast.http.service import Service
 from statecast.http.summaries import timestamp
 from statecast.protocol.errors import Refusal
 
+from .authenticator import Authenticator
 from .form import CloudRoute
-from .identity import Identity
 
 __all__ = ["cloud_file_routes"]
 
@@ -35,9 +35,9 @@ UPLOAD: Final = "upload"
 DOWNLOAD: Final = "download"
 
 
-def cloud_file_routes(service: Service, identity: Identity, uploads: Uploads) -> list[Route]:
+def cloud_file_routes(service: Service, authenticator: Authenticator, uploads: Uploads) -> list[Route]:
     """Return what the cloud's client asks for, and the URLs that it is given."""
-    files = _CloudFiles(service, identity, uploads)
+    files = _CloudFiles(service, authenticator, uploads)
     signing = "/v1/files/attachments/generate-presigned-"
     return [
         CloudRoute(f"{signing}upload-url", files.upload_url, methods=["POST"]),
@@ -57,25 +57,25 @@ class _DownloadAsked(msgspec.Struct):
 
 
 class _CloudFiles:
-    def __init__(self, service: Service, identity: Identity, uploads: Uploads) -> None:
+    def __init__(self, service: Service, authenticator: Authenticator, uploads: Uploads) -> None:
         self._limits = service.hub.limits
-        self._identity = identity
+        self._authenticator = authenticator
         self._uploads = uploads
         self._attachments = Attachments(service, uploads)
         self._coming: set[str] = set()  #: names of files that are under way
 
     async def upload_url(self, request: Request) -> Response:
         """Return where to put a file, and where it will be."""
-        who = await self._identity.required(request.scope)
+        principal = await self._authenticator.require(request.scope)
         asked: _UploadAsked = await read_json(request.scope, request.receive, self._limits, _UploadAsked)
         check_filename(asked.filename)
         name = fresh_name(asked.filename)
-        query = await self._signed(UPLOAD, name, who.workspace)
+        query = await self._signed(UPLOAD, name, principal.workspace)
         base = f"{self._attachments.base(request)}/v1/files"
         return json_response(
             {
                 "success": True,
-                "signedUrl": f"{base}/uploads/{_quoted(name)}?{urlencode({**query, 'owner': who.workspace})}",
+                "signedUrl": f"{base}/uploads/{_quoted(name)}?{urlencode({**query, 'owner': principal.workspace})}",
                 "expiresAt": timestamp(int(query["expires"])),
                 "publicUrl": f"{base}/{_quoted(name)}",
                 "key": name,
@@ -84,9 +84,9 @@ class _CloudFiles:
 
     async def download_url(self, request: Request) -> Response:
         """Return where to get a file of one's own."""
-        who = await self._identity.required(request.scope)
+        principal = await self._authenticator.require(request.scope)
         asked: _DownloadAsked = await read_json(request.scope, request.receive, self._limits, _DownloadAsked)
-        found = await self._attachments.owned(_name_of(asked), who.workspace)
+        found = await self._attachments.owned(_name_of(asked), principal.workspace)
         query = await self._signed(DOWNLOAD, found.name, None)
         return json_response(
             {

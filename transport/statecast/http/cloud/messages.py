@@ -12,17 +12,17 @@ from starlette.routing import Route
 
 from statecast.history.tree import HistoryMessage
 from statecast.http.request.body import read_json
-from statecast.http.request.fields import Service
+from statecast.http.request.fields import thread_key
 from statecast.http.response.errors import json_response
+from statecast.http.service import Service
 from statecast.http.summaries import MOST, limit_of, timestamp
 from statecast.stores import Key, Summary
 from statecast.threads import History
 from statecast_agents import Json
 
+from .authenticator import Authenticator
 from .form import CloudRoute
-from .identity import Identity
 from .leases import EndReason, Leases
-from .threads import key_of
 
 __all__ = ["message_routes"]
 
@@ -56,11 +56,11 @@ class _Opinion(msgspec.Struct):
 
 
 class _Messages:
-    def __init__(self, service: Service, identity: Identity) -> None:
+    def __init__(self, service: Service, authenticator: Authenticator) -> None:
         self._hub = service.hub
         self._history = History(service.hub)
         self._leases = Leases(service.hub.directory)
-        self._identity = identity
+        self._authenticator = authenticator
 
     async def list(self, request: Request) -> Response:
         summary = await self._card(request)
@@ -110,11 +110,11 @@ class _Messages:
         return Response(status_code=204)
 
     async def feedback(self, request: Request) -> Response:
-        who = await self._identity.required(request.scope)
-        summary = await self._hub.directory.get(key_of(request, who))
+        principal = await self._authenticator.require(request.scope)
+        summary = await self._hub.directory.get(thread_key(request, principal))
         opinion: _Opinion = await read_json(request.scope, request.receive, self._hub.limits, _Opinion)
         message_id = request.path_params["message_id"]
-        id = await self._history.feedback(summary, message_id, opinion.type, opinion.comment, user=who.user)
+        id = await self._history.feedback(summary, message_id, opinion.type, opinion.comment, user=principal.user)
         return json_response({"feedback_id": id, "type": opinion.type, "comment": opinion.comment})
 
     async def _write(self, key: Key, new: _New) -> str:
@@ -134,12 +134,12 @@ class _Messages:
         return contextlib.nullcontext() if lease_id is None else self._leases.held(key, lease_id, message_id)
 
     async def _card(self, request: Request) -> Summary:
-        return await self._hub.directory.get(key_of(request, await self._identity.required(request.scope)))
+        return await self._hub.directory.get(thread_key(request, await self._authenticator.require(request.scope)))
 
 
-def message_routes(service: Service, identity: Identity) -> list[Route]:
+def message_routes(service: Service, authenticator: Authenticator) -> list[Route]:
     """Return the routes of messages."""
-    messages = _Messages(service, identity)
+    messages = _Messages(service, authenticator)
     path = "/v1/threads/{thread_id}/messages"
     return [
         CloudRoute(path, messages.list, methods=["GET"]),

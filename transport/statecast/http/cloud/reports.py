@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from statecast.http.request.body import read_json
-from statecast.http.request.fields import Service
 from statecast.http.response.errors import json_response
+from statecast.http.service import Service
 from statecast.protocol.errors import Refusal
 from statecast.stores import Key
 from statecast.threads import HookFailed
@@ -20,8 +20,8 @@ from statecast.threads.hook_calls import InThread
 from statecast_agents import Json, new_id
 from statecast_agents.functions import is_async
 
+from .authenticator import Authenticator
 from .form import CloudRoute, card_of
-from .identity import Identity
 from .settings import CloudReport
 
 __all__ = ["report_routes"]
@@ -74,45 +74,45 @@ class _Score(msgspec.Struct):
 class _Reports:
     """Checks reports, and passes them to the app's hook, if it has one."""
 
-    def __init__(self, service: Service, identity: Identity) -> None:
+    def __init__(self, service: Service, authenticator: Authenticator) -> None:
         self._hub = service.hub
-        self._identity = identity
-        self._hook = identity.cloud.report
+        self._authenticator = authenticator
+        self._hook = authenticator.cloud.report
 
     async def run(self, request: Request) -> Response:
-        who, fields = await self._identity.required(request.scope), await self._fields(request)
+        user, fields = (await self._authenticator.require(request.scope)).user, await self._fields(request)
         run = _converted(fields, _Run)
         if run.status not in ("completed", "incomplete", "error"):
             message = f'expected the status "completed", "incomplete" or "error", got "{run.status[:40]}"'
             raise Refusal(422, "invalid_request", message)
-        await card_of(self._hub, who.workspace, run.thread_id)
+        await card_of(self._hub, user.workspace, run.thread_id)
         id = new_id("run")
-        await self._pass(CloudReport(kind="run", id=id, thread_id=run.thread_id, user=who.user, fields=fields))
+        await self._pass(CloudReport(kind="run", id=id, thread_id=run.thread_id, user=user, fields=fields))
         return json_response({"run_id": id})
 
     async def events(self, request: Request) -> Response:
-        who, fields = await self._identity.required(request.scope), await self._fields(request)
+        user, fields = (await self._authenticator.require(request.scope)).user, await self._fields(request)
         events = _converted(fields, _Events).events
         if len(events) > EVENTS:
             raise Refusal(422, "invalid_request", f"expected at most {EVENTS} events, got {len(events)}", limit=EVENTS)
         reports = []
         for event in events:
             thread_id = str(event.get("thread_id"))
-            if await self._hub.directory.find(Key(who.workspace, thread_id)) is not None:
+            if await self._hub.directory.find(Key(user.workspace, thread_id)) is not None:
                 id = new_id("evt")
-                reports.append(CloudReport(kind="event", id=id, thread_id=thread_id, user=who.user, fields=event))
+                reports.append(CloudReport(kind="event", id=id, thread_id=thread_id, user=user, fields=event))
         await self._pass(*reports)
         return json_response({"kept": len(reports)})
 
     async def score(self, request: Request) -> Response:
-        who, fields = await self._identity.required(request.scope), await self._fields(request)
+        user, fields = (await self._authenticator.require(request.scope)).user, await self._fields(request)
         score = _converted(fields, _Score)
         if score.data_type not in ("numeric", "categorical", "boolean") or score.thread_id is None:
             message = 'expected a thread_id, and the data_type "numeric", "categorical" or "boolean"'
             raise Refusal(422, "invalid_request", message)
-        await card_of(self._hub, who.workspace, score.thread_id)
+        await card_of(self._hub, user.workspace, score.thread_id)
         id = new_id("score")
-        await self._pass(CloudReport(kind="score", id=id, thread_id=score.thread_id, user=who.user, fields=fields))
+        await self._pass(CloudReport(kind="score", id=id, thread_id=score.thread_id, user=user, fields=fields))
         value = None if score.value is None else float(score.value)
         shown = {"name": score.name, "data_type": score.data_type, "string_value": score.string_value}
         return json_response({"score_id": id, "value": value, **shown})
@@ -145,9 +145,9 @@ class _Reports:
             pass
 
 
-def report_routes(service: Service, identity: Identity) -> list[Route]:
+def report_routes(service: Service, authenticator: Authenticator) -> list[Route]:
     """Return the routes of what clients report."""
-    reports = _Reports(service, identity)
+    reports = _Reports(service, authenticator)
     return [
         CloudRoute("/v1/runs", reports.run, methods=["POST"]),
         CloudRoute("/v1/events", reports.events, methods=["POST"]),

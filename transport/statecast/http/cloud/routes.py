@@ -7,12 +7,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statecast.files import Uploads
-from statecast.http.request.fields import Service
 from statecast.http.response.errors import from_http, json_response
+from statecast.http.service import Service
 
 from .auth import auth_routes
+from .authenticator import Authenticator
 from .files import cloud_file_routes
-from .identity import Identity
 from .messages import message_routes
 from .reports import report_routes
 from .runs import run_routes
@@ -21,15 +21,15 @@ from .threads import thread_routes
 __all__ = ["UnknownPath", "cloud_routes"]
 
 
-def cloud_routes(service: Service, identity: Identity, uploads: Uploads) -> list[Route]:
+def cloud_routes(service: Service, authenticator: Authenticator, uploads: Uploads) -> list[Route]:
     """Return what the npm package `assistant-cloud` asks for, below its base URL."""
     return [
-        *auth_routes(identity, service.hub.limits),
-        *thread_routes(service, identity),
-        *message_routes(service, identity),
-        *run_routes(service, identity),
-        *report_routes(service, identity),
-        *cloud_file_routes(service, identity, uploads),
+        *auth_routes(authenticator, service.hub.limits),
+        *thread_routes(service, authenticator),
+        *message_routes(service, authenticator),
+        *run_routes(service, authenticator),
+        *report_routes(service, authenticator),
+        *cloud_file_routes(service, authenticator, uploads),
     ]
 
 

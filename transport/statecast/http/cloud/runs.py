@@ -12,9 +12,10 @@ from starlette.types import Receive, Scope, Send
 from statecast.history.formats import read_messages
 from statecast.http.endpoints.titles import title_response
 from statecast.http.request.body import read_as
-from statecast.http.request.caller import EXPIRES, Caller
-from statecast.http.request.fields import Service, check_thread_id, named_agent
+from statecast.http.request.caller import EXPIRES
+from statecast.http.request.fields import check_thread_id, named_agent
 from statecast.http.response.answer import converse, stream_answer
+from statecast.http.service import Service
 from statecast.protocol.ai_sdk.data_stream import DataStreamMessagesEncoder
 from statecast.protocol.ai_sdk.request import read_chat
 from statecast.protocol.errors import Refusal
@@ -23,8 +24,8 @@ from statecast.protocol.messages.conversation import Conversation
 from statecast.threads import History
 from statecast_agents import Json
 
+from .authenticator import Authenticator, Principal
 from .form import CloudRoute, card_of
-from .identity import Identity, Who
 
 __all__ = ["run_routes"]
 
@@ -48,19 +49,19 @@ class _Asked(msgspec.Struct):
 class _StreamEndpoint:
     """Answers a title or an assistant's run. An app, not a function: its stream is run after it has returned."""
 
-    def __init__(self, service: Service, identity: Identity) -> None:
+    def __init__(self, service: Service, authenticator: Authenticator) -> None:
         self._service = service
         self._history = History(service.hub)
-        self._identity = identity
+        self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         hub = self._service.hub
-        who = await self._identity.required(scope)
-        scope[EXPIRES] = who.expires_at
+        principal = await self._authenticator.require(scope)
+        scope[EXPIRES] = principal.expires_at
         claims = ("messages", "state")
         asked, messages, conversation = await read_as(scope, receive, hub.limits, _read_asked, claims=claims)
         if asked.assistant_id == TITLE:
-            await (await self._title(asked, messages, who))(scope, receive, send)
+            await (await self._title(asked, messages, principal))(scope, receive, send)
             return
         if conversation is None:
             message = f'expected the response_format "{DATA_STREAM}", got "{asked.response_format}"'
@@ -70,12 +71,12 @@ class _StreamEndpoint:
         if thread_id is not None:
             check_thread_id(thread_id)
         conversation = msgspec.structs.replace(conversation, thread_id=thread_id, agent=agent.name)
-        answer = await converse(self._service, conversation, agent, Caller(owner=who.workspace, user=who.user))
+        answer = await converse(self._service, conversation, agent, principal)
         await stream_answer(self._service, answer, DataStreamMessagesEncoder(answer.projection), scope, send)
 
-    async def _title(self, asked: _Asked, messages: list[dict[str, Json]] | None, who: Who) -> Response:
-        summary = await card_of(self._service.hub, who.workspace, asked.thread_id)
-        agent, about = await self._history.about(summary, messages, user=who.user)
+    async def _title(self, asked: _Asked, messages: list[dict[str, Json]] | None, principal: Principal) -> Response:
+        summary = await card_of(self._service.hub, principal.workspace, asked.thread_id)
+        agent, about = await self._history.about(summary, messages, user=principal.user)
         return await title_response(self._service.hub, summary, agent, about)
 
 
@@ -87,6 +88,6 @@ def _read_asked(data: bytes) -> tuple[_Asked, list[dict[str, Json]] | None, Conv
     return asked, None, read_chat(data) if asked.response_format == DATA_STREAM else None
 
 
-def run_routes(service: Service, identity: Identity) -> list[Route]:
+def run_routes(service: Service, authenticator: Authenticator) -> list[Route]:
     """Return the routes of runs."""
-    return [CloudRoute("/v1/runs/stream", _StreamEndpoint(service, identity), methods=["POST"])]
+    return [CloudRoute("/v1/runs/stream", _StreamEndpoint(service, authenticator), methods=["POST"])]

@@ -11,17 +11,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from statecast.http.request.body import read_json
-from statecast.http.request.fields import Service, check_thread_id
+from statecast.http.request.fields import check_thread_id, thread_key
 from statecast.http.response.errors import json_response
+from statecast.http.service import Service
 from statecast.http.summaries import described, limit_of, seconds, timestamp
 from statecast.protocol.errors import Refusal
 from statecast.stores import Key, Summary, SummaryChanged
 from statecast_agents import Json, new_id
 
+from .authenticator import Authenticator, Principal
 from .form import CloudRoute
-from .identity import Identity, Who
 
-__all__ = ["key_of", "thread_routes"]
+__all__ = ["thread_routes"]
 
 #: Threads in an answer, unless the request says otherwise.
 PAGE: Final = 20
@@ -47,12 +48,12 @@ class _Claimed(msgspec.Struct):
 
 
 class _Threads:
-    def __init__(self, service: Service, identity: Identity) -> None:
+    def __init__(self, service: Service, authenticator: Authenticator) -> None:
         self._hub = service.hub
-        self._identity = identity
+        self._authenticator = authenticator
 
     async def list(self, request: Request) -> Response:
-        who = await self._identity.required(request.scope)
+        principal = await self._authenticator.require(request.scope)
         query = request.query_params
         archived = query.get("is_archived", "false")
         if archived not in ("true", "false"):
@@ -63,24 +64,24 @@ class _Threads:
         if query.get("after"):
             check_thread_id(query["after"])
             # One that is gone by now is no place in the list: it begins anew, and the client knows what it has.
-            summary = await self._hub.directory.find(Key(who.workspace, query["after"]))
+            summary = await self._hub.directory.find(Key(principal.workspace, query["after"]))
             before = None if summary is None else (summary.last, summary.key.thread_id)
         summaries = await self._hub.directory.summaries(
-            who.workspace, archived=archived == "true", before=before, limit=limit_of(query.get("limit"), PAGE)
+            principal.workspace, archived=archived == "true", before=before, limit=limit_of(query.get("limit"), PAGE)
         )
         return json_response({"threads": [_shown(summary) for summary in summaries]})
 
     async def create(self, request: Request) -> Response:
-        who = await self._identity.required(request.scope)
+        principal = await self._authenticator.require(request.scope)
         new: _New = await read_json(request.scope, request.receive, self._hub.limits, _New)
         if not new.upsert:
-            return json_response({"thread_id": await self._make(who, new)})
+            return json_response({"thread_id": await self._make(principal, new)})
         if not isinstance(new.external_id, str):
             raise Refusal(422, "invalid_request", "expected an external_id with upsert, by which to find the thread")
-        async with self._hub.directory.alone(who.workspace, f"external {new.external_id}"):
-            summary = await self._hub.directory.named(who.workspace, new.external_id)
+        async with self._hub.directory.alone(principal.workspace, f"external {new.external_id}"):
+            summary = await self._hub.directory.named(principal.workspace, new.external_id)
             return json_response(
-                {"thread_id": await self._make(who, new) if summary is None else summary.key.thread_id}
+                {"thread_id": await self._make(principal, new) if summary is None else summary.key.thread_id}
             )
 
     async def get(self, request: Request) -> Response:
@@ -100,24 +101,24 @@ class _Threads:
         return Response(status_code=204)
 
     async def claim(self, request: Request) -> Response:
-        who = await self._identity.required(request.scope)
+        principal = await self._authenticator.require(request.scope)
         claimed: _Claimed = await read_json(request.scope, request.receive, self._hub.limits, _Claimed)
-        owner = await self._identity.identity_of(claimed.refresh_token)
-        moved = 0 if owner == who.workspace else await self._hub.move(owner, who.workspace)
+        owner = await self._authenticator.workspace_of(claimed.refresh_token)
+        moved = 0 if owner == principal.workspace else await self._hub.move(owner, principal.workspace)
         return json_response({"moved": moved})
 
-    async def _make(self, who: Who, new: _New) -> str:
-        key = Key(who.workspace, new_id("thr"))
+    async def _make(self, principal: Principal, new: _New) -> str:
+        key = Key(principal.workspace, new_id("thr"))
         await self._hub.directory.describe(_described(key, new), new=True)
         return key.thread_id
 
     async def _key(self, request: Request) -> Key:
-        return key_of(request, await self._identity.required(request.scope))
+        return thread_key(request, await self._authenticator.require(request.scope))
 
 
-def thread_routes(service: Service, identity: Identity) -> list[Route]:
+def thread_routes(service: Service, authenticator: Authenticator) -> list[Route]:
     """Return the routes of threads."""
-    threads = _Threads(service, identity)
+    threads = _Threads(service, authenticator)
     return [
         CloudRoute("/v1/threads", threads.list, methods=["GET"]),
         CloudRoute("/v1/threads", threads.create, methods=["POST"]),
@@ -126,16 +127,6 @@ def thread_routes(service: Service, identity: Identity) -> list[Route]:
         CloudRoute("/v1/threads/{thread_id}", threads.update, methods=["PUT"]),
         CloudRoute("/v1/threads/{thread_id}", threads.delete, methods=["DELETE"]),
     ]
-
-
-def key_of(request: Request, who: Who) -> Key:
-    """Return the thread that a request's path names, as one of whoever asks.
-
-    Raises:
-        Refusal: 422 `invalid_thread_id`.
-    """
-    check_thread_id(request.path_params["thread_id"])
-    return Key(who.workspace, request.path_params["thread_id"])
 
 
 def _described(key: Key, fields: _Fields) -> SummaryChanged:

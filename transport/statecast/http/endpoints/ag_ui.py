@@ -11,10 +11,11 @@ from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
 from statecast.http.request.body import read_as
-from statecast.http.request.fields import Service, check_thread_id, named_agent
+from statecast.http.request.fields import check_thread_id, named_agent
 from statecast.http.response.answer import converse, follow, headers_of
 from statecast.http.response.stream import Stream, begin_stream
 from statecast.http.response.throttle import ThrottledReader
+from statecast.http.service import Service
 from statecast.protocol.ag_ui.encoder import AgUiEncoder
 from statecast.protocol.ag_ui.request import RunInput, read_run_input
 from statecast.protocol.messages.full_projection import FullProjection

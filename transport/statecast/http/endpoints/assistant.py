@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from starlette.types import Receive, Scope, Send
 
 from statecast.http.request.body import read_body
-from statecast.http.request.fields import Service, posted_of, protocol_of, thread_id_of
+from statecast.http.request.fields import posted_of, protocol_of, thread_id_of
 from statecast.http.response.stream import Stream, begin_stream
+from statecast.http.service import Service
 from statecast.protocol import Encoder
 from statecast.protocol.errors import Refusal
 from statecast.threads import Submission
@@ -27,7 +28,9 @@ class AssistantEndpoint:
         body = await read_body(scope, receive, service.hub.limits)
         encoder = protocol_of(scope, body)
         caller = await service.caller(scope)
-        posted = await posted_of(scope, body, service, caller, thread_id=thread_id_of(body))
+        posted = await posted_of(
+            scope, body, service.hub, caller, thread_id=thread_id_of(body), on_disconnect=service.on_disconnect
+        )
         del body
         accepted = await service.hub.submit(posted)
         del posted

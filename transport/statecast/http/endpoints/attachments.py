@@ -15,8 +15,8 @@ from starlette.routing import Route
 from statecast.files import Uploads, fresh_name
 from statecast.http.attachments import Attachments, check_filename
 from statecast.http.middleware.cors import is_welcome
-from statecast.http.request.fields import Service
 from statecast.http.response.errors import json_response
+from statecast.http.service import Service
 from statecast.protocol.errors import Refusal
 
 __all__ = ["file_routes"]

@@ -11,8 +11,9 @@ from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
 from statecast.http.request.body import read_as
-from statecast.http.request.fields import Service, check_thread_id, named_agent
+from statecast.http.request.fields import check_thread_id, named_agent
 from statecast.http.response.answer import converse, join, stream_answer
+from statecast.http.service import Service
 from statecast.protocol import MESSAGE_PROTOCOLS
 from statecast.protocol.ai_sdk.data_stream import DataStreamMessagesEncoder
 from statecast.protocol.ai_sdk.request import read_chat

@@ -7,8 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from statecast.http.request.body import read_body
-from statecast.http.request.fields import Service, check_thread_id, thread_id_of
+from statecast.http.request.fields import check_thread_id, thread_id_of
 from statecast.http.response.errors import json_response
+from statecast.http.service import Service
 from statecast.protocol import Cursor
 from statecast.protocol.errors import Refusal
 from statecast.threads import Thread, queued

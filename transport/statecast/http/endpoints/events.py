@@ -7,9 +7,10 @@ from typing import Final, Literal, get_args
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope, Send
 
-from statecast.http.request.fields import Service, check_thread_id
+from statecast.http.request.fields import check_thread_id
 from statecast.http.response.stream import GATHER, Stream, begin_stream
 from statecast.http.response.throttle import ThrottledReader
+from statecast.http.service import Service
 from statecast.protocol import Cursor
 from statecast.protocol.errors import Refusal
 from statecast.protocol.thread_events.encoder import EventsEncoder

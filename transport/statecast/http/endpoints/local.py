@@ -10,10 +10,11 @@ from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
 from statecast.http.request.body import read_as
-from statecast.http.request.fields import Service, check_thread_id, named_agent
+from statecast.http.request.fields import check_thread_id, named_agent
 from statecast.http.response.answer import Answer, converse, stream_answer
 from statecast.http.response.buffered import failed, hold, lost_connection, whole
 from statecast.http.response.errors import stopping
+from statecast.http.service import Service
 from statecast.protocol.errors import Refusal
 from statecast.protocol.local.events import TypedEventsEncoder
 from statecast.protocol.local.reply import JsonReplyEncoder

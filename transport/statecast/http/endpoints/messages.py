@@ -15,15 +15,15 @@ from starlette.routing import Route
 from statecast.history.formats import read_messages
 from statecast.history.tree import HistoryMessage
 from statecast.http.request.body import read_as, read_json
-from statecast.http.request.fields import Service
+from statecast.http.request.fields import thread_key
 from statecast.http.response.errors import json_response
+from statecast.http.service import Service
 from statecast.http.summaries import timestamp
 from statecast.protocol.errors import Refusal
 from statecast.stores import Summary
 from statecast.threads import EACH, History, offload
 from statecast_agents import Json
 
-from .threads import thread_key
 from .titles import suggestions_response
 
 __all__ = ["message_routes"]

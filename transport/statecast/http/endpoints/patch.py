@@ -8,8 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from statecast.http.request.body import read_json
-from statecast.http.request.fields import Service, check_thread_id
+from statecast.http.request.fields import check_thread_id
 from statecast.http.response.errors import json_response
+from statecast.http.service import Service
 from statecast.protocol.errors import Refusal
 
 __all__ = ["PatchEndpoint"]

@@ -21,9 +21,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from statecast.http.middleware.cors import is_welcome
 from statecast.http.request.body import Body, body_of
 from statecast.http.request.caller import Caller, seconds_left
-from statecast.http.request.fields import Service, check_thread_id, posted_of
+from statecast.http.request.fields import check_thread_id, posted_of
 from statecast.http.response.errors import deny, from_http
 from statecast.http.response.stream import GATHER
+from statecast.http.service import Service
 from statecast.protocol import Cursor
 from statecast.protocol.errors import Refusal
 from statecast.protocol.thread_events.encoder import EventsEncoder, framed_as_line
@@ -175,7 +176,8 @@ class _Session:
             await self._socket.close(UNKNOWN)
 
     async def _commands(self, ref: str | None, body: Body) -> None:
-        posted = await posted_of(self._scope, body, self._service, self._caller, thread_id=self._thread_id)
+        hub, lost = self._service.hub, self._service.on_disconnect
+        posted = await posted_of(self._scope, body, hub, self._caller, thread_id=self._thread_id, on_disconnect=lost)
         accepted = await self._service.hub.submit(posted)
         thread = accepted.thread
         if self._following is None:

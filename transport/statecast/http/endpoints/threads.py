@@ -17,10 +17,10 @@ from starlette.routing import Route
 
 from statecast.history.formats import read_messages
 from statecast.http.request.body import read_as, read_json
-from statecast.http.request.caller import Caller
-from statecast.http.request.fields import Service, check_thread_id
+from statecast.http.request.fields import check_thread_id, thread_key
 from statecast.http.request.proxies import passed_on
 from statecast.http.response.errors import json_response
+from statecast.http.service import Service
 from statecast.http.summaries import described, fitting, limit_of, timestamp
 from statecast.protocol.errors import Refusal
 from statecast.stores import Key, Summary, SummaryChanged
@@ -29,7 +29,7 @@ from statecast_agents import Json, new_id
 
 from .titles import title_response
 
-__all__ = ["thread_key", "thread_routes"]
+__all__ = ["thread_routes"]
 
 #: Threads in an answer, unless the request says otherwise.
 PAGE: Final = 50
@@ -153,17 +153,6 @@ def thread_routes(service: Service) -> list[Route]:
         Route("/threads/{thread_id}", threads.delete, methods=["DELETE"]),
         Route("/threads/{thread_id}/title", threads.title, methods=["POST"]),
     ]
-
-
-def thread_key(request: Request, caller: Caller) -> Key:
-    """Return the thread that a request's path names, as one of its caller's.
-
-    Raises:
-        Refusal: 422 `invalid_thread_id`.
-    """
-    thread_id: str = request.path_params["thread_id"]
-    check_thread_id(thread_id)
-    return Key(caller.owner, thread_id)
 
 
 def _described(key: Key, fields: _Fields) -> SummaryChanged:

@@ -1,4 +1,8 @@
-"""Callers: who sends a request, and until when that is known."""
+"""Who sends a request, and until when that is known.
+
+`Authenticate` is the one contract: the app's `identify` and the tokens of the cloud API each implement it, and
+`create_app` puts them in order.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,27 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from statecast.protocol import RunError
 from statecast.protocol.errors import Refusal
 from statecast.threads import user_id
 
-__all__ = ["EXPIRED", "EXPIRES", "Caller", "Identify", "caller_of", "expired", "identified", "seconds_left"]
+__all__ = [
+    "EXPIRED",
+    "EXPIRES",
+    "AppUsers",
+    "Authenticate",
+    "Caller",
+    "Identify",
+    "caller_of",
+    "expired",
+    "seconds_left",
+]
 
 _log: Final = logging.getLogger("statecast")
 
@@ -40,29 +55,55 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float | None = None  #: until when that is known, in seconds since the epoch
 
 
-async def identified(identify: Identify, connection: HTTPConnection) -> Caller:
-    """Return the caller of a request, whom an app's `identify` knows.
+class Authenticate(Protocol):
+    """Tells who sends a request."""
 
-    Raises:
-        Refusal: 403 `identify_failed`: it has returned no user, which is the app's own fault, and in the log; 401
-            `token_expired`.
+    async def __call__(self, scope: Scope, *, key_alone: bool = False) -> Caller | None:
+        """Return the caller; None if the request has no credentials of this kind.
+
+        Args:
+            scope: The request's.
+            key_alone: Whether an API key of the cloud API may come without a user.
+
+        Raises:
+            Refusal: 401 for credentials that are of this kind and not valid.
+        """
+
+
+class AppUsers:
+    """Asks the app's `identify`, which knows the sender of every request.
+
+    Args:
+        identify: The app's function.
     """
-    user: object = identify(connection)
-    if inspect.isawaitable(user):
-        user = await user
-    try:
-        return caller_of(user)
-    except (TypeError, ValueError) as error:
-        _log.error("a request for %s is refused: %s", connection.url.path[:200], error)
-        message = "the app could not identify the user of this request; the reason is in the server's log"
-        raise Refusal(403, "identify_failed", message) from None
+
+    def __init__(self, identify: Identify) -> None:
+        self._identify = identify
+
+    async def __call__(self, scope: Scope, *, key_alone: bool = False) -> Caller:
+        """Return the caller.
+
+        Raises:
+            Refusal: 403 `identify_failed` if `identify` returned no user: an error of the app, which is logged; 401
+                `token_expired`.
+        """
+        connection = HTTPConnection(scope)
+        user: object = self._identify(connection)
+        if inspect.isawaitable(user):
+            user = await user
+        try:
+            return caller_of(user)
+        except (TypeError, ValueError) as error:
+            _log.error("a request for %s is refused: %s", connection.url.path[:200], error)
+            message = "the app could not identify the user of this request; the reason is in the server's log"
+            raise Refusal(403, "identify_failed", message) from None
 
 
 def caller_of(user: object) -> Caller:
-    """Return the caller whom an app's `identify` has returned.
+    """Return the caller of a request for whom the app's `identify` returned `user`.
 
     Raises:
-        TypeError, ValueError: It has returned no user, which is the app's own fault.
+        TypeError, ValueError: `user` is none.
         Refusal: 401 `token_expired`.
     """
     if user is None:
@@ -74,13 +115,13 @@ def caller_of(user: object) -> Caller:
 
 
 def expired() -> Refusal:
-    """Return that a caller was known, and is no more."""
+    """Return the refusal of credentials that have expired."""
     headers = {"www-authenticate": 'Bearer error="invalid_token"'}
     return Refusal(401, "token_expired", EXPIRED.message, headers=headers)
 
 
 def seconds_left(expires_at: float | None) -> float | None:
-    """Return for how long a caller is known still."""
+    """Return the seconds until credentials expire; None if they never do."""
     return None if expires_at is None else max(0.0, expires_at - time.time())
 
 

@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from starlette.datastructures import Headers, QueryParams
-from starlette.requests import HTTPConnection
+from starlette.requests import Request as HTTPRequest
 from starlette.types import Scope
 
-from statecast.http.middleware.open_requests import open_request_of
 from statecast.protocol import PROTOCOLS, Encoder
 from statecast.protocol.errors import Refusal
+from statecast.stores import Key
 from statecast.threads import Hub, OnDisconnect, Posted, offload
 from statecast_agents import Agent, CallSettings, Config, Request
 from statecast_agents.agent import Policy
 
 from .body import Body
-from .caller import EXPIRES, Caller, Identify, identified
-
-if TYPE_CHECKING:
-    from statecast.http.cloud.identity import Identity
+from .caller import Caller
 
 __all__ = [
-    "Service",
     "check_thread_id",
     "named_agent",
     "posted_of",
     "protocol_of",
     "thread_id_of",
+    "thread_key",
 ]
 
 MAX_KEY: Final = 120  #: characters of an Idempotency-Key
@@ -58,49 +55,6 @@ _KNOWN: Final = frozenset(
         "type",
     ]
 ) | set(_SPREAD)
-
-
-class Service(msgspec.Struct, frozen=True):
-    """What every endpoint needs."""
-
-    hub: Hub
-    identify: Identify | None
-    on_disconnect: OnDisconnect
-    identity: Identity | None = None  #: where the cloud API is served, what knows its users
-    open_list: bool = False  #: whether threads that are nobody's in particular are listed
-
-    async def caller(self, scope: Scope, *, key_alone: bool = False) -> Caller:
-        """Return who sends a request.
-
-        Args:
-            scope: The request's.
-            key_alone: Whether an API key of the cloud API may come without a user.
-
-        Raises:
-            Refusal: 401 `invalid_token` for a token that was good once, or would be good elsewhere; 401
-                `token_expired`; 401 `unauthorized` where everybody has to sign in; 429 `too_many_requests`.
-        """
-        caller = await self._caller(scope, key_alone)
-        scope[EXPIRES] = caller.expires_at
-        open_request_of(scope).belong_to(caller.owner)
-        return caller
-
-    async def _caller(self, scope: Scope, key_alone: bool) -> Caller:
-        if self.identity is not None:
-            who = await self.identity.of(scope, key_alone=key_alone)
-            if who is not None:
-                return Caller(owner=who.workspace, user=who.user, expires_at=who.expires_at)
-            if self.identify is None:
-                self.identity.check_open()
-        return Caller() if self.identify is None else await identified(self.identify, HTTPConnection(scope))
-
-    async def owner(self, scope: Scope) -> str | None:
-        """Return whose threads a request is about.
-
-        Raises:
-            Refusal: As `caller`.
-        """
-        return (await self.caller(scope)).owner
 
 
 def protocol_of(scope: Scope, body: Body) -> Callable[[str | None], Encoder]:
@@ -161,6 +115,17 @@ def check_thread_id(thread_id: str) -> None:
         raise Refusal(422, "invalid_thread_id", message)
 
 
+def thread_key(request: HTTPRequest, caller: Caller) -> Key:
+    """Return the key of the thread that the path names, among those of the caller.
+
+    Raises:
+        Refusal: 422 `invalid_thread_id`.
+    """
+    thread_id: str = request.path_params["thread_id"]
+    check_thread_id(thread_id)
+    return Key(caller.owner, thread_id)
+
+
 def on_disconnect_of(body: Body, default: OnDisconnect) -> OnDisconnect:
     """Return what a lost connection does to the run.
 
@@ -171,13 +136,23 @@ def on_disconnect_of(body: Body, default: OnDisconnect) -> OnDisconnect:
     return choice
 
 
-async def posted_of(scope: Scope, body: Body, service: Service, caller: Caller, *, thread_id: str | None) -> Posted:
+async def posted_of(
+    scope: Scope, body: Body, hub: Hub, caller: Caller, *, thread_id: str | None, on_disconnect: OnDisconnect
+) -> Posted:
     """Return what a request's body asks of a thread.
+
+    Args:
+        scope: The request's.
+        body: Its body.
+        hub: For the agents.
+        caller: Who sends it.
+        thread_id: The thread that it names.
+        on_disconnect: What a lost connection does to the run where the body says nothing of it.
 
     Raises:
         Refusal: 404 `unknown_agent`; 422 for fields of the wrong kind.
     """
-    agent = agent_of(scope, body, service.hub)
+    agent = agent_of(scope, body, hub)
     key = Headers(scope=scope).get("idempotency-key")
     if key is not None and not 0 < len(key) <= MAX_KEY:
         message = f"expected an Idempotency-Key of 1 to {MAX_KEY} characters, got {len(key)}"
@@ -190,7 +165,7 @@ async def posted_of(scope: Scope, body: Body, service: Service, caller: Caller, 
         owner=caller.owner,
         user=caller.user,
         request=await offload(body.size, request_of, body, agent),
-        on_disconnect=on_disconnect_of(body, service.on_disconnect),
+        on_disconnect=on_disconnect_of(body, on_disconnect),
         policy=policy_of(body),
         key=key if scope["type"] == "http" else None,
     )

@@ -10,7 +10,7 @@ import msgspec
 from starlette.types import Scope, Send
 
 from statecast.http.request.caller import Caller
-from statecast.http.request.fields import Service
+from statecast.http.service import Service
 from statecast.protocol.json_checks import check_values
 from statecast.protocol.messages.client_copy import ClientCopy
 from statecast.protocol.messages.conversation import Conversation, NewTurn, PostedMessage

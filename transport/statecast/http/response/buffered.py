@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope
 
 from statecast.http.endpoints.chat import on_disconnect
 from statecast.http.request.caller import EXPIRED, EXPIRES, expired, seconds_left
-from statecast.http.request.fields import Service
+from statecast.http.service import Service
 from statecast.protocol import RunError
 from statecast.protocol.errors import Refusal
 from statecast.protocol.messages.encoder import MessageEncoder

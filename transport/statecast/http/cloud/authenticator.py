@@ -1,6 +1,6 @@
-"""Whose a request of the cloud API is: by a token of this server, an API key, or a token of the app's own issuer.
+"""`Authenticator`: tells who sends a request by a token of this server, an API key, or a token of a trusted issuer.
 
-A workspace is an owner of threads. Needs the extra `cloud` (PyJWT).
+The owner of a thread is called a workspace here. Needs the extra `cloud` (PyJWT).
 Source: docs/protocol.md, "The cloud API".
 """
 
@@ -11,14 +11,14 @@ import hmac
 import secrets
 import time
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NoReturn
 
 import jwt
-import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from statecast.http.middleware.open_requests import open_request_of
+from statecast.http.request.caller import Caller
 from statecast.http.summaries import timestamp
 from statecast.protocol.errors import Refusal
 from statecast.threads import Hub
@@ -27,7 +27,7 @@ from .issuers import PublishedKeys
 from .refresh_tokens import RefreshTokens, Revoked
 from .settings import OURS, Cloud, CloudUser, Issuer
 
-__all__ = ["Identity", "Who", "unauthorized"]
+__all__ = ["Authenticator", "Principal", "sign_in_required"]
 
 #: Characters of a workspace's or a user's name.
 MAX_NAME: Final = 200
@@ -38,12 +38,11 @@ LEEWAY: Final = 30.0
 _ALGORITHM: Final = "HS256"
 
 
-class Who(msgspec.Struct, frozen=True):
-    """Who asks."""
+class Principal(Caller, frozen=True, kw_only=True):
+    """A caller with credentials of the cloud API; `owner` is the user's workspace."""
 
     user: CloudUser
-    by: Literal["token", "key", "issuer"]  #: how that is known
-    expires_at: float | None = None  #: until when, in seconds since the epoch
+    by: Literal["token", "key", "issuer"]  #: the kind of the credentials
 
     @property
     def workspace(self) -> str:
@@ -51,31 +50,31 @@ class Who(msgspec.Struct, frozen=True):
         return self.user.workspace
 
 
-class Identity:
-    """Makes tokens, and tells whose a request is.
+class Authenticator:
+    """Makes tokens and checks credentials. It is an `Authenticate`.
 
     Args:
-        cloud: How.
-        hub: Keeps the key that signs our tokens, and which of them have ended early; it then ends their streams.
+        cloud: The settings.
+        hub: Stores the key that signs our tokens, and which tokens are revoked; ends the streams of those.
     """
 
     def __init__(self, cloud: Cloud, hub: Hub) -> None:
         self.cloud = cloud
-        self._shelf = hub.directory
+        self._directory = hub.directory
         self._key: str | None = cloud.secret
-        self._renewals = RefreshTokens(hub.directory, hub.end_streams)
+        self._refresh_tokens = RefreshTokens(hub.directory, hub.end_streams)
         self._published = {issuer.name: PublishedKeys(issuer.jwks_url) for issuer in cloud.issuers if issuer.jwks_url}
 
-    async def of(self, scope: Scope, *, key_alone: bool = False) -> Who | None:
-        """Return who asks; None for a request without credentials that are ours to judge.
+    async def __call__(self, scope: Scope, *, key_alone: bool = False) -> Principal | None:
+        """Return who sends a request; None if it has no API key and no token of ours or of a trusted issuer.
 
         Args:
             scope: The request's.
-            key_alone: Whether an API key may come without a user: it is nobody in particular then.
+            key_alone: Whether an API key may come without a user; the request is then nobody's.
 
         Raises:
-            Refusal: 401 `invalid_token`, for a token of ours or of a known issuer that is not, or not any more, good;
-                401 `unauthorized`, for an API key without a user; 422 `invalid_request`, for names that cannot be.
+            Refusal: 401 `invalid_token` for a token of ours or of a trusted issuer that is forged, expired or revoked;
+                401 `unauthorized` for an API key without a user; 422 `invalid_request` for names that are too long.
         """
         headers = Headers(scope=scope)
         scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -86,82 +85,73 @@ class Identity:
             if not user or not workspace:
                 if key_alone:
                     return None
-                raise unauthorized()
-            return Who(CloudUser(id=_name(user), workspace=_name(workspace)), "key")
+                raise _unauthorized()
+            return _principal(CloudUser(id=_name(user), workspace=_name(workspace)), "key")
         name = _issuer_of(token)
         if name == OURS:
-            claims = await self._ours(token, "access")
+            claims = await self._check_ours(token, "access")
             with _revoked_is_invalid():
-                await self._renewals.check(claims["sub"], claims["iat"], claims.get("gen"))
-            who = CloudUser(id=claims.get("user", claims["sub"]), workspace=claims["sub"])
-            return Who(who, "token", float(claims["exp"]))
+                await self._refresh_tokens.check(claims["sub"], claims["iat"], claims.get("gen"))
+            user_id = claims.get("user", claims["sub"])
+            return _principal(CloudUser(id=user_id, workspace=claims["sub"]), "token", claims["exp"])
         issuer = next((issuer for issuer in self.cloud.issuers if issuer.name == name), None)
-        return None if issuer is None else await self._theirs(token, issuer)
+        return None if issuer is None else await self._check_issued(token, issuer)
 
-    async def required(self, scope: Scope) -> Who:
-        """Return who asks.
-
-        Raises:
-            Refusal: 401 `unauthorized`, if that is not known; 429 `too_many_requests`; as `of`.
-        """
-        who = await self.of(scope)
-        if who is None:
-            raise unauthorized()
-        open_request_of(scope).belong_to(who.workspace)
-        return who
-
-    def check_open(self) -> None:
-        """Check that a request may be nobody's in particular.
+    async def require(self, scope: Scope) -> Principal:
+        """Return who sends a request, at the endpoints of the cloud API.
 
         Raises:
-            Refusal: 401 `unauthorized`, where everybody has to sign in.
+            Refusal: 401 `unauthorized` for a request without credentials; 429 `too_many_requests`; as `__call__`.
         """
-        if not self.cloud.anonymous:
-            raise unauthorized()
+        principal = await self(scope)
+        if principal is None:
+            raise _unauthorized()
+        open_request_of(scope).belong_to(principal.owner)
+        return principal
 
-    async def access(self, workspace: str, user: str) -> str:
-        """Return a token that opens a workspace's threads for a while."""
+    async def access_token(self, workspace: str, user: str) -> str:
+        """Return an access token for a user of a workspace, valid for `Cloud.access_seconds`."""
         return await self._sign("access", self.cloud.access_seconds, sub=workspace, user=user)
 
-    async def anonymous(self) -> dict[str, Any]:
-        """Return the tokens of a new identity, which nobody else has."""
+    async def new_user(self) -> dict[str, Any]:
+        """Return the tokens of a new anonymous user, who has a workspace alone."""
         return await self._tokens(f"anon_{secrets.token_hex(16)}", 0)
 
-    async def renewed(self, token: str) -> dict[str, Any]:
-        """Return fresh tokens of the identity that a refresh token stands for, which counts no more.
+    async def refresh(self, token: str) -> dict[str, Any]:
+        """Return new tokens in exchange for a refresh token, which is used up by that.
 
         Raises:
-            Refusal: 401 `invalid_token`; if it was used before, all tokens of the identity end.
+            Refusal: 401 `invalid_token`; if it was used before, all tokens of the workspace are revoked.
         """
-        claims = await self._ours(token, "refresh")
+        claims = await self._check_ours(token, "refresh")
         with _revoked_is_invalid():
-            generation = await self._renewals.renew(claims["sub"], claims["iat"], claims.get("gen", 0))
+            generation = await self._refresh_tokens.renew(claims["sub"], claims["iat"], claims.get("gen", 0))
         return await self._tokens(claims["sub"], generation)
 
-    async def identity_of(self, token: str) -> str:
-        """Return the identity that a refresh token stands for.
+    async def workspace_of(self, token: str) -> str:
+        """Return the workspace of a valid refresh token.
 
         Raises:
             Refusal: 401 `invalid_token`.
         """
-        claims = await self._ours(token, "refresh")
+        claims = await self._check_ours(token, "refresh")
         with _revoked_is_invalid():
-            await self._renewals.current(claims["sub"], claims["iat"], claims.get("gen", 0))
+            await self._refresh_tokens.current(claims["sub"], claims["iat"], claims.get("gen", 0))
         workspace: str = claims["sub"]
         return workspace
 
-    async def holder_of(self, token: str) -> str:
-        """Return the identity that a refresh token was made for, whether or not it still counts.
+    async def workspace_in(self, token: str) -> str:
+        """Return the workspace that a refresh token names, even if it is used up or revoked.
 
         Raises:
-            Refusal: 401 `invalid_token`, for one that is none of this server's, or has expired.
+            Refusal: 401 `invalid_token` for an expired token, or one of another issuer.
         """
-        workspace: str = (await self._ours(token, "refresh"))["sub"]
+        workspace: str = (await self._check_ours(token, "refresh"))["sub"]
         return workspace
 
     async def revoke(self, workspace: str) -> None:
-        """End all tokens of a workspace that this server has made, and the streams that were opened with them."""
-        await self._renewals.revoke(workspace)
+        """Revoke all tokens of this server for a workspace, and end the streams that were opened with them."""
+        await self._refresh_tokens.revoke(workspace)
 
     async def _tokens(self, workspace: str, generation: int) -> dict[str, Any]:
         seconds = self.cloud.refresh_seconds
@@ -176,7 +166,7 @@ class Identity:
 
     async def _signing_key(self) -> str:
         if self._key is None:
-            self._key = (await self._shelf.secret("tokens", secrets.token_hex(32).encode())).decode()
+            self._key = (await self._directory.secret("tokens", secrets.token_hex(32).encode())).decode()
         return self._key
 
     async def _sign(self, use: str, seconds: float, **claims: Any) -> str:
@@ -184,7 +174,7 @@ class Identity:
         fields = {"iss": OURS, "use": use, "iat": now, "exp": int(now + seconds), **claims}
         return jwt.encode(fields, await self._signing_key(), _ALGORITHM)
 
-    async def _ours(self, token: str, use: str) -> dict[str, Any]:
+    async def _check_ours(self, token: str, use: str) -> dict[str, Any]:
         try:
             key = await self._signing_key()
             claims = jwt.decode(token, key, [_ALGORITHM], issuer=OURS, options={"require": ["exp", "iat", "sub"]})
@@ -194,7 +184,7 @@ class Identity:
             raise _invalid(f"it is a token for {claims.get('use')!r:.20}, not for {use!r}")
         return claims
 
-    async def _theirs(self, token: str, issuer: Issuer) -> Who:
+    async def _check_issued(self, token: str, issuer: Issuer) -> Principal:
         try:
             key: Any = issuer.key
             if key is None:
@@ -215,12 +205,12 @@ class Identity:
         workspace, user = claims.get(issuer.workspace), claims.get(issuer.user)
         if not isinstance(workspace, str) or not isinstance(user, str) or not workspace or not user:
             raise _invalid(f'it names no workspace in "{issuer.workspace}", or no user in "{issuer.user}"')
-        who = CloudUser(id=_name(user), workspace=_name(issuer.prefix + workspace), claims=claims)
-        return Who(who, "issuer", float(claims["exp"]))
+        known = CloudUser(id=_name(user), workspace=_name(issuer.prefix + workspace), claims=claims)
+        return _principal(known, "issuer", claims["exp"])
 
 
 def _issuer_of(token: str) -> str | None:
-    """Return who says to have issued a token; None for what is no token. Nothing of it is believed yet."""
+    """Return the issuer that a token names; None for what is no token. The signature is not checked yet."""
     try:
         name = jwt.decode(token, options={"verify_signature": False}).get("iss")
     except (jwt.InvalidTokenError, RecursionError):
@@ -235,8 +225,22 @@ def _name(name: str) -> str:
     return name
 
 
-def unauthorized() -> Refusal:
-    """Return that it must be known who asks, and is not."""
+async def sign_in_required(scope: Scope, *, key_alone: bool = False) -> NoReturn:
+    """Refuse a request without credentials. It is an `Authenticate`, the last one where every user has to sign in.
+
+    Raises:
+        Refusal: 401 `unauthorized`.
+    """
+    raise _unauthorized()
+
+
+def _principal(user: CloudUser, by: Literal["token", "key", "issuer"], expires_at: float | None = None) -> Principal:
+    expires_at = None if expires_at is None else float(expires_at)
+    return Principal(owner=user.workspace, user=user, by=by, expires_at=expires_at)
+
+
+def _unauthorized() -> Refusal:
+    """Return the refusal of a request without credentials."""
     message = (
         "expected an Authorization header with a token of this server or of an issuer that it trusts, or with "
         "an API key and the headers Aui-User-Id and Aui-Workspace-Id"

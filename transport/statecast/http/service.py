@@ -1,0 +1,55 @@
+"""`Service`: what the endpoints share: the hub, who sends a request, and the app's defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from starlette.types import Scope
+
+from statecast.threads import Hub, OnDisconnect
+
+from .middleware.open_requests import open_request_of
+from .request.caller import EXPIRES, Authenticate, Caller
+
+__all__ = ["Service"]
+
+
+class Service(msgspec.Struct, frozen=True):
+    """What every endpoint needs."""
+
+    hub: Hub
+    on_disconnect: OnDisconnect
+    authenticate: Sequence[Authenticate] = ()  #: asked in this order; if none knows, the request is nobody's
+    open_list: bool = False  #: whether `GET /threads` lists the threads without an owner
+
+    async def caller(self, scope: Scope, *, key_alone: bool = False) -> Caller:
+        """Return who sends a request.
+
+        Args:
+            scope: The request's.
+            key_alone: Whether an API key of the cloud API may come without a user.
+
+        Raises:
+            Refusal: 401 `invalid_token` for an expired token, or one of another issuer; 401 `token_expired`; 401
+                `unauthorized` where everybody has to sign in; 403 `identify_failed`; 429 `too_many_requests`.
+        """
+        caller = await self._authenticated(scope, key_alone)
+        scope[EXPIRES] = caller.expires_at
+        open_request_of(scope).belong_to(caller.owner)
+        return caller
+
+    async def owner(self, scope: Scope) -> str | None:
+        """Return the owner of the threads that a request may use.
+
+        Raises:
+            Refusal: As `caller`.
+        """
+        return (await self.caller(scope)).owner
+
+    async def _authenticated(self, scope: Scope, key_alone: bool) -> Caller:
+        for authenticate in self.authenticate:
+            caller = await authenticate(scope, key_alone=key_alone)
+            if caller is not None:
+                return caller
+        return Caller()
