@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec import UNSET, UnsetType
 
 from .tracked import TrackedDict
 from .values import Json
 
-__all__ = ["CallIndex", "calls_in", "is_call"]
+__all__ = ["CUT_OFF", "CallIndex", "find_call", "is_call", "is_open"]
+
+#: The field of a call whose run was stopped before it had a result.
+CUT_OFF: Final = "cutOff"
 
 
 class CallIndex:
@@ -44,8 +48,33 @@ class CallIndex:
         return []
 
 
-def calls_in(items: Sequence[Json], id: str, message_id: Json | UnsetType) -> list[TrackedDict]:
-    """Return the same as `CallIndex.find` by scanning the messages, for a single result."""
+def find_call(
+    items: Sequence[Json], id: str, message_id: Json | UnsetType = UNSET, index: CallIndex | None = None
+) -> TrackedDict | None:
+    """Return the last open call with an id in the given message, or in the latest that has one; None if none has.
+
+    Args:
+        items: The messages that are searched.
+        id: Of the call.
+        message_id: Of the message; UNSET: any.
+        index: Of the messages, where there is one.
+    """
+    found = _scan(items, id, message_id) if index is None else index.find(items, id, message_id)
+    return next((part for part in found if is_open(part)), found[0] if found else None)
+
+
+def is_call(part: Json) -> bool:
+    """Return whether a part of a message is a tool call."""
+    return isinstance(part, TrackedDict) and part.get("type") == "tool-call"
+
+
+def is_open(call: TrackedDict) -> bool:
+    """Return whether a tool call can still get a result."""
+    return "result" not in call and CUT_OFF not in call
+
+
+def _scan(items: Sequence[Json], id: str, message_id: Json | UnsetType) -> list[TrackedDict]:
+    """Return the same as `CallIndex.find`, without an index."""
     for message in reversed(items):
         parts = message.get("parts") if isinstance(message, dict) else None
         if not isinstance(parts, list) or message_id not in (UNSET, message.get("id")):
@@ -54,8 +83,3 @@ def calls_in(items: Sequence[Json], id: str, message_id: Json | UnsetType) -> li
         if found:
             return found
     return []
-
-
-def is_call(part: Json) -> bool:
-    """Return whether a part of a message is a tool call."""
-    return isinstance(part, TrackedDict) and part.get("type") == "tool-call"

@@ -18,20 +18,17 @@ import msgspec
 from msgspec import UNSET
 
 from .arguments import arguments_text, state_arguments
-from .calls import is_call
+from .calls import CUT_OFF, is_call, is_open
 from .commands import text_of
 from .errors import NotJson, OperationError
 from .surrogates import check_text, join_surrogates
 from .tracked import TrackedDict
 from .values import Json
 
-__all__ = ["CUT_OFF", "AssistantMessage", "Message", "ToolCall", "new_id"]
+__all__ = ["AssistantMessage", "Message", "ToolCall", "new_id"]
 
 #: The result of a question that the user left unanswered.
 DISMISSED: Final = {"dismissed": True}
-
-#: The field of a call whose run was stopped before it had a result.
-CUT_OFF: Final = "cutOff"
 
 
 def new_id(kind: str) -> str:
@@ -186,7 +183,7 @@ class ToolCall:
     @property
     def open(self) -> bool:
         """Whether the call can still get a result."""
-        return "result" not in self.part and CUT_OFF not in self.part
+        return is_open(self.part)
 
     def append_args(self, delta: str) -> None:
         """Append to the arguments' JSON text; `finish_args` decodes it into `args`.

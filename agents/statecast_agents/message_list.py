@@ -1,4 +1,4 @@
-"""The list of messages in a state: agents read and extend it, and the two built-in commands change it.
+"""The list of messages in a state, which agents read and extend.
 
 Source: docs/protocol.md, "Messages".
 """
@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import overload
 
-from msgspec import UNSET, UnsetType
+from msgspec import UnsetType
 
-from .calls import CallIndex, calls_in
-from .commands import AddMessage, AddToolResult, AnyCommand
+from .calls import find_call
 from .document import Document
 from .errors import MessageConflict
-from .message import CUT_OFF, AssistantMessage, Message, ToolCall, new_id
+from .message import AssistantMessage, Message, ToolCall, new_id
 from .tracked import TrackedDict, TrackedList
-from .values import Json, plain_copy
+from .values import Json
 
 __all__ = ["Messages"]
 
@@ -116,93 +115,8 @@ class Messages:
 
     def find_tool_call(self, tool_call_id: str) -> ToolCall | None:
         """Return the latest tool call with that id, if there is one."""
-        part = self._find_call(tool_call_id)
+        part = find_call(self._peek(), tool_call_id)
         return None if part is None else ToolCall(part)
-
-    def check(self, commands: Sequence[AnyCommand], *, agrees: bool) -> None:
-        """Check that the built-in commands of a batch fit the messages, without applying any.
-
-        Args:
-            commands: The batch, in order; the later ones are checked as if the earlier ones had been applied.
-            agrees: Whether the client had seen the state as it is, see `apply`. It has not seen what the batch adds.
-
-        Raises:
-            MessageConflict: "unknown_parent", "unknown_tool_call", "tool_call_settled" or "no_messages".
-        """
-        size = len(self._peek())  # of the messages there are, how many the batch leaves
-        calls = self.calls_for(commands)
-        settled: set[tuple[Json, str]] = set()
-        for command in commands:
-            if isinstance(command, AddMessage):
-                self._require_list()
-                size = self._keep(command, agrees=agrees, size=size)
-                agrees = False
-            elif isinstance(command, AddToolResult):
-                self._open_call(command, settled, size, calls)
-                settled.add((command.message_id, command.tool_call_id))
-
-    def calls_for(self, commands: Sequence[AnyCommand]) -> CallIndex | None:
-        """Return an index for `apply` to find the calls of a batch; None if it has at most one result."""
-        results = sum(isinstance(command, AddToolResult) for command in commands)
-        return CallIndex(self._peek()) if results > 1 else None
-
-    def apply(self, command: AddMessage | AddToolResult, *, agrees: bool, calls: CallIndex | None = None) -> None:
-        """Apply a built-in command to the messages.
-
-        A message with `source_id` is an edit: what follows `parent_id` is dropped. Without, it is dropped only where
-        the client had seen the state as it is (`agrees`); a stale tab never deletes what it has not seen. Nor does the
-        second message of a batch, whose parent is the same as the first's: pass `agrees` for the first one only.
-
-        Args:
-            command: What is applied.
-            agrees: Whether the client had seen the state as it is.
-            calls: Of the batch, if it has several results, see `calls_for`.
-
-        Raises:
-            MessageConflict: As in `check`; nothing was applied.
-            NotJson: The message or the result is not something a state can hold; nothing was applied.
-        """
-        if isinstance(command, AddMessage):
-            keep = self._keep(command, agrees=agrees, size=len(self.items))
-            message: dict[str, Json] = {
-                "id": self._id_for(command, keep),
-                "role": command.message.role,
-                "parts": command.message.parts,
-            }
-            if command.message.metadata is not UNSET:
-                message["metadata"] = command.message.metadata
-            dropped = self._dropped(keep, message)
-            if dropped or keep < len(self.items):
-                self.items[keep:] = [message]
-            else:
-                self.items.append(message)
-            self.dropped += dropped
-            return
-        part = self._open_call(command, set(), len(self._peek()), calls)
-        settled: dict[str, Json] = {"result": command.result, "isError": command.is_error}
-        if command.artifact is not UNSET:
-            settled["artifact"] = command.artifact
-        if command.model_content is not UNSET:
-            settled["modelContent"] = command.model_content
-        part.update(settled)
-
-    def _dropped(self, keep: int, new: dict[str, Json]) -> list[dict[str, Json]]:
-        """Return the messages that `new` replaces, as entries of `dropped`."""
-        items = self._peek()
-        parent = _id_of(items[keep - 1]) if keep else None
-        found: list[dict[str, Json]] = []
-        for message in plain_copy(items[keep:]):
-            if _id_of(message) != new["id"]:
-                found.append({"parentId": parent, "message": message})
-            elif message.get("parts") != new["parts"]:
-                message["id"] = new_id("msg")
-                found.append({"parentId": parent, "message": message})
-            parent = _id_of(message)
-        return found
-
-    def _id_for(self, command: AddMessage, keep: int) -> str:
-        given = command.message.id
-        return new_id("msg") if isinstance(given, UnsetType) or self._has(given, keep) else given
 
     def _has(self, id: str, size: int) -> bool:
         """Return whether one of the first `size` messages has the id."""
@@ -219,23 +133,6 @@ class Messages:
                 return index
         return None
 
-    def _keep(self, command: AddMessage, *, agrees: bool, size: int) -> int:
-        """Return how many messages stay before the new one."""
-        parent = command.parent_id
-        if command.source_id is not None:
-            if parent is None:
-                return 0
-            at = self._place(parent, size)
-            if at is not None:
-                return at + 1
-            source = self._place(command.source_id, size) if parent is UNSET else None
-            if source is not None:
-                return source
-            name = "none" if parent is UNSET else f'"{parent}"'
-            raise MessageConflict("unknown_parent", f"expected parentId to name a message of the thread, got {name}")
-        at = self._place(parent, size) if agrees else None
-        return size if at is None else at + 1
-
     def _require_list(self) -> None:
         at = self._document.root
         for key in self._path:
@@ -251,37 +148,7 @@ class Messages:
         text = f'expected a list of messages at "{where}" in the state, got {type(at).__name__}'
         raise MessageConflict("no_messages", text)
 
-    def _open_call(
-        self, command: AddToolResult, settled: set[tuple[Json, str]], size: int, calls: CallIndex | None
-    ) -> TrackedDict:
-        name = command.tool_call_id
-        part = self._find_call(name, size, command.message_id, calls)
-        if part is None:
-            raise MessageConflict("unknown_tool_call", f'expected toolCallId to name a tool call, got "{name[:100]}"')
-        if "result" in part or (command.message_id, name) in settled:
-            raise MessageConflict("tool_call_settled", f'the tool call "{name[:100]}" has its result already')
-        if CUT_OFF in part:
-            raise MessageConflict("tool_call_settled", f'the tool call "{name[:100]}" was stopped, with its run')
-        return part
-
-    def _find_call(
-        self,
-        tool_call_id: str,
-        size: int | None = None,
-        message_id: str | UnsetType = UNSET,
-        calls: CallIndex | None = None,
-    ) -> TrackedDict | None:
-        """Return the last open call with that id in the given message, or in the latest that has one."""
-        items = self._peek()[:size]
-        find = calls_in if calls is None else calls.find
-        found = find(items, tool_call_id, message_id)
-        return next((part for part in found if ToolCall(part).open), found[0] if found else None)
-
 
 def _read(item: Json) -> Message:
     is_answer = isinstance(item, TrackedDict) and item.get("role") == "assistant"
     return AssistantMessage(item) if is_answer else Message(item)
-
-
-def _id_of(message: Json) -> Json:
-    return message.get("id") if isinstance(message, dict) else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from statecast_agents import Json
+from msgspec import UNSET, UnsetType
+
+from statecast_agents import AddMessage, Json, NewMessage
 
 
 def message(id: str, role: str = "user", *parts: Json) -> Json:
@@ -19,3 +21,8 @@ CONVERSATION = [
     message("u2"),
     message("a2", "assistant", call("later")),
 ]
+
+
+def said(text: str, parent: str | UnsetType | None = UNSET, source: str | None = None) -> AddMessage:
+    new = NewMessage(role="user", parts=[{"type": "text", "text": text}])
+    return AddMessage(message=new, parent_id=parent, source_id=source)

@@ -18,8 +18,6 @@ import msgspec
 from statecast.protocol import RunError, RunState, Status
 from statecast.stores import Amended, BatchAccepted, BatchSettled, StoreUnavailable
 from statecast_agents import (
-    AddMessage,
-    AddToolResult,
     Document,
     Run,
     RunEnded,
@@ -29,6 +27,7 @@ from statecast_agents import (
 )
 from statecast_agents.chunks import Chunk
 from statecast_agents.commands import AnyCommand
+from statecast_agents.message_commands import apply_commands
 
 from .batch import Batch
 from .capacity import Capacity
@@ -486,10 +485,5 @@ def apply_messages(run: Run, commands: Sequence[AnyCommand], *, agrees: bool) ->
         MessageConflict: One does not fit.
     """
     if run.keeps_messages:
-        run.messages.check(commands, agrees=agrees)
-        calls = run.messages.calls_for(commands)
-        for command in commands:
-            if isinstance(command, AddMessage | AddToolResult):
-                run.messages.apply(command, agrees=agrees, calls=calls)
-                agrees = agrees and not isinstance(command, AddMessage)  # no client has seen what its own batch adds
+        apply_commands(run.messages, commands, agrees=agrees)
         run.flush()

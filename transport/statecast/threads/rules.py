@@ -15,6 +15,7 @@ from statecast_agents import MAX_DEPTH, AddMessage, AddToolResult, Agent, Comman
 from statecast_agents.agent import Policy
 from statecast_agents.commands import AnyCommand
 from statecast_agents.errors import MessageConflict
+from statecast_agents.message_commands import check_commands
 
 from .batch import OnDisconnect
 from .claims import Claim
@@ -157,7 +158,7 @@ def check_messages(thread: Thread, commands: Sequence[AnyCommand], *, agrees: bo
     ):
         return
     try:
-        Messages(thread.document, thread.agent.messages).check(commands, agrees=agrees)
+        check_commands(Messages(thread.document, thread.agent.messages), commands, agrees=agrees)
     except MessageConflict as error:
         raise Refusal(409, error.code, str(error)) from None
 
