@@ -197,7 +197,11 @@ class ChangeRecorder(SizeBudget, ABC):
             self._record_whole(items)
 
     def record_rearrangement(self, items: list[Json], before: list[Json]) -> None:
-        """Record the differences between a list and its items `before`."""
+        """Record the differences between a list and its items `before`. Items that stayed are the same objects."""
+        inside = set(map(id, items))
+        for item in before:
+            if id(item) not in inside:
+                self.detach(item, items)
         old = len(before)
         changed = [index for index, item in enumerate(items) if index >= old or item is not before[index]]
         if not changed and len(items) == old:

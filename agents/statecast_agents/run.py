@@ -68,7 +68,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     extra: dict[str, Json] = {}  #: every other field of the body, as the app's own code in the page added it
 
 
-class Tasks(Protocol):
+class TaskGroup(Protocol):
     """The task group of a run."""
 
     def start_soon(self, function: Callable[[*_Args], Coroutine[Any, Any, Any]], /, *args: *_Args) -> Any:
@@ -119,7 +119,7 @@ class Run:
         self.user = user
         self.parts = Parts(emit)  #: message parts outside the state
         self.cancelled = False  #: whether someone asked the run to stop; see `Agent.cancel_grace`
-        self.tasks: Tasks | None = None  #: while it is under way
+        self.tasks: TaskGroup | None = None  #: while it is under way
         self.waiting = Waiting(waits, known, taken)
         self.in_thread = in_thread
         self._document = document

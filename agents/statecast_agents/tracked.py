@@ -189,7 +189,7 @@ class TrackedDict(dict[str, Json]):
         return dict(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Json]:
-        return plain_copy(self)  # type: ignore[no-any-return]  # a dict thaws to a dict
+        return plain_copy(self)  # type: ignore[no-any-return]  # a dict's copy is a dict
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         return dict, (), None, None, iter(dict(self).items())
@@ -220,7 +220,8 @@ class TrackedList(list[Json]):
         document = self._document
         if isinstance(key, slice):
             items = list(value)  # before anything else: it may be a generator that takes from this very list
-            with document.lock, _Rearranged(self):
+            with document.lock:
+                before = list(self)
                 replaced = {id(item) for item in self[key] if type(item) in NODES}
                 owned = document.own_all(items, self, range(len(items)), replaced)
                 try:
@@ -229,6 +230,7 @@ class TrackedList(list[Json]):
                     document.moves = None
                     raise
                 document.commit_moves()
+                document.record_rearrangement(self, before)
             return
         with document.lock:
             old = self[key]
@@ -357,22 +359,25 @@ class TrackedList(list[Json]):
         del self[:]
 
     def reverse(self) -> None:
-        with self._document.lock, _Rearranged(self):
+        with self._document.lock:
+            before = list(self)
             super().reverse()
+            self._document.record_rearrangement(self, before)
 
     def sort(self, *, key: Callable[[Any], Any] | None = None, reverse: bool = False) -> None:
-        with self._document.lock, _Rearranged(self):
+        with self._document.lock:
             before = list(self)
             after = sorted(before, key=key, reverse=reverse)  # `key` may change items, so they stay in place meanwhile
             if len(before) != len(self) or any(map(operator.is_not, before, self)):
                 raise ValueError("list modified during sort")
             super().__setitem__(slice(None), after)
+            self._document.record_rearrangement(self, before)
 
     def __copy__(self) -> list[Json]:
         return list(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> list[Json]:
-        return plain_copy(self)  # type: ignore[no-any-return]  # a list thaws to a list
+        return plain_copy(self)  # type: ignore[no-any-return]  # a list's copy is a list
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         return list, (), None, iter(list(self))
@@ -380,25 +385,6 @@ class TrackedList(list[Json]):
 
 Node = TrackedDict | TrackedList
 NODES: Final = frozenset({TrackedDict, TrackedList})
-
-
-class _Rearranged:
-    """Record what the rearrangement of a list changed; items that stay in the list stay the same objects."""
-
-    def __init__(self, items: TrackedList) -> None:
-        self._list = items
-        self._before = list(items)
-
-    def __enter__(self) -> _Rearranged:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        here = self._list
-        inside = {id(item) for item in here if type(item) in NODES}
-        for item in self._before:
-            if type(item) in NODES and id(item) not in inside:
-                here._document.detach(item, here)
-        here._document.record_rearrangement(here, self._before)
 
 
 def _own_values(values: dict[str, Json], parent: Node, leaving: Collection[int]) -> dict[str, Json]:
