@@ -7,11 +7,11 @@ import re
 
 import msgspec
 
-from statecast.http.endpoints.local import FORMS
 from statecast.protocol.entries import RunError
 from statecast.protocol.local import request as local_request
 from statecast.protocol.local.events import TypedEventsEncoder
 from statecast.protocol.local.reply import JsonReplyEncoder
+from statecast.protocol.local.wires import FORMS
 from statecast.protocol.openai import request as openai_request
 from statecast_agents import Usage
 from tests.docs.pages import PROTOCOL, code

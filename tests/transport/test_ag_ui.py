@@ -265,7 +265,9 @@ def test_calls_that_were_left_open_before_are_named() -> None:
         {"id": "x", "role": "tool", "toolCallId": "c1", "content": "1"},
     ]
     request = asked(*theirs, protocolVersion="1.0", tools=TOOLS)
-    projection = FullProjection(("messages",), run_id=RUN, base=answering.base, client_copy=request.said.client_copy())
+    projection = FullProjection(
+        ("messages",), run_id=RUN, base=answering.base, client_copy=request.conversation.client_copy()
+    )
     reading = read(answering, AgUiEncoder(projection, request), *theirs)
 
     assert reading.types == ["RUN_STARTED", "RUN_FINISHED"]

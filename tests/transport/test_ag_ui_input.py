@@ -88,7 +88,7 @@ def test_a_message_may_have_more_than_text() -> None:
         {"type": "document", "source": source, "metadata": {"filename": "a.pdf"}},
         {"type": "binary", "mimeType": "image/png", "data": "aGk="},
     ]
-    (message,) = asked({"id": "u1", "role": "user", "content": content}).said.messages
+    (message,) = asked({"id": "u1", "role": "user", "content": content}).conversation.messages
 
     assert message.parts == [
         {"type": "text", "text": "look"},
@@ -103,7 +103,7 @@ def test_a_message_may_have_more_than_text() -> None:
 def test_an_answer_is_one_message_with_its_reasoning_and_its_results() -> None:
     failed = {"id": "x", "role": "tool", "toolCallId": "c1", "content": "", "error": "broken"}
     messages = [SAID, *THEIRS[1:3], failed]
-    said = asked(*messages).said.messages
+    said = asked(*messages).conversation.messages
 
     assert [message.role for message in said] == ["user", "assistant"]
     assert said[1].parts == [
@@ -115,7 +115,7 @@ def test_an_answer_is_one_message_with_its_reasoning_and_its_results() -> None:
 
 def test_what_an_app_passes_on_reaches_the_agent_but_for_a_key() -> None:
     props = {"apiKey": "secret", "temperature": 0.5, "tenant": "north"}
-    request = asked(SAID, forwardedProps=props).said.request
+    request = asked(SAID, forwardedProps=props).conversation.request
 
     assert (request.config.api_key, request.call_settings.temperature) == ("secret", 0.5)
     assert request.extra == {"tenant": "north"}

@@ -19,20 +19,18 @@ from statecast_agents import Agent
 
 from .attachments import Attachments
 from .cloud import Cloud
-from .endpoints.ag_ui import AgUiEndpoint
 from .endpoints.assistant import AssistantEndpoint, ResumeEndpoint
 from .endpoints.attachments import file_routes
-from .endpoints.chat import ChatEndpoint, ChatStreamEndpoint
 from .endpoints.client_module import module_routes
 from .endpoints.control import ControlEndpoints
 from .endpoints.events import EventsEndpoint
 from .endpoints.health import health_routes
-from .endpoints.local import JsonEndpoint, SseEndpoint, TextEndpoint
 from .endpoints.messages import message_routes
-from .endpoints.openai import openai_routes
+from .endpoints.models import model_routes
 from .endpoints.patch import PatchEndpoint
 from .endpoints.socket import SocketEndpoint
 from .endpoints.threads import thread_routes
+from .endpoints.wires import wire_routes
 from .middleware.caching import Caching
 from .middleware.cors import Cors
 from .middleware.hosts import HostCheck
@@ -242,13 +240,8 @@ def _routes(
         *cloud,
         Route("/assistant", AssistantEndpoint(service), methods=["POST"]),
         Route("/resume", ResumeEndpoint(service), methods=["POST"]),
-        Route("/chat", ChatEndpoint(service), methods=["POST"]),
-        Route("/chat/{thread_id}/stream", ChatStreamEndpoint(service), methods=["GET"]),
-        Route("/ag-ui", AgUiEndpoint(service), methods=["POST"]),
-        Route("/text", TextEndpoint(service), methods=["POST"]),
-        Route("/sse", SseEndpoint(service), methods=["POST"]),
-        Route("/json", JsonEndpoint(service), methods=["POST"]),
-        *openai_routes(service),
+        *wire_routes(service),
+        *model_routes(hub),
         Route("/initial-state", control.initial_state, methods=["POST"]),
         Route("/cancel", control.cancel, methods=["POST"]),
         Route("/status/{thread_id}", control.status, methods=["GET"]),

@@ -5,13 +5,13 @@ Source: docs/protocol.md, "The cloud API".
 
 from __future__ import annotations
 
-from starlette.exceptions import HTTPException
+from collections.abc import Sequence
+from typing import Any
+
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from statecast.http.request.fields import check_thread_id
-from statecast.http.response.errors import from_http, json_response
+from statecast.http.response.errors import FormRoute, json_response
 from statecast.protocol.errors import Refusal
 from statecast.stores import Key, Summary
 from statecast.threads import Hub
@@ -19,16 +19,11 @@ from statecast.threads import Hub
 __all__ = ["CloudRoute", "card_of", "cloud_refused"]
 
 
-class CloudRoute(Route):
+class CloudRoute(FormRoute):
     """A route whose errors are `{"message", "error": code, …}`."""
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or say what was wrong with it."""
-        try:
-            await super().handle(scope, receive, send)
-        except (Refusal, HTTPException) as error:
-            refusal = error if isinstance(error, Refusal) else from_http(error, scope)
-            await cloud_refused(refusal)(scope, receive, send)
+    def __init__(self, path: str, endpoint: Any, *, methods: Sequence[str]) -> None:
+        super().__init__(path, endpoint, form=cloud_refused, methods=methods)
 
 
 def cloud_refused(refusal: Refusal) -> Response:

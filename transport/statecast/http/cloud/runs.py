@@ -11,13 +11,14 @@ from starlette.types import Receive, Scope, Send
 
 from statecast.history.formats import read_messages
 from statecast.http.endpoints.titles import title_response
+from statecast.http.endpoints.wires import WireEndpoint
 from statecast.http.request.body import read_as
 from statecast.http.request.caller import EXPIRES
 from statecast.http.request.fields import check_thread_id, named_agent
-from statecast.http.response.answer import converse, stream_answer
 from statecast.http.service import Service
 from statecast.protocol.ai_sdk.data_stream import DataStreamMessagesEncoder
 from statecast.protocol.ai_sdk.request import read_chat
+from statecast.protocol.ai_sdk.wire import ChatExchange, ChatWire
 from statecast.protocol.errors import Refusal
 from statecast.protocol.json_checks import decode
 from statecast.protocol.messages.conversation import Conversation
@@ -53,6 +54,7 @@ class _StreamEndpoint:
         self._service = service
         self._history = History(service.hub)
         self._authenticator = authenticator
+        self._chats = WireEndpoint(service, ChatWire())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         hub = self._service.hub
@@ -71,8 +73,8 @@ class _StreamEndpoint:
         if thread_id is not None:
             check_thread_id(thread_id)
         conversation = msgspec.structs.replace(conversation, thread_id=thread_id, agent=agent.name)
-        answer = await converse(self._service, conversation, agent, principal)
-        await stream_answer(self._service, answer, DataStreamMessagesEncoder(answer.projection), scope, send)
+        exchange = ChatExchange(conversation=conversation, protocol=DataStreamMessagesEncoder.name)
+        await self._chats.answer(exchange, agent, principal, scope, receive, send)
 
     async def _title(self, asked: _Asked, messages: list[dict[str, Json]] | None, principal: Principal) -> Response:
         summary = await card_of(self._service.hub, principal.workspace, asked.thread_id)

@@ -8,7 +8,9 @@ from starlette.types import Receive, Scope, Send
 
 from statecast.http.request.body import read_body
 from statecast.http.request.fields import posted_of, protocol_of, thread_id_of
+from statecast.http.response.answer import headers_of
 from statecast.http.response.stream import Stream, begin_stream
+from statecast.http.response.subscription import Subscription
 from statecast.http.service import Service
 from statecast.protocol import Encoder
 from statecast.protocol.errors import Refusal
@@ -77,25 +79,14 @@ async def _begin(
     *,
     replays: bool = False,
 ) -> None:
-    thread = accepted.thread
-    headers = [*encoder.headers, (b"statecast-thread-id", thread.id.encode()), *extra]
-    headers.append((b"statecast-cursor", str(accepted.cursor).encode()))
-    if accepted.run_id is not None:
-        headers.append((b"statecast-run-id", accepted.run_id.encode()))
-    until = None if accepted.run is None else accepted.run_id
-    reader = thread.follow(encoder, revision=accepted.revision, snapshot=accepted.snapshot, until=until)
-
-    def closed(left: bool) -> None:
-        thread.leave(reader)
-        if left:
-            service.hub.left(accepted)
-
+    headers = [*encoder.headers, *headers_of(accepted), *extra]
+    subscription = Subscription(service.hub, accepted, encoder)
     first = b""
     if replays:
         try:
-            first = await reader.replay(accepted.run_id if accepted.handed else None)
+            first = await subscription.reader.replay(accepted.run_id if accepted.handed else None)
         except BaseException:
-            closed(left=True)
+            subscription.close(left=True)
             raise
         # A client takes the state that it was handed, and what a replay holds, for history, and runs no tool whose call
         # is there; so there is a replay, be it an empty frame. But what a run asks for is still to be done, even by a
@@ -104,4 +95,4 @@ async def _begin(
             if accepted.handed and not first:
                 first = encoder.heartbeat
             headers.append((b"aui-replay-content-length", b"%d" % len(first)))
-    await begin_stream(scope, send, headers, Stream(reader, closed, first=first))
+    await begin_stream(scope, send, headers, Stream(subscription, first=first))

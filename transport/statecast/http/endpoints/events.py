@@ -9,13 +9,13 @@ from starlette.types import Receive, Scope, Send
 
 from statecast.http.request.fields import check_thread_id
 from statecast.http.response.stream import GATHER, Stream, begin_stream
-from statecast.http.response.throttle import ThrottledReader
+from statecast.http.response.subscription import Subscription
 from statecast.http.service import Service
 from statecast.protocol import Cursor
 from statecast.protocol.errors import Refusal
 from statecast.protocol.thread_events.encoder import EventsEncoder
 from statecast.protocol.thread_events.patches import PatchEventsEncoder
-from statecast.threads import Reader, Thread
+from statecast.threads import Thread
 
 __all__ = ["EventsEndpoint", "Format", "place_of"]
 
@@ -42,12 +42,9 @@ class EventsEndpoint:
         place = place_of(given, thread) if form == "operations" else None
         encoder = PatchEventsEncoder(thread.epoch) if form == "json-patch" else EventsEncoder(thread.epoch)
         whole = form == "snapshot"
-        reader = thread.follow(encoder, revision=place or 0, snapshot=place is None, endless=True, whole=whole)
-        read: Reader | ThrottledReader = reader
-        if isinstance(encoder, PatchEventsEncoder):
-            read = ThrottledReader(reader, encoder, 1 / service.hub.limits.state_frames)
+        subscription = Subscription.to_thread(service.hub, thread, encoder, place, whole=whole)
         headers = [*encoder.headers, (b"statecast-thread-id", thread.id.encode())]
-        stream = Stream(read, lambda left: thread.leave(reader), gather=WHOLE_EVERY if whole else GATHER)
+        stream = Stream(subscription, gather=WHOLE_EVERY if whole else GATHER)
         await begin_stream(scope, send, headers, stream)
 
 

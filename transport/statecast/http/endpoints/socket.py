@@ -24,6 +24,7 @@ from statecast.http.request.caller import Caller, seconds_left
 from statecast.http.request.fields import check_thread_id, posted_of
 from statecast.http.response.errors import deny, from_http
 from statecast.http.response.stream import GATHER
+from statecast.http.response.subscription import Subscription
 from statecast.http.service import Service
 from statecast.protocol import Cursor
 from statecast.protocol.errors import Refusal
@@ -201,7 +202,8 @@ class _Session:
 
     async def _send_events(self, thread: Thread, place: int | None) -> None:
         encoder = EventsEncoder(thread.epoch, framed_as_line, heartbeat=HEARTBEAT)
-        reader = thread.follow(encoder, revision=place or 0, snapshot=place is None, endless=True)
+        subscription = Subscription.to_thread(self._service.hub, thread, encoder, place)
+        reader = subscription.source
         clock = asyncio.get_running_loop().time
         last = -GATHER
         try:
@@ -217,12 +219,12 @@ class _Session:
                     await asyncio.sleep(wait)
             await self._socket.close(STOPPING)
         except TimeoutError:
-            thread.leave(reader)  # to say so may take as long again
+            subscription.close()  # to say so may take as long again
             await self._socket.close(STALLED)
         except (WebSocketDisconnect, RuntimeError):  # as in `run`
             pass
         finally:
-            thread.leave(reader)
+            subscription.close()
 
     async def _send(self, frame: msgspec.Struct) -> None:
         if self._socket.application_state is WebSocketState.CONNECTED:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import msgspec
-from starlette.types import Scope, Send
 
 from statecast.http.request.caller import Caller
 from statecast.http.service import Service
 from statecast.protocol.json_checks import check_values
 from statecast.protocol.messages.client_copy import ClientCopy
 from statecast.protocol.messages.conversation import Conversation, NewTurn, PostedMessage
-from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.projection import Projection, items_in, without
 from statecast.threads import (
     Execution,
     OnDisconnect,
     Posted,
-    Reader,
     Submission,
     Thread,
     first_state,
@@ -30,11 +27,7 @@ from statecast.threads import (
 )
 from statecast_agents import AddMessage, Agent, Json, Request
 
-from .stream import Stream, begin_stream
-
-__all__ = ["Answer", "converse", "follow", "headers_of", "join", "stream_answer"]
-
-Write = Callable[[Projection], MessageEncoder]
+__all__ = ["Answer", "converse", "headers_of", "join"]
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -49,6 +42,7 @@ async def converse(
     conversation: Conversation,
     agent: Agent,
     caller: Caller,
+    thread: Thread | None,
     *,
     on_disconnect: OnDisconnect | None = None,
     kind: type[Projection] = Projection,
@@ -60,6 +54,7 @@ async def converse(
         conversation: What was posted.
         agent: Of a thread that is new; one that is known has its own.
         caller: Who sends the request.
+        thread: That the conversation names; None if it is not there yet.
         on_disconnect: What a lost connection does to the run; None: what the app says.
         kind: What the answer's projection is to be.
 
@@ -68,7 +63,6 @@ async def converse(
     """
     hub = service.hub
     thread_id = conversation.thread_id
-    thread = None if thread_id is None else await hub.known(thread_id, owner=caller.owner)
     claim: bytes | msgspec.UnsetType
     if thread is None:
         state = _begins(conversation, agent)
@@ -161,49 +155,8 @@ def join(
     return Answer(accepted, projection)
 
 
-async def stream_answer(
-    service: Service,
-    answer: Answer,
-    encoder: MessageEncoder,
-    scope: Scope,
-    send: Send,
-    extra: Sequence[tuple[bytes, bytes]] = (),
-    *,
-    held: tuple[Reader, bytes] | None = None,
-) -> None:
-    """Begin the response that `encoder` writes.
-
-    Args:
-        service: What every endpoint needs.
-        answer: What is streamed.
-        encoder: The protocol.
-        scope: The request's.
-        send: The request's.
-        extra: Further headers.
-        held: The reader that follows already, and what it has taken.
-    """
-    accepted = answer.accepted
-    reader, first = held or (follow(answer, encoder), b"")
-    headers = [*encoder.headers, *headers_of(answer), *extra]
-
-    def closed(left: bool) -> None:
-        accepted.thread.leave(reader)
-        if left:
-            service.hub.left(accepted)
-
-    await begin_stream(scope, send, headers, Stream(reader, closed, first=first, cut=lambda: encoder.cut))
-
-
-def follow(answer: Answer, encoder: MessageEncoder) -> Reader:
-    """Add the reader of an answer to its thread, until its run ends or waits."""
-    accepted = answer.accepted
-    until = None if accepted.run is None else accepted.run_id
-    return accepted.thread.follow(encoder, revision=accepted.revision, snapshot=accepted.snapshot, until=until)
-
-
-def headers_of(answer: Answer) -> list[tuple[bytes, bytes]]:
-    """Return what the headers of a response say of its thread and its run."""
-    accepted = answer.accepted
+def headers_of(accepted: Submission) -> list[tuple[bytes, bytes]]:
+    """Return the headers that name the thread, the place and the run of a response."""
     headers = [(b"statecast-thread-id", accepted.thread.id.encode())]
     headers.append((b"statecast-cursor", str(accepted.cursor).encode()))
     if accepted.run_id is not None:

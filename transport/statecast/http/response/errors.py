@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -14,13 +15,13 @@ from starlette.websockets import WebSocket
 
 from statecast.protocol.errors import Refusal
 
-__all__ = ["Errors", "deny", "from_http", "json_response", "refused", "stopping"]
+__all__ = ["Errors", "FormRoute", "deny", "from_http", "json_response", "refused", "stopping"]
 
 #: Characters of a path that an error repeats.
 MAX_PATH: Final = 200
 
 
-def json_response(value: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def json_response(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return `value` as a JSON response."""
     return Response(msgspec.json.encode(value), status, headers, "application/json")
 
@@ -41,6 +42,31 @@ async def deny(socket: WebSocket, refusal: Refusal) -> None:
         await socket.send_denial_response(refused(refusal))
     else:
         await socket.close(4000 + refusal.status)
+
+
+class FormRoute(Route):
+    """A route whose errors have a form of their own.
+
+    Args:
+        path: As of any route.
+        endpoint: Likewise.
+        form: Returns the response that says what was refused.
+        methods: That are served.
+    """
+
+    def __init__(
+        self, path: str, endpoint: Any, *, form: Callable[[Refusal], Response], methods: Sequence[str]
+    ) -> None:
+        super().__init__(path, endpoint, methods=list(methods))
+        self._form = form
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or say what was wrong with it."""
+        try:
+            await super().handle(scope, receive, send)
+        except (Refusal, HTTPException) as error:
+            refusal = error if isinstance(error, Refusal) else from_http(error, scope)
+            await self._form(refusal)(scope, receive, send)
 
 
 class Errors:

@@ -7,15 +7,17 @@ returned: it may stand open for hours, and they would hold their frames, and a s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
 from statecast.http.request.caller import EXPIRED, EXPIRES, seconds_left
-from statecast.protocol import RunError
 
-__all__ = ["GATHER", "STREAM", "Stream", "begin_stream", "watch_client"]
+from .subscription import Subscription
+
+__all__ = ["GATHER", "STREAM", "Stream", "begin_stream", "watched"]
 
 #: In the scope of a response that has begun: the `Stream` that is its body.
 STREAM: Final = "statecast.stream"
@@ -28,53 +30,26 @@ GATHER: Final = 0.001
 LINGER: Final = 0.2
 
 
-class Read(Protocol):
-    """What a stream reads, as `Reader` says."""
-
-    @property
-    def finished(self) -> bool: ...
-
-    def take(self) -> bytes: ...
-
-    async def wait(self) -> None: ...
-
-    def expire(self, error: RunError) -> None: ...
-
-    def wake(self) -> None: ...
-
-
 class Stream:
-    """The body of a response: what a reader takes.
+    """The body of a response: what a subscription reads.
 
     Args:
-        reader: Whose `take` is sent.
-        closed: Called at the end, with whether the client left before it.
+        subscription: Whose frames are sent. It is closed at the end.
         first: What was taken already.
         gather: Seconds in which it sends once at most.
-        cut: Asked at the end: whether the response is to be left incomplete, so that the server closes the connection.
     """
 
-    __slots__ = ("_closed", "_cut", "_first", "_gather", "_reader", "seconds")
+    __slots__ = ("_first", "_gather", "_subscription", "seconds")
 
-    def __init__(
-        self,
-        reader: Read,
-        closed: Callable[[bool], None],
-        *,
-        first: bytes = b"",
-        gather: float = GATHER,
-        cut: Callable[[], bool] = lambda: False,
-    ) -> None:
+    def __init__(self, subscription: Subscription, *, first: bytes = b"", gather: float = GATHER) -> None:
         self.seconds: float | None = None  #: after which it ends, whatever is still to come
-        self._cut = cut
         self._first = first
-        self._reader = reader
-        self._closed = closed
+        self._subscription = subscription
         self._gather = gather
 
     async def skip(self, send: Send) -> None:
         """End at once: the request was a HEAD, which the response's headers answer."""
-        self._closed(False)
+        self._subscription.close()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def run(self, receive: Receive, send: Send) -> None:
@@ -84,39 +59,35 @@ class Stream:
             receive: Tells when the client has gone, which sending alone does not.
             send: Waits while the socket is full, and nothing but this stream waits with it.
         """
-        reader, gather = self._reader, self._gather
-        loop = asyncio.get_running_loop()
-        watch = asyncio.ensure_future(watch_client(receive, reader))
-        over = None if self.seconds is None else loop.call_later(self.seconds, reader.expire, EXPIRED)
-        clock = loop.time
+        subscription, gather = self._subscription, self._gather
+        reader = subscription.source
+        clock = asyncio.get_running_loop().time
         due = 0.0
         left = False
         try:
-            while not left:
-                data = self._first or reader.take()
-                finished = reader.finished  # it may be closed while this is sent
-                if data or finished:
-                    self._first = b""
-                    cut = finished and self._cut()
-                    if data or not cut:
-                        await send({"type": "http.response.body", "body": data, "more_body": cut or not finished})
-                    if cut:
-                        await asyncio.wait({watch}, timeout=LINGER)
-                    if finished:
-                        return
-                if not watch.done():  # it may have been while this was sending
-                    await reader.wait()
-                now = clock()
-                if now < due:
-                    await asyncio.sleep(due - now)
+            with watched(subscription, receive, self.seconds) as watch:
+                while not left:
+                    data = self._first or reader.take()
+                    finished = reader.finished  # it may be closed while this is sent
+                    if data or finished:
+                        self._first = b""
+                        cut = finished and subscription.cut
+                        if data or not cut:
+                            await send({"type": "http.response.body", "body": data, "more_body": cut or not finished})
+                        if cut:
+                            await asyncio.wait({watch}, timeout=LINGER)
+                        if finished:
+                            return
+                    if not watch.done():  # it may have been while this was sending
+                        await reader.wait()
                     now = clock()
-                due = now + gather
-                left = watch.done()
+                    if now < due:
+                        await asyncio.sleep(due - now)
+                        now = clock()
+                    due = now + gather
+                    left = watch.done()
         finally:
-            watch.cancel()
-            if over is not None:
-                over.cancel()
-            self._closed(left)
+            subscription.close(left=left)
 
 
 async def begin_stream(scope: Scope, send: Send, headers: Sequence[tuple[bytes, bytes]], stream: Stream) -> None:
@@ -126,8 +97,30 @@ async def begin_stream(scope: Scope, send: Send, headers: Sequence[tuple[bytes, 
     await send({"type": "http.response.start", "status": 200, "headers": list(headers)})
 
 
-async def watch_client(receive: Receive, reader: Read) -> None:
-    """Return when the client has gone, and wake the reader."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    reader.wake()
+@contextlib.contextmanager
+def watched(subscription: Subscription, receive: Receive, seconds: float | None) -> Iterator[asyncio.Future[None]]:
+    """While a subscription is read, wake its reader when the client goes, and end it when the credentials expire.
+
+    Args:
+        subscription: What is read.
+        receive: The request's.
+        seconds: Until the credentials of its caller expire; None: they do not.
+
+    Yields:
+        What is done when the client has gone.
+    """
+    reader = subscription.reader
+
+    async def watch_client() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        reader.wake()
+
+    watch = asyncio.ensure_future(watch_client())
+    expiry = None if seconds is None else asyncio.get_running_loop().call_later(seconds, reader.expire, EXPIRED)
+    try:
+        yield watch
+    finally:
+        watch.cancel()
+        if expiry is not None:
+            expiry.cancel()

@@ -8,9 +8,8 @@ The encoder knows no clock and the log no encoder; so the time is kept here, bet
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
-from statecast.protocol import RunError
 from statecast.threads import Reader
 
 __all__ = ["ThrottledEncoder", "ThrottledReader"]
@@ -19,6 +18,7 @@ __all__ = ["ThrottledEncoder", "ThrottledReader"]
 RATE: Final = 2**21
 
 
+@runtime_checkable
 class ThrottledEncoder(Protocol):
     """An encoder that holds something back, because more of it may follow at once."""
 
@@ -70,11 +70,3 @@ class ThrottledReader:
                 await self._reader.wait()
         except TimeoutError:
             pass
-
-    def expire(self, error: RunError) -> None:
-        """End the stream at once, with the reason."""
-        self._reader.expire(error)
-
-    def wake(self) -> None:
-        """Let `wait` return."""
-        self._reader.wake()

@@ -18,19 +18,20 @@ class View:
     Args:
         messages: As they were posted.
         unused: An id that no message has.
+        users: To which the ids of the user's messages are added.
     """
 
-    def __init__(self, messages: Iterable[Mapping[str, Any]], unused: str) -> None:
+    def __init__(self, messages: Iterable[Mapping[str, Any]], unused: str, users: set[str] | None = None) -> None:
         self._unused = unused
         self._ids: dict[str, None] = {}  #: in order
         self._thoughts: dict[str, None] = {}  #: its reasoning, in order
-        self.users: set[str] = set()  #: the user's
+        self._users = set() if users is None else users
         for message in messages:
             id, role = message.get("id"), message.get("role")
             if isinstance(id, str):
                 self.begin(id, reasoning=role == "reasoning")
                 if role == "user":
-                    self.users.add(id)
+                    self._users.add(id)
 
     def __contains__(self, id: object) -> bool:
         return id in self._ids
@@ -56,7 +57,7 @@ class View:
         blank = {"id": self._unused, "role": "reasoning", "content": ""} if self._thoughts else None
         self._thoughts = thoughts or ({} if blank is None else {self._unused: None})
         self._ids = ids
-        self.users |= {message["id"] for message in messages if message["role"] == "user"}
+        self._users |= {message["id"] for message in messages if message["role"] == "user"}
         snapshots = [messages]
         same = next((at for at, (theirs, ours) in enumerate(zip(kept, ids, strict=False)) if theirs != ours), len(kept))
         if same < len(kept):

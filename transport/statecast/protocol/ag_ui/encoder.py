@@ -49,6 +49,7 @@ class AgUiEncoder(MessageEncoder):
         projection: Of the stream.
         asked: What the client posted.
         follows: Whether the stream follows a run; if not, it only says what there is.
+        told: Which messages of the user such clients have been told of; those that this one is told are added.
     """
 
     name = "ag-ui"
@@ -59,12 +60,14 @@ class AgUiEncoder(MessageEncoder):
     heartbeat = b": \n\n"
     projection: FullProjection
 
-    def __init__(self, projection: FullProjection, asked: RunInput, *, follows: bool = True) -> None:
+    def __init__(
+        self, projection: FullProjection, asked: RunInput, *, follows: bool = True, told: set[str] | None = None
+    ) -> None:
         super().__init__(projection)
         self._asked = asked
         self._follows = follows
         self._posted = {message.get("id") for message in asked.messages}
-        self._run = {"threadId": asked.thread_id, "runId": asked.run_id}
+        self._run = {"threadId": asked.conversation.thread_id, "runId": asked.run_id}
         self._over = False
         self._texts: dict[int, tuple[str, str]] = {}  #: what is open: how its events begin, and its message
         self._args: dict[int, str] = {}  #: calls whose arguments are open
@@ -77,7 +80,7 @@ class AgUiEncoder(MessageEncoder):
         self._due = False  #: whether the client is to be told all messages
         self._ids: list[str | None] = []  #: of the thread's messages that it has, or makes of the stream
         self._version = -1  #: of the list of messages, as it was then
-        self.view = View(asked.messages, f"{asked.run_id}.none")  #: what the client has
+        self.view = View(asked.messages, f"{asked.run_id}.none", told)  #: what the client has
 
     # The stream
 

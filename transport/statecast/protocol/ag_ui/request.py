@@ -16,6 +16,7 @@ from statecast.protocol.json_checks import decode, read_value, same_json
 from statecast.protocol.lenient import read_past, readable
 from statecast.protocol.messages.client_copy import ClientCopy
 from statecast.protocol.messages.conversation import Conversation, NewTurn, PostedMessage, check_last
+from statecast.protocol.messages.wire import Exchange
 from statecast_agents import CallSettings, Config, Json, Request
 
 __all__ = ["AgUiConversation", "Resume", "RunInput", "read_run_input"]
@@ -43,7 +44,7 @@ class _Context(msgspec.Struct, frozen=True):
     value: str
 
 
-class _Wire(msgspec.Struct, frozen=True, rename="camel"):
+class _Body(msgspec.Struct, frozen=True, rename="camel"):
     thread_id: str
     run_id: str
     messages: list[Any]
@@ -94,9 +95,15 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
         return Conversation.first(self)
 
     @property
-    def gives_up(self) -> bool:
-        """Whether the run that waits is to be stopped."""
-        return self.waiting in [entry.interrupt_id for entry in self.resume if entry.status == "cancelled"]
+    def looks(self) -> bool:
+        """Whether the client only asks what there is."""
+        return not self.messages and all(entry.status == "cancelled" for entry in self.resume)
+
+    @property
+    def cancels(self) -> str | None:
+        """The run that is to be stopped: it waits for an answer that the client gave up."""
+        given_up = [entry.interrupt_id for entry in self.resume if entry.status == "cancelled"]
+        return self.waiting if self.waiting in given_up else None
 
     def client_copy(self) -> ClientCopy | None:
         """Return what the client has of the answer that it brings results for; it is shown any other from its start."""
@@ -137,20 +144,14 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
         return commands
 
 
-class RunInput(msgspec.Struct, frozen=True, kw_only=True):
+class RunInput(Exchange, frozen=True, kw_only=True):
     """What a client posts."""
 
-    thread_id: str
+    conversation: AgUiConversation
     run_id: str  #: the client's name for what it asks; ours are another's
     modern: bool  #: whether it speaks 1.0, with its interrupts and outcomes
-    said: AgUiConversation
     messages: Sequence[Mapping[str, Any]]  #: as they were posted, as far as they can be read
     state: Json  #: the client's, whether it says anything or not
-
-    @property
-    def joins(self) -> bool:
-        """Whether the client only asks what there is."""
-        return not self.said.messages and all(entry.status == "cancelled" for entry in self.said.resume)
 
     @property
     def results(self) -> dict[str, str]:
@@ -161,7 +162,7 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def tools(self) -> frozenset[str]:
         """The names of the tools that run in the client."""
-        return frozenset(self.said.request.tools)
+        return frozenset(self.conversation.request.tools)
 
 
 def read_run_input(data: bytes) -> RunInput:
@@ -170,47 +171,46 @@ def read_run_input(data: bytes) -> RunInput:
     Raises:
         Refusal: 422 `invalid_request`, naming what is wrong.
     """
-    wire: _Wire = decode(data, _Wire)
-    props = wire.forwarded_props if isinstance(wire.forwarded_props, dict) else {}
+    body: _Body = decode(data, _Body)
+    props = body.forwarded_props if isinstance(body.forwarded_props, dict) else {}
     messages = _Messages()
-    read_past(wire.messages, messages.add)
+    read_past(body.messages, messages.add)
     check_last(messages.posted)
     edited = props.get("sourceId")
-    said = AgUiConversation(
+    conversation = AgUiConversation(
         messages=messages.posted,
-        thread_id=wire.thread_id,
-        request=_request(wire, props, messages.system),
+        thread_id=body.thread_id,
+        request=_request(body, props, messages.system),
         # An empty state is what a client has that was told none: a thread that is new begins with the agent's.
-        state=msgspec.UNSET if wire.state in (None, {}, []) else wire.state,
+        state=msgspec.UNSET if body.state in (None, {}, []) else body.state,
         edited=edited if isinstance(edited, str) else None,
         means="cut",
-        claim=wire.state,
+        claim=body.state,
         carries=("text", "tool-call"),  # and reasoning, which not every client keeps
-        resume=wire.resume or (),
+        resume=body.resume or (),
     )
     return RunInput(
-        thread_id=wire.thread_id,
-        run_id=wire.run_id,
-        modern=wire.protocol_version is not None,
-        said=said,
+        conversation=conversation,
+        run_id=body.run_id,
+        modern=body.protocol_version is not None,
         messages=messages.read,
-        state=wire.state,
+        state=body.state,
     )
 
 
-def _request(wire: _Wire, props: Mapping[str, Any], system: Sequence[str]) -> Request:
+def _request(body: _Body, props: Mapping[str, Any], system: Sequence[str]) -> Request:
     """Return what reaches the agent beside the messages: a key among the properties only as a key."""
-    told = [item.value for item in wire.context or () if item.description == "system"]
+    told = [item.value for item in body.context or () if item.description == "system"]
     context = [
         {"description": item.description, "value": item.value}
-        for item in wire.context or ()
+        for item in body.context or ()
         if item.description != "system"
     ]
     extra = {name: value for name, value in props.items() if name not in _KNOWN}
-    if wire.forwarded_props is not None and not isinstance(wire.forwarded_props, dict):
-        extra["forwardedProps"] = wire.forwarded_props
+    if body.forwarded_props is not None and not isinstance(body.forwarded_props, dict):
+        extra["forwardedProps"] = body.forwarded_props
     tools = {
-        tool.name: {"description": tool.description, "parameters": tool.parameters or {}} for tool in wire.tools or ()
+        tool.name: {"description": tool.description, "parameters": tool.parameters or {}} for tool in body.tools or ()
     }
     return Request(
         system="\n\n".join([*system, *told]) or None,

@@ -65,6 +65,16 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     agent: str | None = None
 
     @property
+    def looks(self) -> bool:
+        """Whether the client says nothing: it asks what there is, and begins no thread."""
+        return not self.messages
+
+    @property
+    def cancels(self) -> str | None:
+        """The run that the client asks to be stopped; None: it does not."""
+        return None
+
+    @property
     def goes_on(self) -> bool:
         """Return whether the client already shows part of the answer: its last message is the assistant's."""
         return bool(self.messages) and self.messages[-1].role == "assistant"

@@ -47,6 +47,10 @@ class MessageEncoder(ABC):
         self.frame: bytes | None = None
         self._part = 0  #: the number of that part
 
+    def begin(self) -> bytes:
+        """Return what the stream begins with, before anything of the thread."""
+        return b""
+
     def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry] = ()) -> bytes:
         """Return the frames for the part of a state that the client has not seen."""
         return self.written(self.projection.snapshot(state, rest))

@@ -14,17 +14,15 @@ from statecast.protocol.errors import Refusal
 from statecast.protocol.json_checks import decode, read_value
 from statecast.protocol.lenient import read_past, readable
 from statecast.protocol.messages.conversation import Conversation, PostedMessage, check_last
+from statecast.protocol.messages.wire import Exchange
 from statecast_agents import CallSettings, Json, Request
 
 __all__ = ["CompletionRequest", "read_completion"]
 
 
-class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
+class CompletionRequest(Exchange, frozen=True, kw_only=True):
     """A request, read."""
 
-    conversation: Conversation
-    model: str
-    stream: bool
     include_usage: bool
 
     @property
@@ -112,8 +110,7 @@ def read_completion(data: bytes, *, thread_id: str | None = None) -> CompletionR
     options = body.stream_options
     return CompletionRequest(
         conversation=conversation,
-        model=body.model,
-        stream=body.stream is True,
+        delivery="stream" if body.stream is True else "whole",
         include_usage=options is not None and options.include_usage is True,
     )
 

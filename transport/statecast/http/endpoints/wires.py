@@ -1,0 +1,227 @@
+"""The one endpoint of message protocols: whatever the wire, a request is read, checked, accepted and answered here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, get_args
+
+from starlette.datastructures import Headers, QueryParams
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
+
+from statecast.http.request.body import read_as
+from statecast.http.request.caller import EXPIRES, Caller, seconds_left
+from statecast.http.request.fields import check_thread_id, named_agent
+from statecast.http.response.answer import Answer, converse, headers_of, join
+from statecast.http.response.buffered import failed, hold
+from statecast.http.response.errors import FormRoute, json_response, stopping
+from statecast.http.response.stream import Stream, begin_stream
+from statecast.http.response.subscription import Subscription
+from statecast.http.service import Service
+from statecast.protocol import WIRES, MessageEncoder, Wire
+from statecast.protocol.errors import Refusal
+from statecast.protocol.messages.wire import Exchange, Opening, ThreadView, WireRequest
+from statecast.threads import OnDisconnect, Thread
+from statecast.threads.refusals import unknown_thread
+from statecast_agents import Agent
+
+__all__ = ["WireEndpoint", "wire_form", "wire_routes"]
+
+_ON_DISCONNECT: Final[tuple[OnDisconnect, ...]] = get_args(OnDisconnect)
+
+
+def wire_routes(service: Service) -> list[BaseRoute]:
+    """Return the routes of all wires; each has a wire of its own, made for this app."""
+    routes: list[BaseRoute] = []
+    for make in WIRES:
+        wire = make()
+        endpoint, form = WireEndpoint(service, wire), wire_form(wire)
+        routes.append(FormRoute(wire.path, endpoint, form=form, methods=["POST"]))
+        if wire.stream_path is not None:
+            routes.append(FormRoute(wire.stream_path, _StreamEndpoint(endpoint), form=form, methods=["GET"]))
+    return routes
+
+
+def wire_form(wire: Wire[Any]) -> Callable[[Refusal], Response]:
+    """Return what makes a response of what was refused, in the form of a wire."""
+
+    def respond(refusal: Refusal) -> Response:
+        status, body, headers = wire.error(refusal)
+        return json_response(body, status=status, headers=headers)
+
+    return respond
+
+
+class WireEndpoint:
+    """Answers the requests of a wire.
+
+    Args:
+        service: What every endpoint needs.
+        wire: The protocol.
+    """
+
+    def __init__(self, service: Service, wire: Wire[Any]) -> None:
+        self.service = service
+        self.wire = wire
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service, wire = self.service, self.wire
+        query, headers = QueryParams(scope["query_string"]), Headers(scope=scope)
+        lost = on_disconnect_of(query)
+
+        def read(text: bytes) -> Exchange:
+            exchange: Exchange = wire.read(WireRequest(body=text, query=query, headers=headers))
+            return exchange
+
+        exchange = await read_as(scope, receive, service.hub.limits, read, claims=wire.claims)
+        conversation = exchange.conversation
+        if conversation.thread_id is not None:
+            check_thread_id(conversation.thread_id)
+        elif wire.cancels_unnamed:
+            lost = lost or "cancel"
+        agent = named_agent(conversation.agent, service.hub)
+        caller = await service.caller(scope, key_alone=wire.key_alone)
+        await self.answer(exchange, agent, caller, scope, receive, send, on_disconnect=lost)
+
+    async def answer(
+        self,
+        exchange: Exchange,
+        agent: Agent,
+        caller: Caller,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        on_disconnect: OnDisconnect | None = None,
+    ) -> None:
+        """Accept what is new in a conversation, and answer it.
+
+        Args:
+            exchange: The request, read.
+            agent: Of a thread that is new.
+            caller: Who sends it.
+            scope: The request's.
+            receive: The request's.
+            send: The request's.
+            on_disconnect: What a lost connection does to the run; None: what the app says.
+
+        Raises:
+            Refusal: As `converse`; for an answer that is held back, also why its run failed.
+        """
+        hub, wire, conversation = self.service.hub, self.wire, exchange.conversation
+        thread_id = conversation.thread_id
+        thread = None if thread_id is None else await hub.known(thread_id, owner=caller.owner)
+        if thread is not None:
+            exchange = wire.located(exchange, _view_of(thread))
+            conversation = exchange.conversation
+        elif thread_id is not None and conversation.looks:  # who only looks begins nothing
+            if not wire.joins_unknown:
+                raise unknown_thread(thread_id)
+            await self._show_nothing(exchange, agent, send)
+            return
+        answer = await converse(
+            self.service, conversation, agent, caller, thread, on_disconnect=on_disconnect, kind=wire.projection
+        )
+        if thread is not None and conversation.cancels is not None:
+            await hub.cancel(thread.id, owner=caller.owner, run_id=conversation.cancels)
+        await self.respond(exchange, answer, scope, receive, send)
+
+    async def respond(self, exchange: Exchange, answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+        """Follow an answer, and begin or send the response.
+
+        Raises:
+            Refusal: Of an answer that is held back, why its run failed, or the server stops.
+        """
+        accepted = answer.accepted
+        encoder: MessageEncoder = self.wire.encoder(exchange, _opening_of(answer))
+        begin = encoder.begin()
+        subscription = Subscription(self.service.hub, accepted, encoder)
+        whole = exchange.delivery == "whole"
+        if exchange.delivery != "stream":
+            taken = await hold(subscription, receive, seconds=seconds_left(scope.get(EXPIRES)), whole=whole)
+            if taken is None:
+                return  # nobody is there to read an answer
+            if subscription.source.finished and encoder.error is not None:
+                raise failed(encoder.error)
+            if subscription.source.finished and (encoder.cut or (whole and not taken)):
+                raise stopping()
+            begin += taken
+        headers = [*encoder.headers, *headers_of(accepted)]
+        if whole:
+            response = Response(begin)
+            response.raw_headers += headers
+            await response(scope, receive, send)
+        else:
+            await begin_stream(scope, send, headers, Stream(subscription, first=begin))
+
+    async def _show_nothing(self, exchange: Exchange, agent: Agent, send: Send) -> None:
+        """Answer a client that joins a thread that is not there yet: nothing has happened, and nothing is made."""
+        opening = Opening(
+            projection=self.wire.projection(None),
+            thread=None,
+            agent=agent.name,
+            run_id=None,
+            follows=False,
+            at=int(time.time()),
+        )
+        encoder: MessageEncoder = self.wire.encoder(exchange, opening)
+        await send({"type": "http.response.start", "status": 200, "headers": list(encoder.headers)})
+        await send({"type": "http.response.body", "body": encoder.begin() + encoder.finish()})
+
+
+class _StreamEndpoint:
+    """Streams the answer that is being made, from its start; 204 if none is."""
+
+    def __init__(self, endpoint: WireEndpoint) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service, wire = self._endpoint.service, self._endpoint.wire
+        thread_id = scope["path_params"]["thread_id"]
+        check_thread_id(thread_id)
+        exchange = wire.join(thread_id, QueryParams(scope["query_string"]))
+        thread = await service.hub.known(thread_id, owner=await service.owner(scope))
+        if thread is None or thread.active is None:
+            await Response(status_code=204)(scope, receive, send)
+            return
+        await self._endpoint.respond(exchange, join(thread, kind=wire.projection), scope, receive, send)
+
+
+def on_disconnect_of(query: Mapping[str, str]) -> OnDisconnect | None:
+    """Return what the query says of a lost connection; None if it says nothing.
+
+    Raises:
+        Refusal: 422 `invalid_request`.
+    """
+    given = query.get("onDisconnect")
+    if given is None:
+        return None
+    for known in _ON_DISCONNECT:
+        if given == known:
+            return known
+    raise Refusal(422, "invalid_request", f'expected onDisconnect to be "continue" or "cancel", got "{given[:40]}"')
+
+
+def _view_of(thread: Thread) -> ThreadView:
+    active = thread.active
+    return ThreadView(
+        owner=thread.owner,
+        id=thread.id,
+        epoch=thread.epoch,
+        active=None if active is None else active.id,
+        waits=active is not None and active.waits_since is not None,
+    )
+
+
+def _opening_of(answer: Answer) -> Opening:
+    accepted = answer.accepted
+    return Opening(
+        projection=answer.projection,
+        thread=_view_of(accepted.thread),
+        agent=accepted.thread.agent.name,
+        run_id=accepted.run_id,
+        follows=accepted.run is not None,
+        at=int(time.time()),
+    )

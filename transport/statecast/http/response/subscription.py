@@ -1,0 +1,60 @@
+"""Subscriptions: one connection's hold on a thread, from its first frame to the moment it leaves."""
+
+from __future__ import annotations
+
+from statecast.protocol import Encoder, MessageEncoder
+from statecast.threads import Hub, Reader, Submission, Thread
+
+from .throttle import ThrottledEncoder, ThrottledReader
+
+__all__ = ["Subscription"]
+
+
+class Subscription:
+    """A reader that follows a thread, at the pace of its encoder, until `close`.
+
+    Args:
+        hub: The app's.
+        accepted: The request that the stream answers, and where its stream starts.
+        encoder: The protocol, for this stream.
+        endless: Whether the stream goes on across runs; if not, it ends with the run that was accepted, or waits.
+        whole: Whether every change is shown as the whole state again.
+    """
+
+    def __init__(
+        self, hub: Hub, accepted: Submission, encoder: Encoder, *, endless: bool = False, whole: bool = False
+    ) -> None:
+        self._hub = hub
+        self._accepted = accepted
+        self._encoder = encoder
+        self.reader: Reader = accepted.thread.follow(
+            encoder,
+            revision=accepted.revision,
+            snapshot=accepted.snapshot,
+            until=None if accepted.run is None else accepted.run_id,
+            endless=endless,
+            whole=whole,
+        )
+        #: what to read from: an encoder that holds changes back is asked for them only so often
+        self.source: Reader | ThrottledReader = self.reader
+        if isinstance(encoder, ThrottledEncoder):
+            self.source = ThrottledReader(self.reader, encoder, 1 / hub.limits.state_frames)
+
+    @classmethod
+    def to_thread(
+        cls, hub: Hub, thread: Thread, encoder: Encoder, revision: int | None, *, whole: bool = False
+    ) -> Subscription:
+        """Follow a thread across its runs, from a revision on; None: from a snapshot on."""
+        place = Submission(thread=thread, run=None, run_id=None, revision=revision or 0, snapshot=revision is None)
+        return cls(hub, place, encoder, endless=True, whole=whole)
+
+    @property
+    def cut(self) -> bool:
+        """Whether the response is to be left incomplete, because nothing else would tell its client of a failure."""
+        return isinstance(self._encoder, MessageEncoder) and self._encoder.cut
+
+    def close(self, *, left: bool = False) -> None:
+        """Stop following; `left`: the client was lost before the end, which may stop its run."""
+        self._accepted.thread.leave(self.reader)
+        if left:
+            self._hub.left(self._accepted)

@@ -1,0 +1,99 @@
+"""The wires of adapters that someone has written by hand for a local runtime: one way to ask, three ways to answer.
+
+Source: docs/protocol.md, "POST /text", "POST /sse", "POST /json".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+import msgspec
+
+from statecast.protocol.errors import Refusal
+from statecast.protocol.messages.encoder import MessageEncoder
+from statecast.protocol.messages.wire import Delivery, Exchange, Opening, Wire, WireRequest
+
+from .events import TypedEventsEncoder
+from .reply import JsonReplyEncoder
+from .request import read_local
+from .text import ContentEventsEncoder, PlainTextEncoder
+
+__all__ = ["FORMS", "JsonWire", "SseWire", "TextWire"]
+
+#: By the name in `?form=` of `/sse`; the first is the one an adapter gets that names none.
+FORMS: Final[dict[str, type[MessageEncoder]]] = {
+    TypedEventsEncoder.name: TypedEventsEncoder,
+    ContentEventsEncoder.name: ContentEventsEncoder,
+}
+
+
+class LocalExchange(Exchange, frozen=True, kw_only=True):
+    """A request of an adapter."""
+
+    encoder: type[MessageEncoder]  #: of the form that it asks for
+
+
+class _LocalWire(Wire[LocalExchange]):
+    """Takes the messages of a local runtime."""
+
+    cancels_unnamed = True
+    delivery: ClassVar[Delivery] = "held"
+    encoder_type: ClassVar[type[MessageEncoder]]
+
+    def read(self, request: WireRequest) -> LocalExchange:
+        """Read a request.
+
+        Raises:
+            Refusal: As `read_local`; 422 `unknown_format`.
+        """
+        encoder = self.form(request.query)
+        conversation = read_local(request.body)
+        agent = request.query.get("agent") or conversation.agent
+        conversation = msgspec.structs.replace(conversation, agent=agent)
+        return LocalExchange(conversation=conversation, delivery=self.delivery, encoder=encoder)
+
+    def encoder(self, exchange: LocalExchange, opening: Opening) -> MessageEncoder:
+        """Return the encoder that the request asked for."""
+        return exchange.encoder(opening.projection)
+
+    def form(self, query: Mapping[str, str]) -> type[MessageEncoder]:
+        """Return the encoder of the form that a query names.
+
+        Raises:
+            Refusal: 422 `unknown_format`.
+        """
+        return self.encoder_type
+
+
+class TextWire(_LocalWire):
+    """Answers with the text that is said."""
+
+    path = "/text"
+    encoder_type = PlainTextEncoder
+
+
+class SseWire(_LocalWire):
+    """Answers with events, in the form that the query names."""
+
+    path = "/sse"
+
+    def form(self, query: Mapping[str, str]) -> type[MessageEncoder]:
+        """Return the encoder of the form that a query names.
+
+        Raises:
+            Refusal: 422 `unknown_format`.
+        """
+        name = query.get("form", next(iter(FORMS)))
+        if name not in FORMS:
+            known = ", ".join(f'"{known}"' for known in FORMS)
+            raise Refusal(422, "unknown_format", f'expected a form out of {known}, got "{name[:60]}"')
+        return FORMS[name]
+
+
+class JsonWire(_LocalWire):
+    """Answers when the answer is complete."""
+
+    path = "/json"
+    delivery = "whole"
+    encoder_type = JsonReplyEncoder

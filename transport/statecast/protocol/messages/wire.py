@@ -1,0 +1,111 @@
+"""The contract of a wire: a message protocol, from its requests to its errors.
+
+A wire reads a request into a conversation, and names the encoder that writes the answer. One endpoint runs all wires:
+it reads the body within the limits, checks it, identifies the caller, accepts what is new, follows the run, and ends
+the response. A wire knows no socket and no clock; what it remembers, it remembers for one app.
+To add one: docs/guides/add-a-protocol.md.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+import msgspec
+
+from statecast.protocol.errors import Refusal
+
+from .conversation import Conversation
+from .encoder import MessageEncoder
+from .projection import Projection
+
+__all__ = ["Delivery", "Exchange", "Opening", "ThreadView", "Wire", "WireRequest"]
+
+#: How an answer leaves: `stream`, at once; `held`, as soon as there is something to send, so that a run that fails
+#: before is answered with the status of an error; `whole`, in one piece at the end, which may be an error likewise.
+Delivery = Literal["stream", "held", "whole"]
+
+
+class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as a wire reads it."""
+
+    body: bytes  #: JSON text, within the app's limits; what is in the fields of `Wire.claims` is unchecked
+    query: Mapping[str, str]
+    headers: Mapping[str, str]  #: by name, in any case
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+    """A request, read. Subclasses add what the encoder needs to know of it."""
+
+    conversation: Conversation
+    delivery: Delivery = "stream"
+
+
+class ThreadView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a wire may know of a thread."""
+
+    owner: str | None
+    id: str
+    epoch: str  #: names the thread's log: another thread of the same id has another one
+    active: str | None  #: the run that is under way
+    waits: bool  #: whether that run waits for its user
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an answer begins."""
+
+    projection: Projection
+    thread: ThreadView | None  #: None: the client joins a thread that is not there yet
+    agent: str
+    run_id: str | None  #: the run whose answer it is
+    follows: bool  #: whether that run is still to end; if not, the stream shows what there is
+    at: int  #: seconds since 1970
+
+
+E = TypeVar("E", bound=Exchange)
+
+
+class Wire(ABC, Generic[E]):
+    """A message protocol. One is made for each app."""
+
+    path: ClassVar[str]  #: of the `POST` requests that it reads
+    #: of the `GET` requests, with `{thread_id}` in it, by which a client joins the run that it lost; see `join`
+    stream_path: ClassVar[str | None] = None
+    #: the fields of a body whose values are claims about the past, of which `read` checks only what it uses
+    claims: ClassVar[Collection[str]] = ("messages",)
+    projection: ClassVar[type[Projection]] = Projection  #: what its encoders are given
+    #: whether a run of a thread without an id stops when its client is lost, since nobody can come back to it
+    cancels_unnamed: ClassVar[bool] = False
+    #: whether a client that says nothing may join a thread that is not there yet; if not, the thread is unknown
+    joins_unknown: ClassVar[bool] = False
+    #: whether an API key of the cloud API may come without a user
+    key_alone: ClassVar[bool] = False
+
+    @abstractmethod
+    def read(self, request: WireRequest) -> E:
+        """Read a request; it may run in a thread of its own, while others are read.
+
+        Raises:
+            Refusal: Why it cannot be read.
+        """
+
+    @abstractmethod
+    def encoder(self, exchange: E, opening: Opening) -> MessageEncoder:
+        """Return the encoder of an answer."""
+
+    def join(self, thread_id: str, query: Mapping[str, str]) -> E:
+        """Read a `GET` request of `stream_path`.
+
+        Raises:
+            Refusal: Why it cannot be read.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has a stream_path, and so needs a join")
+
+    def located(self, exchange: E, thread: ThreadView) -> E:
+        """Return an exchange with what this wire knows of its thread, which is there already."""
+        return exchange
+
+    def error(self, refusal: Refusal) -> tuple[int, dict[str, Any], Mapping[str, str]]:
+        """Return the status, the body and the headers of the response that says what was refused."""
+        return refusal.status, refusal.body(), refusal.headers
