@@ -52,16 +52,21 @@ const convert = (message: Message, status: MessageStatus): ThreadMessage => {
   return made;
 };
 
+let last: readonly Node[] = []; // of the snapshot before, oldest first
+
 /** All messages: of the conversation, of the other branches, and those that were sent and are not in the state yet. */
 const repositoryOf = ({ state, run, isRunning, pending }: Snapshot<State>): ExportedMessageRepository => {
   const messages = state?.messages ?? [];
-  const shown = new Map(messages.map((message) => [message.id, message]));
-  const nodes: Node[] = [...(state?.branches ?? [])];
-  const known = new Set(nodes.map((node) => node.id));
-  messages.forEach(({ id }, index) => {
-    if (!known.has(id)) nodes.push({ id, parentId: messages[index - 1]?.id ?? null, message: null });
-    known.add(id);
+  // What an edit drops is missing until its run has noted it. It stays, or it would come back as the newest branch.
+  const known = new Map((isRunning ? last : []).map((node) => [node.id, node]));
+  for (const node of state?.branches ?? []) {
+    known.set(node.id, { ...node, message: node.message ?? known.get(node.id)?.message ?? null });
+  }
+  messages.forEach((message, index) => {
+    known.set(message.id, { id: message.id, parentId: messages[index - 1]?.id ?? null, message });
   });
+  const nodes = [...known.values()];
+  last = nodes.slice();
   let headId = messages.at(-1)?.id ?? null;
   for (const command of pending) {
     const message = command["message"] as Message | undefined;
@@ -76,7 +81,7 @@ const repositoryOf = ({ state, run, isRunning, pending }: Snapshot<State>): Expo
   const items: ExportedMessageRepository["messages"] = [];
   const stack = [...(children.get(null) ?? [])].reverse();
   for (let node = stack.pop(); node; node = stack.pop()) {
-    const message = shown.get(node.id) ?? node.message;
+    const { message } = node;
     if (!message) continue;
     const isLast = message === messages.at(-1);
     items.push({ message: convert(message, isLast ? statusOf(run, isRunning) : COMPLETE), parentId: node.parentId });
