@@ -19,7 +19,7 @@ def test_the_table_of_the_body_has_every_field() -> None:
 
 def test_the_table_of_events_has_everything_that_is_written() -> None:
     source = Path(encoder.__file__).read_text(encoding="utf-8")
-    written = set(re.findall(r'_write\(\s*"([A-Z_]+)"', source)) | {"TOOL_CALL_ARGS"}
+    written = set(re.findall(r'typed_event\(\s*"([A-Z_]+)"', source)) | {"TOOL_CALL_ARGS"}
     written |= {f"{kind}_MESSAGE_CONTENT" for kind in ("TEXT", "REASONING")}
     section = PROTOCOL.section("POST /ag-ui")
 

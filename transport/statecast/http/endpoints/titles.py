@@ -15,7 +15,7 @@ from starlette.types import Send
 
 from statecast.http.response.stream import LINGER
 from statecast.protocol.errors import Refusal
-from statecast.protocol.headers import STREAMED
+from statecast.protocol.event_stream import STREAMED
 from statecast.stores import Summary, SummaryChanged
 from statecast.threads import HookCalls, HookFailed, Hub
 from statecast_agents import About, Agent, Json

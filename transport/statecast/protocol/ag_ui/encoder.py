@@ -13,7 +13,7 @@ from typing import Any, Final, assert_never
 import msgspec
 
 from statecast.protocol.entries import Entry
-from statecast.protocol.headers import STREAMED
+from statecast.protocol.event_stream import EVENT_STREAM, HEARTBEAT, typed_event
 from statecast.protocol.json_checks import same_json
 from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.full_projection import FullProjection
@@ -53,11 +53,8 @@ class AgUiEncoder(MessageEncoder):
     """
 
     name = "ag-ui"
-    headers = (
-        (b"content-type", b"text/event-stream; charset=utf-8"),
-        *STREAMED,
-    )
-    heartbeat = b": \n\n"
+    headers = EVENT_STREAM
+    heartbeat = HEARTBEAT
     projection: FullProjection
 
     def __init__(
@@ -89,7 +86,7 @@ class AgUiEncoder(MessageEncoder):
         version = {"protocolVersion": VERSION} if self._asked.modern else {}
         if self.projection.listed:
             self._compare()
-        return _write("RUN_STARTED", **self._run, **version)
+        return typed_event("RUN_STARTED", **self._run, **version)
 
     @property
     def cut(self) -> bool:
@@ -118,7 +115,7 @@ class AgUiEncoder(MessageEncoder):
         frames = [self.release(), self.closed()]
         frames += [self._end_text(number) for number in list(self._texts)]
         frames += [self._end_args(number) for number in list(self._args)]
-        frames += [_write("STEP_FINISHED", stepName=name) for name in reversed(self._steps)]
+        frames += [typed_event("STEP_FINISHED", stepName=name) for name in reversed(self._steps)]
         if self._due and self.projection.listed:
             frames.append(self._tell(render(self.projection.everything(), self._asked.results)))
         elif self._follows and not self.projection.begun:
@@ -126,9 +123,9 @@ class AgUiEncoder(MessageEncoder):
         usage = {"usage": [self.usage]} if self._asked.modern and self.usage not in (None, chunks.Usage()) else {}
         error = self.error if self._follows else None
         if error is not None:
-            frames.append(_write("RUN_ERROR", message=error.message, code=error.code, **usage))
+            frames.append(typed_event("RUN_ERROR", message=error.message, code=error.code, **usage))
         else:
-            frames.append(_write("RUN_FINISHED", **self._run, **self._outcome(), **usage))
+            frames.append(typed_event("RUN_FINISHED", **self._run, **self._outcome(), **usage))
         return b"".join(frames)
 
     def written(self, events: Sequence[Event]) -> bytes:
@@ -156,15 +153,15 @@ class AgUiEncoder(MessageEncoder):
         if not patch:
             return b""
         if patch[-1]["path"] == "":
-            return _write("STATE_SNAPSHOT", snapshot=patch[-1]["value"])
-        return _write("STATE_DELTA", delta=patch)
+            return typed_event("STATE_SNAPSHOT", snapshot=patch[-1]["value"])
+        return typed_event("STATE_DELTA", delta=patch)
 
     def _replace(self, state: Json) -> bytes:
         theirs = self._state.state
         if not self._state.held and (same_json(state, theirs) or (state is None and theirs == {})):
             return b""
         self._state.replace(state)
-        return _write("STATE_SNAPSHOT", snapshot=state)
+        return typed_event("STATE_SNAPSHOT", snapshot=state)
 
     # All messages
 
@@ -214,7 +211,7 @@ class AgUiEncoder(MessageEncoder):
     def _tell(self, messages: Sequence[dict[str, Any]]) -> bytes:
         """Return all messages, so that the client has them in their order, and nothing else."""
         self._due = False
-        return b"".join(_write("MESSAGES_SNAPSHOT", messages=snapshot) for snapshot in self.view.tell(messages))
+        return b"".join(typed_event("MESSAGES_SNAPSHOT", messages=snapshot) for snapshot in self.view.tell(messages))
 
     # Events
 
@@ -241,7 +238,7 @@ class AgUiEncoder(MessageEncoder):
             case chunks.StepStarted():
                 return self._start_step(event.message_id)
             case chunks.StepFinished():
-                return _write("STEP_FINISHED", stepName=self._steps.pop()) if self._steps else b""
+                return typed_event("STEP_FINISHED", stepName=self._steps.pop()) if self._steps else b""
             case chunks.Data():
                 return b"".join(_custom("data", data) for data in event.data)
             case chunks.Annotations():
@@ -284,16 +281,17 @@ class AgUiEncoder(MessageEncoder):
         self.view.begin(message, reasoning=kind == "REASONING")
         self._texts[number] = kind, message
         if kind == "TEXT":
-            return _write("TEXT_MESSAGE_START", messageId=message, role="assistant")
-        begin = _write("REASONING_START", messageId=message)
-        return begin + _write("REASONING_MESSAGE_START", messageId=message, role="reasoning")
+            return typed_event("TEXT_MESSAGE_START", messageId=message, role="assistant")
+        begin = typed_event("REASONING_START", messageId=message)
+        return begin + typed_event("REASONING_MESSAGE_START", messageId=message, role="reasoning")
 
     def _end_text(self, number: int) -> bytes:
         kind, message = self._texts.pop(number, ("", ""))
         if kind == "TEXT":
-            return _write("TEXT_MESSAGE_END", messageId=message)
+            return typed_event("TEXT_MESSAGE_END", messageId=message)
         if kind == "REASONING":
-            return _write("REASONING_MESSAGE_END", messageId=message) + _write("REASONING_END", messageId=message)
+            end = typed_event("REASONING_MESSAGE_END", messageId=message)
+            return end + typed_event("REASONING_END", messageId=message)
         return b""
 
     def _grow(self, chunk: chunks.TextDelta) -> bytes:
@@ -317,11 +315,11 @@ class AgUiEncoder(MessageEncoder):
         self.view.begin(message)
         self._tally.add(call)
         self._args[number] = call
-        return _write("TOOL_CALL_START", toolCallId=call, toolCallName=part.tool_name, parentMessageId=message)
+        return typed_event("TOOL_CALL_START", toolCallId=call, toolCallName=part.tool_name, parentMessageId=message)
 
     def _end_args(self, number: int) -> bytes:
         call = self._args.pop(number, None)
-        return b"" if call is None else _write("TOOL_CALL_END", toolCallId=call)
+        return b"" if call is None else typed_event("TOOL_CALL_END", toolCallId=call)
 
     def _settle(self, chunk: chunks.ToolResult) -> bytes:
         call = self.projection.call_id(chunk.part)
@@ -336,13 +334,13 @@ class AgUiEncoder(MessageEncoder):
         # An event of a result has no field for its failure; a role that is missing leaves it open to the older clients.
         more: dict[str, Any] = {"metadata": {"isError": True}} if chunk.is_error else {"role": "tool"}
         fields = {"messageId": result_id(call), "toolCallId": call, "content": content_of(chunk.result)}
-        return self._end_args(chunk.part) + _write("TOOL_CALL_RESULT", **fields, **more)
+        return self._end_args(chunk.part) + typed_event("TOOL_CALL_RESULT", **fields, **more)
 
     def _start_step(self, name: str) -> bytes:
         while name in self._steps:
             name += "+"
         self._steps.append(name)
-        return _write("STEP_STARTED", stepName=name)
+        return typed_event("STEP_STARTED", stepName=name)
 
     # How it ended
 
@@ -391,8 +389,4 @@ def _interrupt(id: str, call: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _custom(name: str, value: Json) -> bytes:
-    return _write("CUSTOM", name=name, value=value)
-
-
-def _write(type: str, **fields: Any) -> bytes:
-    return b"data: %b\n\n" % _encode({"type": type, **fields})
+    return typed_event("CUSTOM", name=name, value=value)

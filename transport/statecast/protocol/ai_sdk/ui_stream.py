@@ -13,7 +13,7 @@ from typing import Any, Final, assert_never
 
 import msgspec
 
-from statecast.protocol.headers import STREAMED
+from statecast.protocol.event_stream import EVENT_STREAM, HEARTBEAT, typed_event
 from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.part_events import Event, InMessage, Rewritten, RunTurned, StateChanged, StateReplaced
 from statecast.protocol.messages.projection import Projection
@@ -40,12 +40,8 @@ class UIMessageStreamEncoder(MessageEncoder):
     """Writes a projection as a UI message stream."""
 
     name = "ui-message-stream"
-    headers = (
-        (b"content-type", b"text/event-stream; charset=utf-8"),
-        (b"x-vercel-ai-ui-message-stream", b"v1"),
-        *STREAMED,
-    )
-    heartbeat = b": \n\n"
+    headers = (*EVENT_STREAM, (b"x-vercel-ai-ui-message-stream", b"v1"))
+    heartbeat = HEARTBEAT
 
     def __init__(self, projection: Projection) -> None:
         super().__init__(projection)
@@ -98,11 +94,11 @@ class UIMessageStreamEncoder(MessageEncoder):
         end = self._begin(None) + end + self._finish_step()
         failure = self._failure if run is None or run.error is None else run.error.message
         if failure is not None:
-            end += _write("error", errorText=failure)
+            end += typed_event("error", errorText=failure)
         elif run is not None and run.status in ("cancelled", "interrupted"):
-            end += _write("abort")
+            end += typed_event("abort")
         usage = {} if self.usage is None else {"usage": self.usage, "messageMetadata": {"usage": self.usage}}
-        return end + _write("finish", finishReason=self._reason(), **usage) + b"data: [DONE]\n\n"
+        return end + typed_event("finish", finishReason=self._reason(), **usage) + b"data: [DONE]\n\n"
 
     def _chunk(self, chunk: chunks.Chunk) -> bytes:
         match chunk:
@@ -119,7 +115,7 @@ class UIMessageStreamEncoder(MessageEncoder):
                 return self._settle(chunk)
             case chunks.PartFinished():
                 kind = self._texts.pop(chunk.part, None)
-                return b"" if kind is None else _write(f"{kind}-end", id=str(chunk.part))
+                return b"" if kind is None else typed_event(f"{kind}-end", id=str(chunk.part))
             case chunks.StepStarted():
                 if not self._started:
                     return self._begin(chunk.message_id)
@@ -130,7 +126,7 @@ class UIMessageStreamEncoder(MessageEncoder):
                 return b"".join(_data("data", data) for data in chunk.data)
             case chunks.Annotations():
                 self._annotations += chunk.annotations
-                return _write("message-metadata", messageMetadata={"annotations": self._annotations})
+                return typed_event("message-metadata", messageMetadata={"annotations": self._annotations})
             case chunks.Failure():
                 return self._fail(chunk)
             case chunks.MessageFinished():
@@ -143,15 +139,15 @@ class UIMessageStreamEncoder(MessageEncoder):
             case chunks.TextPart() | chunks.ReasoningPart():
                 kind = "text" if isinstance(part, chunks.TextPart) else "reasoning"
                 self._texts[number] = kind
-                return _write(f"{kind}-start", id=str(number))
+                return typed_event(f"{kind}-start", id=str(number))
             case chunks.ToolCallPart():
                 self._calls[number] = _Call(part)
-                return _write("tool-input-start", toolCallId=part.tool_call_id, toolName=part.tool_name)
+                return typed_event("tool-input-start", toolCallId=part.tool_call_id, toolName=part.tool_name)
             case chunks.SourcePart():
                 title = {} if part.title is msgspec.UNSET else {"title": part.title}
-                return _write("source-url", sourceId=part.id, url=part.url, **title)
+                return typed_event("source-url", sourceId=part.id, url=part.url, **title)
             case chunks.FilePart():
-                return _write("file", url=file_url(part.data, part.mime_type), mediaType=part.mime_type)
+                return typed_event("file", url=file_url(part.data, part.mime_type), mediaType=part.mime_type)
             case chunks.DataPart():
                 return _data(part.name, part.data, id=self.projection.data_id(number))
             case _:
@@ -172,7 +168,7 @@ class UIMessageStreamEncoder(MessageEncoder):
         if part.tool_name != APPROVAL or self.projection.is_settled(id):
             return b""
         self._approvals[id] = id
-        return _write("tool-approval-request", approvalId=id, toolCallId=id)
+        return typed_event("tool-approval-request", approvalId=id, toolCallId=id)
 
     def _settle(self, result: chunks.ToolResult) -> bytes:
         """Return a result; it is the agent's, or another client's, so this one must not send it back as its own."""
@@ -184,13 +180,13 @@ class UIMessageStreamEncoder(MessageEncoder):
         approval = self._approvals.pop(call_id, None)
         if approval is not None:
             approved, why = answer_of(result)
-            begin = _write("tool-approval-response", approvalId=approval, approved=approved, **why)
+            begin = typed_event("tool-approval-response", approvalId=approval, approved=approved, **why)
             if not approved:
-                return begin + _write("tool-output-denied", **call)
+                return begin + typed_event("tool-output-denied", **call)
         if result.is_error:
             text = error_text(result.result)[:MAX_ERROR]
-            return begin + _write("tool-output-error", **call, errorText=text, providerExecuted=True)
-        return begin + _write("tool-output-available", **call, output=result.result, providerExecuted=True)
+            return begin + typed_event("tool-output-error", **call, errorText=text, providerExecuted=True)
+        return begin + typed_event("tool-output-available", **call, output=result.result, providerExecuted=True)
 
     def _fail(self, failure: chunks.Failure) -> bytes:
         """Return what is no end of the run as data: a client reads nothing behind an `error`."""
@@ -205,21 +201,21 @@ class UIMessageStreamEncoder(MessageEncoder):
             return b""
         self._started = True
         if self.projection.client_copy is not None:
-            return _write("start") + self._step()
+            return typed_event("start") + self._step()
         self._in_step = True
         self._nameless = message_id is None and self.takes_ids
-        return _write("start", **({} if message_id is None else {"messageId": message_id}))
+        return typed_event("start", **({} if message_id is None else {"messageId": message_id}))
 
     def _name(self, event: InMessage) -> bytes:
         """Return a further `start` with the id of a message that begins once the stream has. It begins no other one."""
         if not self._nameless or not event.begins:
             return b""
         self._nameless = False
-        return _write("start", messageId=event.id)
+        return typed_event("start", messageId=event.id)
 
     def _step(self) -> bytes:
         self._in_step = True
-        return _write("start-step")
+        return typed_event("start-step")
 
     def _finish_step(self) -> bytes:
         if not self._in_step:
@@ -227,7 +223,7 @@ class UIMessageStreamEncoder(MessageEncoder):
         self._in_step = False
         usage = {} if self.step_usage is None else {"usage": self.step_usage}
         self.step_usage = None
-        return _write("finish-step", finishReason=self._reason(), **usage)
+        return typed_event("finish-step", finishReason=self._reason(), **usage)
 
     def _reason(self) -> str:
         return _REASONS.get(self.finish_reason, self.finish_reason)
@@ -256,8 +252,8 @@ class _Call:
         fields = {"toolCallId": self.part.tool_call_id, "toolName": self.part.tool_name}
         if not self.complete:
             why = "The arguments are not JSON."
-            return _write("tool-input-error", **fields, input=self._text(), errorText=why)
-        return _write("tool-input-available", **fields, input=self._input())
+            return typed_event("tool-input-error", **fields, input=self._text(), errorText=why)
+        return typed_event("tool-input-available", **fields, input=self._input())
 
     def _text(self) -> str:
         return "".join(map(_string.decode, self._pieces)) or "{}"
@@ -279,8 +275,4 @@ def answer_of(result: chunks.ToolResult) -> tuple[bool, dict[str, Json]]:
 
 
 def _data(name: str, data: Any, **fields: Any) -> bytes:
-    return _write(f"data-{name}", data=data, **fields)
-
-
-def _write(type: str, **fields: Any) -> bytes:
-    return b"data: %b\n\n" % _encode({"type": type, **fields})
+    return typed_event(f"data-{name}", data=data, **fields)

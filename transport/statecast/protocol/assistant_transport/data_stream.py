@@ -13,7 +13,7 @@ from typing import Any, Final, assert_never
 import msgspec
 
 from statecast.protocol.entries import ChunkEntry, Entry, OperationsEntry, RunEntry, RunError
-from statecast.protocol.headers import STREAMED
+from statecast.protocol.event_stream import STREAMED
 from statecast_agents import chunks
 
 __all__ = ["DataStreamEncoder", "DataStreamLines", "decode"]

@@ -13,12 +13,11 @@ from typing import Any, Final
 import msgspec
 
 from statecast.protocol.entries import ChunkEntry, Entry, OperationsEntry, RunEntry, RunError
-from statecast.protocol.headers import STREAMED
+from statecast.protocol.event_stream import EVENT_STREAM, HEARTBEAT, event_frame, typed_event
 from statecast_agents import chunks
 
 __all__ = ["AssistantTransportEncoder", "ChunkFields", "decode", "fields_of"]
 
-_encode: Final = msgspec.json.Encoder().encode
 WithinPart: Final = chunks.TextDelta | chunks.ArgsFinished | chunks.ToolResult | chunks.PartFinished
 
 
@@ -30,13 +29,10 @@ class AssistantTransportEncoder:
     """
 
     name = "assistant-transport"
-    headers = (
-        (b"content-type", b"text/event-stream; charset=utf-8"),
-        *STREAMED,
-    )
+    headers = EVENT_STREAM
     replays_parts = False
     shared = name
-    heartbeat = b": \n\n"
+    heartbeat = HEARTBEAT
 
     def __init__(self, run_id: str | None = None) -> None:
         self._run_id = run_id
@@ -54,7 +50,7 @@ class AssistantTransportEncoder:
             return b'data: {"type":"update-state","path":[],"operations":%b}\n\n' % entry.operations
         if type(entry) is ChunkEntry:
             fields = self._chunks.of(entry.run_id, entry.chunk)
-            return b"" if fields is None else b"data: %b\n\n" % _encode(fields)
+            return b"" if fields is None else event_frame(fields)
         if type(entry) is RunEntry and entry.run.id == self._run_id and entry.run.error is not None:
             return _failure(entry.run.error)
         return b""
@@ -69,7 +65,7 @@ class AssistantTransportEncoder:
 
 
 def _failure(error: RunError) -> bytes:
-    return b"data: %b\n\n" % _encode({"type": "error", "path": [], "error": error.message, "code": error.code})
+    return typed_event("error", path=[], error=error.message, code=error.code)
 
 
 class ChunkFields:

@@ -5,11 +5,9 @@ An adapter that someone has written by hand reads them with one `switch`. Source
 
 from __future__ import annotations
 
-from typing import Any, Final
-
 import msgspec
 
-from statecast.protocol.headers import STREAMED
+from statecast.protocol.event_stream import EVENT_STREAM, HEARTBEAT, event_frame, typed_event
 from statecast.protocol.messages.collecting import arguments
 from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.part_events import Event
@@ -18,18 +16,13 @@ from statecast_agents import chunks
 
 __all__ = ["TypedEventsEncoder"]
 
-_encode: Final = msgspec.json.Encoder().encode
-
 
 class TypedEventsEncoder(MessageEncoder):
     """Writes a projection as typed events."""
 
     name = "events"
-    headers = (
-        (b"content-type", b"text/event-stream; charset=utf-8"),
-        *STREAMED,
-    )
-    heartbeat = b": \n\n"
+    headers = EVENT_STREAM
+    heartbeat = HEARTBEAT
 
     def __init__(self, projection: Projection) -> None:
         super().__init__(projection)
@@ -52,13 +45,13 @@ class TypedEventsEncoder(MessageEncoder):
             case chunks.ArgsFinished() if event.part in self._calls:
                 call, pieces = self._calls[event.part]
                 given = arguments("".join(pieces))
-                return _write({"type": "tool_use", "id": call.tool_call_id, "name": call.tool_name, "input": given})
+                return typed_event("tool_use", id=call.tool_call_id, name=call.tool_name, input=given)
             case chunks.ToolResult() if event.part in self._calls:
                 fields = {"tool_use_id": self._calls[event.part][0].tool_call_id, "content": event.result}
-                return _write({"type": "tool_result", **fields, **({"is_error": True} if event.is_error else {})})
+                return typed_event("tool_result", **fields, **({"is_error": True} if event.is_error else {}))
             case chunks.Failure():
                 given = {"code": event.code} if isinstance(event.code, str) else {}
-                return _write({"type": "notice", "message": event.text, **given})
+                return typed_event("notice", message=event.text, **given)
             case _:
                 return b""
 
@@ -66,8 +59,8 @@ class TypedEventsEncoder(MessageEncoder):
         """Return how the run ended."""
         self._over = True
         if self.error is not None:
-            return _write({"type": "error", "code": self.error.code, "message": self.error.message})
-        return _write({"type": "done", "finishReason": self.finish_reason, "usage": self.usage or chunks.Usage()})
+            return typed_event("error", code=self.error.code, message=self.error.message)
+        return typed_event("done", finishReason=self.finish_reason, usage=self.usage or chunks.Usage())
 
     def _start(self, number: int, part: chunks.Part) -> bytes:
         match part:
@@ -78,7 +71,7 @@ class TypedEventsEncoder(MessageEncoder):
             case chunks.ToolCallPart():
                 self._calls[number] = part, []
             case _:
-                return _write({**msgspec.to_builtins(part), "part": number})
+                return event_frame({**msgspec.to_builtins(part), "part": number})
         return b""
 
     def _grow(self, chunk: chunks.TextDelta) -> bytes:
@@ -89,7 +82,3 @@ class TypedEventsEncoder(MessageEncoder):
         if chunk.part in self._calls:
             self._calls[chunk.part][1].append(chunk.text)
         return b""
-
-
-def _write(value: Any) -> bytes:
-    return b"data: %b\n\n" % _encode(value)

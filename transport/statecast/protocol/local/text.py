@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from statecast.protocol.headers import STREAMED
+from statecast.protocol.event_stream import EVENT_STREAM, HEARTBEAT, STREAMED, event_frame
 from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.part_events import Event
 from statecast.protocol.messages.projection import Projection
@@ -22,7 +22,6 @@ from statecast_agents import chunks
 
 __all__ = ["ContentEventsEncoder", "PlainTextEncoder"]
 
-_encode: Final = msgspec.json.Encoder().encode
 _string: Final = msgspec.json.Decoder(str)
 
 
@@ -89,11 +88,8 @@ class ContentEventsEncoder(_TextEncoder):
     """Writes what is said as events: `data: {"content": "…"}`, ended by `[DONE]`."""
 
     name = "content"
-    headers = (
-        (b"content-type", b"text/event-stream; charset=utf-8"),
-        *STREAMED,
-    )
-    heartbeat = b": \n\n"
+    headers = EVENT_STREAM
+    heartbeat = HEARTBEAT
 
     def say(self, text: str) -> bytes:
         """Return the event of a text."""
@@ -102,4 +98,4 @@ class ContentEventsEncoder(_TextEncoder):
     def finish(self) -> bytes:
         """Return the end marker, or why there is none."""
         super().finish()
-        return b"data: [DONE]\n\n" if self.error is None else b"data: %b\n\n" % _encode({"error": self.error})
+        return b"data: [DONE]\n\n" if self.error is None else event_frame({"error": self.error})

@@ -17,7 +17,7 @@ import msgspec
 
 from statecast.protocol.entries import Entry
 from statecast.protocol.errors import Refusal
-from statecast.protocol.headers import STREAMED
+from statecast.protocol.event_stream import EVENT_STREAM, HEARTBEAT, event_frame
 from statecast.protocol.messages.collecting import CollectingEncoder, spoken
 from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.part_events import Event
@@ -107,11 +107,8 @@ class ChatCompletionStreamEncoder(MessageEncoder):
     """
 
     name = "chat.completion.chunk"
-    headers = (
-        (b"content-type", b"text/event-stream; charset=utf-8"),
-        *STREAMED,
-    )
-    heartbeat = b": \n\n"
+    headers = EVENT_STREAM
+    heartbeat = HEARTBEAT
 
     def __init__(
         self,
@@ -177,7 +174,7 @@ class ChatCompletionStreamEncoder(MessageEncoder):
         self._over = True
         end = b"data: [DONE]\n\n"
         if self.error is not None:
-            return b"data: %b\n\n" % _encode({"error": _error(500, self.error.code, self.error.message)}) + end
+            return event_frame({"error": _error(500, self.error.code, self.error.message)}) + end
         last = b"".join([self._show(call) for call in self._calls.values() if call.index is None])
         reason = "tool_calls" if self._calls else _REASONS.get(self.finish_reason, self.finish_reason)
         last += self._begin() + self._chunk({}, reason)

@@ -17,7 +17,7 @@ import msgspec
 
 from statecast.protocol.assistant_transport.events import fields_of
 from statecast.protocol.entries import ChunkEntry, Cursor, Entry, OperationsEntry, RunEntry, RunError, RunState
-from statecast.protocol.headers import STREAMED
+from statecast.protocol.event_stream import EVENT_STREAM, HEARTBEAT
 from statecast_agents import chunks
 
 __all__ = ["EventsEncoder", "Framing", "framed_as_event", "framed_as_line"]
@@ -47,13 +47,10 @@ class EventsEncoder:
     """
 
     name = "events"
-    headers = (
-        (b"content-type", b"text/event-stream; charset=utf-8"),
-        *STREAMED,
-    )
+    headers = EVENT_STREAM
     replays_parts = True
 
-    def __init__(self, epoch: str, framing: Framing = framed_as_event, *, heartbeat: bytes = b": \n\n") -> None:
+    def __init__(self, epoch: str, framing: Framing = framed_as_event, *, heartbeat: bytes = HEARTBEAT) -> None:
         self.heartbeat = heartbeat
         self.shared: Framing | None = framing
         self._epoch = epoch

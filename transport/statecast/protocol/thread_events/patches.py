@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from statecast.protocol.entries import Entry, OperationsEntry
+from statecast.protocol.event_stream import HEARTBEAT
 from statecast.protocol.state_deltas import StateDeltas
 from statecast_agents import operations
 
@@ -31,7 +32,7 @@ class PatchEventsEncoder(EventsEncoder):
         heartbeat: What an idle stream sends.
     """
 
-    def __init__(self, epoch: str, framing: Framing = framed_as_event, *, heartbeat: bytes = b": \n\n") -> None:
+    def __init__(self, epoch: str, framing: Framing = framed_as_event, *, heartbeat: bytes = HEARTBEAT) -> None:
         super().__init__(epoch, framing, heartbeat=heartbeat)
         self.shared = None  # what one reader has gathered is not what another has
         self._deltas = StateDeltas(None)
