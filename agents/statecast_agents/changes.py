@@ -221,14 +221,16 @@ class ChangeRecorder(SizeBudget, ABC):
     def _encode_slots(self, slots: list[_Slot]) -> bytes:
         sets = {(id(node), key) for node, key, delta in slots if delta is None}
         paths: dict[int, bytes | None] = {}
-        operations = []
+        pieces: list[bytes] = []
         for node, key, delta in slots:
             path = self._path_to(node, sets, paths)
             if path is None:
                 continue
             value = delta if delta is not None else node._root if node is self else node[key]
-            operations.append(b"%b%b}" % (_head(path, key, delta is None), _encode(value)))
-        return b"[%b]" % b",".join(operations) if operations else b""
+            pieces += (b"}," if pieces else b"[", _head(path, key, delta is None), _encode(value))
+        if pieces:
+            pieces.append(b"}]")
+        return b"".join(pieces)
 
     def _path_to(self, node: Any, sets: set[tuple[int, Any]], known: dict[int, bytes | None]) -> bytes | None:
         """Return the encoded path of `node`; None if it left the state or lies inside one of `sets`."""
