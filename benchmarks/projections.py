@@ -22,7 +22,7 @@ from statecast.protocol.local.text import ContentEventsEncoder, PlainTextEncoder
 from statecast.protocol.messages.full_projection import FullProjection
 from statecast.protocol.messages.projection import Projection
 from statecast.protocol.openai.encoder import ChatCompletionStreamEncoder, Completion
-from statecast_agents import Document
+from statecast_agents import Document, Json
 
 from .harness import Options, Result, compare, interleave
 
@@ -37,7 +37,7 @@ FIRST = {"messages": [{"id": "u", "role": "user", "parts": []}]}
 ASKED = b"""{"threadId":"t","runId":"r","state":{},"messages":[{"id":"u","role":"user","content":""}],
 "tools":[],"context":[],"forwardedProps":{}}"""
 
-Make = Callable[[bytes], Encoder]
+Make = Callable[[Json], Encoder]
 
 #: How much of the answer there is before the first token that counts, by name.
 BEHIND = {"": 1, ", behind 1 MB": 1_000_000}
@@ -57,15 +57,15 @@ def _compare(title: str, cost: Callable[[Make], float], rounds: int, *, target: 
     return [compare(title.format(name), "µs", samples, target=target, ours=name, scale=1e6) for name in MAKES]
 
 
-def _passed_on(base: bytes) -> Encoder:
+def _passed_on(base: Json) -> Encoder:
     return PROTOCOLS["assistant-transport"](RUN)
 
 
-def _projected(encoder: Callable[[Projection], Encoder], base: bytes) -> Encoder:
+def _projected(encoder: Callable[[Projection], Encoder], base: Json) -> Encoder:
     return encoder(Projection(["messages"], run_id=RUN, base=base))
 
 
-def _ag_ui(base: bytes) -> Encoder:
+def _ag_ui(base: Json) -> Encoder:
     encoder = AgUiEncoder(FullProjection(["messages"], run_id=RUN, base=base), read_run_input(ASKED))
     encoder.begin()
     return encoder
@@ -94,7 +94,7 @@ def _alone(make: Make) -> float:
     """Return the processor seconds that the frame of a token takes whose entry is there."""
     document = Document(FIRST)
     document.flush()
-    encode = make(document.encode()).encode
+    encode = make(document.plain()).encode
     encode(RunEntry(1, RunState(RUN, "running")))
     state: Any = document.root
     state["messages"].append({"id": "a", "role": "assistant", "parts": [{"type": "text", "text": "x"}]})
@@ -116,7 +116,7 @@ async def _stream(make: Make, size: int) -> float:
     """Return the processor seconds from a mutation to its frame, turn included."""
     document = Document(FIRST)
     document.flush()
-    encode = make(document.encode()).encode
+    encode = make(document.plain()).encode
     frames = [encode(RunEntry(1, RunState(RUN, "running")))]
 
     def flush() -> None:

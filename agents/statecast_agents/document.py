@@ -168,14 +168,27 @@ class Document(NodeFactory):
         """Whether the state's nodes exist, so that reading it costs nothing; if not, see `prepare`."""
         return self._resting is None and self._decoded is None
 
-    def prepare(self) -> None:
-        """Make the nodes of a resting or adopted state, from any thread, without holding the lock meanwhile."""
-        text, decoded = self._resting, self._decoded
-        value = _decode(text) if text is not None else decoded
+    def prepare(self, text: bytes | None = None, value: Json = None) -> None:
+        """Make the nodes of a resting or adopted state, from any thread, without holding the lock meanwhile.
+
+        Args:
+            text: The resting state, if the caller has decoded it already.
+            value: `text`, decoded; it is copied.
+        """
+        resting, decoded = self._resting, self._decoded
+        if resting is None:
+            value = decoded
+        elif resting is not text:
+            value = _decode(resting)
         root = adopt(value, self, self, None) if isinstance(value, (dict, list)) else value
         with self._lock:  # its run may have ended meanwhile, which refuses writes only
-            if not self.tracked and self._resting is text and self._decoded is decoded:  # else it is no longer that
+            if not self.tracked and self._resting is resting and self._decoded is decoded:  # else it is no longer that
                 self._root, self._resting, self._decoded = root, None, None
+
+    def plain(self) -> Json:
+        """Return the state as plain JSON, to be read only: what was adopted itself, before nodes are made of it."""
+        with self._lock:
+            return _decode(self.encode()) if self._decoded is None else self._decoded
 
     def _take_apart(self) -> None:
         """Unlink all nodes, so that they are freed at once rather than by the garbage collector."""

@@ -40,7 +40,7 @@ class History:
         self.document = Document({"title": "", "messages": [{"id": "u0", "role": "user", "parts": []}, _old()]})
         self.document.flush()
         self._messages = Messages(self.document, ("messages",))
-        self.base = self.document.encode()  #: the state before the run
+        self.base = self.document.plain()  #: the state before the run
         self.entries: list[Entry] = []
         self.states: list[bytes] = []  #: after each entry
         self._add(RunEntry(1, RunState(RUN, "running")))

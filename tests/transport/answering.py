@@ -24,7 +24,7 @@ class Answering:
     def __init__(self, messages: Iterable[Any] = ()) -> None:
         self.document = Document({"messages": list(messages)})
         self.document.flush()
-        self.base = self.document.encode()
+        self.base = self.document.plain()
         self.entries: list[Entry] = []
         self.run = Run(id=RUN, thread_id="t", document=self.document, emit=self._emit, flush=self.flush)
         self.turn("running")

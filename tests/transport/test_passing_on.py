@@ -15,6 +15,7 @@ from statecast.protocol.local.text import ContentEventsEncoder, PlainTextEncoder
 from statecast.protocol.messages.part_events import Event
 from statecast.protocol.messages.projection import Projection
 from statecast.protocol.openai.encoder import ChatCompletionStreamEncoder, Completion
+from statecast_agents import Json
 from tests.transport.ag_ui_reading import encoder_of
 from tests.transport.answering import Answering, projection
 from tests.transport.projecting import answered, deltas, told
@@ -35,7 +36,7 @@ WORDS = ['"', "\\", '\\"', "\n", '"\n"', "\u2028", "😀", "%", "%b", "%%b", '"}
 class Reading(Projection):
     """A projection that notes what it reads; the rest is passed on."""
 
-    def __init__(self, base: bytes) -> None:
+    def __init__(self, base: Json) -> None:
         super().__init__(("messages",), run_id="run_1", base=base)
         self.looked_at: list[Entry] = []
 

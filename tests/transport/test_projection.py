@@ -89,7 +89,7 @@ def test_the_state_beside_the_messages_is_told_once_and_then_its_changes() -> No
     answering = Answering()
     answering.run.state["mood"] = "good"
     answering.flush()
-    answering.base = answering.document.encode()
+    answering.base = answering.document.plain()
     answering.entries = answering.entries[:1]
     write(answering)
     answering.turn("completed")
@@ -108,7 +108,7 @@ def test_the_state_beside_the_messages_is_told_once_and_then_its_changes() -> No
     ids=["has", "differs", "none"],
 )
 def test_a_client_is_not_told_the_state_that_it_has(claim: Json, tells: bool) -> None:
-    base = msgspec.json.encode({"messages": [], "mood": 1})
+    base: Json = {"messages": [], "mood": 1}
     read = Projection(["messages"], run_id=RUN, base=base, claim=claim)
     entries = [RunEntry(1, RunState(RUN, "running"))]
 
@@ -119,7 +119,7 @@ def test_a_client_is_not_told_the_state_that_it_has(claim: Json, tells: bool) ->
 
 
 def test_a_state_that_was_emptied_is_told() -> None:
-    read = Projection(["messages"], run_id=RUN, base=b'{"messages":[]}', claim={"mood": 1})
+    read = Projection(["messages"], run_id=RUN, base={"messages": []}, claim={"mood": 1})
 
     assert b'{"type":"data-state","data":{},"transient":true}' in body_of(
         "ui-message-stream", read, [RunEntry(1, RunState(RUN, "running"))]
@@ -133,7 +133,7 @@ def test_a_state_that_was_emptied_is_told() -> None:
 def test_a_state_that_has_something_else_where_messages_should_be_shows_none(messages: Json) -> None:
     document = Document({"messages": []})
     document.flush()
-    base = document.encode()
+    base = document.plain()
     document.root["messages"] = messages
     entries: list[Entry] = [RunEntry(1, RunState(RUN, "running")), OperationsEntry(2, document.flush().operations)]
     if isinstance(messages, dict):
@@ -152,7 +152,7 @@ def test_messages_may_be_anywhere_in_the_state() -> None:
     for path, state in [((), []), (("chat", "messages"), {"chat": {"messages": [], "x": 1}})]:
         document = Document(state)
         document.flush()
-        base = document.encode()
+        base = document.plain()
         at = document.root
         for key in path:
             at = at[key]
@@ -203,7 +203,7 @@ def test_what_happens_before_the_streams_own_run_is_another_streams() -> None:
 
 
 def test_a_reader_that_fell_behind_before_its_run_began_sees_all_of_it() -> None:
-    base = msgspec.json.encode({"messages": [{"id": "u1", "role": "user", "parts": []}]})
+    base: Json = {"messages": [{"id": "u1", "role": "user", "parts": []}]}
     encoder = MESSAGE_PROTOCOLS["ui-message-stream"](Projection(["messages"], run_id="run_2", base=base))
     said = [message("u1", "user"), message("a1"), message("u2", "user"), message("a2")]
     state = msgspec.json.encode({"messages": said})
@@ -214,7 +214,7 @@ def test_a_reader_that_fell_behind_before_its_run_began_sees_all_of_it() -> None
 
 
 def test_a_reader_that_fell_behind_while_it_is_queued_goes_on_waiting() -> None:
-    base = msgspec.json.encode({"messages": []})
+    base: Json = {"messages": []}
     encoder = MESSAGE_PROTOCOLS["ui-message-stream"](Projection(["messages"], run_id="run_2", base=base))
     state = msgspec.json.encode({"messages": [{"id": "a1", "role": "assistant", "parts": [TEXT]}]})
     before = encoder.snapshot(state, 9, [RunEntry(5, RunState(RUN, "running"))])

@@ -14,7 +14,7 @@ from .limits import Limits
 from .offload import offload
 from .queue_view import queued
 from .reader import Reader
-from .rules import Posted, was_said
+from .rules import Posted, ThreadGone, was_said
 from .thread import Thread
 from .users import user_id
 
@@ -36,6 +36,7 @@ __all__ = [
     "Reader",
     "Submission",
     "Thread",
+    "ThreadGone",
     "can_follow",
     "check_written",
     "first_state",

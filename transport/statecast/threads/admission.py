@@ -21,7 +21,7 @@ from statecast_agents import Agent, Document, new_id
 from statecast_agents.commands import AnyCommand
 
 from .batch import Batch
-from .claims import adopt, agrees, prepare
+from .claims import adopt, agrees
 from .client_messages import entrusted
 from .execution import Execution
 from .limits import Limits
@@ -30,6 +30,7 @@ from .refusals import unavailable
 from .registry import Registry
 from .rules import (
     Posted,
+    ThreadGone,
     check_messages,
     check_policy,
     chosen_policy,
@@ -104,12 +105,13 @@ class Admission:
             thread = None if posted.thread_id is None else await self._registry.find(key)
             if thread is not None:
                 return await self._post(thread, posted, commands)
+            if posted.since is not None:
+                raise ThreadGone
             if posted.thread_id is not None:
                 await self.check_free(key)
             self._runs.room.check(posted.owner)
-            document, adopted = await adopt(posted.claim, posted.agent, limit=self._limits.state)
-            if commands and not isinstance(posted.claim, msgspec.UnsetType):
-                await prepare(document, len(bytes(posted.claim)))
+            document, adopted = await adopt(posted.claim, posted.agent, limit=self._limits.state, runs=bool(commands))
+            if adopted:
                 self._runs.room.check(posted.owner)  # others may have come meanwhile
             thread = Thread(
                 key,
@@ -140,12 +142,12 @@ class Admission:
         """Accept a batch for a thread that is known; None if it has gone meanwhile."""
         self.entrust(thread, posted.agent)
         thread.used = time.monotonic()
-        if commands:
-            await prepare(thread.document, thread.size)
-        agreed = await agrees(posted.claim, thread)
+        agreed = await agrees(posted.claim, thread, runs=bool(commands))
         if self._registry.get(thread.key) is not thread:
             return None
         thread.flush()
+        if posted.since is not None:
+            agreed = thread.is_unchanged(posted.since)
         fresh, original = unapplied(thread, commands)
         active = thread.active
         revision = thread.log.revision

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from statecast.protocol import Cursor
 from statecast.protocol.errors import Refusal
 from statecast.protocol.json_checks import decode, same_json
-from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Document, StateInvalid, StateTooLarge
+from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Document, Json, StateInvalid, StateTooLarge
 from statecast_agents.values import is_javascript_integer
 
 from .failures import first_state, validate
@@ -18,41 +19,70 @@ from .offload import offload
 if TYPE_CHECKING:
     from .thread import Thread
 
-__all__ = ["Claim", "adopt", "agrees", "prepare"]
+__all__ = ["Claim", "adopt", "agrees"]
 
 #: The posted state as JSON text; UNSET where the request has none.
 Claim = bytes | msgspec.Raw | msgspec.UnsetType
 
 
-async def agrees(claim: Claim, thread: Thread) -> bool:
-    """Whether the client's state is the thread's. No claim agrees with nothing, and a broken one neither.
+async def agrees(claim: Claim, thread: Thread, *, runs: bool = False) -> bool:
+    """Return whether the client's state is the thread's. No claim agrees with nothing, and a broken one neither.
 
     Nor does one with a state that has changed while the two were compared, which takes a while if they are large.
+
+    Args:
+        claim: The client's state.
+        thread: The thread.
+        runs: Whether a run follows, which needs the state's nodes: they are made of what is decoded here.
     """
+    document = thread.document if runs and not thread.document.tracked else None
     if isinstance(claim, msgspec.UnsetType):
+        if document is not None:
+            await offload(thread.size, document.prepare)
         return False
+    theirs = bytes(claim)
     revision, ours = thread.snapshot()
-    if bytes(claim) == ours:
-        return True
-    same = await offload(len(ours) + len(bytes(claim)), _agree, bytes(claim), ours)
-    return same and thread.snapshot()[0] == revision
+    if theirs == ours:
+        same = True
+        if document is not None:
+            await offload(len(ours), document.prepare)
+    else:
+        same = await offload(len(ours) + len(theirs), _agree, theirs, ours, document)
+    return same and thread.is_unchanged(Cursor(thread.epoch, revision))
 
 
-def _agree(claim: bytes, ours: bytes) -> bool:
+def _agree(claim: bytes, ours: bytes, document: Document | None) -> bool:
+    state: Json = None
+    if document is not None:
+        state = msgspec.json.decode(ours)
+        document.prepare(ours, state)
     try:
         theirs = msgspec.json.decode(claim)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    state = msgspec.json.decode(ours)  # not the document's own, which may rest
-    same = msgspec.json.encode(theirs, order="sorted") == msgspec.json.encode(state, order="sorted")
-    return same or same_json(theirs, state)
+    if msgspec.json.encode(theirs) == ours:
+        return True
+    if document is None:
+        state = msgspec.json.decode(ours)
+    # What Python calls equal may have True for 1; the texts differ, too, by the order of keys and by 1.0 for 1.
+    return theirs == state and (_sorted(theirs) == _sorted(state) or same_json(theirs, state))
 
 
-async def adopt(claim: Claim, agent: Agent, *, limit: int) -> tuple[Document, bool]:
+def _sorted(value: Json) -> bytes:
+    return msgspec.json.encode(value, order="sorted")
+
+
+async def adopt(claim: Claim, agent: Agent, *, limit: int, runs: bool) -> tuple[Document, bool]:
     """Make the document of a new thread: of the claim where the agent allows it, else of the agent's first state.
 
     Returns the document, and whether it is the claim's. A claim of null is no state yet, so an agent that has a first
     state gives that.
+
+    Args:
+        claim: The client's state.
+        agent: The thread's.
+        limit: Bytes that a state may have.
+        runs: Whether a run follows, as in `agrees`.
 
     Raises:
         Refusal: 413 `state_too_large`; 422 `invalid_state`, `too_deep`, `number_out_of_range`, `forbidden_key`; 500
@@ -67,10 +97,10 @@ async def adopt(claim: Claim, agent: Agent, *, limit: int) -> tuple[Document, bo
             return Document(initial), False
     if len(text) > limit:
         raise Refusal(413, "state_too_large", str(StateTooLarge(len(text), limit)), limit=limit)
-    return await offload(len(text), _adopted, text, agent), True
+    return await offload(len(text), _adopted, text, agent, runs), True
 
 
-def _adopted(text: bytes, agent: Agent) -> Document:
+def _adopted(text: bytes, agent: Agent, runs: bool) -> Document:
     value = decode(text)
     _check(value)
     try:
@@ -78,18 +108,10 @@ def _adopted(text: bytes, agent: Agent) -> Document:
     except StateInvalid as error:
         raise Refusal(422, error.code, str(error)) from None
     # On one line it can be part of any frame; a client's own JSON is.
-    return Document.adopting(value, b"" if b"\n" in text or b"\r" in text else text)
-
-
-async def prepare(document: Document, size: int) -> None:
-    """Have a state tracked that rests, or was adopted, before it is looked at on the event loop.
-
-    Args:
-        document: The state.
-        size: Bytes of it as JSON, about.
-    """
-    if not document.tracked:
-        await offload(size, document.prepare)
+    document = Document.adopting(value, b"" if b"\n" in text or b"\r" in text else text)
+    if runs:
+        document.prepare(text, value)
+    return document
 
 
 def _check(value: Any) -> None:

@@ -58,6 +58,12 @@ class Log:
         """Whether a reader that has seen everything up to `revision` can go on from there."""
         return self.start <= revision <= self.visible
 
+    def changed_after(self, revision: int) -> bool:
+        """Return whether an entry after `revision` changed the state, visible or not; True where that is forgotten."""
+        if revision < self.start:
+            return True
+        return any(isinstance(entry, OperationsEntry) for entry in self._entries[revision - self.start :])
+
     def restore(self, revision: int, entries: Sequence[Entry], older: Sequence[RunEntry] = ()) -> None:
         """Take up a log that was kept: the entries after `revision`, and what is known of those before."""
         self.older = list(older)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from statecast.protocol import Cursor
 from statecast.protocol.errors import Refusal
 from statecast.protocol.json_checks import check_nesting
 from statecast.stores import BatchApplied
@@ -25,6 +26,7 @@ from .thread import Thread
 
 __all__ = [
     "Posted",
+    "ThreadGone",
     "check_messages",
     "check_policy",
     "chosen_policy",
@@ -39,13 +41,18 @@ __all__ = [
 DEEPER: Final = 3
 
 
+class ThreadGone(Exception):
+    """The thread of `Posted.since` is there no longer: it was deleted while the batch was on its way."""
+
+
 class Posted(msgspec.Struct, frozen=True, kw_only=True):
     """A request, as far as it concerns a thread."""
 
     agent: Agent
     commands: Sequence[bytes | msgspec.Raw] = ()
     thread_id: str | None = None  #: None: a thread of its own that nobody can name
-    claim: Claim = msgspec.UNSET
+    claim: Claim = msgspec.UNSET  #: the client's state
+    since: Cursor | None = None  #: instead of a claim, where the thread was that the client is taken to have seen
     owner: str | None = None
     user: Any = None  #: who posts, as the app's `identify` returned them
     request: Request = Request()

@@ -275,6 +275,11 @@ class Thread:
                 self._encoded = self.document.encode()
             return self.log.revision, self._encoded
 
+    def is_unchanged(self, since: Cursor) -> bool:
+        """Return whether the state is what it was at a cursor; False where the log no longer tells."""
+        self.flush()
+        return since.epoch == self.epoch and not self.log.changed_after(since.revision)
+
     def follow(
         self,
         encoder: Encoder,

@@ -50,7 +50,7 @@ class FullProjection(Projection):
     def everything(self) -> list[Json]:
         """Return all messages, complete."""
         if not self._begun and self._before is not None:
-            return items_in(msgspec.json.decode(self._before.encode()), self._path)
+            return items_in(self._before.plain(), self._path)
         return [item.whole() if isinstance(item, SentParts) else item for item in self._all]
 
     def answer(self) -> list[Json]:

@@ -29,7 +29,7 @@ class Projection:
     Args:
         path: Where in the state the messages are; None: the agent keeps them in a form of its own.
         run_id: The run whose stream it is; what others do is not shown. None: no run's.
-        base: The thread's state where the stream starts, as JSON, whose messages the client has. None: the stream
+        base: The thread's state where the stream starts, whose messages the client has; only read. UNSET: the stream
             starts with a snapshot, and shows everything that follows the user's last message.
         claim: The state beside the messages that the client has; UNSET: none, so it is told.
         begun: Whether the run is under way at `base`.
@@ -42,7 +42,7 @@ class Projection:
         path: Sequence[str] | None,
         *,
         run_id: str | None = None,
-        base: bytes | None = None,
+        base: Json | msgspec.UnsetType = msgspec.UNSET,
         claim: Json | msgspec.UnsetType = msgspec.UNSET,
         begun: bool = False,
         client_copy: ClientCopy | None = None,
@@ -71,10 +71,10 @@ class Projection:
         self._before: Document | None = None  #: the state, until the stream's own run begins
         self._begun = False
         self._turned = False  #: whether its own run is over, or waits
-        if base is not None and begun:
-            self._begin(msgspec.json.decode(base), client_copy or ClientCopy())
-        elif base is not None:
-            self._before = Document.adopting(msgspec.json.decode(base))
+        if base is not msgspec.UNSET and begun:
+            self._begin(base, client_copy or ClientCopy())
+        elif base is not msgspec.UNSET:
+            self._before = Document.adopting(base)
 
     @property
     def open_calls(self) -> bool:
@@ -173,7 +173,7 @@ class Projection:
         if isinstance(entry, RunEntry):
             if entry.run.id == self._run_id:
                 if not self._begun:
-                    before = None if self._before is None else msgspec.json.decode(self._before.encode())
+                    before = None if self._before is None else self._before.plain()
                     self._begin(before, self.client_copy, anew=self.client_copy is None)
                 self._turned = entry.run.ended or entry.run.status == "waiting"
                 if self._turned:
