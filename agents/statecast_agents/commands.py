@@ -18,7 +18,7 @@ from msgspec import UNSET, UnsetType
 from .errors import InvalidCommand, UnknownCommand
 from .values import Json
 
-__all__ = ["AddMessage", "AddToolResult", "Command", "CommandSet", "NewMessage", "UntypedCommand"]
+__all__ = ["AddMessage", "AddToolResult", "Command", "CommandSet", "NewMessage", "UntypedCommand", "check_command"]
 
 MAX_ID: Final = 128  #: characters of a command id
 
@@ -183,6 +183,20 @@ class CommandSet:
             name: _open_schema(name) if kind is None else msgspec.json.schema(kind)
             for name, kind in self._types.items()
         }
+
+
+def check_command(command: AddMessage | AddToolResult) -> None:
+    """Check a built-in command that was not read from JSON as `CommandSet.decode` checks one that is.
+
+    Raises:
+        InvalidCommand: Fields of the wrong type.
+    """
+    try:
+        typed = msgspec.convert(msgspec.to_builtins(command), type(command))
+        if isinstance(typed, AddMessage):
+            _check_message(typed.message)
+    except msgspec.ValidationError as error:
+        raise InvalidCommand(command.type, str(error)) from None
 
 
 def _check_message(message: NewMessage) -> None:

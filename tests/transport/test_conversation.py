@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
-from statecast.protocol.messages.conversation import Conversation, PostedMessage
-from statecast_agents import Json, Request
+from statecast.protocol.messages.conversation import Conversation, NewCommand, NewTurn, PostedMessage
+from statecast_agents import AddMessage, AddToolResult, Json, Request
 
 #: Messages are written as "<role><id>:<words>", with role u or a; "u:hi" has no id.
 SHORT = list[str]
@@ -80,40 +82,49 @@ def said(short: str) -> PostedMessage:
     return PostedMessage(role=role, id=name if name[1:] else None, parts=[{"type": "text", "text": text}])
 
 
-def written(commands: list[dict[str, Json]]) -> str:
+def written(commands: Sequence[NewCommand]) -> str:
     """Return commands in the form of the table."""
     if not commands:
         return ""
     (command,) = commands
-    assert "parentId" not in command  # the message that it replaces says where it goes
-    text = command["message"]["parts"][0]["text"]
-    return f"+{text}" if command["sourceId"] is None else f"{command['sourceId']}>{text}"
+    assert isinstance(command, AddMessage)
+    assert command.parent_id is UNSET  # the message that it replaces says where it goes
+    text = command.message.text
+    return f"+{text}" if command.source_id is None else f"{command.source_id}>{text}"
+
+
+def added(asked: NewTurn) -> AddMessage:
+    """Return the message that is asked for."""
+    command = asked.commands[0]
+    assert isinstance(command, AddMessage)
+    return command
+
+
+def called(commands: Sequence[NewCommand]) -> list[str]:
+    """Return the calls of which results are asked to be taken."""
+    return [command.tool_call_id for command in commands if isinstance(command, AddToolResult)]
 
 
 def test_a_message_that_is_said_is_said_once_and_one_that_is_to_be_answered_anew_is_not() -> None:
     ours = [said(text).in_state() for text in TWO]
-    new = Conversation(messages=[said("u1:hi"), said("u3:and")]).asks(ours).commands[0]
-    again = Conversation(messages=[said("u2:more")], means="again").asks(ours).commands[0]
-    long = Conversation(messages=[said(f"u{'x' * 128}:hi")]).asks([]).commands[0]
+    new = added(Conversation(messages=[said("u1:hi"), said("u3:and")]).asks(ours))
+    again = added(Conversation(messages=[said("u2:more")], means="again").asks(ours))
+    long = added(Conversation(messages=[said(f"u{'x' * 128}:hi")]).asks([]))
 
-    assert new["id"] == new["message"]["id"] == "u3"
-    assert "id" not in again
-    assert "id" not in long
+    assert new.id == new.message.id == "u3"
+    assert again.id is None
+    assert long.id is None
 
 
 def test_where_a_message_of_the_user_has_no_id_the_one_before_tells_its_place() -> None:
     ours = [said(text).in_state() for text in TWO]
     del ours[2]["id"]
     posted = Conversation(messages=[said("u:hi"), said("a:hello"), said("u9:less")], means="cut")
-    assert posted.asks(ours).commands[0] | {"message": None} == {
-        "type": "add-message",
-        "message": None,
-        "sourceId": "nameless",
-        "parentId": "a1",
-    }
+    edit = added(posted.asks(ours))
+    assert (edit.source_id, edit.parent_id) == ("nameless", "a1")
 
     del ours[1]["id"]  # nothing does, so nothing is dropped
-    assert posted.asks(ours).commands[0]["sourceId"] is None
+    assert added(posted.asks(ours)).source_id is None
 
 
 # Results
@@ -127,11 +138,11 @@ def answering(*parts: dict[str, Json], **fields: Any) -> list[PostedMessage]:
     return [said("u1:hi"), PostedMessage(role="assistant", id="a1", parts=list(parts), **fields)]
 
 
-def results(conversation: Conversation, ours: list[Json] | None) -> list[tuple[Json, Json, Json]]:
+def results(conversation: Conversation, ours: list[Json] | None) -> list[tuple[str, Json, bool]]:
     return [
-        (command["toolCallId"], command["result"], command["isError"])
+        (command.tool_call_id, command.result, command.is_error)
         for command in conversation.asks(ours).commands
-        if command["type"] == "add-tool-result"
+        if isinstance(command, AddToolResult)
     ]
 
 
@@ -150,7 +161,7 @@ def test_a_result_comes_with_the_next_message_too() -> None:
     posted = [*answering(call("a", result="no", isError=True)), said("u2:more")]
     asked = Conversation(messages=posted).asks(ours)
 
-    assert [command["type"] for command in asked.commands] == ["add-tool-result", "add-message"]
+    assert [type(command) for command in asked.commands] == [AddToolResult, AddMessage]
     assert results(Conversation(messages=posted), ours) == [("a", "no", True)]
 
 
@@ -169,7 +180,7 @@ def test_a_thread_that_is_new_begins_with_what_the_client_has() -> None:
     request = Request(tools={"a": {}})
     last = answering(call("a", result=1), call("b", result=2))
     before, asked = Conversation(messages=last, request=request).first()
-    assert [command["toolCallId"] for command in asked.commands] == ["a"]
+    assert called(asked.commands) == ["a"]
     assert [part.get("result") for part in before[1]["parts"]] == [None, 2]
 
 
@@ -188,7 +199,7 @@ def test_an_agent_that_keeps_its_own_messages_gets_the_last(messages: Any, means
     commands = Conversation(messages=messages, means=means).asks(None).commands
 
     if asked == "a":
-        assert [command["toolCallId"] for command in commands] == ["a"]
+        assert called(commands) == ["a"]
     else:
         assert written(commands) == asked
 

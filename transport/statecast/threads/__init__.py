@@ -14,7 +14,7 @@ from .limits import Limits
 from .offload import offload
 from .queue_view import queued
 from .reader import Reader
-from .rules import Posted, ThreadGone, was_said
+from .rules import Posted, ThreadGone, check_built_in, was_said
 from .thread import Thread
 from .users import user_id
 
@@ -38,6 +38,7 @@ __all__ = [
     "Thread",
     "ThreadGone",
     "can_follow",
+    "check_built_in",
     "check_written",
     "first_state",
     "has_only",

@@ -88,7 +88,7 @@ class Admission:
             Refusal: Nothing was applied.
         """
         self.check_open()
-        size = sum(len(bytes(command)) for command in posted.commands)
+        size = sum(len(bytes(command)) for command in posted.commands if isinstance(command, bytes | msgspec.Raw))
         commands = await offload(size, decode_commands, posted, self._limits)
         key = Key(posted.owner, posted.thread_id or new_id("thr"))
         accepted: Submission | None = None

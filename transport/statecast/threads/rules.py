@@ -10,11 +10,11 @@ import msgspec
 
 from statecast.protocol import Cursor
 from statecast.protocol.errors import Refusal
-from statecast.protocol.json_checks import check_nesting
+from statecast.protocol.json_checks import check_nesting, check_values
 from statecast.stores import BatchApplied
 from statecast_agents import MAX_DEPTH, AddMessage, AddToolResult, Agent, CommandError, Messages, Request
 from statecast_agents.agent import Policy
-from statecast_agents.commands import AnyCommand
+from statecast_agents.commands import AnyCommand, check_command
 from statecast_agents.errors import MessageConflict
 from statecast_agents.message_commands import check_commands
 
@@ -27,6 +27,7 @@ from .thread import Thread
 __all__ = [
     "Posted",
     "ThreadGone",
+    "check_built_in",
     "check_messages",
     "check_policy",
     "chosen_policy",
@@ -49,7 +50,8 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     """A request, as far as it concerns a thread."""
 
     agent: Agent
-    commands: Sequence[bytes | msgspec.Raw] = ()
+    #: as JSON, which the agent's set reads; or built-in ones, see `check_built_in`
+    commands: Sequence[bytes | msgspec.Raw | AddMessage | AddToolResult] = ()
     thread_id: str | None = None  #: None: a thread of its own that nobody can name
     claim: Claim = msgspec.UNSET  #: the client's state
     since: Cursor | None = None  #: instead of a claim, where the thread was that the client is taken to have seen
@@ -73,12 +75,15 @@ def decode_commands(posted: Posted, limits: Limits) -> list[AnyCommand]:
         raise Refusal(422, "too_many_commands", message, limit=limit)
     try:
         with agents_code("reading commands"):
-            commands = posted.agent.commands.decode(posted.commands)
+            texts = [command for command in posted.commands if isinstance(command, bytes | msgspec.Raw)]
+            read = posted.agent.commands.decode(texts)
     except CommandError as error:
         raise Refusal(422, error.code, str(error)) from None
-    for command, text in zip(commands, posted.commands, strict=True):
-        if isinstance(command, AddMessage | AddToolResult) and posted.agent.messages is not None:
-            check_nesting(bytes(text), MAX_DEPTH - len(posted.agent.messages) - DEEPER)
+    for command, text in zip(read, texts, strict=True):
+        _check_nesting(posted.agent, command, bytes(text))
+    left = iter(read)
+    commands = [next(left) if isinstance(command, bytes | msgspec.Raw) else command for command in posted.commands]
+    for command in commands:
         if isinstance(command, AddMessage) and command.message.role != "user" and not posted.agent.allow_assistant:
             message = f'expected a message of the user, got one of the "{command.message.role}"'
             raise Refusal(422, "role_not_allowed", message)
@@ -88,6 +93,28 @@ def decode_commands(posted: Posted, limits: Limits) -> list[AnyCommand]:
         msgspec.structs.replace(command, id=f"{posted.key}/{index}") if command.id is None else command
         for index, command in enumerate(commands)
     ]
+
+
+def check_built_in(agent: Agent, commands: Sequence[AddMessage | AddToolResult | bytes]) -> None:
+    """Check commands that are not from JSON as the body's reader and `decode_commands` check those that are.
+
+    Raises:
+        Refusal: 422 `number_out_of_range`, `forbidden_key`, `invalid_command`, `too_deep`.
+    """
+    for command in commands:
+        text = command if isinstance(command, bytes) else msgspec.json.encode(command)
+        check_values(text)
+        if not isinstance(command, bytes):
+            try:
+                check_command(command)
+            except CommandError as error:
+                raise Refusal(422, error.code, str(error)) from None
+            _check_nesting(agent, command, text)
+
+
+def _check_nesting(agent: Agent, command: AnyCommand, text: bytes) -> None:
+    if isinstance(command, AddMessage | AddToolResult) and agent.messages is not None:
+        check_nesting(text, MAX_DEPTH - len(agent.messages) - DEEPER)
 
 
 def unapplied(thread: Thread, commands: Sequence[AnyCommand]) -> tuple[list[AnyCommand], str | None]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 
@@ -12,7 +11,7 @@ from statecast.http.service import Service
 from statecast.protocol import Cursor
 from statecast.protocol.json_checks import check_values
 from statecast.protocol.messages.client_copy import ClientCopy
-from statecast.protocol.messages.conversation import Conversation, NewTurn, PostedMessage
+from statecast.protocol.messages.conversation import Conversation, NewCommand, NewTurn, PostedMessage
 from statecast.protocol.messages.projection import Projection, items_in, without
 from statecast.threads import (
     Execution,
@@ -21,6 +20,7 @@ from statecast.threads import (
     Submission,
     Thread,
     ThreadGone,
+    check_built_in,
     first_state,
     offload,
     was_said,
@@ -111,9 +111,10 @@ async def _converse(
         if conversation.means in ("either", "cut"):
             commands = [_said_anew(thread, turn, command) for command in commands]
     active = None if thread is None else thread.active
+    await offload(conversation.size, check_built_in, agent, commands)
     posted = Posted(
         agent=agent,
-        commands=await offload(conversation.size, _checked, commands),
+        commands=commands,
         thread_id=thread_id,
         claim=turn.claim,
         since=turn.since,
@@ -189,29 +190,16 @@ def headers_of(accepted: Submission) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-def _checked(commands: Sequence[dict[str, Json]]) -> list[bytes]:
-    """Return commands as JSON.
-
-    Raises:
-        Refusal: 422 `number_out_of_range` or `forbidden_key`.
-    """
-    encoded = [msgspec.json.encode(command) for command in commands]
-    for text in encoded:
-        check_values(text)
-    return encoded
-
-
-def _said_anew(thread: Thread, turn: _Turn, command: dict[str, Json]) -> dict[str, Json]:
+def _said_anew(thread: Thread, turn: _Turn, command: NewCommand) -> NewCommand:
     """Return a command; a message that the thread has dropped since, its client has said again, as another one."""
-    message = command.get("message")
-    id = message.get("id") if isinstance(message, dict) else None
-    if not isinstance(message, dict) or not isinstance(id, str) or id == command.get("sourceId"):
+    if not isinstance(command, AddMessage):
         return command
-    if not was_said(thread, id):
+    id = command.message.id
+    if not isinstance(id, str) or id == command.source_id or not was_said(thread, id):
         return command
     if any(isinstance(item, dict) and item.get("id") == id for item in _messages_now(thread, turn)):
         return command
-    return {**command, "message": {name: value for name, value in message.items() if name != "id"}}
+    return msgspec.structs.replace(command, message=msgspec.structs.replace(command.message, id=msgspec.UNSET))
 
 
 def _queued(thread: Thread, turn: _Turn) -> Execution | None:
@@ -245,9 +233,9 @@ def _messages_now(thread: Thread, turn: _Turn) -> Sequence[Json]:
     return items_in(turn.state if same else thread.document.root, thread.agent.messages)
 
 
-def _place(thread: Thread, turn: _Turn, commands: Sequence[Mapping[str, Any]]) -> int | None:
+def _place(thread: Thread, turn: _Turn, commands: Sequence[NewCommand]) -> int | None:
     """Return where in a thread the last message is that commands say again; None if it has it no longer."""
-    said = [command["message"].get("id") for command in commands if "message" in command]
+    said = [command.message.id or None for command in commands if isinstance(command, AddMessage)]
     items = _messages_now(thread, turn)
     known = [at for at, item in enumerate(items) if isinstance(item, dict) and said and item.get("id") == said[-1]]
     return known[-1] if known else None

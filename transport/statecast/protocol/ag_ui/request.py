@@ -15,9 +15,9 @@ from statecast.protocol.errors import Refusal
 from statecast.protocol.json_checks import decode, read_value, same_json
 from statecast.protocol.lenient import read_past, readable
 from statecast.protocol.messages.client_copy import ClientCopy
-from statecast.protocol.messages.conversation import Conversation, NewTurn, PostedMessage, check_last
+from statecast.protocol.messages.conversation import Conversation, NewCommand, NewTurn, PostedMessage, check_last
 from statecast.protocol.messages.wire import Exchange
-from statecast_agents import CallSettings, Config, Json, Request
+from statecast_agents import AddMessage, AddToolResult, CallSettings, Config, Json, Request
 
 __all__ = ["AgUiConversation", "Resume", "RunInput", "read_run_input"]
 
@@ -80,8 +80,8 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
         asked = Conversation.asks(safe if self.resume or behind else self, ours)
         if asked.replaces and self.edited is None and not self._may_drop(asked, ours or ()):
             asked = Conversation.asks(safe, ours)
-        given = {command.get("toolCallId") for command in asked.commands} - {None}
-        fresh = [command for command in resumed if command.get("toolCallId") not in given]
+        given = {command.tool_call_id for command in asked.commands if isinstance(command, AddToolResult)}
+        fresh = [command for call, command in resumed if call not in given]
         # A client that only looks is shown all there is, be it led to by messages that it has not seen.
         return msgspec.structs.replace(asked, commands=[*fresh, *asked.commands], answers=None)
 
@@ -115,29 +115,31 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
         """Whether what is to be dropped is known to clients of this kind, and not just being answered."""
         ids = [message.get("id") for message in ours if isinstance(message, dict)]
         users = [message.get("id") for message in ours if isinstance(message, dict) and message.get("role") == "user"]
-        first = asked.commands[-1].get("sourceId")
+        edit = asked.commands[-1]
+        first = edit.source_id if isinstance(edit, AddMessage) else None
         if first not in users or (self.answering and ids[-1] == first == self.messages[-1].id):
             return False
         known = {*self.told, *(one.id for one in self.messages)}
         return all(isinstance(id, str) and id in known for id in users[users.index(first) :])
 
-    def _resumed(self, ours: Sequence[Json] | None) -> list[dict[str, Json]]:
-        """Return the answers to interrupts as commands. One that somebody else has given meanwhile is none."""
+    def _resumed(self, ours: Sequence[Json] | None) -> list[tuple[Json, NewCommand]]:
+        """Return the answers to interrupts that nobody else has given yet, as commands, and the calls they name."""
         calls: dict[str, tuple[Json, Mapping[str, Any]]] = {}  #: by id the latest, and above it the latest open
         for message in ours or ():
             for part in _parts(message):
                 id = str(part.get("toolCallId"))
                 if id not in calls or "result" not in part or "result" in calls[id][1]:
                     calls[id] = message.get("id"), part
-        commands: list[dict[str, Json]] = []
+        commands: list[tuple[Json, NewCommand]] = []
         for entry in self.resume:
             place, call = calls.get(entry.interrupt_id, (None, None))
             if entry.interrupt_id == self.waiting:
                 if entry.status == "resolved":
-                    commands.append(_command_of(entry))
+                    payload = _payload_of(entry)
+                    commands.append((payload.get("toolCallId"), msgspec.json.encode(payload)))
             elif call is not None or ours is None:
                 if call is None or not {"result", "cutOff"} & call.keys():
-                    commands.append(_answer_to(entry, call, place))
+                    commands.append((entry.interrupt_id, _answer_to(entry, call, place)))
             elif entry.status == "resolved":
                 message = f'expected the id of an interrupt that is open, got "{entry.interrupt_id[:100]}"'
                 raise Refusal(409, "unknown_interrupt", message)
@@ -376,16 +378,18 @@ def _wrong(where: str, expected: str, got: object) -> Refusal:
 # Answers
 
 
-def _answer_to(entry: Resume, call: Mapping[str, Any] | None, message: Json) -> dict[str, Json]:
+def _answer_to(entry: Resume, call: Mapping[str, Any] | None, message: Json) -> AddToolResult:
     given_up = entry.status == "cancelled"
-    name = "" if call is None else str(call.get("toolName") or "")
-    fields: dict[str, Json] = {"toolCallId": entry.interrupt_id, "toolName": name}
-    result: Json = _CANCELLED if given_up else entry.payload
-    where = {"messageId": message} if isinstance(message, str) else {}
-    return {"type": "add-tool-result", **fields, **where, "result": result, "isError": given_up}
+    return AddToolResult(
+        tool_call_id=entry.interrupt_id,
+        tool_name="" if call is None else str(call.get("toolName") or ""),
+        message_id=message if isinstance(message, str) else msgspec.UNSET,
+        result=_CANCELLED if given_up else entry.payload,
+        is_error=given_up,
+    )
 
 
-def _command_of(entry: Resume) -> dict[str, Json]:
+def _payload_of(entry: Resume) -> dict[str, Json]:
     payload = entry.payload
     if not isinstance(payload, dict) or not isinstance(payload.get("type"), str):
         message = f"expected a command as the payload of what answers this interrupt, got {payload!r:.80}"

@@ -15,13 +15,13 @@ import msgspec
 
 from statecast.protocol.errors import Refusal
 from statecast.protocol.lenient import held_part, held_result, holdable
-from statecast_agents import Json, Request, new_id
+from statecast_agents import AddMessage, AddToolResult, Json, NewMessage, Request, new_id
 
 from .client_copy import ClientCopy
 from .sent import file_data
 from .turns import calls_in, paired
 
-__all__ = ["Conversation", "NewTurn", "PostedMessage", "check_last"]
+__all__ = ["Conversation", "NewCommand", "NewTurn", "PostedMessage", "check_last"]
 
 
 MAX_ID: Final = 128  #: characters of a command's id
@@ -171,7 +171,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         if last.role == "user":
             return ours, NewTurn(commands=[_add(last, once=self.means == "say")])
         mine = self._own_results(last)
-        open_calls = {result["toolCallId"] for result in mine}
+        open_calls = {result.tool_call_id for result in mine}
         ours.append({**last.in_state(), "parts": [_without_result(part, open_calls) for part in last.parts]})
         return ours, NewTurn(commands=mine)
 
@@ -202,7 +202,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
     def _results(
         self, ours: Sequence[Json], users: Sequence[int], said: Sequence[PostedMessage], same: int
-    ) -> list[dict[str, Json]]:
+    ) -> list[AddToolResult]:
         """Return the results for calls that have none yet, as commands; each belongs to a call in its own message."""
         theirs = list(calls_in((message.role, message.id, message.parts) for message in self.messages))
         mine = list(calls_in((_role(message), _id(message), _parts(message)) for message in ours))
@@ -223,7 +223,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         ]
         return [_result(call.part, our.message) for call, our in reversed(found)]
 
-    def _own_results(self, message: PostedMessage) -> list[dict[str, Json]]:
+    def _own_results(self, message: PostedMessage) -> list[AddToolResult]:
         """Return the results that the client produced in a message, when no thread says which calls were open."""
         tools = self.request.tools
         return [
@@ -239,8 +239,8 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         source, parent = _id(ours[index]), _id(ours[index - 1]) if index else None
         if source is None and parent is None and index:
             return NewTurn(commands=[_add(new)])  # nothing names the place
-        where = {} if source is not None else {"parentId": parent}
-        return NewTurn(commands=[{**_add(new, source=source or "nameless"), **where}], replaces=True)
+        where = msgspec.UNSET if source is not None else parent
+        return NewTurn(commands=[_add(new, source=source or "nameless", parent=where)], replaces=True)
 
 
 def check_last(messages: Sequence[PostedMessage]) -> None:
@@ -254,34 +254,41 @@ def check_last(messages: Sequence[PostedMessage]) -> None:
         raise last.problem
 
 
+#: What a conversation asks for: a built-in command; or another one as JSON, which the agent's set is to read.
+NewCommand = AddMessage | AddToolResult | bytes
+
+
 class NewTurn(msgspec.Struct, frozen=True, kw_only=True):
     """What is new in a conversation: the commands to submit, or the message whose answer the client wants."""
 
-    commands: list[dict[str, Json]]
+    commands: Sequence[NewCommand]
     replaces: bool = False  #: whether it drops what the thread has from some message on
     answers: int | None = None  #: where the thread has the last message of the user, if nothing is new
 
 
-def _add(message: PostedMessage, *, source: str | None = None, once: bool = False) -> dict[str, Json]:
+def _add(
+    message: PostedMessage,
+    *,
+    source: str | None = None,
+    parent: str | msgspec.UnsetType | None = msgspec.UNSET,
+    once: bool = False,
+) -> AddMessage:
     """Return a message as a command; `once`: a retry, from whichever tab, is to have no effect."""
-    given: dict[str, Json] = {"role": "user", "parts": message.parts}
-    if message.id is not None:
-        given["id"] = message.id
-    if message.metadata is not msgspec.UNSET:
-        given["metadata"] = message.metadata
-    name = {"id": message.id} if once and message.id is not None and len(message.id) <= MAX_ID else {}
-    return {"type": "add-message", "message": given, "sourceId": source, **name}
+    id = msgspec.UNSET if message.id is None else message.id
+    new = NewMessage(role="user", parts=message.parts, metadata=message.metadata, id=id)
+    name = message.id if once and message.id is not None and len(message.id) <= MAX_ID else None
+    return AddMessage(id=name, message=new, parent_id=parent, source_id=source)
 
 
-def _result(part: Mapping[str, Any], message: Json = None) -> dict[str, Json]:
+def _result(part: Mapping[str, Any], message: Json = None) -> AddToolResult:
     """Return the result of a call as a command; `message` is the id of the one that has the call."""
-    fields = {
-        "toolCallId": part["toolCallId"],
-        "toolName": part.get("toolName") or "",
-        "result": held_result(part["result"]),
-    }
-    where = {"messageId": message} if isinstance(message, str) else {}
-    return {"type": "add-tool-result", **fields, **where, "isError": part.get("isError") is True}
+    return AddToolResult(
+        tool_call_id=part["toolCallId"],
+        tool_name=part.get("toolName") or "",
+        message_id=message if isinstance(message, str) else msgspec.UNSET,
+        result=held_result(part["result"]),
+        is_error=part.get("isError") is True,
+    )
 
 
 def _distinct(messages: list[dict[str, Json]]) -> list[dict[str, Json]]:
