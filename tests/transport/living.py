@@ -150,7 +150,7 @@ class Life:
         return {thread.id: self._queue(thread) for thread in self.hub.registry}
 
     def _queue(self, thread: Thread | None) -> list[str]:
-        return [] if thread is None else [run.id for run in thread.inbox if run.kept]
+        return [] if thread is None else [run.id for run in thread.queue.kept]
 
     async def find(self, thread_id: str) -> Thread | None:
         """Return a thread, if there is one; while the store stalls, only if it is in memory."""

@@ -262,13 +262,13 @@ async def _live_through(acts: Sequence[str], *, lagging: bool) -> None:
     def keep() -> None:
         thread.flush()
         if lagging:
-            thread.show(thread.log.revision)
+            thread.log.show(thread.log.revision)
 
     def end() -> None:
         if thread.active is not None:
             parts.close()
             thread.record(RunState(thread.active.id, "failed", RunError("x", "y")))
-            thread.active = None
+            thread.queue.active = None
 
     for number, act in enumerate([*acts, "end"]):
         match act:
@@ -282,8 +282,8 @@ async def _live_through(acts: Sequence[str], *, lagging: bool) -> None:
                 end()
                 runs += 1
                 fake = SimpleNamespace(id=f"run {runs}", begun=True, waits_since=None, start=thread.log.revision)
-                thread.active = cast("Execution", fake)
-                thread.begin_message()
+                thread.queue.active = cast("Execution", fake)
+                thread.log.forget_parts()
                 thread.record(RunState(fake.id, "running"))
                 parts = emit(fake.id)
             case "text" | "call" | "source" if thread.active is not None:
@@ -339,14 +339,14 @@ async def test_a_snapshot_that_had_to_wait_for_the_store_may_be_far_behind_and_n
     connection.read()
     assert connection.view.frames == []
     _grow(thread, 30)
-    thread.show(thread.log.revision)
+    thread.log.show(thread.log.revision)
     connection.read_all()
     assert connection.view.state == msgspec.json.decode(thread.snapshot()[1])
 
 
 async def test_a_snapshot_that_had_to_wait_for_the_store_still_begins_the_parts_that_go_on() -> None:
     thread = _unkept()
-    thread.show(0)
+    thread.log.show(0)
     parts = Parts(lambda chunk: thread.emit("one", chunk))
     thread.record(RunState("one", "running"))
     parts.append_text("a ")
@@ -357,12 +357,12 @@ async def test_a_snapshot_that_had_to_wait_for_the_store_still_begins_the_parts_
     parts.append_text("b ")
     parts.close()
     thread.record(RunState("one", "completed"))
-    thread.begin_message()
-    thread.show(thread.log.revision - 1)
+    thread.log.forget_parts()
+    thread.log.show(thread.log.revision - 1)
     connection.read_all()
     assert connection.view.texts == ["a b "]
     thread.record(RunState("two", "running"))
-    thread.show(thread.log.revision)
+    thread.log.show(thread.log.revision)
     connection.read_all()
     assert connection.view.texts == []
 

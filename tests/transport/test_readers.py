@@ -119,9 +119,9 @@ async def _interleave(acts: Sequence[str]) -> None:
         assert reader.revision == thread.log.revision
 
 
-def _alive(thread: Thread, run_id: str) -> None:
+def _alive(thread: Thread, run_id: str, *, begun: bool = True) -> None:
     """Let a run be under way, so that its streams do not end."""
-    thread.active = cast("Execution", SimpleNamespace(id=run_id, begun=True, waits_since=None, start=0))
+    thread.queue.active = cast("Execution", SimpleNamespace(id=run_id, begun=begun, waits_since=None, start=0))
 
 
 async def _grow(thread: Thread, times: int) -> None:
@@ -191,7 +191,7 @@ async def test_a_stalled_reader_pins_the_parts_of_its_own_run_only() -> None:
     reader = follow(thread, until="run 0")
     sizes = []
     for run_id in (f"run {number}" for number in range(60)):
-        thread.begin_message()
+        thread.log.forget_parts()
         thread.record(RunState(run_id, "running"))
         for _ in range(5):
             thread.emit(run_id, chunks.Data(data=[run_id]))
@@ -236,7 +236,7 @@ async def test_a_stream_ends_with_its_run() -> None:
     assert (reader.take(), reader.finished) == (b"", False)
 
     thread.record(RunState("run", "completed"))
-    thread.active = None
+    thread.queue.active = None
     assert (reader.take(), reader.finished) == (b"data: [DONE]\n\n", True)
     assert reader.take() == b""
 
@@ -252,31 +252,29 @@ async def test_a_quiet_stream_gets_a_heartbeat_and_a_busy_one_none() -> None:
     thread = thread_of(state={"text": ""})
     _alive(thread, "run")
     reader = follow(thread)
-    thread.beat()
+    thread.log.beat()
     assert reader.take() == b": \n\n"
     assert reader.take() == b""
     await _grow(thread, 1)
     reader.take()
-    thread.beat()
+    thread.log.beat()
     assert reader.take() == b""
-    thread.beat()
+    thread.log.beat()
     assert reader.take() == b": \n\n"
 
 
 async def test_a_heartbeat_that_is_due_before_a_run_has_begun_does_not_end_the_waiting() -> None:
     thread = thread_of(state={"text": ""})
-    _alive(thread, "run")
-    assert thread.active
-    thread.active.begun = False
+    _alive(thread, "run", begun=False)
     reader = follow(thread)
-    thread.beat()
-    thread.beat()
+    thread.log.beat()
+    thread.log.beat()
     assert reader.take() == b""
     waiting = asyncio.ensure_future(reader.wait())
     await asyncio.sleep(0)
     assert not waiting.done()
 
-    thread.active.begun = True
+    _alive(thread, "run")
     await _grow(thread, 1)
     await asyncio.wait_for(waiting, 10)
     assert state_after({"text": ""}, reader.take()) == {"text": "0 "}

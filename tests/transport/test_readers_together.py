@@ -101,7 +101,7 @@ async def read(acts: Sequence[tuple[str, int]], limits: Limits) -> list[bytes]:
                 for place in places[number % len(places) :]:
                     got[place].append(readers[place].take())
             case "beat":
-                thread.beat()
+                thread.log.beat()
             case "close":
                 readers[number % len(readers)].close()
             case "turn":
@@ -193,7 +193,7 @@ async def test_nothing_is_kept_for_readers_that_have_left() -> None:
         thread.flush()
         for reader in many:
             reader.take()
-    assert thread.frames
+    assert thread.log.frames
     for reader in many:
         thread.leave(reader)
-    assert not thread.frames
+    assert not thread.log.frames

@@ -96,4 +96,4 @@ class Watchers:
 
 def live(thread: Thread) -> list[Execution]:
     """Return the runs of a thread that are under way, or to begin."""
-    return [run for run in (thread.active, *thread.inbox) if run is not None]
+    return thread.queue.live

@@ -12,7 +12,6 @@ from .hook_calls import HookCalls, HookFailed
 from .hub import Hub, Submission
 from .limits import Limits
 from .offload import offload
-from .queue_view import queued
 from .reader import Reader
 from .rules import Posted, ThreadGone, check_built_in, was_said
 from .thread import Thread
@@ -43,7 +42,6 @@ __all__ = [
     "first_state",
     "has_only",
     "offload",
-    "queued",
     "user_id",
     "was_said",
     "with_messages",

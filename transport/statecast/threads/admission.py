@@ -23,6 +23,7 @@ from statecast_agents.commands import AnyCommand
 from .batch import Batch
 from .claims import adopt, agrees
 from .client_messages import entrusted
+from .deliveries import Delivery
 from .execution import Execution
 from .limits import Limits
 from .offload import offload
@@ -170,8 +171,8 @@ class Admission:
         check_messages(thread, wanted, agrees=agreed)
         for command in wanted:
             batch = Batch(commands=[command], request=posted.request, user=posted.user)
-            run = self._runs.new(thread, batch, agrees=False, context=copy_context())
-            active.deliver(run, agrees=agreed and revision == thread.log.revision)
+            delivery = Delivery(new_id("run"), batch, copy_context())
+            active.deliver(delivery, agrees=agreed and revision == thread.log.revision)
             remember(thread, command, active.id)
         if others:
             return await self._accept(thread, posted, others, agreed=agreed, revision=revision)
@@ -195,7 +196,8 @@ class Admission:
         changes: list[stores.Change] = list(created)
         run: Execution | None = None
         if created:
-            thread.kept = self._registry.journal.instant  # until the store has it, nobody else sees it
+            if not self._registry.journal.instant:
+                thread.log.hide()
             self._registry.add(thread)
         if commands:
             batch = Batch(
@@ -211,8 +213,7 @@ class Admission:
                     thread.applied[mark.key] = (mark.digest, run.id)
                     changes.append(stores.BatchApplied(thread.key, mark.key, mark.digest, run.id))
             changes.append(stores.BatchAccepted(thread.key, run.id, batch.encode()))
-            self._runs.queue(run)
-            run.kept = False
+            self._runs.queue(thread, run, stored=False)
         if changes:
             changes += _said(thread)
         self._registry.journal.add(*changes)
@@ -244,15 +245,12 @@ class Admission:
             self._registry.journal.withdraw(changes)
             self._withdraw(thread, run, changes, created=created)
             raise
-        thread.kept = True
+        thread.log.unhide()
         if run is not None:
-            run.kept = True
             policy = chosen_policy(thread, posted, run.batch.commands)
             if thread.active is not None and policy in STOPPING:
                 thread.active.cancel("interrupted", roll_back=policy == "rollback")
-            self._runs.start_next(thread)
-            if thread.inbox:
-                thread.turn_queue()
+            self._runs.store(thread, run)
 
     def _kept(self, task: asyncio.Task[None]) -> None:
         self._keeping.discard(task)
@@ -262,9 +260,8 @@ class Admission:
     def _withdraw(
         self, thread: Thread, run: Execution | None, changes: Sequence[stores.Change], *, created: bool
     ) -> None:
-        if run is not None and run in thread.inbox:
-            thread.inbox.remove(run)
-            self._runs.forget(run)
+        if run is not None:
+            self._runs.withdraw(thread, run)
         for change in changes:
             if isinstance(change, stores.BatchApplied):
                 thread.applied.pop(change.command_id, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -15,9 +15,7 @@ from statecast_agents.values import is_javascript_integer
 
 from .failures import first_state, validate
 from .offload import offload
-
-if TYPE_CHECKING:
-    from .thread import Thread
+from .thread import Thread
 
 __all__ = ["Claim", "adopt", "agrees"]
 

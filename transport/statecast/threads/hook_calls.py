@@ -17,7 +17,7 @@ from .execution import IN_THREAD
 from .exit_guard import within_agent
 from .failures import raised_one
 from .tasks import Tasks
-from .workers import Workers
+from .workers import WorkerCalls, Workers
 
 __all__ = ["HookCalls", "HookFailed", "InThread"]
 
@@ -63,13 +63,12 @@ class HookCalls(AsyncIterator[_T], Generic[_T]):
         self._pieces = pieces
         self._what = what
         self._thread_id = thread_id
-        self._workers = workers
+        self._calls = WorkerCalls(workers)
         self._deadline = time.monotonic() + seconds if seconds < math.inf else math.inf
         self._ended = ended
         self._made: deque[_T] = deque()
         self._changed = asyncio.Event()
         self._failed = False
-        self._in_threads = 0
         self._tasks = Tasks(self._end, patience=agent.cancel_seconds)
         self._tasks.start_soon(self._work)
 
@@ -98,7 +97,7 @@ class HookCalls(AsyncIterator[_T], Generic[_T]):
     def close(self, *, hurry: bool = False) -> None:
         """Stop it, if it has not ended; `hurry`: what is in a worker thread is soon left behind."""
         self._tasks.cancel()
-        if hurry and self._in_threads:
+        if hurry and self._calls.busy:
             self._tasks.insist(min(IN_THREAD, self._tasks.patience))
 
     async def _work(self) -> None:
@@ -112,12 +111,8 @@ class HookCalls(AsyncIterator[_T], Generic[_T]):
                     await self._changed.wait()
 
     async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
-        await self._workers.taken()
-        self._in_threads += 1
-        try:
-            return await self._workers.call(function, *args)
-        finally:
-            self._in_threads -= 1
+        await self._calls.taken()
+        return await self._calls.call(function, *args)
 
     def _end(self) -> None:
         failures = list(self._tasks.failures)

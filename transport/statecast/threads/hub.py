@@ -150,7 +150,7 @@ class Hub:
             self._stop.set()
             await self._supervisor
         for thread in self.registry:
-            thread.close_readers()
+            thread.log.close()
             if self.registry.store.instant and thread.lasting:
                 thread.compact()  # so that another hub may take it up
 
@@ -244,7 +244,7 @@ class Hub:
         placed = last is not None and run_id is not None and ResumePoint.parse(run_id).is_place_in(last)
         if active is None and placed and claim is msgspec.UNSET:
             # That place is not in the log any more: besides the state, the client hears how its run has ended.
-            return Submission(thread=thread, run=None, run_id=last, revision=thread.before_the_end, snapshot=True)
+            return Submission(thread=thread, run=None, run_id=last, revision=thread.log.before_the_end, snapshot=True)
         if active is None:
             revision = thread.log.revision
             snapshot = not await agrees(claim, thread) or thread.log.revision != revision
@@ -403,17 +403,17 @@ class Hub:
         """End the streams of all threads of an owner, so that their clients come again, if they may."""
         for thread in self.registry:
             if thread.owner == owner:
-                thread.close_readers()
+                thread.log.close()
 
     def left(self, accepted: Submission) -> None:
         """Note that a stream was lost before its run had ended."""
-        run = accepted.run
-        if run is None or run.batch.on_disconnect != "cancel" or run.thread.followers_of(run.id):
+        thread, run = accepted.thread, accepted.run
+        if run is None or run.batch.on_disconnect != "cancel" or thread.followers_of(run.id):
             return
-        if run is run.thread.active:
+        if run is thread.active:
             run.cancel()
-        elif run in run.thread.inbox:
-            self._runs.drop(run.thread, run)
+        elif run in thread.inbox:
+            self._runs.drop(thread, run)
 
     async def _supervise(self) -> None:
         loop = asyncio.get_running_loop()
@@ -468,7 +468,7 @@ class Hub:
             if now - beaten >= limits.heartbeat_seconds / 2:
                 beaten = now
                 for thread in self.registry:
-                    thread.beat()
+                    thread.log.beat()
             self.registry.tidy(now)
             if now - self._swept > SWEEP and self.registry.journal.failing is None:
                 self._swept = 0.0 if await self.registry.sweep() else now

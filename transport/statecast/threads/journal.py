@@ -12,12 +12,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from statecast.stores import Change, ChangeRefused, Deleted, Key, Moved, Store, StoreUnavailable
+from statecast.stores import Appended, Change, ChangeRefused, Deleted, Key, Moved, Store, StoreUnavailable
 
-if TYPE_CHECKING:
-    from .thread import Thread
+from .log import Log
 
 __all__ = ["Journal"]
 
@@ -27,7 +26,7 @@ _log: Final = logging.getLogger("statecast")
 
 
 class Journal:
-    """Writes changes to a store, and tells threads how far they are kept.
+    """Writes changes to a store, and lets each log show what is kept of it.
 
     Args:
         store: Where to.
@@ -42,7 +41,7 @@ class Journal:
         self.instant = store.instant
         self._pending: list[Change] = []
         self._writing: list[Change] = []
-        self._ahead: dict[Thread, int] = {}
+        self._ahead: dict[Log, Appended] = {}  #: the last entry of each log that waits here
         self._ready = asyncio.Event()
         self._settled: list[asyncio.Future[None]] = []
         self._complained = False
@@ -61,12 +60,12 @@ class Journal:
             self._pending += changes
             self._ready.set()
 
-    def add_entry(self, thread: Thread, change: Change, revision: int) -> None:
-        """Take an entry; its thread shows it when it is kept. Not for instant stores."""
+    def add_entry(self, log: Log, change: Appended) -> None:
+        """Take an entry; its log shows it when it is kept. Not for instant stores."""
         if change.key in self.refused:
             return
         self._pending.append(change)
-        self._ahead[thread] = revision
+        self._ahead[log] = change
         self._ready.set()
 
     def withdraw(self, changes: Sequence[Change]) -> None:
@@ -139,9 +138,9 @@ class Journal:
         if self._complained:
             self._complained = False
             _log.warning("the store works again")
-        for thread, revision in ahead.items():
-            if thread.key not in self.refused:
-                thread.show(revision)
+        for log, last in ahead.items():
+            if last.key not in self.refused:
+                log.show(last.revision)
         for future in waiting:
             if not future.done():
                 future.set_result(None)
@@ -200,7 +199,7 @@ class Journal:
         return change.key not in self.refused
 
     def _put_back(
-        self, changes: Sequence[Change], ahead: dict[Thread, int], waiting: list[asyncio.Future[None]]
+        self, changes: Sequence[Change], ahead: dict[Log, Appended], waiting: list[asyncio.Future[None]]
     ) -> None:
         self._writing = []
         self._pending = [*changes, *self._pending]

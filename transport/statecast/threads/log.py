@@ -1,4 +1,7 @@
-"""The log of one thread: its latest entries, and what must be kept of the older ones.
+"""The log of one thread: its latest entries, what must be kept of the older ones, and the readers that follow it.
+
+A reader sees the entries that the store has, up to `visible`. It is woken when there are more. What one reader has
+encoded is there for the others at the same place (`frames`).
 
 Operations that fell off the end are gone: whoever still needs them gets a snapshot instead. Chunks and runs have no
 snapshot, so those of the latest runs are kept (`older`), neighbouring deltas of one part merged into one, except where
@@ -7,23 +10,45 @@ a reader stands between them.
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Final
+from typing import Final, Protocol
 
 from statecast.protocol import ChunkEntry, Entry, OperationsEntry, RunEntry
 from statecast.protocol.entries import size_of
 from statecast_agents.chunks import TextDelta
 
-__all__ = ["Log"]
+__all__ = ["Follower", "Log"]
 
 OLDER_RUNS: Final = 8  #: run entries kept in `older`
 MERGED: Final = 65_536  #: bytes of merged deltas; beyond them a new entry begins, so that merging never copies more
 
 
+#: Ends of runs that are remembered, for streams that are still to reach them.
+ENDS: Final = 256
+
+
+class Follower(Protocol):
+    """What follows a log."""
+
+    revision: int  #: the place: entries after it are yet to be read
+    until: str | None  #: the run whose stream it is: of other runs it needs no parts
+    waiting: asyncio.Future[None] | None  #: done once there may be something to read
+
+    def wake(self) -> None:
+        """Let it look again."""
+
+    def beat(self) -> None:
+        """Send a heartbeat if it has been quiet."""
+
+    def close(self) -> None:
+        """End its stream early."""
+
+
 class Log:
-    """The entries of one thread.
+    """The entries of one thread, and who follows them.
 
     Args:
         keep_entries: Entries kept for readers to catch up on.
@@ -35,7 +60,11 @@ class Log:
         "_entries",
         "_keep_bytes",
         "_keep_entries",
+        "closed",
+        "ends",
+        "frames",
         "older",
+        "readers",
         "revision",
         "visible",
     )
@@ -48,6 +77,11 @@ class Log:
         self._keep_bytes = keep_bytes
         self._entries: list[Entry] = []
         self._bytes = 0
+        self.readers: set[Follower] = set()
+        self.closed = False  #: whether streams end early, because the server stops or the thread is gone
+        #: what readers took last: after a revision, up to another, and the bytes; by what they have in common
+        self.frames: dict[object, tuple[int, int, bytes]] = {}
+        self.ends: dict[str, int] = {}  #: run id → the revision at which it ended; of the latest runs
 
     @property
     def start(self) -> int:
@@ -71,12 +105,68 @@ class Log:
         self._bytes = sum(map(size_of, entries))
         self.revision = self.visible = revision + len(entries)
 
-    def append(self, entry: Entry, size: int) -> bool:
-        """Add the entry numbered `revision + 1`, of about `size` bytes; tells whether it is time to `trim`."""
+    def append(self, entry: Entry, size: int) -> None:
+        """Add the entry numbered `revision + 1`, of about `size` bytes."""
         self._entries.append(entry)
         self._bytes += size
         self.revision = entry.revision
-        return self._bytes > 2 * self._keep_bytes or len(self._entries) > 2 * self._keep_entries
+        if self._bytes > 2 * self._keep_bytes or len(self._entries) > 2 * self._keep_entries:
+            self._trim()
+
+    def end(self, run_id: str) -> None:
+        """Note that a run ended with the last entry."""
+        self.ends[run_id] = self.revision
+        if len(self.ends) > ENDS:
+            del self.ends[next(iter(self.ends))]
+
+    def show(self, revision: int) -> None:
+        """Let readers see the entries up to `revision`: the store has them."""
+        self.visible = revision
+        for reader in self.readers:
+            waiting = reader.waiting
+            if waiting is not None and not waiting.done():
+                waiting.set_result(None)
+
+    @property
+    def hidden(self) -> bool:
+        """Whether nothing may be seen, not even that there is a thread."""
+        return self.visible < 0
+
+    def hide(self) -> None:
+        """Show nothing until the store has the thread, which is new."""
+        self.visible = -1
+
+    def unhide(self) -> None:
+        """Note that the store has the thread."""
+        if self.hidden:
+            self.show(0)
+
+    def join(self, reader: Follower) -> None:
+        """Add a reader; `leave` removes it."""
+        self.readers.add(reader)
+        if self.closed:
+            reader.close()
+
+    def leave(self, reader: Follower) -> None:
+        """Remove a reader, and what was shared with it."""
+        self.readers.discard(reader)
+        self.frames.clear()
+
+    def wake(self) -> None:
+        """Let every reader look again."""
+        for reader in self.readers:
+            reader.wake()
+
+    def beat(self) -> None:
+        """Send heartbeats to readers that have been quiet."""
+        for reader in self.readers:
+            reader.beat()
+
+    def close(self) -> None:
+        """End every stream early, and those that are yet to begin."""
+        self.closed = True
+        for reader in self.readers:
+            reader.close()
 
     def after(self, revision: int) -> Sequence[Entry]:
         """Return the visible entries after `revision`, which is at or past `start`."""
@@ -90,15 +180,17 @@ class Log:
         later = [entry for entry in self._entries if not isinstance(entry, OperationsEntry)]
         return [entry for entry in [*self.older, *later] if revision < entry.revision]
 
-    def forget_parts(self, readers: Iterable[tuple[int, str | None]] = ()) -> None:
-        """Drop older chunks that no reader still needs: a run begins, and a message with it.
+    @property
+    def before_the_end(self) -> int:
+        """The revision before the last entry about a run: a reader from there is told what became of the run."""
+        runs = [entry.revision for entry in self.rest(-1) if isinstance(entry, RunEntry)]
+        return runs[-1] - 1 if runs else self.revision
 
-        Args:
-            readers: Where each stands, and the run whose stream it is: of other runs it needs none.
-        """
+    def forget_parts(self) -> None:
+        """Drop older chunks that no reader still needs: a run begins, and a message with it."""
         needed: dict[str | None, int] = {}
-        for revision, run_id in readers:
-            needed[run_id] = min(revision, needed.get(run_id, revision))
+        for reader in self.readers:
+            needed[reader.until] = min(reader.revision, needed.get(reader.until, reader.revision))
         runs = [entry.revision for entry in self.older if isinstance(entry, RunEntry)][-OLDER_RUNS:]
         self.older = [
             entry
@@ -106,9 +198,9 @@ class Log:
             if entry.revision in runs or entry.revision > needed.get(_run(entry), self.revision)
         ]
 
-    def trim(self, readers: Iterable[int]) -> None:
-        """Let go of the oldest entries; `readers` are where those that follow stand."""
-        places = sorted(readers)
+    def _trim(self) -> None:
+        """Let go of the oldest entries."""
+        places = sorted(reader.revision for reader in self.readers)
         count = 0
         while count < len(self._entries) - 1 and (
             len(self._entries) - count > self._keep_entries or self._bytes > self._keep_bytes

@@ -9,16 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from statecast.protocol import ChunkEntry, Encoder, Entry, OperationsEntry, RunEntry, RunError
 from statecast.protocol.thread_events.encoder import EventsEncoder
 
+from .logged_state import LoggedState
 from .offload import LARGE, offload
-from .queue_view import queued
-
-if TYPE_CHECKING:
-    from .thread import Thread
+from .run_queue import RunQueue
 
 __all__ = ["Reader"]
 
@@ -30,7 +28,8 @@ class Reader:
     """Follows a thread from a place in its log.
 
     Args:
-        thread: The thread.
+        state: The thread's state, and its log.
+        queue: The thread's runs.
         encoder: The protocol, for this stream.
         revision: The place: entries after it are read.
         snapshot: Whether the state as it is comes first.
@@ -53,11 +52,13 @@ class Reader:
         "_goal",
         "_held",
         "_kind",
+        "_log",
         "_plain",
         "_queue",
         "_queue_at",
+        "_queue_shown",
         "_snapshot",
-        "_thread",
+        "_state",
         "_whole",
         "_written",
         "quiet",
@@ -69,7 +70,8 @@ class Reader:
 
     def __init__(
         self,
-        thread: Thread,
+        state: LoggedState,
+        queue: RunQueue[Any],
         encoder: Encoder,
         *,
         revision: int,
@@ -83,15 +85,17 @@ class Reader:
         self.until = until
         self.send_bytes = send_bytes
         self.quiet = True  #: whether nothing was taken since the last heartbeat was due
-        self._thread = thread
+        self._state = state
+        self._log = state.log
+        self._queue = queue
         self._whole = whole
         self._encoder = encoder
         self._endless = endless
         self._kind = None if whole else encoder.shared
         self._plain = False  #: whether nothing is due but what happened since
-        self._queue = b"[]"  #: what the stream has shown of the inbox
+        self._queue_shown = b"[]"  #: what the stream has shown of the inbox
         self._queue_at = 0  #: as of which of its turns
-        self._goal = thread.log.revision  #: where a stream without a run ends
+        self._goal = state.log.revision  #: where a stream without a run ends
         self._snapshot = snapshot
         self._fresh = not snapshot and encoder.shared is None  #: whether the encoder is yet to look at the state
         self._due: Callable[[], None] | None = None  #: what `wait` is to do aside, before there is more to take
@@ -107,11 +111,10 @@ class Reader:
 
     def take(self) -> bytes:
         """Return everything that is there to send, in one piece; `b""` if there is nothing yet."""
-        thread, start = self._thread, self.revision
-        log, active = thread.log, thread.active
+        log, queue, start = self._log, self._queue, self.revision
         plain = self._plain
-        if plain and self._queue_at == thread.queue_turned and (self._endless or self._end() is None):
-            shared = thread.frames.get(self._kind)  # what another reader has taken at the same place
+        if plain and self._queue_at == queue.turned and (self._endless or self._end() is None):
+            shared = log.frames.get(self._kind)  # what another reader has taken at the same place
             if shared is not None and shared[0] == start and shared[1] == log.visible:
                 self.revision = shared[1]
                 self.quiet = False
@@ -121,6 +124,7 @@ class Reader:
         if self._expired is not None:
             self._finished = True
             return self._encoder.expire(self._expired)
+        active = queue.active
         if active is not None and not active.begun and not self._closing:
             self._beat = False  # with it, `wait` would return at once, again and again
             return b""  # the first frame is to show what the run begins with
@@ -131,7 +135,7 @@ class Reader:
         if self._held is None and self.revision >= log.start:  # a snapshot that was held may be far behind already
             size = 0
             encode = self._encoder.encode
-            heavy = thread.size >= LARGE
+            heavy = self._state.size >= LARGE
             end = self._end()
             for entry in log.after(self.revision):
                 if end is not None and entry.revision > end:
@@ -162,8 +166,8 @@ class Reader:
             return b""
         self.quiet = False
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        if plain and len(data) <= SHARED and thread.readers > 1:
-            thread.frames[self._kind] = start, self.revision, data
+        if plain and len(data) <= SHARED and len(log.readers) > 1:
+            log.frames[self._kind] = start, self.revision, data
         return data
 
     async def replay(self, run_id: str | None = None) -> bytes:
@@ -172,7 +176,7 @@ class Reader:
         Args:
             run_id: The run whose message parts from before the reader's place come first: they are in no state.
         """
-        log = self._thread.log
+        log = self._log
         now = log.visible
         before = [entry for entry in log.rest(-1) if isinstance(entry, ChunkEntry) and entry.revision <= self.revision]
         pieces = [self._encoder.encode(entry) for entry in before if entry.run_id == run_id]
@@ -191,15 +195,14 @@ class Reader:
         """Wait until there may be something to take. Cancelling the wait loses nothing."""
         if self._due is not None:
             work, self._due = self._due, None
-            await offload(self._thread.size, work)
+            await offload(self._state.size, work)
             return
         if self._finished or self._beat or self._closing:
             return
-        thread = self._thread
-        active = thread.active
+        active = self._queue.active
         held = self._held is not None or (active is not None and not active.begun)
-        if held or (self.revision >= thread.log.visible and not self._queue_has_turned()):
-            self.waiting = thread.loop.create_future()
+        if held or (self.revision >= self._log.visible and not self._queue_has_turned()):
+            self.waiting = self._state.loop.create_future()
             await self.waiting
 
     def wake(self) -> None:
@@ -229,17 +232,17 @@ class Reader:
 
     def _take_snapshot(self) -> list[bytes]:
         """Return the state as it is, and what it does not stand for; nothing while the store does not have it yet."""
-        thread, encoder = self._thread, self._encoder
-        if thread.gone:
+        state, encoder = self._state, self._encoder
+        if state.gone:
             self._finished = True  # there is no state any more
             return []
         if self._held is None:
-            at, state = thread.snapshot()
-            self._held = at, state, thread.log.rest(-1 if encoder.replays_parts else self.revision)
-        at, state, _ = self._held
-        if thread.log.visible < at:
+            at, text = state.snapshot()
+            self._held = at, text, self._log.rest(-1 if encoder.replays_parts else self.revision)
+        at, text, _ = self._held
+        if self._log.visible < at:
             return []
-        if self._written is None and len(state) < LARGE:
+        if self._written is None and len(text) < LARGE:
             self._write_snapshot()
         if self._written is None:
             self._due = self._write_snapshot
@@ -274,24 +277,20 @@ class Reader:
         self._frame = self._encoder.encode(entry)
 
     def _queue_has_turned(self) -> bool:
-        """Whether the queue is another, and the store has that: else a crash would bring back what has left it."""
-        thread = self._thread
-        if self._queue_at == thread.queue_turned:
-            return False
-        active, log = thread.active, thread.log
-        return log.visible == log.revision if active is None else active.begun and log.visible > active.start
+        """Return whether the queue is another than the stream has shown, and the store has that."""
+        return self._queue_at != self._queue.turned and self._queue.stored
 
     def _take_queue(self) -> list[bytes]:
         """Return what waits behind the run, if the stream shows that, and has shown something else."""
-        thread, encoder = self._thread, self._encoder
-        self._queue_at = thread.queue_turned
+        queue, encoder = self._queue, self._encoder
+        self._queue_at = queue.turned
         if not isinstance(encoder, EventsEncoder):
             return []
-        before, self._queue = self._queue, queued(thread)
-        return [encoder.queued(self.revision, self._queue)] if self._queue != before else []
+        before, self._queue_shown = self._queue_shown, queue.as_json()
+        return [encoder.queued(self.revision, self._queue_shown)] if self._queue_shown != before else []
 
     def _end(self) -> int | None:
         """Return the revision at which the stream ends; None while that is open."""
         if self._endless:
             return None
-        return self._goal if self.until is None else self._thread.end_of(self.until)
+        return self._goal if self.until is None else self._queue.end_of(self.until)

@@ -6,14 +6,13 @@ any number of tabs, after a restart too, and without anything being remembered h
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
 from statecast.protocol import Cursor
 
-if TYPE_CHECKING:
-    from .thread import Thread
+from .thread import Thread
 
 __all__ = ["ResumePoint"]
 

@@ -156,8 +156,7 @@ class Mark(msgspec.Struct, frozen=True):
 def was_said(thread: Thread, message_id: str) -> bool:
     """Whether a message of that id was said, and its run is over."""
     _, run_id = thread.applied.get(Mark("message", message_id, b"").key, (b"", None))
-    live = [run.id for run in (thread.active, *thread.inbox) if run is not None]
-    return run_id is not None and run_id not in live
+    return run_id is not None and run_id not in [run.id for run in thread.queue.live]
 
 
 def marks_of(command: AnyCommand) -> list[Mark]:
@@ -213,7 +212,7 @@ def check_policy(thread: Thread, posted: Posted, commands: Sequence[AnyCommand])
     Raises:
         Refusal: 409 `run_active` or `not_listening`; 422 `policy_not_available`.
     """
-    active = thread.active or next(iter(thread.inbox), None)
+    active = next(iter(thread.queue.live), None)
     if active is None:
         return
     policy = chosen_policy(thread, posted, commands)

@@ -1,5 +1,7 @@
 """Runs: those that are queued or under way, one after the other on each thread, and the tasks they live in.
 
+Rule: which run of a thread is active, and which wait behind it, changes here and nowhere else.
+
 Their tasks are their own, so that nothing a request began dies with the request.
 """
 
@@ -9,6 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextvars import Context
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,9 +24,11 @@ from statecast_agents import Agent, CommandError
 
 from .batch import Batch
 from .capacity import Capacity
+from .deliveries import Delivery
 from .execution import INTERRUPTED, Execution
 from .failures import explain
 from .hook_calls import HookCalls, InThread
+from .lifecycle import advance
 from .limits import Limits
 from .rules import remember
 from .thread import Thread
@@ -131,12 +136,31 @@ class Scheduler:
         self.none_left.clear()
         return asked
 
-    def queue(self, run: Execution) -> None:
-        """Put a run into its thread's inbox: at the end, or at the front, but for a run that begins again."""
+    def queue(self, thread: Thread, run: Execution, *, stored: bool = True) -> None:
+        """Put a run into its thread's inbox: at the end, or at the front, but for a run that begins again.
+
+        Args:
+            thread: The thread.
+            run: The run.
+            stored: Whether the store has it; else it begins only after `store`.
+        """
         self._enter(run)
-        inbox = run.thread.inbox
-        front = 1 if inbox and inbox[0].again else 0
-        inbox.insert(front if run.batch.next_up else len(inbox), run)
+        inbox, latest = thread.inbox, thread.last_run
+        begins_again = bool(inbox) and latest is not None and latest.id == inbox[0].id
+        thread.queue.put(int(begins_again) if run.batch.next_up else len(inbox), run, stored=stored)
+
+    def store(self, thread: Thread, run: Execution) -> None:
+        """Let a run begin when its turn comes: the store has it."""
+        thread.queue.store(run)
+        self.start_next(thread)
+        if thread.inbox:
+            thread.queue.turn()
+
+    def withdraw(self, thread: Thread, run: Execution) -> None:
+        """Take back a run that the store did not take."""
+        if run in thread.inbox:
+            thread.queue.remove(run)
+            self.forget(run)
 
     def revive(self, thread: Thread, inbox: Sequence[tuple[str, bytes]]) -> None:
         """Mark the run that was cut off, or run it again, and queue what waited.
@@ -146,49 +170,51 @@ class Scheduler:
         batches = [(run_id, _decoded(data, thread)) for run_id, data in inbox]
         cut_off = thread.last_run if thread.last_run is not None and not thread.last_run.ended else None
         if cut_off is not None and cut_off.id not in dict(inbox):
-            thread.record(RunState(cut_off.id, "interrupted", INTERRUPTED))
+            thread.record(advance(cut_off, "interrupted", INTERRUPTED))
         for run_id, batch in batches:
             if isinstance(batch, RunError):
-                thread.record(RunState(run_id, "failed", batch))
+                thread.record(advance(RunState(run_id, "queued"), "failed", batch))
                 thread.journal.add(stores.BatchSettled(thread.key, run_id))
                 continue
-            run = self.new(thread, batch, agrees=False, id=run_id)
-            run.revived = True
-            run.again = thread.last_run is not None and thread.last_run.id == run_id
-            self.queue(run)
+            again = thread.last_run is not None and thread.last_run.id == run_id
+            batch = msgspec.structs.replace(
+                batch,
+                applied=batch.applied or again,  # a crash cut it off, and its commands are in the messages
+                tries=max(batch.tries, int(again)) + 1,
+            )
+            self.queue(thread, self.new(thread, batch, agrees=False, id=run_id))
         self.start_next(thread)
 
     def start_next(self, thread: Thread) -> None:
         """Begin what is next on a thread, if its turn has come, and it is kept."""
         if thread.gone:
-            for run in thread.inbox:
-                self.forget(run)
-            thread.inbox.clear()
+            for run in thread.inbox.copy():
+                self.withdraw(thread, run)
             return
         if thread.active is None:
             self._tell_dropped(thread)
-        ready = thread.active is None and bool(thread.inbox) and thread.inbox[0].kept
-        if ready and self.supervisor is not None and not self.stopping:
+        following = thread.queue.next
+        if following is not None and self.supervisor is not None and not self.stopping:
             # It begins a turn later, once whoever answers the request has said that it was accepted.
-            thread.active = thread.inbox.pop(0)
-            thread.turn_queue()
-            thread.active.execute(begun=self._begun, ended=self._ended, dying=self._dying)
+            thread.queue.remove(following)
+            thread.queue.active = following
+            thread.queue.turn()
+            following.execute(begun=self._begun, ended=partial(self._ended, thread), dying=self._dying)
 
     def _begun(self, execution: Execution) -> None:
         thread = execution.thread
         if not thread.agent.restartable:
-            execution.settled = True
             thread.journal.add(stores.BatchSettled(thread.key, execution.id))
 
-    def _ended(self, execution: Execution) -> None:
-        thread = execution.thread
+    def _ended(self, thread: Thread, execution: Execution) -> None:
         runs_again = self.stopping and execution.state.status == "interrupted"
-        if not runs_again and not execution.settled:
+        settled = execution.begun and not thread.agent.restartable  # see `_begun`
+        if not runs_again and not settled:
             thread.journal.add(stores.BatchSettled(thread.key, execution.id))
         elif runs_again and thread.agent.restartable and execution.batch.tries:
             batch = msgspec.structs.replace(execution.batch, tries=0)  # it has not ended the process
             thread.journal.add(stores.Amended(thread.key, execution.id, batch.encode()))
-        thread.active = None
+        thread.queue.active = None
         thread.used = time.monotonic()
         self.forget(execution)
         if execution.id in self._awaited:
@@ -196,17 +222,18 @@ class Scheduler:
         if not self.stopping and not thread.gone:
             self._take_over(thread, execution.untaken())
         self.start_next(thread)
-        thread.wake_readers()
+        thread.log.wake()
 
-    def _take_over(self, thread: Thread, runs: Sequence[Execution]) -> None:
+    def _take_over(self, thread: Thread, deliveries: Sequence[Delivery]) -> None:
         """Let what was accepted for a run that has ended, and has not taken it, run next."""
-        for run in reversed(runs):
+        for delivery in reversed(deliveries):
+            run = self.new(thread, delivery.batch, agrees=False, id=delivery.run_id, context=delivery.context)
             (command,) = run.batch.commands
             remember(thread, command, run.id)
             if not run.batch.applied:
                 thread.journal.add(stores.Amended(thread.key, run.id, run.batch.encode()))
             self._enter(run)
-            thread.inbox.insert(0, run)
+            thread.queue.put(0, run)
 
     def _dying(self) -> bool:
         """Whether the event loop ends all tasks, the supervisor's included."""
@@ -222,17 +249,17 @@ class Scheduler:
         Until then that is the thread's run, and the latest that the log names.
         """
         for run in runs:
-            thread.inbox.remove(run)
+            thread.queue.remove(run)
             thread.journal.add(stores.BatchSettled(thread.key, run.id))
             self._dropped.append(run)
             self.forget(run)
         self.start_next(thread)
-        thread.turn_queue()
+        thread.queue.turn()
 
     def _tell_dropped(self, thread: Thread) -> None:
         for run in [run for run in self._dropped if run.thread is thread]:
             self._dropped.remove(run)
-            thread.record(RunState(run.id, "cancelled"))
+            run.drop()
 
     def _enter(self, run: Execution) -> None:
         self._live[run.id] = run

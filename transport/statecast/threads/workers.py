@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar, TypeVarTuple
 import anyio
 from anyio import to_thread
 
-__all__ = ["Workers"]
+__all__ = ["WorkerCalls", "Workers"]
 
 _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
@@ -107,3 +107,46 @@ class Workers:
             return None, asyncio.CancelledError()  # it was cancelled before it began
         finally:
             self.give_back()
+
+
+class WorkerCalls:
+    """The calls of one run, or of one hook, in worker threads.
+
+    Args:
+        workers: The threads.
+    """
+
+    __slots__ = ("_reserved", "_workers", "busy")
+
+    def __init__(self, workers: Workers) -> None:
+        self.busy = 0  #: how many are in a thread
+        self._workers = workers
+        self._reserved = False  #: whether there is a place already, for the next call
+
+    async def reserve(self) -> None:
+        """Wait for a place for the next call."""
+        await self._workers.taken()
+        self._reserved = True
+
+    def release(self) -> None:
+        """Give back the place that was reserved, if it was not needed."""
+        if self._reserved:
+            self._reserved = False
+            self._workers.give_back()
+
+    def take(self) -> bool:
+        """Take a place, if one is reserved or free."""
+        reserved, self._reserved = self._reserved, False
+        return reserved or self._workers.take()
+
+    async def taken(self) -> None:
+        """Wait for a place, and take it."""
+        await self._workers.taken()
+
+    async def call(self, function: Callable[[*_Args], _T], *args: *_Args) -> _T:
+        """Call a function in a place that was taken, as `Workers.call`."""
+        self.busy += 1
+        try:
+            return await self._workers.call(function, *args)
+        finally:
+            self.busy -= 1

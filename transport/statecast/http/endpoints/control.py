@@ -12,7 +12,7 @@ from statecast.http.response.errors import json_response
 from statecast.http.service import Service
 from statecast.protocol import Cursor
 from statecast.protocol.errors import Refusal
-from statecast.threads import Thread, queued
+from statecast.threads import Thread
 
 __all__ = ["ControlEndpoints"]
 
@@ -51,7 +51,7 @@ class ControlEndpoints:
                 "runId": None if run is None else run.id,
                 "revision": thread.log.visible,
                 "cursor": str(thread.cursor),
-                "queued": msgspec.Raw(queued(thread)),
+                "queued": msgspec.Raw(thread.queue.as_json()),
             }
         )
 

@@ -204,7 +204,7 @@ def _said_anew(thread: Thread, turn: _Turn, command: NewCommand) -> NewCommand:
 
 def _queued(thread: Thread, turn: _Turn) -> Execution | None:
     """Return the run that waits with the conversation's last message; None if that is new."""
-    runs = [run for run in (thread.active, *thread.inbox) if run is not None and not run.begun]
+    runs = [run for run in thread.queue.live if not run.begun]
     waiting = [
         (run, PostedMessage(role="user", parts=command.message.parts, id=command.message.id or None))
         for run in runs

@@ -1,0 +1,103 @@
+"""Commands that are delivered to the run that listens for them, until its agent has taken them.
+
+The store has each as a batch of its own, which becomes a run if this one ends before the command is taken.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextvars import Context
+from typing import Final
+
+import msgspec
+
+from statecast.stores import BatchAccepted, BatchSettled
+from statecast_agents import Run
+from statecast_agents.commands import AnyCommand
+from statecast_agents.message_commands import apply_commands
+
+from .batch import Batch
+from .logged_state import LoggedState
+
+__all__ = ["Deliveries", "Delivery", "apply_messages"]
+
+_log: Final = logging.getLogger("statecast")
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One command for a run under way."""
+
+    run_id: str  #: the id of the run that it becomes if it is not taken
+    batch: Batch
+    context: Context  #: the variables of its request
+
+
+class Deliveries:
+    """The commands that are delivered to one run.
+
+    Args:
+        thread: The state and the log that the run changes.
+        context: The context variables of the run's request.
+    """
+
+    __slots__ = ("_context", "_thread", "_untaken")
+
+    def __init__(self, thread: LoggedState, context: Context) -> None:
+        self._thread = thread
+        self._context = context
+        self._untaken: dict[int, Delivery] = {}  #: by the identity of the command
+
+    def wanted(self, run: Run, commands: Sequence[AnyCommand]) -> list[AnyCommand]:
+        """Return which commands of a batch a run listens for."""
+        try:
+            return self._context.copy().run(run.waiting.wanted, commands)
+        except BaseException:  # the agent's own `where` met what it did not expect, which is not the client's failure
+            _log.exception("run %s on thread %s cannot tell what it waits for", run.id, run.thread_id)
+            return []
+
+    def deliver(self, run: Run, delivery: Delivery, *, agrees: bool) -> None:
+        """Hand a run a command that it wants, applied to the messages if it is a built-in one.
+
+        Raises:
+            MessageConflict: It does not fit the messages.
+        """
+        (command,) = delivery.batch.commands
+        apply_messages(run, [command], agrees=agrees)
+        batch = msgspec.structs.replace(delivery.batch, applied=True)
+        self._untaken[id(command)] = msgspec.structs.replace(delivery, batch=batch)
+        self._thread.journal.add(BatchAccepted(self._thread.key, delivery.run_id, batch.encode()))
+        try:
+            self._context.copy().run(run.waiting.deliver, command)
+        except BaseException:  # the agent's own `where` again; the command is handled when the run has ended
+            _log.exception("run %s on thread %s cannot tell what it waits for", run.id, run.thread_id)
+
+    def taken(self, command: AnyCommand) -> None:
+        """Note, from any thread, that the agent has taken a command."""
+        if not self._thread.here:
+            self._thread.loop.call_soon_threadsafe(self.taken, command)
+            return
+        delivery = self._untaken.pop(id(command), None)
+        if delivery is not None:
+            self._thread.journal.add(BatchSettled(self._thread.key, delivery.run_id))
+
+    def untaken(self, *, rolled_back: bool) -> list[Delivery]:
+        """Return what was not taken, now that the run has ended; `rolled_back`: with it, what was applied of them."""
+        left = list(self._untaken.values())
+        self._untaken.clear()
+        if rolled_back:
+            return [
+                msgspec.structs.replace(one, batch=msgspec.structs.replace(one.batch, applied=False)) for one in left
+            ]
+        return left
+
+
+def apply_messages(run: Run, commands: Sequence[AnyCommand], *, agrees: bool) -> None:
+    """Apply the built-in ones of some commands to the messages in the state, all or none.
+
+    Raises:
+        MessageConflict: One does not fit.
+    """
+    if run.keeps_messages:
+        apply_commands(run.messages, commands, agrees=agrees)
+        run.flush()

@@ -1,0 +1,191 @@
+"""A state and its log: what changes in the state is appended, kept by the journal, and shown to readers.
+
+Everything here happens on the event loop's thread and without awaiting, so that what a reader sees at a revision is
+what the state was. Mutations may come from other threads; they are flushed here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from statecast.protocol import ChunkEntry, Entry, OperationsEntry, RunEntry, RunState
+from statecast.protocol.entries import ENTRY, size_of
+from statecast.protocol.errors import Refusal
+from statecast.stores import Appended, Compacted, Key, write_entry
+from statecast_agents import Agent, Document, RunEnded
+from statecast_agents.chunks import Chunk
+
+from .journal import Journal
+from .limits import Limits
+from .log import Log
+
+__all__ = ["LoggedState"]
+
+
+class LoggedState:
+    """The state of a thread, and its log.
+
+    Args:
+        key: Whose the thread is, and its id.
+        agent: The agent that runs on it.
+        document: The state.
+        journal: Takes what happens to the store.
+        limits: What the log keeps, and how large the state may grow.
+    """
+
+    __slots__ = (
+        "_encoded",
+        "_grown",
+        "_home",
+        "_instant",
+        "_limits",
+        "_size",
+        "_uncompacted",
+        "agent",
+        "document",
+        "journal",
+        "key",
+        "last_run",
+        "log",
+        "loop",
+    )
+
+    def __init__(self, key: Key, agent: Agent, document: Document, *, journal: Journal, limits: Limits) -> None:
+        self.key = key
+        self.agent = agent
+        self.document = document
+        self.journal = journal
+        self.log = Log(keep_entries=limits.keep_entries, keep_bytes=limits.keep_bytes)
+        self.loop = asyncio.get_running_loop()
+        self.last_run: RunState | None = None
+        self._instant = journal.instant
+        self._limits = limits
+        self._home = threading.get_ident()
+        self._encoded: bytes | None = None  #: until the state changes
+        self._grown = 0  #: bytes of operations since then
+        self._uncompacted = 0  #: bytes of entries since the store's snapshot
+        document.flush()
+        self._size = document.bound(limits.state)  #: bytes of the state, when it was last encoded whole
+        document.wake = self._wake
+
+    @property
+    def id(self) -> str:
+        """The thread's id."""
+        return self.key.thread_id
+
+    @property
+    def owner(self) -> str | None:
+        """Whose it is; None where the app knows no owners."""
+        return self.key.owner
+
+    @property
+    def gone(self) -> bool:
+        """Whether it takes no more changes, see `retire`."""
+        return self.document.ended
+
+    @property
+    def here(self) -> bool:
+        """Whether this is the event loop's thread."""
+        return threading.get_ident() == self._home
+
+    @property
+    def size(self) -> int:
+        """Bytes of the state as JSON, or a few more."""
+        return self._size + self._grown
+
+    def has_room(self, more: int) -> bool:
+        """Return whether the state may grow by so many bytes."""
+        return self.document.has_room(more)
+
+    def flush(self) -> None:
+        """Append what has changed in the state to the log, if anything has."""
+        changes = self.document.flush()
+        operations = changes.operations
+        if operations:
+            delta = changes.delta
+            size = len(operations) + len(delta) + ENTRY
+            self._encoded = None
+            self._grown += size
+            self._append(OperationsEntry(self.log.revision + 1, operations, changes.grew_at, delta), size)
+
+    def flush_from_anywhere(self) -> None:
+        """Flush, from any thread: at once on the event loop's, soon from another."""
+        if self.here:
+            self.flush()
+        else:
+            self.loop.call_soon_threadsafe(self.flush)
+
+    def emit(self, run_id: str, chunk: Chunk) -> None:
+        """Append a chunk, behind everything that was changed before it."""
+        self.flush()
+        entry = ChunkEntry(self.log.revision + 1, run_id, chunk)
+        self._append(entry, size_of(entry))
+
+    def record(self, run: RunState) -> None:
+        """Append what became of a run."""
+        self.flush()
+        self.last_run = run
+        self._append(RunEntry(self.log.revision + 1, run), ENTRY)
+        if run.ended:
+            self.log.end(run.id)
+
+    def fence(self, run_id: str) -> None:
+        """Take the state from a run that has ended: what is left of it can read the state, and change nothing."""
+        if self.gone:
+            return
+        with self.document.lock:
+            self.flush()
+            state = self.document.end(partial(RunEnded, run_id))
+        self._encoded = None
+        self.document = Document.adopting(None, state)
+        self._size, self._grown = self.document.bound(self._limits.state), 0
+        self.document.wake = self._wake
+
+    def retire(self, refusal: Callable[[], Refusal]) -> None:
+        """Take no more changes: the thread is deleted, another owner's, damaged, or only in the store from here on.
+
+        Args:
+            refusal: Makes what is raised where somebody would still change it.
+        """
+        if not self.gone:
+            self.document.end(refusal)
+            self.log.close()
+
+    def snapshot(self) -> tuple[int, bytes]:
+        """Return the end of the log, and the state there as JSON."""
+        with self.document.lock:  # no other thread may mutate between the two
+            self.flush()
+            if self._encoded is None:
+                self._encoded = self.document.encode()
+            return self.log.revision, self._encoded
+
+    def compact(self) -> None:
+        """Replace what the store has by a snapshot. At most as often as the log has grown by twice the state."""
+        self._uncompacted = 0
+        revision, state = self.snapshot()
+        self._size, self._grown = len(state), 0
+        self.journal.add(Compacted(self.key, revision, state, msgspec.json.encode(self.last_run)))
+
+    def _append(self, entry: Entry, size: int) -> None:
+        self.log.append(entry, size)
+        if self._instant:
+            # An instant store holds nothing that the thread does not hold as well, until the thread is let go.
+            self.log.show(entry.revision)
+            return
+        kind, data = write_entry(entry)
+        goes_on = not entry.run.ended if isinstance(entry, RunEntry) else None
+        self.journal.add_entry(self.log, Appended(self.key, entry.revision, kind, data, goes_on))
+        self._uncompacted += size
+        if self._uncompacted > max(self._limits.keep_bytes, 2 * self._size):
+            self.compact()
+
+    def _wake(self) -> None:
+        if threading.get_ident() == self._home:
+            self.loop.call_soon(self.flush)
+        else:
+            self.loop.call_soon_threadsafe(self.flush)

@@ -1,0 +1,39 @@
+"""The clock of a run: how long it may still take. The time that it waits for its client is counted apart."""
+
+from __future__ import annotations
+
+import math
+
+from .limits import Limits
+
+__all__ = ["RunClock"]
+
+
+class RunClock:
+    """Counts the seconds that a run takes; `now` is the monotonic clock's.
+
+    Args:
+        limits: How long it may take, and how long wait.
+    """
+
+    __slots__ = ("_deadline", "_left", "_started", "_waiting")
+
+    def __init__(self, limits: Limits) -> None:
+        self._left = limits.run_seconds
+        self._waiting = limits.waiting_seconds
+        self._started = 0.0  #: when it last began to work, or went on
+        self._deadline = math.inf
+
+    def work(self, now: float) -> None:
+        """Count the time that it works, from now on."""
+        self._started = now
+        self._deadline = now + self._left
+
+    def wait(self, now: float) -> None:
+        """Count the time that it waits, from now on."""
+        self._left -= now - self._started
+        self._deadline = now + self._waiting
+
+    def is_over(self, now: float) -> bool:
+        """Return whether its time is over."""
+        return now > self._deadline

@@ -1,0 +1,125 @@
+"""The runs of one thread: the one that is active, and those that wait behind it. Only the scheduler changes them."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import msgspec
+
+from .log import Log
+
+__all__ = ["QueuedRun", "RunQueue"]
+
+#: Bytes of commands as JSON that are shown; of what is beyond, only the runs are.
+MAX_SHOWN: Final = 65_536
+
+
+class QueuedRun(Protocol):
+    """What a queue needs of a run."""
+
+    id: str
+    start: int  #: the revision it began at
+    waits_since: int | None  #: the revision at which it began to wait for its client; None while it does not
+
+    @property
+    def begun(self) -> bool:
+        """Whether its first entries are in the log."""
+
+    def commands(self) -> bytes:
+        """Return its commands as JSON."""
+
+
+_Run = TypeVar("_Run", bound=QueuedRun)
+
+
+class RunQueue(Generic[_Run]):
+    """The runs of one thread.
+
+    Args:
+        log: The thread's log.
+    """
+
+    __slots__ = ("_log", "_unstored", "active", "inbox", "turned")
+
+    def __init__(self, log: Log) -> None:
+        self.active: _Run | None = None  #: the run whose turn it is
+        self.inbox: list[_Run] = []  #: those behind it; short, and an empty deque holds 760 bytes
+        self.turned = 0  #: how often what is shown of the inbox has changed
+        self._unstored: list[_Run] = []  #: those in the inbox that the store does not have yet
+        self._log = log
+
+    @property
+    def live(self) -> list[_Run]:
+        """The active run, and those behind it."""
+        return self.inbox.copy() if self.active is None else [self.active, *self.inbox]
+
+    @property
+    def kept(self) -> list[_Run]:
+        """Those in the inbox that the store has."""
+        return [run for run in self.inbox if run not in self._unstored]
+
+    @property
+    def next(self) -> _Run | None:
+        """The run whose turn is next, once the store has it; None while no turn can begin."""
+        if self.active is not None or not self.inbox or self.inbox[0] in self._unstored:
+            return None
+        return self.inbox[0]
+
+    def put(self, place: int, run: _Run, *, stored: bool = True) -> None:
+        """Put a run into the inbox.
+
+        Args:
+            place: Where, as `list.insert` takes it.
+            run: The run.
+            stored: Whether the store has it; else it neither begins nor is shown before `store`.
+        """
+        self.inbox.insert(place, run)
+        if not stored:
+            self._unstored.append(run)
+
+    def store(self, run: _Run) -> None:
+        """Note that the store has a run."""
+        if run in self._unstored:
+            self._unstored.remove(run)
+
+    def remove(self, run: _Run) -> None:
+        """Take a run out of the inbox."""
+        self.inbox.remove(run)
+        self.store(run)
+
+    def turn(self) -> None:
+        """Let readers see that something else waits now."""
+        self.turned += 1
+        self._log.wake()
+
+    def end_of(self, run_id: str) -> int | None:
+        """Return the revision at which nothing more comes of a run without its client; None while something may.
+
+        That is where it ended, or where it, or the run it is queued behind, began to wait for the user.
+        """
+        active = self.active
+        if active is not None and active.id == run_id:
+            return active.waits_since
+        if any(waiting.id == run_id for waiting in self.inbox):
+            return None if active is None else active.waits_since
+        return self._log.ends.get(run_id, 0)
+
+    @property
+    def stored(self) -> bool:
+        """Whether the store has what made the queue what it is; else a crash would bring back what has left it."""
+        active, log = self.active, self._log
+        return log.visible == log.revision if active is None else active.begun and log.visible > active.start
+
+    def as_json(self) -> bytes:
+        """Return the batches that wait behind the active run, in order, as a JSON array of `{"runId", "commands"}`.
+
+        A batch that the store does not have yet is not shown, and one that is too large for that without its commands.
+        """
+        shown: list[dict[str, Any]] = []
+        size = 0
+        for run in self.kept if self.active is not None else ():
+            commands = run.commands()
+            size += len(commands)
+            fits = {"commands": msgspec.Raw(commands)} if size <= MAX_SHOWN else {}
+            shown.append({"runId": run.id, **fits})
+        return msgspec.json.encode(shown)
