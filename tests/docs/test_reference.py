@@ -32,6 +32,7 @@ from statecast import (
     state,
     stores,
     testing,
+    wires,
 )
 from statecast.connections import websocket
 from statecast.demo.library import best, passages
@@ -59,6 +60,7 @@ SOURCES = [path for top in ("agents", "transport") for path in sorted((ROOT / to
         (state, ["State"]),
         (parts, ["Parts"]),
         (errors, ["Errors"]),
+        (wires, ["Wires"]),
     ],
 )
 def test_the_api_page_lists_every_public_name(module: ModuleType, sections: list[str]) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from statecast.wires import WIRES
 from tests.docs.pages import PAGES, Block, Page
 from tests.docs.terminal import Terminal, same_but_ids
 
@@ -34,7 +35,7 @@ WITH_SNIPPETS = [page for page in PAGES if page.blocks]
 @pytest.mark.parametrize("page", WITH_SNIPPETS, ids=lambda page: page.name)
 def test_the_snippets_of_a_page_run(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     namespace: dict[str, Any] = {"__name__": "snippet"}
-    modules = set(sys.modules)
+    modules, wires = set(sys.modules), list(WIRES)
     try:
         with Terminal(tmp_path) as terminal:
             for block in page.blocks:
@@ -42,6 +43,7 @@ def test_the_snippets_of_a_page_run(page: Page, tmp_path: Path, monkeypatch: pyt
                 monkeypatch.syspath_prepend(terminal.here)
                 _run(page, block, terminal, namespace)
     finally:
+        WIRES[:] = wires
         for name in set(sys.modules) - modules:
             if _is_within(sys.modules[name], tmp_path):
                 del sys.modules[name]

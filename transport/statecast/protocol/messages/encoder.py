@@ -1,7 +1,7 @@
 """The base class of message protocols' encoders: it reads a projection, and a subclass writes the frames.
 
-To add one, subclass `MessageEncoder`, write `write` and `finish`, and name it where its requests are read.
-Source: docs/guides/add-a-protocol.md, "The encoder".
+To add one, subclass `MessageEncoder`, write `write` and `finish`, and return it from the `encoder` of a `Wire`.
+Source: docs/guides/add-a-protocol.md, "Encoders".
 """
 
 from __future__ import annotations
