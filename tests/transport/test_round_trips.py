@@ -5,11 +5,16 @@ That makes what the agent works on; and when the run is over, the state is encod
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
+import msgspec
 import pytest
 
 from statecast import AddMessage, Agent, Run, UntypedCommand, create_app
+from statecast.protocol.messages.conversation import Conversation
 from statecast.testing import TestClient
 from statecast.threads.offload import LARGE
 from tests.transport.counting import counting_json
@@ -18,6 +23,8 @@ pytestmark = pytest.mark.anyio
 
 #: What only the server's state has, in a message of it: no client posts it, and no stream shows it.
 MARK = "only the server has this"
+
+JSON = {"content-type": "application/json"}
 
 USER = {"id": "u1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}
 WORDS = {"id": "a1", "role": "assistant", "parts": [{"type": "text", "text": "hello"}]}
@@ -64,8 +71,8 @@ async def rest(client: TestClient, size: int) -> bytes:
     """Have a thread at rest, and return its state."""
     first = await client.run({"type": "nothing"}, state=kept(size), thread_id="t")
     assert first.error is None
-    state = await client.get("/threads/t/state")
-    return state.content
+    answer = await client.get("/threads/t/state")
+    return bytes(msgspec.json.decode(answer.content, type=dict[str, msgspec.Raw])["state"])
 
 
 @pytest.mark.parametrize("size", [1_000, 2 * LARGE], ids=["small", "large"])
@@ -80,3 +87,84 @@ async def test_a_turn_decodes_the_state_once_and_encodes_it_once(name: str, size
         assert answer.status == 200, answer.content
         assert b"yes" in answer.content
         assert (counts.decoded, counts.encoded) == (1, 1)
+
+
+def command(state: bytes) -> bytes:
+    said = msgspec.json.encode({"role": "user", "parts": [{"type": "text", "text": "more"}]})
+    return b'{"threadId":"t","state":%s,"commands":[{"type":"add-message","message":%s}]}' % (state, said)
+
+
+#: A client's form of the state, and how often a turn decodes a state then: the posted one is decoded with its body.
+CLAIMS: dict[str, tuple[Any, int]] = {
+    "as it was sent": (lambda state: state, 1 + 1),
+    "written anew": (lambda state: msgspec.json.format(state, indent=1), 1 + 1 + 1),
+    "in another order": (lambda state: msgspec.json.encode(msgspec.json.decode(state), order="sorted"), 1 + 1 + 1),
+}
+
+
+@pytest.mark.parametrize("size", [1_000, 2 * LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("name", CLAIMS)
+async def test_a_claim_is_compared_with_the_state_that_the_run_is_to_have(name: str, size: int) -> None:
+    form, decoded = CLAIMS[name]
+    async with TestClient(create_app(agreeing())) as client:
+        state = form(await rest(client, size))
+        with counting_json(MARK.encode()) as counts:
+            answer = await client.post("/assistant", content=command(state), headers=JSON)
+
+    assert answer.status == 200, answer.content
+    assert MARK.encode() not in answer.content  # it agreed
+    assert counts.decoded == decoded
+
+
+async def say(client: TestClient, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], Awaitable[Any]]) -> bytes:
+    """Return the answer to a conversation; something else is done while that is read, in a thread."""
+    reading, go = threading.Event(), threading.Event()
+    asks, answers = Conversation.asks, []
+
+    def wait(*args: Any, **more: Any) -> Any:
+        reading.set()
+        assert go.wait(10)
+        return asks(*args, **more)
+
+    async def post() -> None:
+        answers.append(await client.post("/chat", json={"id": "t", "messages": [USER, WORDS, MORE]}))
+
+    async with anyio.create_task_group() as tasks:
+        monkeypatch.setattr(Conversation, "asks", wait)
+        tasks.start_soon(post)
+        await anyio.to_thread.run_sync(reading.wait)
+        monkeypatch.setattr(Conversation, "asks", asks)
+        await meanwhile()
+        go.set()
+    (answer,) = answers
+    assert answer.status == 200, answer.content
+    return answer.content
+
+
+async def texts(client: TestClient) -> list[str]:
+    """Return the words of a thread's messages."""
+    state = (await client.get("/threads/t/state")).json()["state"]
+    return [message["parts"][0]["text"] for message in state["messages"]]
+
+
+async def test_what_comes_while_a_conversation_is_read_stays_and_is_not_taken_for_its_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with TestClient(create_app(agreeing())) as client:
+        await rest(client, 2 * LARGE)
+        answer = await say(client, monkeypatch, lambda: client.run("between", thread_id="t"))
+
+        assert answer.count(b'"text-delta"') == 1
+        assert await texts(client) == ["hi", "hello", "between", "yes", "more", "yes"]
+
+
+async def test_a_thread_that_is_deleted_while_a_conversation_is_read_begins_anew_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with TestClient(create_app(agreeing())) as client:
+        await rest(client, 2 * LARGE)
+        answer = await say(client, monkeypatch, lambda: client.request("DELETE", "/threads/t"))
+
+        assert answer.count(b'"text-delta"') == 1
+        assert await texts(client) == ["hi", "hello", "more", "yes"]
+        assert MARK.encode() not in (await client.get("/threads/t/state")).content
