@@ -25,7 +25,7 @@ MAKEFLAGS += --no-print-directory
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-newest test-oldest test-python check lint types imports bench page format setup clean
+.PHONY: help demo test quick test-long test-newest test-oldest test-python check lint types imports bench page format setup clean
 
 help: ## Show this help
 	@echo "Usage: make <target> [ARGS=\"...\"] [PYTHON=python3.12]"
@@ -37,6 +37,9 @@ demo: $(STAMP) ## Serve the demo on http://127.0.0.1:8000; ARGS="--port 9000" fo
 
 test: $(STAMP)-dev ## Run the tests; ARGS="-k name" for some of them
 	@$(PYTEST) $(ARGS)
+
+quick: $(STAMP)-dev ## Run the fast tests of agents, stores, protocols and the server, in less than a minute
+	@$(PYTEST) -m "not slow" tests/agents tests/stores tests/transport $(ARGS)
 
 test-long: $(STAMP)-dev ## Run the tests with more kills, stops, random programs and examples
 	@STATECAST_TEST_LONG=1 $(PYTEST) $(ARGS)

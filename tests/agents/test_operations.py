@@ -16,6 +16,8 @@ from statecast_agents import AppendText, Json, Operation, OperationError, Set, o
 from tests.agents.programs import KEYS, TEXTS, draw, programs, same
 from tests.clients.node import Accumulator
 
+pytestmark = pytest.mark.slow
+
 SEGMENTS = [
     *KEYS,
     *["00", "01", "-1", "-0", "+1", "1.0", "1e0", " 1", "²", "١", "2", "3", "9", "length", "10000000000000000000000"],

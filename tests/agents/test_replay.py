@@ -19,6 +19,8 @@ from tests.agents.programs import OF_DICTS, OF_LISTS, Program, programs, same
 from tests.clients.node import Accumulator, Protocol
 from tests.counts import count
 
+pytestmark = pytest.mark.slow
+
 PROGRAMS = count("PROGRAMS", 1000, long=5000)
 AT_ONCE = 250  #: programs in one call of the client
 

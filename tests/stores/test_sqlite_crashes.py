@@ -25,7 +25,7 @@ from tests.stores.committing import COMMITS
 from tests.stores.little import little
 from tests.stores.model import Held, after, holds, script, shown
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 SEED = 5

@@ -18,7 +18,7 @@ from statecast.testing import TestClient
 from tests.stores.damaging import ELSEWHERE, OF_ONE_THREAD, damage
 from tests.transport.held import NOTE, held
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture

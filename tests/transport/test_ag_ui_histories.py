@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +26,8 @@ from tests.transport.ag_ui_reading import (
     read,
 )
 from tests.transport.answering import RUN, Answering
+
+pytestmark = pytest.mark.slow
 
 piece = st.text(st.sampled_from('ab \n"\\😀\u2028{}[],'), min_size=1, max_size=4)
 action = st.one_of(

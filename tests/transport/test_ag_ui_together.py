@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from itertools import count
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from statecast_agents import Json
 from tests.clients.ag_ui import shown
 from tests.clients.conversing import conversing
 from tests.transport.ag_ui_reading import Reading, beside, carried
+
+pytestmark = pytest.mark.slow
 
 SCRIPTS = ["text", "think", "look", "both", "progress", "title", "steps", "several", "ask", "wait", "approve", "fail"]
 

@@ -19,6 +19,8 @@ import pytest
 
 from statecast import cli
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30  # seconds for a process to start, and to end
 AGENT = """

@@ -331,6 +331,7 @@ def bodies(draw: st.DrawFn, valid: Json) -> Json:
     return body[""]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROUTES)
 @settings(max_examples=20, deadline=None)
 @given(data=st.data())

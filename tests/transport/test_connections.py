@@ -25,7 +25,7 @@ from tests.transport.held import HOLD, NOTE, held, until
 from tests.transport.raw import Raw, Reply, connection
 from tests.transport.test_socket import commands, flooding
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 GET: Final = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 CHUNKED: Final = (

@@ -18,7 +18,7 @@ from statecast.testing import TestClient
 from tests.transport.following import connected, served
 from tests.transport.held import said, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SOON: Final = 0.3  #: seconds until credentials expire
 

@@ -15,7 +15,7 @@ from statecast_agents import Json, TooLarge
 from statecast_agents.parts import MAX_CHUNK
 from tests.clients.node import Accumulator, Protocol
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 MAX_UNITS = 16 * 2**20
 LIMIT = Limits().state

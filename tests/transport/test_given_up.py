@@ -17,7 +17,7 @@ from statecast.threads.execution import TRIES
 from tests.transport.following import crashed, posted, store_of, until_status
 from tests.transport.held import note, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 WORK = {"type": "work"}

@@ -21,6 +21,7 @@ from statecast.http.cloud import issuers
 from statecast.http.cloud.issuers import PublishedKeys
 from statecast.protocol.errors import Refusal
 from statecast.testing import TestClient
+from tests.ids import stable
 from tests.transport.held import held, until
 
 pytestmark = pytest.mark.anyio
@@ -232,7 +233,7 @@ async def test_a_public_key_signs_nothing() -> None:
         {"jwks_url": "file:///etc/passwd"},
         {"jwks_url": "issuer.example/keys"},
     ],
-    ids=repr,
+    ids=stable,
 )
 def test_an_issuer_whose_tokens_anybody_could_make_is_refused(fields: Any) -> None:
     with pytest.raises(ValueError, match="expected"):

@@ -16,7 +16,7 @@ from statecast.stores import MemoryStore, SqliteStore, Store
 from statecast.testing import TestClient
 from tests.transport.held import until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 Write = Callable[["Left"], Any]
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, get_args
 from unittest.mock import patch
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
@@ -28,6 +29,8 @@ from tests.counts import count
 from tests.transport.account import Command
 from tests.transport.following import View
 from tests.transport.living import AtOnce, Life
+
+pytestmark = pytest.mark.slow
 
 STORIES = count("STORIES", 50, long=150)
 

@@ -14,6 +14,8 @@ from statecast.protocol import PROTOCOLS, ChunkEntry, OperationsEntry
 from statecast_agents import Document, Parts, Usage, chunks
 from tests.clients.node import Accumulator, Protocol
 
+pytestmark = pytest.mark.slow
+
 BOTH: list[Protocol] = ["assistant-transport", "data-stream"]
 
 TEXTS = st.text(max_size=12)

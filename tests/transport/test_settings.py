@@ -18,6 +18,7 @@ from statecast import AddMessage, Agent, Cloud, Connections, Issuer, Limits, Upl
 from statecast.http import AppSettings
 from statecast.server import Server, config_for
 from statecast.testing import TestClient
+from tests.ids import stable
 from tests.transport.held import NOTE, held
 
 pytestmark = pytest.mark.anyio
@@ -131,7 +132,7 @@ async def test_a_period_without_end_does_no_harm(field: str) -> None:
         ({"cancel_seconds": None}, "cancel_seconds"),
         ({"cancel_seconds": math.inf}, "cancel_seconds"),
     ],
-    ids=str,
+    ids=stable,
 )
 def test_an_agent_declares_what_makes_sense(settings: dict[str, Any], named: str) -> None:
     with pytest.raises((TypeError, ValueError), match=named):
@@ -318,7 +319,7 @@ def test_an_issuer_is_told_what_makes_sense(settings: dict[str, Any]) -> None:
 # Who asks
 
 
-@pytest.mark.parametrize("user", [True, "", object(), {"name": "ada"}, b"ada", "x" * 501, 1.5], ids=repr)
+@pytest.mark.parametrize("user", [True, "", object(), {"name": "ada"}, b"ada", "x" * 501, 1.5], ids=stable)
 async def test_an_identify_that_names_no_user_refuses_the_request(
     user: object, caplog: pytest.LogCaptureFixture
 ) -> None:

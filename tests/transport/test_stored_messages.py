@@ -14,6 +14,8 @@ from statecast.protocol.messages.part_events import init_of
 from statecast_agents import Json, to_json
 from tests.transport.storing import JSON, LIKE_MESSAGES, MESSAGES, nested, part_of_ours
 
+pytestmark = pytest.mark.slow
+
 AUI = "aui/v0"
 AI_SDK = "ai-sdk/v6"
 

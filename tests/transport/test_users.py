@@ -17,6 +17,7 @@ from statecast import About, AddMessage, Agent, App, Cloud, Feedback, Run, Untyp
 from statecast.stores import SqliteStore
 from statecast.testing import TestClient
 from statecast.threads.users import MOST, restored_user, stored_user, user_id
+from tests.ids import stable
 from tests.transport.following import completed, connected, served
 from tests.transport.held import HOLD, note, said, until
 
@@ -222,14 +223,14 @@ def test_what_is_kept_of_a_user_is_json(user: Any, kept: Any) -> None:
         (Account(7), "7"),
         (Plain(uuid.UUID(int=1)), "00000000-0000-0000-0000-000000000001"),
     ],
-    ids=repr,
+    ids=stable,
 )
 def test_threads_belong_to_the_users_id(user: Any, owner: str) -> None:
     assert user_id(user) == owner
 
 
 @pytest.mark.parametrize(
-    "user", ["", 7, True, b"ada", object(), {}, Plain(None), Plain(True), Plain(""), "x" * 501, "\ud800"], ids=repr
+    "user", ["", 7, True, b"ada", object(), {}, Plain(None), Plain(True), Plain(""), "x" * 501, "\ud800"], ids=stable
 )
 async def test_what_is_no_user_is_the_apps_own_fault_and_opens_nothing(
     user: Any, caplog: pytest.LogCaptureFixture
