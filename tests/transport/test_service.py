@@ -9,8 +9,8 @@ from starlette.requests import HTTPConnection
 
 from statecast import Agent, Cloud
 from statecast.http.cloud.authenticator import Authenticator, sign_in_required
-from statecast.http.middleware.open_requests import OpenRequests
 from statecast.http.request.caller import EXPIRES, AppUsers, Authenticate, Caller
+from statecast.http.request.open_requests import OpenRequests
 from statecast.http.service import Service
 from statecast.protocol.errors import Refusal
 from statecast.stores import MemoryStore
