@@ -34,9 +34,10 @@ from .endpoints.wires import wire_routes
 from .middleware.caching import Caching
 from .middleware.cors import Cors
 from .middleware.hosts import HostCheck
-from .middleware.open_requests import OpenRequests, RequestLimits
+from .middleware.request_limits import RequestLimits
 from .openapi.document import describe_agents, openapi
 from .request.caller import AppUsers, Authenticate, Identify
+from .request.open_requests import OpenRequests
 from .response.errors import Errors, json_response
 from .response.static import Page
 from .response.stream import STREAM, Stream

@@ -9,8 +9,8 @@ from starlette.types import Scope
 
 from statecast.threads import Hub, OnDisconnect
 
-from .middleware.open_requests import open_request_of
 from .request.caller import EXPIRES, Authenticate, Caller
+from .request.open_requests import open_request_of
 
 __all__ = ["Service"]
 

@@ -17,8 +17,8 @@ import jwt
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from statecast.http.middleware.open_requests import open_request_of
 from statecast.http.request.caller import Caller
+from statecast.http.request.open_requests import open_request_of
 from statecast.http.summaries import timestamp
 from statecast.protocol.errors import Refusal
 from statecast.threads import Hub

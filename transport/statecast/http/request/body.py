@@ -10,7 +10,7 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
-from statecast.http.middleware.open_requests import open_request_of
+from statecast.http.request.open_requests import open_request_of
 from statecast.protocol.errors import Refusal
 from statecast.protocol.json_checks import check_count, check_keys, check_nesting, check_values, decode, read_text
 from statecast.protocol.lenient import check_fields, mended

@@ -7,7 +7,7 @@ import asyncio
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
-from statecast.http.middleware.open_requests import open_request_of
+from statecast.http.request.open_requests import open_request_of
 from statecast.protocol.errors import Refusal
 
 from .body import DRAIN

@@ -6,17 +6,15 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.types import Scope
 
-from statecast.http.request.addresses import public_address
-from statecast.http.request.in_flight import BodiesInFlight, BodyInFlight
-from statecast.http.response.errors import deny, from_http
 from statecast.protocol.errors import Refusal
 from statecast.threads import Limits
 
-__all__ = ["OPEN_REQUEST", "OpenRequest", "OpenRequests", "RequestLimits", "open_request_of"]
+from .addresses import public_address
+from .in_flight import BodiesInFlight, BodyInFlight
+
+__all__ = ["OpenRequest", "OpenRequests", "open_request_of"]
 
 #: In the scope of a request: its `OpenRequest`.
 OPEN_REQUEST: Final = "statecast.visit"
@@ -112,32 +110,6 @@ def open_request_of(scope: Scope) -> OpenRequest:
     """Return the visit of a request."""
     visit: OpenRequest = scope[OPEN_REQUEST]
     return visit
-
-
-class RequestLimits:
-    """Refuses requests of an address that has too many under way, and paths that only look like those of routes.
-
-    A route's pattern ends with `$`, which takes a line end too: `/health%0A` would be `/health`.
-
-    Args:
-        app: What answers the others.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket"):
-            try:
-                open_request_of(scope).enter()
-                if scope["path"].endswith("\n"):
-                    raise from_http(HTTPException(404), scope)
-            except Refusal as refusal:
-                if scope["type"] == "http":
-                    raise
-                await deny(WebSocket(scope, receive, send), refusal)
-                return
-        await self._app(scope, receive, send)
 
 
 def _too_many(whose: str, limit: int) -> Refusal:

@@ -1,0 +1,39 @@
+"""Requests that are refused before any endpoint sees them."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from statecast.http.request.open_requests import open_request_of
+from statecast.http.response.errors import deny, from_http
+from statecast.protocol.errors import Refusal
+
+__all__ = ["RequestLimits"]
+
+
+class RequestLimits:
+    """Refuses requests of an address that has too many under way, and paths that only look like those of routes.
+
+    A route's pattern ends with `$`, which takes a line end too: `/health%0A` would be `/health`.
+
+    Args:
+        app: What answers the others.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            try:
+                open_request_of(scope).enter()
+                if scope["path"].endswith("\n"):
+                    raise from_http(HTTPException(404), scope)
+            except Refusal as refusal:
+                if scope["type"] == "http":
+                    raise
+                await deny(WebSocket(scope, receive, send), refusal)
+                return
+        await self._app(scope, receive, send)
