@@ -27,7 +27,7 @@ from statecast.protocol.errors import Refusal
 from statecast.stores import Damaged, StoreUnavailable
 from statecast.threads.refusals import unavailable
 
-from .request.upload import UploadBody
+from .request.incoming import UploadBody
 from .response.file import damaged_file, serve, unknown_file
 from .service import Service
 

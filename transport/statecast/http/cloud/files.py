@@ -18,7 +18,7 @@ from starlette.routing import Route
 from statecast.files import Found, Uploads, disposition, filename_of, fresh_name, name_in
 from statecast.http.attachments import Attachments, check_filename
 from statecast.http.request.body import read_json
-from statecast.http.request.upload import UploadBody
+from statecast.http.request.incoming import UploadBody
 from statecast.http.response.errors import json_response
 from statecast.http.response.file import unknown_file
 from statecast.http.service import Service

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
-from statecast.http.request.open_requests import open_request_of
 from statecast.protocol.errors import Refusal
 from statecast.protocol.json_checks import check_count, check_keys, check_nesting, check_values, decode, read_text
 from statecast.protocol.lenient import check_fields, mended
 from statecast.threads import Limits, offload
 
 from .content_type import is_json
+from .incoming import IncomingBody
 
 __all__ = ["Body", "body_of", "read_as", "read_body", "read_json"]
-
-#: A body that is refused for its size is read to its end up to this many times the limit: a connection closed at once
-#: is reset, and many clients then never see the answer.
-DRAIN: Final = 4
 
 _T = TypeVar("_T")
 
@@ -149,7 +144,7 @@ async def read_as(
 
 async def _read_text(scope: Scope, receive: Receive, limits: Limits) -> bytes:
     _check_type(Headers(scope=scope))
-    return await _read(scope, receive, limits)
+    return await IncomingBody(scope, receive, limit=limits.body, seconds=limits.body_seconds).read()
 
 
 def _check_type(headers: Headers) -> None:
@@ -161,37 +156,3 @@ def _check_type(headers: Headers) -> None:
             got += f' encoded as "{encoding[:40]}"'
         message = f"expected Content-Type: application/json, in UTF-8 and not compressed, got {got}"
         raise Refusal(415, "unsupported_media_type", message)
-
-
-async def _read(scope: Scope, receive: Receive, limits: Limits) -> bytes:
-    limit = limits.body
-    pieces: list[bytes] = []
-    size = 0
-    timer = asyncio.timeout(limits.body_seconds)
-    body = open_request_of(scope).arrive(lambda: None if timer.expired() else timer.reschedule(0))
-    try:
-        async with timer:
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Refusal(400, "body_incomplete", "the connection was closed before the body had arrived")
-                piece = message.get("body", b"")
-                size += len(piece)
-                if size <= limit:
-                    pieces.append(piece)
-                    body.grow(len(piece))
-                else:
-                    pieces.clear()
-                    body.release()
-                if not message.get("more_body", False) or size > DRAIN * limit:
-                    break
-    except TimeoutError:
-        body.check()
-        seconds = limits.body_seconds
-        text = f"expected the whole body within {seconds:g} seconds, got {size} bytes of it"
-        raise Refusal(408, "body_timeout", text, limit=seconds) from None
-    finally:
-        body.complete()
-    if size > limit:
-        raise Refusal(413, "body_too_large", f"expected a body of at most {limit} bytes, got more", limit=limit)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

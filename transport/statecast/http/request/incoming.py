@@ -1,8 +1,9 @@
-"""A request's body that is a file: read in pieces, within a limit of bytes and of time."""
+"""A request's body as it arrives: in pieces, within a limit of bytes and of time."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import ClassVar, Final
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
@@ -10,12 +11,14 @@ from starlette.types import Receive, Scope
 from statecast.http.request.open_requests import open_request_of
 from statecast.protocol.errors import Refusal
 
-from .body import DRAIN
+__all__ = ["IncomingBody", "UploadBody"]
 
-__all__ = ["UploadBody"]
+#: A body that is refused for its size is read to its end up to this many times the limit: a connection closed at once
+#: is reset, and many clients then never see the answer.
+DRAIN: Final = 4
 
 
-class UploadBody:
+class IncomingBody:
     """The pieces of a body, to iterate over once.
 
     Args:
@@ -26,7 +29,9 @@ class UploadBody:
         held: Whether they are held in memory until all are here, and so count as a body in flight.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, *, limit: int, seconds: float, held: bool) -> None:
+    noun: ClassVar[str] = "body"  #: what errors call it
+
+    def __init__(self, scope: Scope, receive: Receive, *, limit: int, seconds: float, held: bool = True) -> None:
         self._receive = receive
         self._limit = limit
         self._seconds = seconds
@@ -47,15 +52,29 @@ class UploadBody:
         if self._declared > self._limit:
             raise self._too_large()
 
-    def __aiter__(self) -> UploadBody:
+    async def read(self) -> bytes:
+        """Return all pieces as one, be the body refused for its size only when it has been read.
+
+        Raises:
+            Refusal: As `__anext__`.
+        """
+        try:
+            pieces = [piece async for piece in self]
+        except Refusal:
+            if self._size > self._limit:
+                await self.drain()
+            raise
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def __aiter__(self) -> IncomingBody:
         return self
 
     async def __anext__(self) -> bytes:
         """Return the next piece.
 
         Raises:
-            Refusal: 413 `body_too_large`; 408 `body_timeout`; 400 `body_incomplete`; 422 `empty_file`; 429
-                `too_many_bytes` or 503 `server_full`, where too many bodies arrive at once.
+            Refusal: 413 `body_too_large`; 408 `body_timeout`; 400 `body_incomplete`; 429 `too_many_bytes` or 503
+                `server_full`, where too many bodies arrive at once.
         """
         while not self._over:
             piece = await self._piece()
@@ -67,12 +86,12 @@ class UploadBody:
                 return piece
         if self._body is not None:
             self._body.complete()
-        if self._size == 0:
-            raise Refusal(422, "empty_file", "expected the bytes of a file as the body, got none")
         raise StopAsyncIteration
 
     async def drain(self) -> None:
         """Read what is left of a body that is refused, so that its client gets to see why; a few times the limit."""
+        if self._body is not None:
+            self._body.release()
         try:
             while not self._over and self._size <= DRAIN * self._limit:
                 await self._piece()
@@ -89,13 +108,13 @@ class UploadBody:
             self._over = True
             if self._body is not None:
                 self._body.check()
-            text = f"expected the whole file within {self._seconds:g} seconds, got {self._size} bytes of it"
+            text = f"expected the whole {self.noun} within {self._seconds:g} seconds, got {self._size} bytes of it"
             raise Refusal(408, "body_timeout", text, limit=self._seconds) from None
         finally:
             self._timer = None
         if message["type"] == "http.disconnect":
             self._over = True
-            raise Refusal(400, "body_incomplete", "the connection was closed before the file had arrived")
+            raise Refusal(400, "body_incomplete", f"the connection was closed before the {self.noun} had arrived")
         piece: bytes = message.get("body", b"")
         self._size += len(piece)
         self._over = not message.get("more_body", False)
@@ -106,5 +125,24 @@ class UploadBody:
             self._timer.reschedule(0)
 
     def _too_large(self) -> Refusal:
-        message = f"expected a file of at most {self._limit} bytes, got more"
+        message = f"expected a {self.noun} of at most {self._limit} bytes, got more"
         return Refusal(413, "body_too_large", message, limit=self._limit)
+
+
+class UploadBody(IncomingBody):
+    """The pieces of a file, which has at least one byte."""
+
+    noun = "file"
+
+    async def __anext__(self) -> bytes:
+        """Return the next piece.
+
+        Raises:
+            Refusal: 422 `empty_file`; as any body.
+        """
+        try:
+            return await super().__anext__()
+        except StopAsyncIteration:
+            if self._size == 0:
+                raise Refusal(422, "empty_file", "expected the bytes of a file as the body, got none") from None
+            raise
