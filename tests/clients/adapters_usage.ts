@@ -1,4 +1,4 @@
-// How the types of `adapters.js` are used, right and wrong: checked by test_adapters.py.
+// How the types of `adapters.js` are used, right and wrong: checked by test_usages.py.
 
 import {
   useAui,

@@ -1,4 +1,4 @@
-// How the types of `client.js` are used, right and wrong: checked by test_client_module_types.py.
+// How the types of `client.js` are used, right and wrong: checked by test_usages.py.
 
 import { create } from "zustand";
 import { useSyncExternalStore } from "react";

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -23,12 +21,10 @@ from statecast_agents import About
 from tests.clients.installed import DRIVERS
 from tests.clients.node import Json, need_node
 from tests.clients.serving import served
-from tests.clients.test_client_module_types import BUILD_TIMEOUT
 from tests.clients.thread_list import MODULE
-from tests.page.installed import page_packages
-from tests.page.sources import PAGE
 
 TYPES = BROWSER / "adapters.d.ts"
+PATIENCE = 60  # seconds for one program
 
 #: What every program begins with.
 HEAD = """
@@ -58,7 +54,7 @@ def url(agent: Agent) -> Iterator[str]:
 def played(url: str, program: str) -> list[Json]:
     """Return what a program prints."""
     command = [need_node(), "--input-type=module", "--eval", HEAD + program, url, MODULE.as_uri()]
-    answer = subprocess.run(command, cwd=DRIVERS, capture_output=True, text=True, timeout=BUILD_TIMEOUT)
+    answer = subprocess.run(command, cwd=DRIVERS, capture_output=True, text=True, timeout=PATIENCE)
     assert answer.returncode == 0, answer.stderr
     return [json.loads(line) for line in answer.stdout.splitlines()]
 
@@ -492,18 +488,3 @@ def test_what_is_declared_is_what_is_there(url: str) -> None:
     assert history == ["append", "delete", "load", "resume", "update", "withFormat"]
     assert hooks == ["adapter", "useChatModel"]
     assert sorted(re.findall(r"^  (\w+)", options[1], re.MULTILINE)) == declared("Options")
-
-
-def test_uses_that_are_right_pass_and_others_do_not(tmp_path: Path) -> None:
-    packages = page_packages()
-    for file in (TYPES, Path(__file__).parent / "adapters_usage.ts"):
-        shutil.copy(file, tmp_path)
-    (tmp_path / "node_modules").symlink_to(packages)
-    config = json.loads((PAGE / "tsconfig.json").read_text("utf-8"))
-    config["compilerOptions"] |= {"skipLibCheck": False, "types": []}  # the types of the module are checked themselves
-    (tmp_path / "tsconfig.json").write_text(json.dumps({**config, "include": ["*.ts"]}), "utf-8")
-    tsc = [need_node(), str(packages / ".bin" / "tsc"), "--noEmit"]
-    answer = subprocess.run(tsc, cwd=tmp_path, capture_output=True, text=True, timeout=BUILD_TIMEOUT)
-
-    # What other packages declare is theirs.
-    assert [line for line in answer.stdout.splitlines() if not line.startswith(("node_modules", "../", " "))] == []

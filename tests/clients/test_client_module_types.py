@@ -1,21 +1,16 @@
-"""The types of `client.js` are those of the module, and are fit for use."""
+"""The types of `client.js` are those of the module."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
-from pathlib import Path
 
 from tests.clients.module import MODULE
 from tests.clients.node import need_node
-from tests.page.installed import page_packages
-from tests.page.sources import PAGE
 
-HERE = Path(__file__).parent
 TYPES = MODULE.with_suffix(".d.ts")
-BUILD_TIMEOUT = 120  # seconds
+PATIENCE = 60  # seconds
 
 SHOW = f"""
 import * as client from {json.dumps(MODULE.as_uri())};
@@ -42,7 +37,7 @@ def declared(name: str) -> list[str]:
 def test_what_is_declared_is_what_is_there() -> None:
     node = need_node()
     answer = subprocess.run(
-        [node, "--input-type=module", "--eval", SHOW], capture_output=True, text=True, timeout=BUILD_TIMEOUT
+        [node, "--input-type=module", "--eval", SHOW], capture_output=True, text=True, timeout=PATIENCE
     )
     assert answer.returncode == 0, answer.stderr
     found = {name: sorted(fields) for name, fields in json.loads(answer.stdout).items()}
@@ -62,18 +57,3 @@ def test_every_option_is_read() -> None:
     names = re.findall(r"(\w+)(?: = [^,]+)?(?:,|$)", ", ".join(each.strip() for each in read))
 
     assert sorted(names) == declared("Options")
-
-
-def test_uses_that_are_right_pass_and_others_do_not(tmp_path: Path) -> None:
-    packages = page_packages()
-    shutil.copy(TYPES, tmp_path)
-    shutil.copy(HERE / "client_usage.ts", tmp_path)
-    (tmp_path / "node_modules").symlink_to(packages)
-    config = json.loads((PAGE / "tsconfig.json").read_text("utf-8"))
-    config["compilerOptions"] |= {"skipLibCheck": False, "types": []}  # the types of the module are checked themselves
-    (tmp_path / "tsconfig.json").write_text(json.dumps({**config, "include": ["*.ts"]}), "utf-8")
-    tsc = [need_node(), str(packages / ".bin" / "tsc"), "--noEmit"]
-    answer = subprocess.run(tsc, cwd=tmp_path, capture_output=True, text=True, timeout=BUILD_TIMEOUT)
-
-    # What other packages declare is theirs.
-    assert [line for line in answer.stdout.splitlines() if not line.startswith(("node_modules", "../", " "))] == []

@@ -23,7 +23,7 @@ from statecast.threads.offload import LARGE
 from statecast_agents import Json
 from tests.transport.shapes import SHAPES, Body, Shape, ag_ui_turns, local_turns, openai_turns, sizing, ui_turns
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 JSON = {"content-type": "application/json"}
 

@@ -14,7 +14,7 @@ from statecast.files import Files, FolderFiles, Found, S3Files, StoreFiles, fres
 from statecast.stores import SqliteStore, StoreUnavailable
 from tests.transport.filing import NAME, PLACES, in_pieces, place, storage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture(params=PLACES)

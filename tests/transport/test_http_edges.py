@@ -20,7 +20,7 @@ from tests.transport.following import served
 from tests.transport.held import HOLD, held
 from tests.transport.raw import Reply, connection
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 TEXT: Final = [{"type": "text", "text": "Hello"}]
 SAID: Final = {"type": "add-message", "message": {"role": "user", "parts": TEXT}}
