@@ -26,8 +26,8 @@ from statecast.wires import WIRES
 from tests.docs.pages import PAGES, Block, Page
 from tests.docs.terminal import Terminal, same_but_ids
 
-#: Languages whose blocks need nothing done, or have it done in test_page.py.
-ELSEWHERE = {"text", "html", "ts", "tsx"}
+#: Languages whose blocks need nothing done, or have it done in test_page.py or test_run_states.py.
+ELSEWHERE = {"text", "html", "ts", "tsx", "mermaid"}
 
 WITH_SNIPPETS = [page for page in PAGES if page.blocks]
 
