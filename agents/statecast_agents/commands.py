@@ -140,6 +140,11 @@ class CommandSet:
         """The names on the wire, built-in ones first."""
         return list(self._types)
 
+    @property
+    def types(self) -> dict[str, type[Command] | None]:
+        """The type of each command by its name on the wire; None for an untyped one."""
+        return dict(self._types)
+
     def knows(self, kind: type[AnyCommand] | str) -> bool:
         """Return whether the set has a command of that name or type."""
         if isinstance(kind, str):

@@ -14,7 +14,7 @@ from tests.docs.pages import PROTOCOL, code
 def test_the_table_of_the_body_has_every_field() -> None:
     documented = [name for cell, _ in PROTOCOL.rows("POST /ag-ui") for name in code(cell)]
 
-    assert sorted(documented) == sorted(field.encode_name for field in msgspec.structs.fields(request._Body))
+    assert sorted(documented) == sorted(field.encode_name for field in msgspec.structs.fields(request.RunAgentInput))
 
 
 def test_the_table_of_events_has_everything_that_is_written() -> None:

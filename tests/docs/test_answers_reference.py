@@ -21,7 +21,7 @@ from tests.transport.answering import Answering, projection
 def test_the_table_of_the_body_has_every_field() -> None:
     documented = [name for cell, *_ in PROTOCOL.rows("POST /text") for name in code(cell)]
 
-    assert sorted(documented) == sorted(field.encode_name for field in msgspec.structs.fields(local_request._Body))
+    assert sorted(documented) == sorted(field.encode_name for field in msgspec.structs.fields(local_request.LocalBody))
 
 
 def test_the_table_of_chat_completions_has_every_parameter() -> None:

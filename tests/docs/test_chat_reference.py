@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from statecast.protocol.ai_sdk.request import _Chat
+from statecast.protocol.ai_sdk.request import ChatBody
 from statecast.protocol.entries import RunError
 from statecast.protocol.messages.client_copy import ClientCopy
 from statecast.protocol.messages.part_events import Event
@@ -22,7 +22,7 @@ from tests.transport.test_had import going_on
 def test_the_table_of_the_chats_body_has_every_field() -> None:
     documented = {name for cell, _ in PROTOCOL.rows("POST /chat") for name in code(cell)}
 
-    assert documented == {field.encode_name for field in msgspec.structs.fields(_Chat)}
+    assert documented == {field.encode_name for field in msgspec.structs.fields(ChatBody)}
 
 
 def test_the_table_of_chunks_has_everything_that_is_written() -> None:

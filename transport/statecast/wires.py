@@ -12,16 +12,18 @@ from .protocol.messages.conversation import Conversation, PostedMessage
 from .protocol.messages.encoder import MessageEncoder
 from .protocol.messages.part_events import Event, InMessage, Rewritten, RunTurned, StateChanged, StateReplaced
 from .protocol.messages.projection import Projection
-from .protocol.messages.wire import Delivery, Exchange, Opening, ThreadView, Wire, WireRequest
+from .protocol.messages.wire import AgentName, Delivery, Description, Exchange, Opening, ThreadView, Wire, WireRequest
 
 __all__ = [
     "EVENT_STREAM",
     "HEARTBEAT",
     "STREAMED",
     "WIRES",
+    "AgentName",
     "CollectingEncoder",
     "Conversation",
     "Delivery",
+    "Description",
     "Event",
     "Exchange",
     "InMessage",

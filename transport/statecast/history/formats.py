@@ -21,7 +21,7 @@ from statecast_agents import Json
 
 from . import parts as stored_parts
 
-__all__ = ["FORMATS", "Format", "read_message", "read_messages", "write_message"]
+__all__ = ["FORMATS", "Format", "PageMessages", "read_message", "read_messages", "write_message"]
 
 
 class Format(msgspec.Struct, frozen=True):
@@ -40,7 +40,9 @@ def write_message(message: Json, format: str) -> dict[str, Json]:  # the field's
     return FORMATS[format].write(message if isinstance(message, dict) else {})
 
 
-class _Given(msgspec.Struct):
+class PageMessages(msgspec.Struct):
+    """The messages of a page; left out where the server has them."""
+
     messages: list[dict[str, Any]] | None = None
 
 
@@ -50,7 +52,7 @@ def read_messages(data: bytes) -> list[dict[str, Json]] | None:
     Raises:
         Refusal: 422 `invalid_request`, naming what is wrong.
     """
-    given: _Given = decode(data, _Given)
+    given: PageMessages = decode(data, PageMessages)
     read = (read_message(message, "aui/v0", f"message-{at}") for at, message in enumerate(given.messages or []))
     return [message for message in read if message is not None] or None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
+from starlette.routing import BaseRoute, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from statecast.files import Uploads
@@ -19,23 +19,24 @@ from statecast_agents import Agent
 
 from .attachments import Attachments
 from .cloud import Cloud
-from .endpoints.assistant import AssistantEndpoint, ResumeEndpoint
-from .endpoints.attachments import file_routes
-from .endpoints.client_module import module_routes
-from .endpoints.control import ControlEndpoints
-from .endpoints.events import EventsEndpoint
-from .endpoints.health import health_routes
-from .endpoints.messages import message_routes
-from .endpoints.models import model_routes
-from .endpoints.patch import PatchEndpoint
+from .endpoints.assistant import assistant_operations
+from .endpoints.attachments import file_operations
+from .endpoints.client_module import module_operations
+from .endpoints.control import control_operations
+from .endpoints.events import event_operations
+from .endpoints.health import health_operations
+from .endpoints.messages import message_operations
+from .endpoints.models import model_operations
+from .endpoints.patch import patch_operations
 from .endpoints.socket import SocketEndpoint
-from .endpoints.threads import thread_routes
-from .endpoints.wires import wire_routes
+from .endpoints.threads import thread_operations
+from .endpoints.wires import wire_operations
 from .middleware.caching import Caching
 from .middleware.cors import Cors
 from .middleware.hosts import HostCheck
 from .middleware.request_limits import RequestLimits
-from .openapi.document import describe_agents, openapi
+from .openapi import AgentList, describe_agents, openapi
+from .operation import Operation, Reply
 from .request.caller import AppUsers, Authenticate, Identify
 from .request.open_requests import OpenRequests
 from .response.errors import Errors, json_response
@@ -187,12 +188,15 @@ def create_app(
     )
     uploads = uploads or Uploads()
     hub.cascade.forget = Attachments(service, uploads).forget
-    routes = _routes(service, frozenset(cors_origins), uploads, authenticator)
+    origins = frozenset(cors_origins)
+    operations = _operations(service, origins, uploads, authenticator)
+    routes: list[BaseRoute] = [operation.to_route() for operation in operations]
+    routes.append(WebSocketRoute("/threads/{thread_id}/ws", SocketEndpoint(service, origins)))
     router = Router(routes, redirect_slashes=False, lifespan=_lifespan)  # a redirect is wrong behind a proxy
     if page is not None:
         router.default = Page(page)
     if authenticator is not None:
-        from .cloud.routes import UnknownPath  # an extra
+        from .cloud.operations import UnknownPath  # an extra
 
         router.default = UnknownPath(router.default)
     return App(hub, router, authenticator=authenticator, cors_origins=cors_origins, allowed_hosts=allowed_hosts)
@@ -220,44 +224,40 @@ def _authentication(authenticator: Authenticator | None, identify: Identify | No
     return known
 
 
-def _routes(
+def _operations(
     service: Service, origins: frozenset[str], uploads: Uploads, authenticator: Authenticator | None
-) -> list[BaseRoute]:
+) -> list[Operation]:
+    """Return the table of what is served; the OpenAPI document, which describes it, is its last row."""
     hub = service.hub
-    cloud: Sequence[BaseRoute] = ()
+    cloud: Sequence[Operation] = ()
     if authenticator is not None:
-        from .cloud.routes import cloud_routes  # an extra
+        from .cloud.operations import cloud_operations  # an extra
 
-        cloud = cloud_routes(service, authenticator, uploads)
-    control = ControlEndpoints(service)
+        cloud = cloud_operations(service, authenticator, uploads)
 
     async def agents(request: Request) -> Response:
-        return json_response({"agents": describe_agents(hub.agents)})
+        return json_response(AgentList(describe_agents(hub.agents)))
 
     async def document(request: Request) -> Response:
-        return json_response(openapi(hub.agents, cloud=authenticator is not None))
+        return json_response(openapi(operations, hub.agents))
 
-    return [
+    operations = [
         *cloud,
-        Route("/assistant", AssistantEndpoint(service), methods=["POST"]),
-        Route("/resume", ResumeEndpoint(service), methods=["POST"]),
-        *wire_routes(service),
-        *model_routes(hub),
-        Route("/initial-state", control.initial_state, methods=["POST"]),
-        Route("/cancel", control.cancel, methods=["POST"]),
-        Route("/status/{thread_id}", control.status, methods=["GET"]),
-        Route("/threads/{thread_id}/state", control.state, methods=["GET"]),
-        Route("/threads/{thread_id}/state", PatchEndpoint(service).patch, methods=["PATCH"]),
-        Route("/threads/{thread_id}/events", EventsEndpoint(service), methods=["GET"]),
-        *file_routes(service, uploads, origins),
-        WebSocketRoute("/threads/{thread_id}/ws", SocketEndpoint(service, origins)),
-        *thread_routes(service),
-        *message_routes(service),
-        *module_routes(),
-        Route("/agents", agents, methods=["GET"]),
-        *health_routes(hub),
-        Route("/openapi.json", document, methods=["GET"]),
+        *assistant_operations(service),
+        *wire_operations(service),
+        *model_operations(hub),
+        *control_operations(service),
+        *patch_operations(service),
+        *event_operations(service),
+        *thread_operations(service),
+        *message_operations(service),
+        *file_operations(service, uploads, origins),
+        *module_operations(),
+        *health_operations(hub),
+        Operation("GET", "/agents", agents, "The agents, their commands and states", {200: Reply(AgentList)}),
+        Operation("GET", "/openapi.json", document, "This document", {200: Reply(dict[str, Any])}),
     ]
+    return operations
 
 
 @contextlib.asynccontextmanager

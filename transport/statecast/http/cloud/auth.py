@@ -5,29 +5,33 @@ from __future__ import annotations
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from statecast.http.operation import DONE, Operation
 from statecast.http.request.body import read_json
 from statecast.http.response.errors import json_response
 from statecast.protocol.errors import Refusal
 from statecast.threads import Limits
 
 from .authenticator import Authenticator
-from .form import CloudRoute
+from .form import OBJECT, cloud_operation
 
-__all__ = ["auth_routes"]
+__all__ = ["auth_operations"]
 
 
-class _Refresh(msgspec.Struct):
+class RefreshRequest(msgspec.Struct):
+    """A refresh token to exchange for new tokens."""
+
     refresh_token: str
 
 
-class _Revoked(msgspec.Struct):
+class RevokeRequest(msgspec.Struct):
+    """A refresh token whose workspace's tokens to revoke; with an API key, none is needed."""
+
     refresh_token: str | None = None
 
 
-def auth_routes(authenticator: Authenticator, limits: Limits) -> list[Route]:
-    """Return the routes that hand out tokens."""
+def auth_operations(authenticator: Authenticator, limits: Limits) -> list[Operation]:
+    """Return the operations on tokens."""
 
     async def anonymous(request: Request) -> Response:
         if not authenticator.cloud.anonymous:
@@ -35,11 +39,11 @@ def auth_routes(authenticator: Authenticator, limits: Limits) -> list[Route]:
         return json_response(await authenticator.new_user())
 
     async def refresh(request: Request) -> Response:
-        asked: _Refresh = await read_json(request.scope, request.receive, limits, _Refresh)
+        asked: RefreshRequest = await read_json(request.scope, request.receive, limits, RefreshRequest)
         return json_response(await authenticator.refresh(asked.refresh_token))
 
     async def revoke(request: Request) -> Response:
-        asked: _Revoked = await read_json(request.scope, request.receive, limits, _Revoked)
+        asked: RevokeRequest = await read_json(request.scope, request.receive, limits, RevokeRequest)
         if asked.refresh_token is None:
             workspace = await _workspace_of_key(request)
         else:
@@ -62,8 +66,8 @@ def auth_routes(authenticator: Authenticator, limits: Limits) -> list[Route]:
         return json_response({"token": await authenticator.access_token(principal.workspace, principal.user.id)})
 
     return [
-        CloudRoute("/v1/auth/tokens/anonymous", anonymous, methods=["POST"]),
-        CloudRoute("/v1/auth/tokens/refresh", refresh, methods=["POST"]),
-        CloudRoute("/v1/auth/tokens/revoke", revoke, methods=["POST"]),
-        CloudRoute("/v1/auth/tokens", create, methods=["POST"]),
+        cloud_operation("POST", "/v1/auth/tokens/anonymous", anonymous, "Tokens for a new anonymous user", OBJECT),
+        cloud_operation("POST", "/v1/auth/tokens/refresh", refresh, "Refresh the tokens", OBJECT, RefreshRequest),
+        cloud_operation("POST", "/v1/auth/tokens/revoke", revoke, "Revoke all tokens of a user", DONE, RevokeRequest),
+        cloud_operation("POST", "/v1/auth/tokens", create, "A token for a user of the app", OBJECT),
     ]

@@ -13,10 +13,10 @@ from urllib.parse import quote, urlencode
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from statecast.files import Found, Uploads, disposition, filename_of, fresh_name, name_in
 from statecast.http.attachments import Attachments, check_filename
+from statecast.http.operation import ANY_FILE, FILE, Operation, Reply
 from statecast.http.request.body import read_json
 from statecast.http.request.incoming import UploadBody
 from statecast.http.response.errors import json_response
@@ -26,34 +26,67 @@ from statecast.http.summaries import timestamp
 from statecast.protocol.errors import Refusal
 
 from .authenticator import Authenticator
-from .form import CloudRoute
+from .form import cloud_operation, cloud_refused
 
-__all__ = ["cloud_file_routes"]
+__all__ = ["file_operations"]
 
 #: What a signature is for, so that none stands for another.
 UPLOAD: Final = "upload"
 DOWNLOAD: Final = "download"
 
 
-def cloud_file_routes(service: Service, authenticator: Authenticator, uploads: Uploads) -> list[Route]:
-    """Return what the cloud's client asks for, and the URLs that it is given."""
-    files = _CloudFiles(service, authenticator, uploads)
-    signing = "/v1/files/attachments/generate-presigned-"
-    return [
-        CloudRoute(f"{signing}upload-url", files.upload_url, methods=["POST"]),
-        CloudRoute(f"{signing}download-url", files.download_url, methods=["POST"]),
-        CloudRoute("/v1/files/uploads/{name}", files.upload, methods=["PUT"]),
-        CloudRoute("/v1/files/{name}", files.get, methods=["GET"]),
-    ]
+class UploadUrlRequest(msgspec.Struct):
+    """The name of a file to upload."""
 
-
-class _UploadAsked(msgspec.Struct):
     filename: str
 
 
-class _DownloadAsked(msgspec.Struct):
+class DownloadUrlRequest(msgspec.Struct):
+    """A file: by its key, or by a URL with the key in it."""
+
     key: str | msgspec.UnsetType = msgspec.UNSET
     url: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class UploadUrl(msgspec.Struct, rename="camel"):
+    """Where to put a file, until when, and where it will be."""
+
+    success: bool
+    signed_url: str
+    expires_at: str
+    public_url: str
+    key: str
+
+
+class DownloadUrl(msgspec.Struct, rename="camel"):
+    """Where to get a file, and until when."""
+
+    signed_url: str
+    expires_at: str
+    key: str
+
+
+class StoredFile(msgspec.Struct, rename="camel"):
+    """A file that was uploaded."""
+
+    key: str
+    public_url: str
+    content_type: str
+    size: int
+
+
+def file_operations(service: Service, authenticator: Authenticator, uploads: Uploads) -> list[Operation]:
+    """Return the operations on files, and those of the URLs that they return."""
+    files, signing = _CloudFiles(service, authenticator, uploads), "/v1/files/attachments/generate-presigned-"
+    signature, upload = {"expires": int, "owner": str, "signature": str}, "/v1/files/uploads/{name}"
+    up, down, stored = Reply(UploadUrl), Reply(DownloadUrl), Reply(StoredFile)
+    upload_url, download_url = f"{signing}upload-url", f"{signing}download-url"
+    return [
+        cloud_operation("POST", upload_url, files.upload_url, "A URL to upload a file to", up, UploadUrlRequest),
+        cloud_operation("POST", download_url, files.download_url, "A URL of a file", down, DownloadUrlRequest),
+        cloud_operation("PUT", upload, files.upload, "Upload a file to a signed URL", stored, ANY_FILE, signature),
+        Operation("GET", "/v1/files/{name}", files.get, "A file", FILE, form=cloud_refused),
+    ]
 
 
 class _CloudFiles:
@@ -67,34 +100,29 @@ class _CloudFiles:
     async def upload_url(self, request: Request) -> Response:
         """Return where to put a file, and where it will be."""
         principal = await self._authenticator.require(request.scope)
-        asked: _UploadAsked = await read_json(request.scope, request.receive, self._limits, _UploadAsked)
+        asked: UploadUrlRequest = await read_json(request.scope, request.receive, self._limits, UploadUrlRequest)
         check_filename(asked.filename)
         name = fresh_name(asked.filename)
         query = await self._signed(UPLOAD, name, principal.workspace)
         base = f"{self._attachments.base(request)}/v1/files"
         return json_response(
-            {
-                "success": True,
-                "signedUrl": f"{base}/uploads/{_quoted(name)}?{urlencode({**query, 'owner': principal.workspace})}",
-                "expiresAt": timestamp(int(query["expires"])),
-                "publicUrl": f"{base}/{_quoted(name)}",
-                "key": name,
-            }
+            UploadUrl(
+                success=True,
+                signed_url=f"{base}/uploads/{_quoted(name)}?{urlencode({**query, 'owner': principal.workspace})}",
+                expires_at=timestamp(int(query["expires"])),
+                public_url=f"{base}/{_quoted(name)}",
+                key=name,
+            )
         )
 
     async def download_url(self, request: Request) -> Response:
         """Return where to get a file of one's own."""
         principal = await self._authenticator.require(request.scope)
-        asked: _DownloadAsked = await read_json(request.scope, request.receive, self._limits, _DownloadAsked)
+        asked: DownloadUrlRequest = await read_json(request.scope, request.receive, self._limits, DownloadUrlRequest)
         found = await self._attachments.owned(_name_of(asked), principal.workspace)
         query = await self._signed(DOWNLOAD, found.name, None)
-        return json_response(
-            {
-                "signedUrl": self._link(found, query, request),
-                "expiresAt": timestamp(int(query["expires"])),
-                "key": found.name,
-            }
-        )
+        url, expires_at = self._link(found, query, request), timestamp(int(query["expires"]))
+        return json_response(DownloadUrl(signed_url=url, expires_at=expires_at, key=found.name))
 
     async def upload(self, request: Request) -> Response:
         """Keep the body as a file, if the URL is one that was given out."""
@@ -107,7 +135,7 @@ class _CloudFiles:
             await incoming.drain()
             raise
         url = f"{self._attachments.base(request)}/v1/files/{_quoted(name)}"
-        return json_response({"key": name, "publicUrl": url, "contentType": taken.type, "size": taken.size})
+        return json_response(StoredFile(name, url, taken.type, taken.size))
 
     async def get(self, request: Request) -> Response:
         """Serve a file to whoever has its name; by a URL with a signature, as long as that holds."""
@@ -157,7 +185,7 @@ class _CloudFiles:
             raise Refusal(403, "url_expired", "the URL has expired; ask for another")
 
 
-def _name_of(asked: _DownloadAsked) -> str:
+def _name_of(asked: DownloadUrlRequest) -> str:
     """Return the name of the file that is asked for; that of a URL is in it."""
     if isinstance(asked.key, str) and isinstance(asked.url, msgspec.UnsetType):
         return asked.key

@@ -1,29 +1,41 @@
-"""What the endpoints of the cloud API have in common: routes whose errors have its form, and how a body names a thread.
+"""What the endpoints of the cloud API have in common: errors in its form, and how a body names a thread.
 
 Source: docs/protocol.md, "The cloud API".
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from starlette.responses import Response
 
+from statecast.http.operation import DONE, Operation, Reply
 from statecast.http.request.fields import check_thread_id
-from statecast.http.response.errors import FormRoute, json_response
+from statecast.http.response.errors import json_response
 from statecast.protocol.errors import Refusal
 from statecast.stores import Key, Summary
 from statecast.threads import Hub
 
-__all__ = ["CloudRoute", "card_of", "cloud_refused"]
+__all__ = ["OBJECT", "card_of", "cloud_operation", "cloud_refused"]
 
 
-class CloudRoute(FormRoute):
-    """A route whose errors are `{"message", "error": code, …}`."""
+#: A JSON object of the published client, which knows its fields: see docs/protocol.md.
+OBJECT: Final = Reply(dict[str, Any])
 
-    def __init__(self, path: str, endpoint: Any, *, methods: Sequence[str]) -> None:
-        super().__init__(path, endpoint, form=cloud_refused, methods=methods)
+
+def cloud_operation(
+    method: str,
+    path: str,
+    endpoint: Callable[..., Any],
+    summary: str,
+    reply: Reply,
+    body: Any = None,
+    query: Mapping[str, Any] | None = None,
+) -> Operation:
+    """Return an operation of the cloud API, whose errors are `{"message", "error": code, …}`."""
+    status = 204 if reply is DONE else 200
+    return Operation(method, path, endpoint, summary, {status: reply}, body, query or {}, cloud_refused)
 
 
 def cloud_refused(refusal: Refusal) -> Response:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from statecast.history.tree import HistoryMessage
+from statecast.http.endpoints.messages import Opinion
+from statecast.http.operation import DONE, Operation
 from statecast.http.request.body import read_json
 from statecast.http.request.fields import thread_key
 from statecast.http.response.errors import json_response
@@ -21,13 +22,15 @@ from statecast.threads import History
 from statecast_agents import Json
 
 from .authenticator import Authenticator
-from .form import CloudRoute
+from .form import OBJECT, cloud_operation
 from .leases import EndReason, Leases
 
-__all__ = ["message_routes"]
+__all__ = ["message_operations"]
 
 
-class _New(msgspec.Struct):
+class CloudMessage(msgspec.Struct):
+    """A message to add to a history, in one of the forms of assistant-ui."""
+
     format: str
     content: dict[str, Json]
     parent_id: str | None = None
@@ -37,22 +40,23 @@ class _New(msgspec.Struct):
     lease_id: str | None = None
 
 
-class _Changed(msgspec.Struct):
+class MessageUpdate(msgspec.Struct):
+    """The new content of a message."""
+
     content: dict[str, Json]
     lease_id: str | None = None
 
 
-class _Deleted(msgspec.Struct):
+class MessageDeletion(msgspec.Struct):
+    """Messages to delete."""
+
     message_ids: list[str]
 
 
-class _Ended(msgspec.Struct):
+class RunEnd(msgspec.Struct):
+    """How a run of the client ended."""
+
     reason: EndReason = "done"
-
-
-class _Opinion(msgspec.Struct):
-    type: Literal["positive", "negative"]
-    comment: str | None = None
 
 
 class _Messages:
@@ -76,7 +80,7 @@ class _Messages:
 
     async def create(self, request: Request) -> Response:
         summary = await self._card(request)
-        new: _New = await read_json(request.scope, request.receive, self._hub.limits, _New)
+        new: CloudMessage = await read_json(request.scope, request.receive, self._hub.limits, CloudMessage)
         if new.external_id is None:
             id = await self._write(summary.key, new)
         else:
@@ -87,7 +91,7 @@ class _Messages:
 
     async def update(self, request: Request) -> Response:
         summary = await self._card(request)
-        changed: _Changed = await read_json(request.scope, request.receive, self._hub.limits, _Changed)
+        changed: MessageUpdate = await read_json(request.scope, request.receive, self._hub.limits, MessageUpdate)
         message_id = request.path_params["message_id"]
         async with self._as_holder(summary.key, changed.lease_id, message_id):
             await self._history.update(summary, message_id, changed.content)
@@ -95,7 +99,7 @@ class _Messages:
 
     async def delete(self, request: Request) -> Response:
         summary = await self._card(request)
-        deleted: _Deleted = await read_json(request.scope, request.receive, self._hub.limits, _Deleted)
+        deleted: MessageDeletion = await read_json(request.scope, request.receive, self._hub.limits, MessageDeletion)
         await self._history.delete(summary, deleted.message_ids)
         return Response(status_code=204)
 
@@ -105,19 +109,19 @@ class _Messages:
 
     async def end(self, request: Request) -> Response:
         summary = await self._card(request)
-        ended: _Ended = await read_json(request.scope, request.receive, self._hub.limits, _Ended)
+        ended: RunEnd = await read_json(request.scope, request.receive, self._hub.limits, RunEnd)
         await self._leases.end(summary.key, request.path_params["lease_id"], ended.reason)
         return Response(status_code=204)
 
     async def feedback(self, request: Request) -> Response:
         principal = await self._authenticator.require(request.scope)
         summary = await self._hub.directory.get(thread_key(request, principal))
-        opinion: _Opinion = await read_json(request.scope, request.receive, self._hub.limits, _Opinion)
+        opinion: Opinion = await read_json(request.scope, request.receive, self._hub.limits, Opinion)
         message_id = request.path_params["message_id"]
         id = await self._history.feedback(summary, message_id, opinion.type, opinion.comment, user=principal.user)
         return json_response({"feedback_id": id, "type": opinion.type, "comment": opinion.comment})
 
-    async def _write(self, key: Key, new: _New) -> str:
+    async def _write(self, key: Key, new: CloudMessage) -> str:
         """Add a message, or write it anew, as the holder of its lease if the request has one."""
         parent_id, external_id = new.parent_id, new.external_id
         if new.parent_external_id is not None:
@@ -137,18 +141,19 @@ class _Messages:
         return await self._hub.directory.get(thread_key(request, await self._authenticator.require(request.scope)))
 
 
-def message_routes(service: Service, authenticator: Authenticator) -> list[Route]:
-    """Return the routes of messages."""
-    messages = _Messages(service, authenticator)
-    path = "/v1/threads/{thread_id}/messages"
+def message_operations(service: Service, authenticator: Authenticator) -> list[Operation]:
+    """Return the operations on messages."""
+    messages, page = _Messages(service, authenticator), {"format": str, "after": str, "limit": int}
+    many, lease = "/v1/threads/{thread_id}/messages", "/v1/threads/{thread_id}/runs/{lease_id}"
+    one, rate = f"{many}/{{message_id}}", messages.feedback
     return [
-        CloudRoute(path, messages.list, methods=["GET"]),
-        CloudRoute(path, messages.create, methods=["POST"]),
-        CloudRoute(path, messages.delete, methods=["DELETE"]),
-        CloudRoute(path + "/{message_id}", messages.update, methods=["PUT"]),
-        CloudRoute(path + "/{message_id}/feedback", messages.feedback, methods=["POST"]),
-        CloudRoute("/v1/threads/{thread_id}/runs/{lease_id}/heartbeat", messages.beat, methods=["POST"]),
-        CloudRoute("/v1/threads/{thread_id}/runs/{lease_id}/end", messages.end, methods=["POST"]),
+        cloud_operation("GET", many, messages.list, "A thread's history, newest first", OBJECT, query=page),
+        cloud_operation("POST", many, messages.create, "Add a message", OBJECT, CloudMessage),
+        cloud_operation("DELETE", many, messages.delete, "Delete messages", DONE, MessageDeletion),
+        cloud_operation("PUT", one, messages.update, "Replace a message", DONE, MessageUpdate),
+        cloud_operation("POST", f"{one}/feedback", rate, "Rate a message", OBJECT, Opinion),
+        cloud_operation("POST", f"{lease}/heartbeat", messages.beat, "Renew a run lease", OBJECT),
+        cloud_operation("POST", f"{lease}/end", messages.end, "End a run lease", DONE, RunEnd),
     ]
 
 

@@ -8,8 +8,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from statecast.http.operation import Operation
 from statecast.http.request.body import read_json
 from statecast.http.response.errors import json_response
 from statecast.http.service import Service
@@ -21,10 +21,10 @@ from statecast_agents import Json, new_id
 from statecast_agents.functions import is_async
 
 from .authenticator import Authenticator
-from .form import CloudRoute, card_of
+from .form import OBJECT, card_of, cloud_operation
 from .settings import CloudReport
 
-__all__ = ["report_routes"]
+__all__ = ["report_operations"]
 
 #: Events in a request.
 EVENTS: Final = 50
@@ -32,15 +32,17 @@ EVENTS: Final = 50
 _T = TypeVar("_T")
 
 
-class _CostDetails(msgspec.Struct):
+class CostDetails(msgspec.Struct):
+    """What a run cost, by kind of token."""
+
     input: float | None = None
     input_cached_tokens: float | None = None
     output: float | None = None
     total: float | None = None
 
 
-class _Run(msgspec.Struct):
-    """What is checked of a run's report; clients add fields, and kinds of outcomes, as they go."""
+class RunReport(msgspec.Struct):
+    """The fields of a run's report that are checked; clients add others, and kinds of outcomes."""
 
     thread_id: str
     status: str
@@ -51,16 +53,20 @@ class _Run(msgspec.Struct):
     root_span_id: str | None = None
     model_id: str | None = None
     cost_usd: float | None = None
-    cost_details: _CostDetails | None = None
+    cost_details: CostDetails | None = None
     duration_ms: float | None = None
     total_steps: float | None = None
 
 
-class _Events(msgspec.Struct):
+class EventsReport(msgspec.Struct):
+    """What users did; each event names its thread."""
+
     events: list[dict[str, Json]]
 
 
-class _Score(msgspec.Struct):
+class ScoreReport(msgspec.Struct):
+    """A score of a thread, a message or a run."""
+
     name: str
     data_type: str
     value: float | bool | None = None
@@ -81,7 +87,7 @@ class _Reports:
 
     async def run(self, request: Request) -> Response:
         user, fields = (await self._authenticator.require(request.scope)).user, await self._fields(request)
-        run = _converted(fields, _Run)
+        run = _converted(fields, RunReport)
         if run.status not in ("completed", "incomplete", "error"):
             message = f'expected the status "completed", "incomplete" or "error", got "{run.status[:40]}"'
             raise Refusal(422, "invalid_request", message)
@@ -92,7 +98,7 @@ class _Reports:
 
     async def events(self, request: Request) -> Response:
         user, fields = (await self._authenticator.require(request.scope)).user, await self._fields(request)
-        events = _converted(fields, _Events).events
+        events = _converted(fields, EventsReport).events
         if len(events) > EVENTS:
             raise Refusal(422, "invalid_request", f"expected at most {EVENTS} events, got {len(events)}", limit=EVENTS)
         reports = []
@@ -106,7 +112,7 @@ class _Reports:
 
     async def score(self, request: Request) -> Response:
         user, fields = (await self._authenticator.require(request.scope)).user, await self._fields(request)
-        score = _converted(fields, _Score)
+        score = _converted(fields, ScoreReport)
         if score.data_type not in ("numeric", "categorical", "boolean") or score.thread_id is None:
             message = 'expected a thread_id, and the data_type "numeric", "categorical" or "boolean"'
             raise Refusal(422, "invalid_request", message)
@@ -145,13 +151,13 @@ class _Reports:
             pass
 
 
-def report_routes(service: Service, authenticator: Authenticator) -> list[Route]:
-    """Return the routes of what clients report."""
+def report_operations(service: Service, authenticator: Authenticator) -> list[Operation]:
+    """Return the operations by which clients report."""
     reports = _Reports(service, authenticator)
     return [
-        CloudRoute("/v1/runs", reports.run, methods=["POST"]),
-        CloudRoute("/v1/events", reports.events, methods=["POST"]),
-        CloudRoute("/v1/scores", reports.score, methods=["POST"]),
+        cloud_operation("POST", "/v1/runs", reports.run, "Report a run", OBJECT, RunReport),
+        cloud_operation("POST", "/v1/events", reports.events, "Report what users did", OBJECT, EventsReport),
+        cloud_operation("POST", "/v1/scores", reports.score, "Score a thread, a message or a run", OBJECT, ScoreReport),
     ]
 
 

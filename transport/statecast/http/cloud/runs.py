@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import msgspec
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from statecast.history.formats import read_messages
 from statecast.http.endpoints.titles import title_response
 from statecast.http.endpoints.wires import WireEndpoint
+from statecast.http.operation import Operation, Reply
 from statecast.http.request.body import read_as
 from statecast.http.request.caller import EXPIRES
 from statecast.http.request.fields import check_thread_id, named_agent
@@ -26,9 +26,9 @@ from statecast.threads import History
 from statecast_agents import Json
 
 from .authenticator import Authenticator, Principal
-from .form import CloudRoute, card_of
+from .form import card_of, cloud_operation
 
-__all__ = ["run_routes"]
+__all__ = ["run_operations"]
 
 #: The assistant that makes titles.
 TITLE: Final = "system/thread_title"
@@ -40,7 +40,9 @@ DATA_STREAM: Final = "vercel-ai-data-stream/v1"
 NO_THREAD: Final = "unstable_todo"
 
 
-class _Asked(msgspec.Struct):
+class RunRequest(msgspec.Struct):
+    """Messages, and the assistant that answers them or makes their title."""
+
     assistant_id: str
     thread_id: str
     messages: list[dict[str, Any]] = []
@@ -76,20 +78,22 @@ class _StreamEndpoint:
         exchange = ChatExchange(conversation=conversation, protocol=DataStreamMessagesEncoder.name)
         await self._chats.answer(exchange, agent, principal, scope, receive, send)
 
-    async def _title(self, asked: _Asked, messages: list[dict[str, Json]] | None, principal: Principal) -> Response:
+    async def _title(self, asked: RunRequest, messages: list[dict[str, Json]] | None, principal: Principal) -> Response:
         summary = await card_of(self._service.hub, principal.workspace, asked.thread_id)
         agent, about = await self._history.about(summary, messages, user=principal.user)
         return await title_response(self._service.hub, summary, agent, about)
 
 
-def _read_asked(data: bytes) -> tuple[_Asked, list[dict[str, Json]] | None, Conversation | None]:
+def _read_asked(data: bytes) -> tuple[RunRequest, list[dict[str, Json]] | None, Conversation | None]:
     """Read a body: with the messages that a title is to be of, or the conversation that is to be answered."""
-    asked: _Asked = decode(data, _Asked)
+    asked: RunRequest = decode(data, RunRequest)
     if asked.assistant_id == TITLE:
         return asked, read_messages(data), None
     return asked, None, read_chat(data) if asked.response_format == DATA_STREAM else None
 
 
-def run_routes(service: Service, authenticator: Authenticator) -> list[Route]:
-    """Return the routes of runs."""
-    return [CloudRoute("/v1/runs/stream", _StreamEndpoint(service, authenticator), methods=["POST"])]
+def run_operations(service: Service, authenticator: Authenticator) -> list[Operation]:
+    """Return the operation that runs an assistant."""
+    run, path = _StreamEndpoint(service, authenticator), "/v1/runs/stream"
+    reply = Reply(media={"text/plain": "a title, or lines of a data stream"})
+    return [cloud_operation("POST", path, run, "A title, or an assistant's answer", reply, RunRequest)]

@@ -8,8 +8,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from statecast.http.operation import DONE, Operation
 from statecast.http.request.body import read_json
 from statecast.http.request.fields import check_thread_id, thread_key
 from statecast.http.response.errors import json_response
@@ -20,9 +20,9 @@ from statecast.stores import Key, Summary, SummaryChanged
 from statecast_agents import Json, new_id
 
 from .authenticator import Authenticator, Principal
-from .form import CloudRoute
+from .form import OBJECT, cloud_operation
 
-__all__ = ["thread_routes"]
+__all__ = ["thread_operations"]
 
 #: Threads in an answer, unless the request says otherwise.
 PAGE: Final = 20
@@ -31,7 +31,9 @@ PAGE: Final = 20
 PROJECT: Final = "statecast"
 
 
-class _Fields(msgspec.Struct):
+class ThreadUpdate(msgspec.Struct):
+    """What the cloud's client can change of a thread's summary; `null` removes it."""
+
     last_message_at: str | UnsetType | None = UNSET
     title: str | UnsetType | None = UNSET
     external_id: str | UnsetType | None = UNSET
@@ -39,11 +41,15 @@ class _Fields(msgspec.Struct):
     is_archived: bool | UnsetType = UNSET
 
 
-class _New(_Fields):
+class CloudThread(ThreadUpdate):
+    """A thread to make; with `upsert`, the one that has its `external_id` if there is one."""
+
     upsert: bool = False
 
 
-class _Claimed(msgspec.Struct):
+class ClaimRequest(msgspec.Struct):
+    """The refresh token of an anonymous user, whose threads become the caller's."""
+
     refresh_token: str
 
 
@@ -73,7 +79,7 @@ class _Threads:
 
     async def create(self, request: Request) -> Response:
         principal = await self._authenticator.require(request.scope)
-        new: _New = await read_json(request.scope, request.receive, self._hub.limits, _New)
+        new: CloudThread = await read_json(request.scope, request.receive, self._hub.limits, CloudThread)
         if not new.upsert:
             return json_response({"thread_id": await self._make(principal, new)})
         if not isinstance(new.external_id, str):
@@ -90,7 +96,7 @@ class _Threads:
 
     async def update(self, request: Request) -> Response:
         key = await self._key(request)
-        changed: _Fields = await read_json(request.scope, request.receive, self._hub.limits, _Fields)
+        changed: ThreadUpdate = await read_json(request.scope, request.receive, self._hub.limits, ThreadUpdate)
         await self._hub.directory.get(key)
         await self._hub.directory.describe(_described(key, changed))
         return Response(status_code=204)
@@ -102,12 +108,12 @@ class _Threads:
 
     async def claim(self, request: Request) -> Response:
         principal = await self._authenticator.require(request.scope)
-        claimed: _Claimed = await read_json(request.scope, request.receive, self._hub.limits, _Claimed)
+        claimed: ClaimRequest = await read_json(request.scope, request.receive, self._hub.limits, ClaimRequest)
         owner = await self._authenticator.workspace_of(claimed.refresh_token)
         moved = 0 if owner == principal.workspace else await self._hub.move(owner, principal.workspace)
         return json_response({"moved": moved})
 
-    async def _make(self, principal: Principal, new: _New) -> str:
+    async def _make(self, principal: Principal, new: CloudThread) -> str:
         key = Key(principal.workspace, new_id("thr"))
         await self._hub.directory.describe(_described(key, new), new=True)
         return key.thread_id
@@ -116,20 +122,21 @@ class _Threads:
         return thread_key(request, await self._authenticator.require(request.scope))
 
 
-def thread_routes(service: Service, authenticator: Authenticator) -> list[Route]:
-    """Return the routes of threads."""
-    threads = _Threads(service, authenticator)
+def thread_operations(service: Service, authenticator: Authenticator) -> list[Operation]:
+    """Return the operations on threads."""
+    threads, page = _Threads(service, authenticator), {"is_archived": bool, "after": str, "limit": int}
+    many, one, claim = "/v1/threads", "/v1/threads/{thread_id}", "/v1/threads/claim"
     return [
-        CloudRoute("/v1/threads", threads.list, methods=["GET"]),
-        CloudRoute("/v1/threads", threads.create, methods=["POST"]),
-        CloudRoute("/v1/threads/claim", threads.claim, methods=["POST"]),
-        CloudRoute("/v1/threads/{thread_id}", threads.get, methods=["GET"]),
-        CloudRoute("/v1/threads/{thread_id}", threads.update, methods=["PUT"]),
-        CloudRoute("/v1/threads/{thread_id}", threads.delete, methods=["DELETE"]),
+        cloud_operation("GET", many, threads.list, "The list of threads", OBJECT, query=page),
+        cloud_operation("POST", many, threads.create, "Create a thread", OBJECT, CloudThread),
+        cloud_operation("POST", claim, threads.claim, "Take over an anonymous user's threads", OBJECT, ClaimRequest),
+        cloud_operation("GET", one, threads.get, "A thread's summary", OBJECT),
+        cloud_operation("PUT", one, threads.update, "Change a thread's summary", DONE, ThreadUpdate),
+        cloud_operation("DELETE", one, threads.delete, "Delete a thread", DONE),
     ]
 
 
-def _described(key: Key, fields: _Fields) -> SummaryChanged:
+def _described(key: Key, fields: ThreadUpdate) -> SummaryChanged:
     last = fields.last_message_at
     return described(
         key,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
+import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.types import Receive, Scope, Send
 
+from statecast.http.operation import AgentName, AnyCommand, Operation, Reply
 from statecast.http.request.body import read_body
 from statecast.http.request.fields import posted_of, protocol_of, thread_id_of
 from statecast.http.response.answer import headers_of
@@ -14,12 +18,62 @@ from statecast.http.response.subscription import Subscription
 from statecast.http.service import Service
 from statecast.protocol import Encoder
 from statecast.protocol.errors import Refusal
-from statecast.threads import Submission
+from statecast.threads import OnDisconnect, Submission
+from statecast_agents import CallSettings, Config, Json
+from statecast_agents.agent import Policy
 
-__all__ = ["AssistantEndpoint", "ResumeEndpoint"]
+from .control import ThreadOfRun
+
+__all__ = ["assistant_operations"]
+
+#: As in `PROTOCOLS`.
+StateProtocol = Literal["data-stream", "assistant-transport"]
 
 
-class AssistantEndpoint:
+class AssistantRequest(msgspec.Struct, rename="camel", omit_defaults=True):
+    """Commands for a thread's agent. Fields of the app's own may come beside."""
+
+    commands: list[AnyCommand] = []
+    state: Json | UnsetType = UNSET  #: as the client knows it; left out: it knows none
+    thread_id: str | None = None
+    parent_id: str | None = None
+    system: str | None = None
+    tools: dict[str, Json] = {}
+    call_settings: CallSettings | UnsetType = UNSET
+    config: Config | UnsetType = UNSET
+    policy: Policy | UnsetType = UNSET
+    on_disconnect: OnDisconnect | UnsetType = UNSET
+    protocol: StateProtocol | UnsetType = UNSET
+    agent: AgentName | UnsetType = UNSET
+
+
+class ResumeRequest(ThreadOfRun, rename="camel", omit_defaults=True):
+    """The run to follow, and the state as the client knows it."""
+
+    state: Json | UnsetType = UNSET
+    protocol: StateProtocol | UnsetType = UNSET
+
+
+def assistant_operations(service: Service) -> list[Operation]:
+    """Return the operations of assistant-ui's Assistant Transport."""
+    media = {"text/plain": "data-stream: lines of `code:json`", "text/event-stream": "assistant-transport: chunks"}
+    stream, query = {200: Reply(media=media)}, {"protocol": StateProtocol}
+    send, resume = _Assistant(service), _Resume(service)
+    return [
+        Operation(
+            "POST",
+            "/assistant",
+            send,
+            "Send commands and follow the run",
+            stream,
+            AssistantRequest,
+            {**query, "agent": AgentName},
+        ),
+        Operation("POST", "/resume", resume, "Follow the active run again", stream, ResumeRequest, query),
+    ]
+
+
+class _Assistant:
     """Takes a batch of commands and streams what becomes of it. Source: docs/protocol.md, "POST /assistant"."""
 
     def __init__(self, service: Service) -> None:
@@ -39,7 +93,7 @@ class AssistantEndpoint:
         await _begin(service, accepted, encoder(accepted.run_id), scope, send)
 
 
-class ResumeEndpoint:
+class _Resume:
     """Streams a thread's active run to a client that lost it. Source: docs/protocol.md, "POST /resume"."""
 
     def __init__(self, service: Service) -> None:

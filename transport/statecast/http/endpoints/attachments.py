@@ -7,34 +7,46 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from statecast.files import Uploads, fresh_name
 from statecast.http.attachments import Attachments, check_filename
 from statecast.http.middleware.cors import is_welcome
+from statecast.http.operation import ANY_FILE, DONE, FILE, Operation, Reply
 from statecast.http.response.errors import json_response
 from statecast.http.service import Service
 from statecast.protocol.errors import Refusal
 
-__all__ = ["file_routes"]
+__all__ = ["file_operations"]
 
 
-def file_routes(service: Service, uploads: Uploads, origins: frozenset[str] = frozenset()) -> list[Route]:
-    """Return what an adapter asks for.
+class Uploaded(msgspec.Struct, rename="camel"):
+    """A file that was uploaded."""
+
+    id: str
+    url: str
+    name: str
+    content_type: str
+    size: int
+
+
+def file_operations(service: Service, uploads: Uploads, origins: frozenset[str] = frozenset()) -> list[Operation]:
+    """Return the operations that an attachment adapter needs.
 
     Args:
-        service: What is served.
-        uploads: What may be uploaded, and where it is kept.
+        service: For the owner of a file, and the store.
+        uploads: What may be uploaded, and where it is stored.
         origins: Whose pages may upload, beside this server's own; `*` for any.
     """
-    files = _Files(service, uploads, origins)
+    files, path = _Files(service, uploads, origins), "/attachments/{name}"
+    upload = files.upload
     return [
-        Route("/attachments", files.upload, methods=["POST"]),
-        Route("/attachments/{name}", files.get, methods=["GET"]),
-        Route("/attachments/{name}", files.delete, methods=["DELETE"]),
+        Operation("POST", "/attachments", upload, "Upload a file", {201: Reply(Uploaded)}, ANY_FILE, {"name": str}),
+        Operation("GET", path, files.get, "A file", FILE),
+        Operation("DELETE", path, files.delete, "Delete a file of one's own", {204: DONE}),
     ]
 
 
@@ -45,7 +57,7 @@ class _Files:
         self._attachments = Attachments(service, uploads)
 
     async def upload(self, request: Request) -> Response:
-        """Keep the body as a file."""
+        """Store the body as a file."""
         incoming = self._attachments.incoming(request)
         try:
             # Browsers let any page post text and forms without asking first.
@@ -63,15 +75,15 @@ class _Files:
             await incoming.drain()
             raise
         url = f"{self._attachments.base(request)}/attachments/{quote(taken.name, safe='')}"
-        fields = {"id": taken.name, "url": url, "name": filename, "contentType": taken.type, "size": taken.size}
-        return json_response(fields, status=201, headers={"location": url})
+        uploaded = Uploaded(taken.name, url, filename, taken.type, taken.size)
+        return json_response(uploaded, status=201, headers={"location": url})
 
     async def get(self, request: Request) -> Response:
         """Serve a file to whoever has its name: pages load it as an image, which says nothing of who asks."""
         return await self._attachments.serve(request, request.path_params["name"])
 
     async def delete(self, request: Request) -> Response:
-        """Keep a file no longer."""
+        """Delete a file."""
         owner = await self._service.owner(request.scope)
         await self._attachments.drop(request.path_params["name"], owner)
         return Response(status_code=204)

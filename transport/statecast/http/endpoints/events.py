@@ -7,6 +7,7 @@ from typing import Final, Literal, get_args
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope, Send
 
+from statecast.http.operation import Operation, Reply
 from statecast.http.request.fields import check_thread_id
 from statecast.http.response.stream import GATHER, Stream, begin_stream
 from statecast.http.response.subscription import Subscription
@@ -17,7 +18,7 @@ from statecast.protocol.thread_events.encoder import EventsEncoder
 from statecast.protocol.thread_events.patches import PatchEventsEncoder
 from statecast.threads import Thread
 
-__all__ = ["EventsEndpoint", "Format", "place_of"]
+__all__ = ["Format", "event_operations", "place_of"]
 
 Format = Literal["operations", "json-patch", "snapshot"]
 
@@ -25,7 +26,14 @@ Format = Literal["operations", "json-patch", "snapshot"]
 WHOLE_EVERY: Final = 0.25
 
 
-class EventsEndpoint:
+def event_operations(service: Service) -> list[Operation]:
+    """Return the operation that follows a thread."""
+    stream = {200: Reply(media={"text/event-stream": "an event for each entry of the log"})}
+    query, path = {"format": Format, "cursor": str}, "/threads/{thread_id}/events"
+    return [Operation("GET", path, _Events(service), "Follow a thread across its runs", stream, query=query)]
+
+
+class _Events:
     """Streams a thread's events. Source: docs/protocol.md, "GET /threads/{id}/events"."""
 
     def __init__(self, service: Service) -> None:

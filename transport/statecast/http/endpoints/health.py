@@ -6,57 +6,66 @@ Source: docs/protocol.md, "Health".
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any
+from typing import Literal
 
+import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from statecast.http.operation import Operation, Reply
 from statecast.http.response.errors import json_response
 from statecast.protocol.errors import Refusal
 from statecast.threads import Hub
 
-__all__ = ["health_paths", "health_routes"]
+__all__ = ["health_operations"]
 
 
-def health_routes(hub: Hub) -> list[Route]:
-    """Return the endpoints that say how a server is."""
+class Health(msgspec.Struct):
+    """The version of the server, and how many threads and runs it has in memory."""
+
+    status: Literal["ok"]
+    version: str
+    threads: int
+    runs: int
+
+
+class Liveness(msgspec.Struct):
+    """The process answers."""
+
+    status: Literal["live"] = "live"
+
+
+class Readiness(msgspec.Struct):
+    """Whether the server takes requests, and why not."""
+
+    status: Literal["ready", "unready"]
+    reason: str | UnsetType = UNSET  #: the code of the error that requests get
+    message: str | UnsetType = UNSET
+
+
+def health_operations(hub: Hub) -> list[Operation]:
+    """Return the operations of health checks."""
 
     async def health(request: Request) -> Response:
-        fields = {"status": "ok", "version": version("statecast"), "threads": hub.threads, "runs": hub.runs}
-        return json_response(fields)
+        return json_response(Health("ok", version("statecast"), hub.threads, hub.runs))
 
     async def live(request: Request) -> Response:
-        return json_response({"status": "live"})
+        return json_response(Liveness())
 
     async def ready(request: Request) -> Response:
         try:
             await hub.check_ready()
         except Refusal as refusal:
-            fields = {"status": "unready", "reason": refusal.code, "message": refusal.message}
-            return json_response(fields, status=503, headers=refusal.headers)
-        return json_response({"status": "ready"})
+            unready = Readiness("unready", refusal.code, refusal.message)
+            return json_response(unready, status=503, headers=refusal.headers)
+        return json_response(Readiness("ready"))
 
+    unready = Reply(Readiness, "It takes none; `reason` says why")
     return [
-        Route("/health", health, methods=["GET"]),
-        Route("/health/live", live, methods=["GET"]),
-        Route("/health/ready", ready, methods=["GET"]),
+        Operation("GET", "/health", health, "The version, and how much is under way", {200: Reply(Health)}),
+        Operation("GET", "/health/live", live, "Whether the process answers", {200: Reply(Liveness)}),
+        Operation(
+            "GET", "/health/ready", ready, "Whether the server takes requests", {200: Reply(Readiness), 503: unready}
+        ),
     ]
-
-
-def health_paths() -> dict[str, Any]:
-    """Return the endpoints for the OpenAPI document."""
-    status = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
-
-    def answers(meaning: str, **others: str) -> dict[str, Any]:
-        content = {"application/json": {"schema": status}}
-        responses = {
-            code: {"description": text, "content": content} for code, text in {"200": meaning, **others}.items()
-        }
-        return {"summary": meaning, "parameters": [], "responses": responses}
-
-    return {
-        "/health": {"get": answers("The version, and how much is under way")},
-        "/health/live": {"get": answers("The process answers")},
-        "/health/ready": {"get": answers("The server takes requests", **{"503": "It takes none; `reason` says why"})},
-    }

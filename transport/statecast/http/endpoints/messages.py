@@ -5,15 +5,15 @@ Source: docs/protocol.md, "Histories".
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from statecast.history.formats import read_messages
+from statecast.history.formats import PageMessages, read_messages
 from statecast.history.tree import HistoryMessage
+from statecast.http.operation import DONE, Operation, Reply
 from statecast.http.request.body import read_as, read_json
 from statecast.http.request.fields import thread_key
 from statecast.http.response.errors import json_response
@@ -26,20 +26,36 @@ from statecast_agents import Json
 
 from .titles import suggestions_response
 
-__all__ = ["message_routes"]
+__all__ = ["Opinion", "message_operations"]
 
 #: The form of messages, unless the request names another.
 FORMAT = "aui/v0"
 
 
-class _Item(msgspec.Struct, rename="camel"):
+class HistoryItem(msgspec.Struct, rename="camel"):
     """A message, as the client holds it, and the id of the one before it."""
 
     message: dict[str, Json]
     parent_id: str | None = None
 
 
-class _Opinion(msgspec.Struct):
+class MessageId(msgspec.Struct):
+    """The id of what was written."""
+
+    id: str
+
+
+class LoadedHistory(msgspec.Struct, rename={"head_id": "headId"}):
+    """A thread's messages, as assistant-ui loads them."""
+
+    head_id: str | None
+    messages: list[HistoryItem]
+    unstable_resume: bool  #: whether an answer is under way, which the client follows then
+
+
+class Opinion(msgspec.Struct):
+    """What a user thinks of a message."""
+
     type: Literal["positive", "negative"]
     comment: str | None = None
 
@@ -64,7 +80,7 @@ class _Messages:
         def answer() -> Response:
             shown = [_shown(message, opinions.get(message.id)) for message in messages]
             head = messages[-1].id if messages else None
-            return json_response({"headId": head, "messages": shown, "unstable_resume": goes_on})
+            return json_response(LoadedHistory(head, shown, goes_on))
 
         return await offload(EACH * len(messages), answer)
 
@@ -81,10 +97,10 @@ class _Messages:
     async def feedback(self, request: Request) -> Response:
         caller = await self._service.caller(request.scope)
         summary = await self._hub.directory.get(thread_key(request, caller))
-        opinion: _Opinion = await read_json(request.scope, request.receive, self._hub.limits, _Opinion)
+        opinion: Opinion = await read_json(request.scope, request.receive, self._hub.limits, Opinion)
         message_id = request.path_params["message_id"]
         id = await self._history.feedback(summary, message_id, opinion.type, opinion.comment, user=caller.user)
-        return json_response({"id": id})
+        return json_response(MessageId(id))
 
     async def suggestions(self, request: Request) -> Response:
         caller = await self._service.caller(request.scope)
@@ -95,7 +111,7 @@ class _Messages:
 
     async def _write(self, request: Request, id: str | None) -> Response:
         summary = await self._card(request)
-        item: _Item = await read_json(request.scope, request.receive, self._hub.limits, _Item)
+        item: HistoryItem = await read_json(request.scope, request.receive, self._hub.limits, HistoryItem)
         content = {name: value for name, value in item.message.items() if name not in ("id", "createdAt")}
         named = item.message.get("id")
         if id is None and isinstance(named, str):
@@ -106,28 +122,30 @@ class _Messages:
         written = await self._history.write(
             summary.key, parent_id=item.parent_id, format=format, content=content, id=id
         )
-        return json_response({"id": written})
+        return json_response(MessageId(written))
 
     async def _card(self, request: Request) -> Summary:
         caller = await self._service.caller(request.scope)
         return await self._hub.directory.get(thread_key(request, caller))
 
 
-def message_routes(service: Service) -> list[Route]:
-    """Return the routes of histories."""
-    messages = _Messages(service)
-    path = "/threads/{thread_id}/messages"
+def message_operations(service: Service) -> list[Operation]:
+    """Return the operations of histories."""
+    messages, form, id = _Messages(service), {"format": str}, {200: Reply(MessageId)}
+    many, one = "/threads/{thread_id}/messages", "/threads/{thread_id}/messages/{message_id}"
+    lines = {200: Reply(media={"application/x-ndjson": "a line for each list, the last of which is complete"})}
+    more = "/threads/{thread_id}/suggestions"
     return [
-        Route(path, messages.load, methods=["GET"]),
-        Route(path, messages.append, methods=["POST"]),
-        Route(path + "/{message_id}", messages.update, methods=["PUT"]),
-        Route(path + "/{message_id}", messages.delete, methods=["DELETE"]),
-        Route(path + "/{message_id}/feedback", messages.feedback, methods=["POST"]),
-        Route("/threads/{thread_id}/suggestions", messages.suggestions, methods=["POST"]),
+        Operation("GET", many, messages.load, "The history of a thread", {200: Reply(LoadedHistory)}, query=form),
+        Operation("POST", many, messages.append, "Add a message", id, HistoryItem, form),
+        Operation("PUT", one, messages.update, "Replace a message", id, HistoryItem, form),
+        Operation("DELETE", one, messages.delete, "Delete a message", {204: DONE}),
+        Operation("POST", f"{one}/feedback", messages.feedback, "Rate a message", id, Opinion),
+        Operation("POST", more, messages.suggestions, "Suggest what the user may say next", lines, PageMessages),
     ]
 
 
-def _shown(message: HistoryMessage, opinion: dict[str, Json] | None) -> dict[str, Any]:
+def _shown(message: HistoryMessage, opinion: dict[str, Json] | None) -> HistoryItem:
     content = message.content
     if opinion is not None:
         metadata = content.get("metadata")
@@ -135,4 +153,4 @@ def _shown(message: HistoryMessage, opinion: dict[str, Json] | None) -> dict[str
         said = {name: opinion[name] for name in ("type", "comment") if opinion.get(name) is not None}
         content = {**content, "metadata": {**given, "submittedFeedback": said}}
     shown = {**content, "id": message.id, "createdAt": timestamp(message.created)}
-    return {"message": shown, "parentId": message.parent_id}
+    return HistoryItem(shown, message.parent_id)

@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 import time
-from functools import partial
-from typing import Any
+from typing import Literal
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from statecast.http.operation import Operation, Reply
 from statecast.http.request.fields import named_agent
-from statecast.http.response.errors import FormRoute, json_response
+from statecast.http.response.errors import json_response
 from statecast.protocol.openai.wire import OpenAiWire
 from statecast.threads import Hub
 
 from .wires import wire_form
 
-__all__ = ["model_routes"]
+__all__ = ["model_operations"]
 
 
-def model_routes(hub: Hub) -> list[Route]:
-    """Return the routes of the list of models, below the base URL of OpenAI's clients, which ends with `/v1`."""
-    models = _Models(hub)
-    route = partial(FormRoute, form=wire_form(OpenAiWire()), methods=["GET"])
-    return [route("/v1/models", models.list), route("/v1/models/{model}", models.retrieve)]
+class Model(msgspec.Struct):
+    """An agent, as OpenAI's clients read a model."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class ModelList(msgspec.Struct):
+    """All agents, as models."""
+
+    object: Literal["list"]
+    data: list[Model]
+
+
+def model_operations(hub: Hub) -> list[Operation]:
+    """Return the operations on models, below the base URL of OpenAI's clients, which ends with `/v1`."""
+    models, form, one = _Models(hub), wire_form(OpenAiWire()), "/v1/models/{model}"
+    return [
+        Operation("GET", "/v1/models", models.list, "The agents, as models", {200: Reply(ModelList)}, form=form),
+        Operation("GET", one, models.retrieve, "An agent, as a model", {200: Reply(Model)}, form=form),
+    ]
 
 
 class _Models:
@@ -36,7 +54,7 @@ class _Models:
 
     async def list(self, request: Request) -> Response:
         """Answer with all of them."""
-        return json_response({"object": "list", "data": [self._describe(name) for name in self._hub.agents]})
+        return json_response(ModelList("list", [self._describe(name) for name in self._hub.agents]))
 
     async def retrieve(self, request: Request) -> Response:
         """Answer with one.
@@ -46,5 +64,5 @@ class _Models:
         """
         return json_response(self._describe(named_agent(request.path_params["model"], self._hub).name))
 
-    def _describe(self, name: str) -> dict[str, Any]:
-        return {"id": name, "object": "model", "created": self._created, "owned_by": "statecast"}
+    def _describe(self, name: str) -> Model:
+        return Model(id=name, object="model", created=self._created, owned_by="statecast")

@@ -2,35 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
+from statecast.http.operation import Operation, Reply
 from statecast.http.request.body import read_json
 from statecast.http.request.fields import check_thread_id
 from statecast.http.response.errors import json_response
 from statecast.http.service import Service
 from statecast.protocol.errors import Refusal
+from statecast_agents import Json
 
-__all__ = ["PatchEndpoint"]
+__all__ = ["patch_operations"]
 
 
-class PatchEndpoint:
-    """Applies an RFC 6902 patch, all of it or nothing. Source: docs/protocol.md, "PATCH /threads/{id}/state"."""
+class PatchStep(msgspec.Struct):
+    """A step of an RFC 6902 patch."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    op: Literal["add", "remove", "replace", "move", "copy", "test"]
+    path: str
+    from_: str | UnsetType = msgspec.field(default=UNSET, name="from")
+    value: Json | UnsetType = UNSET
 
-    async def patch(self, request: Request) -> Response:
-        """Apply the patch."""
+
+class Patched(msgspec.Struct, rename="camel"):
+    """The revision that the patch made."""
+
+    thread_id: str
+    revision: int
+    cursor: str
+
+
+def patch_operations(service: Service) -> list[Operation]:
+    """Return the operation that applies an RFC 6902 patch, all of it or nothing.
+
+    Source: docs/protocol.md, "PATCH /threads/{id}/state".
+    """
+
+    async def patch(request: Request) -> Response:
         thread_id = request.path_params["thread_id"]
         check_thread_id(thread_id)
-        steps: list[dict[str, Any]] = await read_json(
-            request.scope, request.receive, self._service.hub.limits, list[dict[str, Any]]
-        )
-        if len(steps) > self._service.hub.limits.commands:
-            limit = self._service.hub.limits.commands
-            raise Refusal(422, "too_many_operations", f"expected at most {limit} operations, got more", limit=limit)
-        cursor = await self._service.hub.patch(thread_id, steps, owner=await self._service.owner(request.scope))
-        return json_response({"threadId": thread_id, "revision": cursor.revision, "cursor": str(cursor)})
+        limits = service.hub.limits
+        steps: list[dict[str, Any]] = await read_json(request.scope, request.receive, limits, list[dict[str, Any]])
+        if len(steps) > limits.commands:
+            message = f"expected at most {limits.commands} operations, got more"
+            raise Refusal(422, "too_many_operations", message, limit=limits.commands)
+        cursor = await service.hub.patch(thread_id, steps, owner=await service.owner(request.scope))
+        return json_response(Patched(thread_id, cursor.revision, str(cursor)))
+
+    path, summary = "/threads/{thread_id}/state", "Patch what clients may write"
+    return [Operation("PATCH", path, patch, summary, {200: Reply(Patched)}, list[PatchStep])]

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from statecast.history.formats import read_messages
+from statecast.history.formats import PageMessages, read_messages
+from statecast.http.operation import DONE, Operation, Reply
 from statecast.http.request.body import read_as, read_json
 from statecast.http.request.fields import check_thread_id, thread_key
 from statecast.http.request.proxies import passed_on
@@ -29,7 +29,7 @@ from statecast_agents import Json, new_id
 
 from .titles import title_response
 
-__all__ = ["thread_routes"]
+__all__ = ["thread_operations"]
 
 #: Threads in an answer, unless the request says otherwise.
 PAGE: Final = 50
@@ -40,8 +40,8 @@ _CURSOR: Final = re.compile(r"(\d{1,15}(?:\.\d{1,12})?):([A-Za-z0-9_.:~-]{1,128}
 Status = Literal["regular", "archived"]
 
 
-class _Fields(msgspec.Struct, rename="camel"):
-    """What a page can say of a thread."""
+class ThreadChange(msgspec.Struct, rename="camel"):
+    """What a page can change of a thread's summary; `null` removes it."""
 
     title: str | UnsetType | None = UNSET
     external_id: str | UnsetType | None = UNSET
@@ -49,8 +49,36 @@ class _Fields(msgspec.Struct, rename="camel"):
     status: Status | UnsetType = UNSET
 
 
-class _New(_Fields, rename="camel"):
+class NewThread(ThreadChange, rename="camel"):
+    """A thread to make."""
+
     thread_id: str | None = None
+
+
+class CreatedThread(msgspec.Struct, rename="camel"):
+    """A thread that is there now."""
+
+    remote_id: str
+    external_id: str | UnsetType = UNSET
+
+
+class ThreadSummary(msgspec.Struct, rename="camel"):
+    """A thread, as lists of assistant-ui read it."""
+
+    remote_id: str
+    status: Status
+    last_message_at: str
+    created_at: str
+    title: str | UnsetType = UNSET
+    external_id: str | UnsetType = UNSET
+    custom: msgspec.Raw | UnsetType = UNSET
+
+
+class ThreadList(msgspec.Struct, rename="camel"):
+    """Threads, the latest first."""
+
+    threads: list[ThreadSummary]
+    next_cursor: str | UnsetType = UNSET  #: where to go on; left out where there are no more
 
 
 class _Threads:
@@ -75,10 +103,10 @@ class _Threads:
             limit=limit + 1,
         )
         shown = fitting(summaries[:limit])
-        answer: dict[str, Any] = {"threads": [_shown(summary) for summary in shown]}
+        answer = ThreadList([_shown(summary) for summary in shown])
         if len(summaries) > len(shown):
             last = shown[-1]
-            answer["nextCursor"] = f"{last.last!r}:{last.key.thread_id}"
+            answer.next_cursor = f"{last.last!r}:{last.key.thread_id}"
         return json_response(answer)
 
     def _check_open(self, request: Request) -> None:
@@ -101,7 +129,7 @@ class _Threads:
             raise Refusal(403, "owner_required", message)
 
     async def create(self, request: Request) -> Response:
-        new: _New = await read_json(request.scope, request.receive, self._hub.limits, _New)
+        new: NewThread = await read_json(request.scope, request.receive, self._hub.limits, NewThread)
         if new.thread_id is not None:
             check_thread_id(new.thread_id)
         key = Key(await self._service.owner(request.scope), new.thread_id or new_id("thr"))
@@ -110,15 +138,15 @@ class _Threads:
         if new.thread_id is None or await self._hub.directory.find(key) is None:  # else it is a retry
             await self._hub.directory.describe(_described(key, new), new=True)
         summary = await self._hub.directory.get(key)
-        external = {} if summary.external_id is None else {"externalId": summary.external_id}
-        return json_response({"remoteId": summary.key.thread_id, **external}, status=201)
+        external = UNSET if summary.external_id is None else summary.external_id
+        return json_response(CreatedThread(summary.key.thread_id, external), status=201)
 
     async def get(self, request: Request) -> Response:
         return json_response(_shown(await self._hub.directory.get(await self._key(request))))
 
     async def update(self, request: Request) -> Response:
         key = await self._key(request)
-        fields: _Fields = await read_json(request.scope, request.receive, self._hub.limits, _Fields)
+        fields: ThreadChange = await read_json(request.scope, request.receive, self._hub.limits, ThreadChange)
         await self._hub.directory.get(key)
         await self._hub.directory.describe(_described(key, fields))
         return json_response(_shown(await self._hub.directory.get(key)))
@@ -142,20 +170,21 @@ class _Threads:
         return await read_as(request.scope, request.receive, self._hub.limits, read_messages)
 
 
-def thread_routes(service: Service) -> list[Route]:
-    """Return the routes of the list of threads."""
-    threads = _Threads(service)
+def thread_operations(service: Service) -> list[Operation]:
+    """Return the operations of the list of threads."""
+    threads, page = _Threads(service), {"after": str, "status": Status, "limit": int}
+    one, title = {200: Reply(ThreadSummary)}, {200: Reply(media={"text/plain": "the title, as it is made"})}
     return [
-        Route("/threads", threads.list, methods=["GET"]),
-        Route("/threads", threads.create, methods=["POST"]),
-        Route("/threads/{thread_id}", threads.get, methods=["GET"]),
-        Route("/threads/{thread_id}", threads.update, methods=["PATCH"]),
-        Route("/threads/{thread_id}", threads.delete, methods=["DELETE"]),
-        Route("/threads/{thread_id}/title", threads.title, methods=["POST"]),
+        Operation("GET", "/threads", threads.list, "The list of threads", {200: Reply(ThreadList)}, query=page),
+        Operation("POST", "/threads", threads.create, "Create a thread", {201: Reply(CreatedThread)}, NewThread),
+        Operation("GET", "/threads/{thread_id}", threads.get, "A thread's summary", one),
+        Operation("PATCH", "/threads/{thread_id}", threads.update, "Change a thread's summary", one, ThreadChange),
+        Operation("DELETE", "/threads/{thread_id}", threads.delete, "Delete a thread", {204: DONE}),
+        Operation("POST", "/threads/{thread_id}/title", threads.title, "Make a title", title, PageMessages),
     ]
 
 
-def _described(key: Key, fields: _Fields) -> SummaryChanged:
+def _described(key: Key, fields: ThreadChange) -> SummaryChanged:
     archived = fields.status if isinstance(fields.status, UnsetType) else fields.status == "archived"
     return described(key, title=fields.title, external_id=fields.external_id, custom=fields.custom, archived=archived)
 
@@ -174,18 +203,14 @@ def _place(cursor: str | None) -> tuple[float, str] | None:
     return float(found[1]), found[2]
 
 
-def _shown(summary: Summary) -> dict[str, Any]:
-    """Return a card as the pages of assistant-ui read it; what is not known is left out."""
-    shown: dict[str, Any] = {
-        "remoteId": summary.key.thread_id,
-        "status": "archived" if summary.archived else "regular",
-        "lastMessageAt": timestamp(summary.last),
-        "createdAt": timestamp(summary.created),
-    }
-    if summary.title is not None:
-        shown["title"] = summary.title
-    if summary.external_id is not None:
-        shown["externalId"] = summary.external_id
-    if summary.custom != b"null":
-        shown["custom"] = msgspec.Raw(summary.custom)
-    return shown
+def _shown(summary: Summary) -> ThreadSummary:
+    """Return a summary as the pages of assistant-ui read it; what is not known is left out."""
+    return ThreadSummary(
+        remote_id=summary.key.thread_id,
+        status="archived" if summary.archived else "regular",
+        last_message_at=timestamp(summary.last),
+        created_at=timestamp(summary.created),
+        title=UNSET if summary.title is None else summary.title,
+        external_id=UNSET if summary.external_id is None else summary.external_id,
+        custom=UNSET if summary.custom == b"null" else msgspec.Raw(summary.custom),
+    )

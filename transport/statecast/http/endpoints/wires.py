@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, get_args
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
+from statecast.http.operation import Operation, Reply
 from statecast.http.request.body import read_as
 from statecast.http.request.caller import EXPIRES, Caller, seconds_left
 from statecast.http.request.fields import check_thread_id, named_agent
 from statecast.http.response.answer import Answer, converse, headers_of, join
 from statecast.http.response.buffered import failed, hold
-from statecast.http.response.errors import FormRoute, json_response, stopping
+from statecast.http.response.errors import json_response, stopping
 from statecast.http.response.stream import Stream, begin_stream
 from statecast.http.response.subscription import Subscription
 from statecast.http.service import Service
@@ -27,21 +27,25 @@ from statecast.threads import OnDisconnect, Thread
 from statecast.threads.refusals import unknown_thread
 from statecast_agents import Agent
 
-__all__ = ["WireEndpoint", "wire_form", "wire_routes"]
+__all__ = ["WireEndpoint", "wire_form", "wire_operations"]
 
 _ON_DISCONNECT: Final[tuple[OnDisconnect, ...]] = get_args(OnDisconnect)
 
 
-def wire_routes(service: Service) -> list[BaseRoute]:
-    """Return the routes of all wires; each has a wire of its own, made for this app."""
-    routes: list[BaseRoute] = []
-    for make in WIRES:
-        wire = make()
-        endpoint, form = WireEndpoint(service, wire), wire_form(wire)
-        routes.append(FormRoute(wire.path, endpoint, form=form, methods=["POST"]))
-        if wire.stream_path is not None:
-            routes.append(FormRoute(wire.stream_path, _StreamEndpoint(endpoint), form=form, methods=["GET"]))
-    return routes
+def wire_operations(service: Service) -> list[Operation]:
+    """Return the operations of all wires; each has a wire of its own, made for this app."""
+    return [operation for make in WIRES for operation in _operations_of(WireEndpoint(service, make()))]
+
+
+def _operations_of(endpoint: WireEndpoint) -> Iterator[Operation]:
+    wire, form = endpoint.wire, wire_form(endpoint.wire)
+    said = wire.description
+    reply, query = Reply(said.reply, media=said.media), {**said.query, "onDisconnect": OnDisconnect}
+    yield Operation("POST", wire.path, endpoint, said.summary, {200: reply}, said.body, query, form)
+    if wire.stream_path is not None:
+        again, replies = _StreamEndpoint(endpoint), {200: reply, 204: Reply(meaning="No run is active")}
+        summary = "The answer that is being made, from its start"
+        yield Operation("GET", wire.stream_path, again, summary, replies, query=said.query, form=form)
 
 
 def wire_form(wire: Wire[Any]) -> Callable[[Refusal], Response]:

@@ -19,7 +19,7 @@ from statecast.protocol.messages.conversation import Conversation, NewCommand, N
 from statecast.protocol.messages.wire import Exchange
 from statecast_agents import AddMessage, AddToolResult, CallSettings, Config, Json, Request
 
-__all__ = ["AgUiConversation", "Resume", "RunInput", "read_run_input"]
+__all__ = ["AgUiConversation", "Resume", "RunAgentInput", "RunInput", "read_run_input"]
 
 #: The result of a call whose interrupt the client gave up.
 _CANCELLED: Final = {"cancelled": True}
@@ -33,25 +33,31 @@ class Resume(msgspec.Struct, frozen=True, rename="camel"):
     payload: Json = None
 
 
-class _Tool(msgspec.Struct, frozen=True):
+class AgUiTool(msgspec.Struct, frozen=True):
+    """A tool that runs in the page."""
+
     name: str
     description: str = ""
     parameters: Json = None
 
 
-class _Context(msgspec.Struct, frozen=True):
+class AgUiContext(msgspec.Struct, frozen=True):
+    """Something that the page tells its agents."""
+
     description: str
     value: str
 
 
-class _Body(msgspec.Struct, frozen=True, rename="camel"):
+class RunAgentInput(msgspec.Struct, frozen=True, rename="camel"):
+    """What a client of AG-UI posts."""
+
     thread_id: str
     run_id: str
     messages: list[Any]
     protocol_version: str | None = None
     state: Json = None
-    tools: list[_Tool] | None = None
-    context: list[_Context] | None = None
+    tools: list[AgUiTool] | None = None
+    context: list[AgUiContext] | None = None
     forwarded_props: Json = None
     resume: list[Resume] | None = None
 
@@ -173,7 +179,7 @@ def read_run_input(data: bytes) -> RunInput:
     Raises:
         Refusal: 422 `invalid_request`, naming what is wrong.
     """
-    body: _Body = decode(data, _Body)
+    body: RunAgentInput = decode(data, RunAgentInput)
     props = body.forwarded_props if isinstance(body.forwarded_props, dict) else {}
     messages = _Messages()
     read_past(body.messages, messages.add)
@@ -200,7 +206,7 @@ def read_run_input(data: bytes) -> RunInput:
     )
 
 
-def _request(body: _Body, props: Mapping[str, Any], system: Sequence[str]) -> Request:
+def _request(body: RunAgentInput, props: Mapping[str, Any], system: Sequence[str]) -> Request:
     """Return what reaches the agent beside the messages: a key among the properties only as a key."""
     told = [item.value for item in body.context or () if item.description == "system"]
     context = [

@@ -8,10 +8,10 @@ from typing import Final
 import msgspec
 
 from statecast.protocol.messages.full_projection import FullProjection
-from statecast.protocol.messages.wire import Opening, ThreadView, Wire, WireRequest
+from statecast.protocol.messages.wire import Description, Opening, ThreadView, Wire, WireRequest
 
 from .encoder import AgUiEncoder
-from .request import RunInput, read_run_input
+from .request import RunAgentInput, RunInput, read_run_input
 
 __all__ = ["AgUiWire"]
 
@@ -26,6 +26,11 @@ class AgUiWire(Wire[RunInput]):
     """
 
     path = "/ag-ui"
+    description = Description(
+        summary="AG-UI: post a RunAgentInput, get events",
+        body=RunAgentInput,
+        media={"text/event-stream": "events of AG-UI"},
+    )
     claims = ("messages", "state")
     projection = FullProjection
     joins_unknown = True

@@ -19,11 +19,11 @@ from statecast.protocol.messages.conversation import Conversation, PostedMessage
 from statecast.protocol.messages.sent import file_url
 from statecast_agents import CallSettings, Config, Json, Request
 
-__all__ = ["read_chat", "read_ui_part"]
+__all__ = ["ChatBody", "read_chat", "read_ui_part"]
 
 
-class _Chat(msgspec.Struct, kw_only=True, rename="camel"):
-    """The fields of both."""
+class ChatBody(msgspec.Struct, kw_only=True, rename="camel"):
+    """The messages of a chat: of the AI SDK, or of assistant-ui's data-stream runtime."""
 
     messages: list[Any]
     id: str | None = None
@@ -46,7 +46,7 @@ _PLACEHOLDER: Final = {"error": "Tool call was not completed"}
 
 _SETTINGS: Final = [field.encode_name for field in msgspec.structs.fields(CallSettings)]
 _CONFIG: Final = [field.encode_name for field in msgspec.structs.fields(Config)]
-_READ: Final = {field.encode_name for field in msgspec.structs.fields(_Chat)} | {*_SETTINGS, *_CONFIG}
+_READ: Final = {field.encode_name for field in msgspec.structs.fields(ChatBody)} | {*_SETTINGS, *_CONFIG}
 
 
 def read_chat(data: bytes) -> Conversation:
@@ -55,7 +55,7 @@ def read_chat(data: bytes) -> Conversation:
     Raises:
         Refusal: 422 `invalid_request`, naming what is wrong; 400 `malformed_json`.
     """
-    chat: _Chat = decode(data, _Chat)
+    chat: ChatBody = decode(data, ChatBody)
     fields: dict[str, Any] = decode(data, dict[str, Any])
     request = Request(
         system=_system(chat),
@@ -72,14 +72,14 @@ def read_chat(data: bytes) -> Conversation:
     return msgspec.structs.replace(conversation, request=request, state=chat.state, agent=chat.agent)
 
 
-def _is_ui(chat: _Chat) -> bool:
+def _is_ui(chat: ChatBody) -> bool:
     if chat.id is not None or chat.trigger is not None:
         return True
     told = (message for message in reversed(_dicts(chat.messages)) if "parts" in message or "content" in message)
     return "parts" in next(told, {})
 
 
-def _of_ui(chat: _Chat) -> Conversation:
+def _of_ui(chat: ChatBody) -> Conversation:
     edits = any(
         chat.message_id is not None and message.get("id") == chat.message_id and message.get("role") == "user"
         for message in _dicts(chat.messages)
@@ -99,7 +99,7 @@ def _of_ui(chat: _Chat) -> Conversation:
     )
 
 
-def _of_model(chat: _Chat) -> Conversation:
+def _of_model(chat: ChatBody) -> Conversation:
     read = _ModelMessages()
     read_past(chat.messages, read.add)
     messages = read.all()
@@ -117,7 +117,7 @@ def _of_model(chat: _Chat) -> Conversation:
     )
 
 
-def _system(chat: _Chat) -> str | None:
+def _system(chat: ChatBody) -> str | None:
     said = [message.get("content") for message in _dicts(chat.messages) if message.get("role") == "system"]
     return chat.system or "\n\n".join(text for text in said if isinstance(text, str)) or None
 

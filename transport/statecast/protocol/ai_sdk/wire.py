@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -11,10 +11,10 @@ from statecast.protocol.errors import Refusal
 from statecast.protocol.messages.conversation import Conversation
 from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.projection import Projection
-from statecast.protocol.messages.wire import Exchange, Opening, Wire, WireRequest
+from statecast.protocol.messages.wire import AgentName, Description, Exchange, Opening, Wire, WireRequest
 
 from .data_stream import DataStreamMessagesEncoder
-from .request import read_chat
+from .request import ChatBody, read_chat
 from .ui_stream import UIMessageStreamEncoder
 
 __all__ = ["MESSAGE_PROTOCOLS", "ChatExchange", "ChatWire"]
@@ -37,6 +37,12 @@ class ChatWire(Wire[ChatExchange]):
     """Takes a chat's messages and streams the answer, in one of two protocols."""
 
     path = "/chat"
+    description = Description(
+        summary="Send a chat's messages, get the answer",
+        body=ChatBody,
+        query={"protocol": Literal["ui-message-stream", "data-stream"], "approvals": bool, "agent": AgentName},
+        media={"text/event-stream": "a UI message stream", "text/plain": "lines of a data stream"},
+    )
     stream_path = "/chat/{thread_id}/stream"
     claims = ("messages", "state")
 

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from statecast.protocol.messages.collecting import CollectingEncoder, spoken
 from statecast_agents import Json, chunks
 
 __all__ = ["JsonReplyEncoder"]
+
+
+class OpenCall(msgspec.Struct):
+    """A call of a tool that the client is to run."""
+
+    id: str
+    name: str
+    args: dict[str, Json]
+
+
+class JsonReply(msgspec.Struct, rename="camel"):
+    """An answer that is complete."""
+
+    text: str
+    message: str  #: as `text`
+    parts: list[dict[str, Json]]
+    finish_reason: str
+    usage: chunks.Usage
+    tool_call: OpenCall | UnsetType = UNSET  #: the first that has no result
 
 
 class JsonReplyEncoder(CollectingEncoder):
@@ -22,16 +40,10 @@ class JsonReplyEncoder(CollectingEncoder):
         """Return the answer; the run's error is not in it."""
         parts = self.parts()
         text = spoken(parts)
-        reply: dict[str, Any] = {
-            "text": text,
-            "message": text,
-            "parts": parts,
-            "finishReason": self.finish_reason,
-            "usage": self.usage or chunks.Usage(),
-        }
         call = next(filter(_is_open, parts), None)
+        reply = JsonReply(text, text, parts, self.finish_reason, self.usage or chunks.Usage())
         if call is not None:
-            reply["toolCall"] = {"id": call["toolCallId"], "name": call["toolName"], "args": call["args"]}
+            reply.tool_call = OpenCall(call["toolCallId"], call["toolName"], call["args"])
         return msgspec.json.encode(reply)
 
 

@@ -17,20 +17,24 @@ from statecast.protocol.lenient import read_past, readable
 from statecast.protocol.messages.conversation import Conversation, PostedMessage, check_last
 from statecast_agents import CallSettings, Config, Json, Request
 
-__all__ = ["read_local"]
+__all__ = ["LocalBody", "read_local"]
 
 
-class _ToolResult(msgspec.Struct, kw_only=True, rename="camel"):
+class LocalToolResult(msgspec.Struct, kw_only=True, rename="camel"):
+    """The result of a tool that ran in the page."""
+
     tool_call_id: str
     tool_name: str = ""
     result: Json = None
     is_error: bool = False
 
 
-class _Body(msgspec.Struct, kw_only=True, rename="camel"):
+class LocalBody(msgspec.Struct, kw_only=True, rename="camel"):
+    """The messages of a local runtime, and what they come with."""
+
     messages: list[Any]
     thread_id: str | None = None
-    tool_results: list[_ToolResult] | None = None
+    tool_results: list[LocalToolResult] | None = None
     system: str | None = None
     tools: dict[str, Any] | None = None
     call_settings: CallSettings | None = None
@@ -42,7 +46,7 @@ class _Body(msgspec.Struct, kw_only=True, rename="camel"):
 #: What an assistant's messages have whatever an adapter makes of an answer.
 _CARRIED: Final = ("text", "tool-call")
 
-_READ: Final = {field.encode_name for field in msgspec.structs.fields(_Body)}
+_READ: Final = {field.encode_name for field in msgspec.structs.fields(LocalBody)}
 
 
 def read_local(data: bytes) -> Conversation:
@@ -51,7 +55,7 @@ def read_local(data: bytes) -> Conversation:
     Raises:
         Refusal: 422 `invalid_request`, naming what is wrong, or `thread_id_required`.
     """
-    body: _Body = decode(data, _Body)
+    body: LocalBody = decode(data, LocalBody)
     fields: dict[str, Any] = decode(data, dict[str, Any])
     said: list[str] = [] if body.system is None else [body.system]
     messages: list[PostedMessage] = []
@@ -154,7 +158,7 @@ def _text_of(args: Json) -> str:
     return msgspec.json.encode(args).decode()
 
 
-def _settled(answer: _ToolResult) -> dict[str, Any]:
+def _settled(answer: LocalToolResult) -> dict[str, Any]:
     named = {"toolCallId": answer.tool_call_id, "toolName": answer.tool_name}
     return {"type": "tool-call", **named, "result": answer.result, "isError": answer.is_error}
 

@@ -6,17 +6,17 @@ Source: docs/protocol.md, "POST /text", "POST /sse", "POST /json".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 import msgspec
 
 from statecast.protocol.errors import Refusal
 from statecast.protocol.messages.encoder import MessageEncoder
-from statecast.protocol.messages.wire import Delivery, Exchange, Opening, Wire, WireRequest
+from statecast.protocol.messages.wire import AgentName, Delivery, Description, Exchange, Opening, Wire, WireRequest
 
 from .events import TypedEventsEncoder
-from .reply import JsonReplyEncoder
-from .request import read_local
+from .reply import JsonReply, JsonReplyEncoder
+from .request import LocalBody, read_local
 from .text import ContentEventsEncoder, PlainTextEncoder
 
 __all__ = ["FORMS", "JsonWire", "SseWire", "TextWire"]
@@ -70,6 +70,11 @@ class TextWire(_LocalWire):
     """Answers with the text that is said."""
 
     path = "/text"
+    description = Description(
+        summary="Send messages, get the text of the answer",
+        body=LocalBody,
+        media={"text/plain": "the text, as it is made"},
+    )
     encoder_type = PlainTextEncoder
 
 
@@ -77,6 +82,12 @@ class SseWire(_LocalWire):
     """Answers with events, in the form that the query names."""
 
     path = "/sse"
+    description = Description(
+        summary="Send messages, get the answer as events",
+        body=LocalBody,
+        query={"form": Literal["events", "content"], "agent": AgentName},
+        media={"text/event-stream": "events, in the form that the query names"},
+    )
 
     def form(self, query: Mapping[str, str]) -> type[MessageEncoder]:
         """Return the encoder of the form that a query names.
@@ -95,5 +106,6 @@ class JsonWire(_LocalWire):
     """Answers when the answer is complete."""
 
     path = "/json"
+    description = Description(summary="Send messages, get the answer as a whole", body=LocalBody, reply=JsonReply)
     delivery = "whole"
     encoder_type = JsonReplyEncoder

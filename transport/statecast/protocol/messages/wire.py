@@ -20,11 +20,25 @@ from .conversation import Conversation
 from .encoder import MessageEncoder
 from .projection import Projection
 
-__all__ = ["Delivery", "Exchange", "Opening", "ThreadView", "Wire", "WireRequest"]
+__all__ = ["AgentName", "Delivery", "Description", "Exchange", "Opening", "ThreadView", "Wire", "WireRequest"]
 
 #: How an answer leaves: `stream`, at once; `held`, as soon as there is something to send, so that a run that fails
 #: before is answered with the status of an error; `whole`, in one piece at the end, which may be an error likewise.
 Delivery = Literal["stream", "held", "whole"]
+
+
+class AgentName(msgspec.Struct):
+    """The type, in a `Description`, of the name of an agent; the OpenAPI document lists those of the app."""
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """What the OpenAPI document says of a wire's requests and answers. Types are any that msgspec knows."""
+
+    summary: str = "Send messages, get the answer"
+    body: Any = dict[str, Any]  #: the type of the JSON that it reads
+    query: Mapping[str, Any] = msgspec.field(default_factory=lambda: {"agent": AgentName})  #: types of parameters
+    media: Mapping[str, str] = {}  #: what an answer holds, by each media type that it may have
+    reply: Any = None  #: the type of an answer in JSON, where it may be that
 
 
 class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +84,7 @@ class Wire(ABC, Generic[E]):
     """A message protocol. One is made for each app."""
 
     path: ClassVar[str]  #: of the `POST` requests that it reads
+    description: ClassVar[Description] = Description()  #: for the OpenAPI document
     #: of the `GET` requests, with `{thread_id}` in it, by which a client joins the run that it lost; see `join`
     stream_path: ClassVar[str | None] = None
     #: the fields of a body whose values are claims about the past, of which `read` checks only what it uses

@@ -17,7 +17,7 @@ from statecast.protocol.messages.conversation import Conversation, PostedMessage
 from statecast.protocol.messages.wire import Exchange
 from statecast_agents import CallSettings, Json, Request
 
-__all__ = ["CompletionRequest", "read_completion"]
+__all__ = ["CompletionBody", "CompletionRequest", "read_completion"]
 
 
 class CompletionRequest(Exchange, frozen=True, kw_only=True):
@@ -31,17 +31,19 @@ class CompletionRequest(Exchange, frozen=True, kw_only=True):
         return frozenset(self.conversation.request.tools)
 
 
-class _StreamOptions(msgspec.Struct):
+class StreamOptions(msgspec.Struct):
+    """What a streamed answer holds beside the message."""
+
     include_usage: bool | None = None
 
 
-class _Body(msgspec.Struct, kw_only=True):
-    """The fields that are read here; the agent gets the others as they are."""
+class CompletionBody(msgspec.Struct, kw_only=True):
+    """A chat completion to make. The agent gets all other fields as they are."""
 
     messages: list[Any]
     model: str
     stream: bool | None = None
-    stream_options: _StreamOptions | None = None
+    stream_options: StreamOptions | None = None
     tools: list[dict[str, Any]] | None = None
     metadata: dict[str, Any] | None = None
     max_tokens: int | None = None
@@ -67,7 +69,7 @@ _REFUSED: Final[dict[str, tuple[Json, ...]]] = {
 #: What an assistant's messages have that clients send back; some also send the reasoning.
 _CARRIED: Final = ("text", "tool-call")
 
-_READ: Final = {field.name for field in msgspec.structs.fields(_Body)} - {"metadata"}
+_READ: Final = {field.name for field in msgspec.structs.fields(CompletionBody)} - {"metadata"}
 
 
 def read_completion(data: bytes, *, thread_id: str | None = None) -> CompletionRequest:
@@ -86,7 +88,7 @@ def read_completion(data: bytes, *, thread_id: str | None = None) -> CompletionR
         if given is not None and not any(given == value and type(given) is type(value) for value in fine):
             message = f"this server cannot do what {name} asks for: {given!r:.80}"
             raise Refusal(422, "unsupported_parameter", message, param=name)
-    body: _Body = decode(data, _Body)
+    body: CompletionBody = decode(data, CompletionBody)
     if thread_id is None and body.metadata is not None:
         thread_id = _text(body.metadata.get("thread_id") or None, "metadata.thread_id", None)
     system, messages = _messages(body.messages, is_claim=thread_id is not None)

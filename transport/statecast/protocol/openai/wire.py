@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from statecast.protocol.errors import Refusal
 from statecast.protocol.messages.encoder import MessageEncoder
-from statecast.protocol.messages.wire import Opening, Wire, WireRequest
+from statecast.protocol.messages.wire import Description, Opening, Wire, WireRequest
 
 from .encoder import ChatCompletionEncoder, ChatCompletionStreamEncoder, Completion, openai_error
-from .request import CompletionRequest, read_completion
+from .request import CompletionBody, CompletionRequest, read_completion
 
 __all__ = ["OpenAiWire"]
 
@@ -26,6 +26,13 @@ class OpenAiWire(Wire[CompletionRequest]):
     """Takes a conversation, and answers with chunks or with one object."""
 
     path = "/v1/chat/completions"
+    description = Description(
+        summary="OpenAI's chat completions",
+        body=CompletionBody,
+        query={"thread": str},
+        media={"text/event-stream": "chunks of a chat completion"},
+        reply=dict[str, Any],
+    )
     cancels_unnamed = True
     key_alone = True
 

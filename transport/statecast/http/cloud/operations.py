@@ -1,35 +1,35 @@
-"""All routes of the cloud API. Needs the extra `cloud`."""
+"""All operations of the cloud API. Needs the extra `cloud`."""
 
 from __future__ import annotations
 
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statecast.files import Uploads
+from statecast.http.operation import Operation
 from statecast.http.response.errors import from_http, json_response
 from statecast.http.service import Service
 
-from .auth import auth_routes
+from .auth import auth_operations
 from .authenticator import Authenticator
-from .files import cloud_file_routes
-from .messages import message_routes
-from .reports import report_routes
-from .runs import run_routes
-from .threads import thread_routes
+from .files import file_operations
+from .messages import message_operations
+from .reports import report_operations
+from .runs import run_operations
+from .threads import thread_operations
 
-__all__ = ["UnknownPath", "cloud_routes"]
+__all__ = ["UnknownPath", "cloud_operations"]
 
 
-def cloud_routes(service: Service, authenticator: Authenticator, uploads: Uploads) -> list[Route]:
+def cloud_operations(service: Service, authenticator: Authenticator, uploads: Uploads) -> list[Operation]:
     """Return what the npm package `assistant-cloud` asks for, below its base URL."""
     return [
-        *auth_routes(authenticator, service.hub.limits),
-        *thread_routes(service, authenticator),
-        *message_routes(service, authenticator),
-        *run_routes(service, authenticator),
-        *report_routes(service, authenticator),
-        *cloud_file_routes(service, authenticator, uploads),
+        *auth_operations(authenticator, service.hub.limits),
+        *thread_operations(service, authenticator),
+        *message_operations(service, authenticator),
+        *run_operations(service, authenticator),
+        *report_operations(service, authenticator),
+        *file_operations(service, authenticator, uploads),
     ]
 
 
