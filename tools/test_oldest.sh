@@ -13,8 +13,10 @@ extras="client cloud s3"
     --constraint "$venv/constraints.txt" --editable ".[$(echo "$extras" | tr ' ' ',')]" \
     ag-ui-protocol hypothesis openapi-spec-validator pydantic pytest pytest-xdist
 
-transport=tests/transport/test
-exec "$venv/bin/python" -m pytest tests/agents tests/client \
-    "${transport}_ag_ui.py" "${transport}_chat.py" "${transport}_cli.py" "${transport}_cloud_requests.py" \
-    "${transport}_events.py" "${transport}_malformed.py" "${transport}_openai.py" "${transport}_openapi.py" \
-    "${transport}_patching.py" "${transport}_recovery.py" "${transport}_socket.py" "${transport}_stopping.py" "$@"
+transport=tests/transport
+exec "$venv/bin/python" -m pytest tests/agents tests/client "$transport/test_cli.py" "$transport/threads/test_restore.py" \
+    "$transport/threads/test_stopping.py" "$transport/http/test_chat.py" \
+    "$transport/http/test_cloud_requests.py" "$transport/http/test_events.py" "$transport/http/test_malformed.py" \
+    "$transport/http/test_openapi.py" "$transport/http/test_patch.py" \
+    "$transport/http/test_socket.py" "$transport/protocol/test_ag_ui_encoder.py" \
+    "$transport/protocol/test_openai_encoder.py" "$@"

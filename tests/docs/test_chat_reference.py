@@ -16,7 +16,7 @@ from statecast_agents import Usage, chunks
 from tests.docs.pages import PROTOCOL, ROOT, code, load
 from tests.transport.answering import Answering
 from tests.transport.projecting import answered, told
-from tests.transport.test_had import going_on
+from tests.transport.protocol.test_client_copy import going_on
 
 
 def test_the_table_of_the_chats_body_has_every_field() -> None:

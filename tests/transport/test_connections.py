@@ -22,8 +22,8 @@ from statecast.testing import TestClient
 from tests.transport.failing import Failing
 from tests.transport.following import connected, served
 from tests.transport.held import HOLD, NOTE, held, until
+from tests.transport.http.test_socket import commands, flooding
 from tests.transport.raw import Raw, Reply, connection
-from tests.transport.test_socket import commands, flooding
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -274,7 +274,7 @@ app = create_app(held()[0], open_list=True, store="sqlite:///threads.db")
 
 def test_what_was_deleted_is_gone_after_a_crash_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "deleting.py").write_text(SERVED, encoding="utf-8")
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{root}")
     with Restarting("serve", "deleting:app", folder=tmp_path) as server:
         with httpx.Client(base_url=server.url, timeout=20) as client:

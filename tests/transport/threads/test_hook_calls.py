@@ -14,7 +14,7 @@ from statecast import Agent, App, Limits, create_app
 from statecast.testing import TestClient
 from tests.transport.following import posted
 from tests.transport.held import HOLD, held, said, until
-from tests.transport.test_what_agents_raise import RAISED
+from tests.transport.threads.test_agent_errors import RAISED
 
 pytestmark = pytest.mark.anyio
 

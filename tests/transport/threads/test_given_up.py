@@ -19,7 +19,7 @@ from tests.transport.held import note, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WORK = {"type": "work"}
 
 POISON = """

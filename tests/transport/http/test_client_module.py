@@ -9,7 +9,7 @@ from starlette.routing import Mount
 from statecast import Agent, create_app
 from statecast.http.endpoints.client_module import BROWSER
 from statecast.testing import TestClient
-from tests.transport.test_requests import code_of
+from tests.transport.http.test_requests import code_of
 
 pytestmark = pytest.mark.anyio
 

@@ -22,7 +22,7 @@ from statecast.stores import Key, MemoryStore
 from statecast.threads import Reader, Thread
 from statecast.threads.journal import Journal
 from statecast_agents import Document
-from tests.transport.test_readers import TIGHT, _alive
+from tests.transport.threads.test_reader import TIGHT, _alive
 
 pytestmark = pytest.mark.anyio
 

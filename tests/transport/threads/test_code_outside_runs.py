@@ -14,7 +14,7 @@ from statecast import AddMessage, Agent, Command, Run, UntypedCommand, create_ap
 from statecast.testing import TestClient
 from tests.transport.following import posted, until_status
 from tests.transport.held import HOLD, NOTE, held, said
-from tests.transport.test_what_agents_raise import RAISED
+from tests.transport.threads.test_agent_errors import RAISED
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,8 @@ from statecast import AddMessage, Agent, AgentError, Limits, Run, create_app
 from statecast.protocol.assistant_transport.data_stream import decode
 from statecast.state import Json
 from statecast.testing import TestClient
+from tests.transport.http.test_owners import ANN, BOB, who
 from tests.transport.projecting import chunks_of
-from tests.transport.test_owners import ANN, BOB, who
 
 pytestmark = pytest.mark.anyio
 
