@@ -3,11 +3,12 @@
     StatecastError
     ├── NotJson               a value that the state cannot hold
     ├── OperationError        an operation that does not fit the value it is applied to
-    ├── CommandError          a command that was refused; nothing was applied
-    │   ├── UnknownCommand
-    │   ├── InvalidCommand
-    │   └── MessageConflict   a well-formed command that does not fit the conversation
-    ├── StateInvalid          a state that the agent's declared type refuses
+    ├── RequestError          what a client asked for was refused; nothing was applied
+    │   ├── CommandError      a command that was refused
+    │   │   ├── UnknownCommand
+    │   │   ├── InvalidCommand
+    │   │   └── MessageConflict   a well-formed command that does not fit the conversation
+    │   └── StateInvalid      a state that the agent's declared type refuses
     ├── TooLarge              more than one frame can carry
     │   ├── StateTooLarge     a change that would make the state larger than it may be
     │   └── PartTooLarge      a piece of a message outside the state
@@ -21,7 +22,7 @@ An error holds fields and builds its text from them. `code` is stable and goes o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 __all__ = [
     "AgentError",
@@ -31,6 +32,7 @@ __all__ = [
     "NotJson",
     "OperationError",
     "PartTooLarge",
+    "RequestError",
     "RunEnded",
     "StateInvalid",
     "StateTooLarge",
@@ -69,7 +71,31 @@ class OperationError(StatecastError, ValueError):
     code = "invalid_operation"
 
 
-class CommandError(StatecastError):
+class RequestError(StatecastError):
+    """What a client asked for was refused. Nothing of it was applied.
+
+    Args:
+        message: For people: what was expected, what came, what to do.
+        limit: The limit that was passed, if one was.
+        retry_after: Seconds after which the same request may succeed.
+    """
+
+    def __init__(self, message: str = "", *, limit: float | None = None, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.retry_after = retry_after
+
+    def within(self, place: str) -> Self:
+        """Return the error, with where it was found in front of its message."""
+        self.args = (f"in {place}: {self}",)
+        return self
+
+    def fields(self) -> dict[str, object]:
+        """Return what the wire says beside `code` and the message, by name."""
+        return {} if self.limit is None else {"limit": self.limit}
+
+
+class CommandError(RequestError):
     """A command that was refused before anything was applied."""
 
     code: str = "invalid_command"
@@ -139,7 +165,7 @@ class PartTooLarge(TooLarge):
     code = "part_too_large"
 
 
-class StateInvalid(StatecastError):
+class StateInvalid(RequestError):
     """A posted state that the agent's declared state type refuses."""
 
     code = "invalid_state"

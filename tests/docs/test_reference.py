@@ -36,13 +36,17 @@ from statecast import (
 )
 from statecast.connections import websocket
 from statecast.demo.library import best, passages
+from statecast.errors import AgentError, MessageConflict, StatecastError, ToolFailed
+from statecast.http.cloud import errors as cloud_errors
 from statecast.http.endpoints import socket
 from statecast.http.endpoints.events import Format
 from statecast.http.middleware.cors import EXPOSED
 from statecast.http.request.fields import _KNOWN, _SPREAD
+from statecast.http.response.statuses import status_of_class
 from statecast.parts import Usage
 from statecast.protocol import PROTOCOLS
 from statecast.protocol.assistant_transport import data_stream, events
+from statecast.protocol.errors import RequestError
 from statecast.testing import TestClient
 from statecast_agents.agent import Policy
 from tests.docs.pages import API, PAGES, PROTOCOL, ROOT, SETTINGS, code, load
@@ -108,27 +112,39 @@ def test_every_section_that_the_code_cites_is_there() -> None:
 # Errors
 
 
+#: The classes whose errors bring their code along.
+CODES_OF_THEIR_OWN = {AgentError, ToolFailed, MessageConflict}
+
+
 def test_the_table_of_errors_has_every_code_with_its_status() -> None:
     documented = {code(name)[0]: set(statuses.split(", ")) for statuses, name, _ in PROTOCOL.rows("Errors")}
     found: dict[str, set[str]] = {}
+    assert issubclass(cloud_errors.UnknownLease, StatecastError)  # imported, so that they are among the subclasses
+    for kind in _classes(StatecastError):
+        if (kind.code != StatecastError.code or kind is StatecastError) and kind not in CODES_OF_THEIR_OWN:
+            status = str(status_of_class(kind)) if issubclass(kind, RequestError) else "Python"
+            found.setdefault(kind.code, set()).add(status)
     for path in SOURCES:
         for status, name in _codes(ast.parse(path.read_text("utf-8"))):
             found.setdefault(name, set()).add(status)
-    # Refused with the error's own code: a request's by the statuses below, a run's where its turn comes.
-    for name in ("unknown_command", "invalid_command"):
-        found[name] = {"422", "run"}
-    found["invalid_state"] = {"422"}
-    for name in ("unknown_parent", "unknown_tool_call", "tool_call_settled", "no_messages"):
-        found[name] = {"409", "run"}
+    # A run whose turn comes later fails with the code of what refuses its commands.
+    for name in ("unknown_command", "invalid_command", "unknown_parent", "unknown_tool_call", "tool_call_settled"):
+        found[name].add("run")
+    found["no_messages"].add("run")
     found["not_json"] |= {"422", "run"}
     found["state_too_large"] = {"413", "run"}
     found["part_too_large"] = {"run"}
+    found["run_interrupted"].add("503")
     found["unknown_frame"].add("frame")
-    # Of exceptions that are raised as others, and of a response that is starlette's.
-    found["http_error"] = {"any"}
-    found["origin_not_allowed"] = {"400", "403"}
+    found["http_error"] = {"any"}  # starlette's, or the app's own
 
     assert documented == found
+
+
+def _classes(kind: type[StatecastError]) -> Iterator[type[StatecastError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _classes(below)
 
 
 def _codes(tree: ast.Module) -> Iterator[tuple[str, str]]:
@@ -137,9 +153,7 @@ def _codes(tree: ast.Module) -> Iterator[tuple[str, str]]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             texts = [arg.value if isinstance(arg, ast.Constant) else None for arg in node.args]
             keywords = {keyword.arg: keyword.value for keyword in node.keywords}
-            if node.func.id == "Refusal" and isinstance(texts[1], str):
-                yield str(texts[0]), texts[1]
-            elif node.func.id == "RunError" and isinstance(texts[0], str):
+            if node.func.id == "RunError" and isinstance(texts[0], str):
                 yield "run", texts[0]
             elif node.func.id == "MessageConflict" and isinstance(texts[0], str):
                 yield "409", texts[0]
@@ -149,13 +163,6 @@ def _codes(tree: ast.Module) -> Iterator[tuple[str, str]]:
             for call in ast.walk(node):
                 if isinstance(call, ast.keyword) and call.arg == "code" and isinstance(call.value, ast.Constant):
                     yield "run", str(call.value.value)
-        elif isinstance(node, ast.ClassDef):
-            for line in node.body:
-                target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
-                value = getattr(line, "value", None)
-                if isinstance(target, ast.Name) and target.id == "code" and isinstance(value, ast.Constant):
-                    # AgentError's is the code of a run that failed without one of its own.
-                    yield ("run" if node.name == "AgentError" else "Python"), str(value.value)
 
 
 def test_a_failed_request_has_the_shape_that_is_documented() -> None:

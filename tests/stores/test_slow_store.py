@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError
 from statecast.stores import Change, Key, SavedThread, SqliteStore, StoreUnavailable
 from statecast.testing import TestClient, _scope
 from tests.transport.held import HOLD, NOTE, held, note, until
@@ -109,7 +109,7 @@ async def test_a_thread_that_is_looked_for_while_it_is_made_is_not_known_before_
         second = asyncio.create_task(hub(client).find("t"))
         await until(lambda: store.waiting == 2)
         store.loads.set()  # both are told at once that there is none
-        with pytest.raises(Refusal, match="does not know"):
+        with pytest.raises(RequestError, match="does not know"):
             await second
         store.go_on()
         assert (await first).status == 200

@@ -17,7 +17,7 @@ import anyio
 import msgspec
 
 from statecast import Limits
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError
 from statecast.stores import MemoryStore, SqliteStore, Store
 from statecast.threads import Hub, Posted, Thread
 from statecast_agents.agent import Policy
@@ -158,7 +158,7 @@ class Life:
             return None
         try:
             return await self.hub.find(thread_id)
-        except Refusal as refused:
+        except RequestError as refused:
             assert refused.code == "unknown_thread"
             return None
 
@@ -244,7 +244,7 @@ class Life:
         )
         try:
             accepted = await self.hub.submit(posted)
-        except Refusal as refused:
+        except RequestError as refused:
             assert refused.code == prospect.refusal
             self.account.refuse([*prospect.taken, *prospect.others])
             return
@@ -323,7 +323,7 @@ class Life:
             self.account.name(thread_id, value)
         try:
             await self.hub.patch(thread_id, [{"op": "replace", "path": path, "value": value}])
-        except Refusal as refused:
+        except RequestError as refused:
             assert refused.code == refusal
         else:
             assert refusal is None, f"expected {refusal}"

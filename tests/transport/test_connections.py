@@ -16,7 +16,7 @@ from starlette.requests import HTTPConnection
 from statecast import Agent, App, Connections, Limits, create_app
 from statecast.connections.sockets import LINGERING, Sockets
 from statecast.http.request.addresses import public_address
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError
 from statecast.server import Server
 from statecast.testing import TestClient
 from tests.transport.failing import Failing
@@ -288,7 +288,7 @@ def test_sockets_are_counted_by_public_address() -> None:
         admit(host, 5)
     one, _ = admit("8.8.8.8", 2)
     admit("8.8.4.4", 2)
-    with pytest.raises(Refusal, match="at most 2 open sockets"):
+    with pytest.raises(RequestError, match="at most 2 open sockets"):
         admit("8.8.8.8", 1)
     sockets.release(one)
     admit("8.8.8.8", 1)
@@ -335,7 +335,7 @@ def test_there_are_no_more_sockets_than_the_system_allows_files(
     sockets.fit()
     for _ in range(most):
         sockets.admit(object(), None)  # type: ignore[arg-type]  # only told apart
-    with pytest.raises(Refusal, match=f"{most} open sockets"):
+    with pytest.raises(RequestError, match=f"{most} open sockets"):
         sockets.admit(object(), None)  # type: ignore[arg-type]  # likewise
 
 

@@ -4,7 +4,7 @@ Source: docs/guides/add-a-protocol.md.
 """
 
 from .protocol import WIRES
-from .protocol.errors import Refusal
+from .protocol.errors import ErrorForm, InvalidRequest, RequestError
 from .protocol.event_stream import EVENT_STREAM, HEARTBEAT, STREAMED, event_frame, typed_event
 from .protocol.json_checks import decode
 from .protocol.messages.collecting import CollectingEncoder, spoken
@@ -24,14 +24,16 @@ __all__ = [
     "Conversation",
     "Delivery",
     "Description",
+    "ErrorForm",
     "Event",
     "Exchange",
     "InMessage",
+    "InvalidRequest",
     "MessageEncoder",
     "Opening",
     "PostedMessage",
     "Projection",
-    "Refusal",
+    "RequestError",
     "Rewritten",
     "RunTurned",
     "StateChanged",

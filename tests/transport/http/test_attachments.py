@@ -18,8 +18,9 @@ from starlette.routing import Mount
 
 from statecast import Agent, App, create_app
 from statecast.files import TYPES, FolderFiles, Uploads
+from statecast.http.errors import RangeNotSatisfiable
 from statecast.http.response.file import POLICY, _range
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError
 from statecast.stores import Damaged, File, MemoryStore, StoreUnavailable
 from statecast.testing import Response, TestClient
 from tests.transport.filing import PLACES, place
@@ -196,8 +197,8 @@ async def test_a_part_is_served_to_who_asks_for_one(
 def test_whatever_is_asked_for_is_a_part_of_the_file(header: str, size: int) -> None:
     try:
         start, end = _range(header, size)
-    except Refusal as refusal:
-        assert refusal.status == 416
+    except RequestError as refusal:
+        assert isinstance(refusal, RangeNotSatisfiable)
     else:
         assert 0 <= start < end <= size
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from statecast import Cloud, Issuer, create_app
 from statecast.http.cloud import issuers
 from statecast.http.cloud.issuers import PublishedKeys
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError
 from statecast.testing import TestClient
 from tests.ids import stable
 from tests.transport.held import held, until
@@ -67,7 +67,7 @@ class Issuing:
             return (await self.keys.key(kid)).key_id or ""
         except jwt.PyJWKClientError:
             return "unknown"
-        except Refusal as refusal:
+        except RequestError as refusal:
             return refusal.code
 
 

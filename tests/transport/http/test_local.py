@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from statecast import AddMessage, AddToolResult, Agent, AgentError, Run, create_app
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError
 from statecast.protocol.local.request import read_local
 from statecast.state import Json
 from statecast.testing import TestClient
@@ -78,10 +78,10 @@ BAD: list[tuple[Json, str]] = [
 
 @pytest.mark.parametrize(("body", "code"), BAD)
 def test_what_is_wrong_is_refused(body: Json, code: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         read_local(json.dumps(body).encode())
 
-    assert (refused.value.status, refused.value.code) == (422, code)
+    assert refused.value.code == code
 
 
 # The endpoints

@@ -12,7 +12,7 @@ from statecast.http.cloud.authenticator import Authenticator, sign_in_required
 from statecast.http.request.caller import EXPIRES, AppUsers, Authenticate, Caller
 from statecast.http.request.open_requests import OpenRequests
 from statecast.http.service import Service
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError
 from statecast.stores import MemoryStore
 from statecast.threads import Hub
 
@@ -86,6 +86,6 @@ async def test_where_everybody_signs_in_a_request_without_credentials_is_refused
     service = service_of(hub, Authenticator(Cloud(api_keys=[KEY], anonymous=False), hub), sign_in_required)
 
     assert await service.owner(scope_of(hub, Authorization=f"Bearer {KEY}", **USER)) == "team"
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         await service.owner(scope_of(hub))
     assert refused.value.code == "unauthorized"

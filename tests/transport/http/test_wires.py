@@ -17,12 +17,13 @@ from statecast.wires import (
     CollectingEncoder,
     Conversation,
     Delivery,
+    ErrorForm,
     Event,
     Exchange,
     MessageEncoder,
     Opening,
     PostedMessage,
-    Refusal,
+    RequestError,
     Wire,
     WireRequest,
     decode,
@@ -86,8 +87,8 @@ class Words(Wire[Exchange]):
     def encoder(self, exchange: Exchange, opening: Opening) -> MessageEncoder:
         return (ReplyEncoder if self.delivery == "whole" else WordsEncoder)(opening.projection)
 
-    def error(self, refusal: Refusal) -> tuple[int, dict[str, Any], Mapping[str, str]]:
-        return refusal.status, {"wrong": refusal.code}, {"x-wrong": "yes"}
+    def error(self, error: RequestError) -> ErrorForm:
+        return ErrorForm({"wrong": error.code}, {"x-wrong": "yes"})
 
 
 class HeldWords(Words):

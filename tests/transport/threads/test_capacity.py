@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError
 from statecast.testing import TestClient
 from statecast.threads.capacity import Capacity
 from tests.transport.following import status_of, until_status
@@ -17,7 +17,7 @@ LIMITS = Limits(runs=4, runs_per_owner=2, waiting=3, waiting_per_owner=2)
 def refusal(room: Capacity, owner: str | None) -> str | None:
     try:
         room.check(owner)
-    except Refusal as refused:
+    except RequestError as refused:
         return refused.code
     return None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from statecast.protocol.errors import Refusal
+from statecast.http.errors import HeadersTooLarge, TargetTooLong, TooManyHeaders
 from statecast.threads import Connections
 
 __all__ = ["Head"]
@@ -41,34 +41,34 @@ class Head:
         """Count a piece of the request's target.
 
         Raises:
-            Refusal: 414 `target_too_long`.
+            RequestError: `target_too_long`.
         """
         self.eventful = True
         self._bytes += len(url)
         limit = self._limits.header_bytes
         if self._bytes > limit:
             message = f"expected a request line of at most {limit} bytes, got more; send long texts in a body"
-            raise Refusal(414, "target_too_long", message, limit=limit)
+            raise TargetTooLong(message, limit=limit)
 
     def header(self, name: bytes, value: bytes) -> None:
         """Count a header, or a trailer.
 
         Raises:
-            Refusal: 431 `too_many_headers` or `headers_too_large`.
+            RequestError: `too_many_headers` or `headers_too_large`.
         """
         self.eventful = True
         self._bytes += len(name) + len(value) + _AROUND
         self._count += 1
         limit = self._limits.headers
         if self._count > limit:
-            raise Refusal(431, "too_many_headers", f"expected at most {limit} headers, got more", limit=limit)
+            raise TooManyHeaders(f"expected at most {limit} headers, got more", limit=limit)
         self._check()
 
     def fed(self, size: int) -> None:
         """Count what the parser was given, unless it led to an event.
 
         Raises:
-            Refusal: 431 `headers_too_large`.
+            RequestError: `headers_too_large`.
         """
         if self.eventful:
             self._pending = 0
@@ -81,4 +81,4 @@ class Head:
         limit = self._limits.header_bytes
         if self._bytes + self._pending > limit:
             message = f"expected a request line and headers of at most {limit} bytes together, got more"
-            raise Refusal(431, "headers_too_large", message, limit=limit)
+            raise HeadersTooLarge(message, limit=limit)

@@ -14,7 +14,9 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from statecast.protocol.errors import Refusal
+from statecast.http.errors import HeaderTimeout, MalformedHttp, TooManyRequests
+from statecast.http.response.statuses import headers_of, status_of
+from statecast.protocol.errors import RequestError, plain_form
 
 from .heads import Head
 from .writing import FirstWrite, Stalls
@@ -59,7 +61,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._reading_head = False  #: whether a request has begun, and its headers are incomplete
         self._reading_body = False  #: whether its headers are complete, and its body is not
         self._dropped: int | None = None  #: bytes read since a refusal; None before one
-        self._refusal: Refusal | None = None  #: what a callback has raised; the parser raises something else for it
+        self._refusal: RequestError | None = (
+            None  #: what a callback has raised; the parser raises something else for it
+        )
         self._deadline: asyncio.TimerHandle | None = None
         self._stalls: Stalls | None = None
 
@@ -71,7 +75,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._stalls = Stalls(self.loop, transport, self._limits.stall_seconds)
         try:
             self._sockets.admit(transport, self.client)
-        except Refusal as refusal:
+        except RequestError as refusal:
             self._refuse(refusal)
             return
         self._sockets.rest(self)
@@ -126,11 +130,9 @@ class HttpProtocol(HttpToolsProtocol):
                 self._go_on_without_upgrade(data[start + upgrade.args[0] :])
             return
         except httptools.HttpParserError as error:
-            self._refuse(
-                self._refusal or Refusal(400, "malformed_http", f"expected HTTP/1.1, got something else: {error}")
-            )
+            self._refuse(self._refusal or MalformedHttp(f"expected HTTP/1.1, got something else: {error}"))
             return
-        except Refusal as refusal:
+        except RequestError as refusal:
             self._refuse(refusal)
             return
         if self._deadline is None and not self._reading_body and (self._reading_head or self._rests):
@@ -146,7 +148,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Take a piece of the target."""
         try:
             self._head.target(url)
-        except Refusal as refusal:
+        except RequestError as refusal:
             self._refusal = refusal
             raise
         super().on_url(url)
@@ -155,7 +157,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Take a header. Trailers are dropped: what is decided by headers was decided without them."""
         try:
             self._head.header(name, value)
-        except Refusal as refusal:
+        except RequestError as refusal:
             self._refusal = refusal
             raise
         if self._reading_head:
@@ -169,12 +171,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._unexpect()
         if self.parser.should_upgrade() and not self._should_upgrade():
             if self.parser.get_method() == b"CONNECT":
-                self._refusal = Refusal(400, "malformed_http", "expected a request to this server, got CONNECT")
+                self._refusal = MalformedHttp("expected a request to this server, got CONNECT")
                 raise self._refusal
             return  # it is parsed once more, see `_go_on_without_upgrade`
         if len(self.pipeline) >= PIPELINE:
             message = f"expected at most {PIPELINE} requests before the first is answered, got more"
-            self._refusal = Refusal(429, "too_many_requests", message, limit=PIPELINE)
+            self._refusal = TooManyRequests(message, limit=PIPELINE)
             raise self._refusal
         before = self.cycle
         super().on_headers_complete()
@@ -231,7 +233,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
-        self._refuse(Refusal(400, "malformed_http", msg))
+        self._refuse(MalformedHttp(msg))
 
     @property
     def _rests(self) -> bool:
@@ -254,7 +256,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._dropped is None and self._reading_head:
             seconds = self._limits.header_seconds
             message = f"expected a request's headers within {seconds:g} seconds, got a part of them"
-            self._refuse(Refusal(408, "header_timeout", message, limit=seconds))
+            self._refuse(HeaderTimeout(message, limit=seconds))
         else:
             self.transport.close()
             self._watch()
@@ -271,7 +273,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     # Refusals
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: RequestError) -> None:
         if self._dropped is not None or self.transport.is_closing():
             return
         self._dropped = 0
@@ -287,15 +289,15 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def _response(refusal: Refusal) -> bytes:
-    body = msgspec.json.encode(refusal.body())
+def _response(refusal: RequestError) -> bytes:
+    body = msgspec.json.encode(plain_form(refusal).body)
     headers = {
         "content-type": "application/json",
         "content-length": str(len(body)),
         "cache-control": "no-store",
         "connection": "close",
-        **refusal.headers,
+        **headers_of(refusal),
     }
-    status = HTTPStatus(refusal.status)
+    status = HTTPStatus(status_of(refusal))
     lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body

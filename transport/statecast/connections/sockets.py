@@ -13,8 +13,9 @@ from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from statecast.http.errors import TooManySockets
 from statecast.http.request.addresses import public_address
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import ServerFull
 from statecast.threads import Connections
 from statecast_agents.settings import check_texts
 
@@ -99,18 +100,18 @@ class Sockets:
         """Take a new socket.
 
         Raises:
-            Refusal: 429 `too_many_sockets`; 503 `server_full`. It is not taken.
+            RequestError: `too_many_sockets`; `server_full`. It is not taken.
         """
         address = self._address(client)
         limit = self._limits.sockets_per_address
         if address is not None and self._addresses[address] >= limit:
             message = f"expected at most {limit} open sockets from one address, got more; close some"
-            raise Refusal(429, "too_many_sockets", message, retry_after=RETRY, limit=limit)
+            raise TooManySockets(message, retry_after=RETRY, limit=limit)
         if len(self._open) >= self._most:
             spare = self._resting or self._arriving
             if not spare:
                 message = f"the server has {self._most} open sockets already; try again soon"
-                raise Refusal(503, "server_full", message, retry_after=RETRY, limit=self._most)
+                raise ServerFull(message, retry_after=RETRY, limit=self._most)
             spare.popitem(last=False)[0].make_room()
         self._open[transport] = address
         if address is not None:

@@ -18,7 +18,7 @@ from wsproto.utilities import LocalProtocolError
 
 from statecast.http.request.addresses import public_address
 from statecast.http.request.in_flight import BodyInFlight
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError
 
 from .writing import Stalls
 
@@ -96,7 +96,7 @@ class SocketProtocol(WSProtocol):
             return
         try:
             arriving.grow(len(event.data))  # of a text its characters: about what it holds in memory
-        except Refusal as refusal:
+        except RequestError as refusal:
             self._close(FULL, refusal.code)
             return
         if event.message_finished:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from statecast.protocol.ai_sdk.request import read_ui_part
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError
 from statecast.protocol.json_checks import decode
 from statecast.protocol.lenient import holdable
 from statecast_agents import Json
@@ -50,7 +50,7 @@ def read_messages(data: bytes) -> list[dict[str, Json]] | None:
     """Read a body whose `messages` are those of a page, in the form `aui/v0`, as a state's; None if it has none.
 
     Raises:
-        Refusal: 422 `invalid_request`, naming what is wrong.
+        RequestError: `invalid_request`, naming what is wrong.
     """
     given: PageMessages = decode(data, PageMessages)
     read = (read_message(message, "aui/v0", f"message-{at}") for at, message in enumerate(given.messages or []))
@@ -194,7 +194,7 @@ def _read_ui(content: Mapping[str, Any]) -> dict[str, Json] | None:
     for part in _list(given):
         try:
             read = stored_parts.document_source(part) or read_ui_part(part, "parts") or {}
-        except Refusal:
+        except RequestError:
             continue
         if (made := stored_parts.from_assistant_ui(read, "assistant")) is not None:
             parts.append(made)

@@ -85,7 +85,7 @@ class App:
 
         Raises:
             RuntimeError: The app does not serve the cloud API.
-            Refusal: 503 `store_unavailable`.
+            RequestError: `store_unavailable`.
         """
         if self._authenticator is None:
             raise RuntimeError("expected an app that serves the cloud API: create_app(…, cloud=True)")

@@ -23,7 +23,8 @@ from statecast.files import (
     media_type,
     names_among,
 )
-from statecast.protocol.errors import Refusal
+from statecast.http.errors import UnsupportedMediaType
+from statecast.protocol.errors import InvalidRequest
 from statecast.stores import Damaged, StoreUnavailable
 from statecast.threads.refusals import unavailable
 
@@ -59,7 +60,7 @@ class Attachments:
         """Return what signs URLs.
 
         Raises:
-            Refusal: 503 `store_unavailable`.
+            RequestError: `store_unavailable`.
         """
         return Signer(await self._shelf.secret(SECRET, token_bytes(SECRET_BYTES)))
 
@@ -67,7 +68,7 @@ class Attachments:
         """Keep the file that a request carries, and return it, without what it holds.
 
         Raises:
-            Refusal: 415 `unsupported_media_type`; 503 `store_unavailable`; as `UploadBody`.
+            RequestError: `unsupported_media_type`; `store_unavailable`; as `UploadBody`.
         """
         kind = self._type_of(request, filename)
         incoming.check()
@@ -79,7 +80,7 @@ class Attachments:
         """Return a file, whoever asks.
 
         Raises:
-            Refusal: 404 `unknown_file`; 503 `store_unavailable`.
+            RequestError: `unknown_file`; `store_unavailable`.
         """
         await self.signer()
         found = await _kept(self._files.find(name)) if is_name(name) else None
@@ -91,7 +92,7 @@ class Attachments:
         """Whether there is a file of that name.
 
         Raises:
-            Refusal: 503 `store_unavailable`.
+            RequestError: `store_unavailable`.
         """
         await self.signer()
         return is_name(name) and await _kept(self._files.find(name)) is not None
@@ -100,7 +101,7 @@ class Attachments:
         """Return a file of an owner's.
 
         Raises:
-            Refusal: As `find`; somebody else's is unknown.
+            RequestError: As `find`; somebody else's is unknown.
         """
         found = await self.find(name)
         if found.owner != owner:
@@ -111,7 +112,7 @@ class Attachments:
         """Keep a file of an owner's no longer.
 
         Raises:
-            Refusal: As `owned`.
+            RequestError: As `owned`.
         """
         await self.owned(name, owner)
         await _kept(self._files.drop(name))
@@ -132,7 +133,7 @@ class Attachments:
         """Return the response with a file.
 
         Raises:
-            Refusal: As `find`; 416 `range_not_satisfiable`.
+            RequestError: As `find`; `range_not_satisfiable`.
         """
         return serve(await self.find(name), request.scope, seconds=self.uploads.expires)
 
@@ -152,13 +153,13 @@ class Attachments:
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding != "identity":
             message = f'expected a file as it is, got one encoded as "{encoding[:40]}"'
-            raise Refusal(415, "unsupported_media_type", message)
+            raise UnsupportedMediaType(message)
         kind = media_type(given, filename)
         if kind is None or kind.startswith("multipart/") or not is_among(kind, self.uploads.types):
             expected = ", ".join(self.uploads.types)
             got = kind or given[:80]
             message = f'expected the bytes of a file as the body, of a type out of {expected}; got "{got}"'
-            raise Refusal(415, "unsupported_media_type", message, types=list(self.uploads.types))
+            raise UnsupportedMediaType(message, types=list(self.uploads.types))
         return kind
 
 
@@ -166,11 +167,11 @@ def check_filename(filename: str) -> None:
     """Check the name that a file comes with. What is odd in it is changed; only its length may be too much.
 
     Raises:
-        Refusal: 422 `invalid_request`.
+        RequestError: `invalid_request`.
     """
     if len(filename) > MAX_NAME:
         message = f"expected a file's name of at most {MAX_NAME} characters, got {len(filename)}"
-        raise Refusal(422, "invalid_request", message, limit=MAX_NAME)
+        raise InvalidRequest(message, limit=MAX_NAME)
 
 
 async def _kept(doing: Awaitable[_T]) -> _T:

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
-from starlette.responses import Response
 from starlette.routing import Route
 
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import ErrorForm, RequestError, plain_form
 from statecast.protocol.messages.wire import AgentName
 
-from .response.errors import FormRoute, refused
+from .response.errors import FormRoute
 
 __all__ = ["ANY_FILE", "DONE", "FILE", "UNCHANGED", "AgentName", "AnyCommand", "Operation", "Reply", "one_of"]
 
@@ -60,7 +59,7 @@ class Operation(msgspec.Struct, frozen=True):
     replies: Mapping[int, Reply]  #: by their status; errors are added
     body: Any = None  #: the type of the JSON; `ANY_FILE`: a file; None: the operation reads none
     query: Mapping[str, Any] = {}  #: the type of each parameter
-    form: Callable[[Refusal], Response] = refused  #: writes an error as its clients read it
+    form: Callable[[RequestError], ErrorForm] = plain_form  #: writes an error as its clients read it
 
     def to_route(self) -> Route:
         """Return the route."""

@@ -31,8 +31,8 @@ class Service(msgspec.Struct, frozen=True):
             key_alone: Whether an API key of the cloud API may come without a user.
 
         Raises:
-            Refusal: 401 `invalid_token` for an expired token, or one of another issuer; 401 `token_expired`; 401
-                `unauthorized` where everybody has to sign in; 403 `identify_failed`; 429 `too_many_requests`.
+            RequestError: `invalid_token` for an expired token, or one of another issuer; `token_expired`;
+                `unauthorized` where everybody has to sign in; `identify_failed`; `too_many_requests`.
         """
         caller = await self._authenticated(scope, key_alone)
         scope[EXPIRES] = caller.expires_at
@@ -43,7 +43,7 @@ class Service(msgspec.Struct, frozen=True):
         """Return the owner of the threads that a request may use.
 
         Raises:
-            Refusal: As `caller`.
+            RequestError: As `caller`.
         """
         return (await self.caller(scope)).owner
 

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import FieldTooLarge, InvalidRequest
 from statecast.stores import Key, Summary, SummaryChanged
 from statecast.threads import MAX_FIELD
 from statecast_agents import Json
@@ -40,18 +40,18 @@ def described(
     """Return the change of a card that a client asks for.
 
     Raises:
-        Refusal: 422 `invalid_request` for what is too long; 413 `field_too_large`.
+        RequestError: `invalid_request` for what is too long; `field_too_large`.
     """
     data = UNSET if custom is UNSET else msgspec.json.encode(custom)
     if isinstance(data, bytes) and len(data) > MAX_FIELD:
         message = (
             f"expected at most {MAX_FIELD} bytes of data in a thread's card, got {len(data)}; use the state for more"
         )
-        raise Refusal(413, "field_too_large", message, limit=MAX_FIELD)
+        raise FieldTooLarge(message, limit=MAX_FIELD)
     for name, value, most in (("title", title, MAX_TITLE), ("external id", external_id, MAX_EXTERNAL_ID)):
         if isinstance(value, str) and len(value) > most:
             message = f"expected the {name} to have at most {most} characters, got {len(value)}"
-            raise Refusal(422, "invalid_request", message, limit=most)
+            raise InvalidRequest(message, limit=most)
     return SummaryChanged(
         key=key,
         at=time.time(),
@@ -77,13 +77,13 @@ def limit_of(given: str | None, default: int) -> int:
     """Return how many things a query asks for.
 
     Raises:
-        Refusal: 422 `invalid_request`.
+        RequestError: `invalid_request`.
     """
     if given is None:
         return default
     if not given.isascii() or not given.isdigit() or not 1 <= int(given[:9]) <= MOST:
         message = f'expected a limit of 1 to {MOST}, got "{given[:20]}"'
-        raise Refusal(422, "invalid_request", message, limit=MOST)
+        raise InvalidRequest(message, limit=MOST)
     return int(given)
 
 
@@ -96,7 +96,7 @@ def seconds(text: str) -> float:
     """Return a time that a client gives, no later than now.
 
     Raises:
-        Refusal: 422 `invalid_request`.
+        RequestError: `invalid_request`.
     """
     try:
         found = datetime.fromisoformat(text)
@@ -105,4 +105,4 @@ def seconds(text: str) -> float:
     except (ValueError, OverflowError):
         pass
     message = f'expected a time such as "2026-01-02T03:04:05.678Z", got "{text[:40]}"'
-    raise Refusal(422, "invalid_request", message)
+    raise InvalidRequest(message)

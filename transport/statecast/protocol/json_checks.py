@@ -16,7 +16,7 @@ import msgspec
 from statecast_agents import FORBIDDEN_KEYS, Json
 from statecast_agents.values import is_javascript_integer
 
-from .errors import Refusal
+from .errors import ForbiddenKey, InvalidRequest, MalformedJson, NumberOutOfRange, RequestError, TooDeep, TooManyValues
 
 __all__ = [
     "check_count",
@@ -46,27 +46,27 @@ def read_text(data: bytes) -> None:
     """Check that `data` is UTF-8 without a byte order mark.
 
     Raises:
-        Refusal: 400 `malformed_json`.
+        RequestError: `malformed_json`.
     """
     if data.startswith(b"\xef\xbb\xbf"):
-        raise Refusal(400, "malformed_json", "expected JSON without a byte order mark, got one")
+        raise MalformedJson("expected JSON without a byte order mark, got one")
     if not data.isascii():
         try:
             data.decode()
         except UnicodeDecodeError as error:
             message = f"expected JSON as UTF-8, got byte {data[error.start]:#04x} at {error.start}"
-            raise Refusal(400, "malformed_json", message) from None
+            raise MalformedJson(message) from None
 
 
 def check_count(data: bytes, limit: int) -> None:
     """Check that JSON text holds at most `limit` values: decoding costs memory per value, not per byte.
 
     Raises:
-        Refusal: 413 `too_many_values`.
+        RequestError: `too_many_values`.
     """
     if data.count(b",") + data.count(b"[") + data.count(b"{") >= limit and count_values(data, limit) > limit:
         message = f"expected at most {limit} values in the body, got more; send them in several requests"
-        raise Refusal(413, "too_many_values", message, limit=limit)
+        raise TooManyValues(message, limit=limit)
 
 
 def count_values(data: bytes, most: int) -> int:
@@ -86,7 +86,7 @@ def check_nesting(data: bytes, limit: int) -> None:
     """Check that containers in JSON text nest at most `limit` deep.
 
     Raises:
-        Refusal: 422 `too_deep`.
+        RequestError: `too_deep`.
     """
     if data.count(b"[") + data.count(b"{") <= limit:
         return
@@ -95,7 +95,7 @@ def check_nesting(data: bytes, limit: int) -> None:
         steps = memoryview(block.translate(_STEPS, _NOT_BRACKETS)).cast("b")
         if max(accumulate(steps, initial=depth)) > limit:
             message = f"expected at most {limit} containers within one another, got more"
-            raise Refusal(422, "too_deep", message, limit=limit)
+            raise TooDeep(message, limit=limit)
         depth += sum(steps)
 
 
@@ -103,7 +103,7 @@ def check_values(data: bytes | msgspec.Raw) -> None:
     """Check that JSON text holds nothing that a JavaScript client would change or refuse.
 
     Raises:
-        Refusal: 422 `number_out_of_range` or `forbidden_key`; 400 `malformed_json`.
+        RequestError: `number_out_of_range` or `forbidden_key`; `malformed_json`.
     """
     text = bytes(data)
     if _SAFE_DIGITS in text.translate(_DIGITS):
@@ -111,7 +111,7 @@ def check_values(data: bytes | msgspec.Raw) -> None:
             number = match.group()
             if len(number) > 15 and not set(number) & set(b".eE") and _beyond(number):
                 message = f"expected an integer that JavaScript can hold, got {number[:40].decode()}; use a string"
-                raise Refusal(422, "number_out_of_range", message)
+                raise NumberOutOfRange(message)
     if b"proto" in text or b"constructor" in text or (b"\\" in text and b"\\u" in text):
         _check_keys(decode(text))
 
@@ -120,32 +120,32 @@ def check_keys(value: dict[str, Any]) -> None:
     """Check that an object has no key that clients refuse.
 
     Raises:
-        Refusal: 422 `forbidden_key`.
+        RequestError: `forbidden_key`.
     """
     for key in value.keys() & FORBIDDEN_KEYS:
         message = f'expected keys that the clients accept, got the reserved name "{key}"'
-        raise Refusal(422, "forbidden_key", message, key=key)
+        raise ForbiddenKey(message, key=key)
 
 
 def decode(data: bytes | msgspec.Raw, type: Any = Any) -> Any:  # as in msgspec
     """Decode JSON text.
 
     Raises:
-        Refusal: 400 `malformed_json` if it is none; 422 `number_out_of_range`, `too_deep`, or `invalid_request` where
-            it is not of `type`.
+        RequestError: `malformed_json` if it is none; `number_out_of_range`, `too_deep`, or `invalid_request` where it
+            is not of `type`.
     """
     try:
         return msgspec.json.decode(data, type=type)
     except msgspec.ValidationError as error:
         if "out of range" in str(error):
-            raise Refusal(422, "number_out_of_range", "expected numbers that fit a double, got a larger one") from None
-        raise Refusal(422, "invalid_request", str(error)) from None
+            raise NumberOutOfRange("expected numbers that fit a double, got a larger one") from None
+        raise InvalidRequest(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         lone = _LONE_SURROGATE.search(bytes(data))
         problem = "a lone surrogate in a string" if lone else str(error)
-        raise Refusal(400, "malformed_json", f"expected JSON, got {problem}") from None
+        raise MalformedJson(f"expected JSON, got {problem}") from None
     except RecursionError:
-        raise Refusal(422, "too_deep", "expected fewer containers within one another, got very many") from None
+        raise TooDeep("expected fewer containers within one another, got very many") from None
 
 
 def read_value(text: str) -> Json:
@@ -155,7 +155,7 @@ def read_value(text: str) -> Json:
         check_nesting(data, _NESTING)
         check_values(data)
         return decode(data)
-    except (Refusal, UnicodeEncodeError):
+    except (RequestError, UnicodeEncodeError):
         return text
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, Json, StateTooLarge
 
-from .errors import Refusal
+from .errors import ForbiddenKey, PatchTooLarge, StateLimitExceeded
 from .json_checks import check_nesting, count_values, same_json
 
 __all__ = ["Budget", "Edit", "PatchConflict", "Patching"]
@@ -60,25 +60,25 @@ class Budget:
         """Count the bytes that a step adds or removes.
 
         Raises:
-            Refusal: 413 `state_too_large`.
+            RequestError: `state_too_large`.
         """
         self._size += size
         if self._size > max(self._limit, self._before):
             most = f"expected a patch after which the state has at most {self._limit} bytes as JSON, got more"
             message = f"{most}: {StateTooLarge.WHY}"
-            raise Refusal(413, "state_too_large", message, limit=self._limit)
+            raise StateLimitExceeded(message, limit=self._limit)
 
     def build(self, encoded: bytes) -> None:
         """Count a copied or moved value: a small patch must not cost more because the values it names are large.
 
         Raises:
-            Refusal: 413 `patch_too_large`.
+            RequestError: `patch_too_large`.
         """
         self._built += len(encoded)
         self._values -= count_values(encoded, self._values + 1)
         if self._built > self._limit or self._values < 0:
             message = "expected a patch that copies and moves less of the state; send it in several requests"
-            raise Refusal(413, "patch_too_large", message, limit=self._limit)
+            raise PatchTooLarge(message, limit=self._limit)
 
 
 class Patching:
@@ -100,7 +100,7 @@ class Patching:
 
         Raises:
             PatchConflict: It does not fit; what was done before it counts for nothing then.
-            Refusal: 413, see `Budget`; 422 `forbidden_key` or `too_deep`.
+            RequestError: 413, see `Budget`; `forbidden_key` or `too_deep`.
         """
         path = _parts(step["path"])
         match step["op"]:
@@ -132,7 +132,7 @@ class Patching:
         elif isinstance(parent, dict):
             if path[-1] in FORBIDDEN_KEYS:
                 text = f'expected keys that the clients accept, got the reserved name "{path[-1]}"'
-                raise Refusal(422, "forbidden_key", text, key=path[-1])
+                raise ForbiddenKey(text, key=path[-1])
             self._budget.add(size - _weight(parent, path[-1]))
             parent[path[-1]] = value
             self.edits.append(Edit("set", (*keys, path[-1]), value, source, moves))
@@ -180,7 +180,7 @@ class Patching:
         """Return the size in bytes of a value at a path, with its key and separators.
 
         Raises:
-            Refusal: 422 `too_deep`.
+            RequestError: `too_deep`.
         """
         encoded = msgspec.json.encode(value)
         check_nesting(encoded, MAX_DEPTH - len(path))

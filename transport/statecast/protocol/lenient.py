@@ -16,7 +16,7 @@ import msgspec
 from statecast_agents import FORBIDDEN_KEYS, Json
 from statecast_agents.values import is_javascript_integer
 
-from .errors import Refusal
+from .errors import InvalidRequest, RequestError
 from .json_checks import check_keys, check_nesting, check_values, decode
 
 __all__ = ["check_fields", "held_part", "held_result", "holdable", "mended", "read_past", "readable"]
@@ -43,7 +43,7 @@ def mended(data: bytes) -> bytes:
     whole = _ESCAPE.sub(lambda escape: escape[0] if escape[1] is None else rb"\ufffd", data)  # and as long as before
     try:
         messages = bytes(decode(whole, dict[str, msgspec.Raw]).get("messages", b""))
-    except Refusal:
+    except RequestError:
         return data
     at = whole.find(messages)
     while at >= 0 and not _NAMED.search(whole[max(0, at - _KEY) : at]):
@@ -55,7 +55,7 @@ def check_fields(data: bytes, *, but: Collection[str]) -> None:
     """Check the values of a body's fields, except those that are claims.
 
     Raises:
-        Refusal: 422 `number_out_of_range` or `forbidden_key`; 400 `malformed_json`; 422 `invalid_request`.
+        RequestError: `number_out_of_range` or `forbidden_key`; `malformed_json`; `invalid_request`.
     """
     fields: dict[str, msgspec.Raw] = decode(data, dict[str, msgspec.Raw])
     check_keys(fields)
@@ -64,14 +64,14 @@ def check_fields(data: bytes, *, but: Collection[str]) -> None:
             check_values(text)
 
 
-def readable(items: Iterable[Any], read: Callable[[Any], _T | None]) -> tuple[list[_T], Refusal | None]:
+def readable(items: Iterable[Any], read: Callable[[Any], _T | None]) -> tuple[list[_T], RequestError | None]:
     """Return the items that can be read, and the error of the first that cannot."""
     found: list[_T] = []
-    problem: Refusal | None = None
+    problem: RequestError | None = None
     for item in items:
         try:
             made = read(item)
-        except Refusal as refusal:
+        except RequestError as refusal:
             problem = problem or refusal
         else:
             if made is not None:
@@ -84,19 +84,19 @@ def read_past(posted: Sequence[Any], read: Callable[[dict[str, Any], str], None]
 
     Args:
         posted: The messages.
-        read: Raises a `Refusal` for what it cannot read.
+        read: Raises a `RequestError` for what it cannot read.
         is_claim: Whether only the last one has to be readable.
 
     Raises:
-        Refusal: 422 `invalid_request`: one that has to be readable is not.
+        RequestError: `invalid_request`: one that has to be readable is not.
     """
     for index, message in enumerate(posted):
         where = f"messages[{index}]"
         try:
             if not isinstance(message, dict):
-                raise Refusal(422, "invalid_request", f"in {where}: expected an object, got {message!r:.80}")
+                raise InvalidRequest(f"in {where}: expected an object, got {message!r:.80}")
             read(message, where)
-        except Refusal:
+        except RequestError:
             if index == len(posted) - 1 or not is_claim:
                 raise
 
@@ -130,7 +130,7 @@ def holdable(value: Json) -> Any:
         text = msgspec.json.encode(value)
         check_values(text)
         check_nesting(text, _DEPTH)
-    except (Refusal, ValueError, OverflowError, RecursionError):
+    except (RequestError, ValueError, OverflowError, RecursionError):
         return _without_the_rest(value, 0)
     return msgspec.json.decode(text)
 
@@ -140,7 +140,7 @@ def _is_held(value: Json) -> bool:
         text = msgspec.json.encode(value)
         check_values(text)
         check_nesting(text, _DEPTH)
-    except (Refusal, ValueError, OverflowError, RecursionError):
+    except (RequestError, ValueError, OverflowError, RecursionError):
         return False
     return True
 

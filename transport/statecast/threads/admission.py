@@ -15,7 +15,7 @@ import msgspec
 
 from statecast import stores
 from statecast.protocol import Cursor
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import AgentMismatch, RequestError, ServerStopping, Unauthorized
 from statecast.stores import Key
 from statecast_agents import Agent, Document, new_id
 from statecast_agents.commands import AnyCommand
@@ -86,7 +86,7 @@ class Admission:
         """Accept a batch: all of its commands are valid, kept, and will be run after whatever waits already.
 
         Raises:
-            Refusal: Nothing was applied.
+            RequestError: Nothing was applied.
         """
         self.check_open()
         size = sum(len(bytes(command)) for command in posted.commands if isinstance(command, bytes | msgspec.Raw))
@@ -133,11 +133,11 @@ class Admission:
         It is a page that has lost its token, and would go on in another conversation without a word.
 
         Raises:
-            Refusal: 401 `unauthorized`; 503 `store_unavailable`.
+            RequestError: `unauthorized`; `store_unavailable`.
         """
         if self._knows_owners and key.owner is None and await self._registry.is_owned(key.thread_id):
             message = "the thread of this id belongs to a user; expected the credentials of that user, got none"
-            raise Refusal(401, "unauthorized", message, headers={"www-authenticate": "Bearer"})
+            raise Unauthorized(message)
 
     async def _post(self, thread: Thread, posted: Posted, commands: list[AnyCommand]) -> Submission | None:
         """Accept a batch for a thread that is known; None if it has gone meanwhile."""
@@ -241,7 +241,7 @@ class Admission:
         """Wait until a batch is kept, and let it begin; or withdraw it."""
         try:
             await self._registry.settle(thread.key)
-        except Refusal:
+        except RequestError:
             self._registry.journal.withdraw(changes)
             self._withdraw(thread, run, changes, created=created)
             raise
@@ -274,7 +274,7 @@ class Admission:
         """Return the thread of a card; if there is only the card, it is made, with a document for its state.
 
         Raises:
-            Refusal: Nothing was applied.
+            RequestError: Nothing was applied.
         """
         self.check_open()
         async with self._registry.one_at_a_time(key):
@@ -290,14 +290,14 @@ class Admission:
         """Make a thread an agent's, if it is not, and nobody has done more with it than write into its history.
 
         Raises:
-            Refusal: 409 `agent_mismatch`; 503 `server_stopping` or `store_unavailable`.
+            RequestError: `agent_mismatch`; `server_stopping` or `store_unavailable`.
         """
         if thread.agent is agent:
             return
         changed = entrusted(thread, agent)
         if changed is None:
             message = f'the thread belongs to the agent "{thread.agent.name}", not to "{agent.name}"'
-            raise Refusal(409, "agent_mismatch", message)
+            raise AgentMismatch(message)
         self.check_open()  # what is refused is to leave the thread as it was
         thread.agent = agent
         self._registry.journal.add(stores.Assigned(thread.key, agent.name))
@@ -309,10 +309,10 @@ class Admission:
         """Check that anything is accepted at all.
 
         Raises:
-            Refusal: 503 `server_stopping` or `store_unavailable`.
+            RequestError: `server_stopping` or `store_unavailable`.
         """
         if self._runs.stopping:
-            raise Refusal(503, "server_stopping", "the server is stopping; try again soon", retry_after=2)
+            raise ServerStopping()
         if self._registry.journal.failing is not None:
             raise unavailable()
 

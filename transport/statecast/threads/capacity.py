@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import ServerFull, TooManyRuns
 
 from .limits import Limits
 
@@ -33,18 +33,18 @@ class Capacity:
         """Check that there is room for another run.
 
         Raises:
-            Refusal: 503 `server_full`; 429 `too_many_runs`.
+            RequestError: `server_full`; `too_many_runs`.
         """
         limits = self._limits
         if self._all - min(self._waiting, limits.waiting) >= limits.runs:
             message = f"the server already has {limits.runs} runs queued or under way; try again soon"
-            raise Refusal(503, "server_full", message, retry_after=5, limit=limits.runs)
+            raise ServerFull(message, retry_after=5, limit=limits.runs)
         if owner is None:
             return
         theirs = self._of[owner] - min(self._waiting_of[owner], limits.waiting_per_owner)
         if theirs >= limits.runs_per_owner:
             message = f"you have {theirs} runs under way; wait for one to end, or stop it"
-            raise Refusal(429, "too_many_runs", message, retry_after=5, limit=limits.runs_per_owner)
+            raise TooManyRuns(message, retry_after=5, limit=limits.runs_per_owner)
 
     def enter(self, owner: str | None) -> None:
         """Count one more."""

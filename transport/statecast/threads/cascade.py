@@ -41,7 +41,7 @@ class Cascade:
         """Drop what belongs to a thread that is about to go, as far as what is kept of the thread can be read.
 
         Raises:
-            Refusal: 503 `store_unavailable`; then the thread is to stay, so that this can be tried again.
+            RequestError: `store_unavailable`; then the thread is to stay, so that this can be tried again.
         """
         if self.forget is None:
             return

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from statecast.protocol import Cursor
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import ForbiddenKey, NumberOutOfRange, StateLimitExceeded, TooDeep
 from statecast.protocol.json_checks import decode, same_json
-from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Document, Json, StateInvalid, StateTooLarge
+from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Document, Json, StateTooLarge
 from statecast_agents.values import is_javascript_integer
 
 from .failures import first_state, validate
@@ -83,7 +83,7 @@ async def adopt(claim: Claim, agent: Agent, *, limit: int, runs: bool) -> tuple[
         runs: Whether a run follows, as in `agrees`.
 
     Raises:
-        Refusal: 413 `state_too_large`; 422 `invalid_state`, `too_deep`, `number_out_of_range`, `forbidden_key`; 500
+        RequestError: `state_too_large`; `invalid_state`, `too_deep`, `number_out_of_range`, `forbidden_key`;
             `agent_failed`.
     """
     if isinstance(claim, msgspec.UnsetType) or not agent.adopt:
@@ -94,17 +94,14 @@ async def adopt(claim: Claim, agent: Agent, *, limit: int, runs: bool) -> tuple[
         if initial is not None:
             return Document(initial), False
     if len(text) > limit:
-        raise Refusal(413, "state_too_large", str(StateTooLarge(len(text), limit)), limit=limit)
+        raise StateLimitExceeded(str(StateTooLarge(len(text), limit)), limit=limit)
     return await offload(len(text), _adopted, text, agent, runs), True
 
 
 def _adopted(text: bytes, agent: Agent, runs: bool) -> Document:
     value = decode(text)
     _check(value)
-    try:
-        validate(agent, value)
-    except StateInvalid as error:
-        raise Refusal(422, error.code, str(error)) from None
+    validate(agent, value)
     # On one line it can be part of any frame; a client's own JSON is.
     document = Document.adopting(value, b"" if b"\n" in text or b"\r" in text else text)
     if runs:
@@ -116,7 +113,7 @@ def _check(value: Any) -> None:
     """Check that a decoded value is one that a state can hold, level by level: few steps for many values.
 
     Raises:
-        Refusal: 422 `too_deep`, `number_out_of_range`, `forbidden_key`.
+        RequestError: `too_deep`, `number_out_of_range`, `forbidden_key`.
     """
     level = [value]
     for _ in range(MAX_DEPTH + 1):
@@ -124,15 +121,15 @@ def _check(value: Any) -> None:
         beyond = numbers and (max(numbers) > MAX_INTEGER or min(numbers) < -MAX_INTEGER)
         if beyond and not all(map(is_javascript_integer, numbers)):
             message = "in the state: expected integers that JavaScript can hold, got another one; use a string"
-            raise Refusal(422, "number_out_of_range", message)
+            raise NumberOutOfRange(message)
         dicts = [item for item in level if type(item) is dict]
         if not FORBIDDEN_KEYS.isdisjoint(chain.from_iterable(dicts)):
             (key, *_) = FORBIDDEN_KEYS.intersection(chain.from_iterable(dicts))
             message = f'in the state: expected keys that the clients accept, got the reserved name "{key}"'
-            raise Refusal(422, "forbidden_key", message, key=key)
+            raise ForbiddenKey(message, key=key)
         lists = [item for item in level if type(item) is list]
         level = [*chain.from_iterable(map(dict.values, dicts)), *chain.from_iterable(lists)]
         if not level and not dicts and not lists:
             return
     message = f"in the state: expected at most {MAX_DEPTH} containers within one another, got more"
-    raise Refusal(422, "too_deep", message, limit=MAX_DEPTH)
+    raise TooDeep(message, limit=MAX_DEPTH)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import InvalidState, RequestError, StateLimitExceeded
 from statecast.protocol.messages.projection import items_in
 from statecast_agents import Agent, Document, Json, NotJson, Operation, StateInvalid, StateTooLarge, operations
 
@@ -29,7 +29,7 @@ def written(agent: Agent, messages: Sequence[Json]) -> Document:
     """Return the state of a thread that begins with messages, where the agent's state can hold them.
 
     Raises:
-        Refusal: 422 `invalid_state`, if nothing can hold them.
+        RequestError: `invalid_state`, if nothing can hold them.
     """
     initial = first_state(agent)
     return _document(_holding(agent, initial, messages, initial))
@@ -39,7 +39,7 @@ def rewritten(agent: Agent, state: bytes, messages: Sequence[Json]) -> list[Oper
     """Return the operations after which a state has these messages.
 
     Raises:
-        Refusal: 422 `invalid_state`, if nothing can hold them.
+        RequestError: `invalid_state`, if nothing can hold them.
     """
     before = msgspec.json.decode(state)
     _document(after := _holding(agent, before, messages, before))
@@ -67,7 +67,7 @@ def can_follow(thread: Thread, parent_id: str | None, message: dict[str, Json], 
     """Return whether a message that comes after another comes after all that a thread has, as `follows`.
 
     Raises:
-        Refusal: 413 `state_too_large`: it does, and the state would have more than `limit` bytes.
+        RequestError: `state_too_large`: it does, and the state would have more than `limit` bytes.
     """
     if not follows(thread, parent_id):
         return False
@@ -80,7 +80,7 @@ def check_written(agent: Agent, messages: Sequence[Json], *, limit: int) -> None
     """Check that a state with these messages has at most `limit` bytes, before they are taken.
 
     Raises:
-        Refusal: 413 `state_too_large`; 422 `invalid_state` for messages that no state can hold.
+        RequestError: `state_too_large`; `invalid_state` for messages that no state can hold.
     """
     if len(written(agent, messages).encode()) > limit:
         raise _outgrown(limit)
@@ -111,13 +111,13 @@ def _holding(agent: Agent, state: Json, messages: Sequence[Json], otherwise: Jso
     return after
 
 
-def _outgrown(limit: int) -> Refusal:
+def _outgrown(limit: int) -> RequestError:
     message = f"expected messages that leave a state of at most {limit} bytes as JSON, got more: {StateTooLarge.WHY}"
-    return Refusal(413, "state_too_large", message, limit=limit)
+    return StateLimitExceeded(message, limit=limit)
 
 
 def _document(state: Json) -> Document:
     try:
         return Document(state)
     except NotJson as error:
-        raise Refusal(422, "invalid_state", str(error)) from None
+        raise InvalidState(str(error)) from None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import AgentMismatch, RequestError, ThreadDamaged
 from statecast.stores import Damaged, Deleted, Key, Moved, StoreUnavailable, Summary
 
 from .cascade import Cascade, former
@@ -40,7 +40,7 @@ class Deletion:
         """Delete a thread, its card and its notes; its run is cancelled, and its streams end.
 
         Raises:
-            Refusal: 404 `unknown_thread`; 503 `store_unavailable`.
+            RequestError: `unknown_thread`; `store_unavailable`.
         """
         async with self._registry.alone(key):
             await self._registry.settle()
@@ -57,7 +57,7 @@ class Deletion:
         """Make all threads of an owner another's, and return how many; those whose id the other has are left.
 
         Raises:
-            Refusal: 503 `store_unavailable`.
+            RequestError: `store_unavailable`.
         """
         moved, before = 0, None
         await self._registry.settle()
@@ -88,8 +88,8 @@ class Deletion:
         """Return a thread on which nothing runs any more, nor waits; None if there is only a card."""
         try:
             thread = await self._registry.find(key)
-        except Refusal as refusal:
-            if refusal.code not in ("agent_mismatch", "thread_damaged"):  # nothing runs on such a thread
+        except RequestError as refusal:
+            if not isinstance(refusal, AgentMismatch | ThreadDamaged):  # nothing runs on such a thread
                 raise
             return None
         if thread is None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError
 from statecast.stores import (
     Change,
     Damaged,
@@ -39,7 +39,7 @@ _T = TypeVar("_T")
 class Directory:
     """What is kept of threads beside their logs.
 
-    Everything may raise `Refusal`: 503 `store_unavailable`.
+    Everything may raise `RequestError`: 503 `store_unavailable`.
 
     Args:
         registry: The threads.
@@ -73,7 +73,7 @@ class Directory:
         """Return a thread's card.
 
         Raises:
-            Refusal: 404 `unknown_thread`.
+            RequestError: `unknown_thread`.
         """
         await self._start()
         return await self._registry.summary(key)
@@ -91,7 +91,7 @@ class Directory:
         """Change a card; `new`: make one, if there is none.
 
         Raises:
-            Refusal: 404 `unknown_thread`.
+            RequestError: `unknown_thread`.
         """
         await self._write(change.key, change, new=new)
 
@@ -99,7 +99,7 @@ class Directory:
         """Return what is noted of a kind with a thread, the oldest first.
 
         Raises:
-            Refusal: 409 `thread_damaged`.
+            RequestError: `thread_damaged`.
         """
         await self._settle()
         try:
@@ -111,7 +111,7 @@ class Directory:
         """Return what is noted of a kind with a thread, decoded.
 
         Raises:
-            Refusal: 409 `thread_damaged`.
+            RequestError: `thread_damaged`.
         """
         return [(id, self.decoded(key, decode, data)) for id, data in await self.notes(key, kind)]
 
@@ -119,7 +119,7 @@ class Directory:
         """Return what was noted with a thread, decoded.
 
         Raises:
-            Refusal: 409 `thread_damaged`.
+            RequestError: `thread_damaged`.
         """
         try:
             return decode(data)
@@ -130,7 +130,7 @@ class Directory:
         """Note something with a thread; `message`: it is what somebody said, and so the thread's latest.
 
         Raises:
-            Refusal: 404 `unknown_thread`.
+            RequestError: `unknown_thread`.
         """
         now = time.time()
         touched = SummaryChanged(key=key, at=now, last=now) if message else SummaryChanged(key=key, at=now)
@@ -140,7 +140,7 @@ class Directory:
         """Note several things with a thread, and take others away: all of it or none.
 
         Raises:
-            Refusal: 404 `unknown_thread`.
+            RequestError: `unknown_thread`.
         """
         if changes:
             await self._write(key, *changes, SummaryChanged(key=key, at=time.time()))
@@ -171,7 +171,7 @@ class Directory:
             self._registry.journal.add(*changes)
         try:
             await self._registry.settle(key)
-        except Refusal:
+        except RequestError:
             self._registry.journal.withdraw(changes)
             raise
 

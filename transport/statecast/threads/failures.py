@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from statecast.protocol import RunError
-from statecast.protocol.errors import Refusal
-from statecast_agents import Agent, AgentError, CommandError, Json, StatecastError, StateInvalid, TooLarge
+from statecast.protocol.errors import AgentFailed, RequestError
+from statecast_agents import Agent, AgentError, Json, StatecastError, TooLarge
 from statecast_agents.errors import MessageConflict
 
 __all__ = ["agents_code", "explain", "first_state", "raised_one", "validate"]
@@ -58,24 +58,24 @@ def agents_code(what: str) -> Iterator[None]:
         what: What it is, for the log: `the first state`.
 
     Raises:
-        Refusal: 500 `agent_failed`.
-        StatecastError, Refusal: What tells a client what is wrong with its request.
+        RequestError: `agent_failed`.
+        RequestError: What tells a client what is wrong with its request.
     """
     try:
         yield
-    except (CommandError, StateInvalid, Refusal):
+    except RequestError:
         raise
     except BaseException:  # it awaits nothing, so that not even a cancellation is anybody else's
         _log.exception("the agent's code for %s failed", what)
         text = f"the agent's code for {what} failed; the reason is in the server's log"
-        raise Refusal(500, "agent_failed", text) from None
+        raise AgentFailed(text) from None
 
 
 def first_state(agent: Agent) -> Json:
     """Return the state of a new thread whose client hands over none.
 
     Raises:
-        Refusal: 500 `agent_failed`.
+        RequestError: `agent_failed`.
     """
     with agents_code("the first state"):
         return agent.initial_state()
@@ -86,7 +86,7 @@ def validate(agent: Agent, state: Json) -> None:
 
     Raises:
         StateInvalid: It is not.
-        Refusal: 500 `agent_failed`.
+        RequestError: `agent_failed`.
     """
     with agents_code("validating a state"):
         agent.state_type.validate(state)

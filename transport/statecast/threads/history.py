@@ -25,7 +25,15 @@ from statecast.history.tree import (
     state_messages,
     without,
 )
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import (
+    AgentFailed,
+    AgentsMessage,
+    FieldTooLarge,
+    InvalidRequest,
+    RequestError,
+    StateLimitExceeded,
+    UnknownMessage,
+)
 from statecast.protocol.messages.projection import items_in
 from statecast.stores import Key, RecordErased, RecordWritten, Summary
 from statecast_agents import About, Agent, Feedback, Json, new_id
@@ -77,7 +85,7 @@ class History:
             format: Only messages of that form; None: all, and the state's as `aui/v0`.
 
         Raises:
-            Refusal: 503 `store_unavailable`.
+            RequestError: `store_unavailable`.
         """
         written = await self._written(summary.key)
         _, ours, _, size = await self._state(summary.key)
@@ -110,7 +118,7 @@ class History:
                 stays where it is if no `parent_id` is given.
 
         Raises:
-            Refusal: 413 `state_too_large`; 422 `invalid_request`; 503 `store_unavailable`.
+            RequestError: `state_too_large`; `invalid_request`; `store_unavailable`.
         """
         async with self._hub.directory.alone(key.owner, f"history {key.thread_id}"):  # what is counted is what is there
             return await self._write(key, parent_id, format, content, id, external_id)
@@ -127,10 +135,10 @@ class History:
         for name, most in ((id, MAX_ID), (parent_id, MAX_ID), (external_id, MAX_EXTERNAL_ID)):
             if name is not None and not 0 < len(name) <= most:
                 text = f"expected ids of messages of 1 to {most} characters, got {len(name)}"
-                raise Refusal(422, "invalid_request", text, limit=most)
+                raise InvalidRequest(text, limit=most)
         if not 0 < len(format) <= MAX_FORMAT:
             text = f"expected a format's name of 1 to {MAX_FORMAT} characters, got {len(format)}"
-            raise Refusal(422, "invalid_request", text, limit=MAX_FORMAT)
+            raise InvalidRequest(text, limit=MAX_FORMAT)
         now = time.time()
         notes = dict(await self._hub.directory.notes(key, MESSAGE))
         if external_id is not None:
@@ -161,7 +169,7 @@ class History:
         So is what its newest branch makes of the thread's state, as long as that is the clients'.
 
         Raises:
-            Refusal: 413 `state_too_large`.
+            RequestError: `state_too_large`.
         """
         limit = self._hub.limits.state
         before = notes.get(message.id, b"")
@@ -169,7 +177,7 @@ class History:
             text = (
                 f"expected what clients write into a history to have at most {limit} bytes, got more; delete some of it"
             )
-            raise Refusal(413, "state_too_large", text, limit=limit)
+            raise StateLimitExceeded(text, limit=limit)
         thread = await self._hub.known(key.thread_id, owner=key.owner)
         read = await offload(len(note), read_message, message.content, message.format, message.id)
         if read is None or (thread is not None and not has_only(thread, notes)):
@@ -188,7 +196,7 @@ class History:
         The agent's own messages have theirs: it is by these that a page knows them which copies what it shows.
 
         Raises:
-            Refusal: 503 `store_unavailable`.
+            RequestError: `store_unavailable`.
         """
         known = dict(await self._hub.directory.notes(key, NAMED)).get(_mark(external_id, format))
         if known is not None:
@@ -201,7 +209,7 @@ class History:
         """Write a message of a history anew.
 
         Raises:
-            Refusal: 404 `unknown_message`; 503 `store_unavailable`.
+            RequestError: `unknown_message`; `store_unavailable`.
         """
         found = next((message for message in await self.read(summary) if message.id == id), None)
         if found is None:
@@ -214,7 +222,7 @@ class History:
         Those that are gone already are left out, so that a request can be repeated, unless it names no other.
 
         Raises:
-            Refusal: 404 `unknown_message`; 409 `agents_message` for one that is the agent's; 503 `store_unavailable`.
+            RequestError: `unknown_message`; `agents_message` for one that is the agent's; `store_unavailable`.
         """
         key = summary.key
         written = {message.id: message for message in await self._written(key)}
@@ -225,7 +233,7 @@ class History:
         for id in known:
             if id not in written:
                 text = f'the message "{id}" is in the agent\'s state; send it a command, or edit the one before it'
-                raise Refusal(409, "agents_message", text)
+                raise AgentsMessage(text)
         changes: list[RecordWritten | RecordErased] = [
             RecordErased(key, kind, id) for id in known for kind in (FEEDBACK, LEASE)
         ]
@@ -253,7 +261,7 @@ class History:
             user: Who asks.
 
         Raises:
-            Refusal: 503 `store_unavailable`.
+            RequestError: `store_unavailable`.
         """
         agent, ours, state, _ = await self._state(summary.key)
         if messages is None:
@@ -264,8 +272,7 @@ class History:
         """Keep what a user says of a message, tell the agent, and return the feedback's id.
 
         Raises:
-            Refusal: 404 `unknown_message`; 413 `field_too_large`; 500 `agent_failed`, when it is kept; 503
-                `store_unavailable`.
+            RequestError: `unknown_message`; `field_too_large`; `agent_failed`, when it is kept; `store_unavailable`.
         """
         found = next((message for message in await self.read(summary) if message.id == id), None)
         if found is None:
@@ -282,7 +289,7 @@ class History:
             text = (
                 f"expected feedback of at most {limit} bytes, and of a thread's messages in all no more than of a state"
             )
-            raise Refusal(413, "field_too_large", text, limit=limit)
+            raise FieldTooLarge(text, limit=limit)
         await self._hub.directory.note(summary.key, FEEDBACK, id, said)
         told = Feedback(
             thread_id=summary.key.thread_id, message_id=id, type=type, comment=comment, message=message, user=user
@@ -297,14 +304,14 @@ class History:
                 await anext(self._hub.ask(agent, summary.key, "feedback", tell))
         except HookFailed:
             text = "the feedback is kept, but the agent failed to take it; the reason is in the server's log"
-            raise Refusal(500, "agent_failed", text) from None
+            raise AgentFailed(text) from None
         return str(note["id"])
 
     async def feedbacks(self, key: Key) -> dict[str, dict[str, Json]]:
         """Return what users have said of messages, by the message's id.
 
         Raises:
-            Refusal: 503 `store_unavailable`.
+            RequestError: `store_unavailable`.
         """
         return dict(await self._hub.directory.read(key, FEEDBACK, msgspec.json.decode))
 
@@ -369,5 +376,5 @@ def _mark(external_id: str, format: str) -> str:
     return f"{format} {external_id}"
 
 
-def _unknown(id: str) -> Refusal:
-    return Refusal(404, "unknown_message", f'expected the id of a message of the thread, got "{id[:140]}"')
+def _unknown(id: str) -> RequestError:
+    return UnknownMessage(f'expected the id of a message of the thread, got "{id[:140]}"')

@@ -18,7 +18,7 @@ import msgspec
 
 from statecast import stores
 from statecast.protocol import Cursor
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError, ResumeMismatch, RunActive, RunMismatch
 from statecast.stores import Key, Store, StoreUnavailable
 from statecast_agents import Agent, Json, Messages, Operation
 
@@ -158,7 +158,7 @@ class Hub:
         """Check that requests would be accepted now.
 
         Raises:
-            Refusal: 503 `server_stopping` or `store_unavailable`.
+            RequestError: `server_stopping` or `store_unavailable`.
         """
         self._admission.check_open()
         await self._start()
@@ -172,7 +172,7 @@ class Hub:
         """Return a thread by its id.
 
         Raises:
-            Refusal: 404 `unknown_thread`; also for one that belongs to another owner. 503 `store_unavailable`.
+            RequestError: `unknown_thread`; also for one that belongs to another owner. `store_unavailable`.
         """
         thread = await self.known(thread_id, owner=owner)
         if thread is None:
@@ -192,7 +192,7 @@ class Hub:
         """Return a thread by its id; None for one that is not known, also because it belongs to another owner.
 
         Raises:
-            Refusal: 503 `store_unavailable`.
+            RequestError: `store_unavailable`.
         """
         await self._start()
         return await self.registry.find(Key(owner, thread_id))
@@ -201,7 +201,7 @@ class Hub:
         """Check that a request of nobody in particular makes no thread of the same id as somebody's.
 
         Raises:
-            Refusal: 401 `unauthorized`; 503 `store_unavailable`.
+            RequestError: `unauthorized`; `store_unavailable`.
         """
         await self._start()
         await self._admission.check_free(key)
@@ -210,7 +210,7 @@ class Hub:
         """Accept a batch: all of its commands are valid, kept, and will be run after whatever waits already.
 
         Raises:
-            Refusal: Nothing was applied.
+            RequestError: Nothing was applied.
         """
         await self._start()
         return await self._admission.submit(posted)
@@ -227,7 +227,7 @@ class Hub:
             run_id: The run that is meant, or what `hand_out` named it; None: whichever is active.
 
         Raises:
-            Refusal: 409 `run_mismatch` when another run than `run_id` is active; 503 `store_unavailable`.
+            RequestError: `run_mismatch` when another run than `run_id` is active; `store_unavailable`.
         """
         thread = await self.known(thread_id, owner=owner)
         if thread is None:
@@ -236,7 +236,7 @@ class Hub:
         thread.flush()
         active, latest = thread.active, thread.run
         if active is not None:
-            _check_run(active, run_id, headers={"x-stream-status": "run_mismatch"})
+            _check_run(active, run_id, mismatch=ResumeMismatch)
         last = None if latest is None else latest.id
         handed = None if run_id is None or claim is not msgspec.UNSET else ResumePoint.parse(run_id).place_in(thread)
         if handed is not None:
@@ -257,7 +257,7 @@ class Hub:
         None where nothing is active, or only the client can go on; also for a thread that is not known.
 
         Raises:
-            Refusal: 503 `store_unavailable`.
+            RequestError: `store_unavailable`.
         """
         thread = await self.known(thread_id, owner=owner)
         active = None if thread is None else thread.active
@@ -278,7 +278,7 @@ class Hub:
             queued: Also drop what waits behind it.
 
         Raises:
-            Refusal: 404 `unknown_thread`; 409 `run_mismatch` when another run is active.
+            RequestError: `unknown_thread`; `run_mismatch` when another run is active.
         """
         thread = await self.find(thread_id, owner=owner)
         active, named = thread.active, thread.run
@@ -294,13 +294,13 @@ class Hub:
         """Apply a client's RFC 6902 patch to the parts of a state that the agent lets clients write.
 
         Raises:
-            Refusal: 404 `unknown_thread`; 409 `run_active`, because it would race the run, or `patch_failed`;
-                403 `not_writable`; 413 `state_too_large`, `patch_too_large`; 422 `invalid_patch`, `invalid_state`.
+            RequestError: `unknown_thread`; `run_active`, because it would race the run, or `patch_failed`;
+                `not_writable`; `state_too_large`, `patch_too_large`; `invalid_patch`, `invalid_state`.
         """
         thread = await self.find(thread_id, owner=owner)
         self._admission.check_open()
         if thread.active is not None or thread.inbox:
-            raise Refusal(409, "run_active", "a run is under way; send a command, or patch when it has ended")
+            raise RunActive("a run is under way; send a command, or patch when it has ended")
         patch(thread, steps, self.limits)
         thread.used = time.monotonic()
         thread.flush()
@@ -318,8 +318,7 @@ class Hub:
             owner: Whose it is.
 
         Raises:
-            Refusal: 404 `unknown_thread`; 422 `invalid_state` for messages that no state can hold; 503
-                `store_unavailable`.
+            RequestError: `unknown_thread`; `invalid_state` for messages that no state can hold; `store_unavailable`.
         """
         await self._start()
         key = Key(owner, thread_id)
@@ -348,7 +347,7 @@ class Hub:
         It costs what the message holds; whether it does not belong there is for `write` to mend.
 
         Raises:
-            Refusal: 503 `store_unavailable`.
+            RequestError: `store_unavailable`.
         """
         if not follows(thread, parent_id):
             return False
@@ -361,7 +360,7 @@ class Hub:
         """Make a thread an agent's, if it is not, and nobody has done more with it than write into its history.
 
         Raises:
-            Refusal: 409 `agent_mismatch`; 503 `server_stopping` or `store_unavailable`.
+            RequestError: `agent_mismatch`; `server_stopping` or `store_unavailable`.
         """
         self._admission.entrust(thread, agent)
 
@@ -377,7 +376,7 @@ class Hub:
             pieces: The hook.
 
         Raises:
-            Refusal: 503 `server_stopping` or `server_full`; 429 `too_many_runs`.
+            RequestError: `server_stopping` or `server_full`; `too_many_runs`.
         """
         return self._runs.ask(agent, key, what, pieces)
 
@@ -385,7 +384,7 @@ class Hub:
         """Delete a thread with all that is kept of it; its run is cancelled, and its streams end.
 
         Raises:
-            Refusal: 404 `unknown_thread`; 503 `store_unavailable`.
+            RequestError: `unknown_thread`; `store_unavailable`.
         """
         await self._start()
         await self._removal.delete(Key(owner, thread_id))
@@ -394,7 +393,7 @@ class Hub:
         """Make all threads of an owner another's, and return how many; those whose id the other has are left.
 
         Raises:
-            Refusal: 503 `store_unavailable`.
+            RequestError: `store_unavailable`.
         """
         await self._start()
         return await self._removal.move(owner, to)
@@ -436,7 +435,7 @@ class Hub:
             for key in unsettled:
                 try:
                     await self.registry.find(key)
-                except Refusal as refusal:
+                except RequestError as refusal:
                     _log.warning("the thread %r is left as it is: %s", key.thread_id, refusal)
             self._ready.set()
             await self._stop.wait()
@@ -474,7 +473,7 @@ class Hub:
                 self._swept = 0.0 if await self.registry.sweep() else now
 
 
-def _check_run(active: Execution, run_id: str | None, *, headers: Mapping[str, str] | None = None) -> None:
+def _check_run(active: Execution, run_id: str | None, *, mismatch: type[RunMismatch] = RunMismatch) -> None:
     if run_id is not None and ResumePoint.parse(run_id).run_id != active.id:
         message = f'expected the id of the active run, "{active.id}", got "{run_id}"'
-        raise Refusal(409, "run_mismatch", message, headers=headers, runId=active.id)
+        raise mismatch(message, run_id=active.id)

@@ -15,7 +15,7 @@ import msgspec
 
 from statecast.protocol import ChunkEntry, Entry, OperationsEntry, RunEntry, RunState
 from statecast.protocol.entries import ENTRY, size_of
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError
 from statecast.stores import Appended, Compacted, Key, write_entry
 from statecast_agents import Agent, Document, RunEnded
 from statecast_agents.chunks import Chunk
@@ -146,7 +146,7 @@ class LoggedState:
         self._size, self._grown = self.document.bound(self._limits.state), 0
         self.document.wake = self._wake
 
-    def retire(self, refusal: Callable[[], Refusal]) -> None:
+    def retire(self, refusal: Callable[[], RequestError]) -> None:
         """Take no more changes: the thread is deleted, another owner's, damaged, or only in the store from here on.
 
         Args:

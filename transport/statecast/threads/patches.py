@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from reprlib import repr as brief
 
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import InvalidPatch, NotWritable, PatchFailed
 from statecast.protocol.json_patch import Budget, Edit, PatchConflict, Patching
-from statecast_agents import Document, Json, StateInvalid
+from statecast_agents import Document, Json
 
 from .failures import validate
 from .limits import Limits
@@ -20,8 +20,8 @@ def patch(thread: Thread, steps: Sequence[dict[str, Json]], limits: Limits) -> N
     """Apply an RFC 6902 patch to a thread's state, in place: it costs what it touches.
 
     Raises:
-        Refusal: 403 `not_writable`; 409 `patch_failed`; 413 `state_too_large` or `patch_too_large`; 422
-            `invalid_patch`, `invalid_state`, `forbidden_key` or `too_deep`. Nothing was applied.
+        RequestError: `not_writable`; `patch_failed`; `state_too_large` or `patch_too_large`; `invalid_patch`,
+            `invalid_state`, `forbidden_key` or `too_deep`. Nothing was applied.
     """
     for step in steps:
         _check(step, thread.agent.writable)
@@ -34,11 +34,8 @@ def patch(thread: Thread, steps: Sequence[dict[str, Json]], limits: Limits) -> N
                 patching.apply(step)
             except PatchConflict as error:
                 named = f'{step["op"]} at "{step["path"][:100]}", operation {number} of the patch'
-                raise Refusal(409, "patch_failed", f"{named}, does not apply: {error}") from None
-        try:
-            validate(thread.agent, patching.value)
-        except StateInvalid as error:
-            raise Refusal(422, error.code, str(error)) from None
+                raise PatchFailed(f"{named}, does not apply: {error}") from None
+        validate(thread.agent, patching.value)
         for edit in patching.edits:
             _edit(document, edit)
 
@@ -47,12 +44,12 @@ def _check(step: dict[str, Json], allowed: Sequence[str]) -> None:
     for name in ("path", "from"):
         pointer = step.get(name)
         if pointer is not None and not isinstance(pointer, str):
-            raise Refusal(422, "invalid_patch", f'expected "{name}" to be a JSON Pointer, got {brief(pointer)}')
+            raise InvalidPatch(f'expected "{name}" to be a JSON Pointer, got {brief(pointer)}')
         if pointer is not None and step.get("op") != "test" and not _writable(pointer, allowed):
             message = f'expected a path that clients may write, got "{pointer[:100]}"'
-            raise Refusal(403, "not_writable", message)
+            raise NotWritable(message)
     if step.get("op") not in ("add", "remove", "replace", "move", "copy", "test") or step.get("path") is None:
-        raise Refusal(422, "invalid_patch", f"expected an RFC 6902 operation, got {brief(step)}")
+        raise InvalidPatch(f"expected an RFC 6902 operation, got {brief(step)}")
 
 
 def _writable(pointer: str, allowed: Sequence[str]) -> bool:

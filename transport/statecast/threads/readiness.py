@@ -43,7 +43,7 @@ class Readiness:
         """Look, unless somebody just has.
 
         Raises:
-            Refusal: 503 `store_unavailable`.
+            RequestError: `store_unavailable`.
         """
         look = self._look
         ended = look is None or look.done()

@@ -15,7 +15,7 @@ from typing import Final
 
 from statecast import stores
 from statecast.protocol import RunError
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import AgentMismatch, RequestError, RevisionGone, UnknownRevision
 from statecast.stores import Damaged, Key, Store, StoreUnavailable, Summary
 from statecast_agents import Agent
 
@@ -129,8 +129,8 @@ class Registry:
         """Return a thread from memory, or from the store; None if neither has it.
 
         Raises:
-            Refusal: 409 `agent_mismatch` if its agent is not served, `thread_damaged` if what is kept of it cannot be
-                read; 503 `store_unavailable`.
+            RequestError: `agent_mismatch` if its agent is not served, `thread_damaged` if what is kept of it cannot be
+                read; `store_unavailable`.
         """
         while True:
             self.check(key)
@@ -153,7 +153,7 @@ class Registry:
         agent = self._agents.get(saved.agent)
         if agent is None:
             message = f'the thread belongs to the agent "{saved.agent}", which is not served here'
-            raise Refusal(409, "agent_mismatch", message)
+            raise AgentMismatch(message)
         try:
             thread = Thread.restore(saved, agent, journal=self.journal, limits=self._limits)
             self._threads[key] = thread
@@ -163,7 +163,7 @@ class Registry:
             raise self.damaged(key, error) from None
         return thread
 
-    def damaged(self, key: Key, error: Exception) -> Refusal:
+    def damaged(self, key: Key, error: Exception) -> RequestError:
         """Return that what is kept of a thread cannot be read. The log names the thread once."""
         if key not in self._damaged:
             self._damaged.add(key)
@@ -175,7 +175,7 @@ class Registry:
         """Return a thread's card.
 
         Raises:
-            Refusal: 404 `unknown_thread`; 503 `store_unavailable`.
+            RequestError: `unknown_thread`; `store_unavailable`.
         """
         await self.settle()
         try:
@@ -190,7 +190,7 @@ class Registry:
         """Whether there is a thread of this id that is somebody's.
 
         Raises:
-            Refusal: 503 `store_unavailable`.
+            RequestError: `store_unavailable`.
         """
         await self.settle()
         try:
@@ -202,7 +202,7 @@ class Registry:
         """Return the end of a thread's log, and the state there as JSON, once it is kept.
 
         Raises:
-            Refusal: 503 `store_unavailable`.
+            RequestError: `store_unavailable`.
         """
         found = thread.snapshot()
         await self.settle()
@@ -212,15 +212,15 @@ class Registry:
         """Return the state at an earlier revision as JSON, as far back as the store's last snapshot.
 
         Raises:
-            Refusal: 404 `unknown_revision` for one that is yet to come; 410 `revision_gone` for one that is not kept;
-                503 `store_unavailable`.
+            RequestError: `unknown_revision` for one that is yet to come; `revision_gone` for one that is not kept;
+                `store_unavailable`.
         """
         now, state = await self.snapshot(thread)
         if revision == now:
             return state
         if revision > now:
             message = f"expected a revision up to {now}, the thread's last, got {revision}"
-            raise Refusal(404, "unknown_revision", message, limit=now)
+            raise UnknownRevision(message, limit=now)
         try:
             saved = None if self.store.instant else await self.store.load(thread.key)
         except Damaged as error:
@@ -228,7 +228,7 @@ class Registry:
         except StoreUnavailable:
             raise unavailable() from None
         if saved is None or revision < saved.revision:
-            raise Refusal(410, "revision_gone", f"the state at revision {revision} is not kept any more")
+            raise RevisionGone(f"the state at revision {revision} is not kept any more")
         try:
             return replay(saved, revision).encode()
         except Exception as error:  # as in `find`
@@ -240,7 +240,7 @@ class Registry:
         For what has been done already, and cannot be refused any more.
 
         Raises:
-            Refusal: 503 `store_unavailable`: the server stopped before; 409 `thread_damaged`: the store refused it.
+            RequestError: `store_unavailable`: the server stopped before; `thread_damaged`: the store refused it.
         """
         while True:
             try:
@@ -256,7 +256,7 @@ class Registry:
         """Wait until everything that has happened, on a thread or on all, is kept.
 
         Raises:
-            Refusal: 503 `store_unavailable`; 409 `thread_damaged`: the store refused what happened on that thread.
+            RequestError: `store_unavailable`; `thread_damaged`: the store refused what happened on that thread.
         """
         try:
             await self.journal.settled()
@@ -268,7 +268,7 @@ class Registry:
         """Check that the store takes what happens on a thread.
 
         Raises:
-            Refusal: 409 `thread_damaged`.
+            RequestError: `thread_damaged`.
         """
         if key is not None and key in self.journal.refused:
             raise damaged(key.thread_id)
@@ -311,7 +311,7 @@ class Registry:
                     try:
                         if lasting and self.cascade is not None:
                             await self.cascade(key)
-                    except Refusal:
+                    except RequestError:
                         continue  # it stays until what belongs to it can go as well
                     if key not in self._threads and key not in self._opening:
                         self.remove(stores.Deleted(key))

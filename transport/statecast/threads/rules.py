@@ -9,13 +9,19 @@ from typing import Any, Final
 import msgspec
 
 from statecast.protocol import Cursor
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import (
+    CommandIdReused,
+    NotListening,
+    PolicyNotAvailable,
+    RoleNotAllowed,
+    RunActive,
+    TooManyCommands,
+)
 from statecast.protocol.json_checks import check_nesting, check_values
 from statecast.stores import BatchApplied
-from statecast_agents import MAX_DEPTH, AddMessage, AddToolResult, Agent, CommandError, Messages, Request
+from statecast_agents import MAX_DEPTH, AddMessage, AddToolResult, Agent, Messages, Request
 from statecast_agents.agent import Policy
 from statecast_agents.commands import AnyCommand, check_command
-from statecast_agents.errors import MessageConflict
 from statecast_agents.message_commands import check_commands
 
 from .batch import OnDisconnect
@@ -67,18 +73,15 @@ def decode_commands(posted: Posted, limits: Limits) -> list[AnyCommand]:
     """Return the commands of a batch. Those without an id get one made of the request's key, if it has one.
 
     Raises:
-        Refusal: 422 `too_many_commands`, `unknown_command`, `invalid_command`, `role_not_allowed`; 500 `agent_failed`.
+        RequestError: `too_many_commands`, `unknown_command`, `invalid_command`, `role_not_allowed`; `agent_failed`.
     """
     limit = limits.commands
     if len(posted.commands) > limit:
         message = f"expected at most {limit} commands, got {len(posted.commands)}"
-        raise Refusal(422, "too_many_commands", message, limit=limit)
-    try:
-        with agents_code("reading commands"):
-            texts = [command for command in posted.commands if isinstance(command, bytes | msgspec.Raw)]
-            read = posted.agent.commands.decode(texts)
-    except CommandError as error:
-        raise Refusal(422, error.code, str(error)) from None
+        raise TooManyCommands(message, limit=limit)
+    with agents_code("reading commands"):
+        texts = [command for command in posted.commands if isinstance(command, bytes | msgspec.Raw)]
+        read = posted.agent.commands.decode(texts)
     for command, text in zip(read, texts, strict=True):
         _check_nesting(posted.agent, command, bytes(text))
     left = iter(read)
@@ -86,7 +89,7 @@ def decode_commands(posted: Posted, limits: Limits) -> list[AnyCommand]:
     for command in commands:
         if isinstance(command, AddMessage) and command.message.role != "user" and not posted.agent.allow_assistant:
             message = f'expected a message of the user, got one of the "{command.message.role}"'
-            raise Refusal(422, "role_not_allowed", message)
+            raise RoleNotAllowed(message)
     if posted.key is None:
         return commands
     return [
@@ -99,16 +102,13 @@ def check_built_in(agent: Agent, commands: Sequence[AddMessage | AddToolResult |
     """Check commands that are not from JSON as the body's reader and `decode_commands` check those that are.
 
     Raises:
-        Refusal: 422 `number_out_of_range`, `forbidden_key`, `invalid_command`, `too_deep`.
+        RequestError: `number_out_of_range`, `forbidden_key`, `invalid_command`, `too_deep`.
     """
     for command in commands:
         text = command if isinstance(command, bytes) else msgspec.json.encode(command)
         check_values(text)
         if not isinstance(command, bytes):
-            try:
-                check_command(command)
-            except CommandError as error:
-                raise Refusal(422, error.code, str(error)) from None
+            check_command(command)
             _check_nesting(agent, command, text)
 
 
@@ -121,7 +121,7 @@ def unapplied(thread: Thread, commands: Sequence[AnyCommand]) -> tuple[list[AnyC
     """Return the commands that are new to the thread, and the run that the others led to.
 
     Raises:
-        Refusal: 409 `command_id_reused`: an id that stands for another command, or another message.
+        RequestError: `command_id_reused`: an id that stands for another command, or another message.
     """
     fresh: list[AnyCommand] = []
     original: str | None = None
@@ -132,7 +132,7 @@ def unapplied(thread: Thread, commands: Sequence[AnyCommand]) -> tuple[list[AnyC
         for mark, before, run_id in known:
             if before != mark.digest:
                 text = f'the {mark.kind} id "{mark.id}" already belongs to another {mark.kind}'
-                raise Refusal(409, "command_id_reused", text)
+                raise CommandIdReused(text)
             original = run_id or original
         if not known:
             fresh.append(command)
@@ -184,16 +184,13 @@ def check_messages(thread: Thread, commands: Sequence[AnyCommand], *, agrees: bo
     """Check that built-in commands fit the messages.
 
     Raises:
-        Refusal: 409 `unknown_parent`, `unknown_tool_call`, `tool_call_settled`, `no_messages`.
+        RequestError: `unknown_parent`, `unknown_tool_call`, `tool_call_settled`, `no_messages`.
     """
     if thread.agent.messages is None or not any(
         isinstance(command, AddMessage | AddToolResult) for command in commands
     ):
         return
-    try:
-        check_commands(Messages(thread.document, thread.agent.messages), commands, agrees=agrees)
-    except MessageConflict as error:
-        raise Refusal(409, error.code, str(error)) from None
+    check_commands(Messages(thread.document, thread.agent.messages), commands, agrees=agrees)
 
 
 def chosen_policy(thread: Thread, posted: Posted, commands: Sequence[AnyCommand]) -> Policy:
@@ -210,17 +207,17 @@ def check_policy(thread: Thread, posted: Posted, commands: Sequence[AnyCommand])
     """Check that a batch may come while a run is under way, or about to be, that does not listen for it.
 
     Raises:
-        Refusal: 409 `run_active` or `not_listening`; 422 `policy_not_available`.
+        RequestError: `run_active` or `not_listening`; `policy_not_available`.
     """
     active = next(iter(thread.queue.live), None)
     if active is None:
         return
     policy = chosen_policy(thread, posted, commands)
     if policy == "reject":
-        raise Refusal(409, "run_active", f'the run "{active.id}" is under way; wait for its end', runId=active.id)
+        raise RunActive(f'the run "{active.id}" is under way; wait for its end', run_id=active.id)
     if policy == "deliver":
         message = f'the run "{active.id}" does not listen for these commands'
-        raise Refusal(409, "not_listening", message, runId=active.id)
+        raise NotListening(message, run_id=active.id)
     if policy == "rollback" and "rollback" not in (posted.agent.policy, posted.agent.waiting_policy):
         message = f'the agent "{posted.agent.name}" does not keep what a rollback needs; it must declare the policy'
-        raise Refusal(422, "policy_not_available", message)
+        raise PolicyNotAvailable(message)

@@ -18,7 +18,7 @@ import msgspec
 
 from statecast import stores
 from statecast.protocol import RunError, RunState
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import ServerStopping
 from statecast.stores import Key
 from statecast_agents import Agent, CommandError
 
@@ -111,10 +111,10 @@ class Scheduler:
             pieces: The hook.
 
         Raises:
-            Refusal: 503 `server_stopping` or `server_full`; 429 `too_many_runs`.
+            RequestError: `server_stopping` or `server_full`; `too_many_runs`.
         """
         if self.stopping:
-            raise Refusal(503, "server_stopping", "the server is stopping; try again soon", retry_after=2)
+            raise ServerStopping()
         self.room.check(key.owner)
         self.room.enter(key.owner)
 

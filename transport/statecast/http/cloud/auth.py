@@ -6,10 +6,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from statecast.http.cloud.errors import AnonymousNotAllowed, ApiKeyRequired
 from statecast.http.operation import DONE, Operation
 from statecast.http.request.body import read_json
 from statecast.http.response.errors import json_response
-from statecast.protocol.errors import Refusal
 from statecast.threads import Limits
 
 from .authenticator import Authenticator
@@ -35,7 +35,7 @@ def auth_operations(authenticator: Authenticator, limits: Limits) -> list[Operat
 
     async def anonymous(request: Request) -> Response:
         if not authenticator.cloud.anonymous:
-            raise Refusal(403, "anonymous_not_allowed", "this server gives no identity to whoever asks; sign in")
+            raise AnonymousNotAllowed("this server gives no identity to whoever asks; sign in")
         return json_response(await authenticator.new_user())
 
     async def refresh(request: Request) -> Response:
@@ -55,14 +55,14 @@ def auth_operations(authenticator: Authenticator, limits: Limits) -> list[Operat
         principal = await authenticator.require(request.scope)
         if principal.by != "key":
             message = "expected a refresh_token, or an API key, with Aui-User-Id and Aui-Workspace-Id"
-            raise Refusal(403, "api_key_required", message)
+            raise ApiKeyRequired(message)
         return principal.workspace
 
     async def create(request: Request) -> Response:
         principal = await authenticator.require(request.scope)
         if principal.by != "key":
             message = "expected an API key, with Aui-User-Id and Aui-Workspace-Id: the app's own server makes tokens"
-            raise Refusal(403, "api_key_required", message)
+            raise ApiKeyRequired(message)
         return json_response({"token": await authenticator.access_token(principal.workspace, principal.user.id)})
 
     return [

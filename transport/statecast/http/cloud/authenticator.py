@@ -17,10 +17,11 @@ import jwt
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from statecast.http.errors import InvalidToken
 from statecast.http.request.caller import Caller
 from statecast.http.request.open_requests import open_request_of
 from statecast.http.summaries import timestamp
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import InvalidRequest, RequestError, Unauthorized
 from statecast.threads import Hub
 
 from .issuers import PublishedKeys
@@ -73,8 +74,8 @@ class Authenticator:
             key_alone: Whether an API key may come without a user; the request is then nobody's.
 
         Raises:
-            Refusal: 401 `invalid_token` for a token of ours or of a trusted issuer that is forged, expired or revoked;
-                401 `unauthorized` for an API key without a user; 422 `invalid_request` for names that are too long.
+            RequestError: `invalid_token` for a token of ours or of a trusted issuer that is forged, expired or revoked;
+                `unauthorized` for an API key without a user; `invalid_request` for names that are too long.
         """
         headers = Headers(scope=scope)
         scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -101,7 +102,7 @@ class Authenticator:
         """Return who sends a request, at the endpoints of the cloud API.
 
         Raises:
-            Refusal: 401 `unauthorized` for a request without credentials; 429 `too_many_requests`; as `__call__`.
+            RequestError: `unauthorized` for a request without credentials; `too_many_requests`; as `__call__`.
         """
         principal = await self(scope)
         if principal is None:
@@ -121,7 +122,7 @@ class Authenticator:
         """Return new tokens in exchange for a refresh token, which is used up by that.
 
         Raises:
-            Refusal: 401 `invalid_token`; if it was used before, all tokens of the workspace are revoked.
+            RequestError: `invalid_token`; if it was used before, all tokens of the workspace are revoked.
         """
         claims = await self._check_ours(token, "refresh")
         with _revoked_is_invalid():
@@ -132,7 +133,7 @@ class Authenticator:
         """Return the workspace of a valid refresh token.
 
         Raises:
-            Refusal: 401 `invalid_token`.
+            RequestError: `invalid_token`.
         """
         claims = await self._check_ours(token, "refresh")
         with _revoked_is_invalid():
@@ -144,7 +145,7 @@ class Authenticator:
         """Return the workspace that a refresh token names, even if it is used up or revoked.
 
         Raises:
-            Refusal: 401 `invalid_token` for an expired token, or one of another issuer.
+            RequestError: `invalid_token` for an expired token, or one of another issuer.
         """
         workspace: str = (await self._check_ours(token, "refresh"))["sub"]
         return workspace
@@ -221,7 +222,7 @@ def _issuer_of(token: str) -> str | None:
 def _name(name: str) -> str:
     if len(name) > MAX_NAME:
         message = f"expected names of workspaces and users of at most {MAX_NAME} characters, got {len(name)}"
-        raise Refusal(422, "invalid_request", message, limit=MAX_NAME)
+        raise InvalidRequest(message, limit=MAX_NAME)
     return name
 
 
@@ -229,7 +230,7 @@ async def sign_in_required(scope: Scope, *, key_alone: bool = False) -> NoReturn
     """Refuse a request without credentials. It is an `Authenticate`, the last one where every user has to sign in.
 
     Raises:
-        Refusal: 401 `unauthorized`.
+        RequestError: `unauthorized`.
     """
     raise _unauthorized()
 
@@ -239,13 +240,13 @@ def _principal(user: CloudUser, by: Literal["token", "key", "issuer"], expires_a
     return Principal(owner=user.workspace, user=user, by=by, expires_at=expires_at)
 
 
-def _unauthorized() -> Refusal:
+def _unauthorized() -> RequestError:
     """Return the refusal of a request without credentials."""
     message = (
         "expected an Authorization header with a token of this server or of an issuer that it trusts, or with "
         "an API key and the headers Aui-User-Id and Aui-Workspace-Id"
     )
-    return Refusal(401, "unauthorized", message, headers={"www-authenticate": "Bearer"})
+    return Unauthorized(message)
 
 
 @contextlib.contextmanager
@@ -256,6 +257,5 @@ def _revoked_is_invalid() -> Iterator[None]:
         raise _invalid(error) from None
 
 
-def _invalid(reason: object) -> Refusal:
-    headers = {"www-authenticate": 'Bearer error="invalid_token"'}
-    return Refusal(401, "invalid_token", f"the token is not good: {reason}", headers=headers)
+def _invalid(reason: object) -> RequestError:
+    return InvalidToken(f"the token is not good: {reason}")

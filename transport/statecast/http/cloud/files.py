@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from statecast.files import Found, Uploads, disposition, filename_of, fresh_name, name_in
 from statecast.http.attachments import Attachments, check_filename
+from statecast.http.cloud.errors import FileExists, InvalidSignature, UrlExpired
 from statecast.http.operation import ANY_FILE, FILE, Operation, Reply
 from statecast.http.request.body import read_json
 from statecast.http.request.incoming import UploadBody
@@ -23,10 +24,10 @@ from statecast.http.response.errors import json_response
 from statecast.http.response.file import unknown_file
 from statecast.http.service import Service
 from statecast.http.summaries import timestamp
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import InvalidRequest, RequestError
 
 from .authenticator import Authenticator
-from .form import cloud_operation, cloud_refused
+from .form import cloud_form, cloud_operation
 
 __all__ = ["file_operations"]
 
@@ -85,7 +86,7 @@ def file_operations(service: Service, authenticator: Authenticator, uploads: Upl
         cloud_operation("POST", upload_url, files.upload_url, "A URL to upload a file to", up, UploadUrlRequest),
         cloud_operation("POST", download_url, files.download_url, "A URL of a file", down, DownloadUrlRequest),
         cloud_operation("PUT", upload, files.upload, "Upload a file to a signed URL", stored, ANY_FILE, signature),
-        Operation("GET", "/v1/files/{name}", files.get, "A file", FILE, form=cloud_refused),
+        Operation("GET", "/v1/files/{name}", files.get, "A file", FILE, form=cloud_form),
     ]
 
 
@@ -131,7 +132,7 @@ class _CloudFiles:
         try:
             await self._check(request, UPLOAD, name, owner)
             taken = await self._take(name, owner, incoming, request)
-        except Refusal:
+        except RequestError:
             await incoming.drain()
             raise
         url = f"{self._attachments.base(request)}/v1/files/{_quoted(name)}"
@@ -145,9 +146,7 @@ class _CloudFiles:
         return await self._attachments.serve(request, name)
 
     async def _take(self, name: str, owner: str | None, incoming: UploadBody, request: Request) -> Found:
-        used = Refusal(
-            409, "file_exists", "expected a URL that nothing was put to, got one that was used; ask for another"
-        )
+        used = FileExists("expected a URL that nothing was put to, got one that was used; ask for another")
         if name in self._coming:
             raise used
         self._coming.add(name)
@@ -174,15 +173,15 @@ class _CloudFiles:
         """Check that a URL is one that was given out, and still works.
 
         Raises:
-            Refusal: 403 `invalid_signature` or `url_expired`.
+            RequestError: `invalid_signature` or `url_expired`.
         """
         given, expires = request.query_params.get("signature", ""), request.query_params.get("expires", "")
         signer = await self._attachments.signer()
         until = int(expires) if expires.isascii() and expires.isdigit() and len(expires) < 16 else -1
         if not signer.agrees(given, use, name, until, owner, self._uploads.limit):
-            raise Refusal(403, "invalid_signature", "expected a URL as this server has signed it, got another")
+            raise InvalidSignature("expected a URL as this server has signed it, got another")
         if time.time() >= until:
-            raise Refusal(403, "url_expired", "the URL has expired; ask for another")
+            raise UrlExpired("the URL has expired; ask for another")
 
 
 def _name_of(asked: DownloadUrlRequest) -> str:
@@ -194,7 +193,7 @@ def _name_of(asked: DownloadUrlRequest) -> str:
         if name is None:
             raise unknown_file()
         return name
-    raise Refusal(422, "invalid_request", 'expected either a "key" or a "url"')
+    raise InvalidRequest('expected either a "key" or a "url"')
 
 
 def _quoted(name: str) -> str:

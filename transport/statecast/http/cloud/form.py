@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from starlette.responses import Response
-
 from statecast.http.operation import DONE, Operation, Reply
 from statecast.http.request.fields import check_thread_id
-from statecast.http.response.errors import json_response
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import ErrorForm, RequestError
 from statecast.stores import Key, Summary
 from statecast.threads import Hub
 
-__all__ = ["OBJECT", "card_of", "cloud_operation", "cloud_refused"]
+__all__ = ["OBJECT", "card_of", "cloud_form", "cloud_operation"]
 
 
 #: A JSON object of the published client, which knows its fields: see docs/protocol.md.
@@ -35,20 +32,19 @@ def cloud_operation(
 ) -> Operation:
     """Return an operation of the cloud API, whose errors are `{"message", "error": code, …}`."""
     status = 204 if reply is DONE else 200
-    return Operation(method, path, endpoint, summary, {status: reply}, body, query or {}, cloud_refused)
+    return Operation(method, path, endpoint, summary, {status: reply}, body, query or {}, cloud_form)
 
 
-def cloud_refused(refusal: Refusal) -> Response:
-    """Return the response that says what was refused and why."""
-    body = {**refusal.details, "message": refusal.message, "error": refusal.code}
-    return json_response(body, status=refusal.status, headers=refusal.headers)
+def cloud_form(error: RequestError) -> ErrorForm:
+    """Return an error in the form of the cloud API."""
+    return ErrorForm({**error.fields(), "message": str(error), "error": error.code})
 
 
 async def card_of(hub: Hub, workspace: str, thread_id: str) -> Summary:
     """Return the card of a workspace's thread.
 
     Raises:
-        Refusal: 404 `unknown_thread`; 422 `invalid_thread_id`; 503 `store_unavailable`.
+        RequestError: `unknown_thread`; `invalid_thread_id`; `store_unavailable`.
     """
     check_thread_id(thread_id)
     return await hub.directory.get(Key(workspace, thread_id))

@@ -16,7 +16,7 @@ import anyio
 import jwt
 from anyio import to_thread
 
-from statecast.protocol.errors import Refusal
+from statecast.http.cloud.errors import IssuerUnavailable
 
 __all__ = ["PublishedKeys"]
 
@@ -55,7 +55,7 @@ class PublishedKeys:
 
         Raises:
             PyJWKClientError: The issuer has none, as far as is known.
-            Refusal: 503 `issuer_unavailable`, if nothing is known of its keys.
+            RequestError: `issuer_unavailable`, if nothing is known of its keys.
         """
         now = self._clock()
         known = self._keys.get(kid) if isinstance(kid, str) else None
@@ -68,7 +68,7 @@ class PublishedKeys:
             known = self._keys.get(kid) if isinstance(kid, str) else None
         if self._clock() - self._fetched >= KEPT:
             message = "the issuer's keys cannot be fetched; try again soon"
-            raise Refusal(503, "issuer_unavailable", message, retry_after=2)
+            raise IssuerUnavailable(message, retry_after=2)
         if known is None:
             raise jwt.PyJWKClientError("its key is not among those that the issuer publishes")
         return known

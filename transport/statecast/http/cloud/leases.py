@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from statecast.protocol.errors import Refusal
+from statecast.http.cloud.errors import LeaseEnded, LeaseMismatch, UnknownLease
 from statecast.stores import Key
 from statecast.threads import LEASE, Directory
 from statecast_agents import new_id
@@ -51,7 +51,7 @@ class Leases:
         """Open a lease of a message, in place of any other, and return what its holder needs.
 
         Raises:
-            Refusal: 404 `unknown_thread`; 503 `store_unavailable`.
+            RequestError: `unknown_thread`; `store_unavailable`.
         """
         lease = _Lease(new_id("lease"), message_id, time.time())
         async with self._alone(key):
@@ -63,13 +63,13 @@ class Leases:
         """Let the holder of a message's lease write the message, which renews the lease.
 
         Raises:
-            Refusal: 409 `run_ended` or `lease_mismatch`; 503 `store_unavailable`.
+            RequestError: `run_ended` or `lease_mismatch`; `store_unavailable`.
         """
         async with self._alone(key):
             lease = await self._find(key, lease_id)
             if lease is None or lease.message_id != message_id:
                 text = "expected the lease of this message, got another; a client may have replaced it since"
-                raise Refusal(409, "lease_mismatch", text)
+                raise LeaseMismatch(text)
             _check_running(lease)
             yield
             await self._note(key, msgspec.structs.replace(lease, beat=time.time()))
@@ -78,7 +78,7 @@ class Leases:
         """Renew a lease, and return when to do so next.
 
         Raises:
-            Refusal: 404 `unknown_lease`; 409 `run_ended`; 503 `store_unavailable`.
+            RequestError: `unknown_lease`; `run_ended`; `store_unavailable`.
         """
         async with self._alone(key):
             lease = await self._known(key, lease_id)
@@ -90,7 +90,7 @@ class Leases:
         """End a lease; one that has ended keeps its reason.
 
         Raises:
-            Refusal: 404 `unknown_lease`; 503 `store_unavailable`.
+            RequestError: `unknown_lease`; `store_unavailable`.
         """
         async with self._alone(key):
             lease = await self._known(key, lease_id)
@@ -101,7 +101,7 @@ class Leases:
         """Return where the runs of a thread's messages stand, by the message's id.
 
         Raises:
-            Refusal: 503 `store_unavailable`.
+            RequestError: `store_unavailable`.
         """
         now = time.time()
         leases = [lease for _, lease in await self._shelf.read(key, LEASE, _decode)]
@@ -124,7 +124,7 @@ class Leases:
         lease = await self._find(key, lease_id)
         if lease is None:
             text = f'expected the id of a lease of this thread, got "{lease_id[:60]}"'
-            raise Refusal(404, "unknown_lease", text)
+            raise UnknownLease(text)
         return lease
 
     async def _note(self, key: Key, lease: _Lease) -> None:
@@ -133,4 +133,4 @@ class Leases:
 
 def _check_running(lease: _Lease) -> None:
     if lease.ended is not None:
-        raise Refusal(409, "run_ended", "the run of this message has ended; write the message without a lease")
+        raise LeaseEnded("the run of this message has ended; write the message without a lease")

@@ -7,8 +7,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statecast.files import Uploads
 from statecast.http.operation import Operation
-from statecast.http.response.errors import from_http, json_response
+from statecast.http.response.errors import from_http, refused
 from statecast.http.service import Service
+from statecast.protocol.errors import ErrorForm, RequestError, plain_form
 
 from .auth import auth_operations
 from .authenticator import Authenticator
@@ -48,6 +49,8 @@ class UnknownPath:
         if scope["type"] != "http" or not path.startswith("/v1/"):
             await self._app(scope, receive, send)
             return
-        refusal = from_http(HTTPException(404), scope)
-        body = {**refusal.body(), "message": refusal.message}
-        await json_response(body, status=404)(scope, receive, send)
+        await refused(from_http(HTTPException(404), scope), _either_form)(scope, receive, send)
+
+
+def _either_form(error: RequestError) -> ErrorForm:
+    return ErrorForm({**plain_form(error).body, "message": str(error)})

@@ -13,7 +13,7 @@ from statecast.http.operation import Operation
 from statecast.http.request.body import read_json
 from statecast.http.response.errors import json_response
 from statecast.http.service import Service
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import InvalidRequest
 from statecast.stores import Key
 from statecast.threads import HookFailed
 from statecast.threads.hook_calls import InThread
@@ -90,7 +90,7 @@ class _Reports:
         run = _converted(fields, RunReport)
         if run.status not in ("completed", "incomplete", "error"):
             message = f'expected the status "completed", "incomplete" or "error", got "{run.status[:40]}"'
-            raise Refusal(422, "invalid_request", message)
+            raise InvalidRequest(message)
         await card_of(self._hub, user.workspace, run.thread_id)
         id = new_id("run")
         await self._pass(CloudReport(kind="run", id=id, thread_id=run.thread_id, user=user, fields=fields))
@@ -100,7 +100,7 @@ class _Reports:
         user, fields = (await self._authenticator.require(request.scope)).user, await self._fields(request)
         events = _converted(fields, EventsReport).events
         if len(events) > EVENTS:
-            raise Refusal(422, "invalid_request", f"expected at most {EVENTS} events, got {len(events)}", limit=EVENTS)
+            raise InvalidRequest(f"expected at most {EVENTS} events, got {len(events)}", limit=EVENTS)
         reports = []
         for event in events:
             thread_id = str(event.get("thread_id"))
@@ -115,7 +115,7 @@ class _Reports:
         score = _converted(fields, ScoreReport)
         if score.data_type not in ("numeric", "categorical", "boolean") or score.thread_id is None:
             message = 'expected a thread_id, and the data_type "numeric", "categorical" or "boolean"'
-            raise Refusal(422, "invalid_request", message)
+            raise InvalidRequest(message)
         await card_of(self._hub, user.workspace, score.thread_id)
         id = new_id("score")
         await self._pass(CloudReport(kind="score", id=id, thread_id=score.thread_id, user=user, fields=fields))
@@ -131,7 +131,7 @@ class _Reports:
         """Call the hook with one report after another. Where it fails, the log says so, and the page need not know.
 
         Raises:
-            Refusal: As `Hub.ask`.
+            RequestError: As `Hub.ask`.
         """
         hook = self._hook
         if hook is None or not reports:
@@ -165,4 +165,4 @@ def _converted(fields: dict[str, Json], type: type[_T]) -> _T:
     try:
         return msgspec.convert(fields, type)
     except msgspec.ValidationError as error:
-        raise Refusal(422, "invalid_request", f"{error}") from None
+        raise InvalidRequest(f"{error}") from None

@@ -19,7 +19,7 @@ from statecast.http.service import Service
 from statecast.protocol.ai_sdk.data_stream import DataStreamMessagesEncoder
 from statecast.protocol.ai_sdk.request import read_chat
 from statecast.protocol.ai_sdk.wire import ChatExchange, ChatWire
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import InvalidRequest
 from statecast.protocol.json_checks import decode
 from statecast.protocol.messages.conversation import Conversation
 from statecast.threads import History
@@ -69,7 +69,7 @@ class _StreamEndpoint:
             return
         if conversation is None:
             message = f'expected the response_format "{DATA_STREAM}", got "{asked.response_format}"'
-            raise Refusal(422, "invalid_request", message)
+            raise InvalidRequest(message)
         agent = named_agent(asked.assistant_id, hub)
         thread_id = conversation.thread_id or (None if asked.thread_id == NO_THREAD else asked.thread_id)
         if thread_id is not None:

@@ -15,7 +15,7 @@ from statecast.http.request.fields import check_thread_id, thread_key
 from statecast.http.response.errors import json_response
 from statecast.http.service import Service
 from statecast.http.summaries import described, limit_of, seconds, timestamp
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import InvalidRequest
 from statecast.stores import Key, Summary, SummaryChanged
 from statecast_agents import Json, new_id
 
@@ -63,9 +63,7 @@ class _Threads:
         query = request.query_params
         archived = query.get("is_archived", "false")
         if archived not in ("true", "false"):
-            raise Refusal(
-                422, "invalid_request", f'expected is_archived to be "true" or "false", got "{archived[:20]}"'
-            )
+            raise InvalidRequest(f'expected is_archived to be "true" or "false", got "{archived[:20]}"')
         before = None
         if query.get("after"):
             check_thread_id(query["after"])
@@ -83,7 +81,7 @@ class _Threads:
         if not new.upsert:
             return json_response({"thread_id": await self._make(principal, new)})
         if not isinstance(new.external_id, str):
-            raise Refusal(422, "invalid_request", "expected an external_id with upsert, by which to find the thread")
+            raise InvalidRequest("expected an external_id with upsert, by which to find the thread")
         async with self._hub.directory.alone(principal.workspace, f"external {new.external_id}"):
             summary = await self._hub.directory.named(principal.workspace, new.external_id)
             return json_response(

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.types import Receive, Scope, Send
 
+from statecast.http.errors import CommandsOnResume
 from statecast.http.operation import AgentName, AnyCommand, Operation, Reply
 from statecast.http.request.body import read_body
 from statecast.http.request.fields import posted_of, protocol_of, thread_id_of
@@ -17,7 +18,7 @@ from statecast.http.response.stream import Stream, begin_stream
 from statecast.http.response.subscription import Subscription
 from statecast.http.service import Service
 from statecast.protocol import Encoder
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import ThreadIdRequired
 from statecast.threads import OnDisconnect, Submission
 from statecast_agents import CallSettings, Config, Json
 from statecast_agents.agent import Policy
@@ -105,9 +106,9 @@ class _Resume:
         encoder = protocol_of(scope, body)
         thread_id = thread_id_of(body)
         if thread_id is None:
-            raise Refusal(422, "thread_id_required", "expected a threadId to resume, got none")
+            raise ThreadIdRequired("expected a threadId to resume, got none")
         if body.list("commands"):
-            raise Refusal(422, "commands_on_resume", "expected no commands on a resume; send them to /assistant")
+            raise CommandsOnResume("expected no commands on a resume; send them to /assistant")
         run_id = body.get("runId", str, None)
         accepted = await service.hub.resume(
             thread_id, body.raw("state"), owner=await service.owner(scope), run_id=run_id

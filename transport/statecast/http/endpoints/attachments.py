@@ -14,11 +14,12 @@ from starlette.responses import Response
 
 from statecast.files import Uploads, fresh_name
 from statecast.http.attachments import Attachments, check_filename
+from statecast.http.errors import OriginNotAllowed
 from statecast.http.middleware.cors import is_welcome
 from statecast.http.operation import ANY_FILE, DONE, FILE, Operation, Reply
 from statecast.http.response.errors import json_response
 from statecast.http.service import Service
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError
 
 __all__ = ["file_operations"]
 
@@ -66,12 +67,12 @@ class _Files:
                 message = (
                     f'expected a page that may use this server, got one of "{origin}"; allow it with --cors-origin'
                 )
-                raise Refusal(403, "origin_not_allowed", message)
+                raise OriginNotAllowed(message)
             filename = request.query_params.get("name", "")
             check_filename(filename)
             owner = await self._service.owner(request.scope)
             taken = await self._attachments.take(fresh_name(filename), filename, owner, incoming, request)
-        except (Refusal, HTTPException):
+        except (RequestError, HTTPException):
             await incoming.drain()
             raise
         url = f"{self._attachments.base(request)}/attachments/{quote(taken.name, safe='')}"

@@ -8,13 +8,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from statecast.http.errors import InvalidRevision
 from statecast.http.operation import Operation, Reply
 from statecast.http.request.body import read_body
 from statecast.http.request.fields import check_thread_id, thread_id_of
 from statecast.http.response.errors import json_response
 from statecast.http.service import Service
 from statecast.protocol import Cursor, RunState, Status
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import ThreadIdRequired
 from statecast.threads import Thread
 
 __all__ = ["StateAt", "ThreadOfRun", "control_operations"]
@@ -81,7 +82,7 @@ class _Control:
         body = await read_body(request.scope, request.receive, self._service.hub.limits)
         thread_id = thread_id_of(body)
         if thread_id is None:
-            raise Refusal(422, "thread_id_required", "expected the threadId of what to cancel, got none")
+            raise ThreadIdRequired("expected the threadId of what to cancel, got none")
         run_id, cancelled = await self._service.hub.cancel(
             thread_id,
             owner=await self._service.owner(request.scope),
@@ -126,7 +127,7 @@ class _Control:
         body = await read_body(request.scope, request.receive, self._service.hub.limits)
         thread_id = thread_id_of(body)
         if thread_id is None:
-            raise Refusal(422, "thread_id_required", "expected a threadId, got none")
+            raise ThreadIdRequired("expected a threadId, got none")
         handed = await self._service.hub.hand_out(thread_id, owner=await self._service.owner(request.scope))
         if handed is None:
             return Response(status_code=204)
@@ -161,5 +162,5 @@ def control_operations(service: Service) -> list[Operation]:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
-        raise Refusal(422, "invalid_revision", f'expected a revision, a whole number, got "{text[:40]}"')
+        raise InvalidRevision(f'expected a revision, a whole number, got "{text[:40]}"')
     return int(text)

@@ -13,7 +13,7 @@ from statecast.http.response.stream import GATHER, Stream, begin_stream
 from statecast.http.response.subscription import Subscription
 from statecast.http.service import Service
 from statecast.protocol import Cursor
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import UnknownFormat
 from statecast.protocol.thread_events.encoder import EventsEncoder
 from statecast.protocol.thread_events.patches import PatchEventsEncoder
 from statecast.threads import Thread
@@ -60,14 +60,14 @@ def format_of(query: QueryParams) -> Format:
     """Return the form in which changes are asked for.
 
     Raises:
-        Refusal: 422 `unknown_format`.
+        RequestError: `unknown_format`.
     """
     name = query.get("format", "operations")
     for known in get_args(Format):
         if name == known:
             return known  # type: ignore[no-any-return]  # one of the literals
     known_names = ", ".join(f'"{known}"' for known in get_args(Format))
-    raise Refusal(422, "unknown_format", f'expected a format out of {known_names}, got "{name[:60]}"')
+    raise UnknownFormat(f'expected a format out of {known_names}, got "{name[:60]}"')
 
 
 def place_of(text: str, thread: Thread) -> int | None:

@@ -15,7 +15,8 @@ from starlette.responses import Response
 
 from statecast.http.operation import Operation, Reply
 from statecast.http.response.errors import json_response
-from statecast.protocol.errors import Refusal
+from statecast.http.response.statuses import headers_of, status_of
+from statecast.protocol.errors import RequestError
 from statecast.threads import Hub
 
 __all__ = ["health_operations"]
@@ -56,9 +57,9 @@ def health_operations(hub: Hub) -> list[Operation]:
     async def ready(request: Request) -> Response:
         try:
             await hub.check_ready()
-        except Refusal as refusal:
-            unready = Readiness("unready", refusal.code, refusal.message)
-            return json_response(unready, status=503, headers=refusal.headers)
+        except RequestError as refusal:
+            unready = Readiness("unready", refusal.code, str(refusal))
+            return json_response(unready, status=status_of(refusal), headers=headers_of(refusal))
         return json_response(Readiness("ready"))
 
     unready = Reply(Readiness, "It takes none; `reason` says why")

@@ -19,7 +19,7 @@ from statecast.http.request.fields import thread_key
 from statecast.http.response.errors import json_response
 from statecast.http.service import Service
 from statecast.http.summaries import timestamp
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import InvalidRequest
 from statecast.stores import Summary
 from statecast.threads import EACH, History, offload
 from statecast_agents import Json
@@ -117,7 +117,7 @@ class _Messages:
         if id is None and isinstance(named, str):
             id = named
         if named not in (None, id):
-            raise Refusal(422, "invalid_request", f'expected the message "{id}", got "{named!r:.140}"')
+            raise InvalidRequest(f'expected the message "{id}", got "{named!r:.140}"')
         format = request.query_params.get("format", FORMAT)
         written = await self._history.write(
             summary.key, parent_id=item.parent_id, format=format, content=content, id=id

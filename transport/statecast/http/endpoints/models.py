@@ -15,8 +15,6 @@ from statecast.http.response.errors import json_response
 from statecast.protocol.openai.wire import OpenAiWire
 from statecast.threads import Hub
 
-from .wires import wire_form
-
 __all__ = ["model_operations"]
 
 
@@ -38,7 +36,7 @@ class ModelList(msgspec.Struct):
 
 def model_operations(hub: Hub) -> list[Operation]:
     """Return the operations on models, below the base URL of OpenAI's clients, which ends with `/v1`."""
-    models, form, one = _Models(hub), wire_form(OpenAiWire()), "/v1/models/{model}"
+    models, form, one = _Models(hub), OpenAiWire().error, "/v1/models/{model}"
     return [
         Operation("GET", "/v1/models", models.list, "The agents, as models", {200: Reply(ModelList)}, form=form),
         Operation("GET", one, models.retrieve, "An agent, as a model", {200: Reply(Model)}, form=form),
@@ -60,7 +58,7 @@ class _Models:
         """Answer with one.
 
         Raises:
-            Refusal: 404 `unknown_agent`.
+            RequestError: `unknown_agent`.
         """
         return json_response(self._describe(named_agent(request.path_params["model"], self._hub).name))
 

@@ -9,12 +9,12 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
+from statecast.http.errors import TooManyOperations
 from statecast.http.operation import Operation, Reply
 from statecast.http.request.body import read_json
 from statecast.http.request.fields import check_thread_id
 from statecast.http.response.errors import json_response
 from statecast.http.service import Service
-from statecast.protocol.errors import Refusal
 from statecast_agents import Json
 
 __all__ = ["patch_operations"]
@@ -50,7 +50,7 @@ def patch_operations(service: Service) -> list[Operation]:
         steps: list[dict[str, Any]] = await read_json(request.scope, request.receive, limits, list[dict[str, Any]])
         if len(steps) > limits.commands:
             message = f"expected at most {limits.commands} operations, got more"
-            raise Refusal(422, "too_many_operations", message, limit=limits.commands)
+            raise TooManyOperations(message, limit=limits.commands)
         cursor = await service.hub.patch(thread_id, steps, owner=await service.owner(request.scope))
         return json_response(Patched(thread_id, cursor.revision, str(cursor)))
 

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from statecast.http.errors import BodyTooLarge, UnknownFrame
 from statecast.http.middleware.cors import is_welcome
 from statecast.http.request.body import Body, body_of
 from statecast.http.request.caller import Caller, seconds_left
@@ -27,7 +28,7 @@ from statecast.http.response.stream import GATHER
 from statecast.http.response.subscription import Subscription
 from statecast.http.service import Service
 from statecast.protocol import Cursor
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError, Unavailable, error_fields
 from statecast.protocol.thread_events.encoder import EventsEncoder, framed_as_line
 from statecast.threads import Thread, offload
 
@@ -98,8 +99,8 @@ class SocketEndpoint:
         try:
             check_thread_id(thread_id)
             caller = await self._service.caller(scope)
-        except (Refusal, HTTPException) as error:
-            refusal = error if isinstance(error, Refusal) else from_http(error, scope)
+        except (RequestError, HTTPException) as error:
+            refusal = error if isinstance(error, RequestError) else from_http(error, scope)
             await deny(socket, refusal)
             return
         await socket.accept()
@@ -129,10 +130,11 @@ class _Session:
     async def _serve(self) -> None:
         try:
             thread = await self._service.hub.find(self._thread_id, owner=self._caller.owner)
-        except Refusal as refusal:
-            if refusal.status == 503:
-                await self._socket.close(AWAY)
-                return  # if it is not known, its first commands may make it
+        except Unavailable:
+            await self._socket.close(AWAY)
+            return
+        except RequestError:
+            pass  # if it is not known, its first commands may make it
         else:
             self._follow(thread)
         try:
@@ -158,7 +160,7 @@ class _Session:
             limits = self._service.hub.limits
             if len(data) > limits.body:
                 message = f"expected a frame of at most {limits.body} bytes, got {len(data)}"
-                raise Refusal(413, "body_too_large", message, limit=limits.body)
+                raise BodyTooLarge(message, limit=limits.body)
             body = await offload(len(data), body_of, data, limits)
             ref = body.get("ref", str, None)
             kind = body.get("type", str, "")
@@ -170,9 +172,9 @@ class _Session:
                 await self._commands(ref, body)
             else:
                 message = f'expected a frame of type "commands", "cancel" or "ping", got "{kind[:60]}"'
-                raise Refusal(422, "unknown_frame", message)
-        except Refusal as refusal:
-            await self._send(ErrorFrame(ref, refusal.body()["error"]))
+                raise UnknownFrame(message)
+        except RequestError as refusal:
+            await self._send(ErrorFrame(ref, error_fields(refusal)))
         if self._following is None:
             await self._socket.close(UNKNOWN)
 

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from statecast.history.formats import PageMessages, read_messages
+from statecast.http.errors import InvalidCursor, OwnerRequired
 from statecast.http.operation import DONE, Operation, Reply
 from statecast.http.request.body import read_as, read_json
 from statecast.http.request.fields import check_thread_id, thread_key
@@ -22,7 +23,7 @@ from statecast.http.request.proxies import passed_on
 from statecast.http.response.errors import json_response
 from statecast.http.service import Service
 from statecast.http.summaries import described, fitting, limit_of, timestamp
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import InvalidRequest
 from statecast.stores import Key, Summary, SummaryChanged
 from statecast.threads import History
 from statecast_agents import Json, new_id
@@ -92,7 +93,7 @@ class _Threads:
         status, limit = query.get("status"), limit_of(query.get("limit"), PAGE)
         if status not in (None, *_STATUSES):
             message = f'expected the status "regular" or "archived", got "{status[:20]}"'
-            raise Refusal(422, "invalid_request", message)
+            raise InvalidRequest(message)
         owner = await self._service.owner(request.scope)
         if owner is None:
             self._check_open(request)
@@ -113,20 +114,20 @@ class _Threads:
         """Check that threads which are nobody's in particular may be listed to whoever asks.
 
         Raises:
-            Refusal: 403 `owner_required`.
+            RequestError: `owner_required`.
         """
         if not self._service.open_list:
             message = (
                 "expected to know whose threads to list: give create_app an identify, or cloud=True; "
                 "or open_list=True, where whoever reaches the server may see all of them"
             )
-            raise Refusal(403, "owner_required", message)
+            raise OwnerRequired(message)
         if passed_on(request.scope):
             message = (
                 "expected a request that reached this server directly, got one that a proxy passed on; to list threads "
                 "behind a proxy, give create_app an identify, or cloud=True"
             )
-            raise Refusal(403, "owner_required", message)
+            raise OwnerRequired(message)
 
     async def create(self, request: Request) -> Response:
         new: NewThread = await read_json(request.scope, request.receive, self._hub.limits, NewThread)
@@ -193,13 +194,13 @@ def _place(cursor: str | None) -> tuple[float, str] | None:
     """Return the place in a list that a cursor stands for.
 
     Raises:
-        Refusal: 422 `invalid_cursor`.
+        RequestError: `invalid_cursor`.
     """
     if cursor is None:
         return None
     found = _CURSOR.fullmatch(cursor)
     if found is None:
-        raise Refusal(422, "invalid_cursor", f'expected a nextCursor of this server, got "{cursor[:60]}"')
+        raise InvalidCursor(f'expected a nextCursor of this server, got "{cursor[:60]}"')
     return float(found[1]), found[2]
 
 

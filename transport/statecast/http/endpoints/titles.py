@@ -14,7 +14,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Send
 
 from statecast.http.response.stream import LINGER
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import AgentFailed, RequestError, UnknownThread
 from statecast.protocol.event_stream import STREAMED
 from statecast.stores import Summary, SummaryChanged
 from statecast.threads import HookCalls, HookFailed, Hub
@@ -47,8 +47,8 @@ async def title_response(hub: Hub, summary: Summary, agent: Agent, about: About)
     """Return a thread's title as a stream of text. It is the thread's before the stream ends.
 
     Raises:
-        Refusal: 500 `agent_failed`, if the hook fails before its first word; 503 `server_full` or `server_stopping`;
-            429 `too_many_runs`.
+        RequestError: `agent_failed`, if the hook fails before its first word; `server_full` or `server_stopping`;
+            `too_many_runs`.
     """
     pieces: AsyncGenerator[str, None] | HookCalls[str]
     if agent.hooks.has("title"):
@@ -63,8 +63,8 @@ async def suggestions_response(hub: Hub, summary: Summary, agent: Agent, about: 
     """Return what the user may say next, as a stream of lines of JSON: each the whole list, as far as it is known.
 
     Raises:
-        Refusal: 500 `agent_failed`, if the hook fails before its first suggestion; 503 `server_full` or
-            `server_stopping`; 429 `too_many_runs`.
+        RequestError: `agent_failed`, if the hook fails before its first suggestion; `server_full` or `server_stopping`;
+            `too_many_runs`.
     """
     lists: AsyncGenerator[list[dict[str, Json]], None] | HookCalls[list[dict[str, Json]]]
     if agent.hooks.has("suggest"):
@@ -80,7 +80,7 @@ async def _first(pieces: AsyncIterator[_T], otherwise: _T, what: str) -> _T:
         return await anext(pieces, otherwise)
     except HookFailed:
         message = f"the agent could not make {what}; the reason is in the server's log"
-        raise Refusal(500, "agent_failed", message) from None
+        raise AgentFailed(message) from None
 
 
 async def _on(first: _T, pieces: AsyncIterator[_T]) -> AsyncGenerator[_T, None]:
@@ -110,6 +110,6 @@ async def _titled(hub: Hub, summary: Summary, pieces: AsyncGenerator[str, None])
     if title.strip():
         try:
             await hub.directory.describe(SummaryChanged(key=summary.key, at=time.time(), title=title.strip()))
-        except Refusal as refusal:
-            if refusal.code != "unknown_thread":  # else it was deleted meanwhile
+        except RequestError as refusal:
+            if not isinstance(refusal, UnknownThread):  # else it was deleted meanwhile
                 raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, get_args
 
 from starlette.datastructures import Headers, QueryParams
@@ -16,18 +16,18 @@ from statecast.http.request.caller import EXPIRES, Caller, seconds_left
 from statecast.http.request.fields import check_thread_id, named_agent
 from statecast.http.response.answer import Answer, converse, headers_of, join
 from statecast.http.response.buffered import failed, hold
-from statecast.http.response.errors import json_response, stopping
+from statecast.http.response.errors import stopping
 from statecast.http.response.stream import Stream, begin_stream
 from statecast.http.response.subscription import Subscription
 from statecast.http.service import Service
 from statecast.protocol import WIRES, MessageEncoder, Wire
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import InvalidRequest
 from statecast.protocol.messages.wire import Exchange, Opening, ThreadView, WireRequest
 from statecast.threads import OnDisconnect, Thread
 from statecast.threads.refusals import unknown_thread
 from statecast_agents import Agent
 
-__all__ = ["WireEndpoint", "wire_form", "wire_operations"]
+__all__ = ["WireEndpoint", "wire_operations"]
 
 _ON_DISCONNECT: Final[tuple[OnDisconnect, ...]] = get_args(OnDisconnect)
 
@@ -38,7 +38,7 @@ def wire_operations(service: Service) -> list[Operation]:
 
 
 def _operations_of(endpoint: WireEndpoint) -> Iterator[Operation]:
-    wire, form = endpoint.wire, wire_form(endpoint.wire)
+    wire, form = endpoint.wire, endpoint.wire.error
     said = wire.description
     reply, query = Reply(said.reply, media=said.media), {**said.query, "onDisconnect": OnDisconnect}
     yield Operation("POST", wire.path, endpoint, said.summary, {200: reply}, said.body, query, form)
@@ -46,16 +46,6 @@ def _operations_of(endpoint: WireEndpoint) -> Iterator[Operation]:
         again, replies = _StreamEndpoint(endpoint), {200: reply, 204: Reply(meaning="No run is active")}
         summary = "The answer that is being made, from its start"
         yield Operation("GET", wire.stream_path, again, summary, replies, query=said.query, form=form)
-
-
-def wire_form(wire: Wire[Any]) -> Callable[[Refusal], Response]:
-    """Return what makes a response of what was refused, in the form of a wire."""
-
-    def respond(refusal: Refusal) -> Response:
-        status, body, headers = wire.error(refusal)
-        return json_response(body, status=status, headers=headers)
-
-    return respond
 
 
 class WireEndpoint:
@@ -112,7 +102,7 @@ class WireEndpoint:
             on_disconnect: What a lost connection does to the run; None: what the app says.
 
         Raises:
-            Refusal: As `converse`; for an answer that is held back, also why its run failed.
+            RequestError: As `converse`; for an answer that is held back, also why its run failed.
         """
         hub, wire, conversation = self.service.hub, self.wire, exchange.conversation
         thread_id = conversation.thread_id
@@ -136,7 +126,7 @@ class WireEndpoint:
         """Follow an answer, and begin or send the response.
 
         Raises:
-            Refusal: Of an answer that is held back, why its run failed, or the server stops.
+            RequestError: Of an answer that is held back, why its run failed, or the server stops.
         """
         accepted = answer.accepted
         encoder: MessageEncoder = self.wire.encoder(exchange, _opening_of(answer))
@@ -197,7 +187,7 @@ def on_disconnect_of(query: Mapping[str, str]) -> OnDisconnect | None:
     """Return what the query says of a lost connection; None if it says nothing.
 
     Raises:
-        Refusal: 422 `invalid_request`.
+        RequestError: `invalid_request`.
     """
     given = query.get("onDisconnect")
     if given is None:
@@ -205,7 +195,7 @@ def on_disconnect_of(query: Mapping[str, str]) -> OnDisconnect | None:
     for known in _ON_DISCONNECT:
         if given == known:
             return known
-    raise Refusal(422, "invalid_request", f'expected onDisconnect to be "continue" or "cancel", got "{given[:40]}"')
+    raise InvalidRequest(f'expected onDisconnect to be "continue" or "cancel", got "{given[:40]}"')
 
 
 def _view_of(thread: Thread) -> ThreadView:

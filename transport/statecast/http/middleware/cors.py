@@ -9,8 +9,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from statecast.http.errors import PreflightRefused
 from statecast.http.response.errors import refused
-from statecast.protocol.errors import Refusal
 
 __all__ = ["Cors", "is_welcome"]
 
@@ -53,7 +53,7 @@ class Cors(CORSMiddleware):
         message = (
             f'expected a request from an origin that may use this server, got "{origin}"; allow it with --cors-origin'
         )
-        refusal = refused(Refusal(response.status_code, "origin_not_allowed", message))
+        refusal = refused(PreflightRefused(message))
         refusal.headers["vary"] = response.headers.get("vary", "Origin")
         return refusal
 

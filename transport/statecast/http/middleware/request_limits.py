@@ -8,7 +8,7 @@ from starlette.websockets import WebSocket
 
 from statecast.http.request.open_requests import open_request_of
 from statecast.http.response.errors import deny, from_http
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError
 
 __all__ = ["RequestLimits"]
 
@@ -31,7 +31,7 @@ class RequestLimits:
                 open_request_of(scope).enter()
                 if scope["path"].endswith("\n"):
                     raise from_http(HTTPException(404), scope)
-            except Refusal as refusal:
+            except RequestError as refusal:
                 if scope["type"] == "http":
                     raise
                 await deny(WebSocket(scope, receive, send), refusal)

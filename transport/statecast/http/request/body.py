@@ -9,7 +9,8 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
-from statecast.protocol.errors import Refusal
+from statecast.http.errors import UnsupportedMediaType
+from statecast.protocol.errors import InvalidRequest, RequestError, TooDeep
 from statecast.protocol.json_checks import check_count, check_keys, check_nesting, check_values, decode, read_text
 from statecast.protocol.lenient import check_fields, mended
 from statecast.threads import Limits, offload
@@ -44,7 +45,7 @@ class Body:
         """Return a field as `type`; `default` if it is missing or null.
 
         Raises:
-            Refusal: 422, naming the field, and what was expected.
+            RequestError: 422, naming the field, and what was expected.
         """
         text = self._fields.get(name)
         if text is None or bytes(text) == b"null":
@@ -53,13 +54,11 @@ class Body:
             check_nesting(bytes(text), self._nesting - 1)
             check_values(text)
             return decode(text, type)
-        except Refusal as refusal:
-            problem, details = refusal.message, refusal.details
-            if refusal.code == "too_deep":  # the field is one container deep itself
+        except RequestError as error:
+            if isinstance(error, TooDeep):  # the field is one container deep itself
                 problem = f"expected at most {self._nesting} containers within one another, got more"
-                details = {"limit": self._nesting}
-            message = f'in the field "{name}": {problem}'
-            raise Refusal(refusal.status, refusal.code, message, **details) from None
+                error = TooDeep(problem, limit=self._nesting)
+            raise error.within(f'the field "{name}"') from None
 
     def list(self, name: str) -> list[msgspec.Raw]:
         """Return the items of an array, each still text; none if it is missing or null."""
@@ -75,7 +74,7 @@ async def read_body(scope: Scope, receive: Receive, limits: Limits) -> Body:
     """Read a request's body as a JSON object.
 
     Raises:
-        Refusal: As `read_as`; 422 `forbidden_key`, or `invalid_request` for anything but an object.
+        RequestError: As `read_as`; `forbidden_key`, or `invalid_request` for anything but an object.
     """
     data = await _read_text(scope, receive, limits)
     return await offload(len(data), body_of, data, limits)
@@ -85,17 +84,15 @@ def body_of(data: bytes, limits: Limits) -> Body:
     """Return JSON text as the fields of an object.
 
     Raises:
-        Refusal: 400 `malformed_json`; 413 `too_many_values`; 422 `forbidden_key`, or `invalid_request` for anything
-            but an object.
+        RequestError: `malformed_json`; `too_many_values`; `forbidden_key`, or `invalid_request` for anything but an
+            object.
     """
     read_text(data)
     check_count(data, limits.values)
     try:
         fields: dict[str, msgspec.Raw] = decode(data, dict[str, msgspec.Raw])
-    except Refusal as refusal:
-        if refusal.code == "invalid_request":
-            raise Refusal(422, "invalid_request", f"expected a JSON object as body: {refusal.message}") from None
-        raise
+    except InvalidRequest as error:
+        raise InvalidRequest(f"expected a JSON object as body: {error}") from None
     check_keys(fields)
     return Body(fields, limits.nesting, len(data))
 
@@ -104,7 +101,7 @@ async def read_json(scope: Scope, receive: Receive, limits: Limits, type: Any) -
     """Read a request's body as a value of `type`.
 
     Raises:
-        Refusal: As `read_as`; 422 naming what is wrong with the value.
+        RequestError: As `read_as`; 422 naming what is wrong with the value.
     """
     return await read_as(scope, receive, limits, lambda data: decode(data, type))
 
@@ -122,9 +119,9 @@ async def read_as(
         claims: The fields whose values are claims, `messages` among them, of which `read` checks what is used.
 
     Raises:
-        Refusal: 415 `unsupported_media_type`; 413 `body_too_large` or `too_many_values`; 408 `body_timeout`; 400
-            `malformed_json`; 422 `too_deep`, `number_out_of_range` or `forbidden_key`; 429 `too_many_bytes` or 503
-            `server_full`, where too many bodies arrive at once; whatever `read` raises.
+        RequestError: `unsupported_media_type`; `body_too_large` or `too_many_values`; `body_timeout`; `malformed_json`;
+            `too_deep`, `number_out_of_range` or `forbidden_key`; `too_many_bytes` or `server_full`, where too many
+            bodies arrive at once; whatever `read` raises.
     """
     data = await _read_text(scope, receive, limits)
 
@@ -155,4 +152,4 @@ def _check_type(headers: Headers) -> None:
         if encoding != "identity":
             got += f' encoded as "{encoding[:40]}"'
         message = f"expected Content-Type: application/json, in UTF-8 and not compressed, got {got}"
-        raise Refusal(415, "unsupported_media_type", message)
+        raise UnsupportedMediaType(message)

@@ -17,8 +17,9 @@ import msgspec
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from statecast.http.errors import IdentifyFailed, TokenExpired
 from statecast.protocol import RunError
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError
 from statecast.threads import user_id
 
 __all__ = [
@@ -66,7 +67,7 @@ class Authenticate(Protocol):
             key_alone: Whether an API key of the cloud API may come without a user.
 
         Raises:
-            Refusal: 401 for credentials that are of this kind and not valid.
+            RequestError: 401 for credentials that are of this kind and not valid.
         """
 
 
@@ -84,7 +85,7 @@ class AppUsers:
         """Return the caller.
 
         Raises:
-            Refusal: 403 `identify_failed` if `identify` returned no user: an error of the app, which is logged; 401
+            RequestError: `identify_failed` if `identify` returned no user: an error of the app, which is logged;
                 `token_expired`.
         """
         connection = HTTPConnection(scope)
@@ -96,7 +97,7 @@ class AppUsers:
         except (TypeError, ValueError) as error:
             _log.error("a request for %s is refused: %s", connection.url.path[:200], error)
             message = "the app could not identify the user of this request; the reason is in the server's log"
-            raise Refusal(403, "identify_failed", message) from None
+            raise IdentifyFailed(message) from None
 
 
 def caller_of(user: object) -> Caller:
@@ -104,7 +105,7 @@ def caller_of(user: object) -> Caller:
 
     Raises:
         TypeError, ValueError: `user` is none.
-        Refusal: 401 `token_expired`.
+        RequestError: `token_expired`.
     """
     if user is None:
         return Caller()
@@ -114,10 +115,9 @@ def caller_of(user: object) -> Caller:
     return caller
 
 
-def expired() -> Refusal:
+def expired() -> RequestError:
     """Return the refusal of credentials that have expired."""
-    headers = {"www-authenticate": 'Bearer error="invalid_token"'}
-    return Refusal(401, "token_expired", EXPIRED.message, headers=headers)
+    return TokenExpired(EXPIRED.message)
 
 
 def seconds_left(expires_at: float | None) -> float | None:

@@ -11,8 +11,9 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request as HTTPRequest
 from starlette.types import Scope
 
+from statecast.http.errors import InvalidIdempotencyKey, InvalidThreadId, UnknownAgent
 from statecast.protocol import PROTOCOLS, Encoder
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import UnknownProtocol
 from statecast.stores import Key
 from statecast.threads import Hub, OnDisconnect, Posted, offload
 from statecast_agents import Agent, CallSettings, Config, Request
@@ -61,12 +62,12 @@ def protocol_of(scope: Scope, body: Body) -> Callable[[str | None], Encoder]:
     """Return the encoder of the protocol that the query or the body names; the clients' default if neither does.
 
     Raises:
-        Refusal: 422 `unknown_protocol`.
+        RequestError: `unknown_protocol`.
     """
     name = _query(scope).get("protocol") or body.get("protocol", str, next(iter(PROTOCOLS)))
     if name not in PROTOCOLS:
         known = ", ".join(f'"{known}"' for known in PROTOCOLS)
-        raise Refusal(422, "unknown_protocol", f'expected a protocol out of {known}, got "{name[:60]}"')
+        raise UnknownProtocol(f'expected a protocol out of {known}, got "{name[:60]}"')
     return PROTOCOLS[name]
 
 
@@ -74,7 +75,7 @@ def agent_of(scope: Scope, body: Body, hub: Hub) -> Agent:
     """Return the agent that the query or the body names; the first if neither does.
 
     Raises:
-        Refusal: 404 `unknown_agent`.
+        RequestError: `unknown_agent`.
     """
     return named_agent(_query(scope).get("agent") or body.get("agent", str, None), hub)
 
@@ -83,12 +84,12 @@ def named_agent(name: str | None, hub: Hub) -> Agent:
     """Return the agent of that name; the first if there is none.
 
     Raises:
-        Refusal: 404 `unknown_agent`.
+        RequestError: `unknown_agent`.
     """
     name = name or next(iter(hub.agents))
     if name not in hub.agents:
         known = ", ".join(f'"{known}"' for known in hub.agents)
-        raise Refusal(404, "unknown_agent", f'expected an agent out of {known}, got "{name[:60]}"')
+        raise UnknownAgent(f'expected an agent out of {known}, got "{name[:60]}"')
     return hub.agents[name]
 
 
@@ -96,7 +97,7 @@ def thread_id_of(body: Body) -> str | None:
     """Return the thread's id; None if the request has none.
 
     Raises:
-        Refusal: 422 `invalid_thread_id`.
+        RequestError: `invalid_thread_id`.
     """
     thread_id: str | None = body.get("threadId", str, None)
     if thread_id is not None:
@@ -108,18 +109,18 @@ def check_thread_id(thread_id: str) -> None:
     """Check the form of a thread's id.
 
     Raises:
-        Refusal: 422 `invalid_thread_id`.
+        RequestError: `invalid_thread_id`.
     """
     if _THREAD_ID.fullmatch(thread_id) is None:
         message = f'expected a thread id of 1 to 128 characters out of A-Z a-z 0-9 _ . : ~ -, got "{thread_id[:140]}"'
-        raise Refusal(422, "invalid_thread_id", message)
+        raise InvalidThreadId(message)
 
 
 def thread_key(request: HTTPRequest, caller: Caller) -> Key:
     """Return the key of the thread that the path names, among those of the caller.
 
     Raises:
-        Refusal: 422 `invalid_thread_id`.
+        RequestError: `invalid_thread_id`.
     """
     thread_id: str = request.path_params["thread_id"]
     check_thread_id(thread_id)
@@ -130,7 +131,7 @@ def on_disconnect_of(body: Body, default: OnDisconnect) -> OnDisconnect:
     """Return what a lost connection does to the run.
 
     Raises:
-        Refusal: 422 `invalid_request`.
+        RequestError: `invalid_request`.
     """
     choice: OnDisconnect = body.get("onDisconnect", Literal["continue", "cancel"], default)
     return choice
@@ -150,13 +151,13 @@ async def posted_of(
         on_disconnect: What a lost connection does to the run where the body says nothing of it.
 
     Raises:
-        Refusal: 404 `unknown_agent`; 422 for fields of the wrong kind.
+        RequestError: `unknown_agent`; 422 for fields of the wrong kind.
     """
     agent = agent_of(scope, body, hub)
     key = Headers(scope=scope).get("idempotency-key")
     if key is not None and not 0 < len(key) <= MAX_KEY:
         message = f"expected an Idempotency-Key of 1 to {MAX_KEY} characters, got {len(key)}"
-        raise Refusal(422, "invalid_idempotency_key", message, limit=MAX_KEY)
+        raise InvalidIdempotencyKey(message, limit=MAX_KEY)
     return Posted(
         agent=agent,
         commands=await offload(body.size, body.list, "commands"),
@@ -175,7 +176,7 @@ def policy_of(body: Body) -> Policy | None:
     """Return what is asked to happen while a run is under way; None: what the agent declares.
 
     Raises:
-        Refusal: 422 `invalid_request`.
+        RequestError: `invalid_request`.
     """
     policy: Policy | None = body.get("policy", Policy, None)
     return policy
@@ -188,7 +189,7 @@ def request_of(body: Body, agent: Agent) -> Request:
     spread ones are not passed on, so that no key ends up among the app's own fields.
 
     Raises:
-        Refusal: 422 `invalid_request`, naming the field.
+        RequestError: `invalid_request`, naming the field.
     """
     config: Config = body.get("config", Config, Config())
     if not agent.accept_base_url and config.base_url is not None:

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from statecast.protocol.errors import Refusal
+from statecast.http.errors import TooManyBytes
+from statecast.protocol.errors import RequestError, ServerFull
 from statecast.threads import Limits
 
 __all__ = ["BodiesInFlight", "BodyInFlight"]
@@ -39,7 +40,7 @@ class BodyInFlight:
         """Note that more has arrived.
 
         Raises:
-            Refusal: 429 `too_many_bytes`; 503 `server_full`.
+            RequestError: `too_many_bytes`; `server_full`.
         """
         self.size += size
         self._bodies.count(size, self._address)
@@ -49,7 +50,7 @@ class BodyInFlight:
         """Check that it did not have to make room for others.
 
         Raises:
-            Refusal: 503 `server_full`.
+            RequestError: `server_full`.
         """
         if self.given_up:
             raise self._bodies.full()
@@ -103,13 +104,13 @@ class BodiesInFlight:
         """Check that there is room for what has arrived of a body; otherwise make some.
 
         Raises:
-            Refusal: As `BodyInFlight.grow`; the body is released by then.
+            RequestError: As `BodyInFlight.grow`; the body is released by then.
         """
         if address is not None and self._addresses[address] > self._limit_per_address:
             body.release()
             limit = self._limit_per_address
             message = f"expected at most {limit} bytes of bodies in flight from one address, got more; try again soon"
-            raise Refusal(429, "too_many_bytes", message, retry_after=RETRY, limit=limit)
+            raise TooManyBytes(message, retry_after=RETRY, limit=limit)
         while self.total > self._limit and self.arriving:
             largest = max(self.arriving, key=lambda arriving: arriving.size)
             if largest is body or largest.size == 0:
@@ -119,7 +120,7 @@ class BodiesInFlight:
             body.release()
             raise self.full()
 
-    def full(self) -> Refusal:
+    def full(self) -> RequestError:
         """Return the refusal of a body for which there is no room."""
         message = f"the server holds {self._limit} bytes of bodies already; try again soon"
-        return Refusal(503, "server_full", message, retry_after=RETRY, limit=self._limit)
+        return ServerFull(message, retry_after=RETRY, limit=self._limit)

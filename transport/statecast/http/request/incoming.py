@@ -8,8 +8,9 @@ from typing import ClassVar, Final
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
+from statecast.http.errors import BodyIncomplete, BodyTimeout, BodyTooLarge, EmptyFile
 from statecast.http.request.open_requests import open_request_of
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError
 
 __all__ = ["IncomingBody", "UploadBody"]
 
@@ -47,7 +48,7 @@ class IncomingBody:
         """Check the size that the request says it has, if it says so.
 
         Raises:
-            Refusal: 413 `body_too_large`.
+            RequestError: `body_too_large`.
         """
         if self._declared > self._limit:
             raise self._too_large()
@@ -56,11 +57,11 @@ class IncomingBody:
         """Return all pieces as one, be the body refused for its size only when it has been read.
 
         Raises:
-            Refusal: As `__anext__`.
+            RequestError: As `__anext__`.
         """
         try:
             pieces = [piece async for piece in self]
-        except Refusal:
+        except RequestError:
             if self._size > self._limit:
                 await self.drain()
             raise
@@ -73,8 +74,8 @@ class IncomingBody:
         """Return the next piece.
 
         Raises:
-            Refusal: 413 `body_too_large`; 408 `body_timeout`; 400 `body_incomplete`; 429 `too_many_bytes` or 503
-                `server_full`, where too many bodies arrive at once.
+            RequestError: `body_too_large`; `body_timeout`; `body_incomplete`; `too_many_bytes` or `server_full`, where
+                too many bodies arrive at once.
         """
         while not self._over:
             piece = await self._piece()
@@ -95,7 +96,7 @@ class IncomingBody:
         try:
             while not self._over and self._size <= DRAIN * self._limit:
                 await self._piece()
-        except Refusal:
+        except RequestError:
             pass
 
     async def _piece(self) -> bytes:
@@ -109,12 +110,12 @@ class IncomingBody:
             if self._body is not None:
                 self._body.check()
             text = f"expected the whole {self.noun} within {self._seconds:g} seconds, got {self._size} bytes of it"
-            raise Refusal(408, "body_timeout", text, limit=self._seconds) from None
+            raise BodyTimeout(text, limit=self._seconds) from None
         finally:
             self._timer = None
         if message["type"] == "http.disconnect":
             self._over = True
-            raise Refusal(400, "body_incomplete", f"the connection was closed before the {self.noun} had arrived")
+            raise BodyIncomplete(f"the connection was closed before the {self.noun} had arrived")
         piece: bytes = message.get("body", b"")
         self._size += len(piece)
         self._over = not message.get("more_body", False)
@@ -124,9 +125,9 @@ class IncomingBody:
         if self._timer is not None and not self._timer.expired():
             self._timer.reschedule(0)
 
-    def _too_large(self) -> Refusal:
+    def _too_large(self) -> RequestError:
         message = f"expected a {self.noun} of at most {self._limit} bytes, got more"
-        return Refusal(413, "body_too_large", message, limit=self._limit)
+        return BodyTooLarge(message, limit=self._limit)
 
 
 class UploadBody(IncomingBody):
@@ -138,11 +139,11 @@ class UploadBody(IncomingBody):
         """Return the next piece.
 
         Raises:
-            Refusal: 422 `empty_file`; as any body.
+            RequestError: `empty_file`; as any body.
         """
         try:
             return await super().__anext__()
         except StopAsyncIteration:
             if self._size == 0:
-                raise Refusal(422, "empty_file", "expected the bytes of a file as the body, got none") from None
+                raise EmptyFile("expected the bytes of a file as the body, got none") from None
             raise

@@ -8,7 +8,8 @@ from typing import Final
 
 from starlette.types import Scope
 
-from statecast.protocol.errors import Refusal
+from statecast.http.errors import TooManyRequests
+from statecast.protocol.errors import RequestError
 from statecast.threads import Limits
 
 from .addresses import public_address
@@ -45,7 +46,7 @@ class OpenRequest:
         """Check that there are not too many from its address.
 
         Raises:
-            Refusal: 429 `too_many_requests`.
+            RequestError: `too_many_requests`.
         """
         limit = self._visits.limits.requests_per_address
         if self._address is not None and self._visits.addresses[self._address] > limit:
@@ -55,7 +56,7 @@ class OpenRequest:
         """Note whose it is, and check that there are not too many of theirs.
 
         Raises:
-            Refusal: 429 `too_many_requests`.
+            RequestError: `too_many_requests`.
         """
         if owner is None or self._owner is not None:
             return
@@ -112,6 +113,6 @@ def open_request_of(scope: Scope) -> OpenRequest:
     return visit
 
 
-def _too_many(whose: str, limit: int) -> Refusal:
+def _too_many(whose: str, limit: int) -> RequestError:
     message = f"expected at most {limit} requests and sockets at once from one {whose}, got more; try again soon"
-    return Refusal(429, "too_many_requests", message, retry_after=RETRY, limit=limit)
+    return TooManyRequests(message, retry_after=RETRY, limit=limit)

@@ -72,7 +72,7 @@ async def converse(
         kind: What the answer's projection is to be.
 
     Raises:
-        Refusal: 409 `agent_mismatch`, where the request names another agent than the thread's; as `Hub.submit`.
+        RequestError: `agent_mismatch`, where the request names another agent than the thread's; as `Hub.submit`.
     """
     while True:
         try:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from starlette.types import Receive
 
+from statecast.http.errors import RunFailed, RunInterrupted
 from statecast.http.request.caller import EXPIRED, expired
 from statecast.protocol import RunError
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError
 
 from .stream import watched
 from .subscription import Subscription
@@ -48,10 +49,10 @@ async def hold(
             subscription.close(left=not reader.finished)
 
 
-def failed(error: RunError) -> Refusal:
+def failed(error: RunError) -> RequestError:
     """Return what a failed run is as a response: a fault of the server's side, and not one that trying again mends."""
     if error.code == "run_interrupted":
-        return Refusal(503, error.code, error.message, retry_after=2)
+        return RunInterrupted(error.message, retry_after=2)
     if error == EXPIRED:
         return expired()
-    return Refusal(500, error.code, error.message)
+    return RunFailed(error.message, code=error.code)

@@ -13,7 +13,9 @@ from starlette.routing import Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from statecast.protocol.errors import Refusal
+from statecast.http.errors import InternalError, MethodNotAllowed, NotFound, http_error
+from statecast.http.response.statuses import headers_of, status_of, status_of_class
+from statecast.protocol.errors import ErrorForm, RequestError, ServerStopping, plain_form
 
 __all__ = ["Errors", "FormRoute", "deny", "from_http", "json_response", "refused", "stopping"]
 
@@ -26,22 +28,24 @@ def json_response(value: object, *, status: int = 200, headers: Mapping[str, str
     return Response(msgspec.json.encode(value), status, headers, "application/json")
 
 
-def refused(refusal: Refusal) -> Response:
-    """Return the response that says what was refused and why."""
-    return json_response(refusal.body(), status=refusal.status, headers=refusal.headers)
+def refused(error: RequestError, form: Callable[[RequestError], ErrorForm] = plain_form) -> Response:
+    """Return the response that says what was refused and why, in the form of a protocol."""
+    said = form(error)
+    status = status_of(error) if said.like is None else status_of_class(said.like)
+    return json_response(said.body, status=status, headers={**headers_of(error), **said.headers})
 
 
-def stopping() -> Refusal:
+def stopping() -> RequestError:
     """Return why a request gets nothing while the server stops."""
-    return Refusal(503, "server_stopping", "the server is stopping; try again soon", retry_after=2)
+    return ServerStopping()
 
 
-async def deny(socket: WebSocket, refusal: Refusal) -> None:
+async def deny(socket: WebSocket, refusal: RequestError) -> None:
     """Refuse a WebSocket before it is one: with the status and the body of a refused request, where servers can."""
     if "websocket.http.response" in socket.scope.get("extensions", {}):
         await socket.send_denial_response(refused(refusal))
     else:
-        await socket.close(4000 + refusal.status)
+        await socket.close(4000 + status_of(refusal))
 
 
 class FormRoute(Route):
@@ -50,12 +54,12 @@ class FormRoute(Route):
     Args:
         path: As of any route.
         endpoint: Likewise.
-        form: Returns the response that says what was refused.
+        form: What says what was refused, and why.
         methods: That are served.
     """
 
     def __init__(
-        self, path: str, endpoint: Any, *, form: Callable[[Refusal], Response], methods: Sequence[str]
+        self, path: str, endpoint: Any, *, form: Callable[[RequestError], ErrorForm], methods: Sequence[str]
     ) -> None:
         super().__init__(path, endpoint, methods=list(methods))
         self._form = form
@@ -64,9 +68,9 @@ class FormRoute(Route):
         """Answer a request, or say what was wrong with it."""
         try:
             await super().handle(scope, receive, send)
-        except (Refusal, HTTPException) as error:
-            refusal = error if isinstance(error, Refusal) else from_http(error, scope)
-            await self._form(refusal)(scope, receive, send)
+        except (RequestError, HTTPException) as error:
+            refusal = error if isinstance(error, RequestError) else from_http(error, scope)
+            await refused(refusal, self._form)(scope, receive, send)
 
 
 class Errors:
@@ -84,10 +88,10 @@ class Errors:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self._app(scope, receive, send)
-        except (Refusal, HTTPException) as error:
+        except (RequestError, HTTPException) as error:
             if scope["type"] != "http":
                 raise
-            refusal = error if isinstance(error, Refusal) else from_http(error, scope)
+            refusal = error if isinstance(error, RequestError) else from_http(error, scope)
             await refused(refusal)(scope, receive, send)
         except asyncio.CancelledError:
             # A server that stops cancels what still waits for its client, such as for a body that never comes.
@@ -98,24 +102,24 @@ class Errors:
             raise
         except BaseException as error:  # also an exit of the app's own code, which must not end the server
             if scope["type"] == "http":
-                failure = Refusal(500, "internal_error", "the server failed; the reason is in its log")
+                failure = InternalError("the server failed; the reason is in its log")
                 await refused(failure)(scope, receive, send)
             if isinstance(error, Exception):
                 raise
             raise RuntimeError(f"the app's own code raised {error!r}") from error
 
 
-def from_http(error: HTTPException, scope: Scope) -> Refusal:
+def from_http(error: HTTPException, scope: Scope) -> RequestError:
     """Return what starlette, or the app's own code, raised as one of ours."""
     path = _shown(scope["path"])
-    headers = dict(error.headers or {})
+    headers = error.headers or {}
     if error.status_code == 405:
-        headers["Allow"] = allowed = ", ".join(_methods(scope)) or headers.get("Allow", "")
+        allowed = ", ".join(_methods(scope)) or headers.get("Allow", "")
         message = f"expected {allowed or 'another method'} for {path}, got {scope['method'][:20]}"
-        return Refusal(405, "method_not_allowed", message, headers=headers)
+        return MethodNotAllowed(message, allowed=allowed)
     if error.status_code == 404:
-        return Refusal(404, "not_found", f"there is nothing at {path}; see /openapi.json for what is served")
-    return Refusal(error.status_code, "http_error", str(error.detail), headers=headers)
+        return NotFound(f"there is nothing at {path}; see /openapi.json for what is served")
+    return http_error(error.status_code, str(error.detail), headers)
 
 
 def _methods(scope: Scope) -> list[str]:

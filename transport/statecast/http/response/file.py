@@ -19,7 +19,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from statecast.files import Found, Parts, disposition, filename_of
-from statecast.protocol.errors import Refusal
+from statecast.http.errors import FileDamaged, RangeNotSatisfiable, UnknownFile
+from statecast.protocol.errors import RequestError
 from statecast.stores import Damaged, StoreUnavailable
 from statecast.threads.refusals import unavailable
 
@@ -55,7 +56,7 @@ def serve(found: Found, scope: Scope, *, seconds: int) -> Response:
         seconds: That a link to elsewhere works.
 
     Raises:
-        Refusal: 416 `range_not_satisfiable`.
+        RequestError: `range_not_satisfiable`.
     """
     how = disposition(found.type, filename_of(found.name))
     if callable(found.content) and scope["method"] == "GET":
@@ -89,14 +90,14 @@ def _policy(type: str) -> str:
     return POLICY + sandbox
 
 
-def unknown_file() -> Refusal:
+def unknown_file() -> RequestError:
     """Return that there is no such file, or it is somebody else's."""
-    return Refusal(404, "unknown_file", "expected the name of a file, got one that this server does not know")
+    return UnknownFile("expected the name of a file, got one that this server does not know")
 
 
-def damaged_file() -> Refusal:
+def damaged_file() -> RequestError:
     """Return that a file cannot be read any more."""
-    return Refusal(409, "file_damaged", "what is kept of this file cannot be read any more; upload it again")
+    return FileDamaged("what is kept of this file cannot be read any more; upload it again")
 
 
 class _File(Response):
@@ -187,5 +188,5 @@ def _range(header: str, size: int) -> tuple[int, int]:
         return 0, size
     if start >= size:
         message = f"expected a range within the {size} bytes of the file, got one beyond"
-        raise Refusal(416, "range_not_satisfiable", message, headers={"content-range": f"bytes */{size}"})
+        raise RangeNotSatisfiable(message, size=size)
     return start, end

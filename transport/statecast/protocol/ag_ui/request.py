@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import InvalidRequest, InvalidResume, RequestError, UnknownInterrupt
 from statecast.protocol.json_checks import decode, read_value, same_json
 from statecast.protocol.lenient import read_past, readable
 from statecast.protocol.messages.client_copy import ClientCopy
@@ -78,7 +78,7 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
         or no client of its kind was told of them.
 
         Raises:
-            Refusal: 409 `unknown_interrupt`; 422 `invalid_resume`.
+            RequestError: `unknown_interrupt`; `invalid_resume`.
         """
         resumed = self._resumed(ours)
         behind = beside is not msgspec.UNSET and not same_json(self.claim or {}, beside or {})
@@ -95,7 +95,7 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
         """Return what a thread that is new begins with.
 
         Raises:
-            Refusal: 409 `unknown_interrupt`: nothing waits in it.
+            RequestError: `unknown_interrupt`: nothing waits in it.
         """
         self._resumed([])
         return Conversation.first(self)
@@ -148,7 +148,7 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
                     commands.append((entry.interrupt_id, _answer_to(entry, call, place)))
             elif entry.status == "resolved":
                 message = f'expected the id of an interrupt that is open, got "{entry.interrupt_id[:100]}"'
-                raise Refusal(409, "unknown_interrupt", message)
+                raise UnknownInterrupt(message)
         return commands
 
 
@@ -177,7 +177,7 @@ def read_run_input(data: bytes) -> RunInput:
     """Read a request's body.
 
     Raises:
-        Refusal: 422 `invalid_request`, naming what is wrong.
+        RequestError: `invalid_request`, naming what is wrong.
     """
     body: RunAgentInput = decode(data, RunAgentInput)
     props = body.forwarded_props if isinstance(body.forwarded_props, dict) else {}
@@ -241,7 +241,7 @@ def _some_of(props: Mapping[str, Any], type: Any) -> Any:  # as in msgspec
     try:
         return msgspec.convert(given, type)
     except msgspec.ValidationError as error:
-        raise Refusal(422, "invalid_request", f"in forwardedProps: {error}") from None
+        raise InvalidRequest(f"in forwardedProps: {error}") from None
 
 
 # Messages
@@ -261,7 +261,7 @@ class _Messages:
         """Read a message.
 
         Raises:
-            Refusal: 422 `invalid_request`.
+            RequestError: `invalid_request`.
         """
         role, id = message.get("role"), message.get("id")
         if not isinstance(id, str):
@@ -316,7 +316,7 @@ class _Messages:
             self._calls[id] |= {"result": read_value(text or str(error) if failed else text), "isError": failed}
 
 
-def _user_parts(content: object, where: str) -> tuple[list[dict[str, Any]], Refusal | None]:
+def _user_parts(content: object, where: str) -> tuple[list[dict[str, Any]], RequestError | None]:
     """Return the parts that can be read, and why the first of the others cannot."""
     if isinstance(content, str):
         return [{"type": "text", "text": content}], None
@@ -377,8 +377,8 @@ def _text(value: object, where: str) -> str:
     return value
 
 
-def _wrong(where: str, expected: str, got: object) -> Refusal:
-    return Refusal(422, "invalid_request", f"in {where}: expected {expected}, got {got!r:.80}")
+def _wrong(where: str, expected: str, got: object) -> RequestError:
+    return InvalidRequest(f"in {where}: expected {expected}, got {got!r:.80}")
 
 
 # Answers
@@ -399,7 +399,7 @@ def _payload_of(entry: Resume) -> dict[str, Json]:
     payload = entry.payload
     if not isinstance(payload, dict) or not isinstance(payload.get("type"), str):
         message = f"expected a command as the payload of what answers this interrupt, got {payload!r:.80}"
-        raise Refusal(422, "invalid_resume", message)
+        raise InvalidResume(message)
     return payload
 
 

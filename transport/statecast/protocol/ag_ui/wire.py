@@ -42,7 +42,7 @@ class AgUiWire(Wire[RunInput]):
         """Read a request.
 
         Raises:
-            Refusal: As `read_run_input`.
+            RequestError: As `read_run_input`.
         """
         given = read_run_input(request.body)
         conversation = msgspec.structs.replace(given.conversation, agent=request.query.get("agent"))

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import InvalidRequest, RequestError
 from statecast.protocol.json_checks import decode
 from statecast.protocol.lenient import read_past, readable
 from statecast.protocol.messages.conversation import Conversation, PostedMessage, check_last
@@ -53,7 +53,7 @@ def read_chat(data: bytes) -> Conversation:
     """Read a request's body.
 
     Raises:
-        Refusal: 422 `invalid_request`, naming what is wrong; 400 `malformed_json`.
+        RequestError: `invalid_request`, naming what is wrong; `malformed_json`.
     """
     chat: ChatBody = decode(data, ChatBody)
     fields: dict[str, Any] = decode(data, dict[str, Any])
@@ -67,7 +67,7 @@ def read_chat(data: bytes) -> Conversation:
     )
     conversation = _of_ui(chat) if _is_ui(chat) else _of_model(chat)
     if not conversation.messages:
-        raise Refusal(422, "invalid_request", "expected a message of the user or the assistant, got none")
+        raise InvalidRequest("expected a message of the user or the assistant, got none")
     check_last(conversation.messages)
     return msgspec.structs.replace(conversation, request=request, state=chat.state, agent=chat.agent)
 
@@ -126,11 +126,11 @@ def _some_of(fields: Mapping[str, Any], names: Iterable[str], type: Any) -> Any:
     try:
         return msgspec.convert({name: fields[name] for name in names if fields.get(name) is not None}, type)
     except msgspec.ValidationError as error:
-        raise Refusal(422, "invalid_request", f"{error}") from None
+        raise InvalidRequest(f"{error}") from None
 
 
-def _wrong(where: str, expected: str, got: object) -> Refusal:
-    return Refusal(422, "invalid_request", f"in {where}: expected {expected}, got {got!r:.80}")
+def _wrong(where: str, expected: str, got: object) -> RequestError:
+    return InvalidRequest(f"in {where}: expected {expected}, got {got!r:.80}")
 
 
 # Messages of the AI SDK
@@ -167,7 +167,7 @@ def read_ui_part(part: Any, where: str) -> dict[str, Any] | None:
     """Return a part of the AI SDK's as a state has it; None if no state has such a part.
 
     Raises:
-        Refusal: 422 `invalid_request`, naming what is wrong.
+        RequestError: `invalid_request`, naming what is wrong.
     """
     if not isinstance(part, dict):
         raise _wrong(where, "an array of parts", part)
@@ -219,7 +219,7 @@ class _ModelMessages:
         self._parts: list[dict[str, Any]] = []
         self._calls: dict[str, dict[str, Any]] = {}  #: the latest of each id, in the message that is being put together
         self._id: str | None = None
-        self._problem: Refusal | None = None
+        self._problem: RequestError | None = None
 
     def all(self) -> list[PostedMessage]:
         """Return the messages."""
@@ -230,7 +230,7 @@ class _ModelMessages:
         """Read a message.
 
         Raises:
-            Refusal: 422 `invalid_request`.
+            RequestError: `invalid_request`.
         """
         role, content = message.get("role"), message.get("content")
         if role == "system":

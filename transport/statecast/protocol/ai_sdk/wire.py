@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import InvalidRequest, UnknownProtocol
 from statecast.protocol.messages.conversation import Conversation
 from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.projection import Projection
@@ -50,7 +50,7 @@ class ChatWire(Wire[ChatExchange]):
         """Read a request.
 
         Raises:
-            Refusal: 422 `unknown_protocol`, `invalid_request`; as `read_chat`.
+            RequestError: `unknown_protocol`, `invalid_request`; as `read_chat`.
         """
         protocol, approvals = _options(request.query)
         conversation = read_chat(request.body)
@@ -62,7 +62,7 @@ class ChatWire(Wire[ChatExchange]):
         """Read a request of a client that lost its stream.
 
         Raises:
-            Refusal: 422 `unknown_protocol`, `invalid_request`.
+            RequestError: `unknown_protocol`, `invalid_request`.
         """
         protocol, approvals = _options(query)
         conversation = Conversation(messages=[], thread_id=thread_id)
@@ -82,14 +82,14 @@ def _options(query: Mapping[str, str]) -> tuple[str, bool]:
     """Return the name of the protocol that a query asks for, and whether with lines about approvals.
 
     Raises:
-        Refusal: 422 `unknown_protocol`, `invalid_request`.
+        RequestError: `unknown_protocol`, `invalid_request`.
     """
     approvals = query.get("approvals", "false")
     if approvals not in ("true", "false"):
         message = f'expected "true" or "false" as "approvals" in the query, got "{approvals[:60]}"'
-        raise Refusal(422, "invalid_request", message)
+        raise InvalidRequest(message)
     name = query.get("protocol", next(iter(MESSAGE_PROTOCOLS)))
     if name not in MESSAGE_PROTOCOLS:
         known = ", ".join(f'"{known}"' for known in MESSAGE_PROTOCOLS)
-        raise Refusal(422, "unknown_protocol", f'expected a protocol out of {known}, got "{name[:60]}"')
+        raise UnknownProtocol(f'expected a protocol out of {known}, got "{name[:60]}"')
     return name, approvals == "true"

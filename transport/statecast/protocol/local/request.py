@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import InvalidRequest, RequestError, ThreadIdRequired
 from statecast.protocol.json_checks import decode
 from statecast.protocol.lenient import read_past, readable
 from statecast.protocol.messages.conversation import Conversation, PostedMessage, check_last
@@ -53,7 +53,7 @@ def read_local(data: bytes) -> Conversation:
     """Read a request's body.
 
     Raises:
-        Refusal: 422 `invalid_request`, naming what is wrong, or `thread_id_required`.
+        RequestError: `invalid_request`, naming what is wrong, or `thread_id_required`.
     """
     body: LocalBody = decode(data, LocalBody)
     fields: dict[str, Any] = decode(data, dict[str, Any])
@@ -78,7 +78,7 @@ def read_local(data: bytes) -> Conversation:
     if body.tool_results:
         if body.thread_id is None:
             problem = "expected a threadId with toolResults: without it, there is no call that they could be of"
-            raise Refusal(422, "thread_id_required", problem)
+            raise ThreadIdRequired(problem)
         messages.append(PostedMessage(role="assistant", parts=[_settled(result) for result in body.tool_results]))
     looks = not messages and body.thread_id is not None and not body.truncate
     if not looks and (not messages or not _asks(messages[-1])):
@@ -108,13 +108,13 @@ def _asks(message: PostedMessage) -> bool:
 
 
 def _posted(
-    message: Mapping[str, Any], role: Any, parts: list[dict[str, Any]], problem: Refusal | None
+    message: Mapping[str, Any], role: Any, parts: list[dict[str, Any]], problem: RequestError | None
 ) -> PostedMessage:
     id = message.get("id")
     return PostedMessage(role=role, parts=parts, id=id if isinstance(id, str) and id else None, problem=problem)
 
 
-def _parts(message: Mapping[str, Any], where: str) -> tuple[list[dict[str, Any]], Refusal | None]:
+def _parts(message: Mapping[str, Any], where: str) -> tuple[list[dict[str, Any]], RequestError | None]:
     """Return the parts that can be read, those of attachments included, and why the first of the others cannot."""
     content: Any = message.get("content")
     attachments = message.get("attachments")
@@ -163,5 +163,5 @@ def _settled(answer: LocalToolResult) -> dict[str, Any]:
     return {"type": "tool-call", **named, "result": answer.result, "isError": answer.is_error}
 
 
-def _wrong(where: str, expected: str, got: object) -> Refusal:
-    return Refusal(422, "invalid_request", f"in {where}: expected {expected}, got {got!r:.80}")
+def _wrong(where: str, expected: str, got: object) -> RequestError:
+    return InvalidRequest(f"in {where}: expected {expected}, got {got!r:.80}")

@@ -10,7 +10,7 @@ from typing import ClassVar, Final, Literal
 
 import msgspec
 
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import UnknownFormat
 from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.wire import AgentName, Delivery, Description, Exchange, Opening, Wire, WireRequest
 
@@ -45,7 +45,7 @@ class _LocalWire(Wire[LocalExchange]):
         """Read a request.
 
         Raises:
-            Refusal: As `read_local`; 422 `unknown_format`.
+            RequestError: As `read_local`; `unknown_format`.
         """
         encoder = self.form(request.query)
         conversation = read_local(request.body)
@@ -61,7 +61,7 @@ class _LocalWire(Wire[LocalExchange]):
         """Return the encoder of the form that a query names.
 
         Raises:
-            Refusal: 422 `unknown_format`.
+            RequestError: `unknown_format`.
         """
         return self.encoder_type
 
@@ -93,12 +93,12 @@ class SseWire(_LocalWire):
         """Return the encoder of the form that a query names.
 
         Raises:
-            Refusal: 422 `unknown_format`.
+            RequestError: `unknown_format`.
         """
         name = query.get("form", next(iter(FORMS)))
         if name not in FORMS:
             known = ", ".join(f'"{known}"' for known in FORMS)
-            raise Refusal(422, "unknown_format", f'expected a form out of {known}, got "{name[:60]}"')
+            raise UnknownFormat(f'expected a form out of {known}, got "{name[:60]}"')
         return FORMS[name]
 
 

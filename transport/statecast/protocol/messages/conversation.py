@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import RequestError
 from statecast.protocol.lenient import held_part, held_result, holdable
 from statecast_agents import AddMessage, AddToolResult, Json, NewMessage, Request, new_id
 
@@ -38,7 +38,7 @@ class PostedMessage(msgspec.Struct, frozen=True, kw_only=True):
     theirs: Collection[str] = ()
     #: of the assistant's, tool calls whose result is not shown before the thread has it
     unconfirmed: Collection[str] = ()
-    problem: Refusal | None = None  #: why something in it could not be read, and was skipped
+    problem: RequestError | None = None  #: why something in it could not be read, and was skipped
     approvals: Mapping[str, str] = {}  #: of the assistant's, by tool call: under which id its approval was asked for
 
     def in_state(self) -> dict[str, Json]:
@@ -247,7 +247,7 @@ def check_last(messages: Sequence[PostedMessage]) -> None:
     """Check the last message, which is what the request is about, or the tool results in it.
 
     Raises:
-        Refusal: Why something in it could not be read.
+        RequestError: Why something in it could not be read.
     """
     last = messages[-1] if messages else None
     if last is not None and last.problem is not None and not any(map(_settled, last.parts)):

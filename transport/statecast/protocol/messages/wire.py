@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
 
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import ErrorForm, RequestError, plain_form
 
 from .conversation import Conversation
 from .encoder import MessageEncoder
@@ -102,7 +102,7 @@ class Wire(ABC, Generic[E]):
         """Read a request; it may run in a thread of its own, while others are read.
 
         Raises:
-            Refusal: Why it cannot be read.
+            RequestError: Why it cannot be read.
         """
 
     @abstractmethod
@@ -113,7 +113,7 @@ class Wire(ABC, Generic[E]):
         """Read a `GET` request of `stream_path`.
 
         Raises:
-            Refusal: Why it cannot be read.
+            RequestError: Why it cannot be read.
         """
         raise NotImplementedError(f"{type(self).__name__} has a stream_path, and so needs a join")
 
@@ -121,6 +121,6 @@ class Wire(ABC, Generic[E]):
         """Return an exchange with what this wire knows of its thread, which is there already."""
         return exchange
 
-    def error(self, refusal: Refusal) -> tuple[int, dict[str, Any], Mapping[str, str]]:
-        """Return the status, the body and the headers of the response that says what was refused."""
-        return refusal.status, refusal.body(), refusal.headers
+    def error(self, error: RequestError) -> ErrorForm:
+        """Return what the response to a refused request says."""
+        return plain_form(error)

@@ -16,7 +16,6 @@ from typing import Any, Final
 import msgspec
 
 from statecast.protocol.entries import Entry
-from statecast.protocol.errors import Refusal
 from statecast.protocol.event_stream import EVENT_STREAM, HEARTBEAT, event_frame
 from statecast.protocol.messages.collecting import CollectingEncoder, spoken
 from statecast.protocol.messages.encoder import MessageEncoder
@@ -38,12 +37,6 @@ _REASONS: Final = {
     "unknown": "stop",
 }
 
-#: What kind of error a status means; others are of the request, or from 500 on of the server.
-_TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-
-#: Codes that this protocol has words of its own for.
-_CODES: Final = {"unknown_agent": "model_not_found"}
-
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """What every object of one answer says."""
@@ -53,16 +46,9 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     created: int  #: seconds since 1970
 
 
-def openai_error(refusal: Refusal) -> tuple[int, dict[str, Any]]:
-    """Return the status and the body of a refusal; what was wrong with a request is always a 400."""
-    status = 400 if refusal.status == 422 else refusal.status
-    code = _CODES.get(refusal.code, refusal.code)
-    return status, {"error": _error(status, code, refusal.message, refusal.details.get("param"))}
-
-
-def _error(status: int, code: str, message: str, param: str | None = None) -> dict[str, Any]:
-    kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    return {"message": message, "type": kind, "param": param, "code": code}
+def openai_error(kind: str, code: str, message: str, param: object = None) -> dict[str, Any]:
+    """Return an error in OpenAI's form."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 class ChatCompletionEncoder(CollectingEncoder):
@@ -174,7 +160,7 @@ class ChatCompletionStreamEncoder(MessageEncoder):
         self._over = True
         end = b"data: [DONE]\n\n"
         if self.error is not None:
-            return event_frame({"error": _error(500, self.error.code, self.error.message)}) + end
+            return event_frame(openai_error("server_error", self.error.code, self.error.message)) + end
         last = b"".join([self._show(call) for call in self._calls.values() if call.index is None])
         reason = "tool_calls" if self._calls else _REASONS.get(self.finish_reason, self.finish_reason)
         last += self._begin() + self._chunk({}, reason)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import InvalidRequest, RequestError, UnsupportedParameter
 from statecast.protocol.json_checks import decode, read_value
 from statecast.protocol.lenient import read_past, readable
 from statecast.protocol.messages.conversation import Conversation, PostedMessage, check_last
@@ -80,14 +80,14 @@ def read_completion(data: bytes, *, thread_id: str | None = None) -> CompletionR
         thread_id: As the request names it outside of the body; it may also be among the body's `metadata`.
 
     Raises:
-        Refusal: 422 `invalid_request` or `unsupported_parameter`, whose `param` names what is wrong.
+        RequestError: `invalid_request` or `unsupported_parameter`, whose `param` names what is wrong.
     """
     fields: dict[str, Any] = decode(data, dict[str, Any])
     for name, fine in _REFUSED.items():
         given = fields.get(name)
         if given is not None and not any(given == value and type(given) is type(value) for value in fine):
             message = f"this server cannot do what {name} asks for: {given!r:.80}"
-            raise Refusal(422, "unsupported_parameter", message, param=name)
+            raise UnsupportedParameter(message, param=name)
     body: CompletionBody = decode(data, CompletionBody)
     if thread_id is None and body.metadata is not None:
         thread_id = _text(body.metadata.get("thread_id") or None, "metadata.thread_id", None)
@@ -164,7 +164,7 @@ class _Messages:
         """Read a message.
 
         Raises:
-            Refusal: 422 `invalid_request`.
+            RequestError: `invalid_request`.
         """
         role = message.get("role")
         match role:
@@ -194,7 +194,7 @@ class _Answer:
         self._calls: dict[str, dict[str, Any]] = {}  #: the latest of each id
         self._settled: set[str] = set()
         self._heard: set[str] = set()  #: the calls whose results it has gone on from
-        self._problem: Refusal | None = None
+        self._problem: RequestError | None = None
 
     def message(self) -> list[PostedMessage]:
         """Return it, if there is one."""
@@ -202,7 +202,7 @@ class _Answer:
             return []
         return [PostedMessage(role="assistant", parts=self._parts, theirs=self._heard, problem=self._problem)]
 
-    def say(self, parts: list[dict[str, Any]], problem: Refusal | None) -> None:
+    def say(self, parts: list[dict[str, Any]], problem: RequestError | None) -> None:
         """Add what the model said, and why some of it cannot be read."""
         self._problem = self._problem or problem
         self._heard |= self._settled
@@ -215,7 +215,7 @@ class _Answer:
         """Add a tool's answer.
 
         Raises:
-            Refusal: 422 `invalid_request`: nobody has called it.
+            RequestError: `invalid_request`: nobody has called it.
         """
         id = _text(answer.get("tool_call_id"), f"{where}.tool_call_id")
         call = self._calls.get(id)
@@ -228,10 +228,10 @@ class _Answer:
         self._settled.add(id)
 
 
-def _said(message: Mapping[str, Any], where: str) -> tuple[list[dict[str, Any]], Refusal | None]:
+def _said(message: Mapping[str, Any], where: str) -> tuple[list[dict[str, Any]], RequestError | None]:
     """Return what can be read of what an assistant said, and why the first of the rest cannot."""
     parts: list[dict[str, Any]] = []
-    problem: Refusal | None = None
+    problem: RequestError | None = None
     if reasoning := _text(message.get("reasoning_content"), f"{where}.reasoning_content", None):
         parts.append({"type": "reasoning", "text": reasoning})
     if message.get("content") is not None:
@@ -261,7 +261,7 @@ def _call(call: Any, where: str) -> dict[str, Any]:
     }
 
 
-def _content(message: Mapping[str, Any], where: str) -> tuple[list[dict[str, Any]], Refusal | None]:
+def _content(message: Mapping[str, Any], where: str) -> tuple[list[dict[str, Any]], RequestError | None]:
     """Return the parts of a message's content that can be read, and why the first of the others cannot.
 
     Of all messages but the user's they are texts.
@@ -309,5 +309,5 @@ def _text(value: object, where: str, default: Any = msgspec.UNSET) -> Any:  # as
     return value
 
 
-def _wrong(param: str, expected: str, got: object) -> Refusal:
-    return Refusal(422, "invalid_request", f"in {param}: expected {expected}, got {got!r:.80}", param=param)
+def _wrong(param: str, expected: str, got: object) -> RequestError:
+    return InvalidRequest(f"in {param}: expected {expected}, got {got!r:.80}", param=param)

@@ -6,20 +6,40 @@ Source: docs/protocol.md, "POST /v1/chat/completions".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
-from statecast.protocol.errors import Refusal
+from statecast.protocol.errors import (
+    ErrorForm,
+    Failed,
+    Forbidden,
+    Invalid,
+    Malformed,
+    RequestError,
+    TimedOut,
+    TooMany,
+    Unauthorized,
+    Unavailable,
+)
 from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.wire import Description, Opening, Wire, WireRequest
+from statecast_agents.errors import CommandError, MessageConflict, StateInvalid
 
 from .encoder import ChatCompletionEncoder, ChatCompletionStreamEncoder, Completion, openai_error
 from .request import CompletionBody, CompletionRequest, read_completion
 
 __all__ = ["OpenAiWire"]
 
-#: With one of these, the same request may succeed a moment later.
-_PASSING: Final = frozenset({408, 429, 503})
+#: What this protocol calls kinds of errors; others are of the request.
+_TYPES: Final = {
+    Unauthorized: "authentication_error",
+    Forbidden: "permission_error",
+    TooMany: "rate_limit_error",
+    Failed: "server_error",
+    Unavailable: "server_error",
+}
+
+#: Codes that this protocol has words of its own for.
+_CODES: Final = {"unknown_agent": "model_not_found"}
 
 
 class OpenAiWire(Wire[CompletionRequest]):
@@ -40,7 +60,7 @@ class OpenAiWire(Wire[CompletionRequest]):
         """Read a request.
 
         Raises:
-            Refusal: As `read_completion`.
+            RequestError: As `read_completion`.
         """
         named = request.headers.get("statecast-thread-id") or request.query.get("thread")
         return read_completion(request.body, thread_id=named or None)
@@ -56,8 +76,10 @@ class OpenAiWire(Wire[CompletionRequest]):
             projection, completion, tools=exchange.tools, include_usage=exchange.include_usage
         )
 
-    def error(self, refusal: Refusal) -> tuple[int, dict[str, Any], Mapping[str, str]]:
-        """Return an error in OpenAI's form."""
-        status, body = openai_error(refusal)
-        retry = {} if status in _PASSING else {"x-should-retry": "false"}
-        return status, body, {**refusal.headers, **retry}
+    def error(self, error: RequestError) -> ErrorForm:
+        """Return an error in OpenAI's form. An invalid request is like one that cannot be read."""
+        kind = next((name for family, name in _TYPES.items() if isinstance(error, family)), "invalid_request_error")
+        body = openai_error(kind, _CODES.get(error.code, error.code), str(error), error.fields().get("param"))
+        retry = {} if isinstance(error, TimedOut | TooMany | Unavailable) else {"x-should-retry": "false"}
+        is_invalid = isinstance(error, Invalid | CommandError | StateInvalid) and not isinstance(error, MessageConflict)
+        return ErrorForm(body, retry, Malformed if is_invalid else None)
