@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from statecast.protocol.errors import InvalidState, RequestError, StateLimitExceeded
-from statecast.protocol.messages.projection import items_in
+from statecast.protocol.messages.state_messages import items_in
 from statecast_agents import Agent, Document, Json, NotJson, Operation, StateInvalid, StateTooLarge, operations
 
 from .failures import first_state, validate

@@ -34,7 +34,7 @@ from statecast.protocol.errors import (
     StateLimitExceeded,
     UnknownMessage,
 )
-from statecast.protocol.messages.projection import items_in
+from statecast.protocol.messages.state_messages import items_in
 from statecast.stores import Key, RecordErased, RecordWritten, Summary
 from statecast_agents import About, Agent, Feedback, Json, new_id
 

@@ -12,7 +12,8 @@ from statecast.protocol import Cursor
 from statecast.protocol.json_checks import check_values
 from statecast.protocol.messages.client_copy import ClientCopy
 from statecast.protocol.messages.conversation import Conversation, NewCommand, NewTurn, PostedMessage
-from statecast.protocol.messages.projection import Projection, items_in, without
+from statecast.protocol.messages.projection import Projection
+from statecast.protocol.messages.state_messages import id_of, items_in, role_of, without
 from statecast.threads import (
     Execution,
     OnDisconnect,
@@ -197,7 +198,7 @@ def _said_anew(thread: Thread, turn: _Turn, command: NewCommand) -> NewCommand:
     id = command.message.id
     if not isinstance(id, str) or id == command.source_id or not was_said(thread, id):
         return command
-    if any(isinstance(item, dict) and item.get("id") == id for item in _messages_now(thread, turn)):
+    if any(id_of(item) == id for item in _messages_now(thread, turn)):
         return command
     return msgspec.structs.replace(command, message=msgspec.structs.replace(command.message, id=msgspec.UNSET))
 
@@ -237,14 +238,14 @@ def _place(thread: Thread, turn: _Turn, commands: Sequence[NewCommand]) -> int |
     """Return where in a thread the last message is that commands say again; None if it has it no longer."""
     said = [command.message.id or None for command in commands if isinstance(command, AddMessage)]
     items = _messages_now(thread, turn)
-    known = [at for at, item in enumerate(items) if isinstance(item, dict) and said and item.get("id") == said[-1]]
+    known = [at for at, item in enumerate(items) if said and id_of(item) == said[-1]]
     return known[-1] if known else None
 
 
 def _has_gone_on(thread: Thread, turn: _Turn, after: int) -> bool:
     """Whether the user has said something since the message at `after`."""
     items = _messages_now(thread, turn)
-    return any(isinstance(item, dict) and item.get("role") == "user" for item in items[after + 1 :])
+    return any(role_of(item) == "user" for item in items[after + 1 :])
 
 
 def _request_for(agent: Agent, request: Request) -> Request:

@@ -18,6 +18,7 @@ from statecast.protocol.json_checks import same_json
 from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.full_projection import FullProjection
 from statecast.protocol.messages.part_events import Event, InMessage, Rewritten, RunTurned, StateChanged, StateReplaced
+from statecast.protocol.messages.state_messages import parts_of
 from statecast.protocol.state_deltas import StateDeltas
 from statecast_agents import Json, chunks
 
@@ -364,14 +365,9 @@ class AgUiEncoder(MessageEncoder):
 
     def _open_in_state(self) -> dict[str, Json]:
         """Return the calls in the answer to the user's last message that have no result."""
-        parts = [part for message in self.projection.answer() for part in _parts(message)]
+        parts = [part for message in self.projection.answer() for part in parts_of(message)]
         calls = [part for part in parts if part.get("type") == "tool-call" and "result" not in part]
         return {str(part.get("toolCallId")): part for part in calls}
-
-
-def _parts(message: Json) -> list[Mapping[str, Json]]:
-    parts = message.get("parts") if isinstance(message, dict) else None
-    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
 
 
 def _tool(call: Mapping[str, Json]) -> str:

@@ -16,6 +16,7 @@ from statecast.protocol.json_checks import decode, read_value, same_json
 from statecast.protocol.lenient import read_past, readable
 from statecast.protocol.messages.client_copy import ClientCopy
 from statecast.protocol.messages.conversation import Conversation, NewCommand, NewTurn, PostedMessage, check_last
+from statecast.protocol.messages.state_messages import id_of, parts_of, role_of
 from statecast.protocol.messages.wire import Exchange
 from statecast_agents import AddMessage, AddToolResult, CallSettings, Config, Json, Request
 
@@ -119,8 +120,8 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
 
     def _may_drop(self, asked: NewTurn, ours: Sequence[Json]) -> bool:
         """Whether what is to be dropped is known to clients of this kind, and not just being answered."""
-        ids = [message.get("id") for message in ours if isinstance(message, dict)]
-        users = [message.get("id") for message in ours if isinstance(message, dict) and message.get("role") == "user"]
+        ids = [id_of(message) for message in ours]
+        users = [id_of(message) for message in ours if role_of(message) == "user"]
         edit = asked.commands[-1]
         first = edit.source_id if isinstance(edit, AddMessage) else None
         if first not in users or (self.answering and ids[-1] == first == self.messages[-1].id):
@@ -132,7 +133,7 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
         """Return the answers to interrupts that nobody else has given yet, as commands, and the calls they name."""
         calls: dict[str, tuple[Json, Mapping[str, Any]]] = {}  #: by id the latest, and above it the latest open
         for message in ours or ():
-            for part in _parts(message):
+            for part in parts_of(message):
                 id = str(part.get("toolCallId"))
                 if id not in calls or "result" not in part or "result" in calls[id][1]:
                     calls[id] = message.get("id"), part
@@ -401,8 +402,3 @@ def _payload_of(entry: Resume) -> dict[str, Json]:
         message = f"expected a command as the payload of what answers this interrupt, got {payload!r:.80}"
         raise InvalidResume(message)
     return payload
-
-
-def _parts(message: Json) -> list[Any]:
-    parts = message.get("parts") if isinstance(message, dict) else None
-    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []

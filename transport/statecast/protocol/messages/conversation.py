@@ -19,6 +19,7 @@ from statecast_agents import AddMessage, AddToolResult, Json, NewMessage, Reques
 
 from .client_copy import ClientCopy
 from .sent import file_data
+from .state_messages import id_of, parts_of, role_of
 from .turns import calls_in, paired
 
 __all__ = ["Conversation", "NewCommand", "NewTurn", "PostedMessage", "check_last"]
@@ -102,12 +103,12 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
         The message that is to be answered may be among them, under another id: it is that one, and is answered anew.
         """
-        users = [message for message in ours if _role(message) == "user"]
+        users = [message for message in ours if role_of(message) == "user"]
         messages = list(self.messages)
         said = (at for at, message in enumerate(messages) if message.role == "user")
         for at, message in zip(said, users, strict=False):
-            if _words(messages[at].parts) == _words(_parts(message)):
-                messages[at] = msgspec.structs.replace(messages[at], id=_id(message))
+            if _words(messages[at].parts) == _words(parts_of(message)):
+                messages[at] = msgspec.structs.replace(messages[at], id=id_of(message))
         means: Any = "again" if self.means == "say" else self.means
         return msgspec.structs.replace(self, messages=messages, means=means)
 
@@ -120,7 +121,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         """
         if ours is None:
             return self._asks_blindly()
-        users = [index for index, message in enumerate(ours) if _role(message) == "user"]
+        users = [index for index, message in enumerate(ours) if role_of(message) == "user"]
         said = [message for message in self.messages if message.role == "user"]
         same = 0
         while same < min(len(users), len(said)) and _same(said[same], ours[users[same]]):
@@ -150,8 +151,8 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     ) -> int | None:
         """Return the index of the thread's message that the last one replaces (or edits), or None."""
         new = said[-1]
-        edited = next((index for index in users if self.edited is not None and _id(ours[index]) == self.edited), None)
-        if edited is not None and new.parts != _parts(ours[edited]):  # else it is a retry, in the same form
+        edited = next((index for index in users if self.edited is not None and id_of(ours[index]) == self.edited), None)
+        if edited is not None and new.parts != parts_of(ours[edited]):  # else it is a retry, in the same form
             return edited
         if answers is not None:
             # Words alone may be another message that happens to have the same, if the thread went on behind it.
@@ -193,7 +194,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
             waiting: What its user has said that is yet to be applied, in its order.
         """
         said = [message for message in self.messages if message.role == "user"]
-        known = [*(message for message in ours if _role(message) == "user"), *(one.in_state() for one in waiting)]
+        known = [*(message for message in ours if role_of(message) == "user"), *(one.in_state() for one in waiting)]
         at = len(said) - 1
         if self.goes_on or not len(known) - len(waiting) <= at < len(known):
             return None
@@ -205,10 +206,10 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     ) -> list[AddToolResult]:
         """Return the results for calls that have none yet, as commands; each belongs to a call in its own message."""
         theirs = list(calls_in((message.role, message.id, message.parts) for message in self.messages))
-        mine = list(calls_in((_role(message), _id(message), _parts(message)) for message in ours))
+        mine = list(calls_in((role_of(message), id_of(message), parts_of(message)) for message in ours))
         heard = {id(part): message.theirs for message in self.messages for part in message.parts}
         turns: dict[int, int | None] = {turn: turn for turn in range(same + 1)} if said else {0: None}
-        places = {_id(ours[index]): turn for turn, index in enumerate(users, 1)}
+        places = {id_of(ours[index]): turn for turn, index in enumerate(users, 1)}
         answers = {call.message: call.turn for call in mine}
         for turn, message in enumerate(said, 1):
             if turn > same and message.id is not None and message.id in places:
@@ -236,7 +237,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
     def _replaces(self, ours: Sequence[Json], index: int, new: PostedMessage) -> NewTurn:
         """Return the command that replaces a message of the thread and everything after it."""
-        source, parent = _id(ours[index]), _id(ours[index - 1]) if index else None
+        source, parent = id_of(ours[index]), id_of(ours[index - 1]) if index else None
         if source is None and parent is None and index:
             return NewTurn(commands=[_add(new)])  # nothing names the place
         where = msgspec.UNSET if source is not None else parent
@@ -313,12 +314,12 @@ def _without_result(part: dict[str, Any], calls: Collection[Json]) -> dict[str, 
 
 def _posted(message: Any) -> PostedMessage:
     metadata = message.get("metadata", msgspec.UNSET)
-    return PostedMessage(role="user", parts=message.get("parts") or [], id=_id(message), metadata=metadata)
+    return PostedMessage(role="user", parts=message.get("parts") or [], id=id_of(message), metadata=metadata)
 
 
 def _same(said: PostedMessage, ours: Json) -> bool:
     """Return whether a user's message is one of the thread: by its id if it has one, and by its text."""
-    return said.id in (None, _id(ours)) and _words(said.parts) == _words(_parts(ours))
+    return said.id in (None, id_of(ours)) and _words(said.parts) == _words(parts_of(ours))
 
 
 def _words(parts: Sequence[Any]) -> list[tuple[str, Any]]:
@@ -335,16 +336,4 @@ def _word(part: Mapping[str, Any]) -> Json:
         case _:
             return None
 
-
-def _parts(message: Json) -> list[Any]:
-    parts = message.get("parts") if isinstance(message, dict) else None
-    return parts if isinstance(parts, list) else []
-
-
-def _role(message: Json) -> Json:
-    return message.get("role") if isinstance(message, dict) else None
-
-
-def _id(message: Json) -> Any:
-    id = message.get("id") if isinstance(message, dict) else None
     return id if isinstance(id, str) else None

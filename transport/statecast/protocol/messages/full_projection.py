@@ -12,8 +12,9 @@ import msgspec
 
 from statecast_agents import Json, operations
 
-from .projection import Projection, items_in
+from .projection import Projection
 from .sent import SentParts
+from .state_messages import id_of, items_in, role_of
 
 __all__ = ["FullProjection"]
 
@@ -56,11 +57,11 @@ class FullProjection(Projection):
     def answer(self) -> list[Json]:
         """Return what follows the user's last message."""
         items = self.everything()
-        return items[next((at for at in range(len(items), 0, -1) if _role(items[at - 1]) == "user"), 0) :]
+        return items[next((at for at in range(len(items), 0, -1) if role_of(items[at - 1]) == "user"), 0) :]
 
     def ids(self) -> list[str | None]:
         """Return the id of each message that has one."""
-        return [item.id if isinstance(item, SentParts) else _id(item) for item in self._all]
+        return [item.id if isinstance(item, SentParts) else id_of(item) for item in self._all]
 
     def shows(self, index: int) -> bool:
         """Whether the stream shows a message."""
@@ -102,12 +103,3 @@ class FullProjection(Projection):
             inner = msgspec.structs.replace(operation, path=tuple(path[1:]))
             self._all[index] = operations.apply(self._all[index], [inner])
             self.altered = True
-
-
-def _id(message: Json) -> str | None:
-    id = message.get("id") if isinstance(message, dict) else None
-    return id if isinstance(id, str) else None
-
-
-def _role(message: Json) -> Json:
-    return message.get("role") if isinstance(message, dict) else None

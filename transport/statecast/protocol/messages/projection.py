@@ -19,8 +19,9 @@ from statecast_agents import Document, Json, chunks, operations
 from .client_copy import ClientCopy
 from .part_events import Event, PartEvents, RunTurned, StateChanged, StateReplaced
 from .sent import GROWING, Part, SentParts
+from .state_messages import id_of, items_in, list_in, role_of, without
 
-__all__ = ["Projection", "items_in", "without"]
+__all__ = ["Projection"]
 
 
 class Projection:
@@ -113,7 +114,7 @@ class Projection:
         value = msgspec.json.decode(state)
         begins = self._run_id is None or any(isinstance(e, RunEntry) and e.run.id == self._run_id for e in rest)
         if self._begun:
-            self._relist(_list_in(value, self._path))
+            self._relist(list_in(value, self._path))
             if self._path != ():
                 self._growth.events.append(StateReplaced(without(value, self._path)))
         elif begins:
@@ -158,13 +159,13 @@ class Projection:
         if not told:
             self._growth.events.append(StateReplaced(beside))
         items = items_in(state, self._path)
-        users = [index for index, item in enumerate(items) if _role(item) == "user"]
+        users = [index for index, item in enumerate(items) if role_of(item) == "user"]
         last = users[-1] if users else -1
         after = last if self._after is None or self._after not in users else self._after
         until = next((index for index in users if index > after), len(items))
         self._hidden = {_id(item, index) for index, item in enumerate(items) if anew or not after < index < until}
         self._growth.client_copy = client_copy
-        self._relist(_list_in(state, self._path))
+        self._relist(list_in(state, self._path))
         self._growth.client_copy = None
 
     # Entries
@@ -197,7 +198,7 @@ class Projection:
                 self._change(operation, place[len(path) :])
             elif isinstance(operation, operations.Set):
                 self._catch_up()
-                self._relist(_list_in(operation.value, path[len(place) :]))
+                self._relist(list_in(operation.value, path[len(place) :]))
                 if len(place) < len(path):
                     beside.append(operations.Set(place, without(operation.value, path[len(place) :])))
         self._catch_up()
@@ -282,7 +283,7 @@ class Projection:
         assert self._messages is not None, "it is in the list"
         message: SentParts | None = None
         id = _id(value, index)
-        if isinstance(value, dict) and _role(value) == "assistant" and id not in self._hidden:
+        if isinstance(value, dict) and role_of(value) == "assistant" and id not in self._hidden:
             message = self._shown.get(id)
             if message is None:
                 message = self._shown[id] = SentParts(id, value)
@@ -308,33 +309,9 @@ _WITHIN_PART: Final = (
 _IN_MESSAGE: Final = (chunks.PartStarted, chunks.Annotations, chunks.Data)
 
 
-def without(state: Json, path: Sequence[str] | None) -> Json:
-    """Return a copy of a state, or of a part of it, that lacks the value at `path`."""
-    if path is None or not isinstance(state, dict) or not path or path[0] not in state:
-        return None if path == () else state
-    if len(path) == 1:
-        return {key: value for key, value in state.items() if key != path[0]}
-    return {**state, path[0]: without(state[path[0]], path[1:])}
-
-
-def items_in(state: Json, path: Sequence[str] | None) -> list[Json]:
-    """Return the list of messages at `path`; an empty one if the state has no list there."""
-    return _list_in(state, path) or []
-
-
-def _list_in(state: Json, path: Sequence[str] | None) -> list[Json] | None:
-    for key in path or ():
-        state = state.get(key) if isinstance(state, dict) else None
-    return state if path is not None and isinstance(state, list) else None
-
-
-def _role(message: Json) -> Json:
-    return message.get("role") if isinstance(message, dict) else None
-
-
 def _id(message: Json, index: int) -> str:
-    id = message.get("id") if isinstance(message, dict) else None
-    return id if isinstance(id, str) else _nameless(index)
+    id = id_of(message)
+    return _nameless(index) if id is None else id
 
 
 def _nameless(index: int) -> str:
