@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from statecast.history.client_message import ClientMessage
 from statecast.history.formats import read_message
-from statecast.history.tree import ClientMessage, HistoryMessage, history
+from statecast.history.tree import HistoryMessage, history
 from statecast.protocol.json_checks import same_json
 from statecast_agents import Json
 from tests.clients.stored_messages import Keeper

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from statecast.history.tree import ClientMessage, history
+from statecast.history.client_message import ClientMessage
+from statecast.history.tree import history
 from statecast_agents import Json
 
 LEFT = {"type": "incomplete", "reason": "error", "error": "network error"}

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from statecast.history.client_message import ClientMessage
 from statecast.history.formats import read_message, write_message
-from statecast.history.tree import ClientMessage, HistoryMessage, branch, history, same_message, state_messages
+from statecast.history.matching import Alias, match, same_message
+from statecast.history.tree import HistoryMessage, branch, history, joined, state_messages
 from statecast_agents import Json
 from tests.transport.storing import JSON
 
@@ -419,6 +421,17 @@ def trees(draw: st.DrawFn) -> list[ClientMessage]:
     return made
 
 
+@given(trees(), STATES, st.sampled_from([AUI, AI_SDK, None]))
+@settings(deadline=None, max_examples=200)
+def test_what_is_joined_by_aliases_is_what_is_matched(
+    items: list[ClientMessage], state: list[Json], format: str | None
+) -> None:
+    once = match(items, state, format=format)
+    again = match(items, state, format=format, aliases=once.found)
+
+    assert (again.stands, again.found) == (once.stands, {})
+
+
 @given(trees(), STATES, st.sampled_from([AUI, AI_SDK, "new/v9", None]))
 @settings(deadline=None, max_examples=200)
 def test_whatever_was_written_imports(items: list[ClientMessage], state: list[Json], format: str | None) -> None:
@@ -454,6 +467,7 @@ class Told:
     def __init__(self) -> None:
         self.state: list[dict[str, Json]] = []
         self.items: list[ClientMessage] = []
+        self.aliases: dict[str, dict[str, Alias]] = {AUI: {}, AI_SDK: {}}  #: that reading has found, by the form
         self.count = 0
 
     def words(self) -> str:
@@ -472,9 +486,15 @@ class Told:
         self.items.append(ClientMessage(id, parent, format, content, now, now))
         return id
 
+    def read(self, format: str) -> list[HistoryMessage]:
+        """Return the history, and keep the aliases that are found."""
+        matching = match(self.items, self.state, format=format, aliases=self.aliases[format])
+        self.aliases[format] |= matching.found
+        return joined(matching, format=format, began=BEGAN)
+
     def view(self, format: str) -> list[HistoryMessage]:
         """Return what a client shows that has just loaded the history."""
-        placed = read(self.items, self.state, format)
+        placed = self.read(format)
         check_well_formed(placed)
         by_id = {item.id: item for item in placed}
         found: list[HistoryMessage] = []
@@ -536,5 +556,6 @@ def test_a_client_that_loads_the_history_shows_the_conversation(
             shown = [read_message(item.content, format, item.id) for item in thread.view(format)]
             assert merged(shown) == merged(thread.state)
             # And nothing that was said in it is there twice.
-            texts = [str(item.content) for item in read(thread.items, thread.state, format)]
+            texts = [str(item.content) for item in thread.read(format)]
             assert len(set(texts)) == len(texts)
+            assert thread.read(format) == read(thread.items, thread.state, format)  # joined by ids, or by words

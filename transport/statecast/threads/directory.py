@@ -145,6 +145,14 @@ class Directory:
         if changes:
             await self._write(key, *changes, SummaryChanged(key=key, at=time.time()))
 
+    async def record(self, key: Key, *changes: RecordWritten | RecordErased) -> None:
+        """Note several things, or take them away, as `change`, but not as something that was done with the thread.
+
+        Raises:
+            RequestError: `unknown_thread`.
+        """
+        await self._write(key, *changes)
+
     async def recall(self, owner: str, name: str) -> bytes | None:
         """Return what is kept of an owner under a name; None if nothing is."""
         kept = await self.notes(Key(owner, NO_THREAD), name)

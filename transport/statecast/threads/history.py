@@ -9,22 +9,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 import msgspec
 
+from statecast.history.client_message import ClientMessage
 from statecast.history.formats import read_message
-from statecast.history.tree import (
-    ClientMessage,
-    HistoryMessage,
-    history,
-    moved_up,
-    same_message,
-    state_messages,
-    without,
-)
+from statecast.history.matching import Alias, match, same_message
+from statecast.history.tree import HistoryMessage, joined, moved_up, state_messages, without
 from statecast.protocol.errors import (
     AgentFailed,
     AgentsMessage,
@@ -38,6 +32,7 @@ from statecast.protocol.messages.state_messages import items_in
 from statecast.stores import Key, RecordErased, RecordWritten, Summary
 from statecast_agents import About, Agent, Feedback, Json, new_id
 
+from .aliases import Aliases
 from .cascade import MESSAGE
 from .client_messages import can_follow, check_written, has_only
 from .directory import MAX_FIELD
@@ -76,6 +71,7 @@ class History:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self._aliases = Aliases(hub.directory)
 
     async def read(self, summary: Summary, *, format: str | None = None) -> list[HistoryMessage]:
         """Return the messages of a thread, each after its parent, in the form of a published client.
@@ -87,14 +83,22 @@ class History:
         Raises:
             RequestError: `store_unavailable`.
         """
-        written = await self._written(summary.key)
-        _, ours, _, size = await self._state(summary.key)
-        deleted = {id for id, _ in await self._hub.directory.notes(summary.key, DELETED)}
+        key = summary.key
+        written = await self._written(key)
+        is_over = self._is_at_rest(key)
+        _, ours, _, size = await self._state(key)
+        deleted = {id for id, _ in await self._hub.directory.notes(key, DELETED)}
+        aliases = await self._aliases.read(key, format) if written and ours else {}
 
-        def placed() -> list[HistoryMessage]:
-            return without(history(written, ours, format=format, began=summary.created), deleted)
+        def placed() -> tuple[list[HistoryMessage], Mapping[str, Alias]]:
+            matching = match(written, ours, format=format, aliases=aliases)
+            return without(joined(matching, format=format, began=summary.created), deleted), matching.found
 
-        return await offload(size + EACH * (len(written) + len(ours)), placed)
+        messages, found = await offload(size + EACH * (len(written) + len(ours)), placed)
+        if found and is_over and self._is_at_rest(key):  # what an answer says by now is all that it says
+            ids = {message.get("id") for message in ours if isinstance(message, dict)}
+            await self._aliases.keep(key, format, found, gone=aliases.keys() - ids)
+        return messages
 
     async def write(
         self,
@@ -156,6 +160,8 @@ class History:
         await self._check_room(key, message, note, notes)
         await self._hub.directory.note(key, MESSAGE, id, note, message=before is None)
         changes: list[RecordWritten | RecordErased] = [] if before is None else [RecordErased(key, DELETED, id)]
+        if before is not None and before.content != content:  # it may be another message by now
+            changes += await self._aliases.erased(key, id)
         if external_id is not None:
             changes.append(RecordWritten(key, NAMED, _mark(external_id, format), id.encode()))
         await self._hub.directory.change(key, *changes)
@@ -315,6 +321,11 @@ class History:
         """
         return dict(await self._hub.directory.read(key, FEEDBACK, msgspec.json.decode))
 
+    def _is_at_rest(self, key: Key) -> bool:
+        """Return whether no run is under way on a thread, and none waits."""
+        thread = self._hub.loaded(key.thread_id, owner=key.owner)
+        return thread is None or (thread.active is None and not thread.inbox)
+
     async def _written(self, key: Key) -> list[ClientMessage]:
         return [message for _, message in await self._hub.directory.read(key, MESSAGE, _decode)]
 
@@ -371,9 +382,9 @@ class History:
             await self._hub.write(key.thread_id, messages, agent, owner=key.owner)
 
 
-def _mark(external_id: str, format: str) -> str:
+def _mark(id: str, format: str) -> str:
     """Return the id of the note that says which message has an id from elsewhere."""
-    return f"{format} {external_id}"
+    return f"{format} {id}"
 
 
 def _unknown(id: str) -> RequestError:
