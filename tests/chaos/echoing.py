@@ -16,7 +16,7 @@ import anyio
 
 from statecast import Agent, Limits, Run, UntypedCommand, create_app
 from statecast.stores import Change, SqliteStore
-from statecast.threads import execution
+from statecast.threads import tries
 from tests.stores.little import little
 
 
@@ -58,7 +58,7 @@ class SlowStore(SqliteStore):
 
 if "ECHOING_FILE" in os.environ:  # in a process that serves these agents, not in one that only imports them
     # A run is given up once its process has ended a few times. These processes end by no fault of their runs.
-    execution.TRIES = 1_000  # type: ignore[misc]  # a constant of the server's
+    tries.TRIES = 1_000  # type: ignore[misc]  # a constant of the server's
     short = create_app(
         agents, store=SqliteStore(os.environ["ECHOING_FILE"]), limits=Limits(keep_entries=20, keep_bytes=4_000)
     )

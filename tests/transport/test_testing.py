@@ -139,8 +139,9 @@ async def test_the_lifespan_runs_around_the_requests() -> None:
     app = create_app(Agent())
     async with TestClient(app) as client:
         assert (await client.get("/health")).json()["status"] == "ok"
-        assert app.hub._supervisor is not None
-    assert app.hub._supervisor.done()
+        supervisor = app.hub._supervisor._task
+        assert supervisor is not None
+    assert supervisor.done()
 
 
 async def test_an_app_that_does_not_start_is_an_error() -> None:

@@ -561,7 +561,7 @@ async def test_a_thread_that_nobody_can_name_is_deleted_soon_after_its_run(kind:
 async def test_what_was_left_behind_is_deleted_after_its_time(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("statecast.threads.hub.SWEEP", -1.0)
+    monkeypatch.setattr("statecast.threads.supervisor.SWEEP", -1.0)
     store = store_of(kind, tmp_path)
     limits = quick(keep_seconds=0.05)
     app = create_app(held()[0], store=store, limits=limits)
@@ -577,7 +577,7 @@ async def test_what_was_left_behind_is_deleted_after_its_time(
 
 @kinds
 async def test_without_a_time_nothing_is_deleted(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("statecast.threads.hub.SWEEP", -1.0)
+    monkeypatch.setattr("statecast.threads.supervisor.SWEEP", -1.0)
     store = store_of(kind, tmp_path)
     app = create_app(held()[0], store=store, limits=quick())
     sweeps = 0
@@ -601,7 +601,7 @@ async def test_without_a_time_nothing_is_deleted(kind: str, tmp_path: Path, monk
 async def test_a_clock_that_jumps_deletes_nothing(
     kind: str, jump: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("statecast.threads.hub.SWEEP", -1.0)
+    monkeypatch.setattr("statecast.threads.supervisor.SWEEP", -1.0)
     store = store_of(kind, tmp_path)
     real = time.time
     for number in range(3):
@@ -620,7 +620,7 @@ async def test_a_sweep_deletes_only_so_many_and_says_that_there_are_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("statecast.threads.registry.AT_ONCE", 2)
-    monkeypatch.setattr("statecast.threads.hub.SWEEP", 1e9)
+    monkeypatch.setattr("statecast.threads.supervisor.SWEEP", 1e9)
     store = SqliteStore(tmp_path / "threads.db")
     app = create_app(held()[0], store=store, limits=quick(keep_seconds=0.001))
     async with TestClient(app) as client:

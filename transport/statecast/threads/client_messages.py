@@ -9,12 +9,33 @@ import msgspec
 
 from statecast.protocol.errors import InvalidState, RequestError, StateLimitExceeded
 from statecast.protocol.messages.state_messages import items_in
-from statecast_agents import Agent, Document, Json, NotJson, Operation, StateInvalid, StateTooLarge, operations
+from statecast_agents import (
+    Agent,
+    Document,
+    Json,
+    Messages,
+    NotJson,
+    Operation,
+    StateInvalid,
+    StateTooLarge,
+    operations,
+)
 
 from .failures import first_state, validate
+from .offload import offload
 from .thread import Thread
 
-__all__ = ["can_follow", "check_written", "entrusted", "follows", "has_only", "rewritten", "with_messages", "written"]
+__all__ = [
+    "append",
+    "can_follow",
+    "check_written",
+    "entrusted",
+    "follows",
+    "has_only",
+    "rewrite",
+    "with_messages",
+    "written",
+]
 
 
 def with_messages(state: Json, path: Sequence[str], messages: Sequence[Json]) -> Any:
@@ -35,12 +56,30 @@ def written(agent: Agent, messages: Sequence[Json]) -> Document:
     return _document(_holding(agent, initial, messages, initial))
 
 
-def rewritten(agent: Agent, state: bytes, messages: Sequence[Json]) -> list[Operation]:
-    """Return the operations after which a state has these messages.
+async def rewrite(thread: Thread, messages: Sequence[Json], size: int) -> None:
+    """Make messages those of a thread, unless an agent has run on it meanwhile.
+
+    Args:
+        thread: The thread.
+        messages: All of them, as in a state.
+        size: Bytes of them as JSON.
 
     Raises:
         RequestError: `invalid_state`, if nothing can hold them.
     """
+    changes: Sequence[Operation] = ()
+    revision = -1
+    while revision != thread.snapshot()[0]:  # others may write meanwhile
+        revision, encoded = thread.snapshot()
+        changes = await offload(size + len(encoded), _rewritten, thread.agent, encoded, messages)
+    if thread.run is None and not thread.inbox:  # afterwards the state is the agent's
+        for operation in changes:
+            thread.document.apply(operation)
+    thread.flush()
+
+
+def _rewritten(agent: Agent, state: bytes, messages: Sequence[Json]) -> list[Operation]:
+    """Return the operations after which a state has these messages."""
     before = msgspec.json.decode(state)
     _document(after := _holding(agent, before, messages, before))
     return operations.diff(before, after)
@@ -61,6 +100,15 @@ def follows(thread: Thread, parent_id: str | None) -> bool:
     messages = items_in(thread.document.root, thread.agent.messages)
     last = messages[-1] if messages else None
     return isinstance(last, dict) and last.get("id") == parent_id
+
+
+def append(thread: Thread, parent_id: str | None, message: dict[str, Json]) -> bool:
+    """Append the message if its parent is the last one, else return False. O(message)."""
+    if not follows(thread, parent_id):
+        return False
+    Messages(thread.document, thread.agent.messages or ()).items.append(message)
+    thread.flush()
+    return True
 
 
 def can_follow(thread: Thread, parent_id: str | None, message: dict[str, Json], *, limit: int) -> bool:

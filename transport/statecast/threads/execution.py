@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from functools import partial
 from typing import Any, Final, Literal
 
 import msgspec
 
 from statecast.protocol import RunError, RunState, Status
-from statecast.stores import Amended, StoreUnavailable
-from statecast_agents import Document, Run, RunEnded, ToolCall, new_id, operations
-from statecast_agents.chunks import Chunk
+from statecast_agents import Run, ToolCall, new_id
 from statecast_agents.commands import AnyCommand
 
 from .batch import Batch
 from .capacity import Capacity
 from .deliveries import Deliveries, Delivery, apply_messages
+from .emitter import Emitter
 from .exit_guard import within_agent
 from .failures import explain, raised_one
 from .lifecycle import advance
@@ -31,19 +27,12 @@ from .logged_state import LoggedState
 from .open_calls import cut_off, dismiss, open_calls
 from .run_clock import RunClock
 from .tasks import Tasks
-from .workers import WorkerCalls, Workers
+from .tries import count_try
+from .workers import IN_THREAD, WorkerCalls, Workers
 
 __all__ = ["INTERRUPTED", "Execution"]
 
 _log: Final = logging.getLogger("statecast")
-
-#: Seconds that a function in a worker thread gets to return, when its run's time is over, or the server stops.
-IN_THREAD: Final = 1.0
-
-#: How often a batch may begin that the process never lives to see the end of.
-TRIES: Final = 3
-
-GIVEN_UP: Final = RunError("too_many_tries", f"The server ended {TRIES} times while the run was under way.")
 
 INTERRUPTED: Final = RunError("run_interrupted", "The server stopped before the run had ended.")
 
@@ -80,7 +69,7 @@ class Execution:
         "_debug",
         "_deliveries",
         "_dying",
-        "_emitted",
+        "_emitter",
         "_ended",
         "_failure",
         "_limits",
@@ -128,7 +117,7 @@ class Execution:
         self._run: Run | None = None
         self._before: bytes | None = None  #: the state it found, where it may be rolled back
         self._tasks: Tasks | None = None
-        self._emitted: deque[Chunk] = deque()  #: by worker threads, and yet to reach the log
+        self._emitter: Emitter | None = None
         self._stop: Stop | None = None  #: how it was asked to end
         self._failure: RunError | None = None
         self._open: Sequence[ToolCall] = ()  #: the calls that were open when it began
@@ -173,6 +162,7 @@ class Execution:
             _, self._before = thread.snapshot()
         self.start = thread.log.revision
         thread.log.forget_parts()
+        self._emitter = Emitter(self.id, thread)
         self._run = Run(
             id=self.id,
             thread_id=thread.id,
@@ -181,7 +171,7 @@ class Execution:
             request=self.batch.request,
             user=self.batch.user,
             messages=thread.agent.messages,
-            emit=partial(self._emit, thread.document),
+            emit=self._emitter.emit,
             flush=thread.flush_from_anywhere,
             waits=self._waits,
             known=thread.agent.commands,
@@ -205,7 +195,7 @@ class Execution:
         within_agent.set(True)
         try:
             if self.batch.tries:
-                await self._count_try()
+                self._failure = await count_try(self.thread, self.id, self.batch) or self._failure
             if self.thread.agent.needs_thread(self.batch.commands):
                 await self._calls.reserve()
         finally:
@@ -217,18 +207,6 @@ class Execution:
             self._clock.work(time.monotonic())
             run.tasks = self._tasks
             await self.thread.agent.perform(run)
-
-    async def _count_try(self) -> None:
-        """Note which try it is, before it can end the process once more; or give it up."""
-        if self.batch.tries > TRIES:
-            self._failure = GIVEN_UP
-            _log.error(
-                "run %s on thread %s is given up: the server ended %d times during it", self.id, self.thread.id, TRIES
-            )
-            return
-        self.thread.journal.add(Amended(self.thread.key, self.id, self.batch.encode()))
-        with contextlib.suppress(StoreUnavailable):  # then nothing of it is kept either
-            await self.thread.journal.settled()
 
     async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call a plain function of the agent's in a worker thread; until there is one, the run is queued."""
@@ -278,11 +256,12 @@ class Execution:
         """Leave the thread as a run that has ended leaves it, and shut it to this one."""
         try:
             run.parts.close()
-            self._send_emitted()
+            if self._emitter is not None:
+                self._emitter.flush()
             if self._stop is not None and self._stop.error is None:
                 cut_off(run, self._open)
-            if self._stop is not None and self._stop.roll_back:
-                self._roll_back()
+            if self._stop is not None and self._stop.roll_back and self._before is not None:
+                self.thread.put_back(self._before)
         except Exception:  # the state is the agent's, and may be anything; the run has ended all the same
             _log.exception("run %s on thread %s could not be tidied up", self.id, self.thread.id)
         finally:
@@ -370,21 +349,6 @@ class Execution:
             if hurry and self._calls.busy:
                 self._tasks.insist(min(IN_THREAD, self._tasks.patience))
 
-    def _emit(self, document: Document, chunk: Chunk) -> None:
-        """Take a chunk, from any thread; like a mutation of the state, it is refused once the run has ended."""
-        with document.lock:
-            if document.ended:  # while this waited for the lock
-                raise RunEnded(self.id)
-            self._emitted.append(chunk)
-            if self.thread.here:
-                self._send_emitted()
-            else:
-                self.thread.loop.call_soon_threadsafe(self._send_emitted)
-
-    def _send_emitted(self) -> None:
-        while self._emitted:
-            self.thread.emit(self.id, self._emitted.popleft())
-
     def _outcome(self) -> tuple[Status, RunError | None]:
         assert self._tasks is not None, "it has begun"
         failures = list(self._tasks.failures)
@@ -416,13 +380,6 @@ class Execution:
             self._turn("waiting")
             self.waits_since = self.thread.log.revision if self._stop is None else None
             self.thread.log.wake()
-
-    def _roll_back(self) -> None:
-        thread = self.thread
-        if self._before is not None:
-            before = msgspec.json.decode(self._before)
-            for operation in operations.diff(thread.document.root, before):
-                thread.document.apply(operation)
 
     def _explain(self, failure: BaseException) -> RunError:
         return explain(failure, f"run {self.id} on thread {self.thread.id}", debug=self._debug)

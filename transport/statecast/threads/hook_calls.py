@@ -13,11 +13,10 @@ from typing import Any, Final, Generic, TypeVar
 
 from statecast_agents import Agent
 
-from .execution import IN_THREAD
 from .exit_guard import within_agent
 from .failures import raised_one
 from .tasks import Tasks
-from .workers import WorkerCalls, Workers
+from .workers import IN_THREAD, WorkerCalls, Workers
 
 __all__ = ["HookCalls", "HookFailed", "InThread"]
 

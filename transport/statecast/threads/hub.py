@@ -1,16 +1,10 @@
-"""Hub: all threads of a server, and the tasks of their runs.
-
-It starts with the server and ends with it, finds threads and stops their runs, and owns what they run in, so that
-nothing a request began dies with the request.
-"""
+"""Hub: all threads of a server, and what clients can do with them. It starts with the server, and ends with it."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextvars import Context
 from typing import Final, TypeVar
 
 import anyio
@@ -18,18 +12,16 @@ import msgspec
 
 from statecast import stores
 from statecast.protocol import Cursor
-from statecast.protocol.errors import RequestError, ResumeMismatch, RunActive, RunMismatch
+from statecast.protocol.errors import RunActive
 from statecast.stores import Key, Store, StoreUnavailable
-from statecast_agents import Agent, Json, Messages, Operation
+from statecast_agents import Agent, Json
 
 from .admission import Admission, Submission
 from .cascade import Cascade
-from .claims import Claim, agrees
-from .client_messages import follows, rewritten, written
+from .claims import Claim
+from .client_messages import append, rewrite, written
 from .deletion import Deletion
 from .directory import Directory
-from .execution import INTERRUPTED, Execution
-from .exit_guard import contain, release
 from .hook_calls import HookCalls, InThread
 from .limits import Limits
 from .offload import offload
@@ -37,15 +29,13 @@ from .patches import patch
 from .readiness import Readiness
 from .refusals import unavailable, unknown_thread
 from .registry import Registry
-from .resume_point import ResumePoint
+from .resuming import check_run, resume, resume_point
 from .rules import Posted
 from .scheduler import Scheduler
+from .supervisor import Supervisor
 from .thread import Thread
 
 __all__ = ["Hub", "Submission"]
-
-#: Seconds between looks at the store for threads whose time is over.
-SWEEP: Final = 60.0
 
 _T = TypeVar("_T")
 
@@ -82,10 +72,7 @@ class Hub:
         self._removal = Deletion(self.registry, self._runs, self.cascade)
         self.registry.cascade = self.cascade.go
         self._readiness = Readiness(self.registry)
-        self._supervisor: asyncio.Task[None] | None = None
-        self._ready = asyncio.Event()  #: set once runs can be started
-        self._stop = asyncio.Event()
-        self._swept = 0.0
+        self._supervisor = Supervisor(self.registry, self._runs, self.limits)
 
     @property
     def threads(self) -> int:
@@ -108,47 +95,18 @@ class Hub:
         Raises:
             StoreUnavailable: The store cannot be opened.
         """
-        loop = asyncio.get_running_loop()
-        if self._supervisor is not None and self._supervisor.get_loop() is loop and not self._supervisor.done():
-            await self._until_ready()
-            return
-        self.registry.restart()
-        self._runs.restart()
-        self._stop, self._ready = asyncio.Event(), asyncio.Event()
-        # Whoever comes first starts it, but its context variables are nobody's.
-        self._supervisor = loop.create_task(self._supervise(), name="statecast hub", context=Context())
-        await self._until_ready()
-
-    async def _until_ready(self) -> None:
-        if self._ready.is_set() or self._supervisor is None:
-            return
-        ready = asyncio.ensure_future(self._ready.wait())
-        await asyncio.wait({ready, self._supervisor}, return_when=asyncio.FIRST_COMPLETED)
-        if not ready.done():
-            ready.cancel()
-            await self._supervisor  # raises why it could not start
+        await self._supervisor.start()
 
     async def aclose(self, *, grace: float = 0.0) -> None:
         """Accept nothing more, give runs `grace` seconds to end, interrupt the others, and end all streams.
 
         Queued batches stay in the store, and run when the server is back.
         """
-        self._runs.stopping = True
-        for execution in self._runs:
-            if not execution.begun:
-                self._runs.forget(execution)  # it stays in its thread's inbox, so that its stream is not over
-                execution.leave()
-            elif execution.waits_since is not None:
-                execution.cancel("interrupted", INTERRUPTED)  # nobody can answer it any more
+        self._runs.stop()
         with anyio.move_on_after(grace):
             await self._runs.none_left.wait()
-        for execution in self._runs:
-            execution.cancel("interrupted", INTERRUPTED, hurry=True)
-        for asked in list(self._runs.hooks):
-            asked.close(hurry=True)
-        if self._supervisor is not None and not self._supervisor.done():
-            self._stop.set()
-            await self._supervisor
+        self._runs.interrupt()
+        await self._supervisor.stop()
         for thread in self.registry:
             thread.log.close()
             if self.registry.store.instant and thread.lasting:
@@ -233,23 +191,7 @@ class Hub:
         if thread is None:
             return None
         await self.registry.settle(thread.key)  # what is said of a run is kept, and so is what is replayed
-        thread.flush()
-        active, latest = thread.active, thread.run
-        if active is not None:
-            _check_run(active, run_id, mismatch=ResumeMismatch)
-        last = None if latest is None else latest.id
-        handed = None if run_id is None or claim is not msgspec.UNSET else ResumePoint.parse(run_id).place_in(thread)
-        if handed is not None:
-            return Submission(thread=thread, run=active, run_id=last, revision=handed, snapshot=False, handed=True)
-        placed = last is not None and run_id is not None and ResumePoint.parse(run_id).is_place_in(last)
-        if active is None and placed and claim is msgspec.UNSET:
-            # That place is not in the log any more: besides the state, the client hears how its run has ended.
-            return Submission(thread=thread, run=None, run_id=last, revision=thread.log.before_the_end, snapshot=True)
-        if active is None:
-            revision = thread.log.revision
-            snapshot = not await agrees(claim, thread) or thread.log.revision != revision
-            return Submission(thread=thread, run=None, run_id=last, revision=revision, snapshot=snapshot)
-        return Submission(thread=thread, run=active, run_id=last, revision=active.start, snapshot=True)
+        return await resume(thread, claim, run_id)
 
     async def hand_out(self, thread_id: str, *, owner: str | None = None) -> tuple[str, bytes] | None:
         """Return what `resume` is to be given to go on from here, and the state here as JSON.
@@ -264,7 +206,7 @@ class Hub:
         if thread is None or active is None or active.waits_since is not None:
             return None
         revision, state = await self.registry.snapshot(thread)
-        return str(ResumePoint(active.id, Cursor(thread.epoch, revision))), state
+        return resume_point(thread, active, revision), state
 
     async def cancel(
         self, thread_id: str, *, owner: str | None = None, run_id: str | None = None, queued: bool = False
@@ -283,7 +225,7 @@ class Hub:
         thread = await self.find(thread_id, owner=owner)
         active, named = thread.active, thread.run
         if active is not None:
-            _check_run(active, run_id)
+            check_run(active, run_id)
             active.cancel()
         if queued and thread.inbox:
             self._runs.drop(thread, *thread.inbox)
@@ -330,15 +272,7 @@ class Hub:
             if thread.document is document:
                 await self.registry.kept(thread.key)
                 return
-        operations: Sequence[Operation] = ()
-        revision = -1
-        while revision != thread.snapshot()[0]:  # others may write meanwhile
-            revision, encoded = thread.snapshot()
-            operations = await offload(size + len(encoded), rewritten, thread.agent, encoded, messages)
-        if thread.run is None and not thread.inbox:  # afterwards the state is the agent's
-            for operation in operations:
-                thread.document.apply(operation)
-        thread.flush()
+        await rewrite(thread, messages, size)
         await self.registry.kept(thread.key)
 
     async def extend(self, thread: Thread, parent_id: str | None, message: dict[str, Json]) -> bool:
@@ -349,10 +283,8 @@ class Hub:
         Raises:
             RequestError: `store_unavailable`.
         """
-        if not follows(thread, parent_id):
+        if not append(thread, parent_id, message):
             return False
-        Messages(thread.document, thread.agent.messages or ()).items.append(message)
-        thread.flush()
         await self.registry.kept(thread.key)
         return True
 
@@ -406,74 +338,5 @@ class Hub:
 
     def left(self, accepted: Submission) -> None:
         """Note that a stream was lost before its run had ended."""
-        thread, run = accepted.thread, accepted.run
-        if run is None or run.batch.on_disconnect != "cancel" or thread.followers_of(run.id):
-            return
-        if run is thread.active:
-            run.cancel()
-        elif run in thread.inbox:
-            self._runs.drop(thread, run)
-
-    async def _supervise(self) -> None:
-        loop = asyncio.get_running_loop()
-        contain(loop)
-        try:
-            await self._serve()
-        finally:
-            release(loop)
-
-    async def _serve(self) -> None:
-        await self.registry.store.open()
-        try:
-            unsettled = await self.registry.store.unsettled()
-        except StoreUnavailable:
-            await self.registry.store.aclose()
-            raise
-        async with asyncio.TaskGroup() as tasks:
-            self._runs.supervisor = asyncio.current_task()
-            tending = [tasks.create_task(self.registry.journal.run()), tasks.create_task(self._tend())]
-            for key in unsettled:
-                try:
-                    await self.registry.find(key)
-                except RequestError as refusal:
-                    _log.warning("the thread %r is left as it is: %s", key.thread_id, refusal)
-            self._ready.set()
-            await self._stop.wait()
-            await self._runs.none_left.wait()
-            await self._settle_at_last()
-            for task in tending:
-                task.cancel()
-        self._runs.supervisor = None
-        await self.registry.store.aclose()
-
-    async def _settle_at_last(self) -> None:
-        try:
-            await self.registry.journal.settled()
-        except StoreUnavailable as error:
-            _log.error("what happened last could not be kept: %s", error)
-
-    async def _tend(self) -> None:
-        """Stop runs whose time is over, send heartbeats, let go of threads that nobody needs, and end old ones."""
-        limits = self.limits
-        tick = min(1.0, limits.heartbeat_seconds / 2, limits.run_seconds / 2, limits.waiting_seconds / 2)
-        beaten = time.monotonic()
-        while True:
-            await asyncio.sleep(tick)
-            now = time.monotonic()
-            for execution in self._runs:
-                execution.check_time(now)
-            for asked in list(self._runs.hooks):
-                asked.check_time(now)
-            if now - beaten >= limits.heartbeat_seconds / 2:
-                beaten = now
-                for thread in self.registry:
-                    thread.log.beat()
-            self.registry.tidy(now)
-            if now - self._swept > SWEEP and self.registry.journal.failing is None:
-                self._swept = 0.0 if await self.registry.sweep() else now
-
-
-def _check_run(active: Execution, run_id: str | None, *, mismatch: type[RunMismatch] = RunMismatch) -> None:
-    if run_id is not None and ResumePoint.parse(run_id).run_id != active.id:
-        message = f'expected the id of the active run, "{active.id}", got "{run_id}"'
-        raise mismatch(message, run_id=active.id)
+        if accepted.run is not None and not accepted.thread.followers_of(accepted.run.id):
+            self._runs.abandon(accepted.thread, accepted.run)

@@ -17,7 +17,7 @@ from statecast.protocol import ChunkEntry, Entry, OperationsEntry, RunEntry, Run
 from statecast.protocol.entries import ENTRY, size_of
 from statecast.protocol.errors import RequestError
 from statecast.stores import Appended, Compacted, Key, write_entry
-from statecast_agents import Agent, Document, RunEnded
+from statecast_agents import Agent, Document, RunEnded, operations
 from statecast_agents.chunks import Chunk
 
 from .journal import Journal
@@ -105,13 +105,13 @@ class LoggedState:
     def flush(self) -> None:
         """Append what has changed in the state to the log, if anything has."""
         changes = self.document.flush()
-        operations = changes.operations
-        if operations:
+        encoded = changes.operations
+        if encoded:
             delta = changes.delta
-            size = len(operations) + len(delta) + ENTRY
+            size = len(encoded) + len(delta) + ENTRY
             self._encoded = None
             self._grown += size
-            self._append(OperationsEntry(self.log.revision + 1, operations, changes.grew_at, delta), size)
+            self._append(OperationsEntry(self.log.revision + 1, encoded, changes.grew_at, delta), size)
 
     def flush_from_anywhere(self) -> None:
         """Flush, from any thread: at once on the event loop's, soon from another."""
@@ -133,6 +133,11 @@ class LoggedState:
         self._append(RunEntry(self.log.revision + 1, run), ENTRY)
         if run.ended:
             self.log.end(run.id)
+
+    def put_back(self, before: bytes) -> None:
+        """Change the state to what it was before, as JSON; a reader gets what differs."""
+        for operation in operations.diff(self.document.root, msgspec.json.decode(before)):
+            self.document.apply(operation)
 
     def fence(self, run_id: str) -> None:
         """Take the state from a run that has ended: what is left of it can read the state, and change nothing."""

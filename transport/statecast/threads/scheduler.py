@@ -83,6 +83,38 @@ class Scheduler:
         self.none_left = asyncio.Event()
         self.none_left.set()
 
+    def stop(self) -> None:
+        """Begin nothing any more, and wait for no client."""
+        self.stopping = True
+        for run in self:
+            if not run.begun:
+                self.forget(run)  # it stays in its thread's inbox, so that its stream is not over
+                run.leave()
+            elif run.waits_since is not None:
+                run.cancel("interrupted", INTERRUPTED)  # nobody can answer it any more
+
+    def interrupt(self) -> None:
+        """End what is still under way."""
+        for run in self:
+            run.cancel("interrupted", INTERRUPTED, hurry=True)
+        for asked in list(self.hooks):
+            asked.close(hurry=True)
+
+    def check_time(self, now: float) -> None:
+        """Stop what has taken too long; `now` is the monotonic clock's."""
+        for run in self:
+            run.check_time(now)
+        for asked in list(self.hooks):
+            asked.check_time(now)
+
+    def abandon(self, thread: Thread, run: Execution) -> None:
+        """Stop a run that nobody follows any more, where its client wants that."""
+        if run.batch.on_disconnect == "cancel":
+            if run is thread.active:
+                run.cancel()
+            elif run in thread.inbox:
+                self.drop(thread, run)
+
     def new(
         self, thread: Thread, batch: Batch, *, agrees: bool, id: str | None = None, context: Context | None = None
     ) -> Execution:

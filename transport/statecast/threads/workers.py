@@ -15,10 +15,13 @@ from typing import Any, Final, TypeVar, TypeVarTuple
 import anyio
 from anyio import to_thread
 
-__all__ = ["WorkerCalls", "Workers"]
+__all__ = ["IN_THREAD", "WorkerCalls", "Workers"]
 
 _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
+
+#: Seconds that a function gets to return, when the time of its run is over, or the server stops.
+IN_THREAD: Final = 1.0
 
 #: Calls that nobody waits for any more: the event loop alone would not hold their tasks.
 _left: Final[set[asyncio.Task[Any]]] = set()

@@ -1,0 +1,133 @@
+"""The supervisor of a server: the task in which it opens the store, takes up what was left, and tends its threads.
+
+The tasks of runs are its own as well, so that nothing a request began dies with the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextvars import Context
+from typing import Final
+
+from statecast.protocol.errors import RequestError
+from statecast.stores import StoreUnavailable
+
+from .exit_guard import contain, release
+from .limits import Limits
+from .registry import Registry
+from .scheduler import Scheduler
+
+__all__ = ["Supervisor"]
+
+#: Seconds between looks at the store for threads whose time is over.
+SWEEP: Final = 60.0
+
+_log: Final = logging.getLogger("statecast")
+
+
+class Supervisor:
+    """Starts and ends with a server.
+
+    Args:
+        registry: The threads.
+        runs: Their runs.
+        limits: How often it looks after them.
+    """
+
+    def __init__(self, registry: Registry, runs: Scheduler, limits: Limits) -> None:
+        self._registry = registry
+        self._runs = runs
+        self._limits = limits
+        self._task: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()  #: set once runs can be started
+        self._stop = asyncio.Event()
+        self._swept = 0.0
+
+    async def start(self) -> None:
+        """Open the store, start what runs live in, and take up what was left, if not yet done. Requests do so too.
+
+        Raises:
+            StoreUnavailable: The store cannot be opened.
+        """
+        loop = asyncio.get_running_loop()
+        if self._task is not None and self._task.get_loop() is loop and not self._task.done():
+            await self._until_ready()
+            return
+        self._registry.restart()
+        self._runs.restart()
+        self._stop, self._ready = asyncio.Event(), asyncio.Event()
+        # Whoever comes first starts it, but its context variables are nobody's.
+        self._task = loop.create_task(self._run(), name="statecast hub", context=Context())
+        await self._until_ready()
+
+    async def _until_ready(self) -> None:
+        if self._ready.is_set() or self._task is None:
+            return
+        ready = asyncio.ensure_future(self._ready.wait())
+        await asyncio.wait({ready, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            ready.cancel()
+            await self._task  # raises why it could not start
+
+    async def stop(self) -> None:
+        """End, once no run is left and everything is kept."""
+        if self._task is not None and not self._task.done():
+            self._stop.set()
+            await self._task
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        contain(loop)
+        try:
+            await self._serve()
+        finally:
+            release(loop)
+
+    async def _serve(self) -> None:
+        await self._registry.store.open()
+        try:
+            unsettled = await self._registry.store.unsettled()
+        except StoreUnavailable:
+            await self._registry.store.aclose()
+            raise
+        async with asyncio.TaskGroup() as tasks:
+            self._runs.supervisor = asyncio.current_task()
+            tending = [tasks.create_task(self._registry.journal.run()), tasks.create_task(self._tend())]
+            for key in unsettled:
+                try:
+                    await self._registry.find(key)
+                except RequestError as refusal:
+                    _log.warning("the thread %r is left as it is: %s", key.thread_id, refusal)
+            self._ready.set()
+            await self._stop.wait()
+            await self._runs.none_left.wait()
+            await self._settle_at_last()
+            for task in tending:
+                task.cancel()
+        self._runs.supervisor = None
+        await self._registry.store.aclose()
+
+    async def _settle_at_last(self) -> None:
+        try:
+            await self._registry.journal.settled()
+        except StoreUnavailable as error:
+            _log.error("what happened last could not be kept: %s", error)
+
+    async def _tend(self) -> None:
+        """Stop runs whose time is over, send heartbeats, let go of threads that nobody needs, and end old ones."""
+        limits = self._limits
+        tick = min(1.0, limits.heartbeat_seconds / 2, limits.run_seconds / 2, limits.waiting_seconds / 2)
+        beaten = time.monotonic()
+        while True:
+            await asyncio.sleep(tick)
+            now = time.monotonic()
+            self._runs.check_time(now)
+            if now - beaten >= limits.heartbeat_seconds / 2:
+                beaten = now
+                for thread in self._registry:
+                    thread.log.beat()
+            self._registry.tidy(now)
+            if now - self._swept > SWEEP and self._registry.journal.failing is None:
+                self._swept = 0.0 if await self._registry.sweep() else now

@@ -1,0 +1,30 @@
+"""How often a batch may begin that the process never lives to see the end of."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import Final
+
+from statecast.protocol import RunError
+from statecast.stores import Amended, StoreUnavailable
+
+from .batch import Batch
+from .logged_state import LoggedState
+
+__all__ = ["count_try"]
+
+TRIES: Final = 3
+
+_log: Final = logging.getLogger("statecast")
+
+
+async def count_try(thread: LoggedState, run_id: str, batch: Batch) -> RunError | None:
+    """Note which try a batch is about to be, before it can end the process once more; or return why it is given up."""
+    if batch.tries > TRIES:
+        _log.error("run %s on thread %s is given up: the server ended %d times during it", run_id, thread.id, TRIES)
+        return RunError("too_many_tries", f"The server ended {TRIES} times while the run was under way.")
+    thread.journal.add(Amended(thread.key, run_id, batch.encode()))
+    with contextlib.suppress(StoreUnavailable):  # then nothing of it is kept either
+        await thread.journal.settled()
+    return None
