@@ -1,4 +1,4 @@
-"""Stored messages: the forms in which clients keep their messages in a history, and a state's messages in them.
+"""Formats: how clients store messages in a history, and conversion to and from a state's messages.
 
 A history keeps a message as its client wrote it, under the name of the form. Every form has two ways here: a message of
 a state is written in it, for clients that read it; and what a client wrote becomes a message of a state, with what a
@@ -25,14 +25,14 @@ __all__ = ["FORMATS", "Format", "PageMessages", "read_message", "read_messages",
 
 
 class Format(msgspec.Struct, frozen=True):
-    """A form of messages; neither way knows of ids, which are beside the content."""
+    """A format of messages. Ids are not part of the content."""
 
     write: Callable[[Mapping[str, Any]], dict[str, Json]]
     read: Callable[[Mapping[str, Any]], dict[str, Json] | None]
 
 
 def write_message(message: Json, format: str) -> dict[str, Json]:  # the field's name
-    """Return a message of a state as clients of a form read it.
+    """Convert a message of a state to a client's format.
 
     Raises:
         KeyError: There is no such form.
@@ -58,7 +58,7 @@ def read_messages(data: bytes) -> list[dict[str, Json]] | None:
 
 
 def read_message(content: Mapping[str, Json], format: str, id: str) -> dict[str, Json] | None:  # the fields' names
-    """Return what a client wrote as a message of a state, without what no state can hold or what has no form there.
+    """Convert a client's message to a message of a state, without the parts that a state cannot hold.
 
     None: the form is unknown, or it is no message of the user or the assistant.
     """

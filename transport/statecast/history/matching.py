@@ -56,7 +56,7 @@ def match(
 def same_message(
     message: Mapping[str, Any], parent_id: str | None, messages: Sequence[Json], *, known: Collection[str]
 ) -> str | None:
-    """Return the id of the message in a state that a client is about to write as well; None if there is none.
+    """Return the id of the message in a state that equals the one a client is writing; None if there is none.
 
     Args:
         message: What it writes, as in a state.

@@ -1,4 +1,4 @@
-"""The parts of stored messages: what assistant-ui and the AI SDK have in place of a part of a state.
+"""Parts of stored messages: conversion of message parts to and from assistant-ui's and the AI SDK's formats.
 
 The parts of a state are assistant-ui's, but for the arguments of tool calls: a state has them as a value and as text,
 assistant-ui stores one of them. Its decoder drops what it cannot read, or the whole message with it, so that nothing
@@ -39,7 +39,7 @@ _AUDIO: Final = {"mp3": "audio/mpeg", "wav": "audio/wav"}
 
 
 def for_assistant_ui(part: dict[str, Any], role: str) -> dict[str, Json] | None:
-    """Return a part of a state as assistant-ui stores it; None if its messages of that role have none such."""
+    """Convert a part of a state to assistant-ui's format; None if messages of that role have no such part."""
     made = _checked(part, role)
     if made is None or made["type"] != "tool-call":
         return made
@@ -49,7 +49,7 @@ def for_assistant_ui(part: dict[str, Any], role: str) -> dict[str, Json] | None:
 
 
 def from_assistant_ui(part: dict[str, Any], role: str) -> dict[str, Json] | None:
-    """Return a part that assistant-ui has stored as a state has it; None if its messages have none such."""
+    """Convert a part in assistant-ui's format to a part of a state; None if it is not one."""
     made = _checked(part, role)
     if made is None or made["type"] != "tool-call":
         return made
@@ -76,7 +76,7 @@ def attachments(given: Json) -> list[dict[str, Any]]:
 
 
 def _checked(part: dict[str, Any], role: str) -> dict[str, Any] | None:
-    """Return a copy of a part that is read by assistant-ui, and can be part of a state."""
+    """Return a copy of a part that both assistant-ui and a state accept."""
     kind = part.get("type")
     if not isinstance(kind, str):
         return None
@@ -103,7 +103,7 @@ def _checked(part: dict[str, Any], role: str) -> dict[str, Any] | None:
 
 
 def _nested(messages: list[Any]) -> list[dict[str, Any]]:
-    """Return the messages within a tool call: they have assistant-ui's form in a state too."""
+    """Return the messages within a tool call, which have assistant-ui's format in a state too."""
     found: list[dict[str, Any]] = []
     for message in messages:
         match message:
@@ -158,7 +158,7 @@ _CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
 
 
 def _with_stored_args(call: dict[str, Any]) -> dict[str, Any]:
-    """Return a call with what assistant-ui stores of its arguments: the value where the text is the value's own."""
+    """Return a call with its arguments as assistant-ui stores them: only the value, if the text is the value's JSON."""
     args, text = call.pop("args", None), call.pop("argsText", None)
     if text is None or (isinstance(args, dict) and text == _text_of(args)):
         return {**call, **({"args": args} if isinstance(args, dict) else {"argsText": _text_of(args)})}
@@ -183,7 +183,7 @@ def _args_of(text: str) -> Json:
 
 
 def for_ai_sdk(part: dict[str, Any]) -> dict[str, Json] | None:
-    """Return a part of a state as the AI SDK has it; None if it has none such."""
+    """Convert a part of a state to the AI SDK's format; None if it has no such part."""
     made = _checked(part, "assistant")
     if made is None:
         return None
@@ -214,7 +214,7 @@ def for_ai_sdk(part: dict[str, Any]) -> dict[str, Json] | None:
 
 
 def document_source(part: dict[str, Any]) -> dict[str, Json] | None:
-    """Return the AI SDK's document that an answer rests on as a part of a state; None if a part is no such."""
+    """Convert the AI SDK's source document to a part of a state; None for another part."""
     match part:
         case {"type": "source-document", "sourceId": str(id), "title": str(title), "mediaType": str(media)}:
             named = {"filename": part["filename"]} if isinstance(part.get("filename"), str) else {}
@@ -223,7 +223,7 @@ def document_source(part: dict[str, Any]) -> dict[str, Json] | None:
 
 
 def _ui_call(call: dict[str, Any]) -> dict[str, Json]:
-    """Return a tool call as the stream tells it; a result is the agent's, never the client's to send again."""
+    """Return a tool call as the stream sends it, marked so that no client sends the agent's results again."""
     id, args, text = call["toolCallId"], call.get("args"), call.get("argsText")
     head = {"type": f"tool-{call['toolName']}", "toolCallId": id}
     given = {"input": _args_of(text or "") if args is None else args}

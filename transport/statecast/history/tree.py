@@ -1,4 +1,4 @@
-"""History: what is read as the history of a thread, out of what clients wrote into it and of what its state holds.
+"""History: one tree of the messages that clients wrote into a thread's history and those in its state.
 
 A client writes the messages that it shows, as a tree: an edit, or another answer, is another branch. The state holds
 the same conversation in the agent's words, and perhaps more of it. Both are made one tree by walking through the
@@ -47,7 +47,7 @@ class HistoryMessage(msgspec.Struct, frozen=True):
 
 
 def branch(written: Sequence[ClientMessage]) -> list[ClientMessage]:
-    """Return the newest branch, oldest first: that of the message which was written last."""
+    """Return the branch of the message that was written last, oldest message first."""
     by_id = {message.id: message for message in written}
     if not by_id:
         return []
@@ -61,7 +61,7 @@ def branch(written: Sequence[ClientMessage]) -> list[ClientMessage]:
 
 
 def state_messages(written: Sequence[ClientMessage]) -> list[dict[str, Json]]:
-    """Return the newest branch as messages of a state: those that can be read."""
+    """Return the newest branch as messages of a state, without unreadable ones."""
     read = (read_message(message.content, message.format, message.id) for message in branch(written))
     return [message for message in read if message is not None]
 
@@ -73,7 +73,7 @@ def history(
     format: str | None,  # the field's name
     began: float,
 ) -> list[HistoryMessage]:
-    """Return what a client reads as the history of a thread: parents before their children, oldest first.
+    """Return the history of a thread: parents before their children, oldest first.
 
     The last one is where the conversation stands, as far as times tell.
 
@@ -92,7 +92,7 @@ def joined(matching: Matching, *, format: str | None, began: float) -> list[Hist
 
 
 def without(placed: Sequence[HistoryMessage], ids: Collection[str]) -> list[HistoryMessage]:
-    """Return a history without some of its messages: what follows one of them follows what that followed."""
+    """Return a history without some of its messages; their children move to their parents."""
     above: dict[str | None, HistoryMessage | None] = {None: None}
     for message in placed:
         parent = above.get(message.parent_id)
@@ -103,7 +103,7 @@ def without(placed: Sequence[HistoryMessage], ids: Collection[str]) -> list[Hist
 
 
 def moved_up(left: Iterable[ClientMessage], gone: Mapping[str, ClientMessage]) -> list[ClientMessage]:
-    """Return the messages that followed one of those which are gone, as they follow what is left of those above."""
+    """Return the children of deleted messages, moved to the nearest ancestor that is left."""
     above: dict[str, str | None] = {}  #: what is left above each that is gone
     found: list[ClientMessage] = []
     for message in left:
@@ -203,14 +203,14 @@ class _Tree:
 
 
 def _completed(kept: ClientMessage, whole: StateMessage) -> dict[str, Json]:
-    """Return the whole of a message; that it failed, its client knows, and not the state."""
+    """Return the complete message from the state, with the client's error status if it has one."""
     status = kept.content.get("status")
     failed = isinstance(status, dict) and status.get("reason") == "error"
     return write_message(whole.value, kept.format) | ({"status": status} if failed else {})
 
 
 def _cut_cycles(parents: dict[str, str | None], oldest_first: Sequence[str]) -> None:
-    """Let the oldest message of each cycle begin the thread."""
+    """Break each cycle at its oldest message."""
     rank = {id: at for at, id in enumerate(oldest_first)}
     done: set[str] = set()
     for id in oldest_first:

@@ -1,4 +1,4 @@
-"""What messages say: by it, a message of a state is found again among those that clients have written."""
+"""Matching: how a message of a state is recognized among the messages that clients wrote."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Fingerprint", "StateMessage", "answers_of", "as_state_messages", "fi
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
-    """What tells by its words that two messages are the same one."""
+    """The content of a message by which two copies of it are matched."""
 
     role: Json
     text: str  #: without what is between words
@@ -23,7 +23,7 @@ class Fingerprint(msgspec.Struct, frozen=True):
     settled: frozenset[Any] = frozenset()  #: those of them that have a result
 
     def agrees(self, other: Fingerprint) -> bool:
-        """Whether one is the other, or as much of it as a client has shown."""
+        """Return whether the two are the same message, or one is the beginning of the other."""
         if self.role != other.role:
             return False
         if self.role == "user":
@@ -31,11 +31,11 @@ class Fingerprint(msgspec.Struct, frozen=True):
         return self._begins(other) or other._begins(self)
 
     def covers(self, other: Fingerprint) -> bool:
-        """Whether all that the other says is said here."""
+        """Return whether this message contains the other's content."""
         return other.text in self.text and other.calls <= self.calls
 
     def is_less_than(self, other: Fingerprint) -> bool:
-        """Whether it is the beginning of the other."""
+        """Return whether this message is the beginning of the other."""
         return self.role == other.role and self._begins(other) and not other._begins(self)
 
     def _begins(self, other: Fingerprint) -> bool:
@@ -46,7 +46,7 @@ NOTHING: Final = Fingerprint(None, "", frozenset())
 
 
 def fingerprint_of(message: Mapping[str, Any] | None) -> Fingerprint:
-    """Return what a message of a state says."""
+    """Return a message's fingerprint."""
     if message is None:
         return NOTHING
     given = message.get("parts")
@@ -88,7 +88,7 @@ class StateMessage:
 
 
 def as_state_messages(messages: Sequence[Json]) -> list[StateMessage]:
-    """Return the state's messages, each with an id of its own."""
+    """Return the state's messages, each with a unique id."""
     found: dict[str, StateMessage] = {}
     for index, value in enumerate(messages):
         if not isinstance(value, dict) or value.get("role") not in ("user", "assistant"):
@@ -103,7 +103,7 @@ def as_state_messages(messages: Sequence[Json]) -> list[StateMessage]:
 
 
 def answers_of(ours: Sequence[StateMessage]) -> list[StateMessage | None]:
-    """Return what the other role says next, for each message."""
+    """Return the next message of the other role, for each message."""
     found: list[StateMessage | None] = []
     for our, following in zip(reversed(ours), [None, *reversed(ours)], strict=False):
         same = following is not None and following.role == our.role
@@ -112,7 +112,7 @@ def answers_of(ours: Sequence[StateMessage]) -> list[StateMessage | None]:
 
 
 def time_of(value: Json) -> float | None:
-    """Return a time that a message tells, as JavaScript writes it: a text, or milliseconds."""
+    """Parse a message's time: JavaScript's text format, or milliseconds."""
     try:
         if isinstance(value, str):
             at = datetime.fromisoformat(value)

@@ -1,6 +1,6 @@
-"""Admission: a posted batch becomes a run, or joins one, or is refused; and then it has had no effect.
+"""Admission: a posted batch starts a run, joins one, or is refused without effect.
 
-A batch is accepted once the store has it. Its run begins after that, when its turn has come.
+A batch is accepted once it is stored. Its run begins afterwards, when no other run of the thread is active.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ STOPPING: Final = ("interrupt", "rollback")
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
-    """An accepted request: which run it led to, and where its stream starts."""
+    """An accepted request: the run that it led to, and where its stream starts."""
 
     thread: Thread
     run: Execution | None  #: None where there is nothing to run, or the run is over
@@ -66,7 +66,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Admission:
-    """Accepts batches.
+    """Accept batches.
 
     Args:
         registry: The threads.
@@ -83,7 +83,7 @@ class Admission:
         self._keeping: set[asyncio.Task[None]] = set()  #: batches on their way to the store
 
     async def submit(self, posted: Posted) -> Submission:
-        """Accept a batch: all of its commands are valid, kept, and will be run after whatever waits already.
+        """Accept a batch: all of its commands are valid and stored, and run after what is already queued.
 
         Raises:
             RequestError: Nothing was applied.
@@ -98,7 +98,7 @@ class Admission:
         return accepted
 
     async def _submit(self, key: Key, posted: Posted, commands: list[AnyCommand]) -> Submission | None:
-        """As `submit`; None if the thread has gone meanwhile."""
+        """As `submit`; return None if the thread was removed meanwhile."""
         async with self._registry.one_at_a_time(key):
             made = self._registry.get(key)
             if made is not None and not made.kept:
@@ -128,9 +128,9 @@ class Admission:
             return await self._accept(thread, posted, fresh, agreed=agreed, created=[thread.created()])
 
     async def check_free(self, key: Key) -> None:
-        """Check that a request of nobody in particular makes no thread of the same id as somebody's.
+        """Check that a request without an owner creates no thread under an id that belongs to an owner.
 
-        It is a page that has lost its token, and would go on in another conversation without a word.
+        Such a request comes from a page that has lost its token; it must not continue silently in another conversation.
 
         Raises:
             RequestError: `unauthorized`; `store_unavailable`.
@@ -140,7 +140,7 @@ class Admission:
             raise Unauthorized(message)
 
     async def _post(self, thread: Thread, posted: Posted, commands: list[AnyCommand]) -> Submission | None:
-        """Accept a batch for a thread that is known; None if it has gone meanwhile."""
+        """Accept a batch for a known thread; return None if the thread was removed meanwhile."""
         self.entrust(thread, posted.agent)
         thread.used = time.monotonic()
         agreed = await agrees(posted.claim, thread, runs=bool(commands))
@@ -190,7 +190,7 @@ class Admission:
         revision: int | None = None,
         created: Sequence[stores.Change] = (),
     ) -> Submission:
-        """Put a batch into the inbox, and start it as soon as it is kept and its turn has come."""
+        """Put a batch into the inbox, and start it once it is stored and the thread is free."""
         self.check_open()
         revision = thread.log.revision if revision is None else revision
         changes: list[stores.Change] = list(created)
@@ -238,7 +238,7 @@ class Admission:
         *,
         created: bool,
     ) -> None:
-        """Wait until a batch is kept, and let it begin; or withdraw it."""
+        """Wait until a batch is stored, then let it begin; withdraw it if the store refuses."""
         try:
             await self._registry.settle(thread.key)
         except RequestError:
@@ -271,7 +271,7 @@ class Admission:
             self._runs.start_next(thread)
 
     async def open(self, key: Key, agent: Agent, document: Document) -> Thread:
-        """Return the thread of a card; if there is only the card, it is made, with a document for its state.
+        """Return the thread of a summary; create it, with a document for its state, if only the summary exists.
 
         Raises:
             RequestError: Nothing was applied.
@@ -287,7 +287,7 @@ class Admission:
             return thread
 
     def entrust(self, thread: Thread, agent: Agent) -> None:
-        """Make a thread an agent's, if it is not, and nobody has done more with it than write into its history.
+        """Assign a thread to an agent, unless more has happened on it than messages written into its history.
 
         Raises:
             RequestError: `agent_mismatch`; `server_stopping` or `store_unavailable`.
@@ -306,7 +306,7 @@ class Admission:
         thread.flush()
 
     def check_open(self) -> None:
-        """Check that anything is accepted at all.
+        """Check that the server accepts requests.
 
         Raises:
             RequestError: `server_stopping` or `store_unavailable`.
@@ -318,6 +318,6 @@ class Admission:
 
 
 def _said(thread: Thread) -> list[stores.Change]:
-    """Return what lists are told of a thread to which something was said just now."""
+    """Return the change that lists need after a message has arrived on a thread."""
     now = time.time()
     return [stores.SummaryChanged(key=thread.key, at=now, last=now)] if thread.lasting else []

@@ -1,4 +1,4 @@
-"""A batch: what one run is given, and how the store keeps it."""
+"""A batch: the commands and the request of one run, and their stored form."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OnDisconnect = Literal["continue", "cancel"]
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """What one run is given, as it waits in the inbox. The store keeps it without the client's API key."""
+    """The commands and the request of one run. The stored form omits the client's API key."""
 
     commands: Sequence[AnyCommand]
     request: Request
@@ -29,7 +29,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     tries: int = 0  #: how often it has begun, as far as a restart may have to know
 
     def encode(self) -> bytes:
-        """Return it for the store."""
+        """Return the stored form."""
         config = msgspec.structs.replace(self.request.config, api_key=None)
         request = msgspec.structs.replace(self.request, config=config)
         commands = [_fields(command) for command in self.commands]
@@ -46,7 +46,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def commands_json(self) -> bytes:
-        """Return its commands as JSON."""
+        """Return the commands as JSON."""
         return msgspec.json.encode([_fields(command) for command in self.commands])
 
     @classmethod

@@ -1,7 +1,7 @@
-"""Room: how many runs there are, in all and of each owner, and whether there is room for another.
+"""Capacity: the number of runs, in total and per owner, against their limits.
 
-Hooks count as runs while they are at work. Runs that wait for their user cost next to nothing, and count apart, up to a
-bound of their own; those beyond it take the room of runs that work.
+Hooks count as runs while they work. Waiting runs cost next to nothing and have a limit of their own; those beyond it
+count as working runs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Capacity"]
 
 
 class Capacity:
-    """The room for runs.
+    """Count runs against their limits.
 
     Args:
         limits: How many there may be.
@@ -30,7 +30,7 @@ class Capacity:
         self._waiting_of: Counter[str] = Counter()
 
     def check(self, owner: str | None) -> None:
-        """Check that there is room for another run.
+        """Check that another run may start.
 
         Raises:
             RequestError: `server_full`; `too_many_runs`.
@@ -57,7 +57,7 @@ class Capacity:
         _add(self._of, owner, -1)
 
     def wait(self, owner: str | None, waits: bool) -> None:
-        """Note that one of them begins to wait for its user, or does so no longer."""
+        """Record that a run begins to wait for its user, or stops waiting."""
         by = 1 if waits else -1
         self._waiting += by
         _add(self._waiting_of, owner, by)

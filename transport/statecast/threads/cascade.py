@@ -1,6 +1,6 @@
-"""Belongings: what is kept elsewhere and goes with a thread, such as the files that its messages name.
+"""Cascade: data stored elsewhere that is deleted with a thread, such as the files that its messages name.
 
-What they are is not known here: who keeps them is given all texts of the thread before it goes.
+This module does not know what the data is: its owner receives all texts of a thread before the thread is deleted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Forget = Callable[[Iterable[bytes], Collection[str | None]], Awaitable[None]]
 
 
 class Cascade:
-    """Lets what belongs to threads go with them.
+    """Delete data that belongs to a thread together with the thread.
 
     Args:
         registry: The threads.
@@ -38,7 +38,7 @@ class Cascade:
         self._registry = registry
 
     async def go(self, key: Key) -> None:
-        """Drop what belongs to a thread that is about to go, as far as what is kept of the thread can be read.
+        """Delete the data of a thread that is about to be deleted, as far as the thread can be read.
 
         Raises:
             RequestError: `store_unavailable`; then the thread is to stay, so that this can be tried again.
@@ -60,7 +60,7 @@ class Cascade:
 
 
 async def _readable(reading: Awaitable[_T]) -> _T | None:
-    """Return what is read; None if it is damaged."""
+    """Return what `read` returns; None if the thread is damaged."""
     try:
         return await reading
     except Damaged:
@@ -68,5 +68,5 @@ async def _readable(reading: Awaitable[_T]) -> _T | None:
 
 
 def former(key: Key, to: Key) -> list[RecordWritten]:
-    """Return the note that what belongs to a thread that moves is still its former owner's."""
+    """Return the record that a moved thread's data still belongs to its former owner."""
     return [] if key.owner is None else [RecordWritten(to, FORMER, key.owner, b"{}")]

@@ -1,4 +1,4 @@
-"""Claims: the state a client posts. It is compared with the thread's own, or adopted by a thread that is new."""
+"""Claims: the state that a client posts. It is compared with the thread's state, or adopted by a new thread."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ def _sorted(value: Json) -> bytes:
 
 
 async def adopt(claim: Claim, agent: Agent, *, limit: int, runs: bool) -> tuple[Document, bool]:
-    """Make the document of a new thread: of the claim where the agent allows it, else of the agent's first state.
+    """Create the document of a new thread from the claim, if the agent allows it, else from the agent's initial state.
 
-    Returns the document, and whether it is the claim's. A claim of null is no state yet, so an agent that has a first
-    state gives that.
+    Returns the document, and whether it was made from the claim. A claim of null counts as no state if the agent has an
+    initial one.
 
     Args:
         claim: The client's state.
@@ -110,7 +110,7 @@ def _adopted(text: bytes, agent: Agent, runs: bool) -> Document:
 
 
 def _check(value: Any) -> None:
-    """Check that a decoded value is one that a state can hold, level by level: few steps for many values.
+    """Check that a state can hold a decoded value, level by level: few steps for many values.
 
     Raises:
         RequestError: `too_deep`, `number_out_of_range`, `forbidden_key`.

@@ -1,4 +1,4 @@
-"""Messages that clients have written into a history: as long as no agent has run on the thread, they are its own."""
+"""Messages that clients write into a history; they are the thread's messages until an agent runs on it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ __all__ = [
 
 
 def with_messages(state: Json, path: Sequence[str], messages: Sequence[Json]) -> Any:
-    """Return a state with these messages at a path."""
+    """Return a copy of a state with these messages at a path."""
     if not path:
         return list(messages)
     inner = state.get(path[0]) if isinstance(state, dict) else None
@@ -47,7 +47,7 @@ def with_messages(state: Json, path: Sequence[str], messages: Sequence[Json]) ->
 
 
 def written(agent: Agent, messages: Sequence[Json]) -> Document:
-    """Return the state of a thread that begins with messages, where the agent's state can hold them.
+    """Return the document of a thread that begins with these messages, if the agent's state can hold them.
 
     Raises:
         RequestError: `invalid_state`, if nothing can hold them.
@@ -79,14 +79,14 @@ async def rewrite(thread: Thread, messages: Sequence[Json], size: int) -> None:
 
 
 def _rewritten(agent: Agent, state: bytes, messages: Sequence[Json]) -> list[Operation]:
-    """Return the operations after which a state has these messages."""
+    """Return the operations that replace a state's messages with these."""
     before = msgspec.json.decode(state)
     _document(after := _holding(agent, before, messages, before))
     return operations.diff(before, after)
 
 
 def has_only(thread: Thread, known: Collection[str]) -> bool:
-    """Whether a thread has no messages but those of these ids, and no agent has run on it."""
+    """Return whether a thread has no messages with other ids than these, and no agent has run on it."""
     if thread.run is not None or thread.inbox:
         return False
     messages = items_in(thread.document.root, thread.agent.messages)
@@ -94,7 +94,7 @@ def has_only(thread: Thread, known: Collection[str]) -> bool:
 
 
 def follows(thread: Thread, parent_id: str | None) -> bool:
-    """Whether what comes after a message comes after all that a thread has, and nothing else need be looked at."""
+    """Return whether `parent_id` is the thread's last message, so that the new one can be appended."""
     if thread.run is not None or thread.inbox or thread.agent.state_type.declared is not None:
         return False
     messages = items_in(thread.document.root, thread.agent.messages)
@@ -112,7 +112,7 @@ def append(thread: Thread, parent_id: str | None, message: dict[str, Json]) -> b
 
 
 def can_follow(thread: Thread, parent_id: str | None, message: dict[str, Json], *, limit: int) -> bool:
-    """Return whether a message that comes after another comes after all that a thread has, as `follows`.
+    """Return whether a message can be appended, see `follows`, and the state has room for it.
 
     Raises:
         RequestError: `state_too_large`: it does, and the state would have more than `limit` bytes.
@@ -125,7 +125,7 @@ def can_follow(thread: Thread, parent_id: str | None, message: dict[str, Json], 
 
 
 def check_written(agent: Agent, messages: Sequence[Json], *, limit: int) -> None:
-    """Check that a state with these messages has at most `limit` bytes, before they are taken.
+    """Check that a state with these messages has at most `limit` bytes.
 
     Raises:
         RequestError: `state_too_large`; `invalid_state` for messages that no state can hold.
@@ -135,9 +135,9 @@ def check_written(agent: Agent, messages: Sequence[Json], *, limit: int) -> None
 
 
 def entrusted(thread: Thread, agent: Agent) -> list[Operation] | None:
-    """Return the operations after which a thread may be another agent's.
+    """Return the operations that hand a thread to another agent.
 
-    None: it has more than what clients wrote into its history, and so is its agent's.
+    None: more has happened than messages written into its history, so it stays with its agent.
     """
     if thread.run is not None or thread.inbox:
         return None

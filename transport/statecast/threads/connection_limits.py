@@ -1,4 +1,4 @@
-"""Limits of connections, which only Statecast's own server can hold: in another ASGI server they are its settings."""
+"""Limits of connections, which only Statecast's own server enforces; other ASGI servers have settings for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Connections"]
 
 
 class Connections(msgspec.Struct, frozen=True, kw_only=True):
-    """What `statecast serve` and `serve()` take on before there is a request: `Limits(connections=Connections(…))`."""
+    """Limits that `statecast serve` and `serve()` enforce on connections: `Limits(connections=Connections(…))`."""
 
     sockets: int = 10_000  #: open at once; fewer where the system allows the process fewer files
     sockets_per_address: int = 1_024  #: the same, from one public address
@@ -22,7 +22,7 @@ class Connections(msgspec.Struct, frozen=True, kw_only=True):
     compress: bool = False  #: whether WebSocket messages may be compressed
 
     def __post_init__(self) -> None:
-        """Check what is said.
+        """Check the settings.
 
         Raises:
             TypeError, ValueError: A limit means nothing.

@@ -1,6 +1,6 @@
-"""Removal: threads that are deleted, or become another owner's.
+"""Deletion of threads, and their move to another owner.
 
-A thread's run is stopped before, so that nothing is written to what is not there any more.
+A thread's run is stopped first, so that nothing is written to a deleted thread.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Deletion:
         self._runs = runs
 
     async def delete(self, key: Key) -> None:
-        """Delete a thread, its card and its notes; its run is cancelled, and its streams end.
+        """Delete a thread, its summary and its records; cancel its run and end its streams.
 
         Raises:
             RequestError: `unknown_thread`; `store_unavailable`.
@@ -54,7 +54,7 @@ class Deletion:
             await self._registry.kept()
 
     async def move(self, owner: str | None, to: str | None) -> int:
-        """Make all threads of an owner another's, and return how many; those whose id the other has are left.
+        """Move all threads of an owner to another, and return their number; ids that the other has already stay.
 
         Raises:
             RequestError: `store_unavailable`.
@@ -85,7 +85,7 @@ class Deletion:
         return True
 
     async def _stopped(self, key: Key) -> Thread | None:
-        """Return a thread on which nothing runs any more, nor waits; None if there is only a card."""
+        """Stop a thread's run and drop its queue, and return the thread; None if only the summary exists."""
         try:
             thread = await self._registry.find(key)
         except RequestError as refusal:

@@ -93,7 +93,7 @@ class Deliveries:
 
 
 def apply_messages(run: Run, commands: Sequence[AnyCommand], *, agrees: bool) -> None:
-    """Apply the built-in ones of some commands to the messages in the state, all or none.
+    """Apply the built-in commands among these to the messages in the state, all or none.
 
     Raises:
         MessageConflict: One does not fit.

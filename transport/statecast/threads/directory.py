@@ -1,6 +1,6 @@
-"""The shelf: what is kept of threads beside their logs. Cards, which lists show, and notes, which clients keep.
+"""Directory: what is stored beside the threads' logs. Summaries, which lists show, and records.
 
-Nothing of it is held in memory. A card may be there before its thread is.
+Nothing is cached in memory. A summary may exist before its thread.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _T = TypeVar("_T")
 
 
 class Directory:
-    """What is kept of threads beside their logs.
+    """The summaries and records of all threads.
 
     Everything may raise `RequestError`: 503 `store_unavailable`.
 
@@ -53,7 +53,7 @@ class Directory:
     async def summaries(
         self, owner: str | None, *, archived: bool | None = None, before: tuple[float, str] | None = None, limit: int
     ) -> list[Summary]:
-        """Return an owner's cards, that of the latest message first.
+        """Return an owner's summaries, the thread with the latest message first.
 
         Args:
             owner: Whose.
@@ -65,12 +65,12 @@ class Directory:
         return await _read(self._registry.store.listed(owner, archived=archived, before=before, limit=limit))
 
     async def find(self, key: Key) -> Summary | None:
-        """Return a thread's card; None if nothing is known of it, also because it is another owner's."""
+        """Return a thread's summary; None if the owner has no such thread."""
         await self._settle()
         return await _read(self._registry.store.summary(key))
 
     async def get(self, key: Key) -> Summary:
-        """Return a thread's card.
+        """Return a thread's summary.
 
         Raises:
             RequestError: `unknown_thread`.
@@ -79,16 +79,16 @@ class Directory:
         return await self._registry.summary(key)
 
     async def named(self, owner: str | None, external_id: str) -> Summary | None:
-        """Return the card of an owner's with an id that the app has given it, of several the oldest; None if none."""
+        """Return the owner's oldest summary with an external id; None if there is none."""
         await self._settle()
         return await _read(self._registry.store.named(owner, external_id))
 
     def alone(self, owner: str | None, name: str) -> contextlib.AbstractAsyncContextManager[None]:
-        """Let one request at a time look for something of an owner's, and make it if it is not there."""
+        """Serialize requests that look something up for an owner and create it if it is missing."""
         return self._registry.alone(Key(owner, f" {name}"))  # no thread has such an id
 
     async def describe(self, change: SummaryChanged, *, new: bool = False) -> None:
-        """Change a card; `new`: make one, if there is none.
+        """Change a summary; with `new`, create it if it is missing.
 
         Raises:
             RequestError: `unknown_thread`.
@@ -96,7 +96,7 @@ class Directory:
         await self._write(change.key, change, new=new)
 
     async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
-        """Return what is noted of a kind with a thread, the oldest first.
+        """Return a thread's records of a kind, the oldest first.
 
         Raises:
             RequestError: `thread_damaged`.
@@ -108,7 +108,7 @@ class Directory:
             raise self._registry.damaged(key, error) from None
 
     async def read(self, key: Key, kind: str, decode: Callable[[bytes], _T]) -> list[tuple[str, _T]]:
-        """Return what is noted of a kind with a thread, decoded.
+        """Return a thread's records of a kind, decoded.
 
         Raises:
             RequestError: `thread_damaged`.
@@ -116,7 +116,7 @@ class Directory:
         return [(id, self.decoded(key, decode, data)) for id, data in await self.notes(key, kind)]
 
     def decoded(self, key: Key, decode: Callable[[bytes], _T], data: bytes) -> _T:
-        """Return what was noted with a thread, decoded.
+        """Return a thread's record, decoded.
 
         Raises:
             RequestError: `thread_damaged`.
@@ -127,7 +127,7 @@ class Directory:
             raise self._registry.damaged(key, error) from None
 
     async def note(self, key: Key, kind: str, id: str, data: bytes, *, message: bool = False) -> None:
-        """Note something with a thread; `message`: it is what somebody said, and so the thread's latest.
+        """Write a record of a thread; with `message`, the record is a message and updates the thread's time.
 
         Raises:
             RequestError: `unknown_thread`.
@@ -137,7 +137,7 @@ class Directory:
         await self._write(key, RecordWritten(key, kind, id, data), touched)
 
     async def change(self, key: Key, *changes: RecordWritten | RecordErased) -> None:
-        """Note several things with a thread, and take others away: all of it or none.
+        """Write and erase records of a thread, all or none.
 
         Raises:
             RequestError: `unknown_thread`.
@@ -154,17 +154,17 @@ class Directory:
         await self._write(key, *changes)
 
     async def recall(self, owner: str, name: str) -> bytes | None:
-        """Return what is kept of an owner under a name; None if nothing is."""
+        """Return an owner's value of a name; None if there is none."""
         kept = await self.notes(Key(owner, NO_THREAD), name)
         return kept[0][1] if kept else None
 
     async def remember(self, owner: str, name: str, data: bytes) -> None:
-        """Keep something of an owner under a name, in place of what was kept before."""
+        """Set an owner's value of a name."""
         key = Key(owner, NO_THREAD)
         await self._write(key, RecordWritten(key, name, "", data), new=True)
 
     async def secret(self, name: str, fresh: bytes) -> bytes:
-        """Return the server's secret of a name; `fresh` becomes it if there is none."""
+        """Return the server's secret of a name; store `fresh` if there is none."""
         await self._start()
         return await _read(self._registry.store.secret(name, fresh))
 

@@ -129,7 +129,7 @@ class Execution:
 
     @property
     def asks(self) -> bool:
-        """Whether something in it is for its client to do, though it may go on meanwhile."""
+        """Whether the client must act for the run, which may continue meanwhile."""
         return self._run is not None and self._stop is None and self._run.waiting.asks
 
     def execute(
@@ -139,7 +139,7 @@ class Execution:
         ended: Callable[[Execution], None],
         dying: Callable[[], bool],
     ) -> None:
-        """Begin a turn later, and run to the end, which raises nothing.
+        """Run to the end, starting one turn of the event loop later. Never raises.
 
         Args:
             begun: Called when its first entries are there.
@@ -155,7 +155,7 @@ class Execution:
         self._turn("cancelled")
 
     def _begin(self) -> None:
-        """Begin: the built-in commands are applied at once, so that the first frame of a stream shows them."""
+        """Start the run and apply its built-in commands at once, so that the first frame shows them."""
         thread = self.thread
         agrees = self._agrees_at == thread.log.revision
         if "rollback" in (thread.agent.policy, thread.agent.waiting_policy):
@@ -191,7 +191,7 @@ class Execution:
             self._failure = self._explain(failure)
 
     async def _work(self) -> None:
-        """Begin, and run the agent. It stays queued until there is a thread for it, if it needs one at once."""
+        """Start and run the agent; a plain function stays queued until a worker thread is free."""
         within_agent.set(True)
         try:
             if self.batch.tries:
@@ -209,7 +209,7 @@ class Execution:
             await self.thread.agent.perform(run)
 
     async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call a plain function of the agent's in a worker thread; until there is one, the run is queued."""
+        """Call a plain function of the agent in a worker thread; the run is queued until one is free."""
         if not self._calls.take():
             await self._queue_for_worker()
         return await self._calls.call(function, *args)
@@ -231,12 +231,12 @@ class Execution:
         return self._stop is not None and self._stop.status == "queued"
 
     def leave(self) -> None:
-        """Begin no more: the store has the batch, and another server takes it up."""
+        """Do not start: the batch stays stored for another server."""
         self._stop = Stop("queued")
         self._cancel_tasks()
 
     def _end(self) -> None:
-        """Record how the run has ended. Whatever its agent does from here on is not the thread's."""
+        """Record how the run ended. From here on, the agent can change nothing."""
         run = self._run
         self._calls.release()
         if self._is_left:
@@ -253,7 +253,7 @@ class Execution:
             self._ended(self)
 
     def _tidy(self, run: Run) -> None:
-        """Leave the thread as a run that has ended leaves it, and shut it to this one."""
+        """Clean up the thread after the run, and fence the run off."""
         try:
             run.parts.close()
             if self._emitter is not None:
@@ -272,14 +272,14 @@ class Execution:
         return self.batch.commands_json()
 
     def wanted(self, commands: Sequence[AnyCommand]) -> list[AnyCommand]:
-        """Return which commands of a batch the run listens for; none once it is being stopped."""
+        """Return the commands of a batch that the run listens for; none once it is stopping."""
         run = self._run
         if run is None or run.tasks is None or self._stop is not None or self._failure is not None:
             return []
         return self._deliveries.wanted(run, commands)
 
     def deliver(self, delivery: Delivery, *, agrees: bool) -> None:
-        """Hand this run a command that it wants, applied to the messages if it is a built-in one.
+        """Deliver a command to this run, applied to the messages if it is built in.
 
         Args:
             delivery: The command, and what it becomes if this run ends before it takes it.
@@ -306,7 +306,7 @@ class Execution:
         roll_back: bool = False,
         hurry: bool = False,
     ) -> None:
-        """Ask the run to stop: the agent is told, and after its grace its handler is cancelled.
+        """Ask the run to stop; after its grace, cancel its handler.
 
         Args:
             status: What it then is.
@@ -328,7 +328,7 @@ class Execution:
         self.thread.loop.call_later(self.thread.agent.cancel_grace, self._cancel_tasks, hurry)
 
     def check_time(self, now: float) -> None:
-        """Fail the run if its time is over. One look at all runs a second costs less than a timer for each."""
+        """Fail the run if its time is over. Checking all runs once a second costs less than a timer each."""
         if self._clock.is_over(now):
             if self.waits_since is not None:
                 seconds = self._limits.waiting_seconds
@@ -366,7 +366,7 @@ class Execution:
         return "failed", self._explain(raised_one(failures))
 
     def _waits(self, waits: bool) -> None:
-        """Note that the run begins to wait for its client, or goes on. The time it waits is counted apart."""
+        """Record that the run begins to wait for its client, or continues; waiting time has its own limit."""
         if waits:
             self.thread.loop.call_soon(self._begin_to_wait)  # what was started this turn may have work to do
         elif self.state.status == "waiting":

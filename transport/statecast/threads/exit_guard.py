@@ -1,7 +1,7 @@
-"""Tasks that agents make themselves: `SystemExit` and `KeyboardInterrupt` in one stay in it.
+"""Exit guard: `SystemExit` and `KeyboardInterrupt` in a task that an agent creates stay in that task.
 
-asyncio lets these two out of the event loop, whichever task raises them, and the server would end with them. Here they
-become an error of the task, for whoever awaits it. A real Ctrl+C is a signal, and is not raised in a task.
+asyncio propagates these two out of the event loop, whichever task raises them, which would end the server. Here they
+become an error of the task. A real Ctrl+C is a signal and is not raised in a task.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ within_agent: Final[ContextVar[bool]] = ContextVar("statecast_within_agent", def
 
 
 class TaskExited(RuntimeError):
-    """A task of an agent raised `SystemExit` or `KeyboardInterrupt`, which is its cause."""
+    """A task of an agent raised `SystemExit` or `KeyboardInterrupt`; that is the cause of this error."""
 
 
 class _Contained(Coroutine[Any, Any, Any]):
-    """A coroutine that raises `TaskExited` in place of what would leave the event loop."""
+    """A coroutine that raises `TaskExited` instead of an exception that leaves the event loop."""
 
     __slots__ = ("_coroutine",)
 
@@ -52,7 +52,7 @@ class _Contained(Coroutine[Any, Any, Any]):
 
 
 class _Containing:
-    """Makes tasks as another factory does, those of agents contained."""
+    """A task factory that wraps the tasks of agents."""
 
     def __init__(self, factory: Callable[..., asyncio.Future[Any]] | None) -> None:
         self.factory = factory
@@ -67,14 +67,14 @@ class _Containing:
 
 
 def contain(loop: asyncio.AbstractEventLoop) -> None:
-    """Contain what agents make tasks of on an event loop."""
+    """Guard the tasks that agents create on an event loop."""
     factory = loop.get_task_factory()
     if not isinstance(factory, _Containing):
         loop.set_task_factory(_Containing(factory))  # type: ignore[arg-type]  # the stubs name no options
 
 
 def release(loop: asyncio.AbstractEventLoop) -> None:
-    """Let an event loop make tasks as it did before, unless somebody else has changed how since."""
+    """Restore an event loop's task factory, unless somebody else has replaced it since."""
     factory = loop.get_task_factory()
     if isinstance(factory, _Containing):
         loop.set_task_factory(factory.factory)

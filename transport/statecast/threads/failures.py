@@ -1,4 +1,4 @@
-"""Failures: what an agent's code has raised, as the error that its run fails with."""
+"""Failures: exceptions of an agent's code, as the error that its run fails with."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _log: Final = logging.getLogger("statecast")
 
 
 def raised_one(failures: Sequence[BaseException]) -> BaseException:
-    """Return what several tasks of one agent raised as one exception."""
+    """Return the exceptions of several tasks as one exception."""
     return failures[0] if len(failures) == 1 else BaseExceptionGroup("several tasks of the agent failed", failures)
 
 
 def explain(failure: BaseException, what: str, *, debug: bool) -> RunError:
-    """Return the error that clients get, and log what they do not.
+    """Return the error for clients, and log the details that they do not get.
 
     Args:
         failure: What was raised.
@@ -52,7 +52,7 @@ def explain(failure: BaseException, what: str, *, debug: bool) -> RunError:
 
 @contextlib.contextmanager
 def agents_code(what: str) -> Iterator[None]:
-    """Run code of an agent's that no run is there for yet: what it raises is refused as a failure of the agent.
+    """Run an agent's code outside a run: what it raises refuses the request as `agent_failed`.
 
     Args:
         what: What it is, for the log: `the first state`.
@@ -72,7 +72,7 @@ def agents_code(what: str) -> Iterator[None]:
 
 
 def first_state(agent: Agent) -> Json:
-    """Return the state of a new thread whose client hands over none.
+    """Return the agent's initial state.
 
     Raises:
         RequestError: `agent_failed`.
@@ -82,7 +82,7 @@ def first_state(agent: Agent) -> Json:
 
 
 def validate(agent: Agent, state: Json) -> None:
-    """Check that a state is one of an agent's.
+    """Check a state against the agent's state type.
 
     Raises:
         StateInvalid: It is not.
@@ -93,7 +93,7 @@ def validate(agent: Agent, state: Json) -> None:
 
 
 def _cause(failure: BaseException) -> BaseException:
-    """Return what went wrong within task groups: the agent's own word for it, if it is there, else the first."""
+    """Return the cause within exception groups: the first `StatecastError`, else the first exception."""
     if isinstance(failure, BaseExceptionGroup):
         causes = [_cause(inner) for inner in failure.exceptions]
         return next((cause for cause in causes if isinstance(cause, StatecastError)), causes[0])
@@ -101,10 +101,10 @@ def _cause(failure: BaseException) -> BaseException:
 
 
 def _code(code: object) -> str:
-    """Return an error's code, if it is one that can be sent."""
+    """Return an error's code if it can be sent, else `agent_failed`."""
     return code if isinstance(code, str) and 0 < len(code) <= MAX_CODE and code.isprintable() else "agent_failed"
 
 
 def _sendable(text: str) -> str:
-    """Return a text as JSON can carry it: of undecodable file names, say, the odd bytes are spelled out."""
+    """Return a text that JSON can carry, with lone surrogates (of undecodable file names, say) escaped."""
     return text[:MAX_TEXT].encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""Histories: the messages of a thread as a tree, which clients write message by message.
+"""Histories: a thread's messages as a tree, which clients write message by message.
 
 What clients write is noted with the thread. As long as no agent has run on it, the newest branch is the thread's own
 messages as well, so that clients of every protocol have them; afterwards the state is the agent's, and what is read is

@@ -1,4 +1,4 @@
-"""Hooks at work. One counts as a run is counted, has as long as a run, and is stopped as a run is stopped."""
+"""Hook calls: each counts as a run, has a run's time limit, and is stopped like a run."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _log: Final = logging.getLogger("statecast")
 
 
 class HookFailed(Exception):
-    """A hook has failed, or was stopped; the reason is in the log."""
+    """A hook failed or was stopped; the log has the reason."""
 
 
 class HookCalls(AsyncIterator[_T], Generic[_T]):
-    """What a hook gives, piece by piece; `close` it when no more is read.
+    """An iterator over what a hook yields; `close` it when no more is read.
 
     Args:
         pieces: The hook.
@@ -88,13 +88,13 @@ class HookCalls(AsyncIterator[_T], Generic[_T]):
         return self._made.popleft()
 
     def check_time(self, now: float) -> None:
-        """Stop it if its time is over."""
+        """Stop the hook if its time is over."""
         if now > self._deadline and not self._tasks.cancelled:
             _log.error("the hook for %s took too long on thread %s, and was stopped", self._what, self._thread_id)
             self.close(hurry=True)
 
     def close(self, *, hurry: bool = False) -> None:
-        """Stop it, if it has not ended; `hurry`: what is in a worker thread is soon left behind."""
+        """Stop the hook, if it has not ended; with `hurry`, soon abandon what runs in a worker thread."""
         self._tasks.cancel()
         if hurry and self._calls.busy:
             self._tasks.insist(min(IN_THREAD, self._tasks.patience))

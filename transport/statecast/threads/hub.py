@@ -76,21 +76,21 @@ class Hub:
 
     @property
     def threads(self) -> int:
-        """How many threads are in memory."""
+        """The number of threads in memory."""
         return len(self.registry)
 
     @property
     def runs(self) -> int:
-        """How many runs are queued or under way."""
+        """The number of runs that are queued or under way."""
         return len(self._runs)
 
     @property
     def stopping(self) -> bool:
-        """Whether nothing is accepted any more."""
+        """Whether the hub is stopping and accepts nothing more."""
         return self._runs.stopping
 
     async def start(self) -> None:
-        """Open the store, start what runs live in, and take up what was left, if not yet done. Requests do so too.
+        """Open the store, start the task group of runs, and resume stored work; the first request also does so.
 
         Raises:
             StoreUnavailable: The store cannot be opened.
@@ -98,9 +98,9 @@ class Hub:
         await self._supervisor.start()
 
     async def aclose(self, *, grace: float = 0.0) -> None:
-        """Accept nothing more, give runs `grace` seconds to end, interrupt the others, and end all streams.
+        """Stop accepting requests, give runs `grace` seconds to end, interrupt the others, and end all streams.
 
-        Queued batches stay in the store, and run when the server is back.
+        Queued batches stay in the store and run after the next start.
         """
         self._runs.stop()
         with anyio.move_on_after(grace):
@@ -113,7 +113,7 @@ class Hub:
                 thread.compact()  # so that another hub may take it up
 
     async def check_ready(self) -> None:
-        """Check that requests would be accepted now.
+        """Check that the server accepts requests now.
 
         Raises:
             RequestError: `server_stopping` or `store_unavailable`.
@@ -123,7 +123,7 @@ class Hub:
         await self._readiness.check()
 
     def loaded(self, thread_id: str, *, owner: str | None = None) -> Thread | None:
-        """Return a thread that is in memory; None for one that is only in the store, or nowhere."""
+        """Return a thread from memory; None if it is not there."""
         return self.registry.get(Key(owner, thread_id))
 
     async def find(self, thread_id: str, *, owner: str | None = None) -> Thread:
@@ -138,7 +138,7 @@ class Hub:
         return thread
 
     async def _start(self) -> None:
-        """Start on the first request, where no lifespan did; once stopped, it stays so until it is started again."""
+        """Start on the first request if no lifespan did; after `aclose`, only `start` starts it again."""
         if not self._runs.stopping:
             try:
                 await self.start()
@@ -147,7 +147,7 @@ class Hub:
                 raise unavailable() from None
 
     async def known(self, thread_id: str, *, owner: str | None = None) -> Thread | None:
-        """Return a thread by its id; None for one that is not known, also because it belongs to another owner.
+        """Return a thread by its id; None if the owner has no such thread.
 
         Raises:
             RequestError: `store_unavailable`.
@@ -156,7 +156,7 @@ class Hub:
         return await self.registry.find(Key(owner, thread_id))
 
     async def check_free(self, key: Key) -> None:
-        """Check that a request of nobody in particular makes no thread of the same id as somebody's.
+        """Check that a request without an owner creates no thread under an id that belongs to an owner.
 
         Raises:
             RequestError: `unauthorized`; `store_unavailable`.
@@ -165,7 +165,7 @@ class Hub:
         await self._admission.check_free(key)
 
     async def submit(self, posted: Posted) -> Submission:
-        """Accept a batch: all of its commands are valid, kept, and will be run after whatever waits already.
+        """Accept a batch: all of its commands are valid and stored, and run after what is already queued.
 
         Raises:
             RequestError: Nothing was applied.
@@ -176,7 +176,7 @@ class Hub:
     async def resume(
         self, thread_id: str, claim: Claim, *, owner: str | None = None, run_id: str | None = None
     ) -> Submission | None:
-        """Return where a client that lost a thread's stream goes on; None for a thread that is not known.
+        """Return where a client that lost a thread's stream continues; None for an unknown thread.
 
         Args:
             thread_id: The thread.
@@ -194,9 +194,9 @@ class Hub:
         return await resume(thread, claim, run_id)
 
     async def hand_out(self, thread_id: str, *, owner: str | None = None) -> tuple[str, bytes] | None:
-        """Return what `resume` is to be given to go on from here, and the state here as JSON.
+        """Return the resume point of the thread's current state, and that state as JSON.
 
-        None where nothing is active, or only the client can go on; also for a thread that is not known.
+        None if no run is active, or the run waits for the client; also for an unknown thread.
 
         Raises:
             RequestError: `store_unavailable`.
@@ -211,7 +211,7 @@ class Hub:
     async def cancel(
         self, thread_id: str, *, owner: str | None = None, run_id: str | None = None, queued: bool = False
     ) -> tuple[str | None, bool]:
-        """Ask the active run of a thread to stop; returns its id, and whether there was one to stop.
+        """Cancel the active run of a thread; return its id, and whether there was one.
 
         Args:
             thread_id: The thread.
@@ -233,7 +233,7 @@ class Hub:
         return (None if named is None else named.id), active is not None
 
     async def patch(self, thread_id: str, steps: Sequence[dict[str, Json]], *, owner: str | None = None) -> Cursor:
-        """Apply a client's RFC 6902 patch to the parts of a state that the agent lets clients write.
+        """Apply a client's RFC 6902 patch to the writable parts of a state.
 
         Raises:
             RequestError: `unknown_thread`; `run_active`, because it would race the run, or `patch_failed`;
@@ -251,7 +251,7 @@ class Hub:
         return Cursor(thread.epoch, revision)
 
     async def write(self, thread_id: str, messages: Sequence[Json], agent: Agent, *, owner: str | None = None) -> None:
-        """Make messages those of a thread, as long as no agent has run on it; afterwards the state is the agent's.
+        """Set the messages of a thread, unless an agent has run on it: then the state is the agent's.
 
         Args:
             thread_id: The thread; it is made if there is only its card.
@@ -276,9 +276,9 @@ class Hub:
         await self.registry.kept(thread.key)
 
     async def extend(self, thread: Thread, parent_id: str | None, message: dict[str, Json]) -> bool:
-        """Put a message behind the others of a thread, as `write` would, and return whether it belongs there.
+        """Append the message if its parent is the last one, else return False. O(message).
 
-        It costs what the message holds; whether it does not belong there is for `write` to mend.
+        Where it returns False, `write` rebuilds the list.
 
         Raises:
             RequestError: `store_unavailable`.
@@ -289,7 +289,7 @@ class Hub:
         return True
 
     def entrust(self, thread: Thread, agent: Agent) -> None:
-        """Make a thread an agent's, if it is not, and nobody has done more with it than write into its history.
+        """Assign a thread to an agent, unless more has happened on it than messages written into its history.
 
         Raises:
             RequestError: `agent_mismatch`; `server_stopping` or `store_unavailable`.
@@ -299,7 +299,7 @@ class Hub:
     def ask(
         self, agent: Agent, key: Key, what: str, pieces: Callable[[InThread], AsyncGenerator[_T, None]]
     ) -> HookCalls[_T]:
-        """Let a hook of an agent work for a thread, as a run would: counted, for as long, and stopped as one.
+        """Call a hook of an agent for a thread, with the limits of a run.
 
         Args:
             agent: The agent.
@@ -313,7 +313,7 @@ class Hub:
         return self._runs.ask(agent, key, what, pieces)
 
     async def delete(self, thread_id: str, *, owner: str | None = None) -> None:
-        """Delete a thread with all that is kept of it; its run is cancelled, and its streams end.
+        """Delete a thread and everything stored of it; cancel its run and end its streams.
 
         Raises:
             RequestError: `unknown_thread`; `store_unavailable`.
@@ -322,7 +322,7 @@ class Hub:
         await self._removal.delete(Key(owner, thread_id))
 
     async def move(self, owner: str | None, to: str | None) -> int:
-        """Make all threads of an owner another's, and return how many; those whose id the other has are left.
+        """Move all threads of an owner to another, and return their number; ids that the other has already stay.
 
         Raises:
             RequestError: `store_unavailable`.
@@ -331,12 +331,12 @@ class Hub:
         return await self._removal.move(owner, to)
 
     def end_streams(self, owner: str) -> None:
-        """End the streams of all threads of an owner, so that their clients come again, if they may."""
+        """End the streams of all threads of an owner, so that clients reconnect and are identified again."""
         for thread in self.registry:
             if thread.owner == owner:
                 thread.log.close()
 
     def left(self, accepted: Submission) -> None:
-        """Note that a stream was lost before its run had ended."""
+        """Handle a stream that was lost before its run ended."""
         if accepted.run is not None and not accepted.thread.followers_of(accepted.run.id):
             self._runs.abandon(accepted.thread, accepted.run)

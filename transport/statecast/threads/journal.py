@@ -1,7 +1,7 @@
-"""The journal: what happens reaches the store before it reaches a reader.
+"""Journal: every change reaches the store before it reaches a reader.
 
-Changes of all threads are written in the order they happened, everything that became ready during one commit with the
-next. When the store is away they wait here, and nothing new is shown, until it is back.
+Changes of all threads are written in order; what becomes ready during a commit is written with the next. While the
+store is unavailable, changes wait here and nothing new is visible.
 
 A store that works may still refuse a change for good. Then the changes of each thread are written apart, those that it
 refuses are set aside, and their threads take nothing more; all others go on.
@@ -48,7 +48,7 @@ class Journal:
         self.over = False  #: whether nothing is written any more
 
     def add(self, *changes: Change) -> None:
-        """Take changes that have happened."""
+        """Add changes."""
         if self.refused:
             changes = tuple(change for change in changes if self._takes(change))
         if self.instant:
@@ -69,14 +69,14 @@ class Journal:
         self._ready.set()
 
     def withdraw(self, changes: Sequence[Change]) -> None:
-        """Take back changes that the store refused, after `settled` has raised."""
+        """Withdraw changes that the store refused, after `settled` has raised."""
         gone = set(map(id, changes))
         self._pending = [change for change in self._pending if id(change) not in gone]
         if not self._pending:
             self.failing = None  # the next request is the next try
 
     async def settled(self) -> None:
-        """Wait until everything taken so far is kept.
+        """Wait until everything added so far is stored.
 
         Raises:
             StoreUnavailable: The store did not take it; it is tried again, unless it is withdrawn, or it is too late.
@@ -90,7 +90,7 @@ class Journal:
             await future
 
     async def run(self) -> None:
-        """Write, for as long as the server lives."""
+        """Write changes until cancelled."""
         try:
             while True:
                 await self._ready.wait()
@@ -149,7 +149,7 @@ class Journal:
     async def _write_apart(
         self, batch: Sequence[Change], error: Exception
     ) -> tuple[Sequence[Change], StoreUnavailable | None]:
-        """Write the changes of each thread apart, and set aside what is refused.
+        """Write the changes of each thread separately, and set aside those that the store refuses.
 
         Returns what is still to be written, and why it could not be.
 
@@ -217,7 +217,7 @@ class Journal:
 
 
 def _by_thread(changes: Iterable[Change]) -> list[list[Change]]:
-    """Return the changes of each thread, in their order; those of threads that a move connects stay together."""
+    """Return the changes of each thread in order; threads that a move connects share a group."""
     groups: dict[Key, list[Change]] = {}
     for change in changes:
         group = groups.setdefault(change.key, [])

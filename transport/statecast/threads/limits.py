@@ -44,7 +44,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     connections: Connections = Connections()  #: what the server takes on before there is a request
 
     def __post_init__(self) -> None:
-        """Check what is said.
+        """Check the settings.
 
         Raises:
             TypeError, ValueError: A limit means nothing.

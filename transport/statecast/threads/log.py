@@ -153,17 +153,17 @@ class Log:
         self.frames.clear()
 
     def wake(self) -> None:
-        """Let every reader look again."""
+        """Wake all readers."""
         for reader in self.readers:
             reader.wake()
 
     def beat(self) -> None:
-        """Send heartbeats to readers that have been quiet."""
+        """Send heartbeats to idle readers."""
         for reader in self.readers:
             reader.beat()
 
     def close(self) -> None:
-        """End every stream early, and those that are yet to begin."""
+        """End every stream early, including those that have not begun."""
         self.closed = True
         for reader in self.readers:
             reader.close()

@@ -80,7 +80,7 @@ class LoggedState:
 
     @property
     def owner(self) -> str | None:
-        """Whose it is; None where the app knows no owners."""
+        """The owner; None if the app has no owners."""
         return self.key.owner
 
     @property
@@ -90,20 +90,20 @@ class LoggedState:
 
     @property
     def here(self) -> bool:
-        """Whether this is the event loop's thread."""
+        """Return whether this is the event loop's thread."""
         return threading.get_ident() == self._home
 
     @property
     def size(self) -> int:
-        """Bytes of the state as JSON, or a few more."""
+        """The state's size as JSON in bytes, or slightly more."""
         return self._size + self._grown
 
     def has_room(self, more: int) -> bool:
-        """Return whether the state may grow by so many bytes."""
+        """Return whether the state may grow by this many bytes."""
         return self.document.has_room(more)
 
     def flush(self) -> None:
-        """Append what has changed in the state to the log, if anything has."""
+        """Append the state's changes to the log, if there are any."""
         changes = self.document.flush()
         encoded = changes.operations
         if encoded:
@@ -114,20 +114,20 @@ class LoggedState:
             self._append(OperationsEntry(self.log.revision + 1, encoded, changes.grew_at, delta), size)
 
     def flush_from_anywhere(self) -> None:
-        """Flush, from any thread: at once on the event loop's, soon from another."""
+        """Flush from any thread: at once on the event loop's, else soon."""
         if self.here:
             self.flush()
         else:
             self.loop.call_soon_threadsafe(self.flush)
 
     def emit(self, run_id: str, chunk: Chunk) -> None:
-        """Append a chunk, behind everything that was changed before it."""
+        """Append a chunk, after all earlier changes."""
         self.flush()
         entry = ChunkEntry(self.log.revision + 1, run_id, chunk)
         self._append(entry, size_of(entry))
 
     def record(self, run: RunState) -> None:
-        """Append what became of a run."""
+        """Append a run's new status."""
         self.flush()
         self.last_run = run
         self._append(RunEntry(self.log.revision + 1, run), ENTRY)
@@ -140,7 +140,7 @@ class LoggedState:
             self.document.apply(operation)
 
     def fence(self, run_id: str) -> None:
-        """Take the state from a run that has ended: what is left of it can read the state, and change nothing."""
+        """Take the state from a run that has ended: its code can still read the state, but not change it."""
         if self.gone:
             return
         with self.document.lock:
@@ -152,7 +152,7 @@ class LoggedState:
         self.document.wake = self._wake
 
     def retire(self, refusal: Callable[[], RequestError]) -> None:
-        """Take no more changes: the thread is deleted, another owner's, damaged, or only in the store from here on.
+        """Refuse further changes: the thread was deleted, moved, damaged or unloaded.
 
         Args:
             refusal: Makes what is raised where somebody would still change it.
@@ -170,7 +170,7 @@ class LoggedState:
             return self.log.revision, self._encoded
 
     def compact(self) -> None:
-        """Replace what the store has by a snapshot. At most as often as the log has grown by twice the state."""
+        """Replace the stored entries by a snapshot, once the log has grown by twice the state's size."""
         self._uncompacted = 0
         revision, state = self.snapshot()
         self._size, self._grown = len(state), 0

@@ -1,6 +1,6 @@
-"""Work that would hold the event loop: done in a worker thread, two at a time.
+"""Offloading: work that would block the event loop runs in a worker thread, two at a time.
 
-Rule: what is done aside touches only what nobody else changes meanwhile: bytes, and what is made of them.
+Rule: offloaded work touches only what nobody else changes meanwhile: bytes, and values decoded from them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _Args = TypeVarTuple("_Args")
 
 
 async def offload(size: int, work: Callable[[*_Args], _T], *args: *_Args) -> _T:
-    """Return what `work` returns: at once where there is little to do, else from a thread.
+    """Return what `work` returns: called directly if there is little to do, else in a thread.
 
     Args:
         size: Bytes that are worked on, about.

@@ -1,7 +1,7 @@
-"""Questions: the tool calls that a run leaves open, and what becomes of them when it is stopped.
+"""Open calls: the tool calls that a run leaves without a result, and what happens to them when the run is stopped.
 
-What a run waits for is dismissed: its call is settled, and says so. What it had only begun is cut off: nobody is to
-answer it any more. A run that the server stopped leaves both open, since they can be answered when it is back.
+A call that the run waits for gets a result that says "dismissed". A call that was only begun is marked as cut off, so
+that nobody answers it. A run that the server interrupted leaves both open: they can be answered after the restart.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def open_calls(run: Run) -> list[ToolCall]:
 
 
 def dismiss(run: Run) -> None:
-    """Settle the calls that a run waits for as dismissed."""
+    """Dismiss the calls that a run waits for."""
     for call in open_calls(run):
         try:
             asked = run.waiting.wanted([AddToolResult(tool_call_id=call.id, tool_name=call.name)])
@@ -35,7 +35,7 @@ def dismiss(run: Run) -> None:
 
 
 def cut_off(run: Run, before: Sequence[ToolCall]) -> None:
-    """Mark the open calls of a run that was stopped, but for those that were open `before` it began."""
+    """Mark the open calls of a stopped run as cut off, except those that were open `before` it began."""
     known = [call.part for call in before]
     for call in open_calls(run):
         if not any(call.part is part for part in known):

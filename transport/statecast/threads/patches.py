@@ -1,4 +1,4 @@
-"""Patches from clients: which parts of a state they may write, and all of a patch or nothing of it."""
+"""Patches from clients: applied whole or not at all, within the writable parts of a state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["patch"]
 
 
 def patch(thread: Thread, steps: Sequence[dict[str, Json]], limits: Limits) -> None:
-    """Apply an RFC 6902 patch to a thread's state, in place: it costs what it touches.
+    """Apply an RFC 6902 patch to a thread's state, in place. O(what it touches).
 
     Raises:
         RequestError: `not_writable`; `patch_failed`; `state_too_large` or `patch_too_large`; `invalid_patch`,

@@ -1,7 +1,7 @@
-"""Readers: one connection each, following a thread. A reader is a place in the log and an encoder, never a queue.
+"""Readers: each follows a thread for one connection. A reader is a position in the log and an encoder, never a queue.
 
-What it has not read yet costs nothing: it is in the log anyway. When the log no longer reaches back to a reader's
-place, it gets the state as it is now and goes on from there. What the store does not have yet, no reader sees.
+Unread entries cost nothing: the log holds them anyway. When the log no longer reaches back to a reader's position, the
+reader gets a snapshot and continues from there. Entries that are not stored yet are invisible to readers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHARED: Final = 4_096
 
 
 class Reader:
-    """Follows a thread from a place in its log.
+    """Follow a thread from a position in its log.
 
     Args:
         state: The thread's state, and its log.
@@ -110,7 +110,7 @@ class Reader:
         self.waiting: asyncio.Future[None] | None = None  #: what `wait` waits for
 
     def take(self) -> bytes:
-        """Return everything that is there to send, in one piece; `b""` if there is nothing yet."""
+        """Return everything that can be sent now; `b""` if there is nothing."""
         log, queue, start = self._log, self._queue, self.revision
         plain = self._plain
         if plain and self._queue_at == queue.turned and (self._endless or self._end() is None):
@@ -171,7 +171,7 @@ class Reader:
         return data
 
     async def replay(self, run_id: str | None = None) -> bytes:
-        """Return what happened before now, in one piece, as soon as the store has it.
+        """Wait until everything that has happened is stored, and return it.
 
         Args:
             run_id: The run whose message parts from before the reader's place come first: they are in no state.
@@ -192,7 +192,7 @@ class Reader:
         return self._finished
 
     async def wait(self) -> None:
-        """Wait until there may be something to take. Cancelling the wait loses nothing."""
+        """Wait until `take` may return something. Cancelling the wait loses nothing."""
         if self._due is not None:
             work, self._due = self._due, None
             await offload(self._state.size, work)
@@ -206,7 +206,7 @@ class Reader:
             await self.waiting
 
     def wake(self) -> None:
-        """Let `wait` return."""
+        """Wake `wait`."""
         waiting = self.waiting
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
@@ -220,18 +220,18 @@ class Reader:
         self.quiet = True
 
     def close(self) -> None:
-        """End the stream early, behind what is there, so that its client reconnects."""
+        """End the stream after what can be sent now, so that its client reconnects."""
         self._closing = True
         self._plain = False
         self.wake()
 
     def expire(self, error: RunError) -> None:
-        """End the stream at once, with the reason: whoever reads it may see nothing more."""
+        """End the stream at once, with the reason: its client may see nothing more."""
         self._expired = error
         self.close()
 
     def _take_snapshot(self) -> list[bytes]:
-        """Return the state as it is, and what it does not stand for; nothing while the store does not have it yet."""
+        """Return a snapshot and what it does not include; nothing until the store has the state."""
         state, encoder = self._state, self._encoder
         if state.gone:
             self._finished = True  # there is no state any more
@@ -259,9 +259,9 @@ class Reader:
         self._written = self._encoder.snapshot(state, at, rest)
 
     def _encoded(self, entry: Entry) -> bytes | None:
-        """Return an entry's frame; None if that is work for `wait`.
+        """Return an entry's frame; None if `wait` must encode it off the event loop.
 
-        An entry may hold much; and with the first ones, up to that of its run, a projection looks at the whole state.
+        An entry may be large, and on the first entries, up to that of its run, a projection reads the whole state.
         """
         if self._frame is None:
             large = isinstance(entry, OperationsEntry) and len(entry.operations) >= LARGE
@@ -281,7 +281,7 @@ class Reader:
         return self._queue_at != self._queue.turned and self._queue.stored
 
     def _take_queue(self) -> list[bytes]:
-        """Return what waits behind the run, if the stream shows that, and has shown something else."""
+        """Return the queue's frame, if the stream shows the queue and it changed."""
         queue, encoder = self._queue, self._encoder
         self._queue_at = queue.turned
         if not isinstance(encoder, EventsEncoder):
@@ -290,7 +290,7 @@ class Reader:
         return [encoder.queued(self.revision, self._queue_shown)] if self._queue_shown != before else []
 
     def _end(self) -> int | None:
-        """Return the revision at which the stream ends; None while that is open."""
+        """Return the revision at which the stream ends; None if that is not known yet."""
         if self._endless:
             return None
         return self._goal if self.until is None else self._queue.end_of(self.until)

@@ -1,6 +1,6 @@
-"""Whether a server takes anything, found out before anybody asks it to take something.
+"""Readiness: whether the server accepts requests, tested before a client needs to know.
 
-A look at the store costs a write, so all who ask within a second share one.
+The test writes to the store, so requests within a second share one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _log: Final = logging.getLogger("statecast")
 
 
 class Readiness:
-    """Looks whether the store takes changes.
+    """Test whether the store accepts changes.
 
     Args:
         registry: For the store.
@@ -40,7 +40,7 @@ class Readiness:
         self._complained = False
 
     async def check(self) -> None:
-        """Look, unless somebody just has.
+        """Test the store, unless it was just tested.
 
         Raises:
             RequestError: `store_unavailable`.

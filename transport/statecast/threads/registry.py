@@ -1,6 +1,6 @@
-"""Registry: the threads that are in memory, and those that the store has.
+"""Registry: the threads in memory, and those in the store.
 
-A thread is taken from the store when somebody asks for it, and let go when nobody has for a while.
+A thread is loaded from the store when it is asked for, and unloaded when it has been idle for a while.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _log: Final = logging.getLogger("statecast")
 
 
 class _Turn:
-    """Who may open a thread, or write to it: one at a time."""
+    """A lock: one request at a time opens a thread or writes to it."""
 
     __slots__ = ("lock", "wanted")
 
@@ -87,17 +87,17 @@ class Registry:
         return self._threads.get(key)
 
     def add(self, thread: Thread) -> None:
-        """Take a thread that is new."""
+        """Add a new thread."""
         self._threads[thread.key] = thread
 
     def drop(self, thread: Thread) -> None:
-        """Forget a thread; whoever still has it can change nothing through it."""
+        """Remove a thread from memory; references to it can change nothing any more."""
         if self._threads.get(thread.key) is thread:
             del self._threads[thread.key]
         thread.retire(partial(unknown_thread, thread.id))
 
     def restart(self) -> None:
-        """Begin anew on another event loop: what was in memory ended with the earlier one, the store has the rest."""
+        """Reset for another event loop: what was in memory ended with the earlier one."""
         for thread in self:
             self._let_go(thread)
         self._opening.clear()
@@ -105,7 +105,7 @@ class Registry:
 
     @contextlib.asynccontextmanager
     async def one_at_a_time(self, key: Key) -> AsyncIterator[None]:
-        """Let one request at a time look for a thread and open it: of two first ones, one is adopted."""
+        """Let one request at a time look up and open a thread: of two first requests, one is adopted."""
         if key in self._threads and key not in self._opening:
             yield
         else:
@@ -114,7 +114,7 @@ class Registry:
 
     @contextlib.asynccontextmanager
     async def alone(self, key: Key) -> AsyncIterator[None]:
-        """Let no request open a thread, or write to it, for a while."""
+        """Keep requests from opening a thread or writing to it."""
         turn = self._opening.setdefault(key, _Turn())
         turn.wanted += 1
         try:
@@ -126,7 +126,7 @@ class Registry:
                 del self._opening[key]
 
     async def find(self, key: Key) -> Thread | None:
-        """Return a thread from memory, or from the store; None if neither has it.
+        """Return a thread from memory or the store; None if neither has it.
 
         Raises:
             RequestError: `agent_mismatch` if its agent is not served, `thread_damaged` if what is kept of it cannot be
@@ -164,7 +164,7 @@ class Registry:
         return thread
 
     def damaged(self, key: Key, error: Exception) -> RequestError:
-        """Return that what is kept of a thread cannot be read. The log names the thread once."""
+        """Return the error for a thread whose stored data cannot be read; log it once per thread."""
         if key not in self._damaged:
             self._damaged.add(key)
             whose = "" if key.owner is None else f" of {key.owner!r}"
@@ -172,7 +172,7 @@ class Registry:
         return damaged(key.thread_id)
 
     async def summary(self, key: Key) -> Summary:
-        """Return a thread's card.
+        """Return a thread's summary.
 
         Raises:
             RequestError: `unknown_thread`; `store_unavailable`.
@@ -187,7 +187,7 @@ class Registry:
         return summary
 
     async def is_owned(self, thread_id: str) -> bool:
-        """Whether there is a thread of this id that is somebody's.
+        """Return whether a thread of this id belongs to an owner.
 
         Raises:
             RequestError: `store_unavailable`.
@@ -199,7 +199,7 @@ class Registry:
             raise unavailable() from None
 
     async def snapshot(self, thread: Thread) -> tuple[int, bytes]:
-        """Return the end of a thread's log, and the state there as JSON, once it is kept.
+        """Return the end of a thread's log and the state there as JSON, once stored.
 
         Raises:
             RequestError: `store_unavailable`.
@@ -209,7 +209,7 @@ class Registry:
         return found
 
     async def state_at(self, thread: Thread, revision: int) -> bytes:
-        """Return the state at an earlier revision as JSON, as far back as the store's last snapshot.
+        """Return the state at an earlier revision as JSON, back to the store's last snapshot.
 
         Raises:
             RequestError: `unknown_revision` for one that is yet to come; `revision_gone` for one that is not kept;
@@ -235,9 +235,9 @@ class Registry:
             raise self.damaged(thread.key, error) from None
 
     async def kept(self, key: Key | None = None) -> None:
-        """Wait until everything that has happened, on a thread or on all, is kept, however long the store is away.
+        """Wait until everything that happened, on a thread or on all, is stored, however long the store is unavailable.
 
-        For what has been done already, and cannot be refused any more.
+        For changes that can no longer be refused.
 
         Raises:
             RequestError: `store_unavailable`: the server stopped before; `thread_damaged`: the store refused it.
@@ -253,7 +253,7 @@ class Registry:
                 await asyncio.sleep(AGAIN)
 
     async def settle(self, key: Key | None = None) -> None:
-        """Wait until everything that has happened, on a thread or on all, is kept.
+        """Wait until everything that happened, on one thread or on all, is stored.
 
         Raises:
             RequestError: `store_unavailable`; `thread_damaged`: the store refused what happened on that thread.
@@ -265,7 +265,7 @@ class Registry:
         self.check(key)
 
     def check(self, key: Key | None) -> None:
-        """Check that the store takes what happens on a thread.
+        """Check that the store accepts changes of a thread.
 
         Raises:
             RequestError: `thread_damaged`.
@@ -274,7 +274,7 @@ class Registry:
             raise damaged(key.thread_id)
 
     def _refused(self, key: Key) -> None:
-        """Give up a thread whose changes the store refuses; what it has of it stays."""
+        """Set aside a thread whose changes the store refuses; what is stored stays."""
         thread = self._threads.pop(key, None)
         if thread is not None:
             thread.retire(partial(damaged, thread.id))
@@ -282,7 +282,7 @@ class Registry:
                 thread.active.fail(RunError("thread_damaged", "What the agent did could not be stored."))
 
     def tidy(self, now: float) -> None:
-        """Let go of the threads that nobody has used for a while; `now` is the monotonic clock's."""
+        """Unload threads that have been idle; `now` is the monotonic clock's."""
         for thread in self:
             stays = self._limits.idle_seconds if thread.lasting else self._limits.resume_seconds
             idle = thread.active is None and not thread.inbox and not thread.readers and now - thread.used > stays
@@ -290,7 +290,7 @@ class Registry:
                 self._let_go(thread)
 
     def _let_go(self, thread: Thread) -> None:
-        """Forget a thread that nobody uses; the store keeps it if a client can name it."""
+        """Unload an idle thread; the store keeps it if a client can name it."""
         if not thread.lasting:
             self.remove(stores.Deleted(thread.key))
         elif self.store.instant:
@@ -298,7 +298,7 @@ class Registry:
         self.drop(thread)
 
     async def sweep(self) -> bool:
-        """Delete what the store keeps of threads whose time is over, some of them; return whether there are more."""
+        """Delete some expired threads from the store; return whether there are more."""
         more = False
         for lasting, seconds in ((False, self._limits.resume_seconds + LEFT_BEHIND), (True, self._limits.keep_seconds)):
             if seconds is not None:
@@ -318,7 +318,7 @@ class Registry:
         return more
 
     def remove(self, *changes: stores.Deleted | stores.Moved) -> None:
-        """Take threads from the store's keys; those that are in memory are for the caller to drop."""
+        """Delete threads from the store; the caller drops those in memory."""
         self._removed += 1
         self._damaged.difference_update(change.key for change in changes)
         self.journal.add(*changes)

@@ -1,4 +1,4 @@
-"""What the store holds of a thread, as it is taken up: the state, and the entries of its log. All may be damaged."""
+"""Restoring a stored thread: its state, and the entries of its log. Any of it may be damaged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["RestoredThread", "replay", "restore"]
 
 
 class RestoredThread(msgspec.Struct, frozen=True):
-    """A thread at its last entry."""
+    """A thread as of its last stored entry."""
 
     document: Document
     entries: Sequence[Entry]  #: after the store's snapshot
@@ -22,7 +22,7 @@ class RestoredThread(msgspec.Struct, frozen=True):
 
 
 def restore(saved: SavedThread) -> RestoredThread:
-    """Return what was kept of a thread. What is wrong with it raises, whichever error that is."""
+    """Restore a thread. Damage raises any exception."""
     entries = [read_entry(*entry) for entry in saved.entries]
     first = saved.revision + 1
     if [entry.revision for entry in entries] != list(range(first, first + len(entries))):
@@ -32,7 +32,7 @@ def restore(saved: SavedThread) -> RestoredThread:
 
 
 def replay(saved: SavedThread, until: int | None = None) -> Document:
-    """Return the state that was kept: the snapshot, and the operations after it, up to a revision or all of them."""
+    """Return the state of the snapshot and the operations after it, up to a revision or all of them."""
     document = Document.adopting(msgspec.json.decode(saved.state))
     for revision, kind, data in saved.entries:
         if kind == "operations" and (until is None or revision <= until):

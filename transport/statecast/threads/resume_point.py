@@ -1,7 +1,7 @@
-"""The `runId` of `/initial-state`: the run that is active, and the cursor of the state beside it.
+"""Resume points: the `runId` that `/initial-state` returns names the active run and the state's cursor.
 
-A client hands it back to `/resume` as it is, and has nowhere else to say how far it has come. So the id says it, for
-any number of tabs, after a restart too, and without anything being remembered here.
+A client passes it to `/resume` unchanged and has no other field for its position. So the id carries the position, for
+any number of tabs and across restarts, and the server remembers nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _AT: Final = "@"
 
 
 class ResumePoint(msgspec.Struct, frozen=True):
-    """A run, and how far a client has come in it: `run_…@5c0e-17`; or a run alone: `run_…`."""
+    """A run and a client's position in it, `run_…@5c0e-17`, or a run alone, `run_…`."""
 
     run_id: str
     cursor: Cursor | None = None
@@ -30,16 +30,16 @@ class ResumePoint(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> ResumePoint:
-        """Read what `str` wrote. A place that is none leaves the run alone."""
+        """Parse what `str` wrote. A malformed position is ignored."""
         run_id, _, place = text.partition(_AT)
         return cls(run_id, Cursor.parse(place))
 
     def is_place_in(self, run_id: str) -> bool:
-        """Whether it is a place in the run of that id, which may be of an earlier epoch."""
+        """Return whether this is a position in that run, possibly of an earlier epoch."""
         return self.cursor is not None and self.run_id == run_id
 
     def place_in(self, thread: Thread) -> int | None:
-        """Return the revision, if the run is the thread's latest and its log reaches back; None: a snapshot is due."""
+        """Return the revision if the run is the latest and the log reaches back; None: a snapshot is needed."""
         latest, cursor = thread.run, self.cursor
         if cursor is None or latest is None or latest.id != self.run_id or cursor.epoch != thread.epoch:
             return None

@@ -1,4 +1,4 @@
-"""The inbox: what a posted batch must be before it is accepted. Everything here refuses, and changes nothing."""
+"""Rules that a posted batch must meet before it is accepted. Everything here only checks and changes nothing."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ThreadGone(Exception):
 
 
 class Posted(msgspec.Struct, frozen=True, kw_only=True):
-    """A request, as far as it concerns a thread."""
+    """The parts of a request that concern a thread."""
 
     agent: Agent
     #: as JSON, which the agent's set reads; or built-in ones, see `check_built_in`
@@ -70,7 +70,7 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decode_commands(posted: Posted, limits: Limits) -> list[AnyCommand]:
-    """Return the commands of a batch. Those without an id get one made of the request's key, if it has one.
+    """Decode the commands of a batch. A command without an id gets one from the request's idempotency key, if any.
 
     Raises:
         RequestError: `too_many_commands`, `unknown_command`, `invalid_command`, `role_not_allowed`; `agent_failed`.
@@ -118,7 +118,7 @@ def _check_nesting(agent: Agent, command: AnyCommand, text: bytes) -> None:
 
 
 def unapplied(thread: Thread, commands: Sequence[AnyCommand]) -> tuple[list[AnyCommand], str | None]:
-    """Return the commands that are new to the thread, and the run that the others led to.
+    """Return the commands that the thread has not applied, and the run that applied the others.
 
     Raises:
         RequestError: `command_id_reused`: an id that stands for another command, or another message.
@@ -141,7 +141,7 @@ def unapplied(thread: Thread, commands: Sequence[AnyCommand]) -> tuple[list[AnyC
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """By what a command is known when it comes again."""
+    """The key and digest by which a repeated command is recognized."""
 
     kind: str  #: what the id names
     id: str
@@ -149,18 +149,18 @@ class Mark(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """What a thread remembers it under. No id of a command begins as that of a message does."""
+        """The key under which a thread stores the mark. Keys of commands and messages never collide."""
         return self.id if self.kind == "command" else f"\x1f{self.kind}\x1f{self.id}"
 
 
 def was_said(thread: Thread, message_id: str) -> bool:
-    """Whether a message of that id was said, and its run is over."""
+    """Return whether a message of that id was applied by a run that has ended."""
     _, run_id = thread.applied.get(Mark("message", message_id, b"").key, (b"", None))
     return run_id is not None and run_id not in [run.id for run in thread.queue.live]
 
 
 def marks_of(command: AnyCommand) -> list[Mark]:
-    """Return the marks of a command: its id, and that of its message. A message that replaces itself is another one."""
+    """Return the marks of a command: its id, and its message's id unless the message replaces itself."""
     marks = [] if command.id is None else [Mark("command", command.id, _digest(command))]
     if isinstance(command, AddMessage):
         message = command.message
@@ -170,7 +170,7 @@ def marks_of(command: AnyCommand) -> list[Mark]:
 
 
 def remember(thread: Thread, command: AnyCommand, run_id: str) -> None:
-    """Note which run a command led to, so that it is not done again."""
+    """Record which run applied a command, so that it is not applied again."""
     for mark in marks_of(command):
         thread.applied[mark.key] = (mark.digest, run_id)
         thread.journal.add(BatchApplied(thread.key, mark.key, mark.digest, run_id))
@@ -194,7 +194,7 @@ def check_messages(thread: Thread, commands: Sequence[AnyCommand], *, agrees: bo
 
 
 def chosen_policy(thread: Thread, posted: Posted, commands: Sequence[AnyCommand]) -> Policy:
-    """Return what happens to a batch while a run is under way, or waits for its client."""
+    """Return the policy for a batch that arrives while a run is active."""
     if posted.policy is not None:
         return posted.policy
     waits = thread.active is not None and thread.active.waits_since is not None
@@ -204,7 +204,7 @@ def chosen_policy(thread: Thread, posted: Posted, commands: Sequence[AnyCommand]
 
 
 def check_policy(thread: Thread, posted: Posted, commands: Sequence[AnyCommand]) -> None:
-    """Check that a batch may come while a run is under way, or about to be, that does not listen for it.
+    """Check that a batch may arrive while an active run does not listen for it.
 
     Raises:
         RequestError: `run_active` or `not_listening`; `policy_not_available`.

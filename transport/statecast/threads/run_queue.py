@@ -26,7 +26,7 @@ class QueuedRun(Protocol):
         """Whether its first entries are in the log."""
 
     def commands(self) -> bytes:
-        """Return its commands as JSON."""
+        """Return the commands as JSON."""
 
 
 _Run = TypeVar("_Run", bound=QueuedRun)
@@ -93,7 +93,7 @@ class RunQueue(Generic[_Run]):
         self._log.wake()
 
     def end_of(self, run_id: str) -> int | None:
-        """Return the revision at which nothing more comes of a run without its client; None while something may.
+        """Return the revision at which a run ended or began to wait for its client; None before that.
 
         That is where it ended, or where it, or the run it is queued behind, began to wait for the user.
         """
@@ -113,7 +113,7 @@ class RunQueue(Generic[_Run]):
     def as_json(self) -> bytes:
         """Return the batches that wait behind the active run, in order, as a JSON array of `{"runId", "commands"}`.
 
-        A batch that the store does not have yet is not shown, and one that is too large for that without its commands.
+        Batches that are not stored yet are omitted; large ones appear without their commands.
         """
         shown: list[dict[str, Any]] = []
         size = 0

@@ -1,8 +1,8 @@
-"""Runs: those that are queued or under way, one after the other on each thread, and the tasks they live in.
+"""Scheduler: the runs that are queued or under way, one at a time on each thread, and their tasks.
 
 Rule: which run of a thread is active, and which wait behind it, changes here and nowhere else.
 
-Their tasks are their own, so that nothing a request began dies with the request.
+Tasks belong to the scheduler, so that no run ends with the request that began it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _T = TypeVar("_T")
 
 
 class Scheduler:
-    """The runs of a server.
+    """Schedule the runs of a server.
 
     Args:
         limits: How long each may take.
@@ -72,7 +72,7 @@ class Scheduler:
         return self._live.get(run_id)
 
     def restart(self) -> None:
-        """Begin anew on another event loop: what ran on an earlier one ended with it."""
+        """Reset for another event loop: what ran on an earlier one ended with it."""
         self._live.clear()
         self.hooks.clear()
         self._dropped.clear()
@@ -118,7 +118,7 @@ class Scheduler:
     def new(
         self, thread: Thread, batch: Batch, *, agrees: bool, id: str | None = None, context: Context | None = None
     ) -> Execution:
-        """Return a run that is yet to be queued; `context` has the variables of its request."""
+        """Create a run without queueing it; `context` has the variables of its request."""
         return Execution(
             thread,
             batch,
@@ -134,7 +134,7 @@ class Scheduler:
     def ask(
         self, agent: Agent, key: Key, what: str, pieces: Callable[[InThread], AsyncGenerator[_T, None]]
     ) -> HookCalls[_T]:
-        """Let a hook of an agent work.
+        """Call a hook of an agent.
 
         Args:
             agent: The agent.
@@ -169,7 +169,7 @@ class Scheduler:
         return asked
 
     def queue(self, thread: Thread, run: Execution, *, stored: bool = True) -> None:
-        """Put a run into its thread's inbox: at the end, or at the front, but for a run that begins again.
+        """Put a run into its thread's inbox: at the end, or at the front after a run that starts again.
 
         Args:
             thread: The thread.
@@ -195,7 +195,7 @@ class Scheduler:
             self.forget(run)
 
     def revive(self, thread: Thread, inbox: Sequence[tuple[str, bytes]]) -> None:
-        """Mark the run that was cut off, or run it again, and queue what waited.
+        """Mark the interrupted run or restart it, and queue the stored batches.
 
         Nothing is done if a batch cannot be read.
         """
@@ -218,7 +218,7 @@ class Scheduler:
         self.start_next(thread)
 
     def start_next(self, thread: Thread) -> None:
-        """Begin what is next on a thread, if its turn has come, and it is kept."""
+        """Start a thread's next run, if the thread is free and the batch is stored."""
         if thread.gone:
             for run in thread.inbox.copy():
                 self.withdraw(thread, run)
@@ -257,7 +257,7 @@ class Scheduler:
         thread.log.wake()
 
     def _take_over(self, thread: Thread, deliveries: Sequence[Delivery]) -> None:
-        """Let what was accepted for a run that has ended, and has not taken it, run next."""
+        """Run next what was delivered to a run that ended without taking it."""
         for delivery in reversed(deliveries):
             run = self.new(thread, delivery.batch, agrees=False, id=delivery.run_id, context=delivery.context)
             (command,) = run.batch.commands
@@ -268,17 +268,17 @@ class Scheduler:
             thread.queue.put(0, run)
 
     def _dying(self) -> bool:
-        """Whether the event loop ends all tasks, the supervisor's included."""
+        """Return whether the event loop is ending all tasks, the supervisor's included."""
         return self.supervisor is None or self.supervisor.done() or self.supervisor.cancelling() > 0
 
     async def ended(self, run: Execution) -> None:
-        """Wait until a run that is under way has ended."""
+        """Wait until an active run has ended."""
         await self._awaited.setdefault(run.id, asyncio.Event()).wait()
 
     def drop(self, thread: Thread, *runs: Execution) -> None:
         """Take batches out of a thread's inbox for good. Its followers are told when the run in front has ended.
 
-        Until then that is the thread's run, and the latest that the log names.
+        Until then the log's latest run is the active one.
         """
         for run in runs:
             thread.queue.remove(run)
@@ -299,7 +299,7 @@ class Scheduler:
         self.room.enter(run.thread.owner)
 
     def forget(self, execution: Execution) -> None:
-        """Count a run as over."""
+        """Count a run as ended."""
         if self._live.pop(execution.id, None) is not None:
             self.room.leave(execution.thread.owner)
         self._check_left()
@@ -310,7 +310,7 @@ class Scheduler:
 
 
 def _decoded(data: bytes, thread: Thread) -> Batch | RunError:
-    """Return a batch as it was kept; an error if the agent does not know such commands any more, or exits over one."""
+    """Return a stored batch; an error if the agent no longer knows its commands, or fails on one."""
     try:
         return Batch.decode(data, thread.agent.commands)
     except CommandError as error:

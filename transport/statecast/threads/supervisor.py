@@ -46,7 +46,7 @@ class Supervisor:
         self._swept = 0.0
 
     async def start(self) -> None:
-        """Open the store, start what runs live in, and take up what was left, if not yet done. Requests do so too.
+        """Open the store, start the task group of runs, and resume stored work; the first request also does so.
 
         Raises:
             StoreUnavailable: The store cannot be opened.
@@ -116,7 +116,7 @@ class Supervisor:
             _log.error("what happened last could not be kept: %s", error)
 
     async def _tend(self) -> None:
-        """Stop runs whose time is over, send heartbeats, let go of threads that nobody needs, and end old ones."""
+        """Stop runs that are out of time, send heartbeats, unload idle threads, and delete expired ones."""
         limits = self._limits
         tick = min(1.0, limits.heartbeat_seconds / 2, limits.run_seconds / 2, limits.waiting_seconds / 2)
         beaten = time.monotonic()

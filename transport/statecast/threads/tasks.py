@@ -1,7 +1,6 @@
-"""Tasks of a run: that of its handlers, and those that the agent starts with them. The run is over when all have ended.
+"""Tasks of a run: its handlers, and the tasks that the agent starts in them. The run ends when all have ended.
 
-Whatever is raised in one ends here: a task that raised `SystemExit` or `KeyboardInterrupt` would end the event loop,
-and so the server.
+Every exception is caught here: `SystemExit` or `KeyboardInterrupt` would end the event loop, and with it the server.
 
 Cancelling is asyncio's: each task is cancelled once, so that what it awaits while it cleans up is not cut off. Tasks
 that have not ended when their time is up are cancelled again and again, and then left behind.
@@ -54,20 +53,20 @@ class Tasks:
         *args: *_Args,
         context: Context | None = None,
     ) -> None:
-        """Start one, in the context of whoever calls, or in another."""
+        """Start a task, in the caller's context or in another."""
         task = self._loop.create_task(self._contain(function, *args), context=context)
         self._running.add(task)
         task.add_done_callback(self._done)
 
     def cancel(self) -> None:
-        """Cancel each once, and see to it that they end."""
+        """Cancel each task once, and insist after `patience` seconds."""
         if not self.cancelled:
             self.cancelled = True
             self._cancel_each()
             self.insist(self.patience)
 
     def insist(self, after: float) -> None:
-        """Cancel what has not ended by then for as long as it takes, or leave it behind."""
+        """After a delay, cancel unfinished tasks repeatedly, and at last abandon them."""
         if self._timer is not None:
             self._timer.cancel()
         if self._running and not self._loop.is_closed():

@@ -22,7 +22,7 @@ __all__ = ["Thread"]
 
 
 class Thread(LoggedState):
-    """One conversation: the unit that is numbered, followed and kept.
+    """One conversation: the unit that has a log, readers and a place in the store.
 
     Args:
         key: Whose it is, and its id.
@@ -74,7 +74,7 @@ class Thread(LoggedState):
 
     @property
     def cursor(self) -> Cursor:
-        """The end of the log, as far as readers may see it."""
+        """The position of the last visible entry."""
         return Cursor(self.epoch, self.log.visible)
 
     @property
@@ -89,7 +89,7 @@ class Thread(LoggedState):
 
     @property
     def run(self) -> RunState | None:
-        """The run that is active, else the last one."""
+        """The active run, else the last one."""
         active = self.queue.active
         return self.last_run if active is None else active.state
 
@@ -100,7 +100,7 @@ class Thread(LoggedState):
 
     @property
     def readers(self) -> int:
-        """How many follow."""
+        """The number of readers."""
         return len(self.log.readers)
 
     def is_unchanged(self, since: Cursor) -> bool:
@@ -109,7 +109,7 @@ class Thread(LoggedState):
         return since.epoch == self.epoch and not self.log.changed_after(since.revision)
 
     def created(self) -> Created:
-        """Return what a store is told of this thread when it is new."""
+        """Return the changes that create this thread in a store."""
         return Created(self.key, self.agent.name, self.epoch, self.lasting, self.snapshot()[1])
 
     def follow(
@@ -143,5 +143,5 @@ class Thread(LoggedState):
         self.used = time.monotonic()
 
     def followers_of(self, run_id: str) -> int:
-        """How many readers' streams end with that run."""
+        """Return the number of readers whose streams end with that run."""
         return sum(reader.until == run_id for reader in self.log.readers)

@@ -1,6 +1,6 @@
-"""Users: whom a run is for, as the app's `identify` returned them, and what of them survives a restart.
+"""Users: the objects that the app's `identify` returned, and what of them survives a restart.
 
-The owner of threads is the user's id alone. Nothing else of a user ever leaves the server.
+Only the user's id is the owner of threads. Nothing else of a user leaves the server.
 Source: docs/guides/deploying.md, "The user in the agent".
 """
 
@@ -27,14 +27,14 @@ _EXPECTED: Final = "a text, an object or a mapping with an `id`, or None"
 
 
 class StoredUser(msgspec.Struct, frozen=True, array_like=True):
-    """What the store keeps of a user with a batch that waits."""
+    """The stored form of a user, kept with a queued batch."""
 
     form: Literal["text", "mapping", "object"]
     value: Json
 
 
 def user_id(user: object) -> str:
-    """Return the id of a user: itself, or its `id`, which may also be a whole number or a UUID.
+    """Return a user's id: the value itself, or its `id`, which may also be an integer or a UUID.
 
     Raises:
         TypeError: It has no id.
@@ -57,7 +57,7 @@ def user_id(user: object) -> str:
 
 
 def stored_user(user: object) -> StoredUser | None:
-    """Return what the store keeps of a user: the id, and those public fields that JSON has a form for."""
+    """Return the stored form of a user: the id, and the public fields that JSON can hold."""
     if user is None:
         return None
     if isinstance(user, str):
@@ -70,7 +70,7 @@ def stored_user(user: object) -> StoredUser | None:
 
 
 def restored_user(kept: StoredUser | None) -> Any:  # as `Run.user`
-    """Return a user as a run gets it after a restart: a text, a dict, or an object with the fields that were kept."""
+    """Return a user for a run after a restart: a text, a dict, or an object with the stored fields."""
     if kept is None:
         return None
     return SimpleNamespace(**kept.value) if kept.form == "object" else kept.value

@@ -1,7 +1,7 @@
-"""Workers: the threads in which plain functions of agents run. Pages and files have others, so neither waits for these.
+"""Workers: the threads that run plain functions of agents. Files have other threads, so neither waits for the other.
 
-There are so many at a time. A place is free again when its function has returned, even if nobody waits for it any
-more: a thread cannot be stopped.
+Their number is limited. A slot is free again only when its function has returned, even if nobody waits for it any more:
+a thread cannot be stopped.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ class Workers:
         self._threads = anyio.CapacityLimiter(math.inf)  # it would give a place back that is not free yet
 
     def take(self) -> bool:
-        """Take a place, if one is free; `call` or `give_back` ends that."""
+        """Take a slot if one is free; `call` or `give_back` releases it."""
         if self._free:
             self._free -= 1
             return True
         return False
 
     async def taken(self) -> None:
-        """Wait for a place, behind whoever waits already, and take it."""
+        """Wait for a slot, first come first served, and take it."""
         if self.take():
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -60,7 +60,7 @@ class Workers:
             raise
 
     def give_back(self) -> None:
-        """Give a place to who has waited longest for one, or to who comes."""
+        """Release a slot to the longest waiter, or make it free."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
@@ -69,10 +69,10 @@ class Workers:
         self._free += 1
 
     async def call(self, function: Callable[[*_Args], _T], *args: *_Args) -> _T:
-        """Call a function in a thread, in a place that was taken, and return what it returns.
+        """Call a function in a thread, in a slot that was taken, and return its result.
 
-        If this is cancelled, it waits for the function to return all the same: it may see that its run is cancelled.
-        If it is cancelled once more, the thread is left behind.
+        When cancelled, this still waits for the function, which may notice that its run is cancelled. When cancelled
+        again, it abandons the thread.
 
         Raises:
             BaseException: Whatever the function raises.
