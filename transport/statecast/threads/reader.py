@@ -154,7 +154,7 @@ class Reader:
             if end is not None and self.revision >= end:
                 pieces.append(self._encoder.finish())
                 self._finished = True
-        if self._held is None and self._queue_has_turned():
+        if self._queue_at != queue.turned and self._held is None and queue.stored:
             pieces += self._take_queue()
         if self._closing and (self._held is not None or self.revision >= log.visible):
             self._finished = True
@@ -199,9 +199,11 @@ class Reader:
             return
         if self._finished or self._beat or self._closing:
             return
-        active = self._queue.active
+        queue = self._queue
+        active = queue.active
         held = self._held is not None or (active is not None and not active.begun)
-        if held or (self.revision >= self._log.visible and not self._queue_has_turned()):
+        quiet = self.revision >= self._log.visible and (self._queue_at == queue.turned or not queue.stored)
+        if held or quiet:
             self.waiting = self._state.loop.create_future()
             await self.waiting
 
@@ -275,10 +277,6 @@ class Reader:
 
     def _write_frame(self, entry: Entry) -> None:
         self._frame = self._encoder.encode(entry)
-
-    def _queue_has_turned(self) -> bool:
-        """Return whether the queue is another than the stream has shown, and the store has that."""
-        return self._queue_at != self._queue.turned and self._queue.stored
 
     def _take_queue(self) -> list[bytes]:
         """Return the queue's frame, if the stream shows the queue and it changed."""
