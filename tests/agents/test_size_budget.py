@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from statecast_agents import Document, StateTooLarge, operations
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 400
 
 TEXTS = st.text(alphabet='a"\\\x00é😀', max_size=60)

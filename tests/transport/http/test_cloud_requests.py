@@ -21,7 +21,7 @@ from statecast import AddMessage, Agent, App, Cloud, Issuer, Limits, Run, create
 from statecast.state import Json
 from statecast.testing import Response, TestClient
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 KEY: Final = "an-api-key-of-the-app"
 ANN: Final = {"authorization": f"Bearer {KEY}", "aui-user-id": "ann", "aui-workspace-id": "hive"}
@@ -331,7 +331,6 @@ def bodies(draw: st.DrawFn, valid: Json) -> Json:
     return body[""]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ROUTES)
 @settings(max_examples=20, deadline=None)
 @given(data=st.data())

@@ -17,7 +17,7 @@ from statecast.testing import TestClient
 from statecast_agents import Document
 from tests.transport.following import state_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 BIG = 1795913919258000001
 DEEP: Json = [[[["x"]]]]

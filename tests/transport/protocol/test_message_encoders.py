@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,8 @@ from statecast.protocol.messages.projection import Projection
 from statecast.protocol.openai.encoder import ChatCompletionEncoder, ChatCompletionStreamEncoder, Completion
 from statecast_agents import operations
 from tests.transport.answering import RUN, Answering, projection
+
+pytestmark = pytest.mark.slow
 
 COMPLETION = Completion(id="chatcmpl-1", model="bees", created=1)
 

@@ -24,7 +24,7 @@ from statecast.threads.journal import Journal
 from statecast_agents import Document
 from tests.transport.threads.test_reader import TIGHT, _alive
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 #: Each is read as the events of the epoch "e", or as the stream of the run "run".
 ENCODERS: Final[Sequence[Callable[[], Encoder]]] = (
