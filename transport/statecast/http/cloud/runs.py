@@ -75,7 +75,7 @@ class _StreamEndpoint:
         if thread_id is not None:
             check_thread_id(thread_id)
         conversation = msgspec.structs.replace(conversation, thread_id=thread_id, agent=agent.name)
-        exchange = ChatExchange(conversation=conversation, protocol=DataStreamMessagesEncoder.name)
+        exchange = ChatExchange(conversation=conversation, protocol=DataStreamMessagesEncoder)
         await self._chats.answer(exchange, agent, principal, scope, receive, send)
 
     async def _title(self, asked: RunRequest, messages: list[dict[str, Json]] | None, principal: Principal) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Literal, get_args
 
 from starlette.datastructures import Headers, QueryParams
@@ -14,6 +15,7 @@ from statecast.http.response.subscription import Subscription
 from statecast.http.service import Service
 from statecast.protocol import Cursor
 from statecast.protocol.errors import UnknownFormat
+from statecast.protocol.fields import chosen
 from statecast.protocol.thread_events.encoder import EventsEncoder
 from statecast.protocol.thread_events.patches import PatchEventsEncoder
 from statecast.threads import Thread
@@ -21,6 +23,8 @@ from statecast.threads import Thread
 __all__ = ["Format", "event_operations", "place_of"]
 
 Format = Literal["operations", "json-patch", "snapshot"]
+
+_FORMATS: Final[Mapping[str, Format]] = {known: known for known in get_args(Format)}
 
 #: Seconds between two whole states of `?format=snapshot`.
 WHOLE_EVERY: Final = 0.25
@@ -62,12 +66,7 @@ def format_of(query: QueryParams) -> Format:
     Raises:
         RequestError: `unknown_format`.
     """
-    name = query.get("format", "operations")
-    for known in get_args(Format):
-        if name == known:
-            return known  # type: ignore[no-any-return]  # one of the literals
-    known_names = ", ".join(f'"{known}"' for known in get_args(Format))
-    raise UnknownFormat(f'expected a format out of {known_names}, got "{name[:60]}"')
+    return chosen(query.get("format"), _FORMATS, "a format", UnknownFormat)
 
 
 def place_of(text: str, thread: Thread) -> int | None:

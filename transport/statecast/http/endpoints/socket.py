@@ -100,8 +100,7 @@ class SocketEndpoint:
             check_thread_id(thread_id)
             caller = await self._service.caller(scope)
         except (RequestError, HTTPException) as error:
-            refusal = error if isinstance(error, RequestError) else from_http(error, scope)
-            await deny(socket, refusal)
+            await deny(socket, from_http(error, scope))
             return
         await socket.accept()
         await _Session(self._service, socket, scope, thread_id, caller).run()

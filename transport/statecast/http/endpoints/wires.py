@@ -16,12 +16,11 @@ from statecast.http.request.caller import EXPIRES, Caller, seconds_left
 from statecast.http.request.fields import check_thread_id, named_agent
 from statecast.http.response.answer import Answer, converse, headers_of, join
 from statecast.http.response.buffered import failed, hold
-from statecast.http.response.errors import stopping
 from statecast.http.response.stream import Stream, begin_stream
 from statecast.http.response.subscription import Subscription
 from statecast.http.service import Service
 from statecast.protocol import WIRES, MessageEncoder, Wire
-from statecast.protocol.errors import InvalidRequest
+from statecast.protocol.errors import InvalidRequest, ServerStopping
 from statecast.protocol.messages.wire import Exchange, Opening, ThreadView, WireRequest
 from statecast.threads import OnDisconnect, Thread
 from statecast.threads.refusals import unknown_thread
@@ -63,7 +62,7 @@ class WireEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         service, wire = self.service, self.wire
         query, headers = QueryParams(scope["query_string"]), Headers(scope=scope)
-        lost = on_disconnect_of(query)
+        lost = _on_disconnect(query)
 
         def read(text: bytes) -> Exchange:
             exchange: Exchange = wire.read(WireRequest(body=text, query=query, headers=headers))
@@ -140,7 +139,7 @@ class WireEndpoint:
             if subscription.source.finished and encoder.error is not None:
                 raise failed(encoder.error)
             if subscription.source.finished and (encoder.cut or (whole and not taken)):
-                raise stopping()
+                raise ServerStopping()
             begin += taken
         headers = [*encoder.headers, *headers_of(accepted)]
         if whole:
@@ -183,7 +182,7 @@ class _StreamEndpoint:
         await self._endpoint.respond(exchange, join(thread, kind=wire.projection), scope, receive, send)
 
 
-def on_disconnect_of(query: Mapping[str, str]) -> OnDisconnect | None:
+def _on_disconnect(query: Mapping[str, str]) -> OnDisconnect | None:
     """Return what the query says of a lost connection; None if it says nothing.
 
     Raises:

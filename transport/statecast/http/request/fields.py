@@ -14,6 +14,7 @@ from starlette.types import Scope
 from statecast.http.errors import InvalidIdempotencyKey, InvalidThreadId, UnknownAgent
 from statecast.protocol import PROTOCOLS, Encoder
 from statecast.protocol.errors import UnknownProtocol
+from statecast.protocol.fields import chosen
 from statecast.stores import Key
 from statecast.threads import Hub, OnDisconnect, Posted, offload
 from statecast_agents import Agent, CallSettings, Config, Request
@@ -64,11 +65,8 @@ def protocol_of(scope: Scope, body: Body) -> Callable[[str | None], Encoder]:
     Raises:
         RequestError: `unknown_protocol`.
     """
-    name = _query(scope).get("protocol") or body.get("protocol", str, next(iter(PROTOCOLS)))
-    if name not in PROTOCOLS:
-        known = ", ".join(f'"{known}"' for known in PROTOCOLS)
-        raise UnknownProtocol(f'expected a protocol out of {known}, got "{name[:60]}"')
-    return PROTOCOLS[name]
+    name = _query(scope).get("protocol") or body.get("protocol", str, None)
+    return chosen(name, PROTOCOLS, "a protocol", UnknownProtocol)
 
 
 def agent_of(scope: Scope, body: Body, hub: Hub) -> Agent:
@@ -86,11 +84,7 @@ def named_agent(name: str | None, hub: Hub) -> Agent:
     Raises:
         RequestError: `unknown_agent`.
     """
-    name = name or next(iter(hub.agents))
-    if name not in hub.agents:
-        known = ", ".join(f'"{known}"' for known in hub.agents)
-        raise UnknownAgent(f'expected an agent out of {known}, got "{name[:60]}"')
-    return hub.agents[name]
+    return chosen(name or None, hub.agents, "an agent", UnknownAgent)
 
 
 def thread_id_of(body: Body) -> str | None:

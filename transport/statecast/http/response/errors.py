@@ -17,7 +17,7 @@ from statecast.http.errors import InternalError, MethodNotAllowed, NotFound, htt
 from statecast.http.response.statuses import headers_of, status_of, status_of_class
 from statecast.protocol.errors import ErrorForm, RequestError, ServerStopping, plain_form
 
-__all__ = ["Errors", "FormRoute", "deny", "from_http", "json_response", "refused", "stopping"]
+__all__ = ["Errors", "FormRoute", "deny", "from_http", "json_response", "refused"]
 
 #: Characters of a path that an error repeats.
 MAX_PATH: Final = 200
@@ -33,11 +33,6 @@ def refused(error: RequestError, form: Callable[[RequestError], ErrorForm] = pla
     said = form(error)
     status = status_of(error) if said.like is None else status_of_class(said.like)
     return json_response(said.body, status=status, headers={**headers_of(error), **said.headers})
-
-
-def stopping() -> RequestError:
-    """Return why a request gets nothing while the server stops."""
-    return ServerStopping()
 
 
 async def deny(socket: WebSocket, refusal: RequestError) -> None:
@@ -69,8 +64,7 @@ class FormRoute(Route):
         try:
             await super().handle(scope, receive, send)
         except (RequestError, HTTPException) as error:
-            refusal = error if isinstance(error, RequestError) else from_http(error, scope)
-            await refused(refusal, self._form)(scope, receive, send)
+            await refused(from_http(error, scope), self._form)(scope, receive, send)
 
 
 class Errors:
@@ -91,13 +85,12 @@ class Errors:
         except (RequestError, HTTPException) as error:
             if scope["type"] != "http":
                 raise
-            refusal = error if isinstance(error, RequestError) else from_http(error, scope)
-            await refused(refusal)(scope, receive, send)
+            await refused(from_http(error, scope))(scope, receive, send)
         except asyncio.CancelledError:
             # A server that stops cancels what still waits for its client, such as for a body that never comes.
             if scope["type"] != "http" or not scope["app"].hub.stopping:
                 raise
-            await refused(stopping())(scope, receive, send)
+            await refused(ServerStopping())(scope, receive, send)
         except GeneratorExit:  # the event loop ends
             raise
         except BaseException as error:  # also an exit of the app's own code, which must not end the server
@@ -109,8 +102,10 @@ class Errors:
             raise RuntimeError(f"the app's own code raised {error!r}") from error
 
 
-def from_http(error: HTTPException, scope: Scope) -> RequestError:
-    """Return what starlette, or the app's own code, raised as one of ours."""
+def from_http(error: RequestError | HTTPException, scope: Scope) -> RequestError:
+    """Return an error of ours; what starlette, or the app's own code, raised as one of ours."""
+    if isinstance(error, RequestError):
+        return error
     path = _shown(scope["path"])
     headers = error.headers or {}
     if error.status_code == 405:

@@ -11,7 +11,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from statecast.protocol.errors import InvalidRequest, InvalidResume, RequestError, UnknownInterrupt
+from statecast.protocol.errors import InvalidResume, RequestError, UnknownInterrupt
+from statecast.protocol.fields import fields_as, fields_of, string_at, unexpected
 from statecast.protocol.json_checks import decode, read_value, same_json
 from statecast.protocol.lenient import read_past, readable
 from statecast.protocol.messages.client_copy import ClientCopy
@@ -224,25 +225,13 @@ def _request(body: RunAgentInput, props: Mapping[str, Any], system: Sequence[str
     return Request(
         system="\n\n".join([*system, *told]) or None,
         tools=tools,
-        call_settings=_some_of(props, CallSettings),
-        config=_some_of(props, Config),
+        call_settings=fields_as(CallSettings, props, where="forwardedProps"),
+        config=fields_as(Config, props, where="forwardedProps"),
         extra={**extra, "context": context} if context else extra,
     )
 
 
-def _fields(type: Any) -> list[str]:
-    return [field.encode_name for field in msgspec.structs.fields(type)]
-
-
-_KNOWN: Final = frozenset([*_fields(CallSettings), *_fields(Config), "sourceId"])
-
-
-def _some_of(props: Mapping[str, Any], type: Any) -> Any:  # as in msgspec
-    given = {name: props[name] for name in _fields(type) if props.get(name) is not None}
-    try:
-        return msgspec.convert(given, type)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(f"in forwardedProps: {error}") from None
+_KNOWN: Final = frozenset([*fields_of(CallSettings), *fields_of(Config), "sourceId"])
 
 
 # Messages
@@ -266,7 +255,7 @@ class _Messages:
         """
         role, id = message.get("role"), message.get("id")
         if not isinstance(id, str):
-            raise _wrong(where, "a string as id", id)
+            raise unexpected(where, "a string as id", id)
         content = message.get("content")
         match role:
             case "user":
@@ -286,7 +275,7 @@ class _Messages:
             case "activity":
                 pass
             case _:
-                raise _wrong(where, "a role that AG-UI knows", role)
+                raise unexpected(where, "a role that AG-UI knows", role)
         self.read.append(message)
 
     def _add_answer(self, message: Mapping[str, Any], where: str) -> Mapping[str, Any]:
@@ -295,7 +284,7 @@ class _Messages:
         texts = [{"type": "text", "text": _text(content, where)}] if content else []
         calls = message.get("toolCalls") or []
         if not isinstance(calls, list):
-            raise _wrong(where, "an array of toolCalls", calls)
+            raise unexpected(where, "an array of toolCalls", calls)
         made, problem = readable(calls, lambda call: (call, _call(call, where)))
         parts = [*self._thoughts, *texts, *[part for _, part in made]]
         self._thoughts = []
@@ -307,7 +296,7 @@ class _Messages:
     def _add_result(self, message: Mapping[str, Any], where: str) -> None:
         id, error = message.get("toolCallId"), message.get("error")
         if not isinstance(id, str):
-            raise _wrong(where, "a toolCallId", id)
+            raise unexpected(where, "a toolCallId", id)
         content = message.get("content")
         if isinstance(content, list):
             content = "\n".join(part["text"] for part in _user_parts(content, where)[0] if part["type"] == "text")
@@ -322,13 +311,13 @@ def _user_parts(content: object, where: str) -> tuple[list[dict[str, Any]], Requ
     if isinstance(content, str):
         return [{"type": "text", "text": content}], None
     if not isinstance(content, list):
-        raise _wrong(where, "a text, or an array of parts, as content", content)
+        raise unexpected(where, "a text, or an array of parts, as content", content)
     return readable(content, lambda part: _user_part(part, where))
 
 
 def _user_part(part: Any, where: str) -> dict[str, Any]:
     if not isinstance(part, dict):
-        raise _wrong(where, "a text, or an array of parts, as content", part)
+        raise unexpected(where, "a text, or an array of parts, as content", part)
     metadata = part.get("metadata")
     name = metadata.get("filename") if isinstance(metadata, dict) else part.get("filename")
     named = {"filename": name} if isinstance(name, str) else {}
@@ -338,7 +327,7 @@ def _user_part(part: Any, where: str) -> dict[str, Any]:
         case "image" | "audio" | "video" | "document" as kind:
             source = part.get("source")
             if not isinstance(source, dict):
-                raise _wrong(where, "a source", source)
+                raise unexpected(where, "a source", source)
             return _media(kind, _text(source.get("value"), where), source.get("mimeType"), source.get("type"), named)
         case "binary":  # of clients before 1.0
             inline = part.get("data")
@@ -346,7 +335,7 @@ def _user_part(part: Any, where: str) -> dict[str, Any]:
             kind = "image" if str(part.get("mimeType")).startswith("image/") else "document"
             return _media(kind, value, part.get("mimeType"), "url" if inline is None else "data", named)
         case other:
-            raise _wrong(where, "a part that AG-UI knows", other)
+            raise unexpected(where, "a part that AG-UI knows", other)
 
 
 def _media(kind: str, value: str, mime: object, source: object, named: dict[str, Any]) -> dict[str, Any]:
@@ -360,7 +349,7 @@ def _media(kind: str, value: str, mime: object, source: object, named: dict[str,
 def _call(call: object, where: str) -> dict[str, Any]:
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(call, dict) or not isinstance(function, dict):
-        raise _wrong(where, "a call of a function", call)
+        raise unexpected(where, "a call of a function", call)
     text = _text(function.get("arguments"), where)
     args = read_value(text or "{}")
     return {
@@ -373,13 +362,7 @@ def _call(call: object, where: str) -> dict[str, Any]:
 
 
 def _text(value: object, where: str) -> str:
-    if not isinstance(value, str):
-        raise _wrong(where, "a text", value)
-    return value
-
-
-def _wrong(where: str, expected: str, got: object) -> RequestError:
-    return InvalidRequest(f"in {where}: expected {expected}, got {got!r:.80}")
+    return string_at(value, where, expected="a text")
 
 
 # Answers

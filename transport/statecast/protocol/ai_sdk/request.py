@@ -7,12 +7,13 @@ Source: docs/protocol.md, "POST /chat".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
 
 from statecast.protocol.errors import InvalidRequest, RequestError
+from statecast.protocol.fields import fields_as, fields_of, string_at, unexpected
 from statecast.protocol.json_checks import decode
 from statecast.protocol.lenient import read_past, readable
 from statecast.protocol.messages.conversation import Conversation, PostedMessage, check_last
@@ -44,9 +45,7 @@ LOCAL: Final = "__LOCALID_"
 #: What a model is told of a call that nobody has answered; the client puts it there, and the call is still open.
 _PLACEHOLDER: Final = {"error": "Tool call was not completed"}
 
-_SETTINGS: Final = [field.encode_name for field in msgspec.structs.fields(CallSettings)]
-_CONFIG: Final = [field.encode_name for field in msgspec.structs.fields(Config)]
-_READ: Final = {field.encode_name for field in msgspec.structs.fields(ChatBody)} | {*_SETTINGS, *_CONFIG}
+_READ: Final = {*fields_of(ChatBody), *fields_of(CallSettings), *fields_of(Config)}
 
 
 def read_chat(data: bytes) -> Conversation:
@@ -60,8 +59,8 @@ def read_chat(data: bytes) -> Conversation:
     request = Request(
         system=_system(chat),
         tools=chat.tools or {},
-        call_settings=_some_of(fields, _SETTINGS, CallSettings),
-        config=_some_of(fields, _CONFIG, Config),
+        call_settings=fields_as(CallSettings, fields),
+        config=fields_as(Config, fields),
         parent_id=chat.parent_id,
         extra={name: value for name, value in fields.items() if name not in _READ},
     )
@@ -122,26 +121,15 @@ def _system(chat: ChatBody) -> str | None:
     return chat.system or "\n\n".join(text for text in said if isinstance(text, str)) or None
 
 
-def _some_of(fields: Mapping[str, Any], names: Iterable[str], type: Any) -> Any:  # as in msgspec
-    try:
-        return msgspec.convert({name: fields[name] for name in names if fields.get(name) is not None}, type)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(f"{error}") from None
-
-
-def _wrong(where: str, expected: str, got: object) -> RequestError:
-    return InvalidRequest(f"in {where}: expected {expected}, got {got!r:.80}")
-
-
 # Messages of the AI SDK
 
 
 def _from_ui(message: Mapping[str, Any], where: str) -> PostedMessage:
     role, parts, id = message.get("role"), message.get("parts"), message.get("id")
     if role not in ("user", "assistant"):
-        raise _wrong(where, 'the role "user" or "assistant"', role)
+        raise unexpected(where, 'the role "user" or "assistant"', role)
     if not isinstance(parts, list):
-        raise _wrong(where, "an array of parts", parts)
+        raise unexpected(where, "an array of parts", parts)
     converted, problem = readable(parts, lambda part: read_ui_part(part, where))
     metadata = message.get("metadata")
     given = metadata if isinstance(metadata, dict) else msgspec.UNSET
@@ -170,14 +158,14 @@ def read_ui_part(part: Any, where: str) -> dict[str, Any] | None:
         RequestError: `invalid_request`, naming what is wrong.
     """
     if not isinstance(part, dict):
-        raise _wrong(where, "an array of parts", part)
+        raise unexpected(where, "an array of parts", part)
     kind = part.get("type")
     if not isinstance(kind, str):
-        raise _wrong(where, "a part with a type", part)
+        raise unexpected(where, "a part with a type", part)
     if kind in ("text", "reasoning"):
-        return {"type": kind, "text": _text(part.get("text"), where)}
+        return {"type": kind, "text": string_at(part.get("text"), where)}
     if kind == "file":
-        return _file(_text(part.get("url"), where), part.get("mediaType"), part.get("filename"))
+        return _file(string_at(part.get("url"), where), part.get("mediaType"), part.get("filename"))
     if kind == "source-url":
         title = {"title": part["title"]} if isinstance(part.get("title"), str) else {}
         return {"type": "source", "sourceType": "url", "id": part.get("sourceId"), "url": part.get("url"), **title}
@@ -193,7 +181,7 @@ def read_ui_part(part: Any, where: str) -> dict[str, Any] | None:
 
 def _ui_call(part: dict[str, Any], name: str, where: str) -> dict[str, Any]:
     args = part.get("input")
-    call = _call(_text(part.get("toolCallId"), where), name, {} if args is None else args)
+    call = _call(string_at(part.get("toolCallId"), where), name, {} if args is None else args)
     approval = part.get("approval")
     match part.get("state"):
         case "output-available":
@@ -238,9 +226,9 @@ class _ModelMessages:
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
         if role not in ("user", "assistant", "tool"):
-            raise _wrong(where, 'the role "system", "user", "assistant" or "tool"', role)
+            raise unexpected(where, 'the role "system", "user", "assistant" or "tool"', role)
         if not isinstance(content, list):
-            raise _wrong(where, "an array of parts as content", content)
+            raise unexpected(where, "an array of parts as content", content)
         given = message.get("unstable_id")
         named = given if isinstance(given, str) else None
         if role == "tool":
@@ -268,23 +256,23 @@ class _ModelMessages:
 
 def _model_part(part: Any, where: str) -> dict[str, Any]:
     if not isinstance(part, dict):
-        raise _wrong(where, "an array of parts as content", part)
+        raise unexpected(where, "an array of parts as content", part)
     match part.get("type"):
         case "text" | "reasoning" as kind:
-            return {"type": kind, "text": _text(part.get("text"), where)}
+            return {"type": kind, "text": string_at(part.get("text"), where)}
         case "file":
-            return _file(_text(part.get("data"), where), part.get("mediaType"), part.get("filename"))
+            return _file(string_at(part.get("data"), where), part.get("mediaType"), part.get("filename"))
         case "tool-call":
-            id, name = _text(part.get("toolCallId"), where), _text(part.get("toolName"), where)
+            id, name = string_at(part.get("toolCallId"), where), string_at(part.get("toolName"), where)
             return _call(id, name, part.get("input") or {})
         case other:
-            raise _wrong(where, 'a part of the type "text", "file" or "tool-call"', other)
+            raise unexpected(where, 'a part of the type "text", "file" or "tool-call"', other)
 
 
 def _settle(calls: Mapping[str, dict[str, Any]], answer: Any, where: str) -> None:
     output = answer.get("output") if isinstance(answer, dict) else None
     if not isinstance(output, dict) or answer.get("type") != "tool-result":
-        raise _wrong(where, "a tool-result with an output", answer)
+        raise unexpected(where, "a tool-result with an output", answer)
     value, failed = output.get("value"), str(output.get("type")).startswith("error")
     if failed and value == _PLACEHOLDER:
         return
@@ -311,9 +299,3 @@ def _file(data: str, media_type: object, name: object) -> dict[str, Any]:
     if kind.startswith("image/"):
         return {"type": "image", "image": file_url(data, kind), **named}
     return {"type": "file", "data": data, "mimeType": kind, **named}
-
-
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str):
-        raise _wrong(where, "a string", value)
-    return value

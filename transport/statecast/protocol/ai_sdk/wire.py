@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, Literal
+from functools import partial
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from statecast.protocol.errors import InvalidRequest, UnknownProtocol
+from statecast.protocol.fields import chosen
 from statecast.protocol.messages.conversation import Conversation
 from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.projection import Projection
@@ -19,8 +21,10 @@ from .ui_stream import UIMessageStreamEncoder
 
 __all__ = ["MESSAGE_PROTOCOLS", "ChatExchange", "ChatWire"]
 
+MessageProtocol: TypeAlias = Callable[[Projection], MessageEncoder]
+
 #: By the name in `?protocol=`; the first is the one a client gets that names none.
-MESSAGE_PROTOCOLS: Final[dict[str, Callable[[Projection], MessageEncoder]]] = {
+MESSAGE_PROTOCOLS: Final[dict[str, MessageProtocol]] = {
     UIMessageStreamEncoder.name: UIMessageStreamEncoder,
     DataStreamMessagesEncoder.name: DataStreamMessagesEncoder,
 }
@@ -29,8 +33,7 @@ MESSAGE_PROTOCOLS: Final[dict[str, Callable[[Projection], MessageEncoder]]] = {
 class ChatExchange(Exchange, frozen=True, kw_only=True):
     """A request of either client."""
 
-    protocol: str
-    approvals: bool = False  #: whether a data stream has lines about approvals
+    protocol: MessageProtocol
 
 
 class ChatWire(Wire[ChatExchange]):
@@ -52,11 +55,11 @@ class ChatWire(Wire[ChatExchange]):
         Raises:
             RequestError: `unknown_protocol`, `invalid_request`; as `read_chat`.
         """
-        protocol, approvals = _options(request.query)
+        protocol = _protocol_of(request.query)
         conversation = read_chat(request.body)
         agent = request.query.get("agent") or conversation.agent
         conversation = msgspec.structs.replace(conversation, agent=agent)
-        return ChatExchange(conversation=conversation, protocol=protocol, approvals=approvals)
+        return ChatExchange(conversation=conversation, protocol=protocol)
 
     def join(self, thread_id: str, query: Mapping[str, str]) -> ChatExchange:
         """Read a request of a client that lost its stream.
@@ -64,32 +67,28 @@ class ChatWire(Wire[ChatExchange]):
         Raises:
             RequestError: `unknown_protocol`, `invalid_request`.
         """
-        protocol, approvals = _options(query)
+        protocol = _protocol_of(query)
         conversation = Conversation(messages=[], thread_id=thread_id)
-        return ChatExchange(conversation=conversation, protocol=protocol, approvals=approvals)
+        return ChatExchange(conversation=conversation, protocol=protocol)
 
     def encoder(self, exchange: ChatExchange, opening: Opening) -> MessageEncoder:
         """Return the encoder of the protocol that the client named."""
-        if exchange.approvals and exchange.protocol == DataStreamMessagesEncoder.name:
-            return DataStreamMessagesEncoder(opening.projection, approvals=True)
-        encoder = MESSAGE_PROTOCOLS[exchange.protocol](opening.projection)
+        encoder = exchange.protocol(opening.projection)
         if isinstance(encoder, UIMessageStreamEncoder):
             encoder.takes_ids = exchange.conversation.takes_ids
         return encoder
 
 
-def _options(query: Mapping[str, str]) -> tuple[str, bool]:
-    """Return the name of the protocol that a query asks for, and whether with lines about approvals.
+def _protocol_of(query: Mapping[str, str]) -> MessageProtocol:
+    """Return the protocol that a query names; a data stream has lines about approvals where the query says so.
 
     Raises:
         RequestError: `unknown_protocol`, `invalid_request`.
     """
     approvals = query.get("approvals", "false")
     if approvals not in ("true", "false"):
-        message = f'expected "true" or "false" as "approvals" in the query, got "{approvals[:60]}"'
-        raise InvalidRequest(message)
-    name = query.get("protocol", next(iter(MESSAGE_PROTOCOLS)))
-    if name not in MESSAGE_PROTOCOLS:
-        known = ", ".join(f'"{known}"' for known in MESSAGE_PROTOCOLS)
-        raise UnknownProtocol(f'expected a protocol out of {known}, got "{name[:60]}"')
-    return name, approvals == "true"
+        raise InvalidRequest(f'expected "true" or "false" as "approvals" in the query, got "{approvals[:60]}"')
+    protocol = chosen(query.get("protocol"), MESSAGE_PROTOCOLS, "a protocol", UnknownProtocol)
+    if approvals == "true" and protocol is DataStreamMessagesEncoder:
+        return partial(DataStreamMessagesEncoder, approvals=True)
+    return protocol

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast.protocol.errors import InvalidRequest, RequestError, ThreadIdRequired
+from statecast.protocol.errors import RequestError, ThreadIdRequired
+from statecast.protocol.fields import fields_of, unexpected
 from statecast.protocol.json_checks import decode
 from statecast.protocol.lenient import read_past, readable
 from statecast.protocol.messages.conversation import Conversation, PostedMessage, check_last
@@ -46,7 +47,7 @@ class LocalBody(msgspec.Struct, kw_only=True, rename="camel"):
 #: What an assistant's messages have whatever an adapter makes of an answer.
 _CARRIED: Final = ("text", "tool-call")
 
-_READ: Final = {field.encode_name for field in msgspec.structs.fields(LocalBody)}
+_READ: Final = {*fields_of(LocalBody)}
 
 
 def read_local(data: bytes) -> Conversation:
@@ -68,7 +69,7 @@ def read_local(data: bytes) -> Conversation:
             case "user" | "assistant" as role:
                 messages.append(_posted(message, role, parts, problem))
             case other:
-                raise _wrong(where, 'the role "system", "user" or "assistant"', other)
+                raise unexpected(where, 'the role "system", "user" or "assistant"', other)
 
     read_past(body.messages, read)
     if not body.tool_results:
@@ -84,7 +85,7 @@ def read_local(data: bytes) -> Conversation:
     if not looks and (not messages or not _asks(messages[-1])):
         expected = "messages that end with one of the user, or with results of tools"
         last = body.messages[-1] if body.messages else []
-        raise _wrong("messages", expected, last.get("role") if isinstance(last, dict) else last)
+        raise unexpected("messages", expected, last.get("role") if isinstance(last, dict) else last)
     request = Request(
         system="\n\n".join(filter(None, said)) or None,
         tools=body.tools or {},
@@ -120,7 +121,7 @@ def _parts(message: Mapping[str, Any], where: str) -> tuple[list[dict[str, Any]]
     attachments = message.get("attachments")
     given = [{"type": "text", "text": content}] if isinstance(content, str) else content
     if not isinstance(given, list):
-        raise _wrong(f"{where}.content", "a string, or an array of parts", content)
+        raise unexpected(f"{where}.content", "a string, or an array of parts", content)
     for attachment in attachments if isinstance(attachments, list) else ():
         attached = attachment.get("content") if isinstance(attachment, dict) else None
         given = [*given, *(attached if isinstance(attached, list) else ())]
@@ -140,13 +141,13 @@ _TEXTS: Final = {
 def _part(part: Any, where: str) -> dict[str, Any]:
     kind = part.get("type") if isinstance(part, dict) else None
     if not isinstance(kind, str):
-        raise _wrong(where, "a part with a type", part)
+        raise unexpected(where, "a part with a type", part)
     if kind == "image_url":
         image = part.get("image_url")
         part = {"type": "image", "image": image.get("url") if isinstance(image, dict) else None}
     for name in _TEXTS.get(part["type"], ()):
         if not isinstance(part.get(name), str):
-            raise _wrong(f"{where}.{name}", "a string", part.get(name))
+            raise unexpected(f"{where}.{name}", "a string", part.get(name))
     if kind == "tool-call":
         args = part.get("args") if isinstance(part.get("args"), dict) else {}
         text = part.get("argsText")
@@ -161,7 +162,3 @@ def _text_of(args: Json) -> str:
 def _settled(answer: LocalToolResult) -> dict[str, Any]:
     named = {"toolCallId": answer.tool_call_id, "toolName": answer.tool_name}
     return {"type": "tool-call", **named, "result": answer.result, "isError": answer.is_error}
-
-
-def _wrong(where: str, expected: str, got: object) -> RequestError:
-    return InvalidRequest(f"in {where}: expected {expected}, got {got!r:.80}")

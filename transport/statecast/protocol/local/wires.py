@@ -11,6 +11,7 @@ from typing import ClassVar, Final, Literal
 import msgspec
 
 from statecast.protocol.errors import UnknownFormat
+from statecast.protocol.fields import chosen
 from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.wire import AgentName, Delivery, Description, Exchange, Opening, Wire, WireRequest
 
@@ -95,11 +96,7 @@ class SseWire(_LocalWire):
         Raises:
             RequestError: `unknown_format`.
         """
-        name = query.get("form", next(iter(FORMS)))
-        if name not in FORMS:
-            known = ", ".join(f'"{known}"' for known in FORMS)
-            raise UnknownFormat(f'expected a form out of {known}, got "{name[:60]}"')
-        return FORMS[name]
+        return chosen(query.get("form"), FORMS, "a form", UnknownFormat)
 
 
 class JsonWire(_LocalWire):

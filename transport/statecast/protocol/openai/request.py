@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast.protocol.errors import InvalidRequest, RequestError, UnsupportedParameter
+from statecast.protocol.errors import RequestError, UnsupportedParameter
+from statecast.protocol.fields import unexpected
 from statecast.protocol.json_checks import decode, read_value
 from statecast.protocol.lenient import read_past, readable
 from statecast.protocol.messages.conversation import Conversation, PostedMessage, check_last
@@ -310,4 +311,4 @@ def _text(value: object, where: str, default: Any = msgspec.UNSET) -> Any:  # as
 
 
 def _wrong(param: str, expected: str, got: object) -> RequestError:
-    return InvalidRequest(f"in {param}: expected {expected}, got {got!r:.80}", param=param)
+    return unexpected(param, expected, got, param=param)
