@@ -85,6 +85,11 @@ class RequestError(StatecastError):
         self.limit = limit
         self.retry_after = retry_after
 
+    @property
+    def message(self) -> str:
+        """Return what clients read."""
+        return str(self)
+
     def within(self, place: str) -> Self:
         """Return the error, with where it was found in front of its message."""
         self.args = (f"in {place}: {self}",)

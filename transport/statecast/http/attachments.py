@@ -23,13 +23,12 @@ from statecast.files import (
     media_type,
     names_among,
 )
-from statecast.http.errors import UnsupportedMediaType
+from statecast.http.errors import FileDamaged, UnknownFile, UnsupportedMediaType
 from statecast.protocol.errors import InvalidRequest
-from statecast.stores import Damaged, StoreUnavailable
-from statecast.threads.refusals import unavailable
+from statecast.stores import Damaged
 
 from .request.incoming import UploadBody
-from .response.file import damaged_file, serve, unknown_file
+from .response.file import serve
 from .service import Service
 
 __all__ = ["Attachments", "check_filename"]
@@ -85,7 +84,7 @@ class Attachments:
         await self.signer()
         found = await _kept(self._files.find(name)) if is_name(name) else None
         if found is None:
-            raise unknown_file()
+            raise UnknownFile()
         return found
 
     async def has(self, name: str) -> bool:
@@ -105,7 +104,7 @@ class Attachments:
         """
         found = await self.find(name)
         if found.owner != owner:
-            raise unknown_file()
+            raise UnknownFile()
         return found
 
     async def drop(self, name: str, owner: str | None) -> None:
@@ -178,6 +177,4 @@ async def _kept(doing: Awaitable[_T]) -> _T:
     try:
         return await doing
     except Damaged:
-        raise damaged_file() from None
-    except StoreUnavailable:
-        raise unavailable() from None
+        raise FileDamaged() from None

@@ -38,7 +38,6 @@ __all__ = [
     "HttpUnauthorized",
     "HttpUnavailable",
     "IdentifyFailed",
-    "InternalError",
     "InvalidCursor",
     "InvalidIdempotencyKey",
     "InvalidRevision",
@@ -126,11 +125,17 @@ class UnknownFile(Unknown):
 
     code = "unknown_file"
 
+    def __init__(self) -> None:
+        super().__init__("expected the name of a file, got one that this server does not know")
+
 
 class FileDamaged(Conflict):
     """What the store holds of the file cannot be read."""
 
     code = "file_damaged"
+
+    def __init__(self) -> None:
+        super().__init__("what is kept of this file cannot be read any more; upload it again")
 
 
 class BodyTooLarge(Oversized):
@@ -352,12 +357,6 @@ class RunFailed(Failed):
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
         self.code = code
-
-
-class InternalError(Failed):
-    """The server failed; the reason is in its log."""
-
-    code = "internal_error"
 
 
 class RunInterrupted(Unavailable):

@@ -44,9 +44,12 @@
     ├── HttpError                     starlette's, or the app's own     (http.errors)
     ├── Failed                        the fault is the server's, or the agent's
     │   ├── AgentFailed
-    │   └── RunFailed, InternalError                                    (http.errors)
+    │   ├── InternalError             its text is for the log
+    │   │   └── Damaged, ChangeRefused                                  (stores.errors)
+    │   └── RunFailed                                                   (http.errors)
     └── Unavailable                   it may succeed later
-        ├── ServerFull, ServerStopping, StoreUnavailable
+        ├── ServerFull, ServerStopping
+        ├── StoreUnavailable          its text is for the log           (stores.errors)
         ├── RunInterrupted                                              (http.errors)
         └── IssuerUnavailable                                           (http.cloud.errors)
 
@@ -73,6 +76,7 @@ __all__ = [
     "FieldTooLarge",
     "Forbidden",
     "ForbiddenKey",
+    "InternalError",
     "Invalid",
     "InvalidPatch",
     "InvalidRequest",
@@ -97,7 +101,6 @@ __all__ = [
     "ServerFull",
     "ServerStopping",
     "StateLimitExceeded",
-    "StoreAway",
     "ThreadDamaged",
     "ThreadIdRequired",
     "TimedOut",
@@ -139,7 +142,7 @@ def plain_form(error: RequestError) -> ErrorForm:
 
 def error_fields(error: RequestError) -> dict[str, Any]:
     """Return what is said of an error, by name."""
-    message = str(error)
+    message = error.message
     if len(message) > MAX_MESSAGE and not isinstance(error, Failed | Unavailable):  # their text is not the client's
         message = f"{message[:MAX_MESSAGE]}…"
     return {"code": error.code, "message": message, **error.fields()}
@@ -179,6 +182,10 @@ class UnknownThread(Unknown):
     """No thread has this id, or it belongs to another owner."""
 
     code = "unknown_thread"
+
+    def __init__(self, thread_id: str) -> None:
+        super().__init__(f'expected the id of a thread, got "{thread_id[:128]}", which this server does not know')
+        self.thread_id = thread_id
 
 
 class UnknownRevision(Unknown):
@@ -225,6 +232,13 @@ class ThreadDamaged(Conflict):
     """The store works, but refuses this thread's changes or cannot read it."""
 
     code = "thread_damaged"
+
+    def __init__(self, thread_id: str) -> None:
+        super().__init__(
+            f'the thread "{thread_id[:128]}" cannot be stored or read; the reason is in the server\'s log. '
+            "Delete it, or go on in another thread"
+        )
+        self.thread_id = thread_id
 
 
 class RunConflict(Conflict):
@@ -445,6 +459,24 @@ class AgentFailed(Failed):
     code = "agent_failed"
 
 
+class InternalError(Failed):
+    """The server failed.
+
+    Args:
+        reason: For the log.
+    """
+
+    code = "internal_error"
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+
+    @property
+    def message(self) -> str:
+        """Return what clients read, which is not the reason."""
+        return "the server failed; the reason is in its log"
+
+
 class Unavailable(RequestError):
     """The request may succeed later."""
 
@@ -462,12 +494,3 @@ class ServerStopping(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("the server is stopping; try again soon", retry_after=2)
-
-
-class StoreAway(Unavailable):
-    """The store cannot be read or written."""
-
-    code = "store_unavailable"
-
-    def __init__(self) -> None:
-        super().__init__("the store cannot be reached; try again soon", retry_after=2)

@@ -12,10 +12,8 @@ from .base import (
     BatchApplied,
     BatchSettled,
     Change,
-    ChangeRefused,
     Compacted,
     Created,
-    Damaged,
     Deleted,
     File,
     Key,
@@ -24,12 +22,12 @@ from .base import (
     RecordWritten,
     SavedThread,
     Store,
-    StoreUnavailable,
     Summary,
     SummaryChanged,
     read_entry,
     write_entry,
 )
+from .errors import ChangeRefused, Damaged, StoreUnavailable
 from .memory import MemoryStore
 from .sqlite import SqliteStore
 

@@ -24,10 +24,8 @@ __all__ = [
     "BatchApplied",
     "BatchSettled",
     "Change",
-    "ChangeRefused",
     "Compacted",
     "Created",
-    "Damaged",
     "Deleted",
     "File",
     "Key",
@@ -36,7 +34,6 @@ __all__ = [
     "RecordWritten",
     "SavedThread",
     "Store",
-    "StoreUnavailable",
     "Summary",
     "SummaryChanged",
     "described",
@@ -45,18 +42,6 @@ __all__ = [
 ]
 
 Kind = Literal["operations", "chunk", "run"]
-
-
-class StoreUnavailable(Exception):
-    """The store could not be reached, or could not write. Nothing of the batch was written."""
-
-
-class ChangeRefused(Exception):
-    """The store works, and will never take one of these changes. Nothing of the batch was written."""
-
-
-class Damaged(Exception):
-    """What the store holds of one thread, or of one file, cannot be read. Of others it can."""
 
 
 class Key(msgspec.Struct, frozen=True):

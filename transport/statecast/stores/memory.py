@@ -16,10 +16,8 @@ from .base import (
     BatchApplied,
     BatchSettled,
     Change,
-    ChangeRefused,
     Compacted,
     Created,
-    Damaged,
     Deleted,
     File,
     Key,
@@ -33,6 +31,7 @@ from .base import (
     described,
 )
 from .clock import Clock
+from .errors import ChangeRefused, Damaged
 
 __all__ = ["MemoryStore"]
 

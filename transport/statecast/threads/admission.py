@@ -16,7 +16,7 @@ import msgspec
 from statecast import stores
 from statecast.protocol import Cursor
 from statecast.protocol.errors import AgentMismatch, RequestError, ServerStopping, Unauthorized
-from statecast.stores import Key
+from statecast.stores import Key, StoreUnavailable
 from statecast_agents import Agent, Document, new_id
 from statecast_agents.commands import AnyCommand
 
@@ -27,7 +27,6 @@ from .deliveries import Delivery
 from .execution import Execution
 from .limits import Limits
 from .offload import offload
-from .refusals import unavailable
 from .registry import Registry
 from .rules import (
     Posted,
@@ -314,7 +313,7 @@ class Admission:
         if self._runs.stopping:
             raise ServerStopping()
         if self._registry.journal.failing is not None:
-            raise unavailable()
+            raise StoreUnavailable()
 
 
 def _said(thread: Thread) -> list[stores.Change]:

@@ -9,9 +9,8 @@ import itertools
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Final, TypeVar
 
-from statecast.stores import Damaged, Key, RecordWritten, StoreUnavailable
+from statecast.stores import Damaged, Key, RecordWritten
 
-from .refusals import unavailable
 from .registry import Registry
 
 __all__ = ["FORMER", "MESSAGE", "Cascade", "Forget", "former"]
@@ -46,17 +45,14 @@ class Cascade:
         if self.forget is None:
             return
         store, thread = self._registry.store, self._registry.get(key)
-        try:
-            messages = [data for _, data in await _readable(store.notes(key, MESSAGE)) or ()]
-            owners = [key.owner, *(id for id, _ in await _readable(store.notes(key, FORMER)) or ())]
-            if thread is not None:
-                texts = [thread.snapshot()[1]]
-            else:
-                saved = await _readable(store.load(key))
-                texts = [] if saved is None else [saved.state, *(data for _, _, data in saved.entries)]
-            await self.forget(itertools.chain(texts, messages), owners)
-        except StoreUnavailable:
-            raise unavailable() from None
+        messages = [data for _, data in await _readable(store.notes(key, MESSAGE)) or ()]
+        owners = [key.owner, *(id for id, _ in await _readable(store.notes(key, FORMER)) or ())]
+        if thread is not None:
+            texts = [thread.snapshot()[1]]
+        else:
+            saved = await _readable(store.load(key))
+            texts = [] if saved is None else [saved.state, *(data for _, _, data in saved.entries)]
+        await self.forget(itertools.chain(texts, messages), owners)
 
 
 async def _readable(reading: Awaitable[_T]) -> _T | None:

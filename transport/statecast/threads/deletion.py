@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from statecast.protocol.errors import AgentMismatch, RequestError, ThreadDamaged
-from statecast.stores import Damaged, Deleted, Key, Moved, StoreUnavailable, Summary
+from statecast.protocol.errors import AgentMismatch, RequestError, ThreadDamaged, UnknownThread
+from statecast.stores import Damaged, Deleted, Key, Moved, Summary
 
 from .cascade import Cascade, former
-from .refusals import unavailable, unknown_thread
 from .registry import Registry
 from .scheduler import Scheduler
 from .thread import Thread
@@ -46,7 +45,7 @@ class Deletion:
             await self._registry.settle()
             thread = await self._stopped(key)
             if thread is None and not await self._is_kept(key):
-                raise unknown_thread(key.thread_id)
+                raise UnknownThread(key.thread_id)
             await self._belongings.go(key)
             self._registry.remove(Deleted(key))
             if thread is not None:
@@ -107,11 +106,6 @@ class Deletion:
             return await store.summary(key) is not None or await store.load(key) is not None
         except Damaged:
             return True
-        except StoreUnavailable:
-            raise unavailable() from None
 
     async def _listed(self, owner: str | None, before: tuple[float, str] | None) -> list[Summary]:
-        try:
-            return await self._registry.store.listed(owner, before=before, limit=PAGE)
-        except StoreUnavailable:
-            raise unavailable() from None
+        return await self._registry.store.listed(owner, before=before, limit=PAGE)

@@ -22,7 +22,6 @@ from statecast.stores import (
     SummaryChanged,
 )
 
-from .refusals import unavailable
 from .registry import Registry
 
 __all__ = ["MAX_FIELD", "Directory"]
@@ -62,12 +61,12 @@ class Directory:
             limit: How many at most.
         """
         await self._settle()
-        return await _read(self._registry.store.listed(owner, archived=archived, before=before, limit=limit))
+        return await self._registry.store.listed(owner, archived=archived, before=before, limit=limit)
 
     async def find(self, key: Key) -> Summary | None:
         """Return a thread's summary; None if the owner has no such thread."""
         await self._settle()
-        return await _read(self._registry.store.summary(key))
+        return await self._registry.store.summary(key)
 
     async def get(self, key: Key) -> Summary:
         """Return a thread's summary.
@@ -81,7 +80,7 @@ class Directory:
     async def named(self, owner: str | None, external_id: str) -> Summary | None:
         """Return the owner's oldest summary with an external id; None if there is none."""
         await self._settle()
-        return await _read(self._registry.store.named(owner, external_id))
+        return await self._registry.store.named(owner, external_id)
 
     def alone(self, owner: str | None, name: str) -> contextlib.AbstractAsyncContextManager[None]:
         """Serialize requests that look something up for an owner and create it if it is missing."""
@@ -103,7 +102,7 @@ class Directory:
         """
         await self._settle()
         try:
-            return await _read(self._registry.store.notes(key, kind))
+            return await self._registry.store.notes(key, kind)
         except Damaged as error:
             raise self._registry.damaged(key, error) from None
 
@@ -166,7 +165,7 @@ class Directory:
     async def secret(self, name: str, fresh: bytes) -> bytes:
         """Return the server's secret of a name; store `fresh` if there is none."""
         await self._start()
-        return await _read(self._registry.store.secret(name, fresh))
+        return await self._registry.store.secret(name, fresh)
 
     async def _write(self, key: Key, *changes: Change, new: bool = False) -> None:
         await self._start()
@@ -175,7 +174,7 @@ class Directory:
             if not new:
                 await self.get(key)
             if self._registry.journal.failing is not None:
-                raise unavailable()
+                raise StoreUnavailable()
             self._registry.journal.add(*changes)
         try:
             await self._registry.settle(key)
@@ -186,10 +185,3 @@ class Directory:
     async def _settle(self) -> None:
         await self._start()
         await self._registry.settle()
-
-
-async def _read(reading: Awaitable[_T]) -> _T:
-    try:
-        return await reading
-    except StoreUnavailable:
-        raise unavailable() from None

@@ -12,7 +12,7 @@ import msgspec
 
 from statecast import stores
 from statecast.protocol import Cursor
-from statecast.protocol.errors import RunActive
+from statecast.protocol.errors import RunActive, UnknownThread
 from statecast.stores import Key, Store, StoreUnavailable
 from statecast_agents import Agent, Json
 
@@ -27,7 +27,6 @@ from .limits import Limits
 from .offload import offload
 from .patches import patch
 from .readiness import Readiness
-from .refusals import unavailable, unknown_thread
 from .registry import Registry
 from .resuming import check_run, resume, resume_point
 from .rules import Posted
@@ -134,7 +133,7 @@ class Hub:
         """
         thread = await self.known(thread_id, owner=owner)
         if thread is None:
-            raise unknown_thread(thread_id)
+            raise UnknownThread(thread_id)
         return thread
 
     async def _start(self) -> None:
@@ -144,7 +143,7 @@ class Hub:
                 await self.start()
             except StoreUnavailable as error:
                 _log.error("%s", error)
-                raise unavailable() from None
+                raise
 
     async def known(self, thread_id: str, *, owner: str | None = None) -> Thread | None:
         """Return a thread by its id; None if the owner has no such thread.

@@ -12,7 +12,6 @@ from typing import Final
 
 from statecast.stores import StoreUnavailable
 
-from .refusals import unavailable
 from .registry import Registry
 
 __all__ = ["Readiness"]
@@ -64,7 +63,7 @@ class Readiness:
             _log.error("not ready: %s", error or self._registry.journal.failing or "the store does not answer")
         if error is not None and not isinstance(error, StoreUnavailable):
             raise error
-        raise unavailable()
+        raise StoreUnavailable()
 
     def _looked(self, look: asyncio.Task[None]) -> None:
         self._at = time.monotonic()

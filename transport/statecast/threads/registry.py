@@ -15,13 +15,19 @@ from typing import Final
 
 from statecast import stores
 from statecast.protocol import RunError
-from statecast.protocol.errors import AgentMismatch, RequestError, RevisionGone, UnknownRevision
+from statecast.protocol.errors import (
+    AgentMismatch,
+    RequestError,
+    RevisionGone,
+    ThreadDamaged,
+    UnknownRevision,
+    UnknownThread,
+)
 from statecast.stores import Damaged, Key, Store, StoreUnavailable, Summary
 from statecast_agents import Agent
 
 from .journal import Journal
 from .limits import Limits
-from .refusals import damaged, unavailable, unknown_thread
 from .restore import replay
 from .thread import Thread
 
@@ -94,7 +100,7 @@ class Registry:
         """Remove a thread from memory; references to it can change nothing any more."""
         if self._threads.get(thread.key) is thread:
             del self._threads[thread.key]
-        thread.retire(partial(unknown_thread, thread.id))
+        thread.retire(partial(UnknownThread, thread.id))
 
     def restart(self) -> None:
         """Reset for another event loop: what was in memory ended with the earlier one."""
@@ -144,8 +150,6 @@ class Registry:
                 saved = await self.store.load(key)
             except Damaged as error:
                 raise self.damaged(key, error) from None
-            except StoreUnavailable:
-                raise unavailable() from None
             if key not in self._threads and self._removed == removed:
                 break  # else another request was faster, or it may be gone by now
         if saved is None:
@@ -169,7 +173,7 @@ class Registry:
             self._damaged.add(key)
             whose = "" if key.owner is None else f" of {key.owner!r}"
             _log.error("the thread %r%s is damaged, and cannot be used: %s", key.thread_id, whose, error)
-        return damaged(key.thread_id)
+        return ThreadDamaged(key.thread_id)
 
     async def summary(self, key: Key) -> Summary:
         """Return a thread's summary.
@@ -178,12 +182,9 @@ class Registry:
             RequestError: `unknown_thread`; `store_unavailable`.
         """
         await self.settle()
-        try:
-            summary = await self.store.summary(key)
-        except StoreUnavailable:
-            raise unavailable() from None
+        summary = await self.store.summary(key)
         if summary is None:
-            raise unknown_thread(key.thread_id)
+            raise UnknownThread(key.thread_id)
         return summary
 
     async def is_owned(self, thread_id: str) -> bool:
@@ -193,10 +194,7 @@ class Registry:
             RequestError: `store_unavailable`.
         """
         await self.settle()
-        try:
-            return await self.store.is_owned(thread_id)
-        except StoreUnavailable:
-            raise unavailable() from None
+        return await self.store.is_owned(thread_id)
 
     async def snapshot(self, thread: Thread) -> tuple[int, bytes]:
         """Return the end of a thread's log and the state there as JSON, once stored.
@@ -225,8 +223,6 @@ class Registry:
             saved = None if self.store.instant else await self.store.load(thread.key)
         except Damaged as error:
             raise self.damaged(thread.key, error) from None
-        except StoreUnavailable:
-            raise unavailable() from None
         if saved is None or revision < saved.revision:
             raise RevisionGone(f"the state at revision {revision} is not kept any more")
         try:
@@ -249,7 +245,7 @@ class Registry:
                 return
             except StoreUnavailable:
                 if self.journal.over:
-                    raise unavailable() from None
+                    raise
                 await asyncio.sleep(AGAIN)
 
     async def settle(self, key: Key | None = None) -> None:
@@ -258,10 +254,7 @@ class Registry:
         Raises:
             RequestError: `store_unavailable`; `thread_damaged`: the store refused what happened on that thread.
         """
-        try:
-            await self.journal.settled()
-        except StoreUnavailable:
-            raise unavailable() from None
+        await self.journal.settled()
         self.check(key)
 
     def check(self, key: Key | None) -> None:
@@ -271,13 +264,13 @@ class Registry:
             RequestError: `thread_damaged`.
         """
         if key is not None and key in self.journal.refused:
-            raise damaged(key.thread_id)
+            raise ThreadDamaged(key.thread_id)
 
     def _refused(self, key: Key) -> None:
         """Set aside a thread whose changes the store refuses; what is stored stays."""
         thread = self._threads.pop(key, None)
         if thread is not None:
-            thread.retire(partial(damaged, thread.id))
+            thread.retire(partial(ThreadDamaged, thread.id))
             if thread.active is not None:
                 thread.active.fail(RunError("thread_damaged", "What the agent did could not be stored."))
 

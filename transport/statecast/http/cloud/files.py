@@ -17,11 +17,11 @@ from starlette.responses import Response
 from statecast.files import Found, Uploads, disposition, filename_of, fresh_name, name_in
 from statecast.http.attachments import Attachments, check_filename
 from statecast.http.cloud.errors import FileExists, InvalidSignature, UrlExpired
+from statecast.http.errors import UnknownFile
 from statecast.http.operation import ANY_FILE, FILE, Operation, Reply
 from statecast.http.request.body import read_json
 from statecast.http.request.incoming import UploadBody
 from statecast.http.response.errors import json_response
-from statecast.http.response.file import unknown_file
 from statecast.http.service import Service
 from statecast.http.summaries import timestamp
 from statecast.protocol.errors import InvalidRequest, RequestError
@@ -191,7 +191,7 @@ def _name_of(asked: DownloadUrlRequest) -> str:
     if isinstance(asked.url, str) and isinstance(asked.key, msgspec.UnsetType):
         name = name_in(asked.url)
         if name is None:
-            raise unknown_file()
+            raise UnknownFile()
         return name
     raise InvalidRequest('expected either a "key" or a "url"')
 

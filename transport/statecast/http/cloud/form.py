@@ -37,7 +37,7 @@ def cloud_operation(
 
 def cloud_form(error: RequestError) -> ErrorForm:
     """Return an error in the form of the cloud API."""
-    return ErrorForm({**error.fields(), "message": str(error), "error": error.code})
+    return ErrorForm({**error.fields(), "message": error.message, "error": error.code})
 
 
 async def card_of(hub: Hub, workspace: str, thread_id: str) -> Summary:

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statecast.files import Uploads
 from statecast.http.operation import Operation
-from statecast.http.response.errors import from_http, refused
+from statecast.http.response.errors import refused, request_error
 from statecast.http.service import Service
 from statecast.protocol.errors import ErrorForm, RequestError, plain_form
 
@@ -49,8 +49,8 @@ class UnknownPath:
         if scope["type"] != "http" or not path.startswith("/v1/"):
             await self._app(scope, receive, send)
             return
-        await refused(from_http(HTTPException(404), scope), _either_form)(scope, receive, send)
+        await refused(request_error(HTTPException(404), scope), _either_form)(scope, receive, send)
 
 
 def _either_form(error: RequestError) -> ErrorForm:
-    return ErrorForm({**plain_form(error).body, "message": str(error)})
+    return ErrorForm({**plain_form(error).body, "message": error.message})

@@ -58,7 +58,7 @@ def health_operations(hub: Hub) -> list[Operation]:
         try:
             await hub.check_ready()
         except RequestError as refusal:
-            unready = Readiness("unready", refusal.code, str(refusal))
+            unready = Readiness("unready", refusal.code, refusal.message)
             return json_response(unready, status=status_of(refusal), headers=headers_of(refusal))
         return json_response(Readiness("ready"))
 

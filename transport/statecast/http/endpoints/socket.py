@@ -23,7 +23,7 @@ from statecast.http.middleware.cors import is_welcome
 from statecast.http.request.body import Body, body_of
 from statecast.http.request.caller import Caller, seconds_left
 from statecast.http.request.fields import check_thread_id, posted_of
-from statecast.http.response.errors import deny, from_http
+from statecast.http.response.errors import deny, request_error
 from statecast.http.response.stream import GATHER
 from statecast.http.response.subscription import Subscription
 from statecast.http.service import Service
@@ -100,7 +100,7 @@ class SocketEndpoint:
             check_thread_id(thread_id)
             caller = await self._service.caller(scope)
         except (RequestError, HTTPException) as error:
-            await deny(socket, from_http(error, scope))
+            await deny(socket, request_error(error, scope))
             return
         await socket.accept()
         await _Session(self._service, socket, scope, thread_id, caller).run()

@@ -20,10 +20,9 @@ from statecast.http.response.stream import Stream, begin_stream
 from statecast.http.response.subscription import Subscription
 from statecast.http.service import Service
 from statecast.protocol import WIRES, MessageEncoder, Wire
-from statecast.protocol.errors import InvalidRequest, ServerStopping
+from statecast.protocol.errors import InvalidRequest, ServerStopping, UnknownThread
 from statecast.protocol.messages.wire import Exchange, Opening, ThreadView, WireRequest
 from statecast.threads import OnDisconnect, Thread
-from statecast.threads.refusals import unknown_thread
 from statecast_agents import Agent
 
 __all__ = ["WireEndpoint", "wire_operations"]
@@ -111,7 +110,7 @@ class WireEndpoint:
             conversation = exchange.conversation
         elif thread_id is not None and conversation.looks:  # who only looks begins nothing
             if not wire.joins_unknown:
-                raise unknown_thread(thread_id)
+                raise UnknownThread(thread_id)
             await self._show_nothing(exchange, agent, send)
             return
         answer = await converse(

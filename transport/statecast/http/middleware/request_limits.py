@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from statecast.http.request.open_requests import open_request_of
-from statecast.http.response.errors import deny, from_http
+from statecast.http.response.errors import deny, request_error
 from statecast.protocol.errors import RequestError
 
 __all__ = ["RequestLimits"]
@@ -30,7 +30,7 @@ class RequestLimits:
             try:
                 open_request_of(scope).enter()
                 if scope["path"].endswith("\n"):
-                    raise from_http(HTTPException(404), scope)
+                    raise request_error(HTTPException(404), scope)
             except RequestError as refusal:
                 if scope["type"] == "http":
                     raise

@@ -19,7 +19,6 @@ from starlette.types import Scope
 
 from statecast.http.errors import IdentifyFailed, TokenExpired
 from statecast.protocol import RunError
-from statecast.protocol.errors import RequestError
 from statecast.threads import user_id
 
 __all__ = [
@@ -30,7 +29,6 @@ __all__ = [
     "Caller",
     "Identify",
     "caller_of",
-    "expired",
     "seconds_left",
 ]
 
@@ -111,13 +109,8 @@ def caller_of(user: object) -> Caller:
         return Caller()
     caller = Caller(owner=user_id(user), user=user, expires_at=_expiry_of(user))
     if seconds_left(caller.expires_at) == 0:
-        raise expired()
+        raise TokenExpired(EXPIRED.message)
     return caller
-
-
-def expired() -> RequestError:
-    """Return the refusal of credentials that have expired."""
-    return TokenExpired(EXPIRED.message)
 
 
 def seconds_left(expires_at: float | None) -> float | None:

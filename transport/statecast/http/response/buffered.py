@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from starlette.types import Receive
 
-from statecast.http.errors import RunFailed, RunInterrupted
-from statecast.http.request.caller import EXPIRED, expired
+from statecast.http.errors import RunFailed, RunInterrupted, TokenExpired
+from statecast.http.request.caller import EXPIRED
 from statecast.protocol import RunError
 from statecast.protocol.errors import RequestError
 
@@ -54,5 +54,5 @@ def failed(error: RunError) -> RequestError:
     if error.code == "run_interrupted":
         return RunInterrupted(error.message, retry_after=2)
     if error == EXPIRED:
-        return expired()
+        return TokenExpired(error.message)
     return RunFailed(error.message, code=error.code)

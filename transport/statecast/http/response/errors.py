@@ -13,11 +13,11 @@ from starlette.routing import Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from statecast.http.errors import InternalError, MethodNotAllowed, NotFound, http_error
+from statecast.http.errors import MethodNotAllowed, NotFound, http_error
 from statecast.http.response.statuses import headers_of, status_of, status_of_class
-from statecast.protocol.errors import ErrorForm, RequestError, ServerStopping, plain_form
+from statecast.protocol.errors import ErrorForm, InternalError, RequestError, ServerStopping, plain_form
 
-__all__ = ["Errors", "FormRoute", "deny", "from_http", "json_response", "refused"]
+__all__ = ["Errors", "FormRoute", "deny", "json_response", "refused", "request_error"]
 
 #: Characters of a path that an error repeats.
 MAX_PATH: Final = 200
@@ -63,8 +63,10 @@ class FormRoute(Route):
         """Answer a request, or say what was wrong with it."""
         try:
             await super().handle(scope, receive, send)
+        except InternalError:  # `Errors` answers it, and passes it on
+            raise
         except (RequestError, HTTPException) as error:
-            await refused(from_http(error, scope), self._form)(scope, receive, send)
+            await refused(request_error(error, scope), self._form)(scope, receive, send)
 
 
 class Errors:
@@ -85,7 +87,9 @@ class Errors:
         except (RequestError, HTTPException) as error:
             if scope["type"] != "http":
                 raise
-            await refused(from_http(error, scope))(scope, receive, send)
+            await refused(request_error(error, scope))(scope, receive, send)
+            if isinstance(error, InternalError):
+                raise
         except asyncio.CancelledError:
             # A server that stops cancels what still waits for its client, such as for a body that never comes.
             if scope["type"] != "http" or not scope["app"].hub.stopping:
@@ -95,15 +99,15 @@ class Errors:
             raise
         except BaseException as error:  # also an exit of the app's own code, which must not end the server
             if scope["type"] == "http":
-                failure = InternalError("the server failed; the reason is in its log")
+                failure = InternalError()
                 await refused(failure)(scope, receive, send)
             if isinstance(error, Exception):
                 raise
             raise RuntimeError(f"the app's own code raised {error!r}") from error
 
 
-def from_http(error: RequestError | HTTPException, scope: Scope) -> RequestError:
-    """Return an error of ours; what starlette, or the app's own code, raised as one of ours."""
+def request_error(error: RequestError | HTTPException, scope: Scope) -> RequestError:
+    """Return what a request met as one of ours, also if starlette, or the app's own code, raised it."""
     if isinstance(error, RequestError):
         return error
     path = _shown(scope["path"])

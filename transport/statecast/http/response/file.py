@@ -20,11 +20,9 @@ from starlette.types import Receive, Scope, Send
 
 from statecast.files import Found, Parts, disposition, filename_of
 from statecast.http.errors import FileDamaged, RangeNotSatisfiable, UnknownFile
-from statecast.protocol.errors import RequestError
-from statecast.stores import Damaged, StoreUnavailable
-from statecast.threads.refusals import unavailable
+from statecast.stores import Damaged
 
-__all__ = ["damaged_file", "serve", "unknown_file"]
+__all__ = ["serve"]
 
 #: Bytes of a piece.
 PIECE: Final = 2**18
@@ -90,16 +88,6 @@ def _policy(type: str) -> str:
     return POLICY + sandbox
 
 
-def unknown_file() -> RequestError:
-    """Return that there is no such file, or it is somebody else's."""
-    return UnknownFile("expected the name of a file, got one that this server does not know")
-
-
-def damaged_file() -> RequestError:
-    """Return that a file cannot be read any more."""
-    return FileDamaged("what is kept of this file cannot be read any more; upload it again")
-
-
 class _File(Response):
     """Sends a file.
 
@@ -144,7 +132,7 @@ class _File(Response):
         try:
             file = await anyio.open_file(content, "rb")
         except FileNotFoundError:
-            raise unknown_file() from None
+            raise UnknownFile() from None
         async with file:
             yield _of_file(file, start, end)
 
@@ -165,9 +153,7 @@ async def _kept(content: Parts, start: int, end: int) -> bytes:
     try:
         return await content.part(start, end)
     except Damaged:
-        raise damaged_file() from None
-    except StoreUnavailable:
-        raise unavailable() from None
+        raise FileDamaged() from None
 
 
 async def _of_file(file: anyio.AsyncFile[bytes], start: int, end: int) -> AsyncIterator[bytes]:

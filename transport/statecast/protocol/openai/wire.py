@@ -79,7 +79,7 @@ class OpenAiWire(Wire[CompletionRequest]):
     def error(self, error: RequestError) -> ErrorForm:
         """Return an error in OpenAI's form. An invalid request is like one that cannot be read."""
         kind = next((name for family, name in _TYPES.items() if isinstance(error, family)), "invalid_request_error")
-        body = openai_error(kind, _CODES.get(error.code, error.code), str(error), error.fields().get("param"))
+        body = openai_error(kind, _CODES.get(error.code, error.code), error.message, error.fields().get("param"))
         retry = {} if isinstance(error, TimedOut | TooMany | Unavailable) else {"x-should-retry": "false"}
         is_invalid = isinstance(error, Invalid | CommandError | StateInvalid) and not isinstance(error, MessageConflict)
         return ErrorForm(body, retry, Malformed if is_invalid else None)

@@ -14,8 +14,8 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from statecast.stores.base import StoreUnavailable
 from statecast.stores.clock import Clock
+from statecast.stores.errors import StoreUnavailable
 
 from .lock import make_private, take_mark
 from .rows import as_text

@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from statecast.stores.base import StoreUnavailable
+from statecast.stores.errors import StoreUnavailable
 
 __all__ = ["PRIVATE", "Lock", "leave_mark", "make_private", "take_mark"]
 

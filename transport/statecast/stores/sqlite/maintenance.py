@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast.stores.base import Damaged, Key, SavedThread, StoreUnavailable
+from statecast.stores.base import Key, SavedThread
+from statecast.stores.errors import Damaged, StoreUnavailable
 
 from .database import MIGRATIONS, era_of
 from .entries import Entries

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast.stores.base import Damaged, Key, Moved, RecordErased, RecordWritten, Summary, SummaryChanged, described
+from statecast.stores.base import Key, Moved, RecordErased, RecordWritten, Summary, SummaryChanged, described
+from statecast.stores.errors import Damaged
 
 from .rows import checked, is_corrupt, owner_of, whole_rows
 

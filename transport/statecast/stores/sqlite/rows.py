@@ -9,7 +9,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from statecast.stores.base import Damaged, Key
+from statecast.stores.base import Key
+from statecast.stores.errors import Damaged
 
 __all__ = ["as_text", "checked", "from_names", "is_corrupt", "owner_of", "whole_rows"]
 

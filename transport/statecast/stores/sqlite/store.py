@@ -24,16 +24,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
-from statecast.stores.base import (
-    Appended,
-    Change,
-    ChangeRefused,
-    File,
-    Key,
-    SavedThread,
-    StoreUnavailable,
-    Summary,
-)
+from statecast.stores.base import Appended, Change, File, Key, SavedThread, Summary
+from statecast.stores.errors import ChangeRefused, StoreUnavailable
 
 from . import records as cards
 from . import threads

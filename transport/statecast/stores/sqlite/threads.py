@@ -8,7 +8,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Final
 
-from statecast.stores.base import Damaged, Key, SavedThread
+from statecast.stores.base import Key, SavedThread
+from statecast.stores.errors import Damaged
 
 from .entries import Entries
 from .records import names

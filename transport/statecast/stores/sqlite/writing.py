@@ -18,7 +18,6 @@ from statecast.stores.base import (
     BatchApplied,
     BatchSettled,
     Change,
-    ChangeRefused,
     Compacted,
     Created,
     Deleted,
@@ -29,6 +28,7 @@ from statecast.stores.base import (
     SummaryChanged,
 )
 from statecast.stores.clock import Clock
+from statecast.stores.errors import ChangeRefused
 
 from . import records as cards
 from .database import keep_time
