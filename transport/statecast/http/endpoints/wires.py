@@ -1,4 +1,4 @@
-"""The one endpoint of message protocols: whatever the wire, a request is read, checked, accepted and answered here."""
+"""The endpoint of every message protocol: it reads, checks, accepts and answers the requests of a wire."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ON_DISCONNECT: Final[tuple[OnDisconnect, ...]] = get_args(OnDisconnect)
 
 
 def wire_operations(service: Service) -> list[Operation]:
-    """Return the operations of all wires; each has a wire of its own, made for this app."""
+    """Return the operations of all wires, of which this makes one each for the app."""
     return [operation for make in WIRES for operation in _operations_of(WireEndpoint(service, make()))]
 
 
@@ -88,7 +88,7 @@ class WireEndpoint:
         *,
         on_disconnect: OnDisconnect | None = None,
     ) -> None:
-        """Accept what is new in a conversation, and answer it.
+        """Accept what is new in a conversation, and send the answer.
 
         Args:
             exchange: The request, read.
@@ -108,7 +108,7 @@ class WireEndpoint:
         if thread is not None:
             exchange = wire.located(exchange, _view_of(thread))
             conversation = exchange.conversation
-        elif thread_id is not None and conversation.looks:  # who only looks begins nothing
+        elif thread_id is not None and conversation.looks:  # it asks for nothing that would make one
             if not wire.joins_unknown:
                 raise UnknownThread(thread_id)
             await self._show_nothing(exchange, agent, send)
@@ -121,7 +121,7 @@ class WireEndpoint:
         await self.respond(exchange, answer, scope, receive, send)
 
     async def respond(self, exchange: Exchange, answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
-        """Follow an answer, and begin or send the response.
+        """Follow the answer, and send the response or begin its stream.
 
         Raises:
             RequestError: Of an answer that is held back, why its run failed, or the server stops.
@@ -134,7 +134,7 @@ class WireEndpoint:
         if exchange.delivery != "stream":
             taken = await hold(subscription, receive, seconds=seconds_left(scope.get(EXPIRES)), whole=whole)
             if taken is None:
-                return  # nobody is there to read an answer
+                return  # the client has disconnected
             if subscription.source.finished and encoder.error is not None:
                 raise failed(encoder.error)
             if subscription.source.finished and (encoder.cut or (whole and not taken)):
@@ -149,7 +149,7 @@ class WireEndpoint:
             await begin_stream(scope, send, headers, Stream(subscription, first=begin))
 
     async def _show_nothing(self, exchange: Exchange, agent: Agent, send: Send) -> None:
-        """Answer a client that joins a thread that is not there yet: nothing has happened, and nothing is made."""
+        """Answer a client that joins a thread that does not exist, without making it."""
         opening = Opening(
             projection=self.wire.projection(None),
             thread=None,
@@ -164,7 +164,7 @@ class WireEndpoint:
 
 
 class _StreamEndpoint:
-    """Streams the answer that is being made, from its start; 204 if none is."""
+    """Streams the answer of the active run from its start; the status is 204 if no run is active."""
 
     def __init__(self, endpoint: WireEndpoint) -> None:
         self._endpoint = endpoint
@@ -182,7 +182,7 @@ class _StreamEndpoint:
 
 
 def _on_disconnect(query: Mapping[str, str]) -> OnDisconnect | None:
-    """Return what the query says of a lost connection; None if it says nothing.
+    """Return what a lost connection does to the run, as the query says; None if it does not.
 
     Raises:
         RequestError: `invalid_request`.

@@ -1,4 +1,4 @@
-"""A request's body as it arrives: in pieces, within a limit of bytes and of time."""
+"""Incoming bodies: read piece by piece, within a limit of bytes and of time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class IncomingBody:
         receive: Likewise.
         limit: Bytes that are taken.
         seconds: Until all of them must be here.
-        held: Whether they are held in memory until all are here, and so count as a body in flight.
+        held: Whether they stay in memory until all are here, and so count as a body in flight.
     """
 
     noun: ClassVar[str] = "body"  #: what errors call it
@@ -54,7 +54,7 @@ class IncomingBody:
             raise self._too_large()
 
     async def read(self) -> bytes:
-        """Return all pieces as one, be the body refused for its size only when it has been read.
+        """Return all pieces as one. A body that is too large is read first, so that its client sees the error.
 
         Raises:
             RequestError: As `__anext__`.

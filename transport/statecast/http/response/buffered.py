@@ -1,4 +1,4 @@
-"""Answers that are held back until it is known how they begin: a status cannot be changed once it has left."""
+"""Held answers: the response waits until the status is known, which cannot change once it is sent."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["failed", "hold"]
 async def hold(
     subscription: Subscription, receive: Receive, *, seconds: float | None, whole: bool = False
 ) -> bytes | None:
-    """Wait until there is something to send, or nothing more will be, and return it; None if the client has gone first.
+    """Return the first frames of an answer, or all of them; None if the client disconnects before there are any.
 
-    The subscription stays open only if there is more to come: what is returned is `b""` only if it is closed.
+    The subscription stays open only if more is to come. An answer that ends without a frame is `b""`.
 
     Args:
-        subscription: What is held.
-        receive: Tells when the client has gone.
+        subscription: To the answer.
+        receive: The request's; it tells when the client disconnects.
         seconds: Until the credentials of its caller expire; None: they do not.
         whole: Whether to wait for the end in any case.
     """
@@ -50,7 +50,7 @@ async def hold(
 
 
 def failed(error: RunError) -> RequestError:
-    """Return what a failed run is as a response: a fault of the server's side, and not one that trying again mends."""
+    """Return the error of a response to a run that failed before anything was sent: one of the server's side."""
     if error.code == "run_interrupted":
         return RunInterrupted(error.message, retry_after=2)
     if error == EXPIRED:

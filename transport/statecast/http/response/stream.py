@@ -1,4 +1,4 @@
-"""Streams: a reader's bytes into a response, until the run ends, the client leaves or the server stops.
+"""Streams: they send a subscription's frames until the run ends, the client disconnects, or the server stops.
 
 A stream begins where its endpoint is, under routing and middleware, and goes on at the door of the app when they have
 returned: it may stand open for hours, and they would hold their frames, and a step of every wake-up, all the time.
@@ -22,8 +22,8 @@ __all__ = ["GATHER", "STREAM", "Stream", "begin_stream", "watched"]
 #: In the scope of a response that has begun: the `Stream` that is its body.
 STREAM: Final = "statecast.stream"
 
-#: Seconds in which one stream sends once. A token that comes after a pause leaves at once; of a flood, what came in a
-#: millisecond leaves in one send, which costs the socket, and everyone else on the server, a fraction of it.
+#: Seconds between two sends of one stream, at least. A token after a pause is sent at once; tokens that come within a
+#: millisecond share one send, which costs the socket, and the rest of the server, a fraction of one each.
 GATHER: Final = 0.001
 
 #: Seconds between the last bytes of a stream that is cut off and the cut: a browser drops what it has not read by then.
@@ -31,18 +31,18 @@ LINGER: Final = 0.2
 
 
 class Stream:
-    """The body of a response: what a subscription reads.
+    """The body of a response: the frames of a subscription.
 
     Args:
-        subscription: Whose frames are sent. It is closed at the end.
-        first: What was taken already.
-        gather: Seconds in which it sends once at most.
+        subscription: Closed at the end.
+        first: Bytes to send before its frames.
+        gather: Seconds between two sends, at least.
     """
 
     __slots__ = ("_first", "_gather", "_subscription", "seconds")
 
     def __init__(self, subscription: Subscription, *, first: bytes = b"", gather: float = GATHER) -> None:
-        self.seconds: float | None = None  #: after which it ends, whatever is still to come
+        self.seconds: float | None = None  #: until it ends, whatever is still to come; None: no limit
         self._first = first
         self._subscription = subscription
         self._gather = gather
@@ -91,7 +91,7 @@ class Stream:
 
 
 async def begin_stream(scope: Scope, send: Send, headers: Sequence[tuple[bytes, bytes]], stream: Stream) -> None:
-    """Begin a 200 response whose body is `stream`. It ends when its caller is known no longer."""
+    """Begin a 200 response whose body is `stream`. It ends when the caller's credentials expire."""
     scope[STREAM] = stream
     stream.seconds = seconds_left(scope.get(EXPIRES))
     await send({"type": "http.response.start", "status": 200, "headers": list(headers)})

@@ -1,4 +1,4 @@
-"""Subscriptions: one connection's hold on a thread, from its first frame to the moment it leaves."""
+"""Subscriptions: one connection follows one thread, until it closes."""
 
 from __future__ import annotations
 

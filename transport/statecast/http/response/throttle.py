@@ -1,6 +1,7 @@
-"""Paced readers: what an encoder holds back leaves at most so often a second, and at once where it was quiet before.
+"""Throttled readers: they release the changes that an encoder holds back at most so often a second.
 
-What leaves repeats the texts that have grown, so the longer they are, the less often it leaves.
+A release repeats the texts that have grown, so the longer they are, the less often it comes. After a pause, it comes at
+once.
 
 The encoder knows no clock and the log no encoder; so the time is kept here, between a stream and its reader.
 """
@@ -14,24 +15,24 @@ from statecast.threads import Reader
 
 __all__ = ["ThrottledEncoder", "ThrottledReader"]
 
-#: Bytes of what was held back that leave in a second, about.
+#: Bytes of held changes to release in a second, about.
 RATE: Final = 2**21
 
 
 @runtime_checkable
 class ThrottledEncoder(Protocol):
-    """An encoder that holds something back, because more of it may follow at once."""
+    """An encoder that holds changes back, because more of them may follow at once."""
 
     @property
     def held(self) -> bool:
-        """Whether it does."""
+        """Whether it holds any."""
 
     def release(self) -> bytes:
-        """Return what was held back."""
+        """Return the frames of the held changes."""
 
 
 class ThrottledReader:
-    """A reader whose encoder holds something back.
+    """A reader whose encoder holds changes back.
 
     Args:
         reader: What is read.
@@ -52,7 +53,7 @@ class ThrottledReader:
         return self._reader.finished
 
     def take(self) -> bytes:
-        """Return everything that is there to send, in one piece; of what is held back, what is due."""
+        """Return everything that is there to send, in one piece; held changes only if they are due."""
         data = self._reader.take()
         if self._encoder.held and self._clock() >= self._due and not self._reader.finished:
             released = self._encoder.release()

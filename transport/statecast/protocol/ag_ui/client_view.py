@@ -47,7 +47,7 @@ class View:
         if reasoning:
             self._thoughts.setdefault(id)
 
-    def tell(self, messages: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    def snapshots(self, messages: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
         """Return the snapshots by which the client has these messages, in their order, and no others."""
         ids = dict.fromkeys(message["id"] for message in messages)
         thoughts = dict.fromkeys(message["id"] for message in messages if message["role"] == "reasoning")

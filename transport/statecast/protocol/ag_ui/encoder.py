@@ -50,7 +50,7 @@ class AgUiEncoder(MessageEncoder):
         projection: Of the stream.
         asked: What the client posted.
         follows: Whether the stream follows a run; if not, it only says what there is.
-        told: Which messages of the user such clients have been told of; those that this one is told are added.
+        known_users: The user messages that some AG-UI client knows; those that this stream sends are added.
     """
 
     name = "ag-ui"
@@ -59,7 +59,7 @@ class AgUiEncoder(MessageEncoder):
     projection: FullProjection
 
     def __init__(
-        self, projection: FullProjection, asked: RunInput, *, follows: bool = True, told: set[str] | None = None
+        self, projection: FullProjection, asked: RunInput, *, follows: bool = True, known_users: set[str] | None = None
     ) -> None:
         super().__init__(projection)
         self._asked = asked
@@ -75,10 +75,10 @@ class AgUiEncoder(MessageEncoder):
         self._steps: list[str] = []
         self._state = StateDeltas(asked.state)
         self._compared = False  #: whether the client's messages have been looked at
-        self._due = False  #: whether the client is to be told all messages
+        self._due = False  #: whether the client is to get all messages
         self._ids: list[str | None] = []  #: of the thread's messages that it has, or makes of the stream
         self._version = -1  #: of the list of messages, as it was then
-        self.view = View(asked.messages, f"{asked.run_id}.none", told)  #: what the client has
+        self.view = View(asked.messages, f"{asked.run_id}.none", known_users)  #: what the client has
 
     # The stream
 
@@ -104,11 +104,11 @@ class AgUiEncoder(MessageEncoder):
             return self.written(events)
         self._compared = True
         self._note_messages()
-        told = self._tell(self._before_the_answer()) + self.written(events)
+        frames = self._snapshots(self._before_the_answer()) + self.written(events)
         self._due = (
             self.projection.client_copy is not None
         )  # it may have parts of an answer that is not the thread's any more
-        return told
+        return frames
 
     def finish(self) -> bytes:
         """Return the last of the state, what was left open, and how the run ended."""
@@ -118,9 +118,9 @@ class AgUiEncoder(MessageEncoder):
         frames += [self._end_args(number) for number in list(self._args)]
         frames += [typed_event("STEP_FINISHED", stepName=name) for name in reversed(self._steps)]
         if self._due and self.projection.listed:
-            frames.append(self._tell(render(self.projection.everything(), self._asked.results)))
+            frames.append(self._snapshots(render(self.projection.everything(), self._asked.results)))
         elif self._follows and not self.projection.begun:
-            frames.append(self._tell_while_queued())
+            frames.append(self._snapshots_while_queued())
         usage = {"usage": [self.usage]} if self._asked.modern and self.usage not in (None, chunks.Usage()) else {}
         error = self.error if self._follows else None
         if error is not None:
@@ -139,7 +139,7 @@ class AgUiEncoder(MessageEncoder):
             self._compare()
         elif self._note_messages() or any(isinstance(event, Rewritten) for event in events):
             due = True
-        return frames + (self._tell(render(self.projection.everything(), self._asked.results)) if due else b"")
+        return frames + (self._snapshots(render(self.projection.everything(), self._asked.results)) if due else b"")
 
     # The state
 
@@ -181,10 +181,10 @@ class AgUiEncoder(MessageEncoder):
         first, self._version = self._version < 0, projection.version
         self._ids = projection.ids()
         fresh = range(len(before), len(self._ids))
-        told = all(projection.shows(index) or self._ids[index] in self._posted for index in fresh)
-        return not first and (altered or self._ids[: len(before)] != before or not told)
+        shown = all(projection.shows(index) or self._ids[index] in self._posted for index in fresh)
+        return not first and (altered or self._ids[: len(before)] != before or not shown)
 
-    def _tell_while_queued(self) -> bytes:
+    def _snapshots_while_queued(self) -> bytes:
         """Return what a client has missed whose turn does not come before another has answered."""
         items, posted = self.projection.everything(), self._asked.messages
         if not self.projection.lists or agree(items, posted):
@@ -192,7 +192,7 @@ class AgUiEncoder(MessageEncoder):
         rendered = render(items)
         ids = {message["id"] for message in rendered}
         last = [dict(one) for one in posted[-1:] if one.get("role") == "user" and one.get("id") not in ids]
-        return self._tell([*rendered, *last])
+        return self._snapshots([*rendered, *last])
 
     def _before_the_answer(self) -> list[dict[str, Any]]:
         """Return the messages of a client that joins, but for what the stream is to tell it."""
@@ -209,10 +209,12 @@ class AgUiEncoder(MessageEncoder):
         theirs = [one for one in posted[last:] if one.get("role") in _ANSWER and one.get("id") not in ids]
         return [*rendered, *map(dict, theirs)]
 
-    def _tell(self, messages: Sequence[dict[str, Any]]) -> bytes:
+    def _snapshots(self, messages: Sequence[dict[str, Any]]) -> bytes:
         """Return all messages, so that the client has them in their order, and nothing else."""
         self._due = False
-        return b"".join(typed_event("MESSAGES_SNAPSHOT", messages=snapshot) for snapshot in self.view.tell(messages))
+        return b"".join(
+            typed_event("MESSAGES_SNAPSHOT", messages=snapshot) for snapshot in self.view.snapshots(messages)
+        )
 
     # Events
 

@@ -69,7 +69,7 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
 
     resume: Sequence[Resume] = ()
     claim: Json = None  #: the state that it has, be it empty
-    told: Collection[str] = ()  #: messages that such clients have been told of
+    known_users: Collection[str] = ()  #: the user messages that some AG-UI client knows
     waiting: str | None = None  #: the run that waits for the user
     answering: bool = False  #: whether a run is under way
 
@@ -77,7 +77,7 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
         """Return what is new.
 
         Messages of the user that the client has cut are dropped, unless it cannot have seen them: its state is another,
-        or no client of its kind was told of them.
+        or no client of its kind knows them.
 
         Raises:
             RequestError: `unknown_interrupt`; `invalid_resume`.
@@ -127,7 +127,7 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
         first = edit.source_id if isinstance(edit, AddMessage) else None
         if first not in users or (self.answering and ids[-1] == first == self.messages[-1].id):
             return False
-        known = {*self.told, *(one.id for one in self.messages)}
+        known = {*self.known_users, *(one.id for one in self.messages)}
         return all(isinstance(id, str) and id in known for id in users[users.index(first) :])
 
     def _resumed(self, ours: Sequence[Json] | None) -> list[tuple[Json, NewCommand]]:
@@ -191,7 +191,7 @@ def read_run_input(data: bytes) -> RunInput:
         messages=messages.posted,
         thread_id=body.thread_id,
         request=_request(body, props, messages.system),
-        # An empty state is what a client has that was told none: a thread that is new begins with the agent's.
+        # An empty state is what a client has that was sent none: a thread that is new begins with the agent's.
         state=msgspec.UNSET if body.state in (None, {}, []) else body.state,
         edited=edited if isinstance(edited, str) else None,
         means="cut",
@@ -210,7 +210,7 @@ def read_run_input(data: bytes) -> RunInput:
 
 def _request(body: RunAgentInput, props: Mapping[str, Any], system: Sequence[str]) -> Request:
     """Return what reaches the agent beside the messages: a key among the properties only as a key."""
-    told = [item.value for item in body.context or () if item.description == "system"]
+    instructions = [item.value for item in body.context or () if item.description == "system"]
     context = [
         {"description": item.description, "value": item.value}
         for item in body.context or ()
@@ -223,7 +223,7 @@ def _request(body: RunAgentInput, props: Mapping[str, Any], system: Sequence[str
         tool.name: {"description": tool.description, "parameters": tool.parameters or {}} for tool in body.tools or ()
     }
     return Request(
-        system="\n\n".join([*system, *told]) or None,
+        system="\n\n".join([*system, *instructions]) or None,
         tools=tools,
         call_settings=fields_as(CallSettings, props, where="forwardedProps"),
         config=fields_as(Config, props, where="forwardedProps"),

@@ -15,14 +15,14 @@ from .request import RunAgentInput, RunInput, read_run_input
 
 __all__ = ["AgUiWire"]
 
-THREADS: Final = 1_024  #: whose messages are remembered as told
+THREADS: Final = 1_024  #: for which a wire remembers the messages that clients know
 
 
 class AgUiWire(Wire[RunInput]):
-    """Takes a RunAgentInput, and streams events.
+    """Reads a RunAgentInput and streams events.
 
-    It remembers which messages of the user such clients have been told of, in the threads that they used lately. What
-    is forgotten, nobody may drop by leaving it out: the next answer tells it again.
+    It remembers which user messages its clients know, for the threads that were used last. A client can only drop a
+    message by leaving it out if it is among them; one that is forgotten is sent again with the next answer.
     """
 
     path = "/ag-ui"
@@ -36,7 +36,7 @@ class AgUiWire(Wire[RunInput]):
     joins_unknown = True
 
     def __init__(self) -> None:
-        self._told: OrderedDict[tuple[str | None, str, str], set[str]] = OrderedDict()
+        self._known_users: OrderedDict[tuple[str | None, str, str], set[str]] = OrderedDict()
 
     def read(self, request: WireRequest) -> RunInput:
         """Read a request.
@@ -49,27 +49,27 @@ class AgUiWire(Wire[RunInput]):
         return msgspec.structs.replace(given, conversation=conversation)
 
     def located(self, exchange: RunInput, thread: ThreadView) -> RunInput:
-        """Return an exchange with what such clients have been told of the thread, and the run that they may answer."""
+        """Return the exchange with the user messages that clients know, and the run that waits for an answer."""
         conversation = msgspec.structs.replace(
             exchange.conversation,
-            told=self._told.get(_key(thread), ()),
+            known_users=self._known_users.get(_key(thread), ()),
             answering=thread.active is not None,
             waiting=thread.active if thread.waits else None,
         )
         return msgspec.structs.replace(exchange, conversation=conversation)
 
     def encoder(self, exchange: RunInput, opening: Opening) -> AgUiEncoder:
-        """Return the encoder, which goes on to note what the client is told."""
+        """Return the encoder, which records the user messages that it sends."""
         assert isinstance(opening.projection, FullProjection), "it was asked for"
-        told = set() if opening.thread is None else self._told_of(opening.thread)
-        return AgUiEncoder(opening.projection, exchange, follows=opening.follows, told=told)
+        known = set() if opening.thread is None else self._users_known_in(opening.thread)
+        return AgUiEncoder(opening.projection, exchange, follows=opening.follows, known_users=known)
 
-    def _told_of(self, thread: ThreadView) -> set[str]:
-        told = self._told.setdefault(_key(thread), set())
-        self._told.move_to_end(_key(thread))
-        if len(self._told) > THREADS:
-            self._told.popitem(last=False)
-        return told
+    def _users_known_in(self, thread: ThreadView) -> set[str]:
+        known = self._known_users.setdefault(_key(thread), set())
+        self._known_users.move_to_end(_key(thread))
+        if len(self._known_users) > THREADS:
+            self._known_users.popitem(last=False)
+        return known
 
 
 def _key(thread: ThreadView) -> tuple[str | None, str, str]:

@@ -37,7 +37,7 @@ class ChatExchange(Exchange, frozen=True, kw_only=True):
 
 
 class ChatWire(Wire[ChatExchange]):
-    """Takes a chat's messages and streams the answer, in one of two protocols."""
+    """Reads a chat's messages and streams the answer in one of two protocols."""
 
     path = "/chat"
     description = Description(

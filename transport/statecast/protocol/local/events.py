@@ -1,4 +1,4 @@
-"""An assistant's message as server-sent events, each with a type: text, tool_use, tool_result, and what else there is.
+"""An answer as server-sent events, each with a type: text, tool_use, tool_result and others.
 
 An adapter that someone has written by hand reads them with one `switch`. Source: docs/protocol.md, "POST /sse".
 """
@@ -32,11 +32,11 @@ class TypedEventsEncoder(MessageEncoder):
 
     @property
     def cut(self) -> bool:
-        """Whether the run failed, or its end is not known: many an adapter looks for no error."""
+        """Whether the run failed, or its end is unknown: many adapters look for no error."""
         return not self._over or self.error is not None
 
     def write(self, event: Event) -> bytes:
-        """Return an event, or nothing."""
+        """Return the server-sent event of an event; `b""` if there is none."""
         match event:
             case chunks.PartStarted():
                 return self._start(event.part, event.init)
@@ -56,7 +56,7 @@ class TypedEventsEncoder(MessageEncoder):
                 return b""
 
     def finish(self) -> bytes:
-        """Return how the run ended."""
+        """Return the event that ends the stream: `done`, or `error`."""
         self._over = True
         if self.error is not None:
             return typed_event("error", code=self.error.code, message=self.error.message)

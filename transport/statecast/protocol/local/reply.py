@@ -31,13 +31,13 @@ class JsonReply(msgspec.Struct, rename="camel"):
 
 
 class JsonReplyEncoder(CollectingEncoder):
-    """Writes an answer when it is over."""
+    """Writes the answer once it is complete."""
 
     name = "json"
     headers = ((b"content-type", b"application/json"),)
 
     def finish(self) -> bytes:
-        """Return the answer; the run's error is not in it."""
+        """Return the answer, without the run's error."""
         parts = self.parts()
         text = spoken(parts)
         call = next(filter(_is_open, parts), None)

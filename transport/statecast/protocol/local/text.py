@@ -1,9 +1,9 @@
-"""What an assistant says, and nothing else: as raw text, or as server-sent events with a piece of it in each.
+"""The text of an answer and nothing else: raw, or as server-sent events with a piece of it in each.
 
-Both are what an adapter reads that someone has written by hand. Source: docs/protocol.md, "POST /text".
+Hand-written adapters read these. Source: docs/protocol.md, "POST /text".
 
-Rule: neither has a word for a failure that such an adapter would notice. So the stream of a run that failed is cut off,
-like that of a run whose end is not known.
+Rule: neither protocol can express a failure that such an adapter would notice. So the stream of a failed run is cut,
+like that of a run whose end is unknown.
 """
 
 from __future__ import annotations
@@ -26,46 +26,46 @@ _string: Final = msgspec.json.Decoder(str)
 
 
 class _TextEncoder(MessageEncoder):
-    """Tells what is said apart from all else that happens."""
+    """Picks the text parts of an answer out of all its events."""
 
     def __init__(self, projection: Projection) -> None:
         super().__init__(projection)
         self.over = False  #: whether the run's end was reached
-        self.says = False  #: whether what grows at the moment is said
+        self.says = False  #: whether the part that grows is a text
         self._texts: set[int] = set()
-        self._said = False
-        self._pauses = False  #: whether another text began since something was said
+        self._grown = False
+        self._pauses = False  #: whether another text began since the last one grew
 
     @property
     def cut(self) -> bool:
-        """Whether the run failed, or its end is not known."""
+        """Whether the run failed, or its end is unknown."""
         return not self.over or self.error is not None
 
     def write(self, event: Event) -> bytes:
-        """Return what is said."""
+        """Return the text that an event adds."""
         if isinstance(event, chunks.PartStarted) and isinstance(event.init, chunks.TextPart):
             self._texts.add(event.part)
-            self._pauses = self._said
+            self._pauses = self._grown
         elif isinstance(event, chunks.TextDelta):
             self.says = event.part in self._texts
             if self.says:
                 pause = self.say(BETWEEN) if self._pauses else b""
-                self._said, self._pauses = True, False
+                self._grown, self._pauses = True, False
                 return pause + self.say(event.text)
         return b""
 
     def finish(self) -> bytes:
-        """Note that this is the end."""
+        """Record that the run's end was reached."""
         self.over = True
         return b""
 
     @abstractmethod
     def say(self, text: str) -> bytes:
-        """Return what is said."""
+        """Return the frame of a text."""
 
 
 class PlainTextEncoder(_TextEncoder):
-    """Writes what is said as it is."""
+    """Writes the text as it is."""
 
     name = "text"
     headers = (
@@ -76,7 +76,7 @@ class PlainTextEncoder(_TextEncoder):
     heartbeat = b""
 
     def grown(self, piece: bytes) -> bytes:
-        """Return what the JSON string says."""
+        """Return the text of a JSON string."""
         return _string.decode(piece).encode() if self.says else b""
 
     def say(self, text: str) -> bytes:
@@ -85,7 +85,7 @@ class PlainTextEncoder(_TextEncoder):
 
 
 class ContentEventsEncoder(_TextEncoder):
-    """Writes what is said as events: `data: {"content": "…"}`, ended by `[DONE]`."""
+    """Writes the text as events: `data: {"content": "…"}`, ended by `[DONE]`."""
 
     name = "content"
     headers = EVENT_STREAM
@@ -96,6 +96,6 @@ class ContentEventsEncoder(_TextEncoder):
         return self.grows(b'data: {"content":', text, b"}\n\n")
 
     def finish(self) -> bytes:
-        """Return the end marker, or why there is none."""
+        """Return the end marker, or the error of a failed run."""
         super().finish()
         return b"data: [DONE]\n\n" if self.error is None else event_frame({"error": self.error})

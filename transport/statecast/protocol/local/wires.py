@@ -1,4 +1,4 @@
-"""The wires of adapters that someone has written by hand for a local runtime: one way to ask, three ways to answer.
+"""The wires of hand-written adapters for a local runtime: one form of request, three of answers.
 
 Source: docs/protocol.md, "POST /text", "POST /sse", "POST /json".
 """
@@ -36,7 +36,7 @@ class LocalExchange(Exchange, frozen=True, kw_only=True):
 
 
 class _LocalWire(Wire[LocalExchange]):
-    """Takes the messages of a local runtime."""
+    """Reads the messages of a local runtime."""
 
     cancels_unnamed = True
     delivery: ClassVar[Delivery] = "held"
@@ -68,7 +68,7 @@ class _LocalWire(Wire[LocalExchange]):
 
 
 class TextWire(_LocalWire):
-    """Answers with the text that is said."""
+    """Streams the text of the answer."""
 
     path = "/text"
     description = Description(
@@ -80,7 +80,7 @@ class TextWire(_LocalWire):
 
 
 class SseWire(_LocalWire):
-    """Answers with events, in the form that the query names."""
+    """Streams the answer as events, in the form that the query names."""
 
     path = "/sse"
     description = Description(
@@ -100,7 +100,7 @@ class SseWire(_LocalWire):
 
 
 class JsonWire(_LocalWire):
-    """Answers when the answer is complete."""
+    """Returns the answer as one JSON object."""
 
     path = "/json"
     description = Description(summary="Send messages, get the answer as a whole", body=LocalBody, reply=JsonReply)

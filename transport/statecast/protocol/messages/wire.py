@@ -22,8 +22,8 @@ from .projection import Projection
 
 __all__ = ["AgentName", "Delivery", "Description", "Exchange", "Opening", "ThreadView", "Wire", "WireRequest"]
 
-#: How an answer leaves: `stream`, at once; `held`, as soon as there is something to send, so that a run that fails
-#: before is answered with the status of an error; `whole`, in one piece at the end, which may be an error likewise.
+#: How to send an answer: `stream`, at once; `held`, as soon as there is something to send, so that a run that fails
+#: before that gets the status of an error; `whole`, in one piece at the end, or an error instead.
 Delivery = Literal["stream", "held", "whole"]
 
 
@@ -50,14 +50,14 @@ class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
-    """A request, read. Subclasses add what the encoder needs to know of it."""
+    """A request that was read, and how to send its answer. Subclasses add what the encoder needs of it."""
 
     conversation: Conversation
     delivery: Delivery = "stream"
 
 
 class ThreadView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a wire may know of a thread."""
+    """What a wire sees of a thread."""
 
     owner: str | None
     id: str
@@ -70,10 +70,10 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """Where an answer begins."""
 
     projection: Projection
-    thread: ThreadView | None  #: None: the client joins a thread that is not there yet
+    thread: ThreadView | None  #: None: the client joins a thread that does not exist
     agent: str
-    run_id: str | None  #: the run whose answer it is
-    follows: bool  #: whether that run is still to end; if not, the stream shows what there is
+    run_id: str | None  #: the run that answers
+    follows: bool  #: whether that run has yet to end; if not, the stream shows only what exists
     at: int  #: seconds since 1970
 
 
@@ -89,17 +89,17 @@ class Wire(ABC, Generic[E]):
     stream_path: ClassVar[str | None] = None
     #: the fields of a body whose values are claims about the past, of which `read` checks only what it uses
     claims: ClassVar[Collection[str]] = ("messages",)
-    projection: ClassVar[type[Projection]] = Projection  #: what its encoders are given
-    #: whether a run of a thread without an id stops when its client is lost, since nobody can come back to it
+    projection: ClassVar[type[Projection]] = Projection  #: the class of `Opening.projection`
+    #: whether a lost connection cancels the run of a request without a thread id, since nobody can come back to it
     cancels_unnamed: ClassVar[bool] = False
-    #: whether a client that says nothing may join a thread that is not there yet; if not, the thread is unknown
+    #: whether a request without messages may name a thread that does not exist; if not, the error is `unknown_thread`
     joins_unknown: ClassVar[bool] = False
     #: whether an API key of the cloud API may come without a user
     key_alone: ClassVar[bool] = False
 
     @abstractmethod
     def read(self, request: WireRequest) -> E:
-        """Read a request; it may run in a thread of its own, while others are read.
+        """Read a request. It may be called in another thread.
 
         Raises:
             RequestError: Why it cannot be read.
@@ -118,7 +118,7 @@ class Wire(ABC, Generic[E]):
         raise NotImplementedError(f"{type(self).__name__} has a stream_path, and so needs a join")
 
     def located(self, exchange: E, thread: ThreadView) -> E:
-        """Return an exchange with what this wire knows of its thread, which is there already."""
+        """Return the exchange with what this wire knows of its thread. Called only if the thread exists."""
         return exchange
 
     def error(self, error: RequestError) -> ErrorForm:

@@ -39,7 +39,7 @@ _REASONS: Final = {
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
-    """What every object of one answer says."""
+    """The fields that all objects of one answer have in common."""
 
     id: str
     model: str
@@ -52,7 +52,7 @@ def openai_error(kind: str, code: str, message: str, param: object = None) -> di
 
 
 class ChatCompletionEncoder(CollectingEncoder):
-    """Writes an answer when it is over.
+    """Writes the answer once it is complete.
 
     Args:
         projection: Of the answer.
@@ -67,7 +67,7 @@ class ChatCompletionEncoder(CollectingEncoder):
         self._completion = completion
 
     def finish(self) -> bytes:
-        """Return the completion; the run's error is not in it."""
+        """Return the completion, without the run's error."""
         parts = self.parts()
         calls = [_call(part) for part in parts if part.get("type") == "tool-call" and "result" not in part]
         text = spoken(parts)
@@ -117,24 +117,24 @@ class ChatCompletionStreamEncoder(MessageEncoder):
         self._growing: _Call | None = None  #: the call that was shown last
         self._waiting: deque[_Call] = deque()  #: calls that are shown once it is complete
         self._shown = 0  #: how many calls the client has seen
-        self._said: set[str] = set()  #: fields that have grown
+        self._grown: set[str] = set()  #: fields that have grown
         self._pauses: set[str] = set()  #: of these, those of which another part began since
 
     @property
     def cut(self) -> bool:
-        """Whether the run's end is not known: many a client takes any end for a good one."""
+        """Whether the run's end is unknown: many clients take any end for success."""
         return not self._over
 
     def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry] = ()) -> bytes:
-        """Return what the client has not seen of a state; of its calls, those that are open in it."""
+        """Return the chunks for the part of a state that the client has not seen; of tool calls, only the open ones."""
         tools, self._tools = self._tools, frozenset()
-        said = super().snapshot(state, revision, rest)
+        frames = super().snapshot(state, revision, rest)
         self._tools = tools
         self._waiting.extend(call for call in self._calls.values() if call.name in tools)
-        return said + self._go_on()
+        return frames + self._go_on()
 
     def write(self, event: Event) -> bytes:
-        """Return a chunk, or nothing."""
+        """Return the chunks of an event; `b""` if there are none."""
         match event:
             case chunks.PartStarted():
                 return self._start(event.part, event.init)
@@ -156,7 +156,7 @@ class ChatCompletionStreamEncoder(MessageEncoder):
         return b""
 
     def finish(self) -> bytes:
-        """Return how the run ended, and the end marker."""
+        """Return the last chunks, with the finish reason or the error, and the end marker."""
         self._over = True
         end = b"data: [DONE]\n\n"
         if self.error is not None:
@@ -172,7 +172,7 @@ class ChatCompletionStreamEncoder(MessageEncoder):
         match part:
             case chunks.TextPart() | chunks.ReasoningPart():
                 name = self._texts[number] = "content" if isinstance(part, chunks.TextPart) else "reasoning_content"
-                self._pauses |= self._said & {name}
+                self._pauses |= self._grown & {name}
             case chunks.ToolCallPart():
                 call = self._calls[number] = _Call(part.tool_call_id, part.tool_name)
                 if call.name in self._tools:
@@ -184,7 +184,7 @@ class ChatCompletionStreamEncoder(MessageEncoder):
 
     def _say(self, field: str, text: str) -> bytes:
         pause = self._chunk({field: BETWEEN}) if field in self._pauses else b""
-        self._said.add(field)
+        self._grown.add(field)
         self._pauses.discard(field)
         head = self._before + b'"choices":[{"index":0,"delta":{"%b":' % field.encode()
         tail = b'},"logprobs":null,"finish_reason":null}]' + self._after
@@ -199,7 +199,7 @@ class ChatCompletionStreamEncoder(MessageEncoder):
         return self.grows(self._before + delta, text, tail)
 
     def _go_on(self) -> bytes:
-        """Show the calls whose turn has come."""
+        """Return the chunks of the calls that may be sent now."""
         shown = b""
         while self._waiting and (self._growing is None or self._growing.complete):
             self._growing = self._waiting.popleft()

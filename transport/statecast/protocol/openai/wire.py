@@ -1,6 +1,6 @@
 """The wire of OpenAI's clients, to whom an agent is a model.
 
-Every error has OpenAI's form. Its clients try again by themselves unless they are told that it is no use.
+Every error has OpenAI's form. Its clients retry by themselves unless a header tells them not to.
 Source: docs/protocol.md, "POST /v1/chat/completions".
 """
 
@@ -43,7 +43,7 @@ _CODES: Final = {"unknown_agent": "model_not_found"}
 
 
 class OpenAiWire(Wire[CompletionRequest]):
-    """Takes a conversation, and answers with chunks or with one object."""
+    """Reads a chat completion, and answers with chunks or with one object."""
 
     path = "/v1/chat/completions"
     description = Description(
