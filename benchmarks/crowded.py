@@ -108,7 +108,7 @@ async def _list(file: Path) -> list[float]:
     took = []
     for _ in range(LISTINGS):
         started = perf_counter()
-        found = [await store.unsettled(), await store.idle_for(1e9, lasting=True)]
+        found = [await store.unfinished(), await store.idle_for(1e9, lasting=True)]
         took.append(perf_counter() - started)
         assert found == [[], []]
     await store.aclose()

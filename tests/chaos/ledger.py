@@ -164,7 +164,7 @@ class Ledger:
         """Replay what the file holds of an owner, and hold everything that was seen against it; returns figures."""
         store = SqliteStore(file)
         await store.open()
-        assert await store.unsettled() == []
+        assert await store.unfinished() == []
         figures = {"revisions": 0, "seen": 0, "compacted": 0, "completed": 0, "interrupted": 0}
         for thread, agent in threads:
             saved = await store.load(Key(owner, thread))

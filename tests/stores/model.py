@@ -21,7 +21,7 @@ from statecast.stores import (
     SavedThread,
     Store,
 )
-from statecast.stores.base import Kind
+from statecast.stores.log import Kind
 
 Held = dict[Key, tuple[SavedThread, bool]]  #: each thread, and whether a run of it is under way
 
@@ -75,7 +75,7 @@ def _changed(saved: SavedThread, runs: bool, change: Change) -> tuple[SavedThrea
 
 async def holds(store: Store, keys: Iterable[Key] = KEYS) -> Held:
     """Return what a store holds of some threads."""
-    open_ones = set(await store.unsettled())
+    open_ones = set(await store.unfinished())
     held: Held = {}
     for key in keys:
         saved = await store.load(key)

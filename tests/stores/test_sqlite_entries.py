@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statecast.stores.base import Kind
+from statecast.stores.log import Kind
 from statecast.stores.sqlite.database import MIGRATIONS
 from statecast.stores.sqlite.entries import MOST, Entries
 from tests.stores.little import LITTLE

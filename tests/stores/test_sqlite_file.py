@@ -26,7 +26,7 @@ from statecast.stores import (
     StoreUnavailable,
     store_of,
 )
-from statecast.stores.base import Kind
+from statecast.stores.log import Kind
 from statecast.stores.sqlite.database import MIGRATIONS
 
 pytestmark = pytest.mark.anyio
@@ -193,7 +193,7 @@ async def test_what_the_first_version_kept_is_all_there_and_goes_on(path: Path) 
     two = await store.load(ann)
     assert two is not None
     assert (two.state, two.run, two.entries) == ('{"a":"ä"}'.encode(), b"null", entries)
-    assert set(await store.unsettled()) == {KEY, ann}
+    assert set(await store.unfinished()) == {KEY, ann}
     assert await store.idle_for(time.time() - 1.5e9, lasting=True) == [KEY]
 
     more = [Appended(KEY, revision, "operations", b"[%d]" % revision) for revision in range(4, 2_000)]
@@ -339,7 +339,7 @@ async def test_threads_of_a_version_without_cards_are_listed(path: Path) -> None
     )
 
     store = await opened(path)
-    (card,) = await store.listed("ann", limit=10)
+    (card,) = await store.summaries("ann", limit=10)
     assert (card.key, card.created, card.last, card.title) == (Key("ann", "named"), 12.5, 12.5, None)
     await store.aclose()
 
@@ -357,7 +357,7 @@ async def test_files_of_a_version_that_kept_them_whole_are_read_in_part(path: Pa
     assert await store.file("a") == File("a", "video/mp4", "ann", len(data))
     for start, end in [(0, 10), (300_000, 600_001), (len(data) - 1, len(data)), (0, len(data))]:
         assert await store.read_file("a", start, end) == data[start:end]
-    await store.drop_file("a")
+    await store.delete_file("a")
     assert await store.file("a") is None
     await store.aclose()
 
@@ -397,14 +397,14 @@ async def test_a_file_that_is_damaged_costs_no_other(path: Path, statement: str)
         yield b"hello"
 
     store = await opened(path)
-    await store.keep_file("bad", "text/plain", None, pieces())
+    await store.write_file("bad", "text/plain", None, pieces())
     await store.aclose()
     changed(path, statement)
     store = await opened(path)
-    await store.keep_file("good", "text/plain", None, pieces())
+    await store.write_file("good", "text/plain", None, pieces())
     with pytest.raises(Damaged):
         await found(store, "bad")
     assert await store.read_file("good", 0, 5) == b"hello"
-    await store.drop_file("bad")
+    await store.delete_file("bad")
     assert await store.file("bad") is None
     await store.aclose()

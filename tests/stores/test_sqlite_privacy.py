@@ -154,8 +154,8 @@ async def pieces() -> AsyncIterator[bytes]:
 
 async def test_a_file_that_is_dropped_leaves_the_store(path: Path) -> None:
     store = await opened(path)
-    await store.keep_file("a", "text/plain", None, pieces())
-    await store.drop_file("a")
+    await store.write_file("a", "text/plain", None, pieces())
+    await store.delete_file("a")
     await store.aclose()
     assert not any(left_in(path).values())
 

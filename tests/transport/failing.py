@@ -50,9 +50,9 @@ class Failing:
         self.loaded += [saved] if saved is not None else []
         return saved
 
-    async def unsettled(self) -> list[Key]:
+    async def unfinished(self) -> list[Key]:
         self.check()
-        return await self.kept.unsettled()
+        return await self.kept.unfinished()
 
     async def idle_for(self, seconds: float, *, lasting: bool) -> list[Key]:
         self.check()
@@ -62,31 +62,31 @@ class Failing:
         self.check()
         return await self.kept.summary(key)
 
-    async def listed(
+    async def summaries(
         self, owner: str | None, *, archived: bool | None = None, before: tuple[float, str] | None = None, limit: int
     ) -> list[Summary]:
         self.check()
-        return await self.kept.listed(owner, archived=archived, before=before, limit=limit)
+        return await self.kept.summaries(owner, archived=archived, before=before, limit=limit)
 
-    async def named(self, owner: str | None, external_id: str) -> Summary | None:
+    async def summary_named(self, owner: str | None, external_id: str) -> Summary | None:
         self.check()
-        return await self.kept.named(owner, external_id)
+        return await self.kept.summary_named(owner, external_id)
 
     async def is_owned(self, thread_id: str) -> bool:
         self.check()
         return await self.kept.is_owned(thread_id)
 
-    async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
+    async def records(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
         self.check()
-        return await self.kept.notes(key, kind)
+        return await self.kept.records(key, kind)
 
     async def secret(self, name: str, fresh: bytes) -> bytes:
         self.check()
         return await self.kept.secret(name, fresh)
 
-    async def keep_file(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
+    async def write_file(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
         self.check()
-        return await self.kept.keep_file(name, type, owner, pieces)
+        return await self.kept.write_file(name, type, owner, pieces)
 
     async def read_file(self, name: str, start: int, end: int) -> bytes:
         self.check()
@@ -96,9 +96,9 @@ class Failing:
         self.check()
         return await self.kept.file(name)
 
-    async def drop_file(self, name: str) -> None:
+    async def delete_file(self, name: str) -> None:
         self.check()
-        await self.kept.drop_file(name)
+        await self.kept.delete_file(name)
 
     def check(self) -> None:
         """Fail if it is broken."""

@@ -350,7 +350,7 @@ async def test_a_name_that_is_none_is_unknown(name: str, method: str, tmp_path: 
 
 async def test_a_store_that_is_away_is_said_to_be() -> None:
     class Away(MemoryStore):
-        async def keep_file(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
+        async def write_file(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
             raise StoreUnavailable("away")
 
         async def file(self, name: str) -> File | None:

@@ -93,7 +93,7 @@ async def test_without_a_hook_reports_are_answered_and_not_kept() -> None:
     store = MemoryStore()
     async with TestClient(create_app(Agent(), store=store, cloud=Cloud(api_keys=[KEY]))) as client:
         thread, answers = await reported(client)
-        kept = [await store.notes(Key("hive", thread), kind) for kind in ("run", "report", "event", "score")]
+        kept = [await store.records(Key("hive", thread), kind) for kind in ("run", "report", "event", "score")]
 
     assert [answer.status for answer in answers] == [200, 200, 200]
     assert kept == [[], [], [], []]

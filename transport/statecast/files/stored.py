@@ -34,7 +34,7 @@ class StoreFiles:
 
     async def keep(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
         """Keep a file: its bytes go to the store as they come."""
-        return await self._store.keep_file(name, type, owner, pieces)
+        return await self._store.write_file(name, type, owner, pieces)
 
     async def find(self, name: str) -> Found | None:
         """Return a file."""
@@ -48,4 +48,4 @@ class StoreFiles:
 
     async def drop(self, name: str) -> None:
         """Keep a file no longer."""
-        await self._store.drop_file(name)
+        await self._store.delete_file(name)

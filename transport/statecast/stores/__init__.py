@@ -1,42 +1,35 @@
-"""Stores: one seam, several places to keep threads. One file per store, registered in `open_store`."""
+"""Stores: where threads are stored, and the contract that each store fulfils. `store_of` finds one by its URL."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from .base import (
-    Amended,
+from .base import Change, Deleted, Moved, Store
+from .entries import read_entry, write_entry
+from .errors import ChangeRefused, Damaged, StoreUnavailable
+from .key import Key
+from .log import (
     Appended,
     Assigned,
     BatchAccepted,
     BatchApplied,
+    BatchChanged,
     BatchSettled,
-    Change,
     Compacted,
     Created,
-    Deleted,
-    File,
-    Key,
-    Moved,
-    RecordErased,
-    RecordWritten,
+    LogStore,
     SavedThread,
-    Store,
-    Summary,
-    SummaryChanged,
-    read_entry,
-    write_entry,
 )
-from .errors import ChangeRefused, Damaged, StoreUnavailable
 from .memory import MemoryStore
+from .records import File, RecordErased, RecordStore, RecordWritten, Summary, SummaryChanged
 from .sqlite import SqliteStore
 
 __all__ = [
-    "Amended",
     "Appended",
     "Assigned",
     "BatchAccepted",
     "BatchApplied",
+    "BatchChanged",
     "BatchSettled",
     "Change",
     "ChangeRefused",
@@ -46,9 +39,11 @@ __all__ = [
     "Deleted",
     "File",
     "Key",
+    "LogStore",
     "MemoryStore",
     "Moved",
     "RecordErased",
+    "RecordStore",
     "RecordWritten",
     "SavedThread",
     "SqliteStore",

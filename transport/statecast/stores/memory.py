@@ -1,4 +1,4 @@
-"""The memory store: what is kept is gone with the process."""
+"""The memory store: threads are gone with the process."""
 
 from __future__ import annotations
 
@@ -8,30 +8,23 @@ from typing import ClassVar
 
 import msgspec
 
-from .base import (
-    Amended,
+from .base import Change, Deleted, Moved
+from .clock import Clock
+from .errors import ChangeRefused, Damaged
+from .key import Key
+from .log import (
     Appended,
     Assigned,
     BatchAccepted,
     BatchApplied,
+    BatchChanged,
     BatchSettled,
-    Change,
     Compacted,
     Created,
-    Deleted,
-    File,
-    Key,
     Kind,
-    Moved,
-    RecordErased,
-    RecordWritten,
     SavedThread,
-    Summary,
-    SummaryChanged,
-    described,
 )
-from .clock import Clock
-from .errors import ChangeRefused, Damaged
+from .records import File, RecordErased, RecordWritten, Summary, SummaryChanged, summary_after
 
 __all__ = ["MemoryStore"]
 
@@ -54,24 +47,24 @@ class _Row:
 
 
 class MemoryStore:
-    """Keeps threads in a dict."""
+    """Stores threads in a dict."""
 
     instant: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._rows: dict[Key, _Row] = {}
-        self._cards: dict[str | None, dict[str, Summary]] = {}  #: of an owner, by thread id
-        self._notes: dict[Key, dict[str, dict[str, bytes]]] = {}  #: of a thread, by kind and id
+        self._summaries: dict[str | None, dict[str, Summary]] = {}  #: by owner and thread id
+        self._records: dict[Key, dict[str, dict[str, bytes]]] = {}  #: by thread, kind and id
         self._files: dict[str, tuple[File, bytes]] = {}
         self._secrets: dict[str, bytes] = {}
-        self._used: dict[Key, float] = {}  #: when each card was written
+        self._used: dict[Key, float] = {}  #: when each summary was written
         self._clock = Clock()
 
     async def open(self) -> None:
         """Do nothing."""
 
     async def aclose(self) -> None:
-        """Do nothing: a store that is opened again still has what it had."""
+        """Do nothing: a store that is opened again still has its threads."""
 
     async def probe(self) -> None:
         """Do nothing: there is always room, or no process."""
@@ -104,8 +97,8 @@ class MemoryStore:
             applied=dict(row.applied),
         )
 
-    async def unsettled(self) -> list[Key]:
-        """Return the threads with work left."""
+    async def unfinished(self) -> list[Key]:
+        """Return the threads with a batch or a run left."""
         return [key for key, row in self._rows.items() if row.inbox or row.open]
 
     async def idle_for(self, seconds: float, *, lasting: bool) -> list[Key]:
@@ -118,45 +111,45 @@ class MemoryStore:
         return idle
 
     async def summary(self, key: Key) -> Summary | None:
-        """Return what lists show of a thread."""
-        return self._cards.get(key.owner, {}).get(key.thread_id)
+        """Return the summary of a thread."""
+        return self._summaries.get(key.owner, {}).get(key.thread_id)
 
-    async def listed(
+    async def summaries(
         self, owner: str | None, *, archived: bool | None = None, before: tuple[float, str] | None = None, limit: int
     ) -> list[Summary]:
-        """Return an owner's cards, the latest first."""
-        cards = [
+        """Return the summaries of an owner's threads, the latest first."""
+        found = [
             summary
-            for summary in self._cards.get(owner, {}).values()
+            for summary in self._summaries.get(owner, {}).values()
             if (archived is None or summary.archived == archived) and (before is None or _place(summary) < before)
         ]
-        return heapq.nlargest(limit, cards, key=_place)
+        return heapq.nlargest(limit, found, key=_place)
 
-    async def named(self, owner: str | None, external_id: str) -> Summary | None:
-        """Return the oldest card of an owner's with this external id."""
-        cards = [summary for summary in self._cards.get(owner, {}).values() if summary.external_id == external_id]
-        return min(cards, key=lambda summary: (summary.created, summary.key.thread_id), default=None)
+    async def summary_named(self, owner: str | None, external_id: str) -> Summary | None:
+        """Return the oldest summary of an owner's thread with this external id."""
+        found = [summary for summary in self._summaries.get(owner, {}).values() if summary.external_id == external_id]
+        return min(found, key=lambda summary: (summary.created, summary.key.thread_id), default=None)
 
     async def is_owned(self, thread_id: str) -> bool:
-        """Whether there is a card of this id that is somebody's."""
-        return any(thread_id in cards for owner, cards in self._cards.items() if owner is not None)
+        """Return whether a thread with this id and an owner has a summary."""
+        return any(thread_id in summaries for owner, summaries in self._summaries.items() if owner is not None)
 
-    async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
-        """Return what is noted of a kind."""
-        return list(self._notes.get(key, {}).get(kind, {}).items())
+    async def records(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
+        """Return a thread's records of a kind."""
+        return list(self._records.get(key, {}).get(kind, {}).items())
 
     async def secret(self, name: str, fresh: bytes) -> bytes:
-        """Return a secret, the first that was offered."""
+        """Return a secret; the first one offered is it."""
         return self._secrets.setdefault(name, fresh)
 
-    async def keep_file(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
-        """Keep a file."""
+    async def write_file(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
+        """Write a file."""
         data = b"".join([piece async for piece in pieces])
         self._files[name] = File(name, type, owner, len(data)), data
         return len(data)
 
     async def file(self, name: str) -> File | None:
-        """Return what is known of a file."""
+        """Return a file without its bytes."""
         found = self._files.get(name)
         return None if found is None else found[0]
 
@@ -166,20 +159,20 @@ class MemoryStore:
             raise Damaged(f'there is no file "{name}" any more')
         return self._files[name][1][start:end]
 
-    async def drop_file(self, name: str) -> None:
-        """Keep a file no longer."""
+    async def delete_file(self, name: str) -> None:
+        """Delete a file."""
         self._files.pop(name, None)
 
     def _check(self, changes: Sequence[Change]) -> None:
         """Refuse changes that do not fit, as a database would."""
         threads: dict[Key, bool] = {}
-        cards: dict[Key, bool] = {}
+        summaries: dict[Key, bool] = {}
 
         def has(key: Key) -> bool:
             return threads.get(key, key in self._rows)
 
-        def shows(key: Key) -> bool:
-            return cards.get(key, key.thread_id in self._cards.get(key.owner, {}))
+        def has_summary(key: Key) -> bool:
+            return summaries.get(key, key.thread_id in self._summaries.get(key.owner, {}))
 
         for change in changes:
             key = change.key
@@ -189,17 +182,17 @@ class MemoryStore:
                         raise ChangeRefused(f"the store has a thread {key.thread_id!r} already")
                     threads[key] = True
                 case Deleted():
-                    threads[key] = cards[key] = False
+                    threads[key] = summaries[key] = False
                 case SummaryChanged():
-                    cards[key] = True
+                    summaries[key] = True
                 case RecordWritten() | RecordErased():
                     pass
                 case Moved():
                     to = Key(change.owner, key.thread_id)
-                    if has(to) or shows(to):
+                    if has(to) or has_summary(to):
                         raise ChangeRefused(f"the store has a thread {key.thread_id!r} of that owner already")
-                    threads[to], cards[to] = has(key), shows(key)
-                    threads[key] = cards[key] = False
+                    threads[to], summaries[to] = has(key), has_summary(key)
+                    threads[key] = summaries[key] = False
                 case _:
                     if not has(key):
                         raise ChangeRefused(f"the store has no thread {key.thread_id!r} to write to")
@@ -210,18 +203,18 @@ class MemoryStore:
                 self._rows[change.key] = _Row(change, self._clock.now())
             case Deleted():
                 self._rows.pop(change.key, None)
-                self._notes.pop(change.key, None)
-                self._cards.get(change.key.owner, {}).pop(change.key.thread_id, None)
+                self._records.pop(change.key, None)
+                self._summaries.get(change.key.owner, {}).pop(change.key.thread_id, None)
                 self._used.pop(change.key, None)
             case SummaryChanged():
-                cards = self._cards.setdefault(change.key.owner, {})
+                summaries = self._summaries.setdefault(change.key.owner, {})
                 thread_id = change.key.thread_id
                 self._used[change.key] = self._clock.now()
-                cards[thread_id] = described(cards.get(thread_id), change)
+                summaries[thread_id] = summary_after(summaries.get(thread_id), change)
             case RecordWritten(key, kind, id, data):
-                self._notes.setdefault(key, {}).setdefault(kind, {})[id] = data
+                self._records.setdefault(key, {}).setdefault(kind, {})[id] = data
             case RecordErased(key, kind, id):
-                self._notes.get(key, {}).get(kind, {}).pop(id, None)
+                self._records.get(key, {}).get(kind, {}).pop(id, None)
             case Moved(key, owner):
                 self._move(key, Key(owner, key.thread_id))
             case _:
@@ -230,15 +223,17 @@ class MemoryStore:
     def _move(self, key: Key, to: Key) -> None:
         if key in self._rows:
             self._rows[to] = self._rows.pop(key)
-        if key in self._notes:
-            self._notes[to] = self._notes.pop(key)
-        summary = self._cards.get(key.owner, {}).pop(key.thread_id, None)
+        if key in self._records:
+            self._records[to] = self._records.pop(key)
+        summary = self._summaries.get(key.owner, {}).pop(key.thread_id, None)
         if summary is not None:
             self._used[to] = self._used.pop(key)
-            self._cards.setdefault(to.owner, {})[to.thread_id] = msgspec.structs.replace(summary, key=to)
+            self._summaries.setdefault(to.owner, {})[to.thread_id] = msgspec.structs.replace(summary, key=to)
 
     def _write(
-        self, row: _Row, change: Appended | BatchAccepted | Amended | BatchApplied | BatchSettled | Compacted | Assigned
+        self,
+        row: _Row,
+        change: Appended | BatchAccepted | BatchChanged | BatchApplied | BatchSettled | Compacted | Assigned,
     ) -> None:
         row.written = self._clock.now()
         if isinstance(change, Appended):
@@ -246,7 +241,7 @@ class MemoryStore:
             row.open = row.open if change.open is None else change.open
         elif isinstance(change, BatchAccepted):
             row.inbox[change.run_id] = change.data
-        elif isinstance(change, Amended):
+        elif isinstance(change, BatchChanged):
             if change.run_id in row.inbox:
                 row.inbox[change.run_id] = change.data
         elif isinstance(change, BatchSettled):

@@ -45,8 +45,8 @@ class Cascade:
         if self.forget is None:
             return
         store, thread = self._registry.store, self._registry.get(key)
-        messages = [data for _, data in await _readable(store.notes(key, MESSAGE)) or ()]
-        owners = [key.owner, *(id for id, _ in await _readable(store.notes(key, FORMER)) or ())]
+        messages = [data for _, data in await _readable(store.records(key, MESSAGE)) or ()]
+        owners = [key.owner, *(id for id, _ in await _readable(store.records(key, FORMER)) or ())]
         if thread is not None:
             texts = [thread.snapshot()[1]]
         else:

@@ -108,4 +108,4 @@ class Deletion:
             return True
 
     async def _listed(self, owner: str | None, before: tuple[float, str] | None) -> list[Summary]:
-        return await self._registry.store.listed(owner, before=before, limit=PAGE)
+        return await self._registry.store.summaries(owner, before=before, limit=PAGE)

@@ -61,7 +61,7 @@ class Directory:
             limit: How many at most.
         """
         await self._settle()
-        return await self._registry.store.listed(owner, archived=archived, before=before, limit=limit)
+        return await self._registry.store.summaries(owner, archived=archived, before=before, limit=limit)
 
     async def find(self, key: Key) -> Summary | None:
         """Return a thread's summary; None if the owner has no such thread."""
@@ -80,7 +80,7 @@ class Directory:
     async def named(self, owner: str | None, external_id: str) -> Summary | None:
         """Return the owner's oldest summary with an external id; None if there is none."""
         await self._settle()
-        return await self._registry.store.named(owner, external_id)
+        return await self._registry.store.summary_named(owner, external_id)
 
     def alone(self, owner: str | None, name: str) -> contextlib.AbstractAsyncContextManager[None]:
         """Serialize requests that look something up for an owner and create it if it is missing."""
@@ -94,7 +94,7 @@ class Directory:
         """
         await self._write(change.key, change, new=new)
 
-    async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
+    async def records(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
         """Return a thread's records of a kind, the oldest first.
 
         Raises:
@@ -102,7 +102,7 @@ class Directory:
         """
         await self._settle()
         try:
-            return await self._registry.store.notes(key, kind)
+            return await self._registry.store.records(key, kind)
         except Damaged as error:
             raise self._registry.damaged(key, error) from None
 
@@ -112,7 +112,7 @@ class Directory:
         Raises:
             RequestError: `thread_damaged`.
         """
-        return [(id, self.decoded(key, decode, data)) for id, data in await self.notes(key, kind)]
+        return [(id, self.decoded(key, decode, data)) for id, data in await self.records(key, kind)]
 
     def decoded(self, key: Key, decode: Callable[[bytes], _T], data: bytes) -> _T:
         """Return a thread's record, decoded.
@@ -154,7 +154,7 @@ class Directory:
 
     async def recall(self, owner: str, name: str) -> bytes | None:
         """Return an owner's value of a name; None if there is none."""
-        kept = await self.notes(Key(owner, NO_THREAD), name)
+        kept = await self.records(Key(owner, NO_THREAD), name)
         return kept[0][1] if kept else None
 
     async def remember(self, owner: str, name: str, data: bytes) -> None:

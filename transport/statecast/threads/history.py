@@ -87,7 +87,7 @@ class History:
         written = await self._written(key)
         is_over = self._is_at_rest(key)
         _, ours, _, size = await self._state(key)
-        deleted = {id for id, _ in await self._hub.directory.notes(key, DELETED)}
+        deleted = {id for id, _ in await self._hub.directory.records(key, DELETED)}
         aliases = await self._aliases.read(key, format) if written and ours else {}
 
         def placed() -> tuple[list[HistoryMessage], Mapping[str, Alias]]:
@@ -144,7 +144,7 @@ class History:
             text = f"expected a format's name of 1 to {MAX_FORMAT} characters, got {len(format)}"
             raise InvalidRequest(text, limit=MAX_FORMAT)
         now = time.time()
-        notes = dict(await self._hub.directory.notes(key, MESSAGE))
+        notes = dict(await self._hub.directory.records(key, MESSAGE))
         if external_id is not None:
             id = await self.named(key, external_id, format)
         id = id or await self._agents(key, parent_id, format, content, notes) or new_id("msg")
@@ -204,7 +204,7 @@ class History:
         Raises:
             RequestError: `store_unavailable`.
         """
-        known = dict(await self._hub.directory.notes(key, NAMED)).get(_mark(external_id, format))
+        known = dict(await self._hub.directory.records(key, NAMED)).get(_mark(external_id, format))
         if known is not None:
             return self._hub.directory.decoded(key, bytes.decode, known)
         ours = (await self._state(key))[1]
@@ -289,7 +289,9 @@ class History:
         message = next(same, None) or await offload(size, read_message, found.content, found.format, id)
         note = {"id": f"fb_{id}"[:MAX_ID], "type": type, "comment": comment, "at": time.time()}
         said, limit = _encode(note), self._hub.limits.state
-        others = sum(len(data) for other, data in await self._hub.directory.notes(summary.key, FEEDBACK) if other != id)
+        others = sum(
+            len(data) for other, data in await self._hub.directory.records(summary.key, FEEDBACK) if other != id
+        )
         if len(said) > MAX_FIELD or others + len(said) > limit:
             limit = min(limit, MAX_FIELD)
             text = (
@@ -370,7 +372,7 @@ class History:
         thread = await self._hub.known(key.thread_id, owner=key.owner)
         if thread is None:
             return True
-        return has_only(thread, {id for id, _ in await self._hub.directory.notes(key, MESSAGE)}.union(gone))
+        return has_only(thread, {id for id, _ in await self._hub.directory.records(key, MESSAGE)}.union(gone))
 
     async def _show(self, key: Key, gone: Sequence[str] = ()) -> None:
         """Make the newest branch the thread's messages, as long as it has no others."""

@@ -245,7 +245,7 @@ class Scheduler:
             thread.journal.add(stores.BatchSettled(thread.key, execution.id))
         elif runs_again and thread.agent.restartable and execution.batch.tries:
             batch = msgspec.structs.replace(execution.batch, tries=0)  # it has not ended the process
-            thread.journal.add(stores.Amended(thread.key, execution.id, batch.encode()))
+            thread.journal.add(stores.BatchChanged(thread.key, execution.id, batch.encode()))
         thread.queue.active = None
         thread.used = time.monotonic()
         self.forget(execution)
@@ -263,7 +263,7 @@ class Scheduler:
             (command,) = run.batch.commands
             remember(thread, command, run.id)
             if not run.batch.applied:
-                thread.journal.add(stores.Amended(thread.key, run.id, run.batch.encode()))
+                thread.journal.add(stores.BatchChanged(thread.key, run.id, run.batch.encode()))
             self._enter(run)
             thread.queue.put(0, run)
 

@@ -88,14 +88,14 @@ class Supervisor:
     async def _serve(self) -> None:
         await self._registry.store.open()
         try:
-            unsettled = await self._registry.store.unsettled()
+            unfinished = await self._registry.store.unfinished()
         except StoreUnavailable:
             await self._registry.store.aclose()
             raise
         async with asyncio.TaskGroup() as tasks:
             self._runs.supervisor = asyncio.current_task()
             tending = [tasks.create_task(self._registry.journal.run()), tasks.create_task(self._tend())]
-            for key in unsettled:
+            for key in unfinished:
                 try:
                     await self._registry.find(key)
                 except RequestError as refusal:

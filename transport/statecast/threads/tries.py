@@ -7,7 +7,7 @@ import logging
 from typing import Final
 
 from statecast.protocol import RunError
-from statecast.stores import Amended, StoreUnavailable
+from statecast.stores import BatchChanged, StoreUnavailable
 
 from .batch import Batch
 from .logged_state import LoggedState
@@ -24,7 +24,7 @@ async def count_try(thread: LoggedState, run_id: str, batch: Batch) -> RunError 
     if batch.tries > TRIES:
         _log.error("run %s on thread %s is given up: the server ended %d times during it", run_id, thread.id, TRIES)
         return RunError("too_many_tries", f"The server ended {TRIES} times while the run was under way.")
-    thread.journal.add(Amended(thread.key, run_id, batch.encode()))
+    thread.journal.add(BatchChanged(thread.key, run_id, batch.encode()))
     with contextlib.suppress(StoreUnavailable):  # then nothing of it is kept either
         await thread.journal.settled()
     return None

@@ -22,8 +22,8 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from statecast.stores.base import Kind
 from statecast.stores.errors import Damaged
+from statecast.stores.log import Kind
 
 from .rows import checked, is_corrupt
 

@@ -15,13 +15,14 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast.stores.base import Key, SavedThread
 from statecast.stores.errors import Damaged, StoreUnavailable
+from statecast.stores.key import Key
+from statecast.stores.log import SavedThread
 
 from .database import MIGRATIONS, era_of
 from .entries import Entries
 from .lock import make_private
-from .records import CARD, damage_of
+from .records import SUMMARY, damage_of
 from .rows import as_text, from_names
 from .threads import load
 
@@ -38,7 +39,7 @@ PATIENCE: Final = 10.0
 
 #: What rows of other tables must hold, in the order of the columns.
 _TABLES: Final[tuple[tuple[str, str, str, tuple[type, ...]], ...]] = (
-    ("notes", "note", "id, owner, thread_id, kind, data", (str, str, str, str, bytes)),
+    ("notes", "record", "id, owner, thread_id, kind, data", (str, str, str, str, bytes)),
     ("files", "file", "name, type, owner, size", (str, str, str, int)),
     ("pieces", "piece of the file", "file, start, data", (int, int, bytes)),
     ("secrets", "secret", "name, data", (str, bytes)),
@@ -72,8 +73,8 @@ def damage_in(path: Path, readable: Callable[[SavedThread], object]) -> Iterator
                 yield f"a thread: its name cannot be read: {found!r}"
             else:
                 yield from _of_thread(connection, entries, key, readable)
-        for row in _rows(connection, f"SELECT {CARD} FROM cards"):
-            yield from (f"the card of {row[1]!r}: {what}" for what in damage_of(row))
+        for row in _rows(connection, f"SELECT {SUMMARY} FROM cards"):
+            yield from (f"the summary of {row[1]!r}: {what}" for what in damage_of(row))
         for table, what, columns, types in _TABLES:
             for row in _rows(connection, f"SELECT {columns} FROM {table}"):
                 if not all(map(isinstance, row, types)):
@@ -87,7 +88,7 @@ def damage_in(path: Path, readable: Callable[[SavedThread], object]) -> Iterator
             yield f"the file {name!r} is not whole"
         for id, thread_id, data in _rows(connection, "SELECT id, thread_id, data FROM notes WHERE kind != 'named'"):
             if isinstance(data, bytes) and not _is_json(data):
-                yield f"the note {id!r} of the thread {thread_id!r} cannot be read"
+                yield f"the record {id!r} of the thread {thread_id!r} cannot be read"
 
 
 def _of_thread(

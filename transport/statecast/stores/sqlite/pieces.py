@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
-from statecast.stores.base import File
 from statecast.stores.errors import Damaged
+from statecast.stores.records import File
 
 from .records import owner_name
 from .rows import as_text, checked, owner_of

@@ -1,4 +1,4 @@
-"""What the SQLite store keeps beside the threads: cards, notes and secrets.
+"""Summaries, records and secrets in the SQLite store: the tables `cards`, `notes` and `secrets`.
 
 Everything here happens on the store's own thread.
 """
@@ -11,32 +11,34 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast.stores.base import Key, Moved, RecordErased, RecordWritten, Summary, SummaryChanged, described
+from statecast.stores.base import Moved
 from statecast.stores.errors import Damaged
+from statecast.stores.key import Key
+from statecast.stores.records import RecordErased, RecordWritten, Summary, SummaryChanged, summary_after
 
 from .rows import checked, is_corrupt, owner_of, whole_rows
 
 __all__ = [
-    "CARD",
+    "SUMMARY",
     "damage_of",
     "delete",
     "is_owned",
-    "listed",
     "move",
-    "named",
     "names",
     "owner_name",
-    "read_card",
     "secret",
+    "summaries",
+    "summary_named",
+    "summary_of",
     "write",
 ]
 
 _log: Final = logging.getLogger("statecast")
 
-#: The columns that make a card.
-CARD: Final = "owner, thread_id, created, updated, last, archived, title, external_id, custom"
+#: The columns of a summary.
+SUMMARY: Final = "owner, thread_id, created, updated, last, archived, title, external_id, custom"
 
-#: What a card must have to be in a list, which is by these two. The largest time is the last that has a date.
+#: What a summary must have to be in a list, which is ordered by these two. The largest time is the last with a date.
 LATEST: Final = 253_402_300_799
 _LISTABLE: Final = f"last BETWEEN 0 AND {LATEST} AND typeof(thread_id) = 'text'"
 
@@ -52,9 +54,9 @@ def owner_name(owner: str | None) -> str:
 
 
 def write(connection: sqlite3.Connection, change: SummaryChanged | RecordWritten | RecordErased, now: float) -> None:
-    """Write a change of a card or of a note; `now` is the store's time."""
+    """Write a change of a summary or a record; `now` is the store's time."""
     if isinstance(change, SummaryChanged):
-        summary = described(read_card(connection, change.key), change)
+        summary = summary_after(summary_of(connection, change.key), change)
         values = (
             *names(summary.key),
             summary.created,
@@ -66,7 +68,9 @@ def write(connection: sqlite3.Connection, change: SummaryChanged | RecordWritten
             summary.custom,
             now,
         )
-        connection.execute(f"INSERT OR REPLACE INTO cards ({CARD}, used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        connection.execute(
+            f"INSERT OR REPLACE INTO cards ({SUMMARY}, used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values
+        )
     elif isinstance(change, RecordWritten):
         query = (
             "INSERT INTO notes (owner, thread_id, kind, id, data) VALUES (?, ?, ?, ?, ?)"
@@ -79,35 +83,35 @@ def write(connection: sqlite3.Connection, change: SummaryChanged | RecordWritten
 
 
 def move(connection: sqlite3.Connection, change: Moved) -> None:
-    """Make a thread another owner's, and all that is kept with it."""
+    """Give a thread, its summary and its records to another owner."""
     for table in ("threads", "cards", "notes"):
         query = f"UPDATE {table} SET owner = ? WHERE owner = ? AND thread_id = ?"  # names from the line above
         connection.execute(query, (owner_name(change.owner), *names(change.key)))
 
 
 def delete(connection: sqlite3.Connection, key: Key) -> None:
-    """Delete a thread's card and notes."""
+    """Delete a thread's summary and records."""
     for table in ("cards", "notes"):
         query = f"DELETE FROM {table} WHERE owner = ? AND thread_id = ?"  # names from the line above
         connection.execute(query, names(key))
 
 
-def read_card(connection: sqlite3.Connection, key: Key) -> Summary | None:
-    """Return a thread's card."""
-    query = f"SELECT {CARD} FROM cards WHERE owner = ? AND thread_id = ?"
+def summary_of(connection: sqlite3.Connection, key: Key) -> Summary | None:
+    """Return a thread's summary; None if it has none."""
+    query = f"SELECT {SUMMARY} FROM cards WHERE owner = ? AND thread_id = ?"
     row = connection.execute(query, names(key)).fetchone()
-    return None if row is None else _card(row)
+    return None if row is None else _summary(row)
 
 
-def listed(
+def summaries(
     connection: sqlite3.Connection,
     owner: str | None,
     archived: bool | None,
     before: tuple[float, str] | None,
     limit: int,
 ) -> list[Summary]:
-    """Return an owner's cards, the latest first."""
-    query, values = f"SELECT {CARD} FROM cards WHERE owner = ? AND {_LISTABLE}", [owner_name(owner)]
+    """Return the summaries of an owner's threads, the latest first."""
+    query, values = f"SELECT {SUMMARY} FROM cards WHERE owner = ? AND {_LISTABLE}", [owner_name(owner)]
     more: list[Any] = []
     if archived is not None:
         query += " AND archived = ?"
@@ -116,24 +120,24 @@ def listed(
         query += " AND (last, thread_id) < (?, ?)"
         more += before
     query += " ORDER BY last DESC, thread_id DESC LIMIT ?"
-    return [_card(row) for row in whole_rows(connection.execute(query, (*values, *more, limit)))]
+    return [_summary(row) for row in whole_rows(connection.execute(query, (*values, *more, limit)))]
 
 
-def named(connection: sqlite3.Connection, owner: str | None, external_id: str) -> Summary | None:
-    """Return the oldest card of an owner's with an external id."""
-    query = f"SELECT {CARD} FROM cards WHERE owner = ? AND external_id = ? ORDER BY created, thread_id LIMIT 1"
+def summary_named(connection: sqlite3.Connection, owner: str | None, external_id: str) -> Summary | None:
+    """Return the oldest summary of an owner's thread with an external id."""
+    query = f"SELECT {SUMMARY} FROM cards WHERE owner = ? AND external_id = ? ORDER BY created, thread_id LIMIT 1"
     row = connection.execute(query, (owner_name(owner), external_id)).fetchone()
-    return None if row is None else _card(row)
+    return None if row is None else _summary(row)
 
 
 def is_owned(connection: sqlite3.Connection, thread_id: str) -> bool:
-    """Whether there is a card of this id that is somebody's."""
+    """Return whether a thread with this id and an owner has a summary."""
     query = "SELECT 1 FROM cards WHERE thread_id = ? AND owner != '' LIMIT 1"
     return connection.execute(query, (thread_id,)).fetchone() is not None
 
 
-def notes(connection: sqlite3.Connection, key: Key, kind: str) -> list[tuple[str, bytes]]:
-    """Return what is noted with a thread."""
+def records(connection: sqlite3.Connection, key: Key, kind: str) -> list[tuple[str, bytes]]:
+    """Return a thread's records of a kind."""
     query = "SELECT id, data FROM notes WHERE owner = ? AND thread_id = ? AND kind = ? ORDER BY place"
     try:
         found = connection.execute(query, (*names(key), kind)).fetchall()
@@ -141,11 +145,11 @@ def notes(connection: sqlite3.Connection, key: Key, kind: str) -> list[tuple[str
         if is_corrupt(error):
             raise Damaged(f"the file: {error}") from None
         raise
-    return [(id, data) for id, data in checked(f'a note of the kind "{kind}"', found, str, bytes)]
+    return [(id, data) for id, data in checked(f'a record of the kind "{kind}"', found, str, bytes)]
 
 
 def secret(connection: sqlite3.Connection, name: str, fresh: bytes) -> bytes:
-    """Return a secret, the first that was offered that can be read."""
+    """Return a secret; if there is none that can be read, `fresh` becomes it."""
     found = connection.execute("SELECT data FROM secrets WHERE name = ?", (name,)).fetchone()
     if found is not None and isinstance(found[0], bytes) and len(found[0]) >= len(fresh):
         return bytes(found[0])
@@ -155,8 +159,8 @@ def secret(connection: sqlite3.Connection, name: str, fresh: bytes) -> bytes:
     return fresh
 
 
-def _card(row: tuple[Any, ...]) -> Summary:
-    """Return a row's card, without what is damaged: no list is to fail, or to lack a thread, for a title."""
+def _summary(row: tuple[Any, ...]) -> Summary:
+    """Return a row as a summary, with defaults for damaged columns: a damaged title must not hide a thread."""
     owner, thread_id, created, updated, last, archived, title, external_id, custom = row
     latest = last if _is_time(last) else 0.0
     return Summary(
@@ -172,11 +176,11 @@ def _card(row: tuple[Any, ...]) -> Summary:
 
 
 def damage_of(row: tuple[Any, ...]) -> list[str]:
-    """Return what of a card's row cannot be read."""
+    """Return a line for each column of a summary's row that cannot be read."""
     if not isinstance(row[0], str) or not isinstance(row[1], str):
         return ["its name cannot be read"]
-    summary = _card(row)
-    columns = CARD.split(", ")[2:]
+    summary = _summary(row)
+    columns = SUMMARY.split(", ")[2:]
     return [
         f"its {name} cannot be read: {repr(column)[:40]}"
         for name, column in zip(columns, row[2:], strict=True)

@@ -9,8 +9,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from statecast.stores.base import Key
 from statecast.stores.errors import Damaged
+from statecast.stores.key import Key
 
 __all__ = ["as_text", "checked", "from_names", "is_corrupt", "owner_of", "whole_rows"]
 

@@ -24,11 +24,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
-from statecast.stores.base import Appended, Change, File, Key, SavedThread, Summary
+from statecast.stores.base import Change
 from statecast.stores.errors import ChangeRefused, StoreUnavailable
+from statecast.stores.key import Key
+from statecast.stores.log import Appended, SavedThread
+from statecast.stores.records import File, Summary
 
-from . import records as cards
-from . import threads
+from . import records, threads
 from .database import Files, begin_era, clock_of, era_of, is_busy, keep_time, open_file
 from .entries import Entries
 from .lock import Lock, leave_mark
@@ -72,7 +74,7 @@ LOOK: Final = 0.002
 
 
 class SqliteStore:
-    """Keeps threads in a file.
+    """Stores threads in a file.
 
     Args:
         path: The file; made if it is not there.
@@ -146,45 +148,45 @@ class SqliteStore:
             self._purge_later()
 
     async def load(self, key: Key) -> SavedThread | None:
-        """Return what the file holds of a thread."""
+        """Return a thread."""
         return await self._do(self._load, key)
 
-    async def unsettled(self) -> list[Key]:
-        """Return the threads with work left."""
-        return await self._with(threads.unsettled)
+    async def unfinished(self) -> list[Key]:
+        """Return the threads with a batch or a run left."""
+        return await self._with(threads.unfinished)
 
     async def idle_for(self, seconds: float, *, lasting: bool) -> list[Key]:
-        """Return threads not written to for so long; what was written in the half minute before it may not count."""
+        """Return the threads not written to for so many seconds; writes of the half minute before may not count."""
         return await self._do(self._idle_for, seconds, lasting)
 
     async def summary(self, key: Key) -> Summary | None:
-        """Return what lists show of a thread."""
-        return await self._with(cards.read_card, key)
+        """Return the summary of a thread."""
+        return await self._with(records.summary_of, key)
 
-    async def listed(
+    async def summaries(
         self, owner: str | None, *, archived: bool | None = None, before: tuple[float, str] | None = None, limit: int
     ) -> list[Summary]:
-        """Return an owner's cards, the latest first."""
-        return await self._with(cards.listed, owner, archived, before, limit)
+        """Return the summaries of an owner's threads, the latest first."""
+        return await self._with(records.summaries, owner, archived, before, limit)
 
-    async def named(self, owner: str | None, external_id: str) -> Summary | None:
-        """Return the oldest card of an owner's with this external id."""
-        return await self._with(cards.named, owner, external_id)
+    async def summary_named(self, owner: str | None, external_id: str) -> Summary | None:
+        """Return the oldest summary of an owner's thread with this external id."""
+        return await self._with(records.summary_named, owner, external_id)
 
     async def is_owned(self, thread_id: str) -> bool:
-        """Whether there is a card of this id that is somebody's."""
-        return await self._with(cards.is_owned, thread_id)
+        """Return whether a thread with this id and an owner has a summary."""
+        return await self._with(records.is_owned, thread_id)
 
-    async def notes(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
-        """Return what is noted of a kind."""
-        return await self._with(cards.notes, key, kind)
+    async def records(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
+        """Return a thread's records of a kind."""
+        return await self._with(records.records, key, kind)
 
     async def secret(self, name: str, fresh: bytes) -> bytes:
-        """Return a secret, the first that was offered."""
-        return await self._with(cards.secret, name, fresh)
+        """Return a secret; the first one offered is it."""
+        return await self._with(records.secret, name, fresh)
 
-    async def keep_file(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
-        """Keep a file: each piece is written as it comes."""
+    async def write_file(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
+        """Write a file: each piece as it comes."""
         files = self._open_pieces
         number, size = files.begin(), 0
         try:
@@ -202,15 +204,15 @@ class SqliteStore:
         return size
 
     async def file(self, name: str) -> File | None:
-        """Return what is known of a file."""
+        """Return a file without its bytes."""
         return await self._do(self._open_pieces.find, name, files=True)
 
     async def read_file(self, name: str, start: int, end: int) -> bytes:
         """Return a part of a file."""
         return await self._do(self._open_pieces.read, name, start, end, files=True)
 
-    async def drop_file(self, name: str) -> None:
-        """Keep a file no longer: it is gone at once, and its pieces one after the other."""
+    async def delete_file(self, name: str) -> None:
+        """Delete a file: it is gone at once, and its pieces one after the other."""
         number = await self._do(self._open_pieces.forget, name, files=True)
         if number is not None:
             await self._forget_pieces(number)

@@ -8,14 +8,15 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Final
 
-from statecast.stores.base import Key, SavedThread
 from statecast.stores.errors import Damaged
+from statecast.stores.key import Key
+from statecast.stores.log import SavedThread
 
 from .entries import Entries
 from .records import names
 from .rows import checked, from_names, is_corrupt, whole_rows
 
-__all__ = ["idle_since", "load", "unsettled"]
+__all__ = ["idle_since", "load", "unfinished"]
 
 #: What is read of a row of `threads`.
 _THREAD: Final = (int, str, str, str, int, int, bytes, (bytes, str))
@@ -68,7 +69,7 @@ def _load(connection: sqlite3.Connection, entries: Entries, era: str, key: Key) 
     )
 
 
-def unsettled(connection: sqlite3.Connection) -> list[Key]:
+def unfinished(connection: sqlite3.Connection) -> list[Key]:
     """Return the threads with work left."""
     rows = "SELECT row FROM threads WHERE open = 1 UNION SELECT row FROM inbox"
     return _keys(connection, f"SELECT owner, thread_id FROM threads WHERE row IN ({rows})")

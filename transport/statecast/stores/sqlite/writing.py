@@ -10,27 +10,23 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from statecast.stores.base import (
-    Amended,
+from statecast.stores.base import Change, Deleted, Moved
+from statecast.stores.clock import Clock
+from statecast.stores.errors import ChangeRefused
+from statecast.stores.key import Key
+from statecast.stores.log import (
     Appended,
     Assigned,
     BatchAccepted,
     BatchApplied,
+    BatchChanged,
     BatchSettled,
-    Change,
     Compacted,
     Created,
-    Deleted,
-    Key,
-    Moved,
-    RecordErased,
-    RecordWritten,
-    SummaryChanged,
 )
-from statecast.stores.clock import Clock
-from statecast.stores.errors import ChangeRefused
+from statecast.stores.records import RecordErased, RecordWritten, SummaryChanged
 
-from . import records as cards
+from . import records
 from .database import keep_time
 from .entries import Entries
 from .records import names
@@ -134,16 +130,16 @@ class Writing:
             self._delete(connection, entries, change.key)
             return
         if isinstance(change, SummaryChanged | RecordWritten | RecordErased):
-            cards.write(connection, change, self.clock.now())
+            records.write(connection, change, self.clock.now())
             return
         if isinstance(change, Moved):
-            cards.move(connection, change)
+            records.move(connection, change)
             self._rows.pop(change.key, None)
             return
         row = self._row(connection, change.key)
         if isinstance(change, BatchAccepted):
             execute("INSERT INTO inbox (row, run_id, data) VALUES (?, ?, ?)", (row, change.run_id, change.data))
-        elif isinstance(change, Amended):
+        elif isinstance(change, BatchChanged):
             execute("UPDATE inbox SET data = ? WHERE row = ? AND run_id = ?", (change.data, row, change.run_id))
         elif isinstance(change, BatchSettled):
             execute("DELETE FROM inbox WHERE row = ? AND run_id = ?", (row, change.run_id))
@@ -166,7 +162,7 @@ class Writing:
             self._rows.pop(key, None)
             self._touched.pop(row, None)
             self._untouched.discard(row)
-        cards.delete(connection, key)
+        records.delete(connection, key)
 
     def _row(self, connection: sqlite3.Connection, key: Key) -> int:
         row = self._find_row(connection, key)

@@ -1,4 +1,4 @@
-"""What every store does with threads. To add one, add its line to `STORES`, in `several`."""
+"""What every store does with logs of threads. To add one, add its line to `STORES`, in `several`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from statecast.protocol import ChunkEntry, Entry, OperationsEntry, RunEntry, RunError, RunState
 from statecast.stores import (
-    Amended,
     Appended,
     Assigned,
     BatchAccepted,
     BatchApplied,
+    BatchChanged,
     BatchSettled,
     Change,
     ChangeRefused,
@@ -32,7 +32,7 @@ from statecast.stores import (
     read_entry,
     write_entry,
 )
-from statecast.stores.base import Kind
+from statecast.stores.log import Kind
 from statecast_agents import chunks
 from tests.stores.little import little
 from tests.stores.model import KEYS, Held, after, holds, script, shown
@@ -59,7 +59,7 @@ def entry(revision: int, open: bool | None = None, key: Key = KEY) -> Appended:
 
 async def test_an_empty_store_knows_nothing(store: Store) -> None:
     assert await store.load(KEY) is None
-    assert await store.unsettled() == []
+    assert await store.unfinished() == []
     for lasting in (True, False):
         assert await store.idle_for(-1e9, lasting=lasting) == []
 
@@ -80,7 +80,7 @@ async def test_a_thread_is_as_it_was_created(store: Store, lasting: bool) -> Non
         inbox=[],
         applied={},
     )
-    assert await store.unsettled() == []
+    assert await store.unfinished() == []
     assert await store.load(Key(None, "other")) is None
 
 
@@ -113,16 +113,16 @@ async def test_a_thread_is_unsettled_while_its_run_goes_on(store: Store) -> None
     for number, (open, unsettled) in enumerate([(None, []), (True, [KEY]), (None, [KEY]), (False, []), (True, [KEY])]):
         await store.commit([CREATED] if number == 0 else [])
         await store.commit([entry(number + 1, open)])
-        assert await store.unsettled() == unsettled
+        assert await store.unfinished() == unsettled
 
 
 async def test_a_thread_is_unsettled_while_something_is_in_its_inbox(store: Store) -> None:
     await store.commit([CREATED, BatchAccepted(KEY, "r1", b"1"), BatchAccepted(KEY, "r2", b"2")])
-    assert await store.unsettled() == [KEY]
+    assert await store.unfinished() == [KEY]
     await store.commit([BatchSettled(KEY, "r1")])
-    assert await store.unsettled() == [KEY]
+    assert await store.unfinished() == [KEY]
     await store.commit([BatchSettled(KEY, "r2")])
-    assert await store.unsettled() == []
+    assert await store.unfinished() == []
 
 
 async def test_an_inbox_keeps_the_order_in_which_batches_were_accepted(store: Store, make: Make) -> None:
@@ -141,13 +141,13 @@ async def test_an_inbox_keeps_the_order_in_which_batches_were_accepted(store: St
 
 async def test_a_batch_that_is_amended_keeps_its_place(store: Store) -> None:
     await store.commit([CREATED, *(BatchAccepted(KEY, name, BYTES) for name in ("r1", "r2", "r3"))])
-    await store.commit([Amended(KEY, "r2", b"other")])
+    await store.commit([BatchChanged(KEY, "r2", b"other")])
     assert list((await loaded(store)).inbox) == [("r1", BYTES), ("r2", b"other"), ("r3", BYTES)]
 
 
 async def test_a_batch_that_has_left_the_inbox_is_not_amended(store: Store) -> None:
     await store.commit(
-        [CREATED, BatchAccepted(KEY, "r1", BYTES), BatchSettled(KEY, "r1"), Amended(KEY, "r1", b"other")]
+        [CREATED, BatchAccepted(KEY, "r1", BYTES), BatchSettled(KEY, "r1"), BatchChanged(KEY, "r1", b"other")]
     )
     assert list((await loaded(store)).inbox) == []
 
@@ -188,7 +188,7 @@ async def test_a_snapshot_takes_the_place_of_the_entries_up_to_it(store: Store) 
 
 async def test_a_snapshot_settles_nothing(store: Store) -> None:
     await store.commit([CREATED, entry(1, True), Compacted(KEY, 1, b"1", b"null")])
-    assert await store.unsettled() == [KEY]
+    assert await store.unfinished() == [KEY]
 
 
 async def test_deleting_a_thread_removes_all_of_it(store: Store, make: Make) -> None:
@@ -209,7 +209,7 @@ async def test_deleting_a_thread_removes_all_of_it(store: Store, make: Make) -> 
     store = await reopened(store, make)
 
     assert await store.load(KEY) is None
-    assert await store.unsettled() == [other]
+    assert await store.unfinished() == [other]
     assert await store.idle_for(-1e9, lasting=True) == [other]
     await store.commit([Created(KEY, "agent", "e2", True, b"2")])
     again = await loaded(store)
@@ -253,11 +253,11 @@ async def test_owners_do_not_see_each_others_threads(store: Store, make: Make) -
         saved = await loaded(store, key)
         assert (saved.key, saved.epoch, saved.state) == (key, f"e{number}", b"%d" % number)
         assert len(saved.entries) == 1 + (number == 4)
-    assert set(await store.unsettled()) == set(keys)
+    assert set(await store.unfinished()) == set(keys)
     assert set(await store.idle_for(-1e9, lasting=True)) == set(keys)
 
     await store.commit([Deleted(keys[0])])
-    assert set(await store.unsettled()) == set(keys[1:])
+    assert set(await store.unfinished()) == set(keys[1:])
     await store.aclose()
 
 
@@ -289,7 +289,7 @@ async def test_a_batch_is_written_whole_or_not_at_all(store: Store, make: Make, 
             await store.commit(batch)
         assert await loaded(store) == before
         assert await store.load(Key(None, "second")) is None
-        assert await store.unsettled() == []
+        assert await store.unfinished() == []
 
     await store.commit(good)
     store = await reopened(store, make)
@@ -308,7 +308,7 @@ async def test_a_thread_may_come_and_go_and_come_in_one_batch(store: Store) -> N
     await store.commit([CREATED, entry(1, True), BatchAccepted(KEY, "r", b""), Deleted(KEY), again, entry(1)])
     saved = await loaded(store)
     assert (saved.epoch, saved.lasting, list(saved.entries)) == ("e2", False, [(1, "operations", b"1")])
-    assert await store.unsettled() == []
+    assert await store.unfinished() == []
 
 
 async def test_sizes_are_no_matter(store: Store, make: Make) -> None:

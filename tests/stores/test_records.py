@@ -1,4 +1,4 @@
-"""What every store does with what it keeps beside the threads: cards, notes, files and secrets."""
+"""What every store does with records: summaries, records of threads, files and secrets."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ EVERYTHING = 1_000
 
 
 async def listed(store: Store, owner: str | None = None, *, archived: bool | None = None) -> list[str]:
-    return [summary.key.thread_id for summary in await store.listed(owner, archived=archived, limit=EVERYTHING)]
+    return [summary.key.thread_id for summary in await store.summaries(owner, archived=archived, limit=EVERYTHING)]
 
 
 async def test_an_empty_store_has_nothing(store: Store) -> None:
     assert await store.summary(KEY) is None
-    assert await store.listed(None, limit=10) == []
-    assert await store.notes(KEY, "message") == []
+    assert await store.summaries(None, limit=10) == []
+    assert await store.records(KEY, "message") == []
     assert await store.file("a") is None
 
 
@@ -85,13 +85,13 @@ async def test_a_card_is_found_by_the_id_that_the_app_has_given_it(store: Store,
     ):
         await store.commit([SummaryChanged(key=Key(owner, thread_id), at=float(at), external_id=external_id)])
     store = await reopened(store, make)
-    found = [await store.named(owner, "x") for owner in ("ann", "bob", None, "")]
+    found = [await store.summary_named(owner, "x") for owner in ("ann", "bob", None, "")]
     await store.commit([SummaryChanged(key=Key("ann", "t2"), at=9.0, external_id="y"), Deleted(Key("bob", "t0"))])
-    later = [await store.named(owner, "x") for owner in ("ann", "bob")]
+    later = [await store.summary_named(owner, "x") for owner in ("ann", "bob")]
 
     assert [summary and summary.key.thread_id for summary in found] == ["t2", "t0", "t0", None]
     assert [summary and summary.key.thread_id for summary in later] == ["t1", None]
-    assert (await store.named("ann", "y")) == await store.summary(Key("ann", "t2"))
+    assert (await store.summary_named("ann", "y")) == await store.summary(Key("ann", "t2"))
 
 
 async def test_whether_a_thread_of_an_id_is_somebodys_is_known(store: Store, make: Make) -> None:
@@ -115,7 +115,7 @@ async def test_pages_have_every_card_once(store: Store, archived: bool | None) -
     await store.commit(cards)
     before: tuple[float, str] | None = None
     found: list[str] = []
-    while page := await store.listed("ann", archived=archived, before=before, limit=7):
+    while page := await store.summaries("ann", archived=archived, before=before, limit=7):
         assert len(page) <= 7
         found += [summary.key.thread_id for summary in page]
         before = page[-1].last, page[-1].key.thread_id
@@ -130,15 +130,15 @@ async def test_notes_are_in_the_order_in_which_they_were_made(store: Store, make
     )
     await store.commit([RecordWritten(KEY, "a", "2", b"\x00new"), RecordWritten(Key("ann", "t"), "a", "2", b"hers")])
 
-    assert await store.notes(KEY, "a") == [("2", b"\x00new"), ("1", b"y")]
-    assert await store.notes(KEY, "b") == [("2", b"other")]
+    assert await store.records(KEY, "a") == [("2", b"\x00new"), ("1", b"y")]
+    assert await store.records(KEY, "b") == [("2", b"other")]
 
     await store.commit(
         [RecordErased(KEY, "a", "2"), RecordErased(KEY, "a", "unknown"), RecordWritten(KEY, "a", "2", b"again")]
     )
     store = await reopened(store, make)
-    assert await store.notes(KEY, "a") == [("1", b"y"), ("2", b"again")]
-    assert await store.notes(Key("ann", "t"), "a") == [("2", b"hers")]
+    assert await store.records(KEY, "a") == [("1", b"y"), ("2", b"again")]
+    assert await store.records(Key("ann", "t"), "a") == [("2", b"hers")]
 
 
 async def test_a_deleted_thread_leaves_neither_card_nor_notes(store: Store) -> None:
@@ -148,9 +148,9 @@ async def test_a_deleted_thread_leaves_neither_card_nor_notes(store: Store) -> N
     await store.commit([Deleted(KEY)])
 
     assert await store.summary(KEY) is None
-    assert await store.notes(KEY, "a") == []
+    assert await store.records(KEY, "a") == []
     assert await listed(store) == ["other"]
-    assert await store.notes(other, "a") == [("1", b"x")]
+    assert await store.records(other, "a") == [("1", b"x")]
 
     await store.commit([Deleted(other)])  # which never was more than a card
     assert await listed(store) == []
@@ -164,13 +164,13 @@ async def test_a_thread_moves_with_all_that_is_kept_with_it(store: Store, make: 
     store = await reopened(store, make)
     assert await store.load(KEY) is None
     assert await store.summary(KEY) is None
-    assert await store.notes(KEY, "a") == []
+    assert await store.records(KEY, "a") == []
     saved, summary = await store.load(to), await store.summary(to)
     assert saved is not None
     assert [entry[0] for entry in saved.entries] == [1, 2]
     assert summary is not None
     assert (summary.key, summary.title) == (to, "Bees")
-    assert await store.notes(to, "a") == [("1", b"x")]
+    assert await store.records(to, "a") == [("1", b"x")]
 
     await store.commit([Created(KEY, "agent", "another", True, b"1")])  # its old name is free again
     assert await store.load(KEY) is not None
@@ -185,7 +185,7 @@ async def test_nothing_moves_onto_what_is_there(store: Store, there: str) -> Non
     with pytest.raises(ChangeRefused):
         await store.commit([RecordWritten(KEY, "a", "1", b"x"), Moved(KEY, "ann")])
     assert await store.load(KEY) is not None
-    assert await store.notes(KEY, "a") == []
+    assert await store.records(KEY, "a") == []
 
 
 async def test_a_card_is_used_when_it_is_written_whatever_it_says_and_keeps_its_thread(
@@ -255,17 +255,17 @@ async def in_pieces(data: bytes, size: int = 1_000) -> AsyncIterator[bytes]:
 
 async def test_files_are_kept_until_they_are_dropped(store: Store, make: Make) -> None:
     data = bytes(range(256)) * 10
-    assert await store.keep_file("a.png", "image/png", "ann", in_pieces(data)) == len(data)
-    assert await store.keep_file("b", "text/plain", None, in_pieces(b"")) == 0
+    assert await store.write_file("a.png", "image/png", "ann", in_pieces(data)) == len(data)
+    assert await store.write_file("b", "text/plain", None, in_pieces(b"")) == 0
     store = await reopened(store, make)
 
     assert await store.file("a.png") == File("a.png", "image/png", "ann", len(data))
     assert await store.read_file("a.png", 0, len(data)) == data
     assert await store.file("b") == File("b", "text/plain", None, 0)
 
-    await store.keep_file("a.png", "image/png", "ann", in_pieces(b"new"))
-    await store.drop_file("b")
-    await store.drop_file("unknown")
+    await store.write_file("a.png", "image/png", "ann", in_pieces(b"new"))
+    await store.delete_file("b")
+    await store.delete_file("unknown")
     assert await store.file("a.png") == File("a.png", "image/png", "ann", 3)
     assert await store.read_file("a.png", 0, 3) == b"new"
     assert await store.file("b") is None
@@ -276,7 +276,7 @@ async def test_files_are_kept_until_they_are_dropped(store: Store, make: Make) -
 
 async def test_a_part_of_a_file_is_what_lies_between_two_bytes(store: Store) -> None:
     data = Random(1).randbytes(3 * 2**18 + 77)
-    await store.keep_file("a", "video/mp4", None, in_pieces(data, 70_000))
+    await store.write_file("a", "video/mp4", None, in_pieces(data, 70_000))
     edges = [0, 1, 2**18 - 1, 2**18, 2**18 + 1, 2**19, 3 * 2**18, len(data) - 1, len(data)]
     for start in edges:
         for end in edges:
@@ -289,10 +289,10 @@ async def test_a_file_whose_pieces_fail_is_not_kept_and_leaves_the_one_before(st
         yield bytes(2**19)
         raise ZeroDivisionError
 
-    await store.keep_file("a", "text/plain", None, in_pieces(b"before"))
+    await store.write_file("a", "text/plain", None, in_pieces(b"before"))
     for name in ("a", "b"):
         with pytest.raises(ZeroDivisionError):
-            await store.keep_file(name, "text/plain", None, failing())
+            await store.write_file(name, "text/plain", None, failing())
     store = await reopened(store, make)
     assert await store.read_file("a", 0, 6) == b"before"
     assert await store.file("b") is None
@@ -308,7 +308,7 @@ async def test_threads_are_written_while_a_file_comes(store: Store) -> None:
         await more.wait()
         yield b"end"
 
-    coming = asyncio.create_task(store.keep_file("a", "text/plain", None, slow()))
+    coming = asyncio.create_task(store.write_file("a", "text/plain", None, slow()))
     await store.commit([CREATED])
     for revision in range(1, 50):
         await store.commit([Appended(KEY, revision, "operations", b"[]")])
@@ -376,7 +376,7 @@ def test_any_commits_are_kept(name: str, tmp_path_factory: pytest.TempPathFactor
         for batch in batches:
             await store.commit(batch)
         store = await reopened(store, make)
-        found = {key: (await store.summary(key), dict(await store.notes(key, "n"))) for key in KEYS}
+        found = {key: (await store.summary(key), dict(await store.records(key, "n"))) for key in KEYS}
         await store.aclose()
         return found
 

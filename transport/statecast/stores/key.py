@@ -1,0 +1,14 @@
+"""`Key`: names a thread in a store."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["Key"]
+
+
+class Key(msgspec.Struct, frozen=True):
+    """An owner, and the id of one of their threads."""
+
+    owner: str | None
+    thread_id: str

@@ -1,0 +1,132 @@
+"""The first contract of a store: the log of a thread, its snapshot, its inbox, and the ids of applied commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from .key import Key
+
+__all__ = [
+    "Appended",
+    "Assigned",
+    "BatchAccepted",
+    "BatchApplied",
+    "BatchChanged",
+    "BatchSettled",
+    "Compacted",
+    "Created",
+    "Kind",
+    "LogChange",
+    "LogStore",
+    "SavedThread",
+]
+
+Kind = Literal["operations", "chunk", "run"]
+
+
+class Created(msgspec.Struct, frozen=True):
+    """A thread is new. Its snapshot is its first state, at revision 0."""
+
+    key: Key
+    agent: str
+    epoch: str
+    lasting: bool
+    state: bytes
+
+
+class Appended(msgspec.Struct, frozen=True, gc=False):
+    """An entry was appended to the log."""
+
+    key: Key
+    revision: int
+    kind: Kind
+    data: bytes
+    open: bool | None = None  #: of a run's entry, whether the run goes on after it
+
+
+class BatchAccepted(msgspec.Struct, frozen=True):
+    """A batch was accepted: it is in the inbox until `BatchSettled`. Only the engine reads `data`."""
+
+    key: Key
+    run_id: str
+    data: bytes
+
+
+class BatchChanged(msgspec.Struct, frozen=True):
+    """The data of a batch has changed, not its place in the inbox. If the batch has left the inbox, nothing changes."""
+
+    key: Key
+    run_id: str
+    data: bytes
+
+
+class BatchApplied(msgspec.Struct, frozen=True):
+    """A command with an id was applied: its digest, and the run that it led to."""
+
+    key: Key
+    command_id: str
+    digest: bytes
+    run_id: str
+
+
+class BatchSettled(msgspec.Struct, frozen=True):
+    """A batch has left the inbox."""
+
+    key: Key
+    run_id: str
+
+
+class Compacted(msgspec.Struct, frozen=True):
+    """The snapshot is now the state at `revision`; the entries up to it are deleted."""
+
+    key: Key
+    revision: int
+    state: bytes
+    run: bytes  #: the latest run, as the engine wrote it; null if there was none
+
+
+class Assigned(msgspec.Struct, frozen=True):
+    """The thread belongs to another agent now."""
+
+    key: Key
+    agent: str
+
+
+LogChange = Created | Appended | BatchAccepted | BatchChanged | BatchApplied | BatchSettled | Compacted | Assigned
+
+
+class SavedThread(msgspec.Struct, frozen=True):
+    """All that a store has of a thread, but its summary and its records."""
+
+    key: Key
+    agent: str
+    epoch: str
+    lasting: bool
+    revision: int  #: of the snapshot
+    state: bytes
+    run: bytes  #: the latest run at the snapshot
+    entries: Sequence[tuple[int, Kind, bytes]]  #: after the snapshot, in order
+    inbox: Sequence[tuple[str, bytes]]  #: run id and data, in the order accepted
+    applied: dict[str, tuple[bytes, str]]  #: command id → digest, run id
+
+
+class LogStore(Protocol):
+    """Reads threads. Their changes are committed with all others, see `Store`."""
+
+    async def load(self, key: Key) -> SavedThread | None:
+        """Return a thread; None if there is no such thread.
+
+        Raises:
+            Damaged: The thread cannot be read. It can be deleted.
+            StoreUnavailable: Nothing can be read now.
+        """
+
+    async def unfinished(self) -> list[Key]:
+        """Return the threads that have batches in the inbox, or a run that has begun and not ended.
+
+        Raises:
+            StoreUnavailable: Nothing can be read now.
+        """
