@@ -15,8 +15,8 @@ from typing import Final, Protocol
 
 from statecast.http.errors import TooManySockets
 from statecast.http.request.addresses import public_address
-from statecast.protocol.errors import ServerFull
 from statecast.threads import Connections
+from statecast.threads.errors import ServerFull
 from statecast_agents.settings import check_texts
 
 try:

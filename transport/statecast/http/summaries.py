@@ -10,9 +10,10 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from statecast.protocol.errors import FieldTooLarge, InvalidRequest
+from statecast.protocol.errors import InvalidRequest
 from statecast.stores import Key, Summary, SummaryChanged
 from statecast.threads import MAX_FIELD
+from statecast.threads.errors import FieldTooLarge
 from statecast_agents import Json
 
 __all__ = ["MOST", "described", "fitting", "limit_of", "seconds", "timestamp"]

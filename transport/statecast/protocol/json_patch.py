@@ -100,7 +100,7 @@ class Patching:
 
         Raises:
             PatchConflict: It does not fit; what was done before it counts for nothing then.
-            RequestError: 413, see `Budget`; `forbidden_key` or `too_deep`.
+            RequestError: As `Budget`; `forbidden_key` or `too_deep`.
         """
         path = _parts(step["path"])
         match step["op"]:

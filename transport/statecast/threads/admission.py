@@ -15,7 +15,7 @@ import msgspec
 
 from statecast import stores
 from statecast.protocol import Cursor
-from statecast.protocol.errors import AgentMismatch, RequestError, ServerStopping, Unauthorized
+from statecast.protocol.errors import RequestError, Unauthorized
 from statecast.stores import Key, StoreUnavailable
 from statecast_agents import Agent, Document, new_id
 from statecast_agents.commands import AnyCommand
@@ -24,6 +24,7 @@ from .batch import Batch
 from .claims import adopt, agrees
 from .client_messages import entrusted
 from .deliveries import Delivery
+from .errors import AgentMismatch, ServerStopping
 from .execution import Execution
 from .limits import Limits
 from .offload import offload

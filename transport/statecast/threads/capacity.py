@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from statecast.protocol.errors import ServerFull, TooManyRuns
-
+from .errors import ServerFull, TooManyRuns
 from .limits import Limits
 
 __all__ = ["Capacity"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from statecast.protocol.errors import InvalidState, RequestError, StateLimitExceeded
+from statecast.protocol.errors import RequestError, StateLimitExceeded
 from statecast.protocol.messages.state_messages import items_in
 from statecast_agents import (
     Agent,
@@ -21,6 +21,7 @@ from statecast_agents import (
     operations,
 )
 
+from .errors import InvalidState
 from .failures import first_state, validate
 from .offload import offload
 from .thread import Thread

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from statecast.protocol.errors import AgentMismatch, RequestError, ThreadDamaged, UnknownThread
+from statecast.protocol.errors import RequestError
 from statecast.stores import Damaged, Deleted, Key, Moved, Summary
 
 from .cascade import Cascade, former
+from .errors import AgentMismatch, ThreadDamaged, UnknownThread
 from .registry import Registry
 from .scheduler import Scheduler
 from .thread import Thread

@@ -38,7 +38,7 @@ _T = TypeVar("_T")
 class Directory:
     """The summaries and records of all threads.
 
-    Everything may raise `RequestError`: 503 `store_unavailable`.
+    Everything may raise `StoreUnavailable`.
 
     Args:
         registry: The threads.

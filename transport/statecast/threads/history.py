@@ -19,15 +19,7 @@ from statecast.history.client_message import ClientMessage
 from statecast.history.formats import read_message
 from statecast.history.matching import Alias, match, same_message
 from statecast.history.tree import HistoryMessage, joined, moved_up, state_messages, without
-from statecast.protocol.errors import (
-    AgentFailed,
-    AgentsMessage,
-    FieldTooLarge,
-    InvalidRequest,
-    RequestError,
-    StateLimitExceeded,
-    UnknownMessage,
-)
+from statecast.protocol.errors import InvalidRequest, RequestError, StateLimitExceeded
 from statecast.protocol.messages.state_messages import items_in
 from statecast.stores import Key, RecordErased, RecordWritten, Summary
 from statecast_agents import About, Agent, Feedback, Json, new_id
@@ -36,6 +28,7 @@ from .aliases import Aliases
 from .cascade import MESSAGE
 from .client_messages import can_follow, check_written, has_only
 from .directory import MAX_FIELD
+from .errors import AgentFailed, AgentsMessage, FieldTooLarge, UnknownMessage
 from .hook_calls import HookFailed
 from .hub import Hub
 from .offload import offload

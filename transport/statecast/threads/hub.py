@@ -12,7 +12,6 @@ import msgspec
 
 from statecast import stores
 from statecast.protocol import Cursor
-from statecast.protocol.errors import RunActive, UnknownThread
 from statecast.stores import Key, Store, StoreUnavailable
 from statecast_agents import Agent, Json
 
@@ -22,6 +21,7 @@ from .claims import Claim
 from .client_messages import append, rewrite, written
 from .deletion import Deletion
 from .directory import Directory
+from .errors import RunActive, UnknownThread
 from .hook_calls import HookCalls, InThread
 from .limits import Limits
 from .offload import offload

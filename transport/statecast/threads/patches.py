@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from reprlib import repr as brief
 
-from statecast.protocol.errors import InvalidPatch, NotWritable, PatchFailed
 from statecast.protocol.json_patch import Budget, Edit, PatchConflict, Patching
 from statecast_agents import Document, Json
 
+from .errors import InvalidPatch, NotWritable, PatchFailed
 from .failures import validate
 from .limits import Limits
 from .thread import Thread

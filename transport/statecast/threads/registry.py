@@ -15,17 +15,11 @@ from typing import Final
 
 from statecast import stores
 from statecast.protocol import RunError
-from statecast.protocol.errors import (
-    AgentMismatch,
-    RequestError,
-    RevisionGone,
-    ThreadDamaged,
-    UnknownRevision,
-    UnknownThread,
-)
+from statecast.protocol.errors import RequestError
 from statecast.stores import Damaged, Key, Store, StoreUnavailable, Summary
 from statecast_agents import Agent
 
+from .errors import AgentMismatch, RevisionGone, ThreadDamaged, UnknownRevision, UnknownThread
 from .journal import Journal
 from .limits import Limits
 from .restore import replay

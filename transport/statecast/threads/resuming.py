@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from statecast.protocol import Cursor
-from statecast.protocol.errors import ResumeMismatch, RunMismatch
 
 from .admission import Submission
 from .claims import Claim, agrees
+from .errors import ResumeMismatch, RunMismatch
 from .execution import Execution
 from .resume_point import ResumePoint
 from .thread import Thread

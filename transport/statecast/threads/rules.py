@@ -9,14 +9,6 @@ from typing import Any, Final
 import msgspec
 
 from statecast.protocol import Cursor
-from statecast.protocol.errors import (
-    CommandIdReused,
-    NotListening,
-    PolicyNotAvailable,
-    RoleNotAllowed,
-    RunActive,
-    TooManyCommands,
-)
 from statecast.protocol.json_checks import check_nesting, check_values
 from statecast.stores import BatchApplied
 from statecast_agents import MAX_DEPTH, AddMessage, AddToolResult, Agent, Messages, Request
@@ -26,6 +18,7 @@ from statecast_agents.message_commands import check_commands
 
 from .batch import OnDisconnect
 from .claims import Claim
+from .errors import CommandIdReused, NotListening, PolicyNotAvailable, RoleNotAllowed, RunActive, TooManyCommands
 from .failures import agents_code
 from .limits import Limits
 from .thread import Thread

@@ -18,13 +18,13 @@ import msgspec
 
 from statecast import stores
 from statecast.protocol import RunError, RunState
-from statecast.protocol.errors import ServerStopping
 from statecast.stores import Key
 from statecast_agents import Agent, CommandError
 
 from .batch import Batch
 from .capacity import Capacity
 from .deliveries import Delivery
+from .errors import ServerStopping
 from .execution import INTERRUPTED, Execution
 from .failures import explain
 from .hook_calls import HookCalls, InThread

@@ -41,7 +41,7 @@ _encode: Final = msgspec.json.Encoder().encode
 class RefreshTokens:
     """Where the tokens of identities stand.
 
-    Everything may raise `RequestError`: 503 `store_unavailable`.
+    Everything may raise `StoreUnavailable`.
 
     Args:
         shelf: Where it is kept.

@@ -14,10 +14,11 @@ from starlette.responses import StreamingResponse
 from starlette.types import Send
 
 from statecast.http.response.stream import LINGER
-from statecast.protocol.errors import AgentFailed, RequestError, UnknownThread
+from statecast.protocol.errors import RequestError
 from statecast.protocol.event_stream import STREAMED
 from statecast.stores import Summary, SummaryChanged
 from statecast.threads import HookCalls, HookFailed, Hub
+from statecast.threads.errors import AgentFailed, UnknownThread
 from statecast_agents import About, Agent, Json
 
 __all__ = ["suggestions_response", "title_response"]

@@ -20,9 +20,10 @@ from statecast.http.response.stream import Stream, begin_stream
 from statecast.http.response.subscription import Subscription
 from statecast.http.service import Service
 from statecast.protocol import WIRES, MessageEncoder, Wire
-from statecast.protocol.errors import InvalidRequest, ServerStopping, UnknownThread
+from statecast.protocol.errors import InvalidRequest
 from statecast.protocol.messages.wire import Exchange, Opening, ThreadView, WireRequest
 from statecast.threads import OnDisconnect, Thread
+from statecast.threads.errors import ServerStopping, UnknownThread
 from statecast_agents import Agent
 
 __all__ = ["WireEndpoint", "wire_operations"]

@@ -45,7 +45,7 @@ class Body:
         """Return a field as `type`; `default` if it is missing or null.
 
         Raises:
-            RequestError: 422, naming the field, and what was expected.
+            RequestError: As `check_values` and `decode`, naming the field, and what was expected.
         """
         text = self._fields.get(name)
         if text is None or bytes(text) == b"null":

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Final
 
 from statecast.http.errors import TooManyBytes
-from statecast.protocol.errors import RequestError, ServerFull
+from statecast.protocol.errors import RequestError
 from statecast.threads import Limits
+from statecast.threads.errors import ServerFull
 
 __all__ = ["BodiesInFlight", "BodyInFlight"]
 

@@ -15,7 +15,8 @@ from starlette.websockets import WebSocket
 
 from statecast.http.errors import MethodNotAllowed, NotFound, http_error
 from statecast.http.response.statuses import headers_of, status_of, status_of_class
-from statecast.protocol.errors import ErrorForm, InternalError, RequestError, ServerStopping, plain_form
+from statecast.protocol.errors import ErrorForm, InternalError, RequestError, plain_form
+from statecast.threads.errors import ServerStopping
 
 __all__ = ["Errors", "FormRoute", "deny", "json_response", "refused", "request_error"]
 

@@ -7,7 +7,9 @@ from typing import Final
 from statecast.http import errors as http_errors
 from statecast.http.errors import HttpError, InvalidToken, MethodNotAllowed, RangeNotSatisfiable
 from statecast.protocol import errors
-from statecast.protocol.errors import RequestError, ResumeMismatch, Unauthorized
+from statecast.protocol.errors import RequestError, Unauthorized
+from statecast.threads import errors as thread_errors
+from statecast.threads.errors import ResumeMismatch
 from statecast_agents.errors import MessageConflict
 
 __all__ = ["STATUSES", "headers_of", "status_of", "status_of_class"]
@@ -24,7 +26,7 @@ STATUSES: Final[dict[type[RequestError], int]] = {
     errors.TimedOut: 408,
     errors.Conflict: 409,
     MessageConflict: 409,
-    errors.RevisionGone: 410,
+    thread_errors.RevisionGone: 410,
     errors.Oversized: 413,
     http_errors.TargetTooLong: 414,
     http_errors.UnsupportedMediaType: 415,
