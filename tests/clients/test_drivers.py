@@ -13,7 +13,16 @@ import pytest
 from statecast import Agent, create_app
 from tests.clients import installed
 from tests.clients.driver import Driver
-from tests.clients.node import Accumulator, Json, Protocol, ScenarioFailed, run_browser, run_transport
+from tests.clients.node import (
+    Accumulator,
+    Json,
+    Protocol,
+    ScenarioFailed,
+    Transport,
+    TransportReport,
+    run_browser,
+    run_transport,
+)
 from tests.clients.serving import served
 
 PROTOCOLS: list[Protocol] = ["assistant-transport", "data-stream"]
@@ -96,6 +105,44 @@ def test_a_step_that_does_not_come_true_says_what_was_known() -> None:
     with pytest.raises(ScenarioFailed, match="waited 100 ms") as failed:
         run_transport({"api": "http://127.0.0.1:9/", "initialState": {"known": 1}, "steps": steps})
     assert failed.value.report["finalState"] == {"known": 1}
+
+
+def test_scenarios_share_a_process_and_know_nothing_of_each_other() -> None:
+    def reported(known: int) -> tuple[Driver, TransportReport]:
+        with Transport({"api": "http://127.0.0.1:9/", "initialState": {"known": known}}) as page:
+            page.step("append", text="hello", **{"for": "idle"})
+            return page._driver, page.told()
+
+    (first, before), (second, after) = reported(1), reported(2)
+
+    assert first is second
+    assert (before.states[0], after.states[0]) == ({"known": 1}, {"known": 2})
+    for report in (before, after):
+        assert len(report.requests) == len(report.errors) == 1
+
+
+def test_two_scenarios_at_once_have_a_process_each() -> None:
+    settings = {"api": "http://127.0.0.1:9/", "initialState": {}}
+    with Transport(settings) as one, Transport(settings) as other:
+        assert one._driver is not other._driver
+
+
+def test_a_scenario_that_failed_leaves_its_process_to_nobody() -> None:
+    settings = {"api": "http://127.0.0.1:9/", "initialState": {}}
+    with Transport(settings) as page, pytest.raises(ScenarioFailed, match="unknown step"):
+        page.step("dance")
+    with Transport(settings) as other:
+        assert other._driver is not page._driver
+
+
+def test_windows_of_a_browser_know_nothing_of_each_other(chromium: str) -> None:
+    read = {"do": "evaluate", "function": "() => [localStorage.length, document.cookie]"}
+    write = {"do": "evaluate", "function": "() => { localStorage.setItem('a', 'b'); document.cookie = 'c=d'; }"}
+    with served(create_app(Agent())) as url:
+        goto = {"do": "goto", "url": f"{url}/health"}
+        first, second = run_browser([goto, write, read]), run_browser([goto, read])
+
+    assert (first.steps[2]["value"], second.steps[1]["value"]) == ([1, "c=d"], [0, ""])
 
 
 def test_without_node_a_test_is_skipped_with_the_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
