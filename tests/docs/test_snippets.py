@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from statecast.wires import WIRES
-from tests.docs.pages import PAGES, Block, Page
+from tests.docs.pages import API, PAGES, Block, Page
 from tests.docs.terminal import Terminal, same_but_ids
 
 #: Languages whose blocks need nothing done, or have it done in test_page.py or test_run_states.py.
@@ -53,6 +53,21 @@ def test_every_language_is_one_that_the_tests_know() -> None:
     languages = {block.language for page in PAGES for block in page.blocks}
 
     assert languages <= {"python", "sh", "console", "json"} | ELSEWHERE
+
+
+def test_the_guides_import_public_names_only() -> None:
+    public = set(re.findall(r"`(statecast(?:\.\w+)?)`", API.text)) | {"statecast"}
+    guides = [page for page in PAGES if page.path.parent.name == "guides"]
+    imported = {
+        (page.path.name, module)
+        for page in guides
+        for block in page.blocks
+        if block.language == "python"
+        for module in re.findall(r"^\s*(?:from|import) (statecast[\w.]*)", block.text, re.MULTILINE)
+    }
+
+    assert {module for _, module in imported} > {"statecast", "statecast.wires"}
+    assert [one for one in sorted(imported) if one[1] not in public] == []
 
 
 def _run(page: Page, block: Block, terminal: Terminal, namespace: dict[str, Any]) -> None:

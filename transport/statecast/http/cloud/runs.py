@@ -76,7 +76,8 @@ class _StreamEndpoint:
             check_thread_id(thread_id)
         conversation = msgspec.structs.replace(conversation, thread_id=thread_id, agent=agent.name)
         exchange = ChatExchange(conversation=conversation, protocol=DataStreamMessagesEncoder)
-        await self._chats.answer(exchange, agent, principal, scope, receive, send)
+        accepted = await self._chats.accept(exchange, agent, principal)
+        await self._chats.respond(accepted, scope, receive, send)
 
     async def _title(self, asked: RunRequest, messages: list[dict[str, Json]] | None, principal: Principal) -> Response:
         summary = await card_of(self._service.hub, principal.workspace, asked.thread_id)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, get_args
 
+import msgspec
 from starlette.datastructures import Headers, QueryParams
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -21,8 +22,8 @@ from statecast.http.response.subscription import Subscription
 from statecast.http.service import Service
 from statecast.protocol import WIRES, MessageEncoder, Wire
 from statecast.protocol.errors import InvalidRequest
-from statecast.protocol.messages.wire import Exchange, Opening, ThreadView, WireRequest
-from statecast.threads import OnDisconnect, Thread
+from statecast.protocol.messages.wire import Delivery, Exchange, Opening, ThreadView, WireRequest
+from statecast.threads import OnDisconnect, Submission, Thread
 from statecast.threads.errors import ServerStopping, UnknownThread
 from statecast_agents import Agent
 
@@ -47,6 +48,14 @@ def _operations_of(endpoint: WireEndpoint) -> Iterator[Operation]:
         yield Operation("GET", wire.stream_path, again, summary, replies, query=said.query, form=form)
 
 
+class AcceptedExchange(msgspec.Struct, frozen=True):
+    """An exchange that was accepted: what to follow, and how to send it."""
+
+    submission: Submission | None  #: None: there is nothing to follow, since the thread does not exist
+    encoder: MessageEncoder
+    delivery: Delivery
+
+
 class WireEndpoint:
     """Answers the requests of a wire.
 
@@ -60,6 +69,10 @@ class WireEndpoint:
         self.wire = wire
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        accepted = await self._accept_request(scope, receive)  # what was posted is not held while the run goes on
+        await self.respond(accepted, scope, receive, send)
+
+    async def _accept_request(self, scope: Scope, receive: Receive) -> AcceptedExchange:
         service, wire = self.service, self.wire
         query, headers = QueryParams(scope["query_string"]), Headers(scope=scope)
         lost = _on_disconnect(query)
@@ -76,32 +89,21 @@ class WireEndpoint:
             lost = lost or "cancel"
         agent = named_agent(conversation.agent, service.hub)
         caller = await service.caller(scope, key_alone=wire.key_alone)
-        await self.answer(exchange, agent, caller, scope, receive, send, on_disconnect=lost)
+        return await self.accept(exchange, agent, caller, on_disconnect=lost)
 
-    async def answer(
-        self,
-        exchange: Exchange,
-        agent: Agent,
-        caller: Caller,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        *,
-        on_disconnect: OnDisconnect | None = None,
-    ) -> None:
-        """Accept what is new in a conversation, and send the answer.
+    async def accept(
+        self, exchange: Exchange, agent: Agent, caller: Caller, *, on_disconnect: OnDisconnect | None = None
+    ) -> AcceptedExchange:
+        """Accept what is new in a conversation.
 
         Args:
             exchange: The request, read.
             agent: Of a thread that is new.
             caller: Who sends it.
-            scope: The request's.
-            receive: The request's.
-            send: The request's.
             on_disconnect: What a lost connection does to the run; None: what the app says.
 
         Raises:
-            RequestError: As `converse`; for an answer that is held back, also why its run failed.
+            RequestError: As `converse`; `unknown_thread`.
         """
         hub, wire, conversation = self.service.hub, self.wire, exchange.conversation
         thread_id = conversation.thread_id
@@ -112,27 +114,34 @@ class WireEndpoint:
         elif thread_id is not None and conversation.looks:  # it asks for nothing that would make one
             if not wire.joins_unknown:
                 raise UnknownThread(thread_id)
-            await self._show_nothing(exchange, agent, send)
-            return
+            return AcceptedExchange(None, wire.encoder(exchange, _opening_of_nothing(wire, agent)), exchange.delivery)
         answer = await converse(
             self.service, conversation, agent, caller, thread, on_disconnect=on_disconnect, kind=wire.projection
         )
         if thread is not None and conversation.cancels is not None:
             await hub.cancel(thread.id, owner=caller.owner, run_id=conversation.cancels)
-        await self.respond(exchange, answer, scope, receive, send)
+        return self.answered(exchange, answer)
 
-    async def respond(self, exchange: Exchange, answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    def answered(self, exchange: Exchange, answer: Answer) -> AcceptedExchange:
+        """Return an exchange with its answer, which is yet to be sent."""
+        encoder = self.wire.encoder(exchange, _opening_of(answer))
+        return AcceptedExchange(answer.accepted, encoder, exchange.delivery)
+
+    async def respond(self, accepted: AcceptedExchange, scope: Scope, receive: Receive, send: Send) -> None:
         """Follow the answer, and send the response or begin its stream.
 
         Raises:
             RequestError: Of an answer that is held back, why its run failed, or the server stops.
         """
-        accepted = answer.accepted
-        encoder: MessageEncoder = self.wire.encoder(exchange, _opening_of(answer))
+        encoder, submission = accepted.encoder, accepted.submission
         begin = encoder.begin()
-        subscription = Subscription(self.service.hub, accepted, encoder)
-        whole = exchange.delivery == "whole"
-        if exchange.delivery != "stream":
+        if submission is None:
+            await send({"type": "http.response.start", "status": 200, "headers": list(encoder.headers)})
+            await send({"type": "http.response.body", "body": begin + encoder.finish()})
+            return
+        subscription = Subscription(self.service.hub, submission, encoder)
+        whole = accepted.delivery == "whole"
+        if accepted.delivery != "stream":
             taken = await hold(subscription, receive, seconds=seconds_left(scope.get(EXPIRES)), whole=whole)
             if taken is None:
                 return  # the client has disconnected
@@ -141,27 +150,13 @@ class WireEndpoint:
             if subscription.source.finished and (encoder.cut or (whole and not taken)):
                 raise ServerStopping()
             begin += taken
-        headers = [*encoder.headers, *headers_of(accepted)]
+        headers = [*encoder.headers, *headers_of(submission)]
         if whole:
             response = Response(begin)
             response.raw_headers += headers
             await response(scope, receive, send)
         else:
             await begin_stream(scope, send, headers, Stream(subscription, first=begin))
-
-    async def _show_nothing(self, exchange: Exchange, agent: Agent, send: Send) -> None:
-        """Answer a client that joins a thread that does not exist, without making it."""
-        opening = Opening(
-            projection=self.wire.projection(None),
-            thread=None,
-            agent=agent.name,
-            run_id=None,
-            follows=False,
-            at=int(time.time()),
-        )
-        encoder: MessageEncoder = self.wire.encoder(exchange, opening)
-        await send({"type": "http.response.start", "status": 200, "headers": list(encoder.headers)})
-        await send({"type": "http.response.body", "body": encoder.begin() + encoder.finish()})
 
 
 class _StreamEndpoint:
@@ -179,7 +174,8 @@ class _StreamEndpoint:
         if thread is None or thread.active is None:
             await Response(status_code=204)(scope, receive, send)
             return
-        await self._endpoint.respond(exchange, join(thread, kind=wire.projection), scope, receive, send)
+        accepted = self._endpoint.answered(exchange, join(thread, kind=wire.projection))
+        await self._endpoint.respond(accepted, scope, receive, send)
 
 
 def _on_disconnect(query: Mapping[str, str]) -> OnDisconnect | None:
@@ -217,4 +213,11 @@ def _opening_of(answer: Answer) -> Opening:
         run_id=accepted.run_id,
         follows=accepted.run is not None,
         at=int(time.time()),
+    )
+
+
+def _opening_of_nothing(wire: Wire[Any], agent: Agent) -> Opening:
+    """Return the opening for a client that joins a thread that does not exist, and is not made."""
+    return Opening(
+        projection=wire.projection(None), thread=None, agent=agent.name, run_id=None, follows=False, at=int(time.time())
     )
