@@ -154,3 +154,13 @@ async def test_a_stale_tab_deletes_nothing_that_it_has_not_seen() -> None:
         assert [message["parts"][0]["text"] for message in fresh.state["messages"]] == ["one", "four"]
         edit = await client.run(said("five", parentId=None, sourceId=first), state=one.state, thread_id="t")
         assert [message["parts"][0]["text"] for message in edit.state["messages"]] == ["five"]
+
+
+async def test_numbers_are_the_doubles_that_a_page_makes_of_them() -> None:
+    async with TestClient(held()[0]) as client:
+        await client.run(NOTE, state={"large": 10**23, "notes": []}, thread_id="t")
+        posted = b'{"threadId":"t","state":{"notes":["noted"],"large":1e23},"commands":[]}'
+        answer = await client.post("/assistant", content=posted, headers={"content-type": "application/json"})
+
+    assert answer.status == 200
+    assert b"aui-state" not in answer.content
