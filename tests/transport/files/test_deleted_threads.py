@@ -126,10 +126,10 @@ async def test_a_thread_stays_while_its_files_cannot_go(tmp_path: Path) -> None:
     class Stuck(FolderFiles):
         stuck = True
 
-        async def drop(self, name: str) -> None:
+        async def delete(self, name: str) -> None:
             if self.stuck:
                 raise StoreUnavailable("the disk is read-only")
-            await super().drop(name)
+            await super().delete(name)
 
     files = Stuck(tmp_path / "files")
     app = create_app(echoing(), store=MemoryStore(), identify=who, uploads=Uploads(where=files))

@@ -41,7 +41,7 @@ def fetched(url: str) -> tuple[Mapping[str, str], bytes]:
 
 @pytest.mark.parametrize("owner", [None, "ann", "ann & bøb/…\n"])
 async def test_what_was_kept_is_found(files: Files, owner: str | None) -> None:
-    size = await files.keep(NAME, "text/plain; charset=utf-8", owner, in_pieces(b"Good ", b"morning"))
+    size = await files.write(NAME, "text/plain; charset=utf-8", owner, in_pieces(b"Good ", b"morning"))
     found = await files.find(NAME)
 
     assert found is not None
@@ -51,9 +51,9 @@ async def test_what_was_kept_is_found(files: Files, owner: str | None) -> None:
 
 
 async def test_what_was_dropped_is_gone(files: Files) -> None:
-    await files.keep(NAME, "text/plain", None, in_pieces(b"x"))
-    await files.drop(NAME)
-    await files.drop(NAME)
+    await files.write(NAME, "text/plain", None, in_pieces(b"x"))
+    await files.delete(NAME)
+    await files.delete(NAME)
 
     assert await files.find(NAME) is None
     assert await files.read(NAME) is None
@@ -62,8 +62,8 @@ async def test_what_was_dropped_is_gone(files: Files) -> None:
 async def test_names_are_kept_apart(files: Files) -> None:
     names = [fresh_name(name) for name in ("a.txt", "a.txt", "Blüten 花.txt", "")]
     for name in names:
-        await files.keep(name, "text/plain", None, in_pieces(name.encode()))
-    await files.drop(names[0])
+        await files.write(name, "text/plain", None, in_pieces(name.encode()))
+    await files.delete(names[0])
 
     assert [(await content_of(await files.find(name))).decode() for name in names[1:]] == names[1:]
 
@@ -74,7 +74,7 @@ async def test_what_does_not_come_to_its_end_leaves_nothing(files: Files, tmp_pa
         raise ValueError("cut")
 
     with pytest.raises(ValueError, match="cut"):
-        await files.keep(NAME, "text/plain", None, cut())
+        await files.write(NAME, "text/plain", None, cut())
 
     assert await files.find(NAME) is None
     if isinstance(files, FolderFiles):
@@ -83,7 +83,7 @@ async def test_what_does_not_come_to_its_end_leaves_nothing(files: Files, tmp_pa
 
 async def test_a_file_of_megabytes_is_kept_as_it_is(files: Files) -> None:
     data = os.urandom(3 * 2**20 + 1)
-    await files.keep(
+    await files.write(
         NAME, "image/png", "ann", in_pieces(*(data[at : at + 65_536] for at in range(0, len(data), 65_536)))
     )
 
@@ -96,11 +96,11 @@ async def test_a_file_of_megabytes_is_kept_as_it_is(files: Files) -> None:
 @pytest.mark.parametrize("name", ["../secret", "..", ".", "", "/etc/passwd", "a/b", f"{NAME}/data", f"../files/{NAME}"])
 async def test_nothing_outside_its_folder_is_found_or_dropped(tmp_path: Path, name: str) -> None:
     files = FolderFiles(tmp_path / "files")
-    await files.keep(NAME, "text/plain", None, in_pieces(b"x"))
+    await files.write(NAME, "text/plain", None, in_pieces(b"x"))
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret" / "data").write_bytes(b"s3cret")
     (tmp_path / "secret" / "about.json").write_bytes(b'{"type":"text/plain","owner":null}')
-    await files.drop(name)
+    await files.delete(name)
 
     assert await files.find(name) is None
     assert await files.read(name) is None
@@ -111,7 +111,7 @@ async def test_nothing_outside_its_folder_is_found_or_dropped(tmp_path: Path, na
 async def test_files_are_their_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        await FolderFiles(tmp_path / "all" / "up").keep(NAME, "text/plain", None, in_pieces(b"hi"))
+        await FolderFiles(tmp_path / "all" / "up").write(NAME, "text/plain", None, in_pieces(b"hi"))
     finally:
         os.umask(before)
     modes = {path.relative_to(tmp_path).as_posix(): path.stat().st_mode for path in (tmp_path / "all").rglob("*")}
@@ -126,7 +126,7 @@ async def test_what_a_process_left_behind_is_taken_away_in_time(tmp_path: Path) 
         part.mkdir()
         (part / "data").write_bytes(b"x")
     os.utime(old, (0, 0))
-    await FolderFiles(tmp_path).keep(NAME, "text/plain", None, in_pieces(b"x"))
+    await FolderFiles(tmp_path).write(NAME, "text/plain", None, in_pieces(b"x"))
 
     assert {path.name for path in tmp_path.iterdir()} == {NAME, ".gone-1"}
 
@@ -135,7 +135,7 @@ async def test_a_folder_that_cannot_be_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
 
     with pytest.raises(StoreUnavailable, match="file"):
-        await FolderFiles(tmp_path / "file").keep(NAME, "text/plain", None, in_pieces(b"x"))
+        await FolderFiles(tmp_path / "file").write(NAME, "text/plain", None, in_pieces(b"x"))
 
 
 # The store
@@ -146,7 +146,7 @@ async def test_a_file_outlives_the_server(tmp_path: Path) -> None:
         store = SqliteStore(tmp_path / "bees.db")
         await store.open()
         if number == 0:
-            await StoreFiles(store).keep(NAME, "text/plain", "ann", in_pieces(b"x"))
+            await StoreFiles(store).write(NAME, "text/plain", "ann", in_pieces(b"x"))
         else:
             assert await content_of(await StoreFiles(store).find(NAME)) == b"x"
         await store.aclose()
@@ -159,7 +159,7 @@ async def test_a_bucket_that_is_not_there_is_unavailable() -> None:
     with storage() as client:
         files = S3Files("wasps", client=client)
         with pytest.raises(StoreUnavailable, match="wasps"):
-            await files.keep(NAME, "text/plain", None, in_pieces(b"x"))
+            await files.write(NAME, "text/plain", None, in_pieces(b"x"))
     with pytest.raises(StoreUnavailable, match="wasps"):  # now the whole storage is away
         await files.find(NAME)
 
@@ -167,7 +167,7 @@ async def test_a_bucket_that_is_not_there_is_unavailable() -> None:
 async def test_a_link_serves_the_file_with_its_type_and_name_until_it_expires() -> None:
     with storage() as client:
         files = S3Files("bees", prefix="files/", client=client)
-        await files.keep(NAME, "image/png", None, in_pieces(b"x"))
+        await files.write(NAME, "image/png", None, in_pieces(b"x"))
         found = await files.find(NAME)
         assert found is not None
         assert callable(found.content)

@@ -1,4 +1,4 @@
-"""The seam between the endpoints and where files are kept. Every place passes the same tests."""
+"""`Files`: the contract of where uploaded files are stored. Every implementation passes the same tests."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Link: TypeAlias = Callable[[str, int], str]
 
 
 class Parts(Protocol):
-    """Reads parts of a file that is neither in memory nor a file of the system's."""
+    """Reads parts of a file that is neither in memory nor in the file system."""
 
     async def part(self, start: int, end: int) -> bytes:
-        """Return the bytes from one up to another.
+        """Return the bytes from `start` up to `end`.
 
         Raises:
-            Damaged: They cannot be read any more.
-            StoreUnavailable: They could not be read now.
+            Damaged: They cannot be read.
+            StoreUnavailable: Nothing can be read now.
         """
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A file that is kept."""
+    """A file that is stored."""
 
     name: str
     type: str  #: its media type
@@ -37,34 +37,34 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Files(Protocol):
-    """Where files are kept. Names are those of `fresh_name`."""
+    """Stores files. Their names are made by `fresh_name`."""
 
-    async def keep(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
-        """Keep a file whose bytes come in pieces, and return how many they were. There is none of that name yet.
+    async def write(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
+        """Write a new file, and return its size in bytes.
 
-        Whatever `pieces` raises is raised here, and then nothing is kept.
+        What `pieces` raises is raised here, and nothing is stored then.
 
         Raises:
-            StoreUnavailable: It was not kept.
+            StoreUnavailable: It was not stored.
         """
 
     async def find(self, name: str) -> Found | None:
         """Return a file; None if there is none of that name.
 
         Raises:
-            StoreUnavailable: It could not be looked up.
+            StoreUnavailable: Nothing can be read now.
         """
 
     async def read(self, name: str) -> bytes | None:
-        """Return what a file holds; None if there is none of that name. For agents.
+        """Return the bytes of a file, for agents; None if there is none of that name.
 
         Raises:
-            StoreUnavailable: It could not be read.
+            StoreUnavailable: Nothing can be read now.
         """
 
-    async def drop(self, name: str) -> None:
-        """Keep a file no longer, if there is one.
+    async def delete(self, name: str) -> None:
+        """Delete a file, if there is one of that name.
 
         Raises:
-            StoreUnavailable: It is still kept.
+            StoreUnavailable: It was not deleted.
         """

@@ -1,8 +1,8 @@
-"""Files in a folder: each is a folder of its own, with the bytes and what is known of them.
+"""Files in a folder: each has a folder of its own, with its bytes and its description.
 
-Rule 1: such a folder is there with all that belongs to it, or not at all. It is made under a name that starts with a
-dot, and renamed when it is complete; it is renamed back to be deleted.
-Rule 2: what is made here is its owner's alone, whatever the umask: other users of the machine are not to read it.
+Rule 1: the folder of a file is complete or does not exist. It is created under a name that starts with a dot, and
+renamed when it is complete; to delete it, it is renamed back first.
+Rule 2: only the owner of the process may read what is created here, whatever the umask.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ LEFT_BEHIND: Final = 86_400.0
 
 
 class _About(msgspec.Struct, frozen=True):
-    """What is known of a file."""
+    """A file but for its bytes."""
 
     type: str
     owner: str | None
 
 
 class FolderFiles:
-    """Keeps files in a folder.
+    """Stores files in a folder.
 
     Args:
         path: The folder; made if it is not there.
@@ -53,8 +53,8 @@ class FolderFiles:
         self.path = Path(path).absolute()
         self._tidy = False
 
-    async def keep(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
-        """Keep a file: its bytes go to the disk as they come."""
+    async def write(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
+        """Write a file, each piece as it comes."""
         assert is_name(name), name
         part = self.path / f".part-{secrets.token_hex(8)}"
         try:
@@ -72,11 +72,11 @@ class FolderFiles:
         return await self._do(lambda: self._find(name)) if is_name(name) else None
 
     async def read(self, name: str) -> bytes | None:
-        """Return what a file holds."""
+        """Return the bytes of a file."""
         return await self._do(lambda: self._read(name)) if is_name(name) else None
 
-    async def drop(self, name: str) -> None:
-        """Keep a file no longer."""
+    async def delete(self, name: str) -> None:
+        """Delete a file."""
         if is_name(name):
             await self._do(lambda: self._drop(name))
 

@@ -75,7 +75,7 @@ def media_type(header: str, filename: str) -> str | None:
 
 
 def is_among(type: str, patterns: Iterable[str]) -> bool:
-    """Whether a type is one of `patterns`, such as `image/png`, `image/*` or `*/*`."""
+    """Return whether a type matches one of `patterns`, such as `image/png`, `image/*` or `*/*`."""
     name = type.partition(";")[0]
     return any(
         pattern in (name, "*/*") or (pattern.endswith("/*") and name.startswith(pattern[:-1])) for pattern in patterns
@@ -83,7 +83,7 @@ def is_among(type: str, patterns: Iterable[str]) -> bool:
 
 
 def is_shown(type: str) -> bool:
-    """Whether a browser may show it in a window of its own: nothing in which scripts would run, as SVG or HTML."""
+    """Return whether a browser may show a type inline: one that cannot run scripts, as SVG and HTML can."""
     name = type.partition(";")[0]
     if name in ("application/pdf", "text/plain"):
         return True

@@ -1,4 +1,4 @@
-"""Names of files that are kept: a part that nobody guesses, and what is left of the name that the file came with."""
+"""Names of stored files: a random part, and what is left of the name of the upload."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ _NAMED: Final = re.compile(r"file_[A-Za-z0-9_-]{32}-[\w.%-]{0,400}[\w%]")
 
 
 def fresh_name(filename: str) -> str:
-    """Return a name for a new file that came as `filename`. Nobody guesses it: it has 192 random bits."""
+    """Return a name for a new file that was uploaded as `filename`. It has 192 random bits, so nobody can guess it."""
     return f"file_{secrets.token_urlsafe(24)}-{cleaned(filename)}"
 
 
 def is_name(text: str) -> bool:
-    """Whether it is a name that `fresh_name` may have made, so that it is harmless as a name of a file or a header."""
+    """Return whether `fresh_name` may have made a name, which is then safe in file names and headers."""
     match = _NAME.fullmatch(text)
     return match is not None and cleaned(match[1]) == match[1]
 
 
 def filename_of(name: str) -> str:
-    """Return the part of a kept file's name that it came with."""
+    """Return the part of a stored file's name that comes from the upload."""
     match = _NAME.fullmatch(name)
     assert match is not None, name
     return match[1]
 
 
 def name_in(url: str) -> str | None:
-    """Return the name of the file that a URL of ours serves; None if it is no such URL, of whatever server.
+    """Return the name of the stored file that a URL ends with; None if it ends with none. Any host will do.
 
-    An agent reads what a message links to by this name: to fetch any URL that a client sends is to let the client use
-    the server's network.
+    Agents read linked files by this name. Fetching any URL that a client sends would open the server's network to the
+    client.
     """
     try:
         name = unquote(urlsplit(url).path.rpartition("/")[2])
@@ -51,13 +51,13 @@ def name_in(url: str) -> str | None:
 
 
 def names_among(text: str) -> Iterator[str]:
-    """Yield the names of files of ours that a text has, in URLs or as they are."""
+    """Yield the names of stored files in a text, also those in URLs."""
     for match in _NAMED.finditer(text):
         yield from filter(is_name, dict.fromkeys((match[0], unquote(match[0]))))
 
 
 def cleaned(filename: str) -> str:
-    """Return a file's name without its folders, and with letters, digits and `._-` alone; cut where it is long."""
+    """Return a file's name without its folders, with only letters, digits and `._-`, shortened to fit."""
     text = unicodedata.normalize("NFC", filename.replace("\\", "/").rpartition("/")[2])
     text = "".join(character if _is_plain(character) else "_" for character in text).strip("._-")
     stem, dot, ending = text.rpartition(".")

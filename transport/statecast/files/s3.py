@@ -25,7 +25,7 @@ _NO_OBJECT: Final = ("404", "NoSuchKey")
 
 
 class S3Files:
-    """Keeps files in a bucket.
+    """Stores files in a bucket.
 
     Args:
         bucket: Its name. It need not be public, and should not be.
@@ -41,8 +41,8 @@ class S3Files:
         self.prefix = prefix
         self._client = _client() if client is None else client
 
-    async def keep(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
-        """Keep a file; until it is complete, it is in a temporary file."""
+    async def write(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
+        """Write a file, through a temporary one until it is complete."""
         metadata = {} if owner is None else {"owner": quote(owner)}  # which must be ASCII
         spool: IO[bytes] = await anyio.to_thread.run_sync(tempfile.TemporaryFile)
         with spool:
@@ -68,11 +68,11 @@ class S3Files:
         return Found(name, head["ContentType"], owner, head["ContentLength"], lambda *how: self._link(name, *how))
 
     async def read(self, name: str) -> bytes | None:
-        """Return what a file holds."""
+        """Return the bytes of a file."""
         return await self._do(lambda: _body(self._client.get_object(**self._object(name))))
 
-    async def drop(self, name: str) -> None:
-        """Keep a file no longer."""
+    async def delete(self, name: str) -> None:
+        """Delete a file."""
         await self._do(lambda: self._client.delete_object(**self._object(name)))
 
     def _object(self, name: str) -> dict[str, str]:
@@ -84,7 +84,7 @@ class S3Files:
         return link
 
     async def _do(self, function: Callable[[], _T]) -> _T | None:
-        """Ask the storage for something; None if it has no such object."""
+        """Send a request to the storage; return None if it has no such object."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:

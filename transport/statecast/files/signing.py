@@ -1,4 +1,4 @@
-"""Signatures of URLs: who has one was given it by this server, for what it says and for as long."""
+"""Signatures of URLs, which prove that this server issued them, for one use and until a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SECRET_BYTES: Final = 32
 
 
 class Signer:
-    """Signs with a secret of the server's.
+    """Signs with a secret.
 
     Args:
         secret: The secret.
@@ -30,5 +30,5 @@ class Signer:
         return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     def agrees(self, signature: str, *facts: str | int | None) -> bool:
-        """Whether it is the signature of these facts; takes as long whatever is wrong with it."""
+        """Return whether a signature is that of these facts, in constant time."""
         return hmac.compare_digest(signature.encode(), self.sign(*facts).encode())

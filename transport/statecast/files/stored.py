@@ -11,7 +11,7 @@ from .base import Found
 __all__ = ["StoreFiles"]
 
 
-class _Stored:
+class _StoredParts:
     """Reads parts of a file in a store."""
 
     def __init__(self, store: Store, name: str) -> None:
@@ -23,7 +23,7 @@ class _Stored:
 
 
 class StoreFiles:
-    """Keeps files in a store.
+    """Stores files in the store of the threads.
 
     Args:
         store: The store, which somebody else opens.
@@ -32,20 +32,20 @@ class StoreFiles:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def keep(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
-        """Keep a file: its bytes go to the store as they come."""
+    async def write(self, name: str, type: str, owner: str | None, pieces: AsyncIterator[bytes]) -> int:
+        """Write a file, each piece as it comes."""
         return await self._store.write_file(name, type, owner, pieces)
 
     async def find(self, name: str) -> Found | None:
         """Return a file."""
         file = await self._store.file(name)
-        return None if file is None else Found(name, file.type, file.owner, file.size, _Stored(self._store, name))
+        return None if file is None else Found(name, file.type, file.owner, file.size, _StoredParts(self._store, name))
 
     async def read(self, name: str) -> bytes | None:
-        """Return what a file holds."""
+        """Return the bytes of a file."""
         file = await self._store.file(name)
         return None if file is None else await self._store.read_file(name, 0, file.size)
 
-    async def drop(self, name: str) -> None:
-        """Keep a file no longer."""
+    async def delete(self, name: str) -> None:
+        """Delete a file."""
         await self._store.delete_file(name)

@@ -1,4 +1,4 @@
-"""`Uploads`: what may be uploaded, and where it is kept."""
+"""`Uploads`: which files may be uploaded, and where they are stored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _URL: Final = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
 
 
 class Uploads(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be uploaded, and where it is kept: `create_app(agent, uploads=Uploads(limit=…))`."""
+    """Which files may be uploaded, and where they are stored: `create_app(agent, uploads=Uploads(limit=…))`."""
 
     where: Files | None = None  #: None: in the app's store
     limit: int = 20 * 2**20  #: bytes of one file
@@ -29,7 +29,7 @@ class Uploads(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str | None = None  #: where clients reach this app; None: where the request came to
 
     def __post_init__(self) -> None:
-        """Check what is said.
+        """Check the settings.
 
         Raises:
             TypeError: A setting is of the wrong kind.
@@ -37,7 +37,7 @@ class Uploads(msgspec.Struct, frozen=True, kw_only=True):
         """
         check_numbers(self)
         if self.where is not None and not all(
-            callable(getattr(self.where, name, None)) for name in ("keep", "find", "read", "drop")
+            callable(getattr(self.where, name, None)) for name in ("write", "find", "read", "delete")
         ):
             raise TypeError(f"expected Uploads.where to be Files, such as FolderFiles(…), got {self.where!r}")
         wrong = [pattern for pattern in check_texts("Uploads.types", self.types) if PATTERN.fullmatch(pattern) is None]

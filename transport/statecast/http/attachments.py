@@ -52,7 +52,7 @@ class Attachments:
 
     def __init__(self, service: Service, uploads: Uploads) -> None:
         self.uploads = uploads
-        self._shelf = service.hub.directory
+        self._directory = service.hub.directory
         self._files = uploads.where or StoreFiles(service.hub.registry.store)
 
     async def signer(self) -> Signer:
@@ -61,7 +61,7 @@ class Attachments:
         Raises:
             RequestError: `store_unavailable`.
         """
-        return Signer(await self._shelf.secret(SECRET, token_bytes(SECRET_BYTES)))
+        return Signer(await self._directory.secret(SECRET, token_bytes(SECRET_BYTES)))
 
     async def take(self, name: str, filename: str, owner: str | None, incoming: UploadBody, request: Request) -> Found:
         """Keep the file that a request carries, and return it, without what it holds.
@@ -72,7 +72,7 @@ class Attachments:
         kind = self._type_of(request, filename)
         incoming.check()
         await self.signer()  # opens the store, where nobody has yet
-        size = await _kept(self._files.keep(name, kind, owner, incoming))
+        size = await _kept(self._files.write(name, kind, owner, incoming))
         return Found(name, kind, owner, size, b"")
 
     async def find(self, name: str) -> Found:
@@ -88,7 +88,7 @@ class Attachments:
         return found
 
     async def has(self, name: str) -> bool:
-        """Whether there is a file of that name.
+        """Return whether there is a file of that name.
 
         Raises:
             RequestError: `store_unavailable`.
@@ -107,14 +107,14 @@ class Attachments:
             raise UnknownFile()
         return found
 
-    async def drop(self, name: str, owner: str | None) -> None:
-        """Keep a file of an owner's no longer.
+    async def delete(self, name: str, owner: str | None) -> None:
+        """Delete a file of an owner's.
 
         Raises:
             RequestError: As `owned`.
         """
         await self.owned(name, owner)
-        await _kept(self._files.drop(name))
+        await _kept(self._files.delete(name))
 
     async def forget(self, texts: Iterable[bytes], owners: Collection[str | None]) -> None:
         """Keep no longer the files that texts name and one of some owners has; of very many, the first.
@@ -126,7 +126,7 @@ class Attachments:
         for name in itertools.islice(found, MOST):
             file = await self._files.find(name)
             if file is not None and file.owner in owners:
-                await self._files.drop(name)
+                await self._files.delete(name)
 
     async def serve(self, request: Request, name: str) -> Response:
         """Return the response with a file.

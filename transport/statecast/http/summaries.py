@@ -1,4 +1,4 @@
-"""Cards as clients write them, and the forms that all lists of threads have in common."""
+"""Summaries as clients write and list them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from statecast.threads import MAX_FIELD
 from statecast.threads.errors import FieldTooLarge
 from statecast_agents import Json
 
-__all__ = ["MOST", "described", "fitting", "limit_of", "seconds", "timestamp"]
+__all__ = ["MOST", "fitting", "limit_of", "seconds", "summary_change", "timestamp"]
 
 #: Things in an answer, at most.
 MOST: Final = 200
@@ -29,7 +29,7 @@ MAX_TITLE: Final = 1_000
 MAX_EXTERNAL_ID: Final = 500
 
 
-def described(
+def summary_change(
     key: Key,
     *,
     title: str | UnsetType | None = UNSET,
@@ -38,7 +38,7 @@ def described(
     archived: bool | UnsetType = UNSET,
     last: float | UnsetType = UNSET,
 ) -> SummaryChanged:
-    """Return the change of a card that a client asks for.
+    """Return the change of a summary that a client asks for.
 
     Raises:
         RequestError: `invalid_request` for what is too long; `field_too_large`.
@@ -65,7 +65,7 @@ def described(
 
 
 def fitting(summaries: Sequence[Summary]) -> Sequence[Summary]:
-    """Return the first of some cards: as many as fit into an answer, and one at least."""
+    """Return the first summaries, as many as fit into an answer, and one at least."""
     size = 0
     for at, summary in enumerate(summaries):
         size += len(summary.custom)

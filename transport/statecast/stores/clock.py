@@ -1,8 +1,8 @@
-"""The time that a store goes by when it tells how long a thread has been idle.
+"""`Clock`: the time by which a store tells how long a thread has been idle.
 
-The system's clock may jump, by years, in either direction, and be set right again later. What is deleted by then is
-gone. So a store's time is counted: it runs while the store is open, at the pace of a clock that cannot be set, and goes
-on, when the store is opened again, from the latest that was kept. It is not the time of day, and nobody is shown it.
+The system's clock may jump by years, in either direction, and be corrected later; threads deleted in between are lost.
+So a store counts its own time: it runs while the store is open, at the pace of a monotonic clock, and continues from
+the last stored value when the store is opened again. It is not the time of day, and is never shown.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Clock:
     """Counts seconds.
 
     Args:
-        at: What `written` returned, when time was last kept; None: never. Anything else counts as never.
+        at: What `written` returned when the time was last stored; anything else: it never was.
     """
 
     def __init__(self, at: object = None) -> None:
@@ -30,12 +30,12 @@ class Clock:
         return self._start + (monotonic() - self._opened)
 
     def written(self) -> str:
-        """Return the time as it is kept: a digit that was damaged on the disk is noticed."""
+        """Return the time with a checksum, to be stored: a damaged digit is detected."""
         text = f"{self.now():.6f}"
         return f"{text} {zlib.crc32(text.encode()):08x}"
 
 
 def _read(at: object) -> float:
-    """Return the time that was kept. The first time of all is the system's, so that older files go on."""
+    """Return the stored time; if there is none, the system's, which older files were written with."""
     text, _, check = at.partition(" ") if isinstance(at, str) else ("", "", "")
     return float(text) if text and check == f"{zlib.crc32(text.encode()):08x}" else time.time()

@@ -8,7 +8,7 @@ __all__ = ["ChangeRefused", "Damaged", "StoreUnavailable"]
 
 
 class StoreUnavailable(Unavailable):
-    """The store could not be reached, or could not write. Nothing of the batch was written.
+    """The store cannot be reached or cannot write. Nothing of the batch was written.
 
     Args:
         reason: For the log.
@@ -21,13 +21,13 @@ class StoreUnavailable(Unavailable):
 
     @property
     def message(self) -> str:
-        """Return what clients read, which is not the reason."""
+        """Return the text for clients; the reason is for the log."""
         return "the store cannot be reached; try again soon"
 
 
 class ChangeRefused(InternalError):
-    """The store works, and will never take one of these changes. Nothing of the batch was written."""
+    """The store works, but will never accept one of these changes. Nothing of the batch was written."""
 
 
 class Damaged(InternalError):
-    """What the store holds of one thread, or of one file, cannot be read. Of others it can."""
+    """One thread or one file cannot be read. All others can."""

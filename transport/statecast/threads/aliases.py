@@ -20,7 +20,7 @@ from .directory import Directory
 
 __all__ = ["Aliases"]
 
-#: The kind of notes: each is the client's message that one of the state's is, in a form.
+#: The kind of records: each is the client's message that one of the state's is, in a form.
 ALIAS: Final = "alias"
 
 _decode: Final = msgspec.json.Decoder(Alias).decode

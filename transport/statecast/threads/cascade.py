@@ -15,7 +15,7 @@ from .registry import Registry
 
 __all__ = ["FORMER", "MESSAGE", "Cascade", "Forget", "former"]
 
-#: Kinds of notes: what clients have written of messages, and whose a thread was before it became its owner's.
+#: Kinds of records: what clients have written of messages, and whose a thread was before it became its owner's.
 MESSAGE: Final = "message"
 FORMER: Final = "former"
 

@@ -26,10 +26,10 @@ from .registry import Registry
 
 __all__ = ["MAX_FIELD", "Directory"]
 
-#: Bytes, as JSON, of what an app keeps in a field of a card, or a user says of a message.
+#: Bytes, as JSON, of what an app keeps in a field of a summary, or a user writes in feedback.
 MAX_FIELD: Final = 2**16
 
-#: Where what is kept of an owner is noted; no thread has such an id.
+#: The thread id of the records of an owner; no thread has it.
 NO_THREAD: Final = ""
 
 _T = TypeVar("_T")
@@ -57,7 +57,7 @@ class Directory:
         Args:
             owner: Whose.
             archived: Only those that are, or are not; None: all.
-            before: Only what comes after the card with this `last` and thread id.
+            before: Only what comes after the summary with this `last` and thread id.
             limit: How many at most.
         """
         await self._settle()
@@ -125,7 +125,7 @@ class Directory:
         except (ValueError, RecursionError) as error:
             raise self._registry.damaged(key, error) from None
 
-    async def note(self, key: Key, kind: str, id: str, data: bytes, *, message: bool = False) -> None:
+    async def write(self, key: Key, kind: str, id: str, data: bytes, *, message: bool = False) -> None:
         """Write a record of a thread; with `message`, the record is a message and updates the thread's time.
 
         Raises:
@@ -145,7 +145,7 @@ class Directory:
             await self._write(key, *changes, SummaryChanged(key=key, at=time.time()))
 
     async def record(self, key: Key, *changes: RecordWritten | RecordErased) -> None:
-        """Note several things, or take them away, as `change`, but not as something that was done with the thread.
+        """Write and erase records, as `change`, but leave the thread's time as it is.
 
         Raises:
             RequestError: `unknown_thread`.

@@ -35,7 +35,7 @@ from .offload import offload
 
 __all__ = ["EACH", "LEASE", "History"]
 
-#: Kinds of notes.
+#: Kinds of records.
 FEEDBACK: Final = "feedback"
 DELETED: Final = "deleted"  #: of a message that the agent's state still has: what was written of it is kept, unseen
 
@@ -70,7 +70,7 @@ class History:
         """Return the messages of a thread, each after its parent, in the form of a published client.
 
         Args:
-            card: The thread's.
+            summary: The thread's.
             format: Only messages of that form; None: all, and the state's as `aui/v0`.
 
         Raises:
@@ -106,7 +106,7 @@ class History:
         """Add a message to a thread's history, or write it anew, and return its id.
 
         Args:
-            key: The thread; it has a card.
+            key: The thread; it has a summary.
             parent_id: The message before it.
             format: The form of `content`.
             content: The message.
@@ -151,7 +151,7 @@ class History:
                 message = msgspec.structs.replace(message, parent_id=before.parent_id)
         note = _encode(message)
         await self._check_room(key, message, note, notes)
-        await self._hub.directory.note(key, MESSAGE, id, note, message=before is None)
+        await self._hub.directory.write(key, MESSAGE, id, note, message=before is None)
         changes: list[RecordWritten | RecordErased] = [] if before is None else [RecordErased(key, DELETED, id)]
         if before is not None and before.content != content:  # it may be another message by now
             changes += await self._aliases.erased(key, id)
@@ -255,7 +255,7 @@ class History:
         """Return a thread's agent, and what its hooks are told.
 
         Args:
-            card: The thread's.
+            summary: The thread's.
             messages: What the client says they are, as in a state; None: as the server has them.
             user: Who asks.
 
@@ -291,7 +291,7 @@ class History:
                 f"expected feedback of at most {limit} bytes, and of a thread's messages in all no more than of a state"
             )
             raise FieldTooLarge(text, limit=limit)
-        await self._hub.directory.note(summary.key, FEEDBACK, id, said)
+        await self._hub.directory.write(summary.key, FEEDBACK, id, said)
         told = Feedback(
             thread_id=summary.key.thread_id, message_id=id, type=type, comment=comment, message=message, user=user
         )
@@ -378,7 +378,7 @@ class History:
 
 
 def _mark(id: str, format: str) -> str:
-    """Return the id of the note that says which message has an id from elsewhere."""
+    """Return the id of the record that says which message has an external id."""
     return f"{format} {id}"
 
 

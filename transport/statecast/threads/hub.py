@@ -65,7 +65,7 @@ class Hub:
         self.limits = limits or Limits()
         self._runs = Scheduler(self.limits, debug=debug)
         self.registry = Registry(store or stores.MemoryStore(), self.agents, self.limits, self._runs.revive)
-        self.directory = Directory(self.registry, self._start)  #: cards and notes
+        self.directory = Directory(self.registry, self._start)  #: summaries and records
         self._admission = Admission(self.registry, self._runs, self.limits, knows_owners=knows_owners)
         self.cascade = Cascade(self.registry)
         self._removal = Deletion(self.registry, self._runs, self.cascade)
@@ -253,7 +253,7 @@ class Hub:
         """Set the messages of a thread, unless an agent has run on it: then the state is the agent's.
 
         Args:
-            thread_id: The thread; it is made if there is only its card.
+            thread_id: The thread; it is made if there is only its summary.
             messages: All of them, as in a state.
             agent: Whose a new thread is to be.
             owner: Whose it is.

@@ -14,7 +14,7 @@ from statecast.protocol.errors import ErrorForm, RequestError
 from statecast.stores import Key, Summary
 from statecast.threads import Hub
 
-__all__ = ["OBJECT", "card_of", "cloud_form", "cloud_operation"]
+__all__ = ["OBJECT", "cloud_form", "cloud_operation", "summary_of"]
 
 
 #: A JSON object of the published client, which knows its fields: see docs/protocol.md.
@@ -40,8 +40,8 @@ def cloud_form(error: RequestError) -> ErrorForm:
     return ErrorForm({**error.fields(), "message": error.message, "error": error.code})
 
 
-async def card_of(hub: Hub, workspace: str, thread_id: str) -> Summary:
-    """Return the card of a workspace's thread.
+async def summary_of(hub: Hub, workspace: str, thread_id: str) -> Summary:
+    """Return the summary of a workspace's thread.
 
     Raises:
         RequestError: `unknown_thread`; `invalid_thread_id`; `store_unavailable`.

@@ -38,14 +38,14 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Leases:
-    """The leases of all threads: a note with the message that has one.
+    """The leases of all threads: a record under the id of the message that has one.
 
     Args:
-        shelf: Where they are noted.
+        directory: Where their records are.
     """
 
     def __init__(self, directory: Directory) -> None:
-        self._shelf = directory
+        self._directory = directory
 
     async def open(self, key: Key, message_id: str) -> dict[str, Any]:
         """Open a lease of a message, in place of any other, and return what its holder needs.
@@ -55,7 +55,7 @@ class Leases:
         """
         lease = _Lease(new_id("lease"), message_id, time.time())
         async with self._alone(key):
-            await self._note(key, lease)
+            await self._write(key, lease)
         return {"lease_id": lease.id, "heartbeat_interval_ms": BEAT_MS}
 
     @contextlib.asynccontextmanager
@@ -72,7 +72,7 @@ class Leases:
                 raise LeaseMismatch(text)
             _check_running(lease)
             yield
-            await self._note(key, msgspec.structs.replace(lease, beat=time.time()))
+            await self._write(key, msgspec.structs.replace(lease, beat=time.time()))
 
     async def beat(self, key: Key, lease_id: str) -> dict[str, Any]:
         """Renew a lease, and return when to do so next.
@@ -83,7 +83,7 @@ class Leases:
         async with self._alone(key):
             lease = await self._known(key, lease_id)
             _check_running(lease)
-            await self._note(key, msgspec.structs.replace(lease, beat=time.time()))
+            await self._write(key, msgspec.structs.replace(lease, beat=time.time()))
         return {"heartbeat_interval_ms": BEAT_MS}
 
     async def end(self, key: Key, lease_id: str, reason: EndReason) -> None:
@@ -95,7 +95,7 @@ class Leases:
         async with self._alone(key):
             lease = await self._known(key, lease_id)
             if lease.ended is None:
-                await self._note(key, msgspec.structs.replace(lease, beat=time.time(), ended=reason))
+                await self._write(key, msgspec.structs.replace(lease, beat=time.time(), ended=reason))
 
     async def shown(self, key: Key) -> dict[str, dict[str, Any]]:
         """Return where the runs of a thread's messages stand, by the message's id.
@@ -104,7 +104,7 @@ class Leases:
             RequestError: `store_unavailable`.
         """
         now = time.time()
-        leases = [lease for _, lease in await self._shelf.read(key, LEASE, _decode)]
+        leases = [lease for _, lease in await self._directory.read(key, LEASE, _decode)]
         return {
             lease.message_id: {
                 "status": "running" if lease.ended is None else "ended",
@@ -114,10 +114,10 @@ class Leases:
         }
 
     def _alone(self, key: Key) -> contextlib.AbstractAsyncContextManager[None]:
-        return self._shelf.alone(key.owner, f"{LEASE} {key.thread_id}")
+        return self._directory.alone(key.owner, f"{LEASE} {key.thread_id}")
 
     async def _find(self, key: Key, lease_id: str) -> _Lease | None:
-        leases = (lease for _, lease in await self._shelf.read(key, LEASE, _decode))
+        leases = (lease for _, lease in await self._directory.read(key, LEASE, _decode))
         return next((lease for lease in leases if lease.id == lease_id), None)
 
     async def _known(self, key: Key, lease_id: str) -> _Lease:
@@ -127,8 +127,8 @@ class Leases:
             raise UnknownLease(text)
         return lease
 
-    async def _note(self, key: Key, lease: _Lease) -> None:
-        await self._shelf.note(key, LEASE, lease.message_id, _encode(lease))
+    async def _write(self, key: Key, lease: _Lease) -> None:
+        await self._directory.write(key, LEASE, lease.message_id, _encode(lease))
 
 
 def _check_running(lease: _Lease) -> None:

@@ -67,7 +67,7 @@ class _Messages:
         self._authenticator = authenticator
 
     async def list(self, request: Request) -> Response:
-        summary = await self._card(request)
+        summary = await self._summary(request)
         query = request.query_params
         limit = limit_of(query.get("limit"), MOST)
         messages = (await self._history.read(summary, format=query.get("format")))[::-1]
@@ -79,7 +79,7 @@ class _Messages:
         return json_response({"messages": [_shown(message, runs.get(message.id)) for message in messages[:limit]]})
 
     async def create(self, request: Request) -> Response:
-        summary = await self._card(request)
+        summary = await self._summary(request)
         new: CloudMessage = await read_json(request.scope, request.receive, self._hub.limits, CloudMessage)
         if new.external_id is None:
             id = await self._write(summary.key, new)
@@ -90,7 +90,7 @@ class _Messages:
         return json_response({"message_id": id, **lease})
 
     async def update(self, request: Request) -> Response:
-        summary = await self._card(request)
+        summary = await self._summary(request)
         changed: MessageUpdate = await read_json(request.scope, request.receive, self._hub.limits, MessageUpdate)
         message_id = request.path_params["message_id"]
         async with self._as_holder(summary.key, changed.lease_id, message_id):
@@ -98,17 +98,17 @@ class _Messages:
         return Response(status_code=204)
 
     async def delete(self, request: Request) -> Response:
-        summary = await self._card(request)
+        summary = await self._summary(request)
         deleted: MessageDeletion = await read_json(request.scope, request.receive, self._hub.limits, MessageDeletion)
         await self._history.delete(summary, deleted.message_ids)
         return Response(status_code=204)
 
     async def beat(self, request: Request) -> Response:
-        summary = await self._card(request)
+        summary = await self._summary(request)
         return json_response(await self._leases.beat(summary.key, request.path_params["lease_id"]))
 
     async def end(self, request: Request) -> Response:
-        summary = await self._card(request)
+        summary = await self._summary(request)
         ended: RunEnd = await read_json(request.scope, request.receive, self._hub.limits, RunEnd)
         await self._leases.end(summary.key, request.path_params["lease_id"], ended.reason)
         return Response(status_code=204)
@@ -137,7 +137,7 @@ class _Messages:
     ) -> contextlib.AbstractAsyncContextManager[None]:
         return contextlib.nullcontext() if lease_id is None else self._leases.held(key, lease_id, message_id)
 
-    async def _card(self, request: Request) -> Summary:
+    async def _summary(self, request: Request) -> Summary:
         return await self._hub.directory.get(thread_key(request, await self._authenticator.require(request.scope)))
 
 

@@ -44,12 +44,12 @@ class RefreshTokens:
     Everything may raise `StoreUnavailable`.
 
     Args:
-        shelf: Where it is kept.
+        directory: Where their records are.
         ended: Called with an identity whose tokens have all ended.
     """
 
     def __init__(self, directory: Directory, ended: Callable[[str], None]) -> None:
-        self._shelf = directory
+        self._directory = directory
         self._ended = ended
         self._known: OrderedDict[str, _Standing] = OrderedDict()
 
@@ -67,7 +67,7 @@ class RefreshTokens:
         standing = await self._of(workspace)
         _check(standing, made)
         if generation == standing.generation and not standing.received:
-            async with self._shelf.alone(workspace, KIND):
+            async with self._directory.alone(workspace, KIND):
                 standing = await self._of(workspace)
                 if generation == standing.generation:
                     await self._keep(workspace, msgspec.structs.replace(standing, received=True))
@@ -90,7 +90,7 @@ class RefreshTokens:
         Raises:
             Revoked: It was used before, and now all tokens have ended; or it ended early.
         """
-        async with self._shelf.alone(workspace, KIND):
+        async with self._directory.alone(workspace, KIND):
             try:
                 await self.current(workspace, made, generation)
             except Revoked:
@@ -106,7 +106,7 @@ class RefreshTokens:
 
     async def revoke(self, workspace: str) -> None:
         """End all tokens of an identity that there are."""
-        async with self._shelf.alone(workspace, KIND):
+        async with self._directory.alone(workspace, KIND):
             await self._revoke(workspace, await self._of(workspace))
 
     async def _revoke(self, workspace: str, standing: _Standing) -> None:
@@ -116,7 +116,7 @@ class RefreshTokens:
     async def _of(self, workspace: str) -> _Standing:
         known = self._known.get(workspace)
         if known is None:
-            data = await self._shelf.recall(workspace, KIND)
+            data = await self._directory.recall(workspace, KIND)
             known = self._known.setdefault(workspace, _Standing() if data is None else _decode(data))
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
@@ -125,7 +125,7 @@ class RefreshTokens:
         return known
 
     async def _keep(self, workspace: str, standing: _Standing) -> None:
-        await self._shelf.remember(workspace, KIND, _encode(standing))
+        await self._directory.remember(workspace, KIND, _encode(standing))
         self._known[workspace] = standing
         self._known.move_to_end(workspace)
 

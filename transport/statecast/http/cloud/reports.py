@@ -21,7 +21,7 @@ from statecast_agents import Json, new_id
 from statecast_agents.functions import is_async
 
 from .authenticator import Authenticator
-from .form import OBJECT, card_of, cloud_operation
+from .form import OBJECT, cloud_operation, summary_of
 from .settings import CloudReport
 
 __all__ = ["report_operations"]
@@ -91,7 +91,7 @@ class _Reports:
         if run.status not in ("completed", "incomplete", "error"):
             message = f'expected the status "completed", "incomplete" or "error", got "{run.status[:40]}"'
             raise InvalidRequest(message)
-        await card_of(self._hub, user.workspace, run.thread_id)
+        await summary_of(self._hub, user.workspace, run.thread_id)
         id = new_id("run")
         await self._pass(CloudReport(kind="run", id=id, thread_id=run.thread_id, user=user, fields=fields))
         return json_response({"run_id": id})
@@ -116,7 +116,7 @@ class _Reports:
         if score.data_type not in ("numeric", "categorical", "boolean") or score.thread_id is None:
             message = 'expected a thread_id, and the data_type "numeric", "categorical" or "boolean"'
             raise InvalidRequest(message)
-        await card_of(self._hub, user.workspace, score.thread_id)
+        await summary_of(self._hub, user.workspace, score.thread_id)
         id = new_id("score")
         await self._pass(CloudReport(kind="score", id=id, thread_id=score.thread_id, user=user, fields=fields))
         value = None if score.value is None else float(score.value)

@@ -26,7 +26,7 @@ from statecast.threads import History
 from statecast_agents import Json
 
 from .authenticator import Authenticator, Principal
-from .form import card_of, cloud_operation
+from .form import cloud_operation, summary_of
 
 __all__ = ["run_operations"]
 
@@ -80,7 +80,7 @@ class _StreamEndpoint:
         await self._chats.respond(accepted, scope, receive, send)
 
     async def _title(self, asked: RunRequest, messages: list[dict[str, Json]] | None, principal: Principal) -> Response:
-        summary = await card_of(self._service.hub, principal.workspace, asked.thread_id)
+        summary = await summary_of(self._service.hub, principal.workspace, asked.thread_id)
         agent, about = await self._history.about(summary, messages, user=principal.user)
         return await title_response(self._service.hub, summary, agent, about)
 

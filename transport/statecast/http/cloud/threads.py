@@ -14,7 +14,7 @@ from statecast.http.request.body import read_json
 from statecast.http.request.fields import check_thread_id, thread_key
 from statecast.http.response.errors import json_response
 from statecast.http.service import Service
-from statecast.http.summaries import described, limit_of, seconds, timestamp
+from statecast.http.summaries import limit_of, seconds, summary_change, timestamp
 from statecast.protocol.errors import InvalidRequest
 from statecast.stores import Key, Summary, SummaryChanged
 from statecast_agents import Json, new_id
@@ -96,7 +96,7 @@ class _Threads:
         key = await self._key(request)
         changed: ThreadUpdate = await read_json(request.scope, request.receive, self._hub.limits, ThreadUpdate)
         await self._hub.directory.get(key)
-        await self._hub.directory.describe(_described(key, changed))
+        await self._hub.directory.describe(_change_of(key, changed))
         return Response(status_code=204)
 
     async def delete(self, request: Request) -> Response:
@@ -113,7 +113,7 @@ class _Threads:
 
     async def _make(self, principal: Principal, new: CloudThread) -> str:
         key = Key(principal.workspace, new_id("thr"))
-        await self._hub.directory.describe(_described(key, new), new=True)
+        await self._hub.directory.describe(_change_of(key, new), new=True)
         return key.thread_id
 
     async def _key(self, request: Request) -> Key:
@@ -134,9 +134,9 @@ def thread_operations(service: Service, authenticator: Authenticator) -> list[Op
     ]
 
 
-def _described(key: Key, fields: ThreadUpdate) -> SummaryChanged:
+def _change_of(key: Key, fields: ThreadUpdate) -> SummaryChanged:
     last = fields.last_message_at
-    return described(
+    return summary_change(
         key,
         title=fields.title,
         external_id=fields.external_id,

@@ -86,5 +86,5 @@ class _Files:
     async def delete(self, request: Request) -> Response:
         """Delete a file."""
         owner = await self._service.owner(request.scope)
-        await self._attachments.drop(request.path_params["name"], owner)
+        await self._attachments.delete(request.path_params["name"], owner)
         return Response(status_code=204)

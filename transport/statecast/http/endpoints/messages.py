@@ -67,7 +67,7 @@ class _Messages:
         self._history = History(service.hub)
 
     async def load(self, request: Request) -> Response:
-        summary = await self._card(request)
+        summary = await self._summary(request)
         format = request.query_params.get("format", FORMAT)
         messages = await self._history.read(summary, format=format)
         thread = await self._hub.known(summary.key.thread_id, owner=summary.key.owner)
@@ -91,7 +91,7 @@ class _Messages:
         return await self._write(request, request.path_params["message_id"])
 
     async def delete(self, request: Request) -> Response:
-        await self._history.delete(await self._card(request), [request.path_params["message_id"]])
+        await self._history.delete(await self._summary(request), [request.path_params["message_id"]])
         return Response(status_code=204)
 
     async def feedback(self, request: Request) -> Response:
@@ -110,7 +110,7 @@ class _Messages:
         return await suggestions_response(self._hub, summary, agent, about)
 
     async def _write(self, request: Request, id: str | None) -> Response:
-        summary = await self._card(request)
+        summary = await self._summary(request)
         item: HistoryItem = await read_json(request.scope, request.receive, self._hub.limits, HistoryItem)
         content = {name: value for name, value in item.message.items() if name not in ("id", "createdAt")}
         named = item.message.get("id")
@@ -124,7 +124,7 @@ class _Messages:
         )
         return json_response(MessageId(written))
 
-    async def _card(self, request: Request) -> Summary:
+    async def _summary(self, request: Request) -> Summary:
         caller = await self._service.caller(request.scope)
         return await self._hub.directory.get(thread_key(request, caller))
 

@@ -22,7 +22,7 @@ from statecast.http.request.fields import check_thread_id, thread_key
 from statecast.http.request.proxies import passed_on
 from statecast.http.response.errors import json_response
 from statecast.http.service import Service
-from statecast.http.summaries import described, fitting, limit_of, timestamp
+from statecast.http.summaries import fitting, limit_of, summary_change, timestamp
 from statecast.protocol.errors import InvalidRequest
 from statecast.stores import Key, Summary, SummaryChanged
 from statecast.threads import History
@@ -137,7 +137,7 @@ class _Threads:
         if new.thread_id is not None:
             await self._hub.check_free(key)
         if new.thread_id is None or await self._hub.directory.find(key) is None:  # else it is a retry
-            await self._hub.directory.describe(_described(key, new), new=True)
+            await self._hub.directory.describe(_change_of(key, new), new=True)
         summary = await self._hub.directory.get(key)
         external = UNSET if summary.external_id is None else summary.external_id
         return json_response(CreatedThread(summary.key.thread_id, external), status=201)
@@ -149,7 +149,7 @@ class _Threads:
         key = await self._key(request)
         fields: ThreadChange = await read_json(request.scope, request.receive, self._hub.limits, ThreadChange)
         await self._hub.directory.get(key)
-        await self._hub.directory.describe(_described(key, fields))
+        await self._hub.directory.describe(_change_of(key, fields))
         return json_response(_shown(await self._hub.directory.get(key)))
 
     async def delete(self, request: Request) -> Response:
@@ -185,9 +185,11 @@ def thread_operations(service: Service) -> list[Operation]:
     ]
 
 
-def _described(key: Key, fields: ThreadChange) -> SummaryChanged:
+def _change_of(key: Key, fields: ThreadChange) -> SummaryChanged:
     archived = fields.status if isinstance(fields.status, UnsetType) else fields.status == "archived"
-    return described(key, title=fields.title, external_id=fields.external_id, custom=fields.custom, archived=archived)
+    return summary_change(
+        key, title=fields.title, external_id=fields.external_id, custom=fields.custom, archived=archived
+    )
 
 
 def _place(cursor: str | None) -> tuple[float, str] | None:

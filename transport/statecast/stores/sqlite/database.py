@@ -1,9 +1,9 @@
-"""The file of the SQLite store: what its schema is, which era it is in, and whether it is still there.
+"""The file of the SQLite store: its schema, its era, and whether it still exists.
 
-It is in WAL mode: other programs may read it at any time, and none waits for another.
+It is in WAL mode: other programs may read it at any time, and nobody waits for anybody.
 
-An era is the time in which a file has lost nothing. A new one begins when the end of a log may be lost, and then the
-epochs of all threads made before are others.
+An era is a time in which the file lost nothing. When the end of a log may be lost, a new era begins, and the epochs of
+all older threads change.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Final
 from statecast.stores.clock import Clock
 from statecast.stores.errors import StoreUnavailable
 
-from .lock import make_private, take_mark
+from .lock import make_private, remove_marker
 from .rows import as_text
 
-__all__ = ["MIGRATIONS", "Files", "begin_era", "clock_of", "era_of", "is_busy", "keep_time", "open_file"]
+__all__ = ["MIGRATIONS", "OpenFiles", "begin_era", "clock_of", "era_of", "is_busy", "open_file", "store_time"]
 
 #: The names of the era and of the store's time in the table `about`.
 ERA: Final = "era"
@@ -96,18 +96,18 @@ MIGRATIONS: Final = (
 
 
 def open_file(path: Path, *, durable: bool, patience: float) -> sqlite3.Connection:
-    """Open a file, and bring its schema and its era up to date. It is for the caller to lock it, and for checkpoints.
+    """Open a file and migrate its schema. The caller locks the file and makes the checkpoints.
 
     Args:
         path: The file; made if it is not there.
         durable: Whether each commit waits until the disk has it.
-        patience: Seconds to wait for other programs now. Later the connection does not wait for them at all.
+        patience: Seconds to wait for other programs now; later the connection does not wait for them.
 
     Raises:
         StoreUnavailable: An older version of Statecast has it open, or a newer one wrote it.
         sqlite3.Error: It is no SQLite file.
     """
-    untouched = take_mark(path)
+    unchanged = remove_marker(path)
     for suffix in ("", "-wal", "-shm"):
         if not suffix or os.path.exists(f"{path}{suffix}"):
             make_private(Path(f"{path}{suffix}"))
@@ -122,7 +122,7 @@ def open_file(path: Path, *, durable: bool, patience: float) -> sqlite3.Connecti
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         connection.execute("BEGIN IMMEDIATE")
         _migrate(connection, path)
-        if not untouched or not era_of(connection):
+        if not unchanged or not era_of(connection):
             begin_era(connection)
         connection.execute("COMMIT")
         connection.execute("PRAGMA busy_timeout = 0")
@@ -139,29 +139,29 @@ def open_file(path: Path, *, durable: bool, patience: float) -> sqlite3.Connecti
 
 
 def is_busy(error: Exception) -> bool:
-    """Whether another program holds a lock, and nothing else is wrong."""
+    """Return whether the error is only that another program holds a lock."""
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
     return code & 0xFF == sqlite3.SQLITE_BUSY  # whichever kind
 
 
 def begin_era(connection: sqlite3.Connection) -> None:
-    """Begin a new era: the end of a log is lost, or may be."""
+    """Begin a new era, after the end of a log was or may have been lost."""
     connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (ERA, secrets.token_hex(4)))
 
 
-def keep_time(connection: sqlite3.Connection, clock: Clock) -> None:
-    """Keep the store's time."""
+def store_time(connection: sqlite3.Connection, clock: Clock) -> None:
+    """Store the time of the store's clock."""
     connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (CLOCK, clock.written()))
 
 
 def clock_of(connection: sqlite3.Connection) -> Clock:
-    """Return the clock that goes on from the time that was kept."""
+    """Return a clock that continues from the stored time."""
     found = connection.execute("SELECT value FROM about WHERE name = ?", (CLOCK,)).fetchone()
     return Clock(None if found is None else found[0])
 
 
 def era_of(connection: sqlite3.Connection) -> str:
-    """Return the era of a file, of its latest loss on; empty if it has none."""
+    """Return the era of a file; empty if it has none that can be read."""
     found = connection.execute("SELECT value FROM about WHERE name = ?", (ERA,)).fetchone()
     return found[0] if found is not None and isinstance(found[0], str) else ""
 
@@ -178,8 +178,8 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
 
-class Files:
-    """A file that is open, and its log.
+class OpenFiles:
+    """The store's file and its write-ahead log, while they are open.
 
     Args:
         path: The file.
@@ -190,7 +190,7 @@ class Files:
         self._identities = [(path, _identity(os.stat(path))) for path in paths]
 
     def check(self) -> int:
-        """Return the bytes of the log.
+        """Check that both files are still there, and return the size of the log in bytes.
 
         Raises:
             StoreUnavailable: One of the two was deleted or replaced. It would be written to as if it were there, and

@@ -1,14 +1,15 @@
-"""Where the SQLite store keeps entries: first one behind the other, then each with the rest of its thread.
+"""Entries in the SQLite store: appended to one table first, and moved to another by thread later.
 
-A commit brings entries of all threads that are busy. To put each where its thread is would be to write a page for each
-thread, so everything goes to the end of `latest`, in one row. When much waits there, the entries of those threads that
-have waited longest are moved to `entries`, all of a thread in one row.
+A commit has entries of all busy threads. Writing each next to its thread would write a page per thread, so a commit
+appends all of them to `latest`, in one row. When many are waiting there, those of the threads that have waited longest
+move to `entries`, one row per thread.
 
-Rule 1: what only `latest` has is in memory too: the table is read when the file is opened, and after a failure.
-Rule 2: what was moved or is not needed any more may stay in `latest` for a while. It is known by its revision, which
-`entries` or the snapshot has reached, or by its thread, which is gone: no other thread gets the number of its row.
-Rule 3: a row of `latest` that cannot be read costs its threads their ends, and nothing else. What is known of them ends
-where the first entry is missing. `settle` then removes what cannot be used.
+Rule 1: entries that are only in `latest` are in memory too: the table is read when the file is opened and after a
+failure.
+Rule 2: entries that were moved or are obsolete may stay in `latest` for a while. They are recognized by their revision,
+which `entries` or the snapshot has reached, or by their thread, which is deleted: row numbers are not reused.
+Rule 3: a row of `latest` that cannot be read costs its threads the end of their logs, and nothing else. Such a log ends
+at its first missing entry, and `settle` removes the rest.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ _unpack_placed: Final = msgspec.msgpack.Decoder(list[_Placed]).decode
 
 
 class _Waiting:
-    """What only `latest` has of one thread."""
+    """The entries of one thread that are only in `latest`."""
 
     __slots__ = ("entries", "place", "size")
 
@@ -82,7 +83,7 @@ class Entries:
 
     @classmethod
     def read(cls, connection: sqlite3.Connection) -> Entries:
-        """Return the entries of a file as it is."""
+        """Read the entries of a file."""
         entries = cls()
         reached: dict[int, float] = {}
         for place, data in _latest(connection):
@@ -104,12 +105,12 @@ class Entries:
         return entries
 
     def add(self, row: int, revision: int, kind: Kind, data: bytes) -> None:
-        """Append an entry to a thread, to be written by `write`."""
+        """Append an entry to a thread; `write` writes it."""
         self._new.append((row, revision, kind, data))
         self._wait(self._place + 1, row, revision, kind, data)
 
     def write(self, connection: sqlite3.Connection, *, compress: bool = False) -> None:
-        """Write what was added, and move what has waited long enough.
+        """Write the entries that were added, and move those that have waited long enough.
 
         Args:
             compress: Whether what is moved is compressed: to a quarter or less, for about what it costs to write the
@@ -132,7 +133,7 @@ class Entries:
             self._move(connection, moved)
 
     def settle(self, connection: sqlite3.Connection) -> None:
-        """Move all that waits, and empty `latest`: nothing of a thread is anywhere but with the thread."""
+        """Move all waiting entries to their threads, and empty `latest`."""
         moved = [self._take(row, compress=False) for row in list(self._waiting)]
         self._full.clear()
         self._move(connection, moved)
@@ -152,14 +153,14 @@ class Entries:
         return [entry for entry in found if entry[0] > revision]
 
     def forget(self, connection: sqlite3.Connection, row: int, revision: float = math.inf) -> None:
-        """Remove a thread's entries up to a revision, at which there is a snapshot now; or all, with the thread."""
+        """Remove a thread's entries up to the revision of its snapshot, or all of them."""
         connection.execute("DELETE FROM entries WHERE row = ? AND revision <= ?", (row, revision))
         waiting = self._waiting.get(row)
         if waiting is not None:
             self._keep(row, [entry for entry in waiting.entries if entry[0] > revision])
 
     def _end_at_the_first_gap(self, row: int, reached: float) -> None:
-        """Forget what a thread has behind an entry that is missing."""
+        """Drop a thread's entries behind the first that is missing."""
         waiting = self._waiting[row]
         whole = 0
         while whole < len(waiting.entries) and waiting.entries[whole][0] == reached + whole + 1:
@@ -167,7 +168,7 @@ class Entries:
         self._keep(row, waiting.entries[:whole])
 
     def _keep(self, row: int, left: list[_Entry]) -> None:
-        """Let a thread wait with fewer entries."""
+        """Replace a thread's waiting entries by fewer."""
         waiting = self._waiting[row]
         size = sum(len(data) for _, _, data in left)
         self._count += len(left) - len(waiting.entries)
@@ -190,7 +191,7 @@ class Entries:
             self._full.add(row)
 
     def _take(self, row: int, compress: bool) -> _Row:
-        """Let a thread wait no longer, and return its row for `entries`."""
+        """Remove a thread from those waiting, and return its row for `entries`."""
         waiting = self._waiting.pop(row)
         self._count -= len(waiting.entries)
         self._size -= waiting.size
@@ -212,10 +213,10 @@ class Entries:
 
 
 def _entries_in(row: tuple[int, str, bytes]) -> list[_Entry]:
-    """Return the entries that a row of `entries` holds.
+    """Return the entries in a row of `entries`.
 
     Raises:
-        Damaged: It cannot be read.
+        Damaged: The row cannot be read.
     """
     revision, kind, data = row
     try:
@@ -230,7 +231,7 @@ def _entries_in(row: tuple[int, str, bytes]) -> list[_Entry]:
 
 
 def _latest(connection: sqlite3.Connection) -> Iterator[tuple[int, Any]]:
-    """Return places and data of `latest`; None for data that SQLite finds no way to."""
+    """Yield the places and the data of `latest`; None for data that SQLite cannot read."""
     places = connection.execute("SELECT place FROM latest ORDER BY place").fetchall()
     for (place,) in places:
         try:
@@ -242,7 +243,7 @@ def _latest(connection: sqlite3.Connection) -> Iterator[tuple[int, Any]]:
 
 
 def _reached(connection: sqlite3.Connection, row: int) -> float:
-    """Return the revision up to which a thread's entries are not in `latest` only: all, if the thread is gone."""
+    """Return the revision up to which a thread's entries are in `entries` or its snapshot; infinity if it is gone."""
     query = "SELECT revision, (SELECT max(revision) FROM entries WHERE row = ?) FROM threads WHERE row = ?"
     found = connection.execute(query, (row, row)).fetchone()
     if found is None:

@@ -1,11 +1,11 @@
-"""Whose the file of the SQLite store is, and whether it is as its last owner left it.
+"""The lock of the SQLite store's file, and the marker of a clean shutdown.
 
-Beside the file are two more. `-lock` is locked by the process that has the store; other programs may read the file
-meanwhile. `-stopped` is there only after a clean stop, and describes the file as it was then. Where it is missing, or
-describes another file, the end of a log may be lost: the process was killed, the power failed, the file is a copy, it
-was restored from a backup, or something else has written to it.
+Two more files lie beside the store's. `-lock` is locked by the process that has the store open; other programs may read
+the store's file meanwhile. `-stopped` exists only after a clean shutdown, and describes the file as it was then. If it
+is missing or describes another file, the end of a log may be lost: the process was killed, the power failed, the file
+is a copy or was restored from a backup, or another program has written to it.
 
-Rule: the mark is removed, for the disk too, before anything is written, and left when everything is on the disk.
+Rule: the marker is removed, on the disk too, before anything is written, and written when everything is on the disk.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ import msgspec
 
 from statecast.stores.errors import StoreUnavailable
 
-__all__ = ["PRIVATE", "Lock", "leave_mark", "make_private", "take_mark"]
+__all__ = ["PRIVATE", "Lock", "make_private", "remove_marker", "write_marker"]
 
 #: Only the owner may read or write the files, whatever the umask says: they hold conversations, and keys.
 PRIVATE: Final = 0o600
 
 
 class _Stamp(msgspec.Struct, frozen=True):
-    """What tells a file from a copy of it, and from itself after a write. All but `size` are the file system's."""
+    """Identifies a file and its version: a copy has another one, and so has the file after a write."""
 
     number: int
     changed: int  #: nanoseconds; no program can set it
@@ -37,14 +37,13 @@ class _Stamp(msgspec.Struct, frozen=True):
 
 
 class Lock:
-    """Keeps other stores from a file.
+    """Locks a store's file against all other stores, in this process too.
 
-    SQLite's lock on an empty file beside it: another process is refused, and so is another store of this process; the
-    system lets go of it however the process ends.
+    It is SQLite's lock on an empty file beside it, which the system releases however the process ends.
 
     Args:
         path: The store's file.
-        patience: Seconds to wait for another process to let go of it.
+        patience: Seconds to wait for another process to release it.
 
     Raises:
         StoreUnavailable: Another process has it.
@@ -70,14 +69,14 @@ class Lock:
             raise
 
     def release(self) -> None:
-        """Let other stores have the file."""
+        """Release the lock."""
         self._connection.close()
 
 
 def make_private(path: Path) -> None:
-    """Make a file if it is not there; either way only its owner may use it from now on.
+    """Create a file unless it exists, and let only its owner read and write it.
 
-    A file that is there is never opened for this: to close it again would end SQLite's locks on it.
+    An existing file is never opened for this: closing it would release SQLite's locks on it.
     """
     with contextlib.suppress(OSError):  # SQLite says what is wrong with the path
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
@@ -86,24 +85,24 @@ def make_private(path: Path) -> None:
             os.chmod(path, PRIVATE)
 
 
-def take_mark(path: Path) -> bool:
-    """Remove the mark of a clean stop, and return whether it was there and `path` is as it was then."""
-    mark = _mark_of(path)
+def remove_marker(path: Path) -> bool:
+    """Remove the marker of a clean shutdown; return whether there was one and `path` is unchanged since."""
+    marker = _marker_of(path)
     try:
-        described = msgspec.json.decode(mark.read_bytes(), type=_Stamp)
+        found = msgspec.json.decode(marker.read_bytes(), type=_Stamp)
     except (OSError, ValueError):  # `ValueError`: it is no stamp, or was cut off
-        described = None
-    untouched = described is not None and described == _stamp(path)
+        found = None
+    unchanged = found is not None and found == _stamp(path)
     with contextlib.suppress(FileNotFoundError):
-        mark.unlink()
-        _sync(mark.parent)
-    return untouched
+        marker.unlink()
+        _sync(marker.parent)
+    return unchanged
 
 
-def leave_mark(path: Path) -> None:
-    """Leave the mark of a clean stop: everything is on the disk, and the file is closed."""
-    mark = _mark_of(path)
-    part = mark.with_name(f"{mark.name}-part")
+def write_marker(path: Path) -> None:
+    """Write the marker of a clean shutdown; everything is on the disk, and the file is closed."""
+    marker = _marker_of(path)
+    part = marker.with_name(f"{marker.name}-part")
     with contextlib.suppress(FileNotFoundError):
         part.unlink()
     file = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE)
@@ -112,11 +111,11 @@ def leave_mark(path: Path) -> None:
         os.fsync(file)
     finally:
         os.close(file)
-    os.replace(part, mark)
-    _sync(mark.parent)
+    os.replace(part, marker)
+    _sync(marker.parent)
 
 
-def _mark_of(path: Path) -> Path:
+def _marker_of(path: Path) -> Path:
     return Path(f"{path}-stopped")
 
 
@@ -126,7 +125,7 @@ def _stamp(path: Path) -> _Stamp:
 
 
 def _sync(folder: Path) -> None:
-    """Wait until the disk has what was made, renamed and removed in a folder."""
+    """Sync a folder, so that files created, renamed and removed in it survive a loss of power."""
     if sys.platform == "win32":
         return  # folders cannot be opened there
     opened = os.open(folder, os.O_RDONLY)

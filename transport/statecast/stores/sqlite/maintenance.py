@@ -49,7 +49,7 @@ _TABLES: Final[tuple[tuple[str, str, str, tuple[type, ...]], ...]] = (
 
 
 def damage_in(path: Path, readable: Callable[[SavedThread], object]) -> Iterator[str]:
-    """Find what is damaged in a file, and name it, a line each.
+    """Check a file, and yield a line for everything that is damaged in it.
 
     Args:
         path: The file.
@@ -107,7 +107,7 @@ def _of_thread(
 
 
 def back_up(path: Path, to: Path) -> None:
-    """Copy a file as it is at one moment, with everything that is in its log. The copy is complete, or not there.
+    """Copy a file with its log, as they are at one moment. The copy appears when it is complete.
 
     Raises:
         StoreUnavailable: The file cannot be read, or holds no store; the copy cannot be written.
@@ -136,7 +136,7 @@ def back_up(path: Path, to: Path) -> None:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a file to read it as it is at one moment.
+    """Open a file for reading, within one transaction.
 
     Raises:
         StoreUnavailable: It cannot be opened, or holds no store.
@@ -166,7 +166,7 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _rows(connection: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
-    """Return rows up to the first that SQLite cannot find its way to, which its own check has named."""
+    """Yield rows up to the first one that SQLite cannot read; its own check has reported that."""
     with contextlib.suppress(sqlite3.DatabaseError):
         yield from connection.execute(query)
 

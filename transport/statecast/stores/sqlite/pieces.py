@@ -1,9 +1,9 @@
-"""Files in the SQLite store: kept and read a piece at a time.
+"""Files in the SQLite store, written and read in pieces.
 
-Rule 1: everything here happens on a connection and a thread of files alone. The thread that commits waits for at most
-one piece to be written, however large a file is.
-Rule 2: a file is there once all of its pieces are. Pieces without a file are what was left of an upload; they are taken
-away when the store is opened.
+Rule 1: files have a connection and a thread of their own. The thread that commits waits for one piece at most, however
+large the file is.
+Rule 2: a file exists once all of its pieces are written. Pieces without a file are left over from an upload, and are
+deleted when the store is opened.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from statecast.stores.records import File
 from .records import owner_name
 from .rows import as_text, checked, owner_of
 
-__all__ = ["PIECE", "Pieces", "regrouped"]
+__all__ = ["PIECE", "Pieces", "in_pieces_of_one_size"]
 
-#: Bytes of a piece. One of them is written, or read, while nobody else can write.
+#: Bytes of a piece. While one is written or read, nobody else can write.
 PIECE: Final = 2**18
 
-#: Pieces that are taken away at once.
+#: Pieces that are deleted in one statement.
 AT_ONCE: Final = 4
 
 
 class Pieces:
-    """The files of a store's file.
+    """The files in the file of a store.
 
     Args:
         path: The file, which is open and up to date.
         durable: Whether each commit waits until the disk has it.
-        patience: Seconds to wait for others who write.
+        patience: Seconds to wait for other writers.
     """
 
     def __init__(self, path: Path, *, durable: bool, patience: float) -> None:
@@ -53,19 +53,19 @@ class Pieces:
         self._connection.close()
 
     def begin(self) -> int:
-        """Return the number of a file that is about to come."""
+        """Return the number of a new file."""
         self._last += 1
         return self._last
 
     def add(self, number: int, start: int, data: bytes) -> None:
-        """Keep a piece of a file."""
+        """Write a piece of a file."""
         self._connection.execute("INSERT INTO pieces (file, start, data) VALUES (?, ?, ?)", (number, start, data))
 
     def finish(self, number: int, file: File) -> int | None:
-        """Make a file whose pieces are all there, and return the number of the one that it replaces."""
+        """Create a file whose pieces are all written; return the number of the file that it replaces."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            before = self.forget(file.name)
+            before = self.unlink(file.name)
             values = (number, file.name, file.type, owner_name(file.owner), file.size)
             query = "INSERT INTO files (number, name, type, owner, size) VALUES (?, ?, ?, ?, ?)"
             self._connection.execute(query, values)
@@ -80,7 +80,7 @@ class Pieces:
         """Return a file.
 
         Raises:
-            Damaged: What is known of it cannot be read.
+            Damaged: Its row cannot be read.
         """
         rows = self._connection.execute("SELECT type, owner, size FROM files WHERE name = ?", (name,)).fetchall()
         if not rows:
@@ -89,10 +89,10 @@ class Pieces:
         return File(name, type, owner_of(owner), size)
 
     def read(self, name: str, start: int, end: int) -> bytes:
-        """Return a part of a file: only the pieces that it lies in are read, and of those only what is asked for.
+        """Return the bytes of a file from `start` up to `end`, reading nothing else.
 
         Raises:
-            Damaged: A piece is missing, or is none.
+            Damaged: A piece is missing or cannot be read.
         """
         first = "(SELECT max(start) FROM pieces WHERE file = number AND start <= ?)"
         query = (
@@ -118,19 +118,19 @@ class Pieces:
         except sqlite3.OperationalError as error:
             raise Damaged(f"a piece of a file cannot be read: {error}") from None
 
-    def forget(self, name: str) -> int | None:
-        """Take a file away, and return its number: its pieces are still there."""
+    def unlink(self, name: str) -> int | None:
+        """Delete a file but not yet its pieces; return its number."""
         found = self._connection.execute("DELETE FROM files WHERE name = ? RETURNING number", (name,)).fetchone()
         return None if found is None else found[0]
 
-    def drop(self, number: int) -> bool:
-        """Take some pieces away, and return whether there may be more."""
+    def delete_pieces(self, number: int) -> bool:
+        """Delete some pieces of a file; return whether there may be more."""
         query = "DELETE FROM pieces WHERE rowid IN (SELECT rowid FROM pieces WHERE file = ? LIMIT ?)"
         return self._connection.execute(query, (number, AT_ONCE)).rowcount == AT_ONCE
 
 
-async def regrouped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Return the same bytes in pieces of one size, but for the last."""
+async def in_pieces_of_one_size(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the same bytes in pieces of `PIECE` bytes; the last one may be shorter."""
     held = bytearray()
     async for piece in pieces:
         held += piece

@@ -16,7 +16,7 @@ from statecast.stores.errors import Damaged
 from statecast.stores.key import Key
 from statecast.stores.records import RecordErased, RecordWritten, Summary, SummaryChanged, summary_after
 
-from .rows import checked, is_corrupt, owner_of, whole_rows
+from .rows import checked, is_corrupt, owner_of, readable_rows
 
 __all__ = [
     "SUMMARY",
@@ -120,7 +120,7 @@ def summaries(
         query += " AND (last, thread_id) < (?, ?)"
         more += before
     query += " ORDER BY last DESC, thread_id DESC LIMIT ?"
-    return [_summary(row) for row in whole_rows(connection.execute(query, (*values, *more, limit)))]
+    return [_summary(row) for row in readable_rows(connection.execute(query, (*values, *more, limit)))]
 
 
 def summary_named(connection: sqlite3.Connection, owner: str | None, external_id: str) -> Summary | None:

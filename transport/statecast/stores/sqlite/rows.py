@@ -1,6 +1,6 @@
-"""What rows of the SQLite store's file have to be: a value that was damaged on the disk is noticed where it is read.
+"""Checks of what is read from the SQLite store's file, which find values that were damaged on the disk.
 
-SQLite does not notice a flipped byte within a value, and what else writes to the file may leave values of any type.
+SQLite does not detect a flipped byte within a value, and other programs may write values of any type.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 from statecast.stores.errors import Damaged
 from statecast.stores.key import Key
 
-__all__ = ["as_text", "checked", "from_names", "is_corrupt", "owner_of", "whole_rows"]
+__all__ = ["as_text", "checked", "from_names", "is_corrupt", "owner_of", "readable_rows"]
 
 
 def as_text(data: bytes) -> str | bytes:
-    """Return a column of text; bytes that are none stay bytes, which is no text to anybody who reads them."""
+    """Return a column as text, or as the bytes that it is if it is not UTF-8; checks of types find those."""
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -24,10 +24,10 @@ def as_text(data: bytes) -> str | bytes:
 
 
 def checked(what: str, rows: Sequence[tuple[Any, ...]], *types: type | tuple[type, ...]) -> Sequence[tuple[Any, ...]]:
-    """Return rows whose columns have the types they must have.
+    """Return rows, after checking the types of their columns.
 
     Raises:
-        Damaged: One has another.
+        Damaged: A column has another type.
     """
     for row in rows:
         for value, type in zip(row, types, strict=True):
@@ -37,13 +37,13 @@ def checked(what: str, rows: Sequence[tuple[Any, ...]], *types: type | tuple[typ
 
 
 def is_corrupt(error: Exception) -> bool:
-    """Whether SQLite found something in the file that cannot be, rather than no way to read it."""
+    """Return whether an error of SQLite says that the file is corrupt."""
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
     return code & 0xFF == sqlite3.SQLITE_CORRUPT
 
 
-def whole_rows(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Return the rows up to the first that SQLite cannot find its way to."""
+def readable_rows(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return the rows up to the first one that SQLite cannot read."""
     found = []
     try:
         for row in rows:
@@ -55,12 +55,12 @@ def whole_rows(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 
 def owner_of(column: str) -> str | None:
-    """Return the owner that a column names, see `owner_name`."""
+    """Return the owner of a column; `owner_name` is the reverse."""
     return None if column == "" else column[1:]
 
 
 def from_names(owner: Any, thread_id: Any) -> Key | None:
-    """Return the key of two columns; None if they hold none."""
+    """Return the key of two columns; None if they are damaged."""
     if not isinstance(owner, str) or not isinstance(thread_id, str):
         return None
     return Key(owner_of(owner), thread_id)

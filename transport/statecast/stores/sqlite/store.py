@@ -31,10 +31,10 @@ from statecast.stores.log import Appended, SavedThread
 from statecast.stores.records import File, Summary
 
 from . import records, threads
-from .database import Files, begin_era, clock_of, era_of, is_busy, keep_time, open_file
+from .database import OpenFiles, begin_era, clock_of, era_of, is_busy, open_file, store_time
 from .entries import Entries
-from .lock import Lock, leave_mark
-from .pieces import Pieces, regrouped
+from .lock import Lock, write_marker
+from .pieces import Pieces, in_pieces_of_one_size
 from .rows import is_corrupt
 from .writing import Writing
 
@@ -98,7 +98,7 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._purging: asyncio.Task[None] | None = None
         self._checkpoint_from = 0.0  #: when the log may be brought into the file again
-        self._files: Files | None = None
+        self._files: OpenFiles | None = None
         self._writing: Writing | None = None
 
     async def open(self) -> None:
@@ -129,7 +129,7 @@ class SqliteStore:
                 self._end_threads()
 
     async def probe(self) -> None:
-        """Write to the file, as a commit does."""
+        """Write to the file as a commit would."""
         await self._do(self._probe)
 
     def commit_nowait(self, changes: Sequence[Change]) -> None:
@@ -143,7 +143,7 @@ class SqliteStore:
             StoreUnavailable: The disk is full, or the file is gone; nothing was written.
             ChangeRefused: A change does not fit what the file holds; nothing was written.
         """
-        if not self._belong_here(changes) or not self._commit_here(changes):
+        if not self._fit_event_loop(changes) or not self._commit_on_event_loop(changes):
             await self._do(self._commit, changes)
             self._purge_later()
 
@@ -190,17 +190,17 @@ class SqliteStore:
         files = self._open_pieces
         number, size = files.begin(), 0
         try:
-            async for piece in regrouped(pieces):
+            async for piece in in_pieces_of_one_size(pieces):
                 await self._do(files.add, number, size, piece, files=True)
                 size += len(piece)
                 if size % ROOM_EVERY == 0:
                     await self._do(self._roomy_connection)
             replaced = await self._do(files.finish, number, File(name, type, owner, size), files=True)
         except BaseException:
-            await asyncio.shield(self._forget_pieces(number))
+            await asyncio.shield(self._delete_pieces(number))
             raise
         if replaced is not None:
-            await self._forget_pieces(replaced)
+            await self._delete_pieces(replaced)
         return size
 
     async def file(self, name: str) -> File | None:
@@ -213,19 +213,19 @@ class SqliteStore:
 
     async def delete_file(self, name: str) -> None:
         """Delete a file: it is gone at once, and its pieces one after the other."""
-        number = await self._do(self._open_pieces.forget, name, files=True)
+        number = await self._do(self._open_pieces.unlink, name, files=True)
         if number is not None:
-            await self._forget_pieces(number)
+            await self._delete_pieces(number)
 
-    async def _forget_pieces(self, number: int) -> None:
+    async def _delete_pieces(self, number: int) -> None:
         with contextlib.suppress(StoreUnavailable):  # what is left is taken away when the store is opened
             self._open_writing.deleted = True
-            while await self._do(self._open_pieces.drop, number, files=True):
+            while await self._do(self._open_pieces.delete_pieces, number, files=True):
                 pass
         self._purge_later()
 
     async def _with(self, function: Callable[..., _T], *args: Any) -> _T:
-        """Do something with the connection, on the thread."""
+        """Call a function with the connection, on the store's thread."""
         return await self._do(lambda: function(self._idle_connection(), *args))
 
     def _end_threads(self) -> None:
@@ -235,7 +235,7 @@ class SqliteStore:
         self._thread = self._file_thread = None
 
     async def _do(self, function: Callable[..., _T], *args: Any, files: bool = False) -> _T:
-        """Do something on the thread that commits, or on that of files."""
+        """Call a function on the thread that commits, or on the one for files."""
         thread = self._file_thread if files else self._thread
         if thread is None:
             raise StoreUnavailable(f"the store {self.path} is not open")
@@ -249,7 +249,7 @@ class SqliteStore:
             raise self._failed(error) from error
 
     def _patiently(self, function: Callable[..., _T], *args: Any) -> _T:
-        """Do something that changes nothing unless it goes through, and wait while another program holds a lock."""
+        """Call a function that changes nothing if it fails, again while another program holds a lock."""
         until = time.monotonic() + self._patience
         while True:
             try:
@@ -260,7 +260,7 @@ class SqliteStore:
             time.sleep(LOOK)
 
     def _failed(self, error: Exception) -> StoreUnavailable | ChangeRefused:
-        """Return what an error of SQLite means: that a change does not fit, or that the file cannot be used."""
+        """Return an error of SQLite as one of stores: a change that does not fit, or a file that cannot be used."""
         if isinstance(error, (sqlite3.IntegrityError, sqlite3.DataError)) or is_corrupt(error):
             return ChangeRefused(f"the store {self.path} refuses it: {error}")
         return StoreUnavailable(f"the store {self.path} failed: {error}")
@@ -272,10 +272,10 @@ class SqliteStore:
         try:
             connection = open_file(self._place, durable=self._durable, patience=self._patience)
             try:
-                self._files = Files(self._place)
+                self._files = OpenFiles(self._place)
                 entries = Entries.read(connection)
                 if entries.lost:
-                    self._go_on_without_what_is_lost(connection, entries)
+                    self._drop_lost_entries(connection, entries)
                 (last_row,) = connection.execute("SELECT ifnull(max(row), 0) FROM threads").fetchone()
                 self._pieces = Pieces(self._place, durable=self._durable, patience=self._patience)
             except BaseException:
@@ -288,8 +288,8 @@ class SqliteStore:
         self._writing = Writing(entries, last_row=last_row, era=era_of(connection), clock=clock_of(connection))
         self._lock, self._connection = lock, connection
 
-    def _go_on_without_what_is_lost(self, connection: sqlite3.Connection, entries: Entries) -> None:
-        """Let the threads whose last entries cannot be read end before them, in a new era."""
+    def _drop_lost_entries(self, connection: sqlite3.Connection, entries: Entries) -> None:
+        """Cut the logs whose last entries cannot be read, and begin a new era."""
         _log.error(
             "the store %s is damaged: %d of its latest commits cannot be read, and some threads have lost their last"
             " entries; `statecast check` names what else is damaged",
@@ -315,17 +315,17 @@ class SqliteStore:
             finally:
                 self._connection.close()
             if whole:
-                leave_mark(self._place)
+                write_marker(self._place)
         except (sqlite3.Error, OSError, StoreUnavailable):
-            pass  # no mark: what begins then is a new era
+            pass  # no marker: what begins then is a new era
         finally:
             self._lock.release()
             self._connection = self._files = self._lock = None
 
     def _settle(self) -> bool:
-        """Bring everything to where it belongs, and the log into the file; return whether nothing is left in it.
+        """Move all entries to their threads and the log into the file; return whether the log is empty.
 
-        What was deleted is nowhere then: SQLite overwrites it where it was (`secure_delete`).
+        Deleted data is overwritten then, wherever it was (`secure_delete`).
         """
         connection = self._idle_connection()
         if self._files is not None:
@@ -337,13 +337,13 @@ class SqliteStore:
         return emptied
 
     def _checkpoint(self, connection: sqlite3.Connection) -> bool:
-        """Bring the log into the file; return whether nothing is left in it, since no other program reads it."""
+        """Move the log into the file; return whether it is empty, which it is unless another program reads it."""
         busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         self._checkpoint_from = time.monotonic() + AGAIN if busy else 0.0
         return not busy
 
     def _purge_later(self) -> None:
-        """See to it that what was deleted leaves the file soon, if anything was."""
+        """Schedule that deleted data leaves the file, if there is any."""
         is_due = self._thread is not None and self._open_writing.deleted
         if is_due and (self._purging is None or self._purging.done()):
             self._purging = asyncio.get_running_loop().create_task(self._purge())
@@ -373,14 +373,14 @@ class SqliteStore:
         return self._connection
 
     def _idle_connection(self) -> sqlite3.Connection:
-        """Return the connection, with no transaction left of a commit that did not go through."""
+        """Return the connection, after rolling back what a failed commit left open."""
         connection = self._open_connection
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         return connection
 
-    def _belong_here(self, changes: Sequence[Change]) -> bool:
-        """Whether changes are entries of runs that go on, and there is nothing to wait for."""
+    def _fit_event_loop(self, changes: Sequence[Change]) -> bool:
+        """Return whether changes are entries of runs that go on, and writing them would not wait."""
         writing = self._writing
         if self._durable or self._jobs or writing is None or self._files is None or len(changes) > HERE:
             return False
@@ -392,8 +392,8 @@ class SqliteStore:
             size += len(change.data)
         return size <= HERE_BYTES and time.monotonic() > self._slow_until and 0 < self._files.check() <= CHECKPOINT_AT
 
-    def _commit_here(self, changes: Sequence[Change]) -> bool:
-        """Write changes on the event loop; return whether they are written, since no other program holds the lock."""
+    def _commit_on_event_loop(self, changes: Sequence[Change]) -> bool:
+        """Write changes on the event loop; return False if another program holds the lock."""
         started = time.perf_counter()
         try:
             self._transact(self._open_connection, changes, here=True)
@@ -415,7 +415,7 @@ class SqliteStore:
     def _idle_for(self, seconds: float, lasting: bool) -> list[Key]:
         connection = self._idle_connection()
         clock = self._open_writing.clock
-        keep_time(connection, clock)
+        store_time(connection, clock)
         return threads.idle_since(connection, clock.now() - seconds, lasting)
 
     def _probe(self) -> None:
@@ -424,7 +424,7 @@ class SqliteStore:
         connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (PROBE, time.time()))
 
     def _roomy_connection(self) -> sqlite3.Connection:
-        """Return the connection, whose log has been brought into the file if it was long."""
+        """Return the connection, after moving the log into the file if it was long."""
         connection = self._open_connection
         if self._files is not None and self._files.check() > CHECKPOINT_AT and time.monotonic() > self._checkpoint_from:
             with contextlib.suppress(sqlite3.Error):  # the log grows until it can be brought into the file
@@ -434,7 +434,7 @@ class SqliteStore:
     def _transact(
         self, connection: sqlite3.Connection, changes: Sequence[Change], *, here: bool, settle: bool = False
     ) -> None:
-        """Write changes in one transaction; `settle`: and bring all entries to their threads."""
+        """Write changes in one transaction; with `settle`, also move all entries to their threads."""
         self._idle_connection()
         writing = self._open_writing
         now = writing.clock.now()
@@ -443,7 +443,7 @@ class SqliteStore:
             touched = writing.write(connection, changes, now, here=here)
             if settle:
                 writing.entries(connection).settle(connection)
-                keep_time(connection, writing.clock)
+                store_time(connection, writing.clock)
             connection.execute("COMMIT")
         except BaseException:
             writing.undone()

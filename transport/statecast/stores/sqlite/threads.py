@@ -1,6 +1,6 @@
-"""What the SQLite store reads of threads: all of one, or which of them have something in common.
+"""Reads threads from the SQLite store: one of them, or the keys of several.
 
-What cannot be read of one thread is that thread's loss: `load` raises, and lists go on without it.
+A damaged thread harms no other: `load` raises, and lists leave it out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from statecast.stores.log import SavedThread
 
 from .entries import Entries
 from .records import names
-from .rows import checked, from_names, is_corrupt, whole_rows
+from .rows import checked, from_names, is_corrupt, readable_rows
 
 __all__ = ["idle_since", "load", "unfinished"]
 
@@ -32,7 +32,7 @@ _IDLE_LASTING: Final = (
 
 
 def load(connection: sqlite3.Connection, entries: Entries, era: str, key: Key) -> SavedThread | None:
-    """Return what is kept of a thread.
+    """Return a thread.
 
     Raises:
         Damaged: It cannot be read.
@@ -70,18 +70,18 @@ def _load(connection: sqlite3.Connection, entries: Entries, era: str, key: Key) 
 
 
 def unfinished(connection: sqlite3.Connection) -> list[Key]:
-    """Return the threads with work left."""
+    """Return the threads with a batch or a run left."""
     rows = "SELECT row FROM threads WHERE open = 1 UNION SELECT row FROM inbox"
     return _keys(connection, f"SELECT owner, thread_id FROM threads WHERE row IN ({rows})")
 
 
 def idle_since(connection: sqlite3.Connection, before: float, lasting: bool) -> list[Key]:
-    """Return the threads, of either kind, not written to since a time."""
+    """Return the lasting threads, or the others, that were not written to since a time."""
     if lasting:
         return _keys(connection, _IDLE_LASTING, lasting, before, before, before)
     return _keys(connection, _IDLE, lasting, before)
 
 
 def _keys(connection: sqlite3.Connection, query: str, *values: Any) -> list[Key]:
-    rows = whole_rows(connection.execute(query, values))
+    rows = readable_rows(connection.execute(query, values))
     return [key for key in (from_names(owner, thread_id) for owner, thread_id in rows) if key is not None]

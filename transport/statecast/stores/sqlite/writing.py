@@ -1,6 +1,6 @@
-"""What the SQLite store does with changes, within a transaction that somebody else begins and ends.
+"""Writes changes into the SQLite store, within a transaction of the caller's.
 
-It knows which row a thread has, and when each was last marked as written to, so that most entries need no look at
+It remembers the row of each thread and when its time of writing was last updated, so that most entries need no query of
 `threads`.
 """
 
@@ -27,7 +27,7 @@ from statecast.stores.log import (
 from statecast.stores.records import RecordErased, RecordWritten, SummaryChanged
 
 from . import records
-from .database import keep_time
+from .database import store_time
 from .entries import Entries
 from .records import names
 
@@ -42,8 +42,8 @@ class Writing:
 
     Args:
         entries: Those of the file.
-        last_row: Rows up to it are not given to threads any more.
-        era: Of the file, in which threads are made.
+        last_row: The greatest number of a row that was ever given to a thread.
+        era: The file's, which new threads get.
         clock: The store's.
     """
 
@@ -58,23 +58,23 @@ class Writing:
         self._untouched: set[int] = set()  #: written to since
 
     def is_prompt(self, change: Appended, now: float) -> bool:
-        """Whether to write an entry at a time is to write it and nothing else."""
+        """Return whether writing an entry now writes nothing else, such as the thread's time."""
         row = self._rows.get(change.key)
         return row is not None and now - self._touched.get(row, 0.0) <= TOUCH_EVERY
 
     def undone(self) -> None:
-        """Note that the transaction did not go through."""
+        """Forget what the transaction did: it was rolled back."""
         self._rows.clear()  # rows made in it are not there
         self._entries = None
 
     def done(self, touched: Collection[int], now: float) -> None:
-        """Note that the transaction went through, in which some threads were touched at a time."""
+        """Remember the threads whose time the transaction, which was committed, has updated."""
         self._touched.update(dict.fromkeys(touched, now))
 
     def write(
         self, connection: sqlite3.Connection, changes: Sequence[Change], now: float, *, here: bool
     ) -> Collection[int]:
-        """Write changes, the entries among them last; returns the threads that were touched."""
+        """Write changes, entries last; return the rows of the threads whose time was updated."""
         entries = self.entries(connection)
         late = False
         for change in changes:
@@ -95,7 +95,7 @@ class Writing:
         touched, self._untouched = self._untouched, set()
         rows = ", ".join(map(str, touched))
         connection.execute(f"UPDATE threads SET written = ? WHERE row IN ({rows})", (now,))
-        keep_time(connection, self.clock)
+        store_time(connection, self.clock)
         return touched
 
     def entries(self, connection: sqlite3.Connection) -> Entries:
