@@ -214,14 +214,13 @@ class ForbiddenKey(Invalid):
     """`__proto__`, `constructor` or `prototype` is a key.
 
     Args:
-        message: For people.
         key: Which.
     """
 
     code = "forbidden_key"
 
-    def __init__(self, message: str, *, key: object) -> None:
-        super().__init__(message)
+    def __init__(self, key: str) -> None:
+        super().__init__(f'expected keys that the clients accept, got the reserved name "{key}"')
         self.key = key
 
     def fields(self) -> dict[str, object]:
@@ -239,6 +238,11 @@ class TooDeep(Invalid):
     """Containers nest deeper than allowed."""
 
     code = "too_deep"
+
+    def __init__(self, limit: int | None = None) -> None:
+        most = "fewer" if limit is None else f"at most {limit}"
+        got = "very many" if limit is None else "more"
+        super().__init__(f"expected {most} containers within one another, got {got}", limit=limit)
 
 
 class InvalidResume(Invalid):

@@ -94,8 +94,7 @@ def check_nesting(data: bytes, limit: int) -> None:
     for block in _bare(data):
         steps = memoryview(block.translate(_STEPS, _NOT_BRACKETS)).cast("b")
         if max(accumulate(steps, initial=depth)) > limit:
-            message = f"expected at most {limit} containers within one another, got more"
-            raise TooDeep(message, limit=limit)
+            raise TooDeep(limit)
         depth += sum(steps)
 
 
@@ -123,8 +122,7 @@ def check_keys(value: dict[str, Any]) -> None:
         RequestError: `forbidden_key`.
     """
     for key in value.keys() & FORBIDDEN_KEYS:
-        message = f'expected keys that the clients accept, got the reserved name "{key}"'
-        raise ForbiddenKey(message, key=key)
+        raise ForbiddenKey(key)
 
 
 def decode(data: bytes | msgspec.Raw, type: Any = Any) -> Any:  # as in msgspec
@@ -145,7 +143,7 @@ def decode(data: bytes | msgspec.Raw, type: Any = Any) -> Any:  # as in msgspec
         problem = "a lone surrogate in a string" if lone else str(error)
         raise MalformedJson(f"expected JSON, got {problem}") from None
     except RecursionError:
-        raise TooDeep("expected fewer containers within one another, got very many") from None
+        raise TooDeep() from None
 
 
 def read_value(text: str) -> Json:

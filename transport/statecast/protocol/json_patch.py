@@ -131,8 +131,7 @@ class Patching:
             self.edits.append(Edit("insert", (*keys, index), value, source, moves))
         elif isinstance(parent, dict):
             if path[-1] in FORBIDDEN_KEYS:
-                text = f'expected keys that the clients accept, got the reserved name "{path[-1]}"'
-                raise ForbiddenKey(text, key=path[-1])
+                raise ForbiddenKey(path[-1])
             self._budget.add(size - _weight(parent, path[-1]))
             parent[path[-1]] = value
             self.edits.append(Edit("set", (*keys, path[-1]), value, source, moves))

@@ -124,11 +124,9 @@ def _check(value: Any) -> None:
         dicts = [item for item in level if type(item) is dict]
         if not FORBIDDEN_KEYS.isdisjoint(chain.from_iterable(dicts)):
             (key, *_) = FORBIDDEN_KEYS.intersection(chain.from_iterable(dicts))
-            message = f'in the state: expected keys that the clients accept, got the reserved name "{key}"'
-            raise ForbiddenKey(message, key=key)
+            raise ForbiddenKey(key).within("the state")
         lists = [item for item in level if type(item) is list]
         level = [*chain.from_iterable(map(dict.values, dicts)), *chain.from_iterable(lists)]
         if not level and not dicts and not lists:
             return
-    message = f"in the state: expected at most {MAX_DEPTH} containers within one another, got more"
-    raise TooDeep(message, limit=MAX_DEPTH)
+    raise TooDeep(MAX_DEPTH).within("the state")

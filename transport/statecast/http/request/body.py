@@ -56,8 +56,7 @@ class Body:
             return decode(text, type)
         except RequestError as error:
             if isinstance(error, TooDeep):  # the field is one container deep itself
-                problem = f"expected at most {self._nesting} containers within one another, got more"
-                error = TooDeep(problem, limit=self._nesting)
+                error = TooDeep(self._nesting)
             raise error.within(f'the field "{name}"') from None
 
     def list(self, name: str) -> list[msgspec.Raw]:
