@@ -17,7 +17,7 @@ import anyio
 from statecast import Agent, Limits, Run, UntypedCommand, create_app
 from statecast.stores import Change, SqliteStore
 from statecast.threads import tries
-from tests.stores.little import little
+from tests.stores.small_store import little
 
 
 def _first_state() -> dict[str, Any]:

@@ -11,7 +11,7 @@ import httpx
 from ag_ui.core import Event
 from pydantic import TypeAdapter
 
-from tests.clients.conversing import Part, Said, call, held, joined
+from tests.clients.conversing_agent import Part, Said, call, held, joined
 from tests.clients.driver import Json
 from tests.clients.scenario import Scenario
 

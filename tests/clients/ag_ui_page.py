@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.clients.ag_ui import events_in, state_of
-from tests.clients.conversing import Part, Said, call, file, held, joined
+from tests.clients.conversing_agent import Part, Said, call, file, held, joined
 from tests.clients.driver import Json
 from tests.clients.scenario import Scenario
 

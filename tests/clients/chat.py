@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import httpx
 
-from tests.clients.conversing import Part, Said, call, file, held, joined
+from tests.clients.conversing_agent import Part, Said, call, file, held, joined
 from tests.clients.driver import Json
 from tests.clients.scenario import Scenario
 

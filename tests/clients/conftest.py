@@ -8,7 +8,7 @@ import pytest
 
 from statecast import create_app
 from tests.clients.ag_ui import Version
-from tests.clients.conversing import conversing
+from tests.clients.conversing_agent import conversing
 from tests.clients.fixtures import accumulator, chromium, node
 from tests.clients.node import need_node
 from tests.clients.scenes import Gates

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.clients.conversing import Part, Said, call, file, joined
+from tests.clients.conversing_agent import Part, Said, call, file, joined
 from tests.clients.driver import Json
 from tests.clients.scenario import Scenario
 

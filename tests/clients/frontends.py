@@ -9,13 +9,13 @@ from contextlib import ExitStack
 from typing import Any
 
 from tests.clients import ag_ui, chat, data_stream, node
-from tests.clients.conversing import Part, Said, held
+from tests.clients.client_module import running
+from tests.clients.conversing_agent import Part, Said, held
 from tests.clients.local_runtime import LocalRuntime
-from tests.clients.module import running
 from tests.clients.node import Json
 from tests.clients.openai_clients import PyPI
-from tests.clients.playing import IDLE, PATIENCE, check, settings
 from tests.clients.scenes import TEXT
+from tests.clients.transport_checks import IDLE, PATIENCE, check, settings
 
 __all__ = ["FRONTENDS", "Frontend"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from tests.clients import chat, data_stream
-from tests.clients.conversing import Part, joined
+from tests.clients.conversing_agent import Part, joined
 from tests.clients.driver import Driver, Json
 
 __all__ = ["DECODERS", "Decoder", "Decoders", "Read"]

@@ -17,7 +17,7 @@ import httpx
 
 from statecast import AddMessage, AddToolResult, Agent, AssistantMessage, Run, UntypedCommand
 from tests.clients.node import Json, Protocol, Transport, TransportReport
-from tests.clients.playing import PATIENCE, check, said, settings
+from tests.clients.transport_checks import PATIENCE, check, said, settings
 
 #: Where the text of the first answer is.
 TEXT = ["messages", 1, "parts", 0, "text"]

@@ -17,11 +17,11 @@ import pytest
 
 from statecast import AddMessage, Agent, Run, UntypedCommand, create_app
 from tests.clients.ag_ui import Clients, ClientsReport, Version, agrees, checked, shown, state_of
-from tests.clients.conversing import EMITTED, Json, conversing, held
+from tests.clients.conversing_agent import EMITTED, Json, conversing, held
 from tests.clients.node import ScenarioFailed, need_node
-from tests.clients.playing import PATIENCE
 from tests.clients.scenes import Gates
 from tests.clients.serving import Restarting, served
+from tests.clients.transport_checks import PATIENCE
 
 IDLE = {"for": "idle"}
 HOLDING = """

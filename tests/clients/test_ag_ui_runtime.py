@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from tests.clients.ag_ui_page import Page, PageReport, agrees, checked, shown
-from tests.clients.conversing import EMITTED, Json
-from tests.clients.playing import PATIENCE
+from tests.clients.conversing_agent import EMITTED, Json
 from tests.clients.scenes import Gates
+from tests.clients.transport_checks import PATIENCE
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}, "required": ["a", "b"]}
 BY_HAND = {"add": {"description": "Add two numbers.", "parameters": SCHEMA}}

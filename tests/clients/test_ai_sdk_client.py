@@ -11,11 +11,11 @@ import pytest
 
 from statecast import Agent, create_app
 from tests.clients.chat import IDLE, agrees, chatting, checked, play, send, shown, state_of
-from tests.clients.conversing import EMITTED, PIXEL, Json, held
+from tests.clients.conversing_agent import EMITTED, PIXEL, Json, held
 from tests.clients.node import need_node
-from tests.clients.playing import PATIENCE
 from tests.clients.scenes import Gates
 from tests.clients.serving import served
+from tests.clients.transport_checks import PATIENCE
 
 
 @pytest.mark.parametrize("text", ["text", "think", "look", "both", "show", "progress", "title", "steps", "several"])

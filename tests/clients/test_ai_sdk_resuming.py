@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.chat import IDLE, ChatsReport, agrees, chatting, checked, play, send, shown, state_of
-from tests.clients.conversing import Json, held
+from tests.clients.conversing_agent import Json, held
 from tests.clients.node import need_node
 from tests.clients.scenes import Gates
 from tests.clients.serving import Restarting

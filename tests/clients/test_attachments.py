@@ -12,10 +12,10 @@ import pytest
 
 from statecast import Agent, create_app
 from statecast.files import Uploads
-from tests.clients.attaching import attach
+from tests.clients.attachments import attach
 from tests.clients.node import ScenarioFailed, need_chromium, run_browser
 from tests.clients.serving import served
-from tests.transport.filing import placed
+from tests.transport.file_places import placed
 
 PICTURE = {"name": "bees & honey.png", "type": "image/png", "text": "not really"}
 NOTES = {"name": "Blüten.md", "type": "", "text": "# Bees"}

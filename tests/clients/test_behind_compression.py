@@ -14,7 +14,7 @@ import pytest
 
 from statecast import AddMessage, Agent, App, Run, create_app
 from tests.clients.installed import DRIVERS, environment, need_node
-from tests.transport.following import served
+from tests.transport.followers import served
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from starlette.requests import HTTPConnection
 from statecast import App, Limits, create_app
 from tests.client.agents import HOLD, make
 from tests.client.network import Proxy, events, http, proxied, scripted, serving, until
-from tests.clients.module import Module, Thread, running
+from tests.clients.client_module import Module, Thread, running
 from tests.clients.node import Json, need_node
 
 pytestmark = pytest.mark.anyio

@@ -11,9 +11,9 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from statecast import AddMessage, Agent, Run, create_app
-from tests.clients.module import running
-from tests.transport.following import served
-from tests.transport.held import until
+from tests.clients.client_module import running
+from tests.transport.followers import served
+from tests.transport.held_agent import until
 
 pytestmark = pytest.mark.anyio
 

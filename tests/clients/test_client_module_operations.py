@@ -11,7 +11,7 @@ import pytest
 from statecast_agents import Json, Operation, operations
 from tests.agents.programs import draw, programs, same
 from tests.agents.test_operations import applied, draw_operation
-from tests.clients.module import MODULE, Module, _Node
+from tests.clients.client_module import MODULE, Module, _Node
 from tests.clients.node import Accumulator, need_node
 
 

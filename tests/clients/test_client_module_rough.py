@@ -9,7 +9,7 @@ import pytest
 
 from tests.chaos.proxy import Proxy
 from tests.client.network import serving, until
-from tests.clients.module import Module, running
+from tests.clients.client_module import Module, running
 from tests.clients.node import need_node
 from tests.clients.test_client_module import app, check, note
 

@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 
-from tests.clients.module import MODULE
+from tests.clients.client_module import MODULE
 from tests.clients.node import need_node
 
 TYPES = MODULE.with_suffix(".d.ts")

@@ -12,10 +12,10 @@ import pytest
 
 from statecast import AddMessage, Agent, Run, create_app
 from tests.clients.cloud_app import CloudPage, built
-from tests.clients.conversing import PIXEL
+from tests.clients.conversing_agent import PIXEL
 from tests.clients.node import need_chromium
-from tests.clients.playing import PATIENCE
 from tests.clients.serving import served
+from tests.clients.transport_checks import PATIENCE
 from tests.clients.versions import DELETED, prints_deleted_threads
 
 pytestmark = pytest.mark.usefixtures("chromium")

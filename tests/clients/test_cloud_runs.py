@@ -15,8 +15,8 @@ from statecast import About, Cloud, CloudReport, create_app
 from tests.clients.cloud import CloudClient, CloudFailed, text_of
 from tests.clients.cloud_scene import API_KEY, Bees, bees, client, refused, url
 from tests.clients.node import Json
-from tests.clients.playing import PATIENCE
 from tests.clients.serving import served
+from tests.clients.transport_checks import PATIENCE
 
 __all__ = ["bees", "client", "url"]
 

@@ -16,8 +16,8 @@ from tests.clients.data_stream import Pages, checked
 from tests.clients.data_stream import shown as page_shows
 from tests.clients.installed import DRIVERS
 from tests.clients.node import Json, Transport, need_node
-from tests.clients.playing import PATIENCE
 from tests.clients.serving import served
+from tests.clients.transport_checks import PATIENCE
 from tests.clients.versions import runs_need_a_thread
 
 

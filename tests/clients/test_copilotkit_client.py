@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from tests.clients.ag_ui import Clients, ClientsReport, Version, agrees, checked, shown
-from tests.clients.conversing import Json
-from tests.clients.playing import PATIENCE
+from tests.clients.conversing_agent import Json
 from tests.clients.scenes import Gates
+from tests.clients.transport_checks import PATIENCE
 
 NUMBERS = {"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}}
 ADD = {"description": "Add two numbers.", "parameters": NUMBERS}

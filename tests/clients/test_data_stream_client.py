@@ -15,12 +15,12 @@ import pytest
 
 from statecast import Agent, create_app
 from tests.clients.chat import state_of
-from tests.clients.conversing import EMITTED, PIXEL, Json, Said, held, joined
+from tests.clients.conversing_agent import EMITTED, PIXEL, Json, Said, held, joined
 from tests.clients.data_stream import Pages, PagesReport, checked, shown
 from tests.clients.node import need_node
-from tests.clients.playing import PATIENCE
 from tests.clients.scenes import Gates
 from tests.clients.serving import served
+from tests.clients.transport_checks import PATIENCE
 from tests.clients.versions import names_new_threads
 
 IDLE = {"do": "wait", "for": "idle"}

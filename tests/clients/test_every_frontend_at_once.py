@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.clients.chat import state_of
-from tests.clients.conversing import held
+from tests.clients.conversing_agent import held
 from tests.clients.frontends import FRONTENDS, Frontend
 from tests.clients.scenes import Gates
 

@@ -13,8 +13,8 @@ import pytest
 from statecast import AddMessage, Agent, AgentError, Run, create_app
 from tests.clients.local_runtime import LocalReport, LocalRuntime
 from tests.clients.node import Json
-from tests.clients.playing import PATIENCE
 from tests.clients.serving import served
+from tests.clients.transport_checks import PATIENCE
 from tests.clients.versions import prints_failed_appends
 
 IDLE: Json = {"do": "wait", "for": "idle"}

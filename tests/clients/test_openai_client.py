@@ -14,8 +14,8 @@ from statecast import AddMessage, AddToolResult, Agent, AgentError, Run, create_
 from statecast.parts import Usage
 from tests.clients.node import Json
 from tests.clients.openai_clients import Asking, Npm, PyPI
-from tests.clients.playing import PATIENCE
 from tests.clients.serving import served
+from tests.clients.transport_checks import PATIENCE
 
 ASK_USER: Json = {
     "type": "function",

@@ -17,7 +17,7 @@ from statecast.protocol.messages.client_copy import ClientCopy
 from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.part_events import Event
 from statecast.protocol.messages.projection import Projection
-from tests.clients.conversing import Part, held
+from tests.clients.conversing_agent import Part, held
 from tests.clients.histories import RUN, History
 from tests.clients.messages import DECODERS, Decoder, Decoders, Read
 from tests.counts import count

@@ -14,7 +14,6 @@ import pytest
 
 from statecast import create_app
 from tests.clients.node import Json, Protocol, Transport
-from tests.clients.playing import IDLE, PATIENCE
 from tests.clients.scenes import (
     BY_ITSELF,
     MODULE,
@@ -29,6 +28,7 @@ from tests.clients.scenes import (
     until,
 )
 from tests.clients.serving import Restarting, served
+from tests.clients.transport_checks import IDLE, PATIENCE
 
 #: What a page asks before it resumes: where the thread stands, or nothing.
 STEPS = pytest.mark.parametrize("steps", ["two steps", "one step"])

@@ -15,7 +15,7 @@ from statecast.history.tree import HistoryMessage, history
 from statecast.protocol.json_checks import same_json
 from statecast_agents import Json
 from tests.clients.stored_messages import Keeper
-from tests.transport.storing import LIKE_MESSAGES, MESSAGES, part_of_ours
+from tests.transport.stored_samples import LIKE_MESSAGES, MESSAGES, part_of_ours
 
 #: One process answers for all examples.
 playing = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

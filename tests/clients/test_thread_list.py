@@ -10,7 +10,7 @@ import pytest
 
 from statecast import AddMessage, AddToolResult, Agent, AgentError, Feedback, Run, create_app
 from statecast_agents import About
-from tests.clients.conversing import PIXEL
+from tests.clients.conversing_agent import PIXEL
 from tests.clients.node import Json
 from tests.clients.scenes import Gates
 from tests.clients.serving import served

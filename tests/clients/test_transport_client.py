@@ -14,8 +14,8 @@ import pytest
 
 from statecast import AddMessage, AddToolResult, Agent, AgentError, Command, Run, UntypedCommand, create_app
 from tests.clients.node import Json, Protocol, Transport, TransportReport, need_node, run_transport
-from tests.clients.playing import IDLE, PATIENCE, check, said, settings
 from tests.clients.serving import served
+from tests.clients.transport_checks import IDLE, PATIENCE, check, said, settings
 
 
 @pytest.fixture(params=["assistant-transport", "data-stream"], autouse=True)

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from tests.clients.chat import IDLE, agrees, chatting, checked, play, send, shown, state_of
-from tests.clients.conversing import held
-from tests.clients.playing import PATIENCE
+from tests.clients.conversing_agent import held
 from tests.clients.scenes import Gates
+from tests.clients.transport_checks import PATIENCE
 
 STRICT = pytest.mark.parametrize("strict", [False, True], ids=["plain", "strict mode"])
 

@@ -15,7 +15,7 @@ from statecast.protocol.local.wires import FORMS
 from statecast.protocol.openai import request as openai_request
 from statecast_agents import Usage
 from tests.docs.pages import PROTOCOL, code
-from tests.transport.answering import Answering, projection
+from tests.transport.answering_agent import Answering, projection
 
 
 def test_the_table_of_the_body_has_every_field() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from statecast import files
 from statecast.files import Uploads
-from tests.clients.attaching import attach
+from tests.clients.attachments import attach
 from tests.clients.serving import served
 from tests.docs.pages import API, SETTINGS, code
 from tests.docs.test_chat_snippets import module_of

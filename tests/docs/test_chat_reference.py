@@ -14,8 +14,8 @@ from statecast.protocol.messages.client_copy import ClientCopy
 from statecast.protocol.messages.part_events import Event
 from statecast_agents import Usage, chunks
 from tests.docs.pages import PROTOCOL, ROOT, code, load
-from tests.transport.answering import Answering
-from tests.transport.projecting import answered, told
+from tests.transport.answering_agent import Answering
+from tests.transport.projections import answered, told
 from tests.transport.protocol.test_client_copy import going_on
 
 

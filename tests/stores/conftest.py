@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from statecast.stores import Store
-from tests.stores.several import STORES, Make
+from tests.stores.every_store import STORES, Make
 
 
 @pytest.fixture

@@ -34,9 +34,9 @@ from statecast.stores import (
 )
 from statecast.stores.log import Kind
 from statecast_agents import chunks
-from tests.stores.little import little
+from tests.stores.every_store import STORES, Make, reopened
 from tests.stores.model import KEYS, Held, after, holds, script, shown
-from tests.stores.several import STORES, Make, reopened
+from tests.stores.small_store import little
 
 pytestmark = pytest.mark.anyio
 

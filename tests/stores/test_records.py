@@ -29,7 +29,7 @@ from statecast.stores import (
     SummaryChanged,
     clock,
 )
-from tests.stores.several import STORES, Make, reopened
+from tests.stores.every_store import STORES, Make, reopened
 
 pytestmark = pytest.mark.anyio
 

@@ -22,7 +22,7 @@ from statecast.stores import (
     StoreUnavailable,
 )
 from statecast.testing import Response, TestClient
-from tests.transport.held import until
+from tests.transport.held_agent import until
 
 pytestmark = pytest.mark.anyio
 

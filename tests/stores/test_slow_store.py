@@ -15,7 +15,7 @@ from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
 from statecast.protocol.errors import RequestError
 from statecast.stores import Change, Key, SavedThread, SqliteStore, StoreUnavailable
 from statecast.testing import TestClient, _scope
-from tests.transport.held import HOLD, NOTE, held, note, until
+from tests.transport.held_agent import HOLD, NOTE, held, note, until
 
 pytestmark = pytest.mark.anyio
 

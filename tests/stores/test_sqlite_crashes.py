@@ -21,9 +21,9 @@ import pytest
 from msgspec.structs import replace
 
 from statecast.stores import Change, SqliteStore, StoreUnavailable
-from tests.stores.committing import COMMITS
-from tests.stores.little import little
+from tests.stores.committing_process import COMMITS
 from tests.stores.model import Held, after, holds, script, shown
+from tests.stores.small_store import little
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -231,7 +231,7 @@ def test_a_process_that_is_killed_leaves_what_it_acknowledged(tmp_path: Path, li
     while done < COMMITS:
         paths = os.pathsep.join(str(ROOT / part) for part in ("agents", "transport", "."))
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.stores.committing", str(path), str(seed), str(done), limits],
+            [sys.executable, "-m", "tests.stores.committing_process", str(path), str(seed), str(done), limits],
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": paths},
             cwd=ROOT,

@@ -15,8 +15,8 @@ from statecast import App, Limits, create_app
 from statecast.cli import main
 from statecast.stores import Appended, Created, Key, SqliteStore
 from statecast.testing import TestClient
-from tests.stores.damaging import ELSEWHERE, OF_ONE_THREAD, damage
-from tests.transport.held import NOTE, held
+from tests.stores.damaged_files import ELSEWHERE, OF_ONE_THREAD, damage
+from tests.transport.held_agent import NOTE, held
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

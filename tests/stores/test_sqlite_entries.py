@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from statecast.stores.log import Kind
 from statecast.stores.sqlite.database import MIGRATIONS
 from statecast.stores.sqlite.entries import MOST, Entries
-from tests.stores.little import LITTLE
+from tests.stores.small_store import LITTLE
 
 ROWS = range(1, 6)
 

@@ -15,7 +15,7 @@ import pytest
 from statecast import App, Limits, create_app
 from statecast.stores import Change, Key, SavedThread, SqliteStore, StoreUnavailable
 from statecast.testing import Response, TestClient
-from tests.transport.held import HOLD, NOTE, held, note, said, until
+from tests.transport.held_agent import HOLD, NOTE, held, note, said, until
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ import msgspec
 
 from statecast.protocol import Cursor
 from statecast.state import Json
-from tests.transport.acting import WORDS
+from tests.transport.scripted_agent import WORDS
 
 _canonical: Final = msgspec.json.Encoder(order="sorted").encode
 

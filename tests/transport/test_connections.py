@@ -19,11 +19,11 @@ from statecast.http.request.addresses import public_address
 from statecast.protocol.errors import RequestError
 from statecast.server import Server
 from statecast.testing import TestClient
-from tests.transport.failing import Failing
-from tests.transport.following import connected, served
-from tests.transport.held import HOLD, NOTE, held, until
+from tests.transport.failing_store import Failing
+from tests.transport.followers import connected, served
+from tests.transport.held_agent import HOLD, NOTE, held, until
 from tests.transport.http.test_socket import commands, flooding
-from tests.transport.raw import Raw, Reply, connection
+from tests.transport.raw_connection import Raw, Reply, connection
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

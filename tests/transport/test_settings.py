@@ -19,7 +19,7 @@ from statecast.http import AppSettings
 from statecast.server import Server, config_for
 from statecast.testing import TestClient
 from tests.ids import stable
-from tests.transport.held import NOTE, held
+from tests.transport.held_agent import NOTE, held
 
 pytestmark = pytest.mark.anyio
 

@@ -13,8 +13,8 @@ from statecast.files import Files, FolderFiles, fresh_name
 from statecast.files.names import names_among
 from statecast.stores import MemoryStore, StoreUnavailable
 from statecast.testing import TestClient
-from tests.transport.filing import PLACES, place
-from tests.transport.keeping import ANN, BOB, echoing, store, who
+from tests.transport.file_places import PLACES, place
+from tests.transport.history_app import ANN, BOB, echoing, store, who
 
 __all__ = ["store"]
 

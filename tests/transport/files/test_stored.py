@@ -12,7 +12,7 @@ import pytest
 
 from statecast.files import Files, FolderFiles, Found, S3Files, StoreFiles, fresh_name
 from statecast.stores import SqliteStore, StoreUnavailable
-from tests.transport.filing import NAME, PLACES, in_pieces, place, storage
+from tests.transport.file_places import NAME, PLACES, in_pieces, place, storage
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

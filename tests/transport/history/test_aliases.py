@@ -14,7 +14,7 @@ from statecast.history.formats import read_message, write_message
 from statecast.history.matching import match
 from statecast.state import Json
 from statecast.testing import TestClient
-from tests.transport.keeping import app_of, store, text
+from tests.transport.history_app import app_of, store, text
 
 __all__ = ["store"]
 

@@ -17,7 +17,7 @@ from statecast.history.formats import read_message, write_message
 from statecast.history.matching import Alias, match, same_message
 from statecast.history.tree import HistoryMessage, branch, history, joined, state_messages
 from statecast_agents import Json
-from tests.transport.storing import JSON
+from tests.transport.stored_samples import JSON
 
 AUI = "aui/v0"
 AI_SDK = "ai-sdk/v6"

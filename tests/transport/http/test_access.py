@@ -10,9 +10,9 @@ from starlette.requests import HTTPConnection
 
 from statecast import Cloud, cli, create_app
 from statecast.testing import Response, TestClient
-from tests.transport.following import connected, served
-from tests.transport.held import said
-from tests.transport.keeping import echoing, store
+from tests.transport.followers import connected, served
+from tests.transport.held_agent import said
+from tests.transport.history_app import echoing, store
 
 __all__ = ["store"]
 

@@ -13,7 +13,7 @@ from statecast import AddMessage, Agent, AgentError, Limits, Run, UntypedCommand
 from statecast.testing import TestClient
 from statecast_agents import Json
 from tests.clients.ag_ui import shown
-from tests.transport.ag_ui_reading import SAID, TOOLS, Reading, carried, events_in, posted, types
+from tests.transport.strict_ag_ui_client import SAID, TOOLS, Reading, carried, events_in, posted, types
 
 pytestmark = pytest.mark.anyio
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from statecast.testing import TestClient
 from statecast_agents import Json
 from tests.clients.ag_ui import shown
-from tests.clients.conversing import conversing
-from tests.transport.ag_ui_reading import Reading, beside, carried
+from tests.clients.conversing_agent import conversing
+from tests.transport.strict_ag_ui_client import Reading, beside, carried
 
 pytestmark = pytest.mark.slow
 

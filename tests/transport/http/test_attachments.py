@@ -23,7 +23,7 @@ from statecast.http.response.file import POLICY, _range
 from statecast.protocol.errors import RequestError
 from statecast.stores import Damaged, File, MemoryStore, StoreUnavailable
 from statecast.testing import Response, TestClient
-from tests.transport.filing import PLACES, place
+from tests.transport.file_places import PLACES, place
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from statecast.protocol.assistant_transport.data_stream import decode
 from statecast.state import Json
 from statecast.testing import TestClient
 from tests.transport.http.test_owners import ANN, BOB, who
-from tests.transport.projecting import chunks_of
+from tests.transport.projections import chunks_of
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,7 @@ from statecast import Agent, App, create_app
 from statecast.files import FolderFiles, Uploads
 from statecast.http.cloud import Cloud
 from statecast.testing import Response, TestClient
-from tests.transport.filing import PLACES, place
+from tests.transport.file_places import PLACES, place
 
 pytestmark = pytest.mark.anyio
 

@@ -22,7 +22,7 @@ from statecast.http.cloud.issuers import PublishedKeys
 from statecast.protocol.errors import RequestError
 from statecast.testing import TestClient
 from tests.ids import stable
-from tests.transport.held import held, until
+from tests.transport.held_agent import held, until
 
 pytestmark = pytest.mark.anyio
 

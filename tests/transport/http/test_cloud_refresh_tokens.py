@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from statecast import App, Cloud, create_app
 from statecast.testing import Response, TestClient
-from tests.transport.held import said
-from tests.transport.keeping import echoing, store
+from tests.transport.held_agent import said
+from tests.transport.history_app import echoing, store
 
 __all__ = ["store"]
 

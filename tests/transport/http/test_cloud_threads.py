@@ -14,8 +14,8 @@ from statecast import AddMessage, Agent, Cloud, Run, create_app
 from statecast.http.cloud import leases
 from statecast.state import Json
 from statecast.testing import TestClient
-from tests.transport.held import said
-from tests.transport.keeping import store
+from tests.transport.held_agent import said
+from tests.transport.history_app import store
 
 __all__ = ["store"]
 

@@ -21,7 +21,7 @@ from statecast.protocol.ag_ui.client_view import View
 from statecast.testing import TestClient
 from statecast.threads.offload import LARGE
 from statecast_agents import Json
-from tests.transport.shapes import SHAPES, Body, Shape, ag_ui_turns, local_turns, openai_turns, sizing, ui_turns
+from tests.transport.body_shapes import SHAPES, Body, Shape, ag_ui_turns, local_turns, openai_turns, sizing, ui_turns
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -25,9 +25,9 @@ from statecast.threads import Reader, Thread
 from statecast.threads.execution import Execution
 from statecast.threads.journal import Journal
 from statecast_agents import Document
-from tests.transport.failing import Failing
-from tests.transport.following import PATH, Connection, Follower, following, posted, state_of, until_status
-from tests.transport.held import HOLD, NOTE, held, note, said, until
+from tests.transport.failing_store import Failing
+from tests.transport.followers import PATH, Connection, Follower, following, posted, state_of, until_status
+from tests.transport.held_agent import HOLD, NOTE, held, note, said, until
 
 pytestmark = pytest.mark.anyio
 

@@ -15,8 +15,8 @@ from statecast.client import Client as Following
 from statecast.http.endpoints import socket
 from statecast.http.request.caller import EXPIRED
 from statecast.testing import TestClient
-from tests.transport.following import connected, served
-from tests.transport.held import said, until
+from tests.transport.followers import connected, served
+from tests.transport.held_agent import said, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

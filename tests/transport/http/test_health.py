@@ -14,8 +14,8 @@ from statecast import App, create_app
 from statecast.stores import MemoryStore, SqliteStore, Store
 from statecast.testing import TestClient
 from statecast.threads import readiness
-from tests.transport.failing import Failing
-from tests.transport.held import held
+from tests.transport.failing_store import Failing
+from tests.transport.held_agent import held
 
 pytestmark = pytest.mark.anyio
 

@@ -16,9 +16,9 @@ from starlette.routing import Route
 from statecast import AddMessage, Agent, App, Cloud, Run, create_app
 from statecast.http.request.content_type import is_json
 from statecast.testing import TestClient
-from tests.transport.following import served
-from tests.transport.held import HOLD, held
-from tests.transport.raw import Reply, connection
+from tests.transport.followers import served
+from tests.transport.held_agent import HOLD, held
+from tests.transport.raw_connection import Reply, connection
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -15,7 +15,7 @@ from statecast.protocol.errors import RequestError
 from statecast.protocol.local.request import read_local
 from statecast.state import Json
 from statecast.testing import TestClient
-from tests.transport.held import until
+from tests.transport.held_agent import until
 
 PATHS = ["/text", "/sse", "/sse?form=content", "/json"]
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from statecast import create_app
 from statecast.state import Json
 from statecast.testing import Response, TestClient
-from tests.transport.held import HOLD, NOTE, held, said
+from tests.transport.held_agent import HOLD, NOTE, held, said
 
 pytestmark = pytest.mark.anyio
 

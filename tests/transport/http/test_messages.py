@@ -14,8 +14,8 @@ from statecast import AddMessage, AddToolResult, Agent, Feedback, Limits, Run, c
 from statecast.state import Json
 from statecast.testing import TestClient
 from statecast_agents import About
+from tests.transport.history_app import app_of, echoing, store, text
 from tests.transport.http.test_requests import code_of
-from tests.transport.keeping import app_of, echoing, store, text
 
 __all__ = ["store"]
 

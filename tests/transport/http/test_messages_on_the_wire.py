@@ -11,7 +11,7 @@ import pytest
 from statecast import Agent, AssistantMessage, Run, UntypedCommand
 from statecast.state import Json
 from statecast.testing import Result, TestClient
-from tests.transport.held import HOLD, held, said, until
+from tests.transport.held_agent import HOLD, held, said, until
 
 pytestmark = pytest.mark.anyio
 

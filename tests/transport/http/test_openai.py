@@ -16,7 +16,7 @@ from statecast.protocol.errors import RequestError
 from statecast.protocol.openai.request import read_completion
 from statecast.state import Json
 from statecast.testing import TestClient
-from tests.transport.held import until
+from tests.transport.held_agent import until
 
 PATH = "/v1/chat/completions"
 ASK: Json = {"type": "function", "function": {"name": "ask", "parameters": {"type": "object"}}}

@@ -8,7 +8,7 @@ from starlette.requests import HTTPConnection
 
 from statecast import App, create_app
 from statecast.testing import TestClient
-from tests.transport.held import HOLD, NOTE, held
+from tests.transport.held_agent import HOLD, NOTE, held
 
 pytestmark = pytest.mark.anyio
 

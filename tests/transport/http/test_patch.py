@@ -15,9 +15,9 @@ from starlette.requests import HTTPConnection
 from statecast import Agent, Limits, Run, UntypedCommand, create_app
 from statecast.state import Json
 from statecast.testing import Response, TestClient
-from tests.transport.failing import Failing
-from tests.transport.following import PATH, following, posted, state_of
-from tests.transport.held import HOLD, NOTE, held, until
+from tests.transport.failing_store import Failing
+from tests.transport.followers import PATH, following, posted, state_of
+from tests.transport.held_agent import HOLD, NOTE, held, until
 
 pytestmark = pytest.mark.anyio
 

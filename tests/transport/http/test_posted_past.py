@@ -15,7 +15,7 @@ from statecast.protocol.lenient import held_part, mended
 from statecast.state import Json
 from statecast.testing import TestClient
 from statecast_agents import Document
-from tests.transport.following import state_of
+from tests.transport.followers import state_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -11,7 +11,7 @@ from starlette.routing import Mount
 
 from statecast import Agent, Run, UntypedCommand, create_app
 from statecast.testing import Response, TestClient
-from tests.transport.held import NOTE, held
+from tests.transport.held_agent import NOTE, held
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,9 @@ from statecast import Agent, AgentError, Run, UntypedCommand
 from statecast.protocol.assistant_transport.events import decode
 from statecast.state import Json
 from statecast.testing import TestClient
-from tests.transport.following import PATH, posted
-from tests.transport.held import HOLD, NOTE, held
-from tests.transport.resuming import RESUME, after, first_step
+from tests.transport.followers import PATH, posted
+from tests.transport.held_agent import HOLD, NOTE, held
+from tests.transport.resuming_client import RESUME, after, first_step
 
 pytestmark = pytest.mark.anyio
 

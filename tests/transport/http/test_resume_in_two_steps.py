@@ -15,9 +15,9 @@ from statecast import Agent, AgentError, App, Limits, Run, UntypedCommand, creat
 from statecast.protocol.assistant_transport import data_stream
 from statecast.stores import SqliteStore
 from statecast.testing import TestClient
-from tests.transport.following import PATH, crashed, posted, state_of, store_of, until_status
-from tests.transport.held import HOLD, NOTE, held, note
-from tests.transport.resuming import RESUME, after, chunks_in, first_step, is_snapshot, replay_of, second_step
+from tests.transport.followers import PATH, crashed, posted, state_of, store_of, until_status
+from tests.transport.held_agent import HOLD, NOTE, held, note
+from tests.transport.resuming_client import RESUME, after, chunks_in, first_step, is_snapshot, replay_of, second_step
 
 pytestmark = pytest.mark.anyio
 

@@ -16,9 +16,9 @@ from statecast import AddMessage, Agent, Limits, Run, UntypedCommand, create_app
 from statecast.stores import Change, SqliteStore
 from statecast.testing import TestClient
 from tests.clients.node import Accumulator, Protocol
-from tests.transport.following import PATH, posted, state_of, store_of
-from tests.transport.held import HOLD, held, note, said
-from tests.transport.resuming import RESUME, chunks_in, first_step, is_snapshot, replay_of, second_step
+from tests.transport.followers import PATH, posted, state_of, store_of
+from tests.transport.held_agent import HOLD, held, note, said
+from tests.transport.resuming_client import RESUME, chunks_in, first_step, is_snapshot, replay_of, second_step
 
 pytestmark = pytest.mark.anyio
 

@@ -14,9 +14,9 @@ from starlette.requests import HTTPConnection
 from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
 from statecast.server import Server
 from statecast.testing import TestClient
-from tests.transport.failing import Failing
-from tests.transport.following import completed, connected, following, served, state_of, status_of
-from tests.transport.held import HOLD, NOTE, held, note, said, until
+from tests.transport.failing_store import Failing
+from tests.transport.followers import completed, connected, following, served, state_of, status_of
+from tests.transport.held_agent import HOLD, NOTE, held, note, said, until
 
 pytestmark = pytest.mark.anyio
 

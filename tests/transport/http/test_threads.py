@@ -12,8 +12,8 @@ from statecast import AddMessage, Agent, create_app
 from statecast.state import Json
 from statecast.testing import Response, TestClient
 from statecast_agents import About
+from tests.transport.history_app import ANN, BOB, app_of, echoing, store, text, who
 from tests.transport.http.test_requests import code_of
-from tests.transport.keeping import ANN, BOB, app_of, echoing, store, text, who
 
 __all__ = ["store"]
 

@@ -14,7 +14,8 @@ from statecast.protocol.entries import RunError
 from statecast.protocol.messages.full_projection import FullProjection
 from statecast_agents import Json
 from tests.clients.ag_ui import shown
-from tests.transport.ag_ui_reading import (
+from tests.transport.answering_agent import RUN, Answering
+from tests.transport.strict_ag_ui_client import (
     SAID,
     TOOLS,
     USER,
@@ -25,7 +26,6 @@ from tests.transport.ag_ui_reading import (
     events_in,
     read,
 )
-from tests.transport.answering import RUN, Answering
 
 # The stream
 

@@ -15,7 +15,8 @@ from statecast.protocol.ag_ui.messages import agree, render
 from statecast.protocol.entries import OperationsEntry
 from statecast.protocol.messages.full_projection import FullProjection
 from tests.clients.ag_ui import shown
-from tests.transport.ag_ui_reading import (
+from tests.transport.answering_agent import RUN, Answering
+from tests.transport.strict_ag_ui_client import (
     SAID,
     USER,
     Reading,
@@ -25,7 +26,6 @@ from tests.transport.ag_ui_reading import (
     encoder_of,
     read,
 )
-from tests.transport.answering import RUN, Answering
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from statecast.protocol.ag_ui.messages import agree, render
 from statecast.protocol.ag_ui.request import read_run_input
 from statecast.protocol.errors import RequestError
 from statecast_agents import Json
-from tests.transport.ag_ui_reading import SAID, USER, asked, posted
+from tests.transport.strict_ag_ui_client import SAID, USER, asked, posted
 
 
 def called(id: str, args: str) -> Json:

@@ -9,8 +9,8 @@ import pytest
 
 from statecast.protocol import MESSAGE_PROTOCOLS, RunError
 from statecast_agents import Json, Usage
-from tests.transport.answering import Answering, projection
-from tests.transport.projecting import answered, lines, told, types
+from tests.transport.answering_agent import Answering, projection
+from tests.transport.projections import answered, lines, told, types
 
 # Tool calls
 

@@ -11,8 +11,8 @@ from statecast.protocol import MESSAGE_PROTOCOLS, ChunkEntry, OperationsEntry, R
 from statecast.protocol.messages.client_copy import ClientCopy
 from statecast.protocol.messages.projection import Projection
 from statecast_agents import Document, Json, chunks
-from tests.transport.answering import RUN
-from tests.transport.projecting import TEXT, chunks_of, deltas, types
+from tests.transport.answering_agent import RUN
+from tests.transport.projections import TEXT, chunks_of, deltas, types
 
 
 def going_on(client_copy: ClientCopy, parts: list[Json], *later: Callable[[Document], object]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from statecast.protocol.local.events import TypedEventsEncoder
 from statecast.protocol.local.reply import JsonReplyEncoder
 from statecast.protocol.local.text import ContentEventsEncoder, PlainTextEncoder
 from statecast.protocol.messages.encoder import MessageEncoder
-from tests.transport.answering import Answering, projection
+from tests.transport.answering_agent import Answering, projection
 
 FAILED = RunError("no_bees", "There are no bees.")
 

@@ -20,7 +20,7 @@ from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.projection import Projection
 from statecast.protocol.openai.encoder import ChatCompletionEncoder, ChatCompletionStreamEncoder, Completion
 from statecast_agents import operations
-from tests.transport.answering import RUN, Answering, projection
+from tests.transport.answering_agent import RUN, Answering, projection
 
 pytestmark = pytest.mark.slow
 

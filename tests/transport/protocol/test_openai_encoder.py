@@ -12,7 +12,7 @@ from statecast.parts import Usage
 from statecast.protocol.entries import RunError
 from statecast.protocol.openai.encoder import ChatCompletionEncoder, ChatCompletionStreamEncoder, Completion
 from statecast.state import Json
-from tests.transport.answering import Answering, projection
+from tests.transport.answering_agent import Answering, projection
 
 COMPLETION = Completion(id="chatcmpl-1", model="bees", created=1)
 PATH = "/v1/chat/completions"

@@ -16,9 +16,9 @@ from statecast.protocol.messages.part_events import Event
 from statecast.protocol.messages.projection import Projection
 from statecast.protocol.openai.encoder import ChatCompletionStreamEncoder, Completion
 from statecast_agents import Json
-from tests.transport.ag_ui_reading import encoder_of
-from tests.transport.answering import Answering, projection
-from tests.transport.projecting import answered, deltas, told
+from tests.transport.answering_agent import Answering, projection
+from tests.transport.projections import answered, deltas, told
+from tests.transport.strict_ag_ui_client import encoder_of
 
 PROTOCOLS: dict[str, Callable[[Projection], MessageEncoder]] = {
     **MESSAGE_PROTOCOLS,

@@ -10,8 +10,8 @@ import pytest
 from statecast.protocol import MESSAGE_PROTOCOLS, Entry, OperationsEntry, RunEntry, RunState
 from statecast.protocol.messages.projection import Projection
 from statecast_agents import Document, Json
-from tests.transport.answering import RUN, Answering
-from tests.transport.projecting import TEXT, answered, body_of, chunks_of, deltas, lines, told
+from tests.transport.answering_agent import RUN, Answering
+from tests.transport.projections import TEXT, answered, body_of, chunks_of, deltas, lines, told
 
 
 def grown(answering: Answering) -> None:

@@ -16,8 +16,8 @@ from statecast import AddMessage, Agent, AgentError, Run, UntypedCommand, create
 from statecast.testing import TestClient
 from statecast.threads import Thread
 from statecast.threads.rules import Posted
-from tests.transport.following import posted
-from tests.transport.held import HOLD, held, note
+from tests.transport.followers import posted
+from tests.transport.held_agent import HOLD, held, note
 
 pytestmark = pytest.mark.anyio
 

@@ -9,8 +9,8 @@ import pytest
 
 from statecast import Agent, AgentError, Run, UntypedCommand, create_app
 from statecast.testing import TestClient
-from tests.transport.following import PATH, View, following, posted
-from tests.transport.held import HOLD, NOTE, held, note
+from tests.transport.followers import PATH, View, following, posted
+from tests.transport.held_agent import HOLD, NOTE, held, note
 
 pytestmark = pytest.mark.anyio
 

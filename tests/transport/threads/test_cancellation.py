@@ -13,9 +13,9 @@ import pytest
 
 from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
 from statecast.testing import TestClient
-from tests.transport.deleting import listing
-from tests.transport.following import posted
-from tests.transport.held import NOTE, note, until
+from tests.transport.followers import posted
+from tests.transport.held_agent import NOTE, note, until
+from tests.transport.thread_remains import listing
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,8 @@ from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
 from statecast.protocol.errors import RequestError
 from statecast.testing import TestClient
 from statecast.threads.capacity import Capacity
-from tests.transport.following import status_of, until_status
-from tests.transport.held import note
+from tests.transport.followers import status_of, until_status
+from tests.transport.held_agent import note
 
 LIMITS = Limits(runs=4, runs_per_owner=2, waiting=3, waiting_per_owner=2)
 

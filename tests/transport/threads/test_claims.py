@@ -11,7 +11,7 @@ import pytest
 from statecast import Agent, create_app
 from statecast.state import Json
 from statecast.testing import Result, TestClient
-from tests.transport.held import NOTE, held, said
+from tests.transport.held_agent import NOTE, held, said
 
 pytestmark = pytest.mark.anyio
 

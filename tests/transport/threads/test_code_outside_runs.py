@@ -12,8 +12,8 @@ import pytest
 
 from statecast import AddMessage, Agent, Command, Run, UntypedCommand, create_app
 from statecast.testing import TestClient
-from tests.transport.following import posted, until_status
-from tests.transport.held import HOLD, NOTE, held, said
+from tests.transport.followers import posted, until_status
+from tests.transport.held_agent import HOLD, NOTE, held, said
 from tests.transport.threads.test_agent_errors import RAISED
 
 pytestmark = pytest.mark.anyio

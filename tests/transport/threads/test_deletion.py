@@ -17,9 +17,8 @@ from statecast import AddMessage, Agent, Run, UntypedCommand
 from statecast.testing import TestClient
 from statecast.threads import tasks
 from tests.clients.serving import Restarting
-from tests.transport.deleting import delete, is_unknown, listing, running
-from tests.transport.failing import Failing
-from tests.transport.following import (
+from tests.transport.failing_store import Failing
+from tests.transport.followers import (
     completed,
     connected,
     following,
@@ -29,7 +28,8 @@ from tests.transport.following import (
     store_of,
     until_status,
 )
-from tests.transport.held import HOLD, NOTE, held, note, said, until
+from tests.transport.held_agent import HOLD, NOTE, held, note, said, until
+from tests.transport.thread_remains import delete, is_unknown, listing, running
 
 pytestmark = pytest.mark.anyio
 
@@ -266,7 +266,7 @@ async def test_a_deletion_is_answered_when_it_is_kept() -> None:
 
 SERVED = """
 from statecast import Agent, create_app
-from tests.transport.held import held
+from tests.transport.held_agent import held
 
 app = create_app(held()[0], open_list=True, store="sqlite:///threads.db")
 """

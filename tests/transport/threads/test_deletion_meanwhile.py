@@ -13,8 +13,8 @@ import pytest
 from statecast import About, Agent
 from statecast.stores import Key
 from statecast.testing import TestClient
-from tests.transport.deleting import delete, is_unknown, listing
-from tests.transport.following import store_of
+from tests.transport.followers import store_of
+from tests.transport.thread_remains import delete, is_unknown, listing
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,8 @@ import pytest
 
 from statecast import AddMessage, Agent, Run, UntypedCommand, create_app
 from statecast.testing import TestClient
-from tests.transport.following import crashed, posted, store_of, until_status
-from tests.transport.held import said
+from tests.transport.followers import crashed, posted, store_of, until_status
+from tests.transport.held_agent import said
 
 pytestmark = pytest.mark.anyio
 

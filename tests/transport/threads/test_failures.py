@@ -11,7 +11,7 @@ import pytest
 
 from statecast import Agent, AgentError, Limits, Run, UntypedCommand, create_app
 from statecast.testing import TestClient
-from tests.transport.held import HOLD, NOTE, held, note, said
+from tests.transport.held_agent import HOLD, NOTE, held, note, said
 
 pytestmark = pytest.mark.anyio
 

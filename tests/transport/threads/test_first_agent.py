@@ -9,8 +9,8 @@ import pytest
 
 from statecast import AddMessage, Agent, App, Run, create_app
 from statecast.testing import TestClient
-from tests.transport.following import store_of
-from tests.transport.held import said
+from tests.transport.followers import store_of
+from tests.transport.held_agent import said
 
 pytestmark = pytest.mark.anyio
 

@@ -14,8 +14,8 @@ import pytest
 from statecast import Agent, Run, UntypedCommand, create_app
 from statecast.testing import TestClient
 from statecast.threads.tries import TRIES
-from tests.transport.following import crashed, posted, store_of, until_status
-from tests.transport.held import note, until
+from tests.transport.followers import crashed, posted, store_of, until_status
+from tests.transport.held_agent import note, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -12,8 +12,8 @@ import pytest
 
 from statecast import Agent, App, Limits, create_app
 from statecast.testing import TestClient
-from tests.transport.following import posted
-from tests.transport.held import HOLD, held, said, until
+from tests.transport.followers import posted
+from tests.transport.held_agent import HOLD, held, said, until
 from tests.transport.threads.test_agent_errors import RAISED
 
 pytestmark = pytest.mark.anyio

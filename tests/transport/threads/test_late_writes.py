@@ -14,7 +14,7 @@ from statecast import AddMessage, Agent, Limits, Run, create_app
 from statecast.errors import OperationError, RunEnded
 from statecast.stores import MemoryStore, SqliteStore, Store
 from statecast.testing import TestClient
-from tests.transport.held import until
+from tests.transport.held_agent import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

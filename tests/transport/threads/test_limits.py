@@ -14,7 +14,7 @@ from statecast import Agent, Limits, Run, UntypedCommand, create_app
 from statecast.state import Json
 from statecast.testing import Response, TestClient
 from tests.clients.serving import served
-from tests.transport.held import HOLD, NOTE, held, until
+from tests.transport.held_agent import HOLD, NOTE, held, until
 
 pytestmark = pytest.mark.anyio
 

@@ -14,8 +14,8 @@ import pytest
 from statecast import AddMessage, Agent, Run, UntypedCommand, create_app
 from statecast.state import Json
 from statecast.testing import Response, TestClient
-from tests.transport.following import PATH, crashed, posted, state_of, store_of
-from tests.transport.held import HOLD, held, note, until
+from tests.transport.followers import PATH, crashed, posted, state_of, store_of
+from tests.transport.held_agent import HOLD, held, note, until
 
 pytestmark = pytest.mark.anyio
 

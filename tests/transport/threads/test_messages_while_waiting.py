@@ -11,8 +11,8 @@ import pytest
 from statecast import AddMessage, AddToolResult, Agent, Run, ToolFailed, create_app
 from statecast.state import Json
 from statecast.testing import TestClient
-from tests.transport.following import PATH, following, posted, reopened, state_of, status_of, store_of
-from tests.transport.held import NOTE, held, said, until
+from tests.transport.followers import PATH, following, posted, reopened, state_of, status_of, store_of
+from tests.transport.held_agent import NOTE, held, said, until
 
 pytestmark = pytest.mark.anyio
 

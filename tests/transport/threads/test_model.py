@@ -27,8 +27,8 @@ from statecast.stores.sqlite import store as sqlite
 from statecast_agents.agent import Policy
 from tests.counts import count
 from tests.transport.account import Command
-from tests.transport.following import View
-from tests.transport.living import AtOnce, Life
+from tests.transport.followers import View
+from tests.transport.server_lives import AtOnce, Life
 
 pytestmark = pytest.mark.slow
 

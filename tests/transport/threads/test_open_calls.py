@@ -9,8 +9,8 @@ import pytest
 from statecast import AddMessage, AddToolResult, Agent, Run
 from statecast.state import Json
 from statecast.testing import TestClient
-from tests.transport.following import state_of
-from tests.transport.held import said
+from tests.transport.followers import state_of
+from tests.transport.held_agent import said
 
 pytestmark = pytest.mark.anyio
 

@@ -10,9 +10,9 @@ import pytest
 from statecast import Cloud, create_app
 from statecast.stores import SqliteStore
 from statecast.testing import TestClient
-from tests.transport.deleting import is_unknown
-from tests.transport.following import posted, store_of
-from tests.transport.held import HOLD, NOTE, held
+from tests.transport.followers import posted, store_of
+from tests.transport.held_agent import HOLD, NOTE, held
+from tests.transport.thread_remains import is_unknown
 
 pytestmark = pytest.mark.anyio
 

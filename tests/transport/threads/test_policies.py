@@ -12,9 +12,9 @@ import pytest
 from statecast import AddMessage, Agent, App, Run, UntypedCommand, create_app
 from statecast.state import Json
 from statecast.testing import TestClient
-from tests.transport.failing import Failing
-from tests.transport.following import PATH, following, posted, state_of, status_of, until_status
-from tests.transport.held import HOLD, NOTE, held, note, said, until
+from tests.transport.failing_store import Failing
+from tests.transport.followers import PATH, following, posted, state_of, status_of, until_status
+from tests.transport.held_agent import HOLD, NOTE, held, note, said, until
 
 pytestmark = pytest.mark.anyio
 

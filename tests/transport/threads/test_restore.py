@@ -19,8 +19,8 @@ from statecast.state import Json
 from statecast.stores import BatchAccepted, BatchApplied, Key, SqliteStore
 from statecast.testing import TestClient
 from statecast.threads import Thread
-from tests.transport.failing import Failing
-from tests.transport.following import (
+from tests.transport.failing_store import Failing
+from tests.transport.followers import (
     PATH,
     crashed,
     following,
@@ -31,7 +31,7 @@ from tests.transport.following import (
     store_of,
     until_status,
 )
-from tests.transport.held import HOLD, NOTE, held, note, said, until
+from tests.transport.held_agent import HOLD, NOTE, held, note, said, until
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ import pytest
 
 from statecast import create_app
 from statecast.testing import TestClient
-from tests.transport.held import HOLD, NOTE, held, said
+from tests.transport.held_agent import HOLD, NOTE, held, said
 
 pytestmark = pytest.mark.anyio
 

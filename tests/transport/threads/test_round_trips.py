@@ -17,7 +17,7 @@ from statecast import AddMessage, Agent, Run, UntypedCommand, create_app
 from statecast.protocol.messages.conversation import Conversation
 from statecast.testing import TestClient
 from statecast.threads.offload import LARGE
-from tests.transport.counting import counting_json
+from tests.transport.codec_counts import counting_json
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ import pytest
 
 from statecast import Agent, Run, UntypedCommand, create_app
 from statecast.testing import TestClient
-from tests.transport.held import HOLD, NOTE, held, said, until
+from tests.transport.held_agent import HOLD, NOTE, held, said, until
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,8 @@ import pytest
 
 from statecast import App, create_app
 from statecast.testing import TestClient
-from tests.transport.following import served
-from tests.transport.held import HOLD, NOTE, held
+from tests.transport.followers import served
+from tests.transport.held_agent import HOLD, NOTE, held
 
 pytestmark = pytest.mark.anyio
 

@@ -18,8 +18,8 @@ from statecast.stores import SqliteStore
 from statecast.testing import TestClient
 from statecast.threads.users import MOST, restored_user, stored_user, user_id
 from tests.ids import stable
-from tests.transport.following import completed, connected, served
-from tests.transport.held import HOLD, note, said, until
+from tests.transport.followers import completed, connected, served
+from tests.transport.held_agent import HOLD, note, said, until
 
 pytestmark = pytest.mark.anyio
 

@@ -26,9 +26,9 @@ from statecast import (
 from statecast.state import Json
 from statecast.testing import TestClient
 from statecast.threads.execution import Execution
-from tests.transport.failing import Failing
-from tests.transport.following import PATH, following, posted, reopened, state_of, status_of, store_of, until_status
-from tests.transport.held import NOTE, note, said, until
+from tests.transport.failing_store import Failing
+from tests.transport.followers import PATH, following, posted, reopened, state_of, status_of, store_of, until_status
+from tests.transport.held_agent import NOTE, note, said, until
 
 pytestmark = pytest.mark.anyio
 

@@ -13,8 +13,8 @@ import pytest
 
 from statecast import AddMessage, Agent, App, Limits, Run, UntypedCommand, create_app
 from statecast.testing import TestClient
-from tests.transport.following import posted
-from tests.transport.held import note, said, until
+from tests.transport.followers import posted
+from tests.transport.held_agent import note, said, until
 
 pytestmark = pytest.mark.anyio
 

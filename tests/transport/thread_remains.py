@@ -8,8 +8,8 @@ from typing import Any
 
 from statecast import Agent, App, create_app
 from statecast.testing import TestClient
-from tests.transport.following import posted
-from tests.transport.held import HOLD
+from tests.transport.followers import posted
+from tests.transport.held_agent import HOLD
 
 __all__ = ["delete", "is_unknown", "listing", "running"]
 

@@ -15,8 +15,8 @@ from statecast.protocol.ag_ui.encoder import AgUiEncoder
 from statecast.protocol.ag_ui.request import RunInput, read_run_input
 from statecast.protocol.messages.full_projection import FullProjection
 from statecast_agents import Json
-from tests.clients.conversing import Said, held, joined
-from tests.transport.answering import RUN, Answering
+from tests.clients.conversing_agent import Said, held, joined
+from tests.transport.answering_agent import RUN, Answering
 
 __all__ = [
     "SAID",

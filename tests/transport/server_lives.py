@@ -22,10 +22,10 @@ from statecast.stores import MemoryStore, SqliteStore, Store
 from statecast.threads import Hub, Posted, Thread
 from statecast_agents.agent import Policy
 from tests.transport.account import Account, Command
-from tests.transport.acting import LINGERS, Actor
-from tests.transport.failing import Failing
-from tests.transport.following import crashed, reopened
-from tests.transport.watching import Watchers, live
+from tests.transport.failing_store import Failing
+from tests.transport.followers import crashed, reopened
+from tests.transport.scripted_agent import LINGERS, Actor
+from tests.transport.watchers import Watchers, live
 
 TIGHT: Final = Limits(keep_entries=8, keep_bytes=1_500, send_bytes=300)
 STOPS: Final = ("interrupt", "rollback")  #: policies that stop a run, and are next

@@ -10,7 +10,7 @@ import msgspec
 from statecast.protocol import MESSAGE_PROTOCOLS, Entry
 from statecast.protocol.assistant_transport.data_stream import decode
 from statecast.protocol.messages.projection import Projection
-from tests.transport.answering import Answering, projection
+from tests.transport.answering_agent import Answering, projection
 
 __all__ = ["TEXT", "answered", "body_of", "chunks_of", "deltas", "lines", "told", "types"]
 

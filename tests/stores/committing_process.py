@@ -1,4 +1,4 @@
-"""A process of its own that commits a script, and says so: `python -m tests.stores.committing file seed 0 little`."""
+"""A process that commits a script, and says so: `python -m tests.stores.committing_process file seed 0 little`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import contextlib
 import sys
 
 from statecast.stores import SqliteStore
-from tests.stores.little import little
 from tests.stores.model import script
+from tests.stores.small_store import little
 
 COMMITS = 300
 

@@ -13,7 +13,7 @@ from statecast.threads import Thread
 from statecast.threads.execution import Execution
 from statecast_agents import operations
 from tests.transport.account import Account
-from tests.transport.following import Connection, View
+from tests.transport.followers import Connection, View
 
 
 class Watchers:
