@@ -61,9 +61,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._reading_head = False  #: whether a request has begun, and its headers are incomplete
         self._reading_body = False  #: whether its headers are complete, and its body is not
         self._dropped: int | None = None  #: bytes read since a refusal; None before one
-        self._refusal: RequestError | None = (
-            None  #: what a callback has raised; the parser raises something else for it
-        )
+        self._error: RequestError | None = None  #: what a callback has raised; the parser raises something else for it
         self._deadline: asyncio.TimerHandle | None = None
         self._stalls: Stalls | None = None
 
@@ -75,8 +73,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._stalls = Stalls(self.loop, transport, self._limits.stall_seconds)
         try:
             self._sockets.admit(transport, self.client)
-        except RequestError as refusal:
-            self._refuse(refusal)
+        except RequestError as error:
+            self._refuse(error)
             return
         self._sockets.rest(self)
         self._expect(self._limits.header_seconds)
@@ -130,10 +128,10 @@ class HttpProtocol(HttpToolsProtocol):
                 self._go_on_without_upgrade(data[start + upgrade.args[0] :])
             return
         except httptools.HttpParserError as error:
-            self._refuse(self._refusal or MalformedHttp(f"expected HTTP/1.1, got something else: {error}"))
+            self._refuse(self._error or MalformedHttp(f"expected HTTP/1.1, got something else: {error}"))
             return
-        except RequestError as refusal:
-            self._refuse(refusal)
+        except RequestError as error:
+            self._refuse(error)
             return
         if self._deadline is None and not self._reading_body and (self._reading_head or self._rests):
             self._expect(self._limits.header_seconds)
@@ -148,8 +146,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Take a piece of the target."""
         try:
             self._head.target(url)
-        except RequestError as refusal:
-            self._refusal = refusal
+        except RequestError as error:
+            self._error = error
             raise
         super().on_url(url)
 
@@ -157,8 +155,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Take a header. Trailers are dropped: what is decided by headers was decided without them."""
         try:
             self._head.header(name, value)
-        except RequestError as refusal:
-            self._refusal = refusal
+        except RequestError as error:
+            self._error = error
             raise
         if self._reading_head:
             super().on_header(name, value)
@@ -171,13 +169,13 @@ class HttpProtocol(HttpToolsProtocol):
         self._unexpect()
         if self.parser.should_upgrade() and not self._should_upgrade():
             if self.parser.get_method() == b"CONNECT":
-                self._refusal = MalformedHttp("expected a request to this server, got CONNECT")
-                raise self._refusal
+                self._error = MalformedHttp("expected a request to this server, got CONNECT")
+                raise self._error
             return  # it is parsed once more, see `_go_on_without_upgrade`
         if len(self.pipeline) >= PIPELINE:
             message = f"expected at most {PIPELINE} requests before the first is answered, got more"
-            self._refusal = TooManyRequests(message, limit=PIPELINE)
-            raise self._refusal
+            self._error = TooManyRequests(message, limit=PIPELINE)
+            raise self._error
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
@@ -273,7 +271,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     # Refusals
 
-    def _refuse(self, refusal: RequestError) -> None:
+    def _refuse(self, error: RequestError) -> None:
         if self._dropped is not None or self.transport.is_closing():
             return
         self._dropped = 0
@@ -282,22 +280,22 @@ class HttpProtocol(HttpToolsProtocol):
             self._watch()
             return
         self._sockets.work(self)
-        self.transport.write(_response(refusal))
+        self.transport.write(_response(error))
         if self._sockets.linger(self.transport):
             self._expect(LINGER_SECONDS)
         else:
             self.transport.close()
 
 
-def _response(refusal: RequestError) -> bytes:
-    body = msgspec.json.encode(plain_form(refusal).body)
+def _response(error: RequestError) -> bytes:
+    body = msgspec.json.encode(plain_form(error).body)
     headers = {
         "content-type": "application/json",
         "content-length": str(len(body)),
         "cache-control": "no-store",
         "connection": "close",
-        **headers_of(refusal),
+        **headers_of(error),
     }
-    status = HTTPStatus(status_of(refusal))
+    status = HTTPStatus(status_of(error))
     lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body

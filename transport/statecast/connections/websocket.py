@@ -96,8 +96,8 @@ class SocketProtocol(WSProtocol):
             return
         try:
             arriving.grow(len(event.data))  # of a text its characters: about what it holds in memory
-        except RequestError as refusal:
-            self._close(FULL, refusal.code)
+        except RequestError as error:
+            self._close(FULL, error.code)
             return
         if event.message_finished:
             arriving.complete()

@@ -71,8 +71,8 @@ def readable(items: Iterable[Any], read: Callable[[Any], _T | None]) -> tuple[li
     for item in items:
         try:
             made = read(item)
-        except RequestError as refusal:
-            problem = problem or refusal
+        except RequestError as error:
+            problem = problem or error
         else:
             if made is not None:
                 found.append(made)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from statecast.protocol.errors import RequestError
 from statecast.stores import Damaged, Deleted, Key, Moved, Summary
 
 from .cascade import Cascade, former
@@ -88,9 +87,7 @@ class Deletion:
         """Stop a thread's run and drop its queue, and return the thread; None if only the summary exists."""
         try:
             thread = await self._registry.find(key)
-        except RequestError as refusal:
-            if not isinstance(refusal, AgentMismatch | ThreadDamaged):  # nothing runs on such a thread
-                raise
+        except (AgentMismatch, ThreadDamaged):  # nothing runs on such a thread
             return None
         if thread is None:
             return None

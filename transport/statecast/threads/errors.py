@@ -182,6 +182,10 @@ class UnknownMessage(Unknown):
 
     code = "unknown_message"
 
+    def __init__(self, id: str) -> None:
+        super().__init__(f'expected the id of a message of the thread, got "{id[:140]}"')
+        self.id = id
+
 
 class AgentsMessage(Conflict):
     """The message is in the agent's state, not in the history that clients write."""

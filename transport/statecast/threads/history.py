@@ -19,7 +19,7 @@ from statecast.history.client_message import ClientMessage
 from statecast.history.formats import read_message
 from statecast.history.matching import Alias, match, same_message
 from statecast.history.tree import HistoryMessage, joined, moved_up, state_messages, without
-from statecast.protocol.errors import InvalidRequest, RequestError, StateLimitExceeded
+from statecast.protocol.errors import InvalidRequest, StateLimitExceeded
 from statecast.protocol.messages.state_messages import items_in
 from statecast.stores import Key, RecordErased, RecordWritten, Summary
 from statecast_agents import About, Agent, Feedback, Json, new_id
@@ -212,7 +212,7 @@ class History:
         """
         found = next((message for message in await self.read(summary) if message.id == id), None)
         if found is None:
-            raise _unknown(id)
+            raise UnknownMessage(id)
         await self.write(summary.key, parent_id=found.parent_id, format=found.format, content=content, id=id)
 
     async def delete(self, summary: Summary, ids: Sequence[str]) -> None:
@@ -228,7 +228,7 @@ class History:
         shown = {message.id for message in await self.read(summary)}
         known = [id for id in dict.fromkeys(ids) if id in shown]
         if not known:
-            raise _unknown(ids[0] if ids else "")
+            raise UnknownMessage(ids[0] if ids else "")
         for id in known:
             if id not in written:
                 text = f'the message "{id}" is in the agent\'s state; send it a command, or edit the one before it'
@@ -275,7 +275,7 @@ class History:
         """
         found = next((message for message in await self.read(summary) if message.id == id), None)
         if found is None:
-            raise _unknown(id)
+            raise UnknownMessage(id)
         agent, ours, _, _ = await self._state(summary.key)
         same = (message for message in ours if isinstance(message, dict) and message.get("id") == id)
         size = len(_encode(found.content))
@@ -380,7 +380,3 @@ class History:
 def _mark(id: str, format: str) -> str:
     """Return the id of the record that says which message has an external id."""
     return f"{format} {id}"
-
-
-def _unknown(id: str) -> RequestError:
-    return UnknownMessage(f'expected the id of a message of the thread, got "{id[:140]}"')

@@ -151,14 +151,14 @@ class LoggedState:
         self._size, self._grown = self.document.bound(self._limits.state), 0
         self.document.wake = self._wake
 
-    def retire(self, refusal: Callable[[], RequestError]) -> None:
+    def retire(self, error: Callable[[], RequestError]) -> None:
         """Refuse further changes: the thread was deleted, moved, damaged or unloaded.
 
         Args:
-            refusal: Makes what is raised where somebody would still change it.
+            error: Makes what is raised where somebody would still change it.
         """
         if not self.gone:
-            self.document.end(refusal)
+            self.document.end(error)
             self.log.close()
 
     def snapshot(self) -> tuple[int, bytes]:

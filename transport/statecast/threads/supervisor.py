@@ -98,8 +98,8 @@ class Supervisor:
             for key in unfinished:
                 try:
                     await self._registry.find(key)
-                except RequestError as refusal:
-                    _log.warning("the thread %r is left as it is: %s", key.thread_id, refusal)
+                except RequestError as error:
+                    _log.warning("the thread %r is left as it is: %s", key.thread_id, error)
             self._ready.set()
             await self._stop.wait()
             await self._runs.none_left.wait()

@@ -241,7 +241,7 @@ def _principal(user: CloudUser, by: Literal["token", "key", "issuer"], expires_a
 
 
 def _unauthorized() -> RequestError:
-    """Return the refusal of a request without credentials."""
+    """Return the error for a request without credentials."""
     message = (
         "expected an Authorization header with a token of this server or of an issuer that it trusts, or with "
         "an API key and the headers Aui-User-Id and Aui-Workspace-Id"

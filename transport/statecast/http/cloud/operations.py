@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statecast.files import Uploads
 from statecast.http.operation import Operation
-from statecast.http.response.errors import refused, request_error
+from statecast.http.response.errors import error_response, request_error
 from statecast.http.service import Service
 from statecast.protocol.errors import ErrorForm, RequestError, plain_form
 
@@ -49,7 +49,7 @@ class UnknownPath:
         if scope["type"] != "http" or not path.startswith("/v1/"):
             await self._app(scope, receive, send)
             return
-        await refused(request_error(HTTPException(404), scope), _either_form)(scope, receive, send)
+        await error_response(request_error(HTTPException(404), scope), _either_form)(scope, receive, send)
 
 
 def _either_form(error: RequestError) -> ErrorForm:

@@ -57,9 +57,9 @@ def health_operations(hub: Hub) -> list[Operation]:
     async def ready(request: Request) -> Response:
         try:
             await hub.check_ready()
-        except RequestError as refusal:
-            unready = Readiness("unready", refusal.code, refusal.message)
-            return json_response(unready, status=status_of(refusal), headers=headers_of(refusal))
+        except RequestError as error:
+            unready = Readiness("unready", error.code, error.message)
+            return json_response(unready, status=status_of(error), headers=headers_of(error))
         return json_response(Readiness("ready"))
 
     unready = Reply(Readiness, "It takes none; `reason` says why")

@@ -172,8 +172,8 @@ class _Session:
             else:
                 message = f'expected a frame of type "commands", "cancel" or "ping", got "{kind[:60]}"'
                 raise UnknownFrame(message)
-        except RequestError as refusal:
-            await self._send(ErrorFrame(ref, error_fields(refusal)))
+        except RequestError as error:
+            await self._send(ErrorFrame(ref, error_fields(error)))
         if self._following is None:
             await self._socket.close(UNKNOWN)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Final, TypeVar
 
@@ -14,7 +14,6 @@ from starlette.responses import StreamingResponse
 from starlette.types import Send
 
 from statecast.http.response.stream import LINGER
-from statecast.protocol.errors import RequestError
 from statecast.protocol.event_stream import STREAMED
 from statecast.stores import Summary, SummaryChanged
 from statecast.threads import HookCalls, HookFailed, Hub
@@ -109,8 +108,5 @@ async def _titled(hub: Hub, summary: Summary, pieces: AsyncGenerator[str, None])
             title += more
             yield more.encode()
     if title.strip():
-        try:
+        with suppress(UnknownThread):  # it was deleted meanwhile
             await hub.directory.describe(SummaryChanged(key=summary.key, at=time.time(), title=title.strip()))
-        except RequestError as refusal:
-            if not isinstance(refusal, UnknownThread):  # else it was deleted meanwhile
-                raise

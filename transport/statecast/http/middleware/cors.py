@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from statecast.http.errors import PreflightRefused
-from statecast.http.response.errors import refused
+from statecast.http.response.errors import error_response
 
 __all__ = ["Cors", "is_welcome"]
 
@@ -28,7 +28,7 @@ EXPOSED = (
 
 
 class Cors(CORSMiddleware):
-    """starlette's, with its refusals in the form that all others have.
+    """starlette's, with its errors in the form that all others have.
 
     Args:
         app: What answers the requests.
@@ -53,9 +53,9 @@ class Cors(CORSMiddleware):
         message = (
             f'expected a request from an origin that may use this server, got "{origin}"; allow it with --cors-origin'
         )
-        refusal = refused(PreflightRefused(message))
-        refusal.headers["vary"] = response.headers.get("vary", "Origin")
-        return refusal
+        refused = error_response(PreflightRefused(message))
+        refused.headers["vary"] = response.headers.get("vary", "Origin")
+        return refused
 
 
 def is_welcome(headers: Headers, origins: frozenset[str]) -> bool:

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statecast.http.errors import UnknownHost
-from statecast.http.response.errors import refused
+from statecast.http.response.errors import error_response
 
 __all__ = ["HostCheck"]
 
@@ -40,7 +40,7 @@ class HostCheck:
                     await send({"type": "websocket.close", "code": 4421})
                     return
                 message = f'expected a known host name, got "{host[:100]}"; allow it with --allowed-host'
-                await refused(UnknownHost(message))(scope, receive, send)
+                await error_response(UnknownHost(message))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

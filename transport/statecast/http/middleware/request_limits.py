@@ -31,9 +31,9 @@ class RequestLimits:
                 open_request_of(scope).enter()
                 if scope["path"].endswith("\n"):
                     raise request_error(HTTPException(404), scope)
-            except RequestError as refusal:
+            except RequestError as error:
                 if scope["type"] == "http":
                     raise
-                await deny(WebSocket(scope, receive, send), refusal)
+                await deny(WebSocket(scope, receive, send), error)
                 return
         await self._app(scope, receive, send)

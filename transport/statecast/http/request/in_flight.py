@@ -122,6 +122,6 @@ class BodiesInFlight:
             raise self.full()
 
     def full(self) -> RequestError:
-        """Return the refusal of a body for which there is no room."""
+        """Return the error for a body for which there is no room."""
         message = f"the server holds {self._limit} bytes of bodies already; try again soon"
         return ServerFull(message, retry_after=RETRY, limit=self._limit)

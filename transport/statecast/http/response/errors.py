@@ -18,7 +18,7 @@ from statecast.http.response.statuses import headers_of, status_of, status_of_cl
 from statecast.protocol.errors import ErrorForm, InternalError, RequestError, plain_form
 from statecast.threads.errors import ServerStopping
 
-__all__ = ["Errors", "FormRoute", "deny", "json_response", "refused", "request_error"]
+__all__ = ["Errors", "FormRoute", "deny", "error_response", "json_response", "request_error"]
 
 #: Characters of a path that an error repeats.
 MAX_PATH: Final = 200
@@ -29,19 +29,19 @@ def json_response(value: object, *, status: int = 200, headers: Mapping[str, str
     return Response(msgspec.json.encode(value), status, headers, "application/json")
 
 
-def refused(error: RequestError, form: Callable[[RequestError], ErrorForm] = plain_form) -> Response:
+def error_response(error: RequestError, form: Callable[[RequestError], ErrorForm] = plain_form) -> Response:
     """Return the response that says what was refused and why, in the form of a protocol."""
     said = form(error)
     status = status_of(error) if said.like is None else status_of_class(said.like)
     return json_response(said.body, status=status, headers={**headers_of(error), **said.headers})
 
 
-async def deny(socket: WebSocket, refusal: RequestError) -> None:
+async def deny(socket: WebSocket, error: RequestError) -> None:
     """Refuse a WebSocket before it is one: with the status and the body of a refused request, where servers can."""
     if "websocket.http.response" in socket.scope.get("extensions", {}):
-        await socket.send_denial_response(refused(refusal))
+        await socket.send_denial_response(error_response(error))
     else:
-        await socket.close(4000 + status_of(refusal))
+        await socket.close(4000 + status_of(error))
 
 
 class FormRoute(Route):
@@ -67,7 +67,7 @@ class FormRoute(Route):
         except InternalError:  # `Errors` answers it, and passes it on
             raise
         except (RequestError, HTTPException) as error:
-            await refused(request_error(error, scope), self._form)(scope, receive, send)
+            await error_response(request_error(error, scope), self._form)(scope, receive, send)
 
 
 class Errors:
@@ -88,20 +88,20 @@ class Errors:
         except (RequestError, HTTPException) as error:
             if scope["type"] != "http":
                 raise
-            await refused(request_error(error, scope))(scope, receive, send)
+            await error_response(request_error(error, scope))(scope, receive, send)
             if isinstance(error, InternalError):
                 raise
         except asyncio.CancelledError:
             # A server that stops cancels what still waits for its client, such as for a body that never comes.
             if scope["type"] != "http" or not scope["app"].hub.stopping:
                 raise
-            await refused(ServerStopping())(scope, receive, send)
+            await error_response(ServerStopping())(scope, receive, send)
         except GeneratorExit:  # the event loop ends
             raise
         except BaseException as error:  # also an exit of the app's own code, which must not end the server
             if scope["type"] == "http":
                 failure = InternalError()
-                await refused(failure)(scope, receive, send)
+                await error_response(failure)(scope, receive, send)
             if isinstance(error, Exception):
                 raise
             raise RuntimeError(f"the app's own code raised {error!r}") from error
