@@ -150,7 +150,7 @@ class Life:
         return {thread.id: self._queue(thread) for thread in self.hub.registry}
 
     def _queue(self, thread: Thread | None) -> list[str]:
-        return [] if thread is None else [run.id for run in thread.queue.kept]
+        return [] if thread is None else [run.id for run in thread.queue.stored_runs]
 
     async def find(self, thread_id: str) -> Thread | None:
         """Return a thread, if there is one; while the store stalls, only if it is in memory."""
@@ -173,7 +173,7 @@ class Life:
         """Let everybody go, so that threads on which nothing happens leave memory, and come back."""
         for reader in self.watchers.readers:
             reader.leave()
-        self.hub.registry.tidy(time.monotonic() + 10_000)
+        self.hub.registry.unload_idle(time.monotonic() + 10_000)
         await self._come_back()
 
     async def _come_back(self) -> None:
@@ -350,5 +350,5 @@ class Life:
         """Wait until everything is kept; as long as nobody waits again, it stays so."""
         thread.flush()
         while thread.log.visible != thread.log.revision:
-            await self.hub.registry.journal.settled()
+            await self.hub.registry.journal.wait_stored()
             thread.flush()

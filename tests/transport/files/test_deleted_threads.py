@@ -116,7 +116,7 @@ async def test_a_file_goes_with_a_thread_whose_time_is_over(tmp_path: Path) -> N
     swept = app(keep_seconds=0.001)
     async with TestClient(swept) as client:
         await swept.hub.registry.sweep()
-        await swept.hub.registry.settle()
+        await swept.hub.registry.wait_stored()
 
         assert not await there(client, url)
         assert (await client.get("/threads/t/state", headers=ANN)).status == 404

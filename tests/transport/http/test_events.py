@@ -283,7 +283,7 @@ async def _live_through(acts: Sequence[str], *, lagging: bool) -> None:
                 runs += 1
                 fake = SimpleNamespace(id=f"run {runs}", begun=True, waits_since=None, start=thread.log.revision)
                 thread.queue.active = cast("Execution", fake)
-                thread.log.forget_parts()
+                thread.log.discard_parts()
                 thread.record(RunState(fake.id, "running"))
                 parts = emit(fake.id)
             case "text" | "call" | "source" if thread.active is not None:
@@ -357,7 +357,7 @@ async def test_a_snapshot_that_had_to_wait_for_the_store_still_begins_the_parts_
     parts.append_text("b ")
     parts.close()
     thread.record(RunState("one", "completed"))
-    thread.log.forget_parts()
+    thread.log.discard_parts()
     thread.log.show(thread.log.revision - 1)
     connection.read_all()
     assert connection.view.texts == ["a b "]

@@ -128,10 +128,10 @@ class Puppet:
             case "give up" if self.waits:
                 self.waits.pop().cancel()
             case "occupy" if not self.occupied:
-                self.occupied = workers.take()
+                self.occupied = workers.acquire_nowait()
             case "free" if self.occupied:
                 self.occupied = False
-                workers.give_back()
+                workers.release()
             case "cancel" | "drop" if thread is not None:
                 await self.hub.cancel("t", queued=act == "drop")
             case "time":

@@ -191,7 +191,7 @@ async def test_a_stalled_reader_pins_the_parts_of_its_own_run_only() -> None:
     reader = follow(thread, until="run 0")
     sizes = []
     for run_id in (f"run {number}" for number in range(60)):
-        thread.log.forget_parts()
+        thread.log.discard_parts()
         thread.record(RunState(run_id, "running"))
         for _ in range(5):
             thread.emit(run_id, chunks.Data(data=[run_id]))

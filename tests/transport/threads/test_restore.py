@@ -534,13 +534,13 @@ class _Ticks:
 
     def __init__(self, app: App) -> None:
         self.count = 0
-        tidy = app.hub.registry.tidy
+        tidy = app.hub.registry.unload_idle
 
         def counted(now: float) -> None:
             self.count += 1
             tidy(now)
 
-        app.hub.registry.tidy = counted  # type: ignore[method-assign]  # to be told of it
+        app.hub.registry.unload_idle = counted  # type: ignore[method-assign]  # to be told of it
 
 
 @kinds
@@ -629,7 +629,7 @@ async def test_a_sweep_deletes_only_so_many_and_says_that_there_are_more(
         await until(lambda: app.hub.threads == 0)
         assert [await app.hub.registry.sweep() for _ in range(1)] == [True]
         await until(lambda: app.hub.threads == 0)
-        await app.hub.registry.settle()
+        await app.hub.registry.wait_stored()
         assert len(await store.idle_for(-1, lasting=True)) <= 3
 
 

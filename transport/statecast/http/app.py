@@ -187,7 +187,7 @@ def create_app(
         hub=hub, authenticate=_authentication(authenticator, identify), on_disconnect=on_disconnect, open_list=open_list
     )
     uploads = uploads or Uploads()
-    hub.cascade.forget = Attachments(service, uploads).forget
+    hub.cascade.delete_named = Attachments(service, uploads).forget
     origins = frozenset(cors_origins)
     operations = _operations(service, origins, uploads, authenticator)
     routes: list[BaseRoute] = [operation.to_route() for operation in operations]

@@ -13,7 +13,7 @@ from .hub import Hub, Submission
 from .limits import Limits
 from .offload import offload
 from .reader import Reader
-from .rules import Posted, ThreadGone, check_built_in, was_said
+from .rules import Posted, ThreadGone, check_built_in, is_applied
 from .thread import Thread
 from .users import user_id
 
@@ -41,8 +41,8 @@ __all__ = [
     "check_written",
     "first_state",
     "has_only",
+    "is_applied",
     "offload",
     "user_id",
-    "was_said",
     "with_messages",
 ]

@@ -22,7 +22,7 @@ from statecast_agents.commands import AnyCommand
 
 from .batch import Batch
 from .claims import adopt, agrees
-from .client_messages import entrusted
+from .client_messages import reassigned
 from .deliveries import Delivery
 from .errors import AgentMismatch, ServerStopping
 from .execution import Execution
@@ -80,7 +80,7 @@ class Admission:
         self._knows_owners = knows_owners
         self._runs = runs
         self._limits = limits
-        self._keeping: set[asyncio.Task[None]] = set()  #: batches on their way to the store
+        self._storing: set[asyncio.Task[None]] = set()  #: batches on their way to the store
 
     async def submit(self, posted: Posted) -> Submission:
         """Accept a batch: all of its commands are valid and stored, and run after what is already queued.
@@ -100,9 +100,9 @@ class Admission:
     async def _submit(self, key: Key, posted: Posted, commands: list[AnyCommand]) -> Submission | None:
         """As `submit`; return None if the thread was removed meanwhile."""
         async with self._registry.one_at_a_time(key):
-            made = self._registry.get(key)
-            if made is not None and not made.kept:
-                await self._registry.settle()  # whoever made it has given up before it was kept
+            existing = self._registry.get(key)
+            if existing is not None and not existing.stored:
+                await self._registry.wait_stored()  # whoever made it has given up before it was kept
             thread = None if posted.thread_id is None else await self._registry.find(key)
             if thread is not None:
                 return await self._post(thread, posted, commands)
@@ -141,7 +141,7 @@ class Admission:
 
     async def _post(self, thread: Thread, posted: Posted, commands: list[AnyCommand]) -> Submission | None:
         """Accept a batch for a known thread; return None if the thread was removed meanwhile."""
-        self.entrust(thread, posted.agent)
+        self.assign(thread, posted.agent)
         thread.used = time.monotonic()
         agreed = await agrees(posted.claim, thread, runs=bool(commands))
         if self._registry.get(thread.key) is not thread:
@@ -153,7 +153,7 @@ class Admission:
         active = thread.active
         revision = thread.log.revision
         if not fresh:
-            await self._registry.settle(thread.key)  # the first try may not be kept yet
+            await self._registry.wait_stored(thread.key)  # the first try may not be kept yet
             run = self._runs.get(original or "")
             if run is not None:
                 return Submission(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
@@ -176,8 +176,8 @@ class Admission:
             remember(thread, command, active.id)
         if others:
             return await self._accept(thread, posted, others, agreed=agreed, revision=revision)
-        self._registry.journal.add(*_said(thread))
-        await self._registry.kept(thread.key)
+        self._registry.journal.add(*_touched(thread))
+        await self._registry.wait_stored_through_outages(thread.key)
         return Submission(thread=thread, run=active, run_id=active.id, revision=revision, snapshot=not agreed)
 
     async def _accept(
@@ -215,21 +215,21 @@ class Admission:
             changes.append(stores.BatchAccepted(thread.key, run.id, batch.encode()))
             self._runs.queue(thread, run, stored=False)
         if changes:
-            changes += _said(thread)
+            changes += _touched(thread)
         self._registry.journal.add(*changes)
-        keeping = self._keep(thread, posted, run, changes, created=bool(created))
+        storing = self._store(thread, posted, run, changes, created=bool(created))
         if self._registry.journal.instant:
-            await keeping
+            await storing
         else:
             # A request that is given up leaves no run behind that is neither kept nor withdrawn.
-            task = asyncio.ensure_future(keeping)
-            self._keeping.add(task)
-            task.add_done_callback(self._kept)
+            task = asyncio.ensure_future(storing)
+            self._storing.add(task)
+            task.add_done_callback(self._on_stored)
             await asyncio.shield(task)
         run_id = None if run is None else run.id
         return Submission(thread=thread, run=run, run_id=run_id, revision=revision, snapshot=not agreed)
 
-    async def _keep(
+    async def _store(
         self,
         thread: Thread,
         posted: Posted,
@@ -240,7 +240,7 @@ class Admission:
     ) -> None:
         """Wait until a batch is stored, then let it begin; withdraw it if the store refuses."""
         try:
-            await self._registry.settle(thread.key)
+            await self._registry.wait_stored(thread.key)
         except RequestError:
             self._registry.journal.withdraw(changes)
             self._withdraw(thread, run, changes, created=created)
@@ -252,8 +252,8 @@ class Admission:
                 thread.active.cancel("interrupted", roll_back=policy == "rollback")
             self._runs.store(thread, run)
 
-    def _kept(self, task: asyncio.Task[None]) -> None:
-        self._keeping.discard(task)
+    def _on_stored(self, task: asyncio.Task[None]) -> None:
+        self._storing.discard(task)
         if not task.cancelled():
             task.exception()  # whoever waited for it has it; if nobody did, nobody needs it
 
@@ -266,7 +266,7 @@ class Admission:
             if isinstance(change, stores.BatchApplied):
                 thread.applied.pop(change.command_id, None)
         if created:
-            self._registry.drop(thread)
+            self._registry.remove(thread)
         else:
             self._runs.start_next(thread)
 
@@ -286,7 +286,7 @@ class Admission:
                 await self._accept(thread, posted, [], agreed=True, created=[thread.created()])
             return thread
 
-    def entrust(self, thread: Thread, agent: Agent) -> None:
+    def assign(self, thread: Thread, agent: Agent) -> None:
         """Assign a thread to an agent, unless more has happened on it than messages written into its history.
 
         Raises:
@@ -294,7 +294,7 @@ class Admission:
         """
         if thread.agent is agent:
             return
-        changed = entrusted(thread, agent)
+        changed = reassigned(thread, agent)
         if changed is None:
             message = f'the thread belongs to the agent "{thread.agent.name}", not to "{agent.name}"'
             raise AgentMismatch(message)
@@ -317,7 +317,7 @@ class Admission:
             raise StoreUnavailable()
 
 
-def _said(thread: Thread) -> list[stores.Change]:
+def _touched(thread: Thread) -> list[stores.Change]:
     """Return the change that lists need after a message has arrived on a thread."""
     now = time.time()
     return [stores.SummaryChanged(key=thread.key, at=now, last=now)] if thread.lasting else []

@@ -34,7 +34,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         request = msgspec.structs.replace(self.request, config=config)
         commands = [_fields(command) for command in self.commands]
         return msgspec.json.encode(
-            _KeptBatch(
+            _StoredBatch(
                 commands,
                 request,
                 self.on_disconnect,
@@ -56,20 +56,20 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             CommandError: The agent does not know such commands any more.
         """
-        kept = msgspec.json.decode(data, type=_KeptBatch)
-        known = commands.decode([msgspec.json.encode(command) for command in kept.commands])
+        stored = msgspec.json.decode(data, type=_StoredBatch)
+        known = commands.decode([msgspec.json.encode(command) for command in stored.commands])
         return cls(
             commands=known,
-            request=kept.request,
-            on_disconnect=kept.on_disconnect,
-            next_up=kept.next_up,
-            user=restored_user(kept.user),
-            applied=kept.applied,
-            tries=kept.tries,
+            request=stored.request,
+            on_disconnect=stored.on_disconnect,
+            next_up=stored.next_up,
+            user=restored_user(stored.user),
+            applied=stored.applied,
+            tries=stored.tries,
         )
 
 
-class _KeptBatch(msgspec.Struct, frozen=True):
+class _StoredBatch(msgspec.Struct, frozen=True):
     commands: list[Any]
     request: Request
     on_disconnect: OnDisconnect

@@ -40,9 +40,9 @@ class Capacity:
             raise ServerFull(message, retry_after=5, limit=limits.runs)
         if owner is None:
             return
-        theirs = self._of[owner] - min(self._waiting_of[owner], limits.waiting_per_owner)
-        if theirs >= limits.runs_per_owner:
-            message = f"you have {theirs} runs under way; wait for one to end, or stop it"
+        working = self._of[owner] - min(self._waiting_of[owner], limits.waiting_per_owner)
+        if working >= limits.runs_per_owner:
+            message = f"you have {working} runs under way; wait for one to end, or stop it"
             raise TooManyRuns(message, retry_after=5, limit=limits.runs_per_owner)
 
     def enter(self, owner: str | None) -> None:

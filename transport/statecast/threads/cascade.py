@@ -13,7 +13,7 @@ from statecast.stores import Damaged, Key, RecordWritten
 
 from .registry import Registry
 
-__all__ = ["FORMER", "MESSAGE", "Cascade", "Forget", "former"]
+__all__ = ["FORMER", "MESSAGE", "Cascade", "DeleteNamed", "former"]
 
 #: Kinds of records: what clients have written of messages, and whose a thread was before it became its owner's.
 MESSAGE: Final = "message"
@@ -22,7 +22,7 @@ FORMER: Final = "former"
 _T = TypeVar("_T")
 
 #: Drops what texts (JSON) name and one of some owners has.
-Forget = Callable[[Iterable[bytes], Collection[str | None]], Awaitable[None]]
+DeleteNamed = Callable[[Iterable[bytes], Collection[str | None]], Awaitable[None]]
 
 
 class Cascade:
@@ -33,7 +33,7 @@ class Cascade:
     """
 
     def __init__(self, registry: Registry) -> None:
-        self.forget: Forget | None = None  #: whom to tell
+        self.delete_named: DeleteNamed | None = None  #: whom to tell
         self._registry = registry
 
     async def go(self, key: Key) -> None:
@@ -42,7 +42,7 @@ class Cascade:
         Raises:
             RequestError: `store_unavailable`; then the thread is to stay, so that this can be tried again.
         """
-        if self.forget is None:
+        if self.delete_named is None:
             return
         store, thread = self._registry.store, self._registry.get(key)
         messages = [data for _, data in await _readable(store.records(key, MESSAGE)) or ()]
@@ -52,7 +52,7 @@ class Cascade:
         else:
             saved = await _readable(store.load(key))
             texts = [] if saved is None else [saved.state, *(data for _, _, data in saved.entries)]
-        await self.forget(itertools.chain(texts, messages), owners)
+        await self.delete_named(itertools.chain(texts, messages), owners)
 
 
 async def _readable(reading: Awaitable[_T]) -> _T | None:

@@ -38,31 +38,31 @@ async def agrees(claim: Claim, thread: Thread, *, runs: bool = False) -> bool:
         if document is not None:
             await offload(thread.size, document.prepare)
         return False
-    theirs = bytes(claim)
-    revision, ours = thread.snapshot()
-    if theirs == ours:
+    claimed = bytes(claim)
+    revision, actual = thread.snapshot()
+    if claimed == actual:
         same = True
         if document is not None:
-            await offload(len(ours), document.prepare)
+            await offload(len(actual), document.prepare)
     else:
-        same = await offload(len(ours) + len(theirs), _agree, theirs, ours, document)
+        same = await offload(len(actual) + len(claimed), _agree, claimed, actual, document)
     return same and thread.is_unchanged(Cursor(thread.epoch, revision))
 
 
-def _agree(claim: bytes, ours: bytes, document: Document | None) -> bool:
+def _agree(claim: bytes, actual: bytes, document: Document | None) -> bool:
     state: Json = None
     if document is not None:
-        state = msgspec.json.decode(ours)
-        document.prepare(ours, state)
+        state = msgspec.json.decode(actual)
+        document.prepare(actual, state)
     try:
-        theirs = msgspec.json.decode(claim)
+        claimed = msgspec.json.decode(claim)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    if msgspec.json.encode(theirs) == ours:
+    if msgspec.json.encode(claimed) == actual:
         return True
     if document is None:
-        state = msgspec.json.decode(ours)
-    return _sorted(theirs) == _sorted(state) or same_json(theirs, state)
+        state = msgspec.json.decode(actual)
+    return _sorted(claimed) == _sorted(state) or same_json(claimed, state)
 
 
 def _sorted(value: Json) -> bytes:

@@ -30,9 +30,9 @@ __all__ = [
     "append",
     "can_follow",
     "check_written",
-    "entrusted",
     "follows",
     "has_only",
+    "reassigned",
     "rewrite",
     "with_messages",
     "written",
@@ -135,7 +135,7 @@ def check_written(agent: Agent, messages: Sequence[Json], *, limit: int) -> None
         raise _outgrown(limit)
 
 
-def entrusted(thread: Thread, agent: Agent) -> list[Operation] | None:
+def reassigned(thread: Thread, agent: Agent) -> list[Operation] | None:
     """Return the operations that hand a thread to another agent.
 
     None: more has happened than messages written into its history, so it stays with its agent.

@@ -31,7 +31,7 @@ class Deletion:
     """
 
     def __init__(self, registry: Registry, runs: Scheduler, cascade: Cascade) -> None:
-        self._belongings = cascade
+        self._cascade = cascade
         self._registry = registry
         self._runs = runs
 
@@ -42,15 +42,15 @@ class Deletion:
             RequestError: `unknown_thread`; `store_unavailable`.
         """
         async with self._registry.alone(key):
-            await self._registry.settle()
+            await self._registry.wait_stored()
             thread = await self._stopped(key)
-            if thread is None and not await self._is_kept(key):
+            if thread is None and not await self._is_stored(key):
                 raise UnknownThread(key.thread_id)
-            await self._belongings.go(key)
-            self._registry.remove(Deleted(key))
+            await self._cascade.go(key)
+            self._registry.remove_stored(Deleted(key))
             if thread is not None:
-                self._registry.drop(thread)
-            await self._registry.kept()
+                self._registry.remove(thread)
+            await self._registry.wait_stored_through_outages()
 
     async def move(self, owner: str | None, to: str | None) -> int:
         """Move all threads of an owner to another, and return their number; ids that the other has already stay.
@@ -59,7 +59,7 @@ class Deletion:
             RequestError: `store_unavailable`.
         """
         moved, before = 0, None
-        await self._registry.settle()
+        await self._registry.wait_stored()
         while summaries := await self._listed(owner, before):
             for summary in summaries:
                 moved += await self._move(summary.key, to)
@@ -71,16 +71,16 @@ class Deletion:
         # In one order, whichever way they go: two that cross are not to wait for each other.
         first, second = sorted((key, to), key=lambda one: (one.owner is None, one.owner or ""))
         async with self._registry.alone(first), self._registry.alone(second):
-            if await self._registry.find(to) is not None or await self._is_kept(to):
+            if await self._registry.find(to) is not None or await self._is_stored(to):
                 return False
             thread = await self._stopped(key)
             if thread is not None and self._registry.store.instant:
                 thread.compact()  # what only the thread has
-            self._registry.remove(Moved(key, owner))
+            self._registry.remove_stored(Moved(key, owner))
             self._registry.journal.add(*former(key, to))
             if thread is not None:
-                self._registry.drop(thread)  # who follows it comes again, if it may
-            await self._registry.kept()
+                self._registry.remove(thread)  # who follows it comes again, if it may
+            await self._registry.wait_stored_through_outages()
         return True
 
     async def _stopped(self, key: Key) -> Thread | None:
@@ -92,13 +92,13 @@ class Deletion:
         if thread is None:
             return None
         while thread.inbox or thread.active is not None:  # what came while a run was stopping goes as well
-            self._runs.drop(thread, *thread.inbox)
+            self._runs.cancel_queued(thread, *thread.inbox)
             if thread.active is not None:
                 thread.active.cancel()
                 await self._runs.ended(thread.active)  # in time: what does not stop is left behind
         return thread
 
-    async def _is_kept(self, key: Key) -> bool:
+    async def _is_stored(self, key: Key) -> bool:
         try:
             store = self._registry.store
             return await store.summary(key) is not None or await store.load(key) is not None

@@ -1,6 +1,6 @@
-"""Commands that are delivered to the run that listens for them, until its agent has taken them.
+"""Commands that are delivered to the run that listens for them, until its agent has received them.
 
-The store has each as a batch of its own, which becomes a run if this one ends before the command is taken.
+The store has each as a batch of its own, which becomes a run if this one ends first.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _log: Final = logging.getLogger("statecast")
 class Delivery(msgspec.Struct, frozen=True):
     """One command for a run under way."""
 
-    run_id: str  #: the id of the run that it becomes if it is not taken
+    run_id: str  #: the id of the run that it becomes if the agent does not receive it
     batch: Batch
     context: Context  #: the variables of its request
 
@@ -41,12 +41,12 @@ class Deliveries:
         context: The context variables of the run's request.
     """
 
-    __slots__ = ("_context", "_thread", "_untaken")
+    __slots__ = ("_context", "_pending", "_thread")
 
     def __init__(self, thread: LoggedState, context: Context) -> None:
         self._thread = thread
         self._context = context
-        self._untaken: dict[int, Delivery] = {}  #: by the identity of the command
+        self._pending: dict[int, Delivery] = {}  #: by the identity of the command
 
     def wanted(self, run: Run, commands: Sequence[AnyCommand]) -> list[AnyCommand]:
         """Return which commands of a batch a run listens for."""
@@ -57,7 +57,7 @@ class Deliveries:
             return []
 
     def deliver(self, run: Run, delivery: Delivery, *, agrees: bool) -> None:
-        """Hand a run a command that it wants, applied to the messages if it is a built-in one.
+        """Deliver a command to a run that it wants, applied to the messages if it is a built-in one.
 
         Raises:
             MessageConflict: It does not fit the messages.
@@ -65,31 +65,35 @@ class Deliveries:
         (command,) = delivery.batch.commands
         apply_messages(run, [command], agrees=agrees)
         batch = msgspec.structs.replace(delivery.batch, applied=True)
-        self._untaken[id(command)] = msgspec.structs.replace(delivery, batch=batch)
+        self._pending[id(command)] = msgspec.structs.replace(delivery, batch=batch)
         self._thread.journal.add(BatchAccepted(self._thread.key, delivery.run_id, batch.encode()))
         try:
             self._context.copy().run(run.waiting.deliver, command)
         except BaseException:  # the agent's own `where` again; the command is handled when the run has ended
             _log.exception("run %s on thread %s cannot tell what it waits for", run.id, run.thread_id)
 
-    def taken(self, command: AnyCommand) -> None:
-        """Note, from any thread, that the agent has taken a command."""
+    def mark_received(self, command: AnyCommand) -> None:
+        """Record that the agent has received a command. Thread-safe."""
         if not self._thread.here:
-            self._thread.loop.call_soon_threadsafe(self.taken, command)
+            self._thread.loop.call_soon_threadsafe(self.mark_received, command)
             return
-        delivery = self._untaken.pop(id(command), None)
+        delivery = self._pending.pop(id(command), None)
         if delivery is not None:
             self._thread.journal.add(BatchSettled(self._thread.key, delivery.run_id))
 
-    def untaken(self, *, rolled_back: bool) -> list[Delivery]:
-        """Return what was not taken, now that the run has ended; `rolled_back`: with it, what was applied of them."""
-        left = list(self._untaken.values())
-        self._untaken.clear()
+    def undelivered(self, *, rolled_back: bool) -> list[Delivery]:
+        """Return the commands that the agent did not receive, now that the run has ended.
+
+        Args:
+            rolled_back: Whether the state was rolled back, and what the commands had changed in it.
+        """
+        pending = list(self._pending.values())
+        self._pending.clear()
         if rolled_back:
             return [
-                msgspec.structs.replace(one, batch=msgspec.structs.replace(one.batch, applied=False)) for one in left
+                msgspec.structs.replace(one, batch=msgspec.structs.replace(one.batch, applied=False)) for one in pending
             ]
-        return left
+        return pending
 
 
 def apply_messages(run: Run, commands: Sequence[AnyCommand], *, agrees: bool) -> None:

@@ -60,12 +60,12 @@ class Directory:
             before: Only what comes after the summary with this `last` and thread id.
             limit: How many at most.
         """
-        await self._settle()
+        await self._wait_stored()
         return await self._registry.store.summaries(owner, archived=archived, before=before, limit=limit)
 
     async def find(self, key: Key) -> Summary | None:
         """Return a thread's summary; None if the owner has no such thread."""
-        await self._settle()
+        await self._wait_stored()
         return await self._registry.store.summary(key)
 
     async def get(self, key: Key) -> Summary:
@@ -79,7 +79,7 @@ class Directory:
 
     async def named(self, owner: str | None, external_id: str) -> Summary | None:
         """Return the owner's oldest summary with an external id; None if there is none."""
-        await self._settle()
+        await self._wait_stored()
         return await self._registry.store.summary_named(owner, external_id)
 
     def alone(self, owner: str | None, name: str) -> contextlib.AbstractAsyncContextManager[None]:
@@ -100,7 +100,7 @@ class Directory:
         Raises:
             RequestError: `thread_damaged`.
         """
-        await self._settle()
+        await self._wait_stored()
         try:
             return await self._registry.store.records(key, kind)
         except Damaged as error:
@@ -154,8 +154,8 @@ class Directory:
 
     async def recall(self, owner: str, name: str) -> bytes | None:
         """Return an owner's value of a name; None if there is none."""
-        kept = await self.records(Key(owner, NO_THREAD), name)
-        return kept[0][1] if kept else None
+        found = await self.records(Key(owner, NO_THREAD), name)
+        return found[0][1] if found else None
 
     async def remember(self, owner: str, name: str, data: bytes) -> None:
         """Set an owner's value of a name."""
@@ -177,11 +177,11 @@ class Directory:
                 raise StoreUnavailable()
             self._registry.journal.add(*changes)
         try:
-            await self._registry.settle(key)
+            await self._registry.wait_stored(key)
         except RequestError:
             self._registry.journal.withdraw(changes)
             raise
 
-    async def _settle(self) -> None:
+    async def _wait_stored(self) -> None:
         await self._start()
-        await self._registry.settle()
+        await self._registry.wait_stored()

@@ -150,8 +150,8 @@ class Execution:
         self._tasks = Tasks(self._end, patience=self.thread.agent.cancel_seconds)
         self._tasks.start_soon(self._work, context=self.context)
 
-    def drop(self) -> None:
-        """Record that it was dropped from the queue, and never begins."""
+    def cancel_queued(self) -> None:
+        """Record that the run was cancelled while it was queued, and never begins."""
         self._turn("cancelled")
 
     def _begin(self) -> None:
@@ -161,7 +161,7 @@ class Execution:
         if "rollback" in (thread.agent.policy, thread.agent.waiting_policy):
             _, self._before = thread.snapshot()
         self.start = thread.log.revision
-        thread.log.forget_parts()
+        thread.log.discard_parts()
         self._emitter = Emitter(self.id, thread)
         self._run = Run(
             id=self.id,
@@ -175,7 +175,7 @@ class Execution:
             flush=thread.flush_from_anywhere,
             waits=self._waits,
             known=thread.agent.commands,
-            taken=self._deliveries.taken,
+            taken=self._deliveries.mark_received,
             in_thread=self._in_thread,
         )
         self._turn("running")
@@ -210,17 +210,17 @@ class Execution:
 
     async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call a plain function of the agent in a worker thread; the run is queued until one is free."""
-        if not self._calls.take():
-            await self._queue_for_worker()
+        if not self._calls.acquire_nowait():
+            await self._wait_for_worker()
         return await self._calls.call(function, *args)
 
-    async def _queue_for_worker(self) -> None:
+    async def _wait_for_worker(self) -> None:
         assert self._tasks is not None, "it has begun"
         if self.state.status == "running":
             self._turn("queued")
         taken = False
         try:
-            await self._calls.taken()
+            await self._calls.acquire()
             taken = True
         finally:
             if self.state.status == "queued" and (taken or not self._tasks.cancelled):  # else it is about to end
@@ -238,7 +238,7 @@ class Execution:
     def _end(self) -> None:
         """Record how the run ended. From here on, the agent can change nothing."""
         run = self._run
-        self._calls.release()
+        self._calls.cancel_reservation()
         if self._is_left:
             return
         try:
@@ -247,12 +247,12 @@ class Execution:
                 run.tasks = None
                 run.waiting.end()
             if run is not None and not self.thread.gone:
-                self._tidy(run)
+                self._clean_up(run)
             self._turn(status, error)
         finally:
             self._ended(self)
 
-    def _tidy(self, run: Run) -> None:
+    def _clean_up(self, run: Run) -> None:
         """Clean up the thread after the run, and fence the run off."""
         try:
             run.parts.close()
@@ -294,9 +294,9 @@ class Execution:
             self.thread.flush()
             self.waits_since = self.thread.log.revision
 
-    def untaken(self) -> list[Delivery]:
-        """Return the commands that were delivered and never taken, now that it has ended."""
-        return self._deliveries.untaken(rolled_back=self._stop is not None and self._stop.roll_back)
+    def undelivered(self) -> list[Delivery]:
+        """Return the delivered commands that the agent never received, now that the run has ended."""
+        return self._deliveries.undelivered(rolled_back=self._stop is not None and self._stop.roll_back)
 
     def cancel(
         self,
@@ -353,7 +353,7 @@ class Execution:
         assert self._tasks is not None, "it has begun"
         failures = list(self._tasks.failures)
         self._tasks.failures.clear()  # their tracebacks hold all that the agent held
-        if self._tasks.left:
+        if self._tasks.abandoned:
             _log.error("run %s on thread %s does not stop, and is left behind", self.id, self.thread.id)
         if self._failure is not None:
             return "failed", self._failure

@@ -110,7 +110,7 @@ class HookCalls(AsyncIterator[_T], Generic[_T]):
                     await self._changed.wait()
 
     async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
-        await self._calls.taken()
+        await self._calls.acquire()
         return await self._calls.call(function, *args)
 
     def _end(self) -> None:

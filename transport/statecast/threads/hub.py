@@ -64,7 +64,7 @@ class Hub:
         self.agents = dict(agents)
         self.limits = limits or Limits()
         self._runs = Scheduler(self.limits, debug=debug)
-        self.registry = Registry(store or stores.MemoryStore(), self.agents, self.limits, self._runs.revive)
+        self.registry = Registry(store or stores.MemoryStore(), self.agents, self.limits, self._runs.restore_inbox)
         self.directory = Directory(self.registry, self._start)  #: summaries and records
         self._admission = Admission(self.registry, self._runs, self.limits, knows_owners=knows_owners)
         self.cascade = Cascade(self.registry)
@@ -103,7 +103,7 @@ class Hub:
         """
         self._runs.stop()
         with anyio.move_on_after(grace):
-            await self._runs.none_left.wait()
+            await self._runs.idle.wait()
         self._runs.interrupt()
         await self._supervisor.stop()
         for thread in self.registry:
@@ -189,7 +189,7 @@ class Hub:
         thread = await self.known(thread_id, owner=owner)
         if thread is None:
             return None
-        await self.registry.settle(thread.key)  # what is said of a run is kept, and so is what is replayed
+        await self.registry.wait_stored(thread.key)  # what is said of a run is kept, and so is what is replayed
         return await resume(thread, claim, run_id)
 
     async def hand_out(self, thread_id: str, *, owner: str | None = None) -> tuple[str, bytes] | None:
@@ -227,8 +227,8 @@ class Hub:
             check_run(active, run_id)
             active.cancel()
         if queued and thread.inbox:
-            self._runs.drop(thread, *thread.inbox)
-            await self.registry.kept(thread.key)  # a crash is not to bring them back
+            self._runs.cancel_queued(thread, *thread.inbox)
+            await self.registry.wait_stored_through_outages(thread.key)  # a crash is not to bring them back
         return (None if named is None else named.id), active is not None
 
     async def patch(self, thread_id: str, steps: Sequence[dict[str, Json]], *, owner: str | None = None) -> Cursor:
@@ -246,7 +246,7 @@ class Hub:
         thread.used = time.monotonic()
         thread.flush()
         revision = thread.log.revision
-        await self.registry.kept(thread.key)
+        await self.registry.wait_stored_through_outages(thread.key)
         return Cursor(thread.epoch, revision)
 
     async def write(self, thread_id: str, messages: Sequence[Json], agent: Agent, *, owner: str | None = None) -> None:
@@ -269,10 +269,10 @@ class Hub:
             document = await offload(size, written, agent, messages)
             thread = await self._admission.open(key, agent, document)
             if thread.document is document:
-                await self.registry.kept(thread.key)
+                await self.registry.wait_stored_through_outages(thread.key)
                 return
         await rewrite(thread, messages, size)
-        await self.registry.kept(thread.key)
+        await self.registry.wait_stored_through_outages(thread.key)
 
     async def extend(self, thread: Thread, parent_id: str | None, message: dict[str, Json]) -> bool:
         """Append the message if its parent is the last one, else return False. O(message).
@@ -284,16 +284,16 @@ class Hub:
         """
         if not append(thread, parent_id, message):
             return False
-        await self.registry.kept(thread.key)
+        await self.registry.wait_stored_through_outages(thread.key)
         return True
 
-    def entrust(self, thread: Thread, agent: Agent) -> None:
+    def assign(self, thread: Thread, agent: Agent) -> None:
         """Assign a thread to an agent, unless more has happened on it than messages written into its history.
 
         Raises:
             RequestError: `agent_mismatch`; `server_stopping` or `store_unavailable`.
         """
-        self._admission.entrust(thread, agent)
+        self._admission.assign(thread, agent)
 
     def ask(
         self, agent: Agent, key: Key, what: str, pieces: Callable[[InThread], AsyncGenerator[_T, None]]

@@ -43,8 +43,8 @@ class Journal:
         self._writing: list[Change] = []
         self._ahead: dict[Log, Appended] = {}  #: the last entry of each log that waits here
         self._ready = asyncio.Event()
-        self._settled: list[asyncio.Future[None]] = []
-        self._complained = False
+        self._waiting: list[asyncio.Future[None]] = []
+        self._reported = False
         self.over = False  #: whether nothing is written any more
 
     def add(self, *changes: Change) -> None:
@@ -69,13 +69,13 @@ class Journal:
         self._ready.set()
 
     def withdraw(self, changes: Sequence[Change]) -> None:
-        """Withdraw changes that the store refused, after `settled` has raised."""
+        """Withdraw changes that the store refused, after `wait_stored` has raised."""
         gone = set(map(id, changes))
         self._pending = [change for change in self._pending if id(change) not in gone]
         if not self._pending:
             self.failing = None  # the next request is the next try
 
-    async def settled(self) -> None:
+    async def wait_stored(self) -> None:
         """Wait until everything added so far is stored.
 
         Raises:
@@ -85,7 +85,7 @@ class Journal:
             if self.over:
                 raise StoreUnavailable("the server has stopped")
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._settled.append(future)
+            self._waiting.append(future)
             self._ready.set()
             await future
 
@@ -108,8 +108,8 @@ class Journal:
             self._release(StoreUnavailable("the server has stopped"))
 
     async def _write(self) -> bool:
-        batch, ahead, waiting = self._pending, self._ahead, self._settled
-        self._writing, self._pending, self._ahead, self._settled = batch, [], {}, []
+        batch, ahead, waiting = self._pending, self._ahead, self._waiting
+        self._writing, self._pending, self._ahead, self._waiting = batch, [], {}, []
         left: Sequence[Change] = batch
         fault: Exception | None = None  #: that the store itself knows nothing of
         try:
@@ -123,20 +123,20 @@ class Journal:
                     fault = None if isinstance(error, ChangeRefused) else error
                     raise away from error
         except StoreUnavailable as error:
-            self._put_back(left, ahead, waiting)
-            if not self._complained:
+            self._requeue(left, ahead, waiting)
+            if not self._reported:
                 _log.error("nothing is shown or accepted until the store works again: %s", error, exc_info=fault)
-            self._complained = True
+            self._reported = True
             self.failing = error
             self._release(error)
             return False
         except BaseException:
-            self._put_back(left, ahead, waiting)
+            self._requeue(left, ahead, waiting)
             raise
         self._writing = []
         self.failing = None
-        if self._complained:
-            self._complained = False
+        if self._reported:
+            self._reported = False
             _log.warning("the store works again")
         for log, last in ahead.items():
             if last.key not in self.refused:
@@ -198,16 +198,16 @@ class Journal:
             self.refused.discard(change.key)
         return change.key not in self.refused
 
-    def _put_back(
+    def _requeue(
         self, changes: Sequence[Change], ahead: dict[Log, Appended], waiting: list[asyncio.Future[None]]
     ) -> None:
         self._writing = []
         self._pending = [*changes, *self._pending]
         self._ahead = {**ahead, **self._ahead}
-        self._settled = [*waiting, *self._settled]
+        self._waiting = [*waiting, *self._waiting]
 
     def _release(self, error: StoreUnavailable | None) -> None:
-        waiting, self._settled = self._settled, []
+        waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():
                 if error is None:

@@ -186,7 +186,7 @@ class Log:
         runs = [entry.revision for entry in self.rest(-1) if isinstance(entry, RunEntry)]
         return runs[-1] - 1 if runs else self.revision
 
-    def forget_parts(self) -> None:
+    def discard_parts(self) -> None:
         """Drop older chunks that no reader still needs: a run begins, and a message with it."""
         needed: dict[str | None, int] = {}
         for reader in self.readers:

@@ -50,15 +50,15 @@ class Reader:
         "_frame",
         "_fresh",
         "_goal",
-        "_held",
         "_kind",
+        "_last_queue",
         "_log",
         "_plain",
         "_queue",
         "_queue_at",
-        "_queue_shown",
         "_snapshot",
         "_state",
+        "_unstored",
         "_whole",
         "_written",
         "quiet",
@@ -93,7 +93,7 @@ class Reader:
         self._endless = endless
         self._kind = None if whole else encoder.shared
         self._plain = False  #: whether nothing is due but what happened since
-        self._queue_shown = b"[]"  #: what the stream has shown of the inbox
+        self._last_queue = b"[]"  #: what the stream has shown of the inbox
         self._queue_at = 0  #: as of which of its turns
         self._goal = state.log.revision  #: where a stream without a run ends
         self._snapshot = snapshot
@@ -102,7 +102,7 @@ class Reader:
         self._written: bytes | None = None  #: the snapshot that is held, encoded
         self._frame: bytes | None = None  #: the next entry, encoded
         #: a snapshot that the store does not have yet, and what it does not stand for
-        self._held: tuple[int, bytes, Sequence[Entry]] | None = None
+        self._unstored: tuple[int, bytes, Sequence[Entry]] | None = None
         self._beat = False
         self._closing = False
         self._expired: RunError | None = None  #: why it may show nothing more
@@ -132,7 +132,7 @@ class Reader:
         if self._snapshot or self.revision < log.start or (self._whole and self.revision < log.visible):
             pieces = self._take_snapshot()
             plain = False
-        if self._held is None and self.revision >= log.start:  # a snapshot that was held may be far behind already
+        if self._unstored is None and self.revision >= log.start:  # a snapshot that was held may be far behind already
             size = 0
             encode = self._encoder.encode
             heavy = self._state.size >= LARGE
@@ -154,14 +154,14 @@ class Reader:
             if end is not None and self.revision >= end:
                 pieces.append(self._encoder.finish())
                 self._finished = True
-        if self._queue_at != queue.turned and self._held is None and queue.stored:
+        if self._queue_at != queue.turned and self._unstored is None and queue.stored:
             pieces += self._take_queue()
-        if self._closing and (self._held is not None or self.revision >= log.visible):
+        if self._closing and (self._unstored is not None or self.revision >= log.visible):
             self._finished = True
         if not pieces and self._beat:
             pieces.append(self._encoder.heartbeat)
         self._beat = False
-        self._plain = self._kind is not None and self._held is None and not self._closing and not self._finished
+        self._plain = self._kind is not None and self._unstored is None and not self._closing and not self._finished
         if not pieces:
             return b""
         self.quiet = False
@@ -201,7 +201,7 @@ class Reader:
             return
         queue = self._queue
         active = queue.active
-        held = self._held is not None or (active is not None and not active.begun)
+        held = self._unstored is not None or (active is not None and not active.begun)
         quiet = self.revision >= self._log.visible and (self._queue_at == queue.turned or not queue.stored)
         if held or quiet:
             self.waiting = self._state.loop.create_future()
@@ -238,10 +238,10 @@ class Reader:
         if state.gone:
             self._finished = True  # there is no state any more
             return []
-        if self._held is None:
+        if self._unstored is None:
             at, text = state.snapshot()
-            self._held = at, text, self._log.rest(-1 if encoder.replays_parts else self.revision)
-        at, text, _ = self._held
+            self._unstored = at, text, self._log.rest(-1 if encoder.replays_parts else self.revision)
+        at, text, _ = self._unstored
         if self._log.visible < at:
             return []
         if self._written is None and len(text) < LARGE:
@@ -250,14 +250,14 @@ class Reader:
             self._due = self._write_snapshot
             return []
         pieces = [piece for piece in (self._frame, self._written) if piece is not None]
-        self._held = self._written = self._frame = None
+        self._unstored = self._written = self._frame = None
         self._snapshot = self._fresh = False
         self.revision = at
         return pieces
 
     def _write_snapshot(self) -> None:
-        assert self._held is not None, "it is what is due"
-        at, state, rest = self._held
+        assert self._unstored is not None, "it is what is due"
+        at, state, rest = self._unstored
         self._written = self._encoder.snapshot(state, at, rest)
 
     def _encoded(self, entry: Entry) -> bytes | None:
@@ -284,8 +284,8 @@ class Reader:
         self._queue_at = queue.turned
         if not isinstance(encoder, EventsEncoder):
             return []
-        before, self._queue_shown = self._queue_shown, queue.as_json()
-        return [encoder.queued(self.revision, self._queue_shown)] if self._queue_shown != before else []
+        before, self._last_queue = self._last_queue, queue.as_json()
+        return [encoder.queued(self.revision, self._last_queue)] if self._last_queue != before else []
 
     def _end(self) -> int | None:
         """Return the revision at which the stream ends; None if that is not known yet."""

@@ -36,7 +36,7 @@ class Readiness:
         self._registry = registry
         self._look: asyncio.Task[None] | None = None
         self._at = 0.0  #: when the last look ended
-        self._complained = False
+        self._reported = False
 
     async def check(self) -> None:
         """Test the store, unless it was just tested.
@@ -56,10 +56,10 @@ class Readiness:
         await asyncio.wait({look}, timeout=PATIENCE)
         error = look.exception() if look.done() and not look.cancelled() else None
         if look.done() and error is None and self._registry.journal.failing is None:
-            self._complained = False
+            self._reported = False
             return
-        if not self._complained:
-            self._complained = True
+        if not self._reported:
+            self._reported = True
             _log.error("not ready: %s", error or self._registry.journal.failing or "the store does not answer")
         if error is not None and not isinstance(error, StoreUnavailable):
             raise error

@@ -36,14 +36,14 @@ AT_ONCE: Final = 1_000
 #: Seconds between two looks whether a store is back.
 AGAIN: Final = 0.25
 
-#: What takes up the batches that waited in a thread's inbox: run ids, and the batches as they were kept.
-Revive = Callable[[Thread, Sequence[tuple[str, bytes]]], None]
+#: Queues the stored batches of a thread's inbox again: run ids, and the encoded batches.
+RestoreInbox = Callable[[Thread, Sequence[tuple[str, bytes]]], None]
 
 
 _log: Final = logging.getLogger("statecast")
 
 
-class _Turn:
+class _Lock:
     """A lock: one request at a time opens a thread or writes to it."""
 
     __slots__ = ("lock", "wanted")
@@ -63,16 +63,16 @@ class Registry:
         revive: Called with each thread that is taken from the store.
     """
 
-    def __init__(self, store: Store, agents: Mapping[str, Agent], limits: Limits, revive: Revive) -> None:
+    def __init__(self, store: Store, agents: Mapping[str, Agent], limits: Limits, restore_inbox: RestoreInbox) -> None:
         self.store = store
         self.journal = Journal(store, self._refused)
         self._agents = agents
         self._limits = limits
-        self._revive = revive
+        self._restore_inbox = restore_inbox
         self._threads: dict[Key, Thread] = {}
-        self._opening: dict[Key, _Turn] = {}
+        self._opening: dict[Key, _Lock] = {}
         self._damaged: set[Key] = set()  #: those that the log has named
-        self._removed = 0  #: how often threads were taken from the store's keys
+        self._removed = 0  #: how often threads were removed from the store
         #: called with a thread whose time is over, before it goes; None: nothing goes with it
         self.cascade: Callable[[Key], Awaitable[None]] | None = None
 
@@ -90,7 +90,7 @@ class Registry:
         """Add a new thread."""
         self._threads[thread.key] = thread
 
-    def drop(self, thread: Thread) -> None:
+    def remove(self, thread: Thread) -> None:
         """Remove a thread from memory; references to it can change nothing any more."""
         if self._threads.get(thread.key) is thread:
             del self._threads[thread.key]
@@ -99,7 +99,7 @@ class Registry:
     def restart(self) -> None:
         """Reset for another event loop: what was in memory ended with the earlier one."""
         for thread in self:
-            self._let_go(thread)
+            self._unload(thread)
         self._opening.clear()
         self.journal = Journal(self.store, self._refused)
 
@@ -115,7 +115,7 @@ class Registry:
     @contextlib.asynccontextmanager
     async def alone(self, key: Key) -> AsyncIterator[None]:
         """Keep requests from opening a thread or writing to it."""
-        turn = self._opening.setdefault(key, _Turn())
+        turn = self._opening.setdefault(key, _Lock())
         turn.wanted += 1
         try:
             async with turn.lock:
@@ -137,9 +137,9 @@ class Registry:
             thread = self._threads.get(key)
             if thread is not None:
                 thread.used = time.monotonic()
-                return thread if thread.kept else None  # a crash could still take it back
+                return thread if thread.stored else None  # a crash could still take it back
             removed = self._removed
-            await self.settle()  # it may have been deleted, and the store not know yet
+            await self.wait_stored()  # it may have been deleted, and the store not know yet
             try:
                 saved = await self.store.load(key)
             except Damaged as error:
@@ -155,7 +155,7 @@ class Registry:
         try:
             thread = Thread.restore(saved, agent, journal=self.journal, limits=self._limits)
             self._threads[key] = thread
-            self._revive(thread, saved.inbox)
+            self._restore_inbox(thread, saved.inbox)
         except Exception as error:  # whatever is wrong with what is kept of one thread costs no other
             self._threads.pop(key, None)
             raise self.damaged(key, error) from None
@@ -175,7 +175,7 @@ class Registry:
         Raises:
             RequestError: `unknown_thread`; `store_unavailable`.
         """
-        await self.settle()
+        await self.wait_stored()
         summary = await self.store.summary(key)
         if summary is None:
             raise UnknownThread(key.thread_id)
@@ -187,7 +187,7 @@ class Registry:
         Raises:
             RequestError: `store_unavailable`.
         """
-        await self.settle()
+        await self.wait_stored()
         return await self.store.is_owned(thread_id)
 
     async def snapshot(self, thread: Thread) -> tuple[int, bytes]:
@@ -197,7 +197,7 @@ class Registry:
             RequestError: `store_unavailable`.
         """
         found = thread.snapshot()
-        await self.settle()
+        await self.wait_stored()
         return found
 
     async def state_at(self, thread: Thread, revision: int) -> bytes:
@@ -224,7 +224,7 @@ class Registry:
         except Exception as error:  # as in `find`
             raise self.damaged(thread.key, error) from None
 
-    async def kept(self, key: Key | None = None) -> None:
+    async def wait_stored_through_outages(self, key: Key | None = None) -> None:
         """Wait until everything that happened, on a thread or on all, is stored, however long the store is unavailable.
 
         For changes that can no longer be refused.
@@ -234,7 +234,7 @@ class Registry:
         """
         while True:
             try:
-                await self.journal.settled()
+                await self.journal.wait_stored()
                 self.check(key)
                 return
             except StoreUnavailable:
@@ -242,13 +242,13 @@ class Registry:
                     raise
                 await asyncio.sleep(AGAIN)
 
-    async def settle(self, key: Key | None = None) -> None:
+    async def wait_stored(self, key: Key | None = None) -> None:
         """Wait until everything that happened, on one thread or on all, is stored.
 
         Raises:
             RequestError: `store_unavailable`; `thread_damaged`: the store refused what happened on that thread.
         """
-        await self.journal.settled()
+        await self.journal.wait_stored()
         self.check(key)
 
     def check(self, key: Key | None) -> None:
@@ -268,21 +268,21 @@ class Registry:
             if thread.active is not None:
                 thread.active.fail(RunError("thread_damaged", "What the agent did could not be stored."))
 
-    def tidy(self, now: float) -> None:
+    def unload_idle(self, now: float) -> None:
         """Unload threads that have been idle; `now` is the monotonic clock's."""
         for thread in self:
             stays = self._limits.idle_seconds if thread.lasting else self._limits.resume_seconds
             idle = thread.active is None and not thread.inbox and not thread.readers and now - thread.used > stays
             if idle and thread.log.visible == thread.log.revision:  # the store has all of it
-                self._let_go(thread)
+                self._unload(thread)
 
-    def _let_go(self, thread: Thread) -> None:
+    def _unload(self, thread: Thread) -> None:
         """Unload an idle thread; the store keeps it if a client can name it."""
         if not thread.lasting:
-            self.remove(stores.Deleted(thread.key))
+            self.remove_stored(stores.Deleted(thread.key))
         elif self.store.instant:
             thread.compact()
-        self.drop(thread)
+        self.remove(thread)
 
     async def sweep(self) -> bool:
         """Delete some expired threads from the store; return whether there are more."""
@@ -301,10 +301,10 @@ class Registry:
                     except RequestError:
                         continue  # it stays until what belongs to it can go as well
                     if key not in self._threads and key not in self._opening:
-                        self.remove(stores.Deleted(key))
+                        self.remove_stored(stores.Deleted(key))
         return more
 
-    def remove(self, *changes: stores.Deleted | stores.Moved) -> None:
+    def remove_stored(self, *changes: stores.Deleted | stores.Moved) -> None:
         """Delete threads from the store; the caller drops those in memory."""
         self._removed += 1
         self._damaged.difference_update(change.key for change in changes)

@@ -31,10 +31,10 @@ __all__ = [
     "check_policy",
     "chosen_policy",
     "decode_commands",
+    "is_applied",
     "marks_of",
     "remember",
     "unapplied",
-    "was_said",
 ]
 
 #: Containers around a tool's result in the state, beyond those that lead to the messages and those of its command.
@@ -146,7 +146,7 @@ class Mark(msgspec.Struct, frozen=True):
         return self.id if self.kind == "command" else f"\x1f{self.kind}\x1f{self.id}"
 
 
-def was_said(thread: Thread, message_id: str) -> bool:
+def is_applied(thread: Thread, message_id: str) -> bool:
     """Return whether a message of that id was applied by a run that has ended."""
     _, run_id = thread.applied.get(Mark("message", message_id, b"").key, (b"", None))
     return run_id is not None and run_id not in [run.id for run in thread.queue.live]

@@ -11,7 +11,7 @@ from .log import Log
 __all__ = ["QueuedRun", "RunQueue"]
 
 #: Bytes of commands as JSON that are shown; of what is beyond, only the runs are.
-MAX_SHOWN: Final = 65_536
+MAX_COMMANDS: Final = 65_536
 
 
 class QueuedRun(Protocol):
@@ -54,7 +54,7 @@ class RunQueue(Generic[_Run]):
         return self.inbox.copy() if self.active is None else [self.active, *self.inbox]
 
     @property
-    def kept(self) -> list[_Run]:
+    def stored_runs(self) -> list[_Run]:
         """Those in the inbox that the store has."""
         return [run for run in self.inbox if run not in self._unstored]
 
@@ -115,11 +115,11 @@ class RunQueue(Generic[_Run]):
 
         Batches that are not stored yet are omitted; large ones appear without their commands.
         """
-        shown: list[dict[str, Any]] = []
+        listed: list[dict[str, Any]] = []
         size = 0
-        for run in self.kept if self.active is not None else ():
+        for run in self.stored_runs if self.active is not None else ():
             commands = run.commands()
             size += len(commands)
-            fits = {"commands": msgspec.Raw(commands)} if size <= MAX_SHOWN else {}
-            shown.append({"runId": run.id, **fits})
-        return msgspec.json.encode(shown)
+            fits = {"commands": msgspec.Raw(commands)} if size <= MAX_COMMANDS else {}
+            listed.append({"runId": run.id, **fits})
+        return msgspec.json.encode(listed)

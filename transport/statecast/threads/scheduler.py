@@ -50,15 +50,16 @@ class Scheduler:
     def __init__(self, limits: Limits, *, debug: bool) -> None:
         self.supervisor: asyncio.Task[None] | None = None  #: who waits for their end; None: nobody, so none begins
         self.stopping = False  #: whether none is to begin any more
-        self.none_left = asyncio.Event()  #: set while no run is queued or under way
-        self.none_left.set()
+        self.idle = asyncio.Event()  #: set while no run is queued or under way
+        self.idle.set()
         self.room = Capacity(limits)
         self.workers = Workers(limits.threads)  #: for plain functions of agents
         self._limits = limits
         self._debug = debug
         self._live: dict[str, Execution] = {}
         self.hooks: set[HookCalls[Any]] = set()  #: those at work
-        self._dropped: list[Execution] = []  #: whose turn would have come later
+        #: queued runs that were cancelled, whose entries follow when the active run has ended
+        self._cancelled: list[Execution] = []
         self._awaited: dict[str, asyncio.Event] = {}  #: by run, what is set when it has ended
 
     def __len__(self) -> int:
@@ -75,20 +76,20 @@ class Scheduler:
         """Reset for another event loop: what ran on an earlier one ended with it."""
         self._live.clear()
         self.hooks.clear()
-        self._dropped.clear()
+        self._cancelled.clear()
         self._awaited.clear()
         self.stopping = False
         self.room = Capacity(self._limits)
         self.workers = Workers(self._limits.threads)
-        self.none_left = asyncio.Event()
-        self.none_left.set()
+        self.idle = asyncio.Event()
+        self.idle.set()
 
     def stop(self) -> None:
         """Begin nothing any more, and wait for no client."""
         self.stopping = True
         for run in self:
             if not run.begun:
-                self.forget(run)  # it stays in its thread's inbox, so that its stream is not over
+                self.remove(run)  # it stays in its thread's inbox, so that its stream is not over
                 run.leave()
             elif run.waits_since is not None:
                 run.cancel("interrupted", INTERRUPTED)  # nobody can answer it any more
@@ -97,15 +98,15 @@ class Scheduler:
         """End what is still under way."""
         for run in self:
             run.cancel("interrupted", INTERRUPTED, hurry=True)
-        for asked in list(self.hooks):
-            asked.close(hurry=True)
+        for call in list(self.hooks):
+            call.close(hurry=True)
 
     def check_time(self, now: float) -> None:
         """Stop what has taken too long; `now` is the monotonic clock's."""
         for run in self:
             run.check_time(now)
-        for asked in list(self.hooks):
-            asked.check_time(now)
+        for call in list(self.hooks):
+            call.check_time(now)
 
     def abandon(self, thread: Thread, run: Execution) -> None:
         """Stop a run that nobody follows any more, where its client wants that."""
@@ -113,7 +114,7 @@ class Scheduler:
             if run is thread.active:
                 run.cancel()
             elif run in thread.inbox:
-                self.drop(thread, run)
+                self.cancel_queued(thread, run)
 
     def new(
         self, thread: Thread, batch: Batch, *, agrees: bool, id: str | None = None, context: Context | None = None
@@ -150,12 +151,12 @@ class Scheduler:
         self.room.check(key.owner)
         self.room.enter(key.owner)
 
-        def ended(asked: HookCalls[Any]) -> None:
+        def ended(call: HookCalls[Any]) -> None:
             self.room.leave(key.owner)
-            self.hooks.discard(asked)
-            self._check_left()
+            self.hooks.discard(call)
+            self._check_idle()
 
-        asked = HookCalls(
+        call = HookCalls(
             pieces,
             agent,
             what,
@@ -164,9 +165,9 @@ class Scheduler:
             seconds=self._limits.run_seconds,
             ended=ended,
         )
-        self.hooks.add(asked)
-        self.none_left.clear()
-        return asked
+        self.hooks.add(call)
+        self.idle.clear()
+        return call
 
     def queue(self, thread: Thread, run: Execution, *, stored: bool = True) -> None:
         """Put a run into its thread's inbox: at the end, or at the front after a run that starts again.
@@ -176,7 +177,7 @@ class Scheduler:
             run: The run.
             stored: Whether the store has it; else it begins only after `store`.
         """
-        self._enter(run)
+        self._add(run)
         inbox, latest = thread.inbox, thread.last_run
         begins_again = bool(inbox) and latest is not None and latest.id == inbox[0].id
         thread.queue.put(int(begins_again) if run.batch.next_up else len(inbox), run, stored=stored)
@@ -189,12 +190,12 @@ class Scheduler:
             thread.queue.turn()
 
     def withdraw(self, thread: Thread, run: Execution) -> None:
-        """Take back a run that the store did not take."""
+        """Remove a queued run that the store refused."""
         if run in thread.inbox:
             thread.queue.remove(run)
-            self.forget(run)
+            self.remove(run)
 
-    def revive(self, thread: Thread, inbox: Sequence[tuple[str, bytes]]) -> None:
+    def restore_inbox(self, thread: Thread, inbox: Sequence[tuple[str, bytes]]) -> None:
         """Mark the interrupted run or restart it, and queue the stored batches.
 
         Nothing is done if a batch cannot be read.
@@ -224,7 +225,7 @@ class Scheduler:
                 self.withdraw(thread, run)
             return
         if thread.active is None:
-            self._tell_dropped(thread)
+            self._end_cancelled(thread)
         following = thread.queue.next
         if following is not None and self.supervisor is not None and not self.stopping:
             # It begins a turn later, once whoever answers the request has said that it was accepted.
@@ -240,19 +241,19 @@ class Scheduler:
 
     def _ended(self, thread: Thread, execution: Execution) -> None:
         runs_again = self.stopping and execution.state.status == "interrupted"
-        settled = execution.begun and not thread.agent.restartable  # see `_begun`
-        if not runs_again and not settled:
+        removed = execution.begun and not thread.agent.restartable  # see `_begun`
+        if not runs_again and not removed:
             thread.journal.add(stores.BatchSettled(thread.key, execution.id))
         elif runs_again and thread.agent.restartable and execution.batch.tries:
             batch = msgspec.structs.replace(execution.batch, tries=0)  # it has not ended the process
             thread.journal.add(stores.BatchChanged(thread.key, execution.id, batch.encode()))
         thread.queue.active = None
         thread.used = time.monotonic()
-        self.forget(execution)
+        self.remove(execution)
         if execution.id in self._awaited:
             self._awaited.pop(execution.id).set()
         if not self.stopping and not thread.gone:
-            self._take_over(thread, execution.untaken())
+            self._take_over(thread, execution.undelivered())
         self.start_next(thread)
         thread.log.wake()
 
@@ -264,7 +265,7 @@ class Scheduler:
             remember(thread, command, run.id)
             if not run.batch.applied:
                 thread.journal.add(stores.BatchChanged(thread.key, run.id, run.batch.encode()))
-            self._enter(run)
+            self._add(run)
             thread.queue.put(0, run)
 
     def _dying(self) -> bool:
@@ -275,38 +276,38 @@ class Scheduler:
         """Wait until an active run has ended."""
         await self._awaited.setdefault(run.id, asyncio.Event()).wait()
 
-    def drop(self, thread: Thread, *runs: Execution) -> None:
-        """Take batches out of a thread's inbox for good. Its followers are told when the run in front has ended.
+    def cancel_queued(self, thread: Thread, *runs: Execution) -> None:
+        """Cancel queued runs. Their entries follow when the active run has ended.
 
         Until then the log's latest run is the active one.
         """
         for run in runs:
             thread.queue.remove(run)
             thread.journal.add(stores.BatchSettled(thread.key, run.id))
-            self._dropped.append(run)
-            self.forget(run)
+            self._cancelled.append(run)
+            self.remove(run)
         self.start_next(thread)
         thread.queue.turn()
 
-    def _tell_dropped(self, thread: Thread) -> None:
-        for run in [run for run in self._dropped if run.thread is thread]:
-            self._dropped.remove(run)
-            run.drop()
+    def _end_cancelled(self, thread: Thread) -> None:
+        for run in [run for run in self._cancelled if run.thread is thread]:
+            self._cancelled.remove(run)
+            run.cancel_queued()
 
-    def _enter(self, run: Execution) -> None:
+    def _add(self, run: Execution) -> None:
         self._live[run.id] = run
-        self.none_left.clear()
+        self.idle.clear()
         self.room.enter(run.thread.owner)
 
-    def forget(self, execution: Execution) -> None:
-        """Count a run as ended."""
+    def remove(self, execution: Execution) -> None:
+        """Remove a run that has ended, or never begins."""
         if self._live.pop(execution.id, None) is not None:
             self.room.leave(execution.thread.owner)
-        self._check_left()
+        self._check_idle()
 
-    def _check_left(self) -> None:
+    def _check_idle(self) -> None:
         if not self._live and not self.hooks:
-            self.none_left.set()
+            self.idle.set()
 
 
 def _decoded(data: bytes, thread: Thread) -> Batch | RunError:

@@ -43,7 +43,7 @@ class Supervisor:
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()  #: set once runs can be started
         self._stop = asyncio.Event()
-        self._swept = 0.0
+        self._last_sweep = 0.0
 
     async def start(self) -> None:
         """Open the store, start the task group of runs, and resume stored work; the first request also does so.
@@ -94,7 +94,7 @@ class Supervisor:
             raise
         async with asyncio.TaskGroup() as tasks:
             self._runs.supervisor = asyncio.current_task()
-            tending = [tasks.create_task(self._registry.journal.run()), tasks.create_task(self._tend())]
+            upkeep = [tasks.create_task(self._registry.journal.run()), tasks.create_task(self._keep_up())]
             for key in unfinished:
                 try:
                     await self._registry.find(key)
@@ -102,32 +102,32 @@ class Supervisor:
                     _log.warning("the thread %r is left as it is: %s", key.thread_id, error)
             self._ready.set()
             await self._stop.wait()
-            await self._runs.none_left.wait()
-            await self._settle_at_last()
-            for task in tending:
+            await self._runs.idle.wait()
+            await self._wait_stored_at_last()
+            for task in upkeep:
                 task.cancel()
         self._runs.supervisor = None
         await self._registry.store.aclose()
 
-    async def _settle_at_last(self) -> None:
+    async def _wait_stored_at_last(self) -> None:
         try:
-            await self._registry.journal.settled()
+            await self._registry.journal.wait_stored()
         except StoreUnavailable as error:
             _log.error("what happened last could not be kept: %s", error)
 
-    async def _tend(self) -> None:
+    async def _keep_up(self) -> None:
         """Stop runs that are out of time, send heartbeats, unload idle threads, and delete expired ones."""
         limits = self._limits
         tick = min(1.0, limits.heartbeat_seconds / 2, limits.run_seconds / 2, limits.waiting_seconds / 2)
-        beaten = time.monotonic()
+        last_beat = time.monotonic()
         while True:
             await asyncio.sleep(tick)
             now = time.monotonic()
             self._runs.check_time(now)
-            if now - beaten >= limits.heartbeat_seconds / 2:
-                beaten = now
+            if now - last_beat >= limits.heartbeat_seconds / 2:
+                last_beat = now
                 for thread in self._registry:
                     thread.log.beat()
-            self._registry.tidy(now)
-            if now - self._swept > SWEEP and self._registry.journal.failing is None:
-                self._swept = 0.0 if await self._registry.sweep() else now
+            self._registry.unload_idle(now)
+            if now - self._last_sweep > SWEEP and self._registry.journal.failing is None:
+                self._last_sweep = 0.0 if await self._registry.sweep() else now

@@ -22,7 +22,7 @@ TIMES: Final = 100
 _Args = TypeVarTuple("_Args")
 
 #: What was left behind, as long as it goes on: the event loop alone would not hold it.
-_left: Final[set[asyncio.Task[None]]] = set()
+_abandoned: Final[set[asyncio.Task[None]]] = set()
 
 
 class Tasks:
@@ -33,12 +33,23 @@ class Tasks:
         patience: Seconds that they get to end after they were cancelled.
     """
 
-    __slots__ = ("_ended", "_loop", "_running", "_timer", "_times", "cancelled", "failures", "left", "over", "patience")
+    __slots__ = (
+        "_ended",
+        "_loop",
+        "_running",
+        "_timer",
+        "_times",
+        "abandoned",
+        "cancelled",
+        "failures",
+        "over",
+        "patience",
+    )
 
     def __init__(self, ended: Callable[[], None], *, patience: float) -> None:
         self.cancelled = False  #: whether they were asked to end
         self.failures: list[BaseException] = []  #: what they raised, except because they were cancelled
-        self.left = False  #: whether some go on, though they were asked to end
+        self.abandoned = False  #: whether some go on, though they were asked to end
         self.over = False
         self.patience = patience
         self._ended = ended
@@ -75,8 +86,8 @@ class Tasks:
     def _insist(self) -> None:
         self._times += 1
         if self._times > TIMES:
-            self.left = True
-            _left.update(self._running)
+            self.abandoned = True
+            _abandoned.update(self._running)
             self._end()
         else:
             self._cancel_each()
@@ -98,7 +109,7 @@ class Tasks:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        _left.discard(task)
+        _abandoned.discard(task)
         if not self._running:
             self._end()
 

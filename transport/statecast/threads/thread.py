@@ -94,7 +94,7 @@ class Thread(LoggedState):
         return self.last_run if active is None else active.state
 
     @property
-    def kept(self) -> bool:
+    def stored(self) -> bool:
         """Whether the store has it; else a crash could take it back, and it is not to be found."""
         return not self.log.hidden
 

@@ -26,5 +26,5 @@ async def count_try(thread: LoggedState, run_id: str, batch: Batch) -> RunError 
         return RunError("too_many_tries", f"The server ended {TRIES} times while the run was under way.")
     thread.journal.add(BatchChanged(thread.key, run_id, batch.encode()))
     with contextlib.suppress(StoreUnavailable):  # then nothing of it is kept either
-        await thread.journal.settled()
+        await thread.journal.wait_stored()
     return None

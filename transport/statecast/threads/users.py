@@ -63,17 +63,17 @@ def stored_user(user: object) -> StoredUser | None:
     if isinstance(user, str):
         return StoredUser("text", str.__str__(user))
     fields = {name: value for name, value in _fields(user) if _is_public(name)}
-    kept = {name: plain for name, value in fields.items() if (plain := _plain(value)) is not msgspec.UNSET}
-    if "id" not in kept or len(msgspec.json.encode(kept)) > MOST:
-        kept = {"id": user_id(user)}
-    return StoredUser("mapping" if isinstance(user, Mapping) else "object", kept)
+    stored = {name: plain for name, value in fields.items() if (plain := _plain(value)) is not msgspec.UNSET}
+    if "id" not in stored or len(msgspec.json.encode(stored)) > MOST:
+        stored = {"id": user_id(user)}
+    return StoredUser("mapping" if isinstance(user, Mapping) else "object", stored)
 
 
-def restored_user(kept: StoredUser | None) -> Any:  # as `Run.user`
+def restored_user(stored: StoredUser | None) -> Any:  # as `Run.user`
     """Return a user for a run after a restart: a text, a dict, or an object with the stored fields."""
-    if kept is None:
+    if stored is None:
         return None
-    return SimpleNamespace(**kept.value) if kept.form == "object" else kept.value
+    return SimpleNamespace(**stored.value) if stored.form == "object" else stored.value
 
 
 def _fields(user: object) -> Iterable[tuple[str, object]]:

@@ -23,8 +23,8 @@ _Args = TypeVarTuple("_Args")
 #: Seconds that a function gets to return, when the time of its run is over, or the server stops.
 IN_THREAD: Final = 1.0
 
-#: Calls that nobody waits for any more: the event loop alone would not hold their tasks.
-_left: Final[set[asyncio.Task[Any]]] = set()
+#: Calls that nobody waits for any more. The event loop has weak references only, so these keep their tasks alive.
+_abandoned: Final[set[asyncio.Task[Any]]] = set()
 
 
 class Workers:
@@ -37,18 +37,18 @@ class Workers:
     def __init__(self, limit: int) -> None:
         self._free = limit
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._threads = anyio.CapacityLimiter(math.inf)  # it would give a place back that is not free yet
+        self._threads = anyio.CapacityLimiter(math.inf)  # it would free a slot whose function still runs
 
-    def take(self) -> bool:
-        """Take a slot if one is free; `call` or `give_back` releases it."""
+    def acquire_nowait(self) -> bool:
+        """Take a slot if one is free; `call` or `release` frees it."""
         if self._free:
             self._free -= 1
             return True
         return False
 
-    async def taken(self) -> None:
+    async def acquire(self) -> None:
         """Wait for a slot, first come first served, and take it."""
-        if self.take():
+        if self.acquire_nowait():
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
@@ -56,10 +56,10 @@ class Workers:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # it came with the cancellation
-                self.give_back()
+                self.release()
             raise
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Release a slot to the longest waiter, or make it free."""
         while self._waiting:
             turn = self._waiting.popleft()
@@ -79,8 +79,8 @@ class Workers:
         """
         scope = anyio.CancelScope()
         call = asyncio.ensure_future(self._call(scope, function, *args))
-        _left.add(call)
-        call.add_done_callback(_left.discard)
+        _abandoned.add(call)
+        call.add_done_callback(_abandoned.discard)
         try:
             await asyncio.shield(call)
         except asyncio.CancelledError:
@@ -109,7 +109,7 @@ class Workers:
                 return await to_thread.run_sync(called, limiter=self._threads)
             return None, asyncio.CancelledError()  # it was cancelled before it began
         finally:
-            self.give_back()
+            self.release()
 
 
 class WorkerCalls:
@@ -124,30 +124,30 @@ class WorkerCalls:
     def __init__(self, workers: Workers) -> None:
         self.busy = 0  #: how many are in a thread
         self._workers = workers
-        self._reserved = False  #: whether there is a place already, for the next call
+        self._reserved = False  #: whether a slot is reserved for the next call
 
     async def reserve(self) -> None:
-        """Wait for a place for the next call."""
-        await self._workers.taken()
+        """Wait for a slot, and reserve it for the next call."""
+        await self._workers.acquire()
         self._reserved = True
 
-    def release(self) -> None:
-        """Give back the place that was reserved, if it was not needed."""
+    def cancel_reservation(self) -> None:
+        """Release the reserved slot, if there is one."""
         if self._reserved:
             self._reserved = False
-            self._workers.give_back()
+            self._workers.release()
 
-    def take(self) -> bool:
-        """Take a place, if one is reserved or free."""
+    def acquire_nowait(self) -> bool:
+        """Take a slot, if one is reserved or free."""
         reserved, self._reserved = self._reserved, False
-        return reserved or self._workers.take()
+        return reserved or self._workers.acquire_nowait()
 
-    async def taken(self) -> None:
-        """Wait for a place, and take it."""
-        await self._workers.taken()
+    async def acquire(self) -> None:
+        """Wait for a slot, and take it."""
+        await self._workers.acquire()
 
     async def call(self, function: Callable[[*_Args], _T], *args: *_Args) -> _T:
-        """Call a function in a place that was taken, as `Workers.call`."""
+        """Call a function in a slot that was taken, as `Workers.call`."""
         self.busy += 1
         try:
             return await self._workers.call(function, *args)

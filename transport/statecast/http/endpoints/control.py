@@ -94,7 +94,7 @@ class _Control:
     async def status(self, request: Request) -> Response:
         """Return what a thread is doing."""
         thread = await self._find(request)
-        await self._service.hub.registry.settle()  # what is said of a run is kept
+        await self._service.hub.registry.wait_stored()  # what is said of a run is kept
         run = thread.run
         status = "idle" if run is None else run.status
         return json_response(

@@ -71,14 +71,14 @@ async def _converse(
         commands = turn.asked.commands
     else:
         if conversation.agent is not None:
-            hub.entrust(thread, agent)
+            hub.assign(thread, agent)
         agent = thread.agent
         turn = await next_turn(conversation, thread)
         if not turn.asked.commands:
             return _joined(thread, turn, turn.asked.answers, kind)
         behind = None if agent.messages is None or turn.asked.replaces else queued_run(thread, turn)
         if behind is not None:
-            await hub.registry.settle()  # the first try may not be kept yet
+            await hub.registry.wait_stored()  # the first try may not be kept yet
             return _queued_answer(thread, behind, turn, kind)
         commands = turn.asked.commands
         if conversation.means in ("either", "cut"):

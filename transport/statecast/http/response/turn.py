@@ -15,7 +15,7 @@ from statecast.protocol.json_checks import check_values
 from statecast.protocol.messages.client_copy import ClientCopy
 from statecast.protocol.messages.conversation import Conversation, NewCommand, NewTurn, PostedMessage
 from statecast.protocol.messages.state_messages import id_of, items_in, role_of, without
-from statecast.threads import Execution, Thread, first_state, offload, was_said, with_messages
+from statecast.threads import Execution, Thread, first_state, is_applied, offload, with_messages
 from statecast_agents import AddMessage, Agent, Document, Json
 
 __all__ = ["Turn", "first_beside", "first_turn", "next_turn", "queued_run", "without_spent_id"]
@@ -119,7 +119,7 @@ def without_spent_id(thread: Thread, turn: Turn, command: NewCommand) -> NewComm
     if not isinstance(command, AddMessage):
         return command
     id = command.message.id
-    if not isinstance(id, str) or id == command.source_id or not was_said(thread, id):
+    if not isinstance(id, str) or id == command.source_id or not is_applied(thread, id):
         return command
     if any(id_of(item) == id for item in turn.messages(thread)):
         return command
