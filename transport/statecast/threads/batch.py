@@ -26,7 +26,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     next_up: bool = False  #: whether it goes before what waits already
     user: Any = None  #: whom it is for
     applied: bool = False  #: whether its commands are in the messages already, since an earlier run listened for them
-    tries: int = 0  #: how often it has begun, as far as a restart may have to know
+    tries: int = 0  #: which try this is, if an earlier process accepted it
 
     def encode(self) -> bytes:
         """Return the stored form."""
