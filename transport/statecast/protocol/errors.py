@@ -33,7 +33,7 @@
     │   └── http: BodyTooLarge
     ├── Invalid                       it can be read, and is not what was expected
     │   ├── ForbiddenKey, NumberOutOfRange, TooDeep, InvalidResume, ThreadIdRequired, UnknownFormat, UnknownProtocol
-    │   ├── threads: InvalidPatch, InvalidState, PolicyNotAvailable, RoleNotAllowed, TooManyCommands
+    │   ├── threads: InvalidPatch, PolicyNotAvailable, RoleNotAllowed, TooManyCommands
     │   ├── http: CommandsOnResume, EmptyFile, InvalidCursor, InvalidIdempotencyKey, InvalidRevision, TooManyOperations,
     │   │       UnknownFrame, InvalidThreadId
     │   └── InvalidRequest            a field has the wrong type or value

@@ -21,7 +21,6 @@ from statecast_agents import (
     operations,
 )
 
-from .errors import InvalidState
 from .failures import first_state, validate
 from .offload import offload
 from .thread import Thread
@@ -169,4 +168,4 @@ def _document(state: Json) -> Document:
     try:
         return Document(state)
     except NotJson as error:
-        raise InvalidState(str(error)) from None
+        raise StateInvalid(str(error)) from None

@@ -21,7 +21,6 @@ __all__ = [
     "CommandIdReused",
     "FieldTooLarge",
     "InvalidPatch",
-    "InvalidState",
     "NotListening",
     "NotWritable",
     "PatchFailed",
@@ -145,12 +144,6 @@ class InvalidPatch(Invalid):
     """The body is no JSON Patch."""
 
     code = "invalid_patch"
-
-
-class InvalidState(Invalid):
-    """The posted state does not fit the agent's state type."""
-
-    code = "invalid_state"
 
 
 class PolicyNotAvailable(Invalid):
