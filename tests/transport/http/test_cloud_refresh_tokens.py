@@ -169,6 +169,21 @@ async def test_an_apps_server_ends_the_tokens_of_a_workspace_and_makes_new_ones(
         assert [await page.use(old), await page.use(new)] == [401, 200]
 
 
+async def test_streams_that_are_opened_after_tokens_were_ended_stay_open() -> None:
+    app = app_of()
+    async with TestClient(app) as client:
+        key = {"authorization": f"Bearer {KEY}", "aui-user-id": "ann", "aui-workspace-id": "hive"}
+        await client.post("/assistant", json={"threadId": "t", "commands": [said("one")]}, headers=key)
+        async with client.stream("GET", "/threads/t/events", headers=key) as before:
+            await before.read_until(b"You said: one")
+            await app.revoke("hive")
+            await before.read()
+        async with client.stream("GET", "/threads/t/events", headers=key) as after:
+            await after.read_until(b"You said: one")
+            await client.post("/assistant", json={"threadId": "t", "commands": [said("two")]}, headers=key)
+            await after.read_until(b"You said: two")
+
+
 async def test_the_app_ends_tokens_and_the_streams_that_were_opened_with_them() -> None:
     app = app_of()
     async with TestClient(app) as client:

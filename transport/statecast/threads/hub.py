@@ -333,7 +333,7 @@ class Hub:
         """End the streams of all threads of an owner, so that clients reconnect and are identified again."""
         for thread in self.registry:
             if thread.owner == owner:
-                thread.log.close()
+                thread.log.end_streams()
 
     def left(self, accepted: Submission) -> None:
         """Handle a stream that was lost before its run ended."""

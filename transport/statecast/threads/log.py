@@ -165,6 +165,10 @@ class Log:
     def close(self) -> None:
         """End every stream early, including those that have not begun."""
         self.closed = True
+        self.end_streams()
+
+    def end_streams(self) -> None:
+        """End the streams that there are early; others may begin."""
         for reader in self.readers:
             reader.close()
 
