@@ -123,7 +123,7 @@ def test_an_edit_that_leaves_a_message_its_id_makes_it_another_one() -> None:
     before = match(items, [said("s1", "user", "hi")], format="aui/v0")
     after = match(items, [said("s1", "user", "ho")], format="aui/v0", aliases=before.found)
 
-    assert (before.stands, after.stands) == ({"s1": "w1"}, {"s1": "w2"})
+    assert (before.counterparts, after.counterparts) == ({"s1": "w1"}, {"s1": "w2"})
 
 
 @pytest.mark.parametrize(
@@ -138,5 +138,5 @@ def test_an_edit_that_leaves_a_message_its_id_makes_it_another_one() -> None:
 def test_what_may_turn_out_to_be_another_message_is_matched_again(ours: Json) -> None:
     matched = match([written("w1", None, "assistant", "hello", 1.0)], [ours], format="aui/v0")
 
-    assert list(matched.stands.values()) == ["w1"]
+    assert list(matched.counterparts.values()) == ["w1"]
     assert matched.found == {}

@@ -429,7 +429,7 @@ def test_what_is_joined_by_aliases_is_what_is_matched(
     once = match(items, state, format=format)
     again = match(items, state, format=format, aliases=once.found)
 
-    assert (again.stands, again.found) == (once.stands, {})
+    assert (again.counterparts, again.found) == (once.counterparts, {})
 
 
 @given(trees(), STATES, st.sampled_from([AUI, AI_SDK, "new/v9", None]))

@@ -153,18 +153,18 @@ def _is_asking(approval: Json) -> bool:
 
 
 def _read_aui(content: Mapping[str, Any]) -> dict[str, Json] | None:
-    role, said = content.get("role"), content.get("content")
-    if isinstance(said, str):
-        said = [{"type": "text", "text": said}]
-    if role not in ("user", "assistant") or not isinstance(said, list):
+    role, given = content.get("role"), content.get("content")
+    if isinstance(given, str):
+        given = [{"type": "text", "text": given}]
+    if role not in ("user", "assistant") or not isinstance(given, list):
         return None
     if role == "user":
         for attachment in stored_parts.attachments(content.get("attachments")):
-            said = [*said, *attachment["content"]]
-    parts = [made for part in _list(said) if (made := stored_parts.from_assistant_ui(part, role)) is not None]
+            given = [*given, *attachment["content"]]
+    parts = [made for part in _list(given) if (made := stored_parts.from_assistant_ui(part, role)) is not None]
     read: dict[str, Json] = {"role": role, "parts": parts}
-    told, empty = _dict(content.get("metadata")), {**_empty("assistant"), "isOptimistic": True}
-    if metadata := {key: value for key, value in told.items() if key not in empty or value != empty[key]}:
+    original, empty = _dict(content.get("metadata")), {**_empty("assistant"), "isOptimistic": True}
+    if metadata := {key: value for key, value in original.items() if key not in empty or value != empty[key]}:
         read["metadata"] = metadata
     status = content.get("status")
     if role == "assistant" and isinstance(status, dict) and status.get("type") in ("incomplete", "running"):

@@ -17,8 +17,8 @@ import msgspec
 from statecast_agents import Json
 
 from .client_message import ClientMessage
+from .fingerprint import Fingerprint, StateMessage, answers_of, as_state_messages, fingerprint_of
 from .formats import FORMATS, read_message
-from .words import Fingerprint, StateMessage, answers_of, as_state_messages, fingerprint_of
 
 __all__ = ["DEFAULT", "Alias", "Matching", "match", "same_message"]
 
@@ -48,9 +48,9 @@ def match(
         format: The form that the client reads; None: each message in its own.
         aliases: By the state's ids, those that earlier matching has found for clients of that form.
     """
-    kept = {message.id: message for message in written if format is None or message.format == format}
-    ours = as_state_messages(messages) if (format or DEFAULT) in FORMATS else []
-    return Matching(written, kept, ours, aliases or {})
+    candidates = {message.id: message for message in written if format is None or message.format == format}
+    state_messages = as_state_messages(messages) if (format or DEFAULT) in FORMATS else []
+    return Matching(written, candidates, state_messages, aliases or {})
 
 
 def same_message(
@@ -64,25 +64,26 @@ def same_message(
         messages: What the state has.
         known: The ids of what was written already.
     """
-    said, ours = fingerprint_of(message), as_state_messages(messages)
-    before = next((at for at, our in enumerate(ours) if our.id == parent_id), None)
+    fingerprint, state_messages = fingerprint_of(message), as_state_messages(messages)
+    before = next((at for at, other in enumerate(state_messages) if other.id == parent_id), None)
     if before is None and parent_id is not None:
         return None
-    for our in ours[0 if before is None else before + 1 :]:
-        if our.role == said.role:
-            same = our.id not in known and our.has_id
-            return our.id if same and our.said.agrees(said) and our.said.covers(said) else None
-        if our.role == "user":
+    for other in state_messages[0 if before is None else before + 1 :]:
+        if other.role == fingerprint.role:
+            same = other.id not in known and other.has_id
+            same = same and other.fingerprint.agrees(fingerprint) and other.fingerprint.covers(fingerprint)
+            return other.id if same else None
+        if other.role == "user":
             break
     return None
 
 
-class _Others:
-    """What the user said below each message of a path that grows at its end, and is cut there: found by its words."""
+class _Edits:
+    """The user's messages below each message of a path that grows and is cut at its end, found by their words."""
 
     def __init__(self) -> None:
         self._below: list[list[str]] = []  #: the words, by the place in the path
-        self._saying: dict[str, list[tuple[int, str]]] = {}  #: places and ids, by the words
+        self._places: dict[str, list[tuple[int, str]]] = {}  #: places and ids, by the words
 
     def __len__(self) -> int:
         return len(self._below)
@@ -90,22 +91,22 @@ class _Others:
     def add(self, newest_first: Sequence[tuple[str, str]]) -> None:
         """Add what is below the next place: words, and the ids of messages."""
         for text, id in reversed(newest_first):
-            self._saying.setdefault(text, []).append((len(self._below), id))
+            self._places.setdefault(text, []).append((len(self._below), id))
         self._below.append([text for text, _ in newest_first])
 
-    def find(self, text: str, left: Collection[str]) -> tuple[int, str] | None:
-        """Return the place and the id of the deepest, and there the newest, message with these words that is left."""
-        saying = self._saying.get(text, [])
-        while saying and saying[-1][1] not in left:
-            saying.pop()
-        return saying[-1] if saying else None
+    def find(self, text: str, remaining: Collection[str]) -> tuple[int, str] | None:
+        """Return the place and the id of the deepest, then newest, remaining message with these words."""
+        places = self._places.get(text, [])
+        while places and places[-1][1] not in remaining:
+            places.pop()
+        return places[-1] if places else None
 
     def cut(self, size: int) -> None:
-        """Forget what is below the places from `size` on."""
+        """Remove what is below the places from `size` on."""
         for text in [text for below in self._below[size:] for text in below]:
-            saying = self._saying[text]
-            while saying and saying[-1][0] >= size:
-                saying.pop()
+            places = self._places[text]
+            while places and places[-1][0] >= size:
+                places.pop()
         del self._below[size:]
 
 
@@ -114,46 +115,54 @@ class Matching:
 
     Args:
         written: What clients wrote.
-        kept: Those that are looked at, by their ids.
-        ours: The state's.
+        candidates: Those of them that may stand for one, by their ids.
+        state_messages: The state's.
         aliases: By the state's ids, what is known.
     """
 
     def __init__(
         self,
         written: Sequence[ClientMessage],
-        kept: Mapping[str, ClientMessage],
-        ours: Sequence[StateMessage],
+        candidates: Mapping[str, ClientMessage],
+        state_messages: Sequence[StateMessage],
         aliases: Mapping[str, Alias],
     ) -> None:
-        self.kept = kept
-        self.ours = ours
-        self.oldest_first = sorted(kept, key=lambda id: kept[id].created)
-        self.parents = _parents(written, kept, ours)  #: of the written messages, by ids of either kind
-        self.stands: dict[str, str] = {}  #: by the state's ids, the written messages that stand for its own
+        self.candidates = candidates
+        self.state_messages = state_messages
+        self.oldest_first = sorted(candidates, key=lambda id: candidates[id].created)
+        self.parents = _parents(written, candidates, state_messages)  #: of the written messages, by ids of either kind
+        self.counterparts: dict[str, str] = {}  #: by the state's ids, the written messages that stand for its own
         self.found: dict[str, Alias] = {}  #: aliases that were not known
-        self._named = {our.id for our in ours} & kept.keys()  #: the written messages that have the id of the state's
-        self._aliases = {our.id: alias.id for our in ours if (alias := self._known(our, aliases)) is not None}
-        self._left = kept.keys() - self._named  #: the written messages that stand for nothing yet
-        self._others = _Others()
-        self._said: dict[str, Fingerprint] = {}
+        #: the written messages that have the id of the state's
+        self._named = {message.id for message in state_messages} & candidates.keys()
+        self._aliases = {
+            message.id: alias.id for message in state_messages if (alias := self._known(message, aliases)) is not None
+        }
+        self._unmatched = candidates.keys() - self._named  #: the written messages that stand for nothing yet
+        self._edits = _Edits()
+        self._fingerprints: dict[str, Fingerprint] = {}
         self._below: dict[str | None, list[str]] = {}  #: the written messages below each, oldest first
         for id in self.oldest_first:
             self._below.setdefault(self.parents[id], []).append(id)
         self._walk()
 
-    def said_by(self, id: str) -> Fingerprint:
-        """Return what a written message says."""
-        said = self._said.get(id)
-        if said is None:
-            message = self.kept[id]
-            said = self._said[id] = fingerprint_of(read_message(message.content, message.format, id))
-        return said
+    def fingerprint(self, id: str) -> Fingerprint:
+        """Return the fingerprint of a written message."""
+        fingerprint = self._fingerprints.get(id)
+        if fingerprint is None:
+            message = self.candidates[id]
+            fingerprint = self._fingerprints[id] = fingerprint_of(read_message(message.content, message.format, id))
+        return fingerprint
 
-    def _known(self, our: StateMessage, aliases: Mapping[str, Alias]) -> Alias | None:
+    def _known(self, message: StateMessage, aliases: Mapping[str, Alias]) -> Alias | None:
         """Return the alias of one of the state's messages, if it is still the message that was matched."""
-        alias = aliases.get(our.id)
-        if alias is None or alias.id not in self.kept or our.id in self._named or alias.words != _digest(our):
+        alias = aliases.get(message.id)
+        if (
+            alias is None
+            or alias.id not in self.candidates
+            or message.id in self._named
+            or alias.words != _digest(message)
+        ):
             return None
         return alias
 
@@ -161,121 +170,123 @@ class Matching:
         """Look for what stands for the state's messages, in their order."""
         path: list[str | None] = [None]  #: what stands for those before it
         places: dict[str | None, int] = {None: 0}  #: where in the path each was put last
-        for our, after in zip(self.ours, answers_of(self.ours), strict=True):
-            found = our.id if our.id in self._named else self._aliases.get(our.id)
+        for message, after in zip(self.state_messages, answers_of(self.state_messages), strict=True):
+            found = message.id if message.id in self._named else self._aliases.get(message.id)
             if found is None:
-                found = self._find(our, path[-1], after)
-                if found is None and our.role == "user":
-                    found = self._find_edit(our, path)
-                if found is not None and self._is_sure(our, found):
-                    self.found[our.id] = Alias(found, _digest(our))
-            elif found != our.id:
+                found = self._find(message, path[-1], after)
+                if found is None and message.role == "user":
+                    found = self._find_edit(message, path)
+                if found is not None and self._is_sure(message, found):
+                    self.found[message.id] = Alias(found, _digest(message))
+            elif found != message.id:
                 self._turn(path, places, found)
             if found is not None:
-                self.stands[our.id] = found
-                self._left.discard(found)
-                if found != our.id:
-                    self._below.setdefault(found, []).extend(self._below.pop(our.id, ()))
-            path.append(our.id if found is None else found)
+                self.counterparts[message.id] = found
+                self._unmatched.discard(found)
+                if found != message.id:
+                    self._below.setdefault(found, []).extend(self._below.pop(message.id, ()))
+            path.append(message.id if found is None else found)
             places[path[-1]] = len(path) - 1
 
     def _turn(self, path: list[str | None], places: Mapping[str | None, int], found: str) -> None:
         """Let a path end with what a written message follows, if that is earlier in it, as `_find_edit` does."""
         parent = self.parents[found]
-        parent = parent if parent is None else self.stands.get(parent, parent)
+        parent = parent if parent is None else self.counterparts.get(parent, parent)
         at = places.get(parent, len(path))
         if at < len(path) - 1 and path[at] == parent:
             del path[at + 1 :]
-            self._others.cut(at + 1)
+            self._edits.cut(at + 1)
 
-    def _is_sure(self, our: StateMessage, id: str) -> bool:
+    def _is_sure(self, message: StateMessage, id: str) -> bool:
         """Return whether a written message is one of the state's beyond doubt, now and whatever comes later."""
-        said, known = self.said_by(id), our.said
-        same = (said.role, said.text, said.calls) == (known.role, known.text, known.calls)
-        return same and bool(said.text or said.calls) and our.has_id
+        fingerprint, known = self.fingerprint(id), message.fingerprint
+        same = (fingerprint.role, fingerprint.text, fingerprint.calls) == (known.role, known.text, known.calls)
+        return same and bool(fingerprint.text or fingerprint.calls) and message.has_id
 
-    def _find(self, our: StateMessage, above: str | None, after: StateMessage | None) -> str | None:
+    def _find(self, message: StateMessage, above: str | None, after: StateMessage | None) -> str | None:
         """Return the written message that stands for one of the state's.
 
         Args:
-            our: The state's.
+            message: The state's.
             above: What stands for the one before it.
             after: What the other role says next.
         """
-        near = [id for id in self._read_below(above) if self.said_by(id).role == our.role]
+        near = [id for id in self._read_below(above) if self.fingerprint(id).role == message.role]
         near = [id for id in near if id not in self._named]
-        found = next((id for id in near if self.said_by(id).agrees(our.said)), None)
+        found = next((id for id in near if self.fingerprint(id).agrees(message.fingerprint)), None)
         if found is None:  # the agent may have words of its own for it
             found = next((id for id in near if self._has_below(id, after)), None)
-        if found is None and above is not None and self._is_part(our, above, after):
+        if found is None and above is not None and self._is_part(message, above, after):
             found = above
         return found
 
-    def _find_edit(self, our: StateMessage, path: list[str | None]) -> str | None:
+    def _find_edit(self, message: StateMessage, path: list[str | None]) -> str | None:
         """Return the written message that stands for one of the user's on another branch, where `path` then ends.
 
         A client that says something else in place of what it had said has a branch, and the state may have both.
         """
-        if not self._left:
+        if not self._unmatched:
             return None
-        for above in path[len(self._others) : -1]:
-            near = [id for id in self._read_below(above) if id in self._left] if above in self._below else []
-            self._others.add([(self.said_by(id).text, id) for id in near if self.said_by(id).role == "user"])
-        found = self._others.find(our.said.text, self._left)
+        for above in path[len(self._edits) : -1]:
+            near = [id for id in self._read_below(above) if id in self._unmatched] if above in self._below else []
+            self._edits.add([(self.fingerprint(id).text, id) for id in near if self.fingerprint(id).role == "user"])
+        found = self._edits.find(message.fingerprint.text, self._unmatched)
         if found is None:
             return None
         at, id = found
         del path[at + 1 :]
-        self._others.cut(at + 1)
+        self._edits.cut(at + 1)
         return id
 
-    def _is_part(self, our: StateMessage, above: str, after: StateMessage | None) -> bool:
+    def _is_part(self, message: StateMessage, above: str, after: StateMessage | None) -> bool:
         """Whether the written message before one of the state's is that one too: a client shows an answer as one."""
-        if above not in self.kept or not (our.role == self.said_by(above).role == "assistant"):
+        if above not in self.candidates or not (message.role == self.fingerprint(above).role == "assistant"):
             return False
-        covers = above not in self._named and self.said_by(above).covers(our.said)
+        covers = above not in self._named and self.fingerprint(above).covers(message.fingerprint)
         return covers or self._has_below(above, after)
 
-    def _has_below(self, id: str, our: StateMessage | None) -> bool:
+    def _has_below(self, id: str, message: StateMessage | None) -> bool:
         """Whether one of the state's was written below a message."""
-        if our is None:
+        if message is None:
             return False
-        return any(below == our.id or self.said_by(below).agrees(our.said) for below in self._read_below(id))
+        return any(
+            below == message.id or self.fingerprint(below).agrees(message.fingerprint) for below in self._read_below(id)
+        )
 
     def _read_below(self, above: str | None) -> list[str]:
         """Return the written messages below one, newest first, as if those that cannot be read were not there."""
         found: list[str] = []
-        left, seen = list(self._below.get(above, ())), set[str]()
-        while left:
-            id = left.pop()
+        remaining, seen = list(self._below.get(above, ())), set[str]()
+        while remaining:
+            id = remaining.pop()
             if id in seen:
                 continue
             seen.add(id)
-            if self.said_by(id).role is None:
-                left += self._below.get(id, ())
+            if self.fingerprint(id).role is None:
+                remaining += self._below.get(id, ())
             else:
                 found.append(id)
         return found
 
 
-def _digest(our: StateMessage) -> str:
-    if our.role != "user":
+def _digest(message: StateMessage) -> str:
+    if message.role != "user":
         return ""
-    return hashlib.blake2b(our.said.text.encode(errors="surrogatepass"), digest_size=12).hexdigest()
+    return hashlib.blake2b(message.fingerprint.text.encode(errors="surrogatepass"), digest_size=12).hexdigest()
 
 
 def _parents(
-    written: Sequence[ClientMessage], kept: Mapping[str, ClientMessage], ours: Sequence[StateMessage]
+    written: Sequence[ClientMessage], candidates: Mapping[str, ClientMessage], state_messages: Sequence[StateMessage]
 ) -> dict[str, str | None]:
-    """Return the parents of what is kept: of the messages above it, the nearest that is kept, or is the state's."""
+    """Return the parent of each candidate: the nearest message above it that is a candidate, or the state's."""
     every = {message.id: message for message in written}
-    before = {our.id: None if at == 0 else ours[at - 1].id for at, our in enumerate(ours)}
+    before = {message.id: None if at == 0 else state_messages[at - 1].id for at, message in enumerate(state_messages)}
     found: dict[str, str | None] = {}
     beyond: dict[str | None, str | None] = {}  #: the nearest above those that were passed; themselves: nothing tells
-    for id in kept:
+    for id in candidates:
         passed: list[str] = []
         at = every[id].parent_id
-        while at is not None and at not in kept and at not in before and at not in beyond:
+        while at is not None and at not in candidates and at not in before and at not in beyond:
             beyond[at] = at
             passed.append(at)
             at = every[at].parent_id if at in every else at

@@ -26,7 +26,7 @@ _TYPES: Final[Mapping[str, frozenset[str]]] = {
 }
 
 #: What else it reads of a message within a tool call.
-_TOLD: Final[Mapping[str, Sequence[tuple[str, type]]]] = {
+_MESSAGE_FIELDS: Final[Mapping[str, Sequence[tuple[str, type]]]] = {
     "user": [("id", str), ("metadata", dict)],
     "assistant": [("id", str), ("metadata", dict), ("status", dict)],
 }
@@ -108,11 +108,13 @@ def _nested(messages: list[Any]) -> list[dict[str, Any]]:
     for message in messages:
         match message:
             case {"role": "user" | "assistant" as role, "content": list(content)}:
-                said = [made for part in content if isinstance(part, dict) and (made := _checked(part, role))]
-                told = {name: message[name] for name, kind in _TOLD[role] if isinstance(message.get(name), kind)}
-                if role == "user" and "metadata" in told:
-                    told["metadata"] = {key: value for key, value in told["metadata"].items() if key != "steps"}
-                found.append({"role": role, "content": said, **told})
+                checked = [made for part in content if isinstance(part, dict) and (made := _checked(part, role))]
+                fields = {
+                    name: message[name] for name, kind in _MESSAGE_FIELDS[role] if isinstance(message.get(name), kind)
+                }
+                if role == "user" and "metadata" in fields:
+                    fields["metadata"] = {key: value for key, value in fields["metadata"].items() if key != "steps"}
+                found.append({"role": role, "content": checked, **fields})
     return found
 
 
@@ -131,8 +133,8 @@ def _is_source(part: Mapping[str, Any]) -> bool:
 
 
 def _is_reasoning(part: Mapping[str, Any]) -> bool:
-    said = [part[name] for name in ("text", "unstable_summary") if name in part]
-    return bool(said) and all(isinstance(text, str) for text in said)
+    texts = [part[name] for name in ("text", "unstable_summary") if name in part]
+    return bool(texts) and all(isinstance(text, str) for text in texts)
 
 
 def _is_call(part: Mapping[str, Any]) -> bool:
@@ -205,8 +207,8 @@ def for_ai_sdk(part: dict[str, Any]) -> dict[str, Json] | None:
             title = {"title": made["title"]} if isinstance(made.get("title"), str) else {}
             return {"type": "source-url", "sourceId": made["id"], "url": made["url"], **title}
         case "source":
-            said = {"mediaType": made["mediaType"], "title": made["title"]}
-            return {"type": "source-document", "sourceId": made["id"], **said, **named}
+            described = {"mediaType": made["mediaType"], "title": made["title"]}
+            return {"type": "source-document", "sourceId": made["id"], **described, **named}
         case "tool-call":
             return _ui_call(made)
         case _:
@@ -233,7 +235,7 @@ def _ui_call(call: dict[str, Any]) -> dict[str, Json]:
         open_text = bool(text) and not args and not _is_json(str(text))
         return {**head, "state": "input-streaming" if open_text else "input-available", **given}
     result, failed = call["result"], call.get("isError") is True
-    theirs = {"providerExecuted": True}
+    executed = {"providerExecuted": True}
     answered: dict[str, Json] = {}
     if call["toolName"] == APPROVAL:
         approved, why = answer_of(chunks.ToolResult(part=0, result=result, is_error=failed))
@@ -241,8 +243,8 @@ def _ui_call(call: dict[str, Any]) -> dict[str, Json]:
         if not approved:
             return {**head, "state": "output-denied", **given, **answered}
     if failed:
-        return {**head, "state": "output-error", **given, "errorText": error_text(result), **theirs, **answered}
-    return {**head, "state": "output-available", **given, "output": result, **theirs, **answered}
+        return {**head, "state": "output-error", **given, "errorText": error_text(result), **executed, **answered}
+    return {**head, "state": "output-available", **given, "output": result, **executed, **answered}
 
 
 def _is_json(text: str) -> bool:

@@ -18,9 +18,9 @@ import msgspec
 from statecast_agents import Json
 
 from .client_message import ClientMessage
+from .fingerprint import StateMessage, time_of
 from .formats import read_message, write_message
 from .matching import DEFAULT, Matching, match
-from .words import StateMessage, time_of
 
 __all__ = [
     "HistoryMessage",
@@ -102,11 +102,11 @@ def without(placed: Sequence[HistoryMessage], ids: Collection[str]) -> list[Hist
     return [message for id, message in above.items() if message is not None and message.id == id]
 
 
-def moved_up(left: Iterable[ClientMessage], gone: Mapping[str, ClientMessage]) -> list[ClientMessage]:
+def moved_up(remaining: Iterable[ClientMessage], gone: Mapping[str, ClientMessage]) -> list[ClientMessage]:
     """Return the children of deleted messages, moved to the nearest ancestor that is left."""
     above: dict[str, str | None] = {}  #: what is left above each that is gone
     found: list[ClientMessage] = []
-    for message in left:
+    for message in remaining:
         path: dict[str, None] = {}
         at = message.parent_id
         while at is not None and at in gone and at not in above and at not in path:
@@ -125,28 +125,28 @@ class _Tree:
 
     def __init__(self, matching: Matching) -> None:
         self._matching = matching
-        self._kept = matching.kept
+        self._written = matching.candidates
         self._oldest_first = matching.oldest_first
         self._parents = dict(matching.parents)
-        self._own: dict[str, StateMessage] = {}  #: the state's messages that nothing stands for
-        self._stood: dict[str, list[StateMessage]] = {}  #: the state's messages that a written one stands for
-        stands, above = matching.stands, None
-        for our in matching.ours:
-            found = stands.get(our.id)
+        self._unmatched: dict[str, StateMessage] = {}  #: the state's messages that nothing stands for
+        self._matched: dict[str, list[StateMessage]] = {}  #: the state's messages that a written one stands for
+        counterparts, above = matching.counterparts, None
+        for message in matching.state_messages:
+            found = counterparts.get(message.id)
             if found is None:
-                self._own[our.id] = our
-                self._parents[our.id] = above
+                self._unmatched[message.id] = message
+                self._parents[message.id] = above
             else:
-                self._stood.setdefault(found, []).append(our)
-            above = our.id if found is None else found
-        for id in self._kept:
+                self._matched.setdefault(found, []).append(message)
+            above = message.id if found is None else found
+        for id in self._written:
             parent = self._parents[id]
-            self._parents[id] = None if parent is None else stands.get(parent, parent)
-        _cut_cycles(self._parents, [*self._oldest_first, *self._own])
+            self._parents[id] = None if parent is None else counterparts.get(parent, parent)
+        _cut_cycles(self._parents, [*self._oldest_first, *self._unmatched])
 
     def placed(self, form: str, began: float) -> list[HistoryMessage]:
         """Return the messages, the state's own in a form."""
-        rank = {id: at for at, id in enumerate([*self._oldest_first, *self._own])}
+        rank = {id: at for at, id in enumerate([*self._oldest_first, *self._unmatched])}
         below: dict[str | None, list[str]] = {}
         for id, parent in self._parents.items():
             below.setdefault(parent, []).append(id)
@@ -165,48 +165,50 @@ class _Tree:
 
     def _beginnings(self, began: float) -> dict[str, float]:
         """Return when the state's messages were made at the earliest: after all that was written, but below them."""
-        newest = max([began, *(message.created for message in self._kept.values())])
-        begins = dict.fromkeys(self._own, newest)
-        for id in self._kept:
+        newest = max([began, *(message.created for message in self._written.values())])
+        begins = dict.fromkeys(self._unmatched, newest)
+        for id in self._written:
             at = self._parents[id]
             while at is not None and begins.get(at) != began:
                 begins[at] = began
                 at = self._parents[at]
         return begins
 
-    def _whole(self, kept: ClientMessage) -> StateMessage | None:
+    def _whole(self, written: ClientMessage) -> StateMessage | None:
         """Return the state's message of which a client has written the beginning: it left before the end.
 
         Or before somebody else answered what is asked in it.
         """
-        ours, status = self._stood.get(kept.id, ()), kept.content.get("status")
-        if len(ours) != 1 or not isinstance(status, dict):
+        matched, status = self._matched.get(written.id, ()), written.content.get("status")
+        if len(matched) != 1 or not isinstance(status, dict):
             return None
-        mine, whole = self._matching.said_by(kept.id), ours[0].said
-        cut = status.get("type") == "incomplete" and mine.is_less_than(whole)
-        asks = status.get("type") == "requires-action" and mine.calls & whole.settled > mine.settled
-        return ours[0] if cut or asks else None
+        beginning, whole = self._matching.fingerprint(written.id), matched[0].fingerprint
+        cut = status.get("type") == "incomplete" and beginning.is_less_than(whole)
+        asks = status.get("type") == "requires-action" and beginning.calls & whole.resolved > beginning.resolved
+        return matched[0] if cut or asks else None
 
     def _item(self, id: str, above: HistoryMessage | None, form: str, begins: Mapping[str, float]) -> HistoryMessage:
         where = (id, None if above is None else above.id, 0 if above is None else above.height + 1)
-        kept = self._kept.get(id)
-        if kept is not None:
-            whole = self._whole(kept)
-            content = kept.content if whole is None else _completed(kept, whole)
-            return HistoryMessage(*where, kept.created, kept.updated, kept.format, content, kept.external_id)
-        our = self._own[id]
-        made = time_of(our.value.get("createdAt"))
-        made = begins[id] + our.index / 1000 if made is None else made
+        written = self._written.get(id)
+        if written is not None:
+            whole = self._whole(written)
+            content = written.content if whole is None else _completed(written, whole)
+            return HistoryMessage(
+                *where, written.created, written.updated, written.format, content, written.external_id
+            )
+        message = self._unmatched[id]
+        made = time_of(message.value.get("createdAt"))
+        made = begins[id] + message.index / 1000 if made is None else made
         made = made if above is None else max(made, above.created)
-        named = our.id if our.has_id else None
-        return HistoryMessage(*where, made, made, form, write_message(our.value, form), named)
+        named = message.id if message.has_id else None
+        return HistoryMessage(*where, made, made, form, write_message(message.value, form), named)
 
 
-def _completed(kept: ClientMessage, whole: StateMessage) -> dict[str, Json]:
+def _completed(written: ClientMessage, whole: StateMessage) -> dict[str, Json]:
     """Return the complete message from the state, with the client's error status if it has one."""
-    status = kept.content.get("status")
+    status = written.content.get("status")
     failed = isinstance(status, dict) and status.get("reason") == "error"
-    return write_message(whole.value, kept.format) | ({"status": status} if failed else {})
+    return write_message(whole.value, written.format) | ({"status": status} if failed else {})
 
 
 def _cut_cycles(parents: dict[str, str | None], oldest_first: Sequence[str]) -> None:

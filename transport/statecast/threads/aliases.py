@@ -43,7 +43,7 @@ class Aliases:
         found = await self._directory.read(key, ALIAS, _decode)
         return {name.removeprefix(start): alias for name, alias in found if name.startswith(start)}
 
-    async def keep(self, key: Key, format: str | None, found: Mapping[str, Alias], *, gone: Collection[str]) -> None:
+    async def write(self, key: Key, format: str | None, found: Mapping[str, Alias], *, gone: Collection[str]) -> None:
         """Keep what was found for a form, and forget the aliases of messages that are `gone`.
 
         What cannot be kept is found again by whoever reads next.
@@ -52,7 +52,7 @@ class Aliases:
         with contextlib.suppress(RequestError):
             await self._directory.record(key, *changes, *(RecordErased(key, ALIAS, _name(id, format)) for id in gone))
 
-    async def erased(self, key: Key, id: str) -> list[RecordErased]:
+    async def deletions(self, key: Key, id: str) -> list[RecordErased]:
         """Return the changes after which a client's message stands for none of the state's until it is matched anew."""
         found = await self._directory.read(key, ALIAS, _decode)
         return [RecordErased(key, ALIAS, name) for name, alias in found if alias.id == id]

@@ -78,19 +78,19 @@ class History:
         """
         key = summary.key
         written = await self._written(key)
-        is_over = self._is_at_rest(key)
-        _, ours, _, size = await self._state(key)
+        was_idle = self._is_idle(key)
+        _, in_state, _, size = await self._state(key)
         deleted = {id for id, _ in await self._hub.directory.records(key, DELETED)}
-        aliases = await self._aliases.read(key, format) if written and ours else {}
+        aliases = await self._aliases.read(key, format) if written and in_state else {}
 
         def placed() -> tuple[list[HistoryMessage], Mapping[str, Alias]]:
-            matching = match(written, ours, format=format, aliases=aliases)
+            matching = match(written, in_state, format=format, aliases=aliases)
             return without(joined(matching, format=format, began=summary.created), deleted), matching.found
 
-        messages, found = await offload(size + EACH * (len(written) + len(ours)), placed)
-        if found and is_over and self._is_at_rest(key):  # what an answer says by now is all that it says
-            ids = {message.get("id") for message in ours if isinstance(message, dict)}
-            await self._aliases.keep(key, format, found, gone=aliases.keys() - ids)
+        messages, found = await offload(size + EACH * (len(written) + len(in_state)), placed)
+        if found and was_idle and self._is_idle(key):  # what an answer says by now is all that it says
+            ids = {message.get("id") for message in in_state if isinstance(message, dict)}
+            await self._aliases.write(key, format, found, gone=aliases.keys() - ids)
         return messages
 
     async def write(
@@ -137,11 +137,11 @@ class History:
             text = f"expected a format's name of 1 to {MAX_FORMAT} characters, got {len(format)}"
             raise InvalidRequest(text, limit=MAX_FORMAT)
         now = time.time()
-        notes = dict(await self._hub.directory.records(key, MESSAGE))
+        records = dict(await self._hub.directory.records(key, MESSAGE))
         if external_id is not None:
             id = await self.named(key, external_id, format)
-        id = id or await self._agents(key, parent_id, format, content, notes) or new_id("msg")
-        before = self._hub.directory.decoded(key, _decode, notes[id]) if id in notes else None
+        id = id or await self._find_in_state(key, parent_id, format, content, records) or new_id("msg")
+        before = self._hub.directory.decoded(key, _decode, records[id]) if id in records else None
         message = ClientMessage(id, parent_id, format, content, now, now, external_id)
         if before is not None:
             message = msgspec.structs.replace(message, created=before.created)
@@ -149,20 +149,20 @@ class History:
                 message = msgspec.structs.replace(message, external_id=before.external_id)
             elif parent_id is None:
                 message = msgspec.structs.replace(message, parent_id=before.parent_id)
-        note = _encode(message)
-        await self._check_room(key, message, note, notes)
-        await self._hub.directory.write(key, MESSAGE, id, note, message=before is None)
+        record = _encode(message)
+        await self._check_room(key, message, record, records)
+        await self._hub.directory.write(key, MESSAGE, id, record, message=before is None)
         changes: list[RecordWritten | RecordErased] = [] if before is None else [RecordErased(key, DELETED, id)]
         if before is not None and before.content != content:  # it may be another message by now
-            changes += await self._aliases.erased(key, id)
+            changes += await self._aliases.deletions(key, id)
         if external_id is not None:
             changes.append(RecordWritten(key, NAMED, _mark(external_id, format), id.encode()))
         await self._hub.directory.change(key, *changes)
-        if before is not None or not await self._extend(key, message, notes, len(note)):
-            await self._show(key)
+        if before is not None or not await self._extend(key, message, records, len(record)):
+            await self._update_state(key)
         return id
 
-    async def _check_room(self, key: Key, message: ClientMessage, note: bytes, notes: dict[str, bytes]) -> None:
+    async def _check_room(self, key: Key, message: ClientMessage, record: bytes, records: dict[str, bytes]) -> None:
         """Check that a history with one more message, or with one written anew, is no larger than a state may be.
 
         So is what its newest branch makes of the thread's state, as long as that is the clients'.
@@ -171,21 +171,25 @@ class History:
             RequestError: `state_too_large`.
         """
         limit = self._hub.limits.state
-        before = notes.get(message.id, b"")
-        if len(note) > len(before) and sum(map(len, notes.values())) - len(before) + len(note) > limit:
+        before = records.get(message.id, b"")
+        if len(record) > len(before) and sum(map(len, records.values())) - len(before) + len(record) > limit:
             text = (
                 f"expected what clients write into a history to have at most {limit} bytes, got more; delete some of it"
             )
             raise StateLimitExceeded(text, limit=limit)
         thread = await self._hub.known(key.thread_id, owner=key.owner)
-        read = await offload(len(note), read_message, message.content, message.format, message.id)
-        if read is None or (thread is not None and not has_only(thread, notes)):
+        read = await offload(len(record), read_message, message.content, message.format, message.id)
+        if read is None or (thread is not None and not has_only(thread, records)):
             return
-        if thread is not None and message.id not in notes and can_follow(thread, message.parent_id, read, limit=limit):
+        if (
+            thread is not None
+            and message.id not in records
+            and can_follow(thread, message.parent_id, read, limit=limit)
+        ):
             return
-        written = {id: _decode(data) for id, data in notes.items()} | {message.id: message}
+        written = {id: _decode(data) for id, data in records.items()} | {message.id: message}
         agent = next(iter(self._hub.agents.values())) if thread is None else thread.agent
-        size = sum(map(len, notes.values())) + len(note)
+        size = sum(map(len, records.values())) + len(record)
         messages = await offload(size, state_messages, list(written.values()))
         await offload(size, partial(check_written, agent, messages, limit=limit))
 
@@ -200,8 +204,8 @@ class History:
         known = dict(await self._hub.directory.records(key, NAMED)).get(_mark(external_id, format))
         if known is not None:
             return self._hub.directory.decoded(key, bytes.decode, known)
-        ours = (await self._state(key))[1]
-        is_agents = any(isinstance(message, dict) and message.get("id") == external_id for message in ours)
+        in_state = (await self._state(key))[1]
+        is_agents = any(isinstance(message, dict) and message.get("id") == external_id for message in in_state)
         return external_id if is_agents and 0 < len(external_id) <= MAX_ID else None
 
     async def update(self, summary: Summary, id: str, content: dict[str, Json]) -> None:
@@ -225,8 +229,8 @@ class History:
         """
         key = summary.key
         written = {message.id: message for message in await self._written(key)}
-        shown = {message.id for message in await self.read(summary)}
-        known = [id for id in dict.fromkeys(ids) if id in shown]
+        existing = {message.id for message in await self.read(summary)}
+        known = [id for id in dict.fromkeys(ids) if id in existing]
         if not known:
             raise UnknownMessage(ids[0] if ids else "")
         for id in known:
@@ -236,7 +240,7 @@ class History:
         changes: list[RecordWritten | RecordErased] = [
             RecordErased(key, kind, id) for id in known for kind in (FEEDBACK, LEASE)
         ]
-        if await self._is_clients(key, gone=known):
+        if await self._has_only_written(key, gone=known):
             gone = {id: written.pop(id) for id in known}
             marks = [_mark(message.external_id, message.format) for message in gone.values() if message.external_id]
             changes += [RecordErased(key, MESSAGE, id) for id in known]
@@ -247,7 +251,7 @@ class History:
         else:
             changes += [RecordWritten(key, DELETED, id, b"{}") for id in known]
         await self._hub.directory.change(key, *changes)
-        await self._show(key, gone=known)
+        await self._update_state(key, gone=known)
 
     async def about(
         self, summary: Summary, messages: Sequence[Json] | None = None, *, user: Any = None
@@ -262,9 +266,9 @@ class History:
         Raises:
             RequestError: `store_unavailable`.
         """
-        agent, ours, state, _ = await self._state(summary.key)
+        agent, in_state, state, _ = await self._state(summary.key)
         if messages is None:
-            messages = ours or state_messages(await self._written(summary.key))
+            messages = in_state or state_messages(await self._written(summary.key))
         return agent, About(thread_id=summary.key.thread_id, messages=messages, state=state, user=user)
 
     async def feedback(self, summary: Summary, id: str, type: Any, comment: str | None, *, user: Any = None) -> str:
@@ -276,28 +280,28 @@ class History:
         found = next((message for message in await self.read(summary) if message.id == id), None)
         if found is None:
             raise UnknownMessage(id)
-        agent, ours, _, _ = await self._state(summary.key)
-        same = (message for message in ours if isinstance(message, dict) and message.get("id") == id)
+        agent, in_state, _, _ = await self._state(summary.key)
+        same = (message for message in in_state if isinstance(message, dict) and message.get("id") == id)
         size = len(_encode(found.content))
         message = next(same, None) or await offload(size, read_message, found.content, found.format, id)
-        note = {"id": f"fb_{id}"[:MAX_ID], "type": type, "comment": comment, "at": time.time()}
-        said, limit = _encode(note), self._hub.limits.state
+        record = {"id": f"fb_{id}"[:MAX_ID], "type": type, "comment": comment, "at": time.time()}
+        data, limit = _encode(record), self._hub.limits.state
         others = sum(
             len(data) for other, data in await self._hub.directory.records(summary.key, FEEDBACK) if other != id
         )
-        if len(said) > MAX_FIELD or others + len(said) > limit:
+        if len(data) > MAX_FIELD or others + len(data) > limit:
             limit = min(limit, MAX_FIELD)
             text = (
                 f"expected feedback of at most {limit} bytes, and of a thread's messages in all no more than of a state"
             )
             raise FieldTooLarge(text, limit=limit)
-        await self._hub.directory.write(summary.key, FEEDBACK, id, said)
-        told = Feedback(
+        await self._hub.directory.write(summary.key, FEEDBACK, id, data)
+        report = Feedback(
             thread_id=summary.key.thread_id, message_id=id, type=type, comment=comment, message=message, user=user
         )
 
         async def tell(in_thread: Any) -> AsyncGenerator[None, None]:
-            await agent.hooks.feedback(told, in_thread)
+            await agent.hooks.feedback(report, in_thread)
             yield
 
         try:
@@ -306,7 +310,7 @@ class History:
         except HookFailed:
             text = "the feedback is kept, but the agent failed to take it; the reason is in the server's log"
             raise AgentFailed(text) from None
-        return str(note["id"])
+        return str(record["id"])
 
     async def feedbacks(self, key: Key) -> dict[str, dict[str, Json]]:
         """Return what users have said of messages, by the message's id.
@@ -316,7 +320,7 @@ class History:
         """
         return dict(await self._hub.directory.read(key, FEEDBACK, msgspec.json.decode))
 
-    def _is_at_rest(self, key: Key) -> bool:
+    def _is_idle(self, key: Key) -> bool:
         """Return whether no run is under way on a thread, and none waits."""
         thread = self._hub.loaded(key.thread_id, owner=key.owner)
         return thread is None or (thread.active is None and not thread.inbox)
@@ -324,18 +328,18 @@ class History:
     async def _written(self, key: Key) -> list[ClientMessage]:
         return [message for _, message in await self._hub.directory.read(key, MESSAGE, _decode)]
 
-    async def _agents(
+    async def _find_in_state(
         self, key: Key, parent_id: str | None, format: str, content: dict[str, Json], known: Collection[str]
     ) -> str | None:
         """Return the id of the message in the state that a client writes down as well; None if there is none."""
         thread = await self._hub.known(key.thread_id, owner=key.owner)
         if thread is None or has_only(thread, known):
             return None
-        _, ours, _, size = await self._state(key)
+        _, in_state, _, size = await self._state(key)
 
         def found() -> str | None:
             message = read_message(content, format, "")
-            return None if message is None else same_message(message, parent_id, ours, known=known)
+            return None if message is None else same_message(message, parent_id, in_state, known=known)
 
         return await offload(size + len(_encode(content)), found)
 
@@ -357,7 +361,7 @@ class History:
         path = thread.agent.messages
         return thread.agent, [] if path is None else items_in(state, path), state, len(encoded)
 
-    async def _is_clients(self, key: Key, gone: Sequence[str]) -> bool:
+    async def _has_only_written(self, key: Key, gone: Sequence[str]) -> bool:
         """Whether a thread has no messages but those that clients have written, or that are `gone` by now.
 
         Else an agent has run on it, or a client has brought them along as a state.
@@ -367,9 +371,9 @@ class History:
             return True
         return has_only(thread, {id for id, _ in await self._hub.directory.records(key, MESSAGE)}.union(gone))
 
-    async def _show(self, key: Key, gone: Sequence[str] = ()) -> None:
+    async def _update_state(self, key: Key, gone: Sequence[str] = ()) -> None:
         """Make the newest branch the thread's messages, as long as it has no others."""
-        if await self._is_clients(key, gone):
+        if await self._has_only_written(key, gone):
             written = await self._written(key)  # read now: others write as well
             size = sum(len(_encode(message)) for message in written)
             messages = await offload(size, state_messages, written)

@@ -1,4 +1,4 @@
-"""Matching: how a message of a state is recognized among the messages that clients wrote."""
+"""Fingerprints: how a message of a state is recognized among the messages that clients wrote."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Fingerprint(msgspec.Struct, frozen=True):
     role: Json
     text: str  #: without what is between words
     calls: frozenset[Any]  #: the ids of its tool calls
-    settled: frozenset[Any] = frozenset()  #: those of them that have a result
+    resolved: frozenset[Any] = frozenset()  #: those of them that have a result
 
     def agrees(self, other: Fingerprint) -> bool:
         """Return whether the two are the same message, or one is the beginning of the other."""
@@ -53,8 +53,8 @@ def fingerprint_of(message: Mapping[str, Any] | None) -> Fingerprint:
     parts = [part for part in given if isinstance(part, dict)] if isinstance(given, list) else []
     texts = [part["text"] for part in parts if part.get("type") == "text" and isinstance(part.get("text"), str)]
     calls = [part for part in parts if isinstance(part.get("toolCallId"), str)]
-    ids, settled = (frozenset(call["toolCallId"] for call in calls if name in call) for name in ("type", "result"))
-    return Fingerprint(message.get("role"), "".join("".join(texts).split()), ids, settled)
+    ids, resolved = (frozenset(call["toolCallId"] for call in calls if name in call) for name in ("type", "result"))
+    return Fingerprint(message.get("role"), "".join("".join(texts).split()), ids, resolved)
 
 
 class StateMessage:
@@ -82,8 +82,8 @@ class StateMessage:
         return self.value.get("id") == self.id
 
     @cached_property
-    def said(self) -> Fingerprint:
-        """What it says; it is looked at only where nothing else tells which message this is."""
+    def fingerprint(self) -> Fingerprint:
+        """Its fingerprint, computed only where no id tells which message this is."""
         return fingerprint_of(self.value)
 
 
@@ -102,11 +102,11 @@ def as_state_messages(messages: Sequence[Json]) -> list[StateMessage]:
     return list(found.values())
 
 
-def answers_of(ours: Sequence[StateMessage]) -> list[StateMessage | None]:
+def answers_of(state_messages: Sequence[StateMessage]) -> list[StateMessage | None]:
     """Return the next message of the other role, for each message."""
     found: list[StateMessage | None] = []
-    for our, following in zip(reversed(ours), [None, *reversed(ours)], strict=False):
-        same = following is not None and following.role == our.role
+    for message, following in zip(reversed(state_messages), [None, *reversed(state_messages)], strict=False):
+        same = following is not None and following.role == message.role
         found.append(found[-1] if same else following)
     return found[::-1]
 
