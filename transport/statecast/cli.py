@@ -19,7 +19,7 @@ import uvicorn
 
 from statecast_agents import Agent
 
-from . import demo, upkeep
+from . import demo, store_commands
 from .http import App, Cloud, create_app
 from .server import GRACE, Server, config_for
 from .stores import Store, StoreUnavailable, store_of
@@ -35,14 +35,14 @@ STORES: Final = {"demo": "memory", "serve": "sqlite:///statecast.db"}  #: by com
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line; return the exit status."""
     options = _parser().parse_args(arguments)
     if options.command in ("send", "watch"):
         return _run_client(options)
     if options.command == "check":
-        return upkeep.check(options.file)
+        return store_commands.check(options.file)
     if options.command == "backup":
-        return upkeep.backup(options.file, options.to)
+        return store_commands.backup(options.file, options.to)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     try:
         app = _app(options)
@@ -83,13 +83,13 @@ def _run_client(options: argparse.Namespace) -> int:
 
 
 async def _try(store: Store) -> None:
-    """Open a store and close it again: what is wrong with it is said in one line, before anything starts."""
+    """Open a store and close it again, so that a problem is reported in one line before anything starts."""
     await store.open()
     await store.aclose()
 
 
 def reloading_app() -> App:
-    """Make the app that `--reload` asked for; called in each child process."""
+    """Make the app for `--reload`; uvicorn calls this in each child process."""
     return _app(_parser().parse_args(os.environ[_TARGET].split(_SEPARATOR)))
 
 
@@ -157,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
             help="how long runs get to end when the server is asked to stop (default: %(default)g)",
         )
     _add_client_commands(commands)
-    upkeep.add_commands(commands)
+    store_commands.add_commands(commands)
     return parser
 
 

@@ -18,8 +18,8 @@ from statecast_agents import Agent
 from statecast_agents.settings import check_number
 
 from .connections import HttpProtocol, ServerConfig, SocketProtocol
-from .ending import Ending
 from .http import App, AppSettings, create_app
+from .shutdown import ShutdownTimer
 
 __all__ = ["Server", "config_for", "serve"]
 
@@ -54,12 +54,12 @@ class Server(uvicorn.Server):
         self._app = app
         self._grace = grace
         self._on_started = on_started  #: called with the port, once it is bound
-        self._ending: Ending | None = None
+        self._shutdown_timer: ShutdownTimer | None = None
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until the process is asked to stop."""
         if threading.current_thread() is threading.main_thread():  # signals come there
-            self._ending = Ending(self._stopping_takes())
+            self._shutdown_timer = ShutdownTimer(self._stopping_takes())
         try:
             with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
                 serving = runner.get_loop().create_task(self.serve(sockets))
@@ -70,34 +70,34 @@ class Server(uvicorn.Server):
                         if serving.done() or not self.started:
                             raise
                         _log.exception("an exception that would have ended the server was caught; the server continues")
-                if self._ending is not None:
-                    self._ending.served()
+                if self._shutdown_timer is not None:
+                    self._shutdown_timer.drained()
         finally:
-            if self._ending is not None:
-                self._ending.over()
+            if self._shutdown_timer is not None:
+                self._shutdown_timer.stop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to stop, at a signal; at a second Ctrl+C, end."""
-        if self._ending is not None:
-            if self._ending.asked and sig == signal.SIGINT:
-                self._ending.now(128 + sig)
-            self._ending.ask()
+        """Shut down at a signal; exit at a second Ctrl+C."""
+        if self._shutdown_timer is not None:
+            if self._shutdown_timer.started and sig == signal.SIGINT:
+                self._shutdown_timer.exit_now(128 + sig)
+            self._shutdown_timer.start()
         super().handle_exit(sig, frame)
 
     def _stopping_takes(self) -> float:
-        """Return the seconds within which the server has stopped, unless something blocks."""
+        """Return the seconds that a shutdown takes at most, unless something blocks."""
         agents = self._app.hub.agents.values() if self._app is not None else ()
         return self._grace + max((agent.cancel_grace + agent.cancel_seconds for agent in agents), default=0) + STOPPING
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM as a request to stop."""
+        """Handle SIGINT and SIGTERM as requests to stop."""
         with super().capture_signals():
             yield
             self._captured_signals.clear()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Bind, and say so."""
+        """Bind the socket, and print the address."""
         if isinstance(self.config, ServerConfig):
             self.config.sockets.fit()
         await super().startup(sockets)

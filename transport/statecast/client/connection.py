@@ -1,4 +1,4 @@
-"""The connection to a server: requests, once or until they go well."""
+"""The connection to a server: requests, once or until they succeed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import msgspec
 
 from statecast_agents import Json
 
+from .backoff import Backoff
 from .errors import ClientError, ConnectionLost, Refused
-from .tries import Tries
 
 if TYPE_CHECKING:
     import httpx
@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 
 
 class Connection:
-    """Makes requests.
+    """Sends requests.
 
     Args:
         url: The server, with the path where it is mounted, if any.
@@ -72,37 +72,37 @@ class Connection:
         self._http = http or httpx.AsyncClient(limits=httpx.Limits(max_connections=None))
 
     async def aclose(self) -> None:
-        """Close the connections that are its own."""
+        """Close the connections, unless they are the caller's."""
         if self._own:
             await self._http.aclose()
 
-    def tries(self) -> Tries:
-        """Return what waits between tries."""
-        return Tries(self.patience, self.on_trouble)
+    def backoff(self) -> Backoff:
+        """Return what waits between backoff."""
+        return Backoff(self.patience, self.on_trouble)
 
     async def retrying(self, attempt: Callable[[], Awaitable[_T]], *, once: bool = False) -> _T:
-        """Try until it goes well, or is refused for good.
+        """Try until a request succeeds, or is refused for good.
 
         Args:
             attempt: What to try.
             once: Whether it must not be tried again when it may have had its effect.
         """
-        tries = self.tries()
+        backoff = self.backoff()
         while True:
             try:
                 result = await attempt()
             except (Refused, ConnectionLost) as error:
                 if once and isinstance(error, ConnectionLost) and error.sent:
                     raise
-                await tries.wait(error)
+                await backoff.wait(error)
             else:
-                tries.succeeded()
+                backoff.succeeded()
                 return result
 
     async def request(
         self, method: str, path: str, body: Json = msgspec.UNSET, *, once: bool = False
     ) -> dict[str, Json]:
-        """Return the JSON object that a request is answered with. Arguments and errors as for `open` and `retrying`."""
+        """Return the JSON object in the response to a request. Arguments and errors as for `open` and `retrying`."""
 
         async def attempt() -> dict[str, Json]:
             async with self.open(method, path, body) as response:
@@ -115,7 +115,7 @@ class Connection:
     async def open(
         self, method: str, path: str, body: Json = msgspec.UNSET, *, events: bool = False, cursor: str | None = None
     ) -> AsyncIterator[httpx.Response]:
-        """Make a request, once.
+        """Send a request, once.
 
         Raises:
             Refused: By the server, or because it is none of ours.
@@ -153,7 +153,7 @@ class Connection:
 
 
 def _refusal(response: httpx.Response) -> Refused:
-    """Return what the server said, or the proxy before it."""
+    """Return the error that the server, or the proxy in front of it, answered with."""
     try:
         error = dict(msgspec.json.decode(response.content)["error"])
         code, message = str(error.pop("code")), str(error.pop("message"))

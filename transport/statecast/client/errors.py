@@ -1,4 +1,4 @@
-"""What the client raises."""
+"""The errors of the client."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Refused(ClientError):
 
 
 class ConnectionLost(ClientError):
-    """No server answered, or it was gone before its answer. Raised only where the client is told to give up."""
+    """No server answered, or the connection was lost before the answer. Raised only if the client may give up."""
 
     def __init__(self, url: str, reason: str, *, sent: bool = True) -> None:
         super().__init__(f"no answer from {url}: {reason}")
@@ -36,7 +36,7 @@ class ConnectionLost(ClientError):
 
 
 class RunLost(ClientError):
-    """A run is gone: dropped before it began, or over for so long that the server does not know how it ended."""
+    """The run is unknown: it was removed from the queue, or ended so long ago that the server forgot how."""
 
     def __init__(self, thread_id: str, run_id: str) -> None:
         super().__init__(f'the run "{run_id}" on the thread "{thread_id}" is gone, and how it ended is not known')

@@ -1,4 +1,4 @@
-"""`Thread`: a thread of a server, commanded and followed."""
+"""`Thread`: sends commands to a thread of a server, and follows it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ THREAD_DELAY: Final = 1.0  #: seconds between looks for a thread that is not the
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """Commands that the server has and keeps: they will be run, whatever becomes of this client."""
+    """Commands that the server has stored and will run, whatever happens to this client."""
 
     thread_id: str
-    run_id: str  #: the run that they led to; the first one, if they were sent before
+    run_id: str  #: the run that handles them; the first one, if they were sent before
     cursor: str  #: a place in the log before whatever that run does
 
 
@@ -46,7 +46,7 @@ class Thread:
         self._path = f"/threads/{quote(thread_id, safe='')}"
 
     async def send(self, *commands: str | Command | Mapping[str, Json], **fields: Json) -> Receipt:
-        """Send a batch of commands, and return as soon as the server has accepted and kept it.
+        """Send a batch of commands, and return when the server has accepted and stored it.
 
         It is sent again, with the same ids, until that is so: what was lost on the way back is not applied twice. The
         run goes on whether or not anyone follows.
@@ -70,7 +70,7 @@ class Thread:
         return await self._connection.retrying(attempt)
 
     async def ask(self, *commands: str | Command | Mapping[str, Json], **fields: Json) -> Change:
-        """Send a batch of commands, and return how things stand when its run is over or waits for the user.
+        """Send a batch of commands, and return the thread when its run has ended or waits for the user.
 
         A run that failed is returned like any other, with its `error`. Arguments as for `send`.
 
@@ -105,12 +105,12 @@ class Thread:
         """
         if since is not None and until is not None:
             raise ValueError("expected `since` or `until`, got both")
-        connection, view, tries = self._connection, View(since), self._connection.tries()
+        connection, view, backoff = self._connection, View(since), self._connection.backoff()
         while True:
             try:
                 async with connection.open("GET", f"{self._path}/events", events=True, cursor=view.cursor) as response:
-                    tries.succeeded()
-                    async for cursor, data in _events(response, tries.arrived):
+                    backoff.succeeded()
+                    async for cursor, data in _events(response, backoff.reset):
                         change = view.take(cursor, data)
                         if change is None:
                             continue
@@ -126,15 +126,15 @@ class Thread:
                 view.cursor = None  # a snapshot mends whatever it was
                 error = ConnectionLost(connection.url, f"the stream is damaged: {broken}")
             missing = isinstance(error, Refused) and error.code == "unknown_thread"
-            await tries.wait(error, at_most=THREAD_DELAY if wait and missing else None)
+            await backoff.wait(error, at_most=THREAD_DELAY if wait and missing else None)
 
     async def state(self) -> Snapshot:
-        """Return the thread as it is."""
+        """Return the thread as it is now."""
         answer = await self._connection.request("GET", f"{self._path}/state")
         return msgspec.convert(answer, Snapshot)
 
     async def cancel(self, run_id: str | None = None, *, queued: bool = False) -> bool:
-        """Stop the active run; returns whether there was one to stop.
+        """Cancel the active run; return whether there was one.
 
         Args:
             run_id: The run that is meant, refused with `run_mismatch` if another is active; None: the one active now.
@@ -150,7 +150,7 @@ class Thread:
             raise
 
     async def patch(self, steps: Sequence[Mapping[str, Json]]) -> str:
-        """Apply an RFC 6902 patch to parts of the state that the agent lets clients write; returns the cursor after it.
+        """Apply an RFC 6902 patch to writable parts of the state; return the cursor after it.
 
         Raises:
             ConnectionLost: Whatever the patience, when the connection broke before the answer: the patch may have been
@@ -234,5 +234,5 @@ def _command(command: str | Command | Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _is_over(run: RunState | None, wanted: Receipt) -> bool:
-    """Whether a run is the wanted one, and nothing more comes of it without its user."""
+    """Return whether a run is the wanted one, and has ended or waits for its user."""
     return run is not None and run.id == wanted.run_id and (run.ended or run.status == "waiting")

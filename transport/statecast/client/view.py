@@ -1,4 +1,4 @@
-"""What a follower knows of a thread: frames in, the thread after each of them out. No input or output."""
+"""A follower's view of a thread: takes frames, and returns the thread after each. Does no I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Change", "Frame", "Snapshot", "View"]
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A thread at a place in its log."""
+    """A thread at a position in its log."""
 
     cursor: str  #: the place; equal ones mean equal states
     revision: int  #: the same as a number, which grows
@@ -42,7 +42,7 @@ class Frame(msgspec.Struct, rename="camel"):
 
 
 class View:
-    """What a follower knows of a thread, frame by frame, and what of that it has shown."""
+    """A follower's view of a thread, frame by frame, and how much of it was shown."""
 
     def __init__(self, since: Snapshot | None) -> None:
         self.cursor = None if since is None else since.cursor  #: where the next stream goes on; None: at a snapshot
@@ -52,7 +52,7 @@ class View:
         self._behind = False  #: whether a snapshot was older than what was shown, as that of a server that lags
 
     def take(self, cursor: str, data: bytes) -> Change | None:
-        """Return what a frame makes of the thread; None if that was shown already.
+        """Return the thread after a frame; None if it was shown already.
 
         Raises:
             DecodeError: It is damaged, or does not follow what came before.

@@ -1,7 +1,7 @@
-"""What comes before a request's body, counted while it comes: the first line, the headers; and trailers, behind it.
+"""Counts the request line, the headers and the trailers of a request while they arrive.
 
-The parser keeps what is incomplete and tells of it only when it is complete. So bytes that led to no event are counted
-as well: as long as no event comes, all of them belong to one line that is still growing.
+The parser buffers an incomplete line, and reports it when it is complete. So bytes that caused no event are counted
+too: until an event comes, all of them belong to one growing line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _AROUND: Final = 4  #: bytes around a name and a value: colon, space, line end
 
 
 class Head:
-    """The head of one request after the other.
+    """The head of each request on a connection, in turn.
 
     Args:
         limits: How large it may be.
@@ -31,7 +31,7 @@ class Head:
         self.eventful = False
 
     def begin(self) -> None:
-        """Note that a request begins."""
+        """Start a request."""
         self._bytes = 0
         self._count = 0
         self._pending = 0
@@ -65,7 +65,7 @@ class Head:
         self._check()
 
     def fed(self, size: int) -> None:
-        """Count what the parser was given, unless it led to an event.
+        """Count bytes that were given to the parser, unless they caused an event.
 
         Raises:
             RequestError: `headers_too_large`.

@@ -19,7 +19,7 @@ from statecast.http.response.statuses import headers_of, status_of
 from statecast.protocol.errors import RequestError, plain_form
 
 from .heads import Head
-from .writing import FirstWrite, Stalls
+from .writing import FirstWrite, StallTimer
 
 if TYPE_CHECKING:
     from .settings import ServerConfig
@@ -39,7 +39,7 @@ LINGER_BYTES: Final = 2**20
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """One connection.
+    """A connection.
 
     Args:
         config: The server's.
@@ -63,52 +63,52 @@ class HttpProtocol(HttpToolsProtocol):
         self._dropped: int | None = None  #: bytes read since a refusal; None before one
         self._error: RequestError | None = None  #: what a callback has raised; the parser raises something else for it
         self._deadline: asyncio.TimerHandle | None = None
-        self._stalls: Stalls | None = None
+        self._stall_timer: StallTimer | None = None
 
     # The connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        """Take the connection, or refuse it."""
+        """Accept the connection, or refuse it."""
         super().connection_made(transport)
-        self._stalls = Stalls(self.loop, transport, self._limits.stall_seconds)
+        self._stall_timer = StallTimer(self.loop, transport, self._limits.stall_seconds)
         try:
             self._sockets.admit(transport, self.client)
         except RequestError as error:
             self._refuse(error)
             return
-        self._sockets.rest(self)
+        self._sockets.idle(self)
         self._expect(self._limits.header_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Release what the connection holds."""
         self._sockets.release(self.transport)
-        self._forget()
+        self._release()
         super().connection_lost(exc)
 
-    def make_room(self) -> None:
-        """Close: another connection needs the place, and this one has no complete request."""
+    def evict(self) -> None:
+        """Close the connection, which has no complete request, to make room for another."""
         self.transport.abort()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that was idle for long enough."""
+        """Close a connection that was idle for too long."""
         super().timeout_keep_alive_handler()
         self._watch()
 
     def pause_writing(self) -> None:
-        """Note that the client reads more slowly than it is sent to."""
+        """Start the stall timer: the client reads more slowly than the server writes."""
         super().pause_writing()
         self._watch()
 
     def resume_writing(self) -> None:
-        """Note that it has caught up."""
+        """Stop the stall timer: the client has caught up."""
         super().resume_writing()
-        if self._stalls is not None:
-            self._stalls.end()
+        if self._stall_timer is not None:
+            self._stall_timer.stop()
 
     # What comes
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has come."""
+        """Parse received bytes."""
         if self._dropped is not None:
             self._dropped += len(data)
             if self._dropped > LINGER_BYTES:
@@ -133,17 +133,17 @@ class HttpProtocol(HttpToolsProtocol):
         except RequestError as error:
             self._refuse(error)
             return
-        if self._deadline is None and not self._reading_body and (self._reading_head or self._rests):
+        if self._deadline is None and not self._reading_body and (self._reading_head or self._is_idle):
             self._expect(self._limits.header_seconds)
 
     def on_message_begin(self) -> None:
-        """Note that a request begins."""
+        """Start a request."""
         super().on_message_begin()
         self._head.begin()
         self._reading_head = True
 
     def on_url(self, url: bytes) -> None:
-        """Take a piece of the target."""
+        """Count a piece of the target."""
         try:
             self._head.target(url)
         except RequestError as error:
@@ -152,7 +152,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header. Trailers are dropped: what is decided by headers was decided without them."""
+        """Count a header. Trailers are dropped: everything that depends on headers is decided without them."""
         try:
             self._head.header(name, value)
         except RequestError as error:
@@ -162,7 +162,7 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin to answer."""
+        """Start the response."""
         self._head.eventful = True
         self._reading_head = False
         self._reading_body = True
@@ -179,42 +179,42 @@ class HttpProtocol(HttpToolsProtocol):
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
-            self._sockets.arrive(self)
+            self._sockets.receiving(self)
             self.cycle.transport = FirstWrite(self.cycle, self.transport, self.loop)  # type: ignore[assignment]  # in part
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of the body."""
+        """Receive a piece of the body."""
         self._head.eventful = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note that the request is complete."""
+        """Finish the request."""
         self._head.eventful = True
         self._reading_body = False
         self._unexpect()
         if self.parser.should_upgrade():
             return
-        if not self._rests:
-            self._sockets.work(self)
+        if not self._is_idle:
+            self._sockets.busy(self)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, or for the rest of one that was answered before it was complete."""
+        """Wait for the next request, or for the rest of one that was answered early."""
         super().on_response_complete()
         if self.transport.is_closing():
             self._watch()
-        elif self._rests:
-            self._sockets.rest(self)
+        elif self._is_idle:
+            self._sockets.idle(self)
             if self._reading_body:
                 self._expect(self._limits.header_seconds)
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection on."""
-        self._forget()
+        """Pass the connection to the WebSocket protocol."""
+        self._release()
         super().handle_websocket_upgrade()
 
     def _go_on_without_upgrade(self, rest: bytes) -> None:
-        """Answer in HTTP/1.1 whoever would rather speak another protocol, HTTP/2 as a rule.
+        """Answer in HTTP/1.1 a client that asks for another protocol, usually HTTP/2.
 
         The parser takes what follows such a request's head for that protocol, and would lose the body. So another one
         parses the request once more, without what asked for an upgrade.
@@ -230,12 +230,12 @@ class HttpProtocol(HttpToolsProtocol):
         self.data_received(head + rest)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP."""
+        """Refuse bytes that are not HTTP."""
         self._refuse(MalformedHttp(msg))
 
     @property
-    def _rests(self) -> bool:
-        """Whether no response is under way, or waits for its turn."""
+    def _is_idle(self) -> bool:
+        """Whether no response is in progress or queued."""
         return not self.pipeline and (self.cycle is None or self.cycle.response_complete)
 
     # Time
@@ -260,14 +260,14 @@ class HttpProtocol(HttpToolsProtocol):
             self._watch()
 
     def _watch(self) -> None:
-        if self._stalls is not None and self.transport.get_write_buffer_size():
-            self._stalls.begin()
+        if self._stall_timer is not None and self.transport.get_write_buffer_size():
+            self._stall_timer.start()
 
-    def _forget(self) -> None:
-        self._sockets.work(self)
+    def _release(self) -> None:
+        self._sockets.busy(self)
         self._unexpect()
-        if self._stalls is not None:
-            self._stalls.end()
+        if self._stall_timer is not None:
+            self._stall_timer.stop()
 
     # Refusals
 
@@ -275,11 +275,11 @@ class HttpProtocol(HttpToolsProtocol):
         if self._dropped is not None or self.transport.is_closing():
             return
         self._dropped = 0
-        if not self._rests:
+        if not self._is_idle:
             self.transport.close()
             self._watch()
             return
-        self._sockets.work(self)
+        self._sockets.busy(self)
         self.transport.write(_response(error))
         if self._sockets.linger(self.transport):
             self._expect(LINGER_SECONDS)

@@ -1,7 +1,7 @@
-"""The open sockets of a server: how many there may be, and which makes room for another.
+"""The open sockets of a server: their limits, and which one is closed to make room for another.
 
-A socket without a request makes room, or else one whose request is still arriving: whoever opens many and asks for
-nothing, or never asks to the end, shuts nobody out.
+An idle socket is closed first, then one whose request is incomplete: a client that opens many sockets and sends
+nothing, or never completes a request, shuts nobody out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ try:
 except ImportError:  # Windows, which has no such limit
     resource = None  # type: ignore[assignment]
 
-__all__ = ["Resting", "Sockets"]
+__all__ = ["Evictable", "Sockets"]
 
 #: Files that a process needs beside its sockets: the store, uploads, what agents open.
 OTHERS: Final = 256
@@ -40,11 +40,11 @@ RETRY: Final = 5  #: seconds after which a client may try again
 _log: Final = logging.getLogger("statecast")
 
 
-class Resting(Protocol):
-    """A connection that may make room for another."""
+class Evictable(Protocol):
+    """A connection that may be closed to make room for another."""
 
-    def make_room(self) -> None:
-        """Close, at once."""
+    def evict(self) -> None:
+        """Close the connection at once."""
 
 
 class Sockets:
@@ -67,8 +67,8 @@ class Sockets:
         self._most = limits.sockets
         self._open: dict[asyncio.BaseTransport, str | None] = {}
         self._addresses: Counter[str] = Counter()
-        self._resting: OrderedDict[Resting, None] = OrderedDict()  #: no request; the one that rests longest first
-        self._arriving: OrderedDict[Resting, None] = OrderedDict()  #: one that is incomplete; likewise
+        self._idle: OrderedDict[Evictable, None] = OrderedDict()  #: without a request; the longest idle first
+        self._receiving: OrderedDict[Evictable, None] = OrderedDict()  #: with an incomplete request; likewise
 
         self._lingering: set[asyncio.BaseTransport] = set()
 
@@ -76,7 +76,7 @@ class Sockets:
         return len(self._open)
 
     def fit(self) -> None:
-        """Let the process have as many files as that takes; where it may not, take fewer sockets."""
+        """Raise the limit of open files of the process; if the system refuses, accept fewer sockets."""
         if resource is None:
             return
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -97,10 +97,10 @@ class Sockets:
             _log.log(level, "the system allows %d open files, so at most %d sockets are taken", soft, self._most)
 
     def admit(self, transport: asyncio.BaseTransport, client: tuple[str, int] | None) -> None:
-        """Take a new socket.
+        """Admit a new socket.
 
         Raises:
-            RequestError: `too_many_sockets`; `server_full`. It is not taken.
+            RequestError: `too_many_sockets`; `server_full`. It is not admitted.
         """
         address = self._address(client)
         limit = self._limits.sockets_per_address
@@ -108,17 +108,17 @@ class Sockets:
             message = f"expected at most {limit} open sockets from one address, got more; close some"
             raise TooManySockets(message, retry_after=RETRY, limit=limit)
         if len(self._open) >= self._most:
-            spare = self._resting or self._arriving
+            spare = self._idle or self._receiving
             if not spare:
                 message = f"the server has {self._most} open sockets already; try again soon"
                 raise ServerFull(message, retry_after=RETRY, limit=self._most)
-            spare.popitem(last=False)[0].make_room()
+            spare.popitem(last=False)[0].evict()
         self._open[transport] = address
         if address is not None:
             self._addresses[address] += 1
 
     def linger(self, transport: asyncio.BaseTransport) -> bool:
-        """Whether a refused socket may stay open for a moment: not where many do."""
+        """Return whether a refused socket may stay open for a moment, which only a few may."""
         if len(self._lingering) >= LINGERING:
             return False
         self._lingering.add(transport)
@@ -132,7 +132,7 @@ class Sockets:
         return None if any(peer in proxy for proxy in self._proxies) else address
 
     def release(self, transport: asyncio.BaseTransport) -> None:
-        """Forget a socket that was closed."""
+        """Remove a socket that was closed."""
         self._lingering.discard(transport)
         address = self._open.pop(transport, None)
         if address is not None:
@@ -140,20 +140,20 @@ class Sockets:
             if not self._addresses[address]:
                 del self._addresses[address]
 
-    def rest(self, connection: Resting) -> None:
-        """Note that a connection has no request under way."""
-        self.work(connection)
-        self._resting[connection] = None
+    def idle(self, connection: Evictable) -> None:
+        """Mark a connection as idle."""
+        self.busy(connection)
+        self._idle[connection] = None
 
-    def arrive(self, connection: Resting) -> None:
-        """Note that a request has begun to arrive on a connection."""
-        self.work(connection)
-        self._arriving[connection] = None
+    def receiving(self, connection: Evictable) -> None:
+        """Mark a connection as receiving a request."""
+        self.busy(connection)
+        self._receiving[connection] = None
 
-    def work(self, connection: Resting) -> None:
-        """Note that a connection has a complete request, or is no more."""
-        self._resting.pop(connection, None)
-        self._arriving.pop(connection, None)
+    def busy(self, connection: Evictable) -> None:
+        """Mark a connection as busy with a request, or as closed: it is not evicted."""
+        self._idle.pop(connection, None)
+        self._receiving.pop(connection, None)
 
 
 def _network(proxy: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

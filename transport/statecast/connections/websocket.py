@@ -20,7 +20,7 @@ from statecast.http.request.addresses import public_address
 from statecast.http.request.in_flight import BodyInFlight
 from statecast.protocol.errors import RequestError
 
-from .writing import Stalls
+from .writing import StallTimer
 
 if TYPE_CHECKING:
     from .settings import ServerConfig
@@ -32,7 +32,7 @@ FULL: Final = 1013  #: too many messages arrive at once; try again later
 
 
 class SocketProtocol(WSProtocol):
-    """One WebSocket.
+    """A WebSocket.
 
     Args:
         config: The server's.
@@ -54,39 +54,39 @@ class SocketProtocol(WSProtocol):
         self._bodies = config.bodies
         self._seconds = config.limits.body_seconds
         self._stall_seconds = config.limits.connections.stall_seconds
-        self._stalls: Stalls | None = None
+        self._stall_timer: StallTimer | None = None
         self._arriving: BodyInFlight | None = None  #: the message of which a part has come
         self._complete: list[BodyInFlight] = []  #: those that the app has not dealt with yet
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        """Take over a connection whose request it was to be one."""
+        """Take over the connection of an upgrade request."""
         super().connection_made(transport)
-        self._stalls = Stalls(self.loop, transport, self._stall_seconds)
+        self._stall_timer = StallTimer(self.loop, transport, self._stall_seconds)
 
     def pause_writing(self) -> None:
-        """Note that the client reads more slowly than it is sent to."""
+        """Start the stall timer: the client reads more slowly than the server writes."""
         super().pause_writing()
-        if self._stalls is not None:
-            self._stalls.begin()
+        if self._stall_timer is not None:
+            self._stall_timer.start()
 
     def resume_writing(self) -> None:
-        """Note that it has caught up."""
+        """Stop the stall timer: the client has caught up."""
         super().resume_writing()
-        if self._stalls is not None:
-            self._stalls.end()
+        if self._stall_timer is not None:
+            self._stall_timer.stop()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
-        if self._stalls is not None:
-            self._stalls.end()
+        """Release what the connection holds."""
+        if self._stall_timer is not None:
+            self._stall_timer.stop()
         self._sockets.release(self.transport)
         self._end_message()
         self._release()
         super().connection_lost(exc)
 
     def handle_message(self, event: events.TextMessage | events.BytesMessage) -> None:
-        """Take a message, or a part of one."""
+        """Receive a message or a part of one."""
         if self._arriving is None:
             self._arriving = self._bodies.arrive(public_address(self.client), self._make_room)
         arriving = self._arriving
@@ -108,19 +108,19 @@ class SocketProtocol(WSProtocol):
             self._deadline = self.loop.call_later(self._seconds, self._too_slow)
 
     def handle_close(self, event: events.CloseConnection) -> None:
-        """Take that the client closes; or close, where what it sent breaks the protocol."""
+        """Handle a close of the client's, or close a connection that breaks the protocol."""
         if self.conn.state is ConnectionState.OPEN:
             self._close(int(event.code), (event.reason or "")[:100])
         else:
             super().handle_close(event)
 
     def handle_ping(self, event: events.Ping) -> None:
-        """Answer a ping; not where the client leaves the answers unread."""
+        """Answer a ping, unless the client does not read the answers."""
         if self.writable.is_set():
             super().handle_ping(event)
 
     async def receive(self) -> WebSocketEvent:
-        """Return what is next; what was returned before is dealt with."""
+        """Return the next event; the app is done with the last one."""
         if self.queue.empty():
             self._release()
         return await super().receive()
@@ -133,7 +133,7 @@ class SocketProtocol(WSProtocol):
         self._close(TOO_SLOW, f"expected the whole message within {self._seconds:g} seconds")
 
     def _close(self, code: int, reason: str) -> None:
-        """Close on our side, at once: what else the client sends is not read."""
+        """Close the connection without reading what else the client sends."""
         self._end_message()
         if self.close_sent or self.transport.is_closing():
             return
@@ -146,7 +146,7 @@ class SocketProtocol(WSProtocol):
         self.transport.close()
 
     def _end_message(self) -> None:
-        """Forget the message that arrives, and let nothing wait for the rest of it."""
+        """Drop the incomplete message and its deadline."""
         if self._arriving is not None:
             self._arriving.release()
             self._arriving = None
@@ -161,7 +161,7 @@ class SocketProtocol(WSProtocol):
 
 
 class _Inflating(WSConnection):
-    """A connection whose messages may be compressed, and inflated only so far.
+    """A connection that inflates compressed messages up to a limit.
 
     Args:
         limit: Bytes that one read may be inflated to.
@@ -179,7 +179,7 @@ class _Inflating(WSConnection):
 
 
 class _Inflate(PerMessageDeflate):
-    """wsproto's compression, which inflates whatever comes, and all of it at once, with a bound.
+    """wsproto's compression with a limit; its own inflates anything, all at once.
 
     Args:
         limit: As for `_Inflating`.
@@ -190,7 +190,7 @@ class _Inflate(PerMessageDeflate):
         self._limit = limit
 
     def frame_inbound_payload_data(self, proto: FrameDecoder | FrameProtocol, data: bytes) -> bytes | CloseReason:
-        """Return what a piece of a frame is when inflated."""
+        """Return a piece of a frame, inflated."""
         if not self._inbound_compressed or not self._inbound_is_compressible:
             return data
         assert self._decompressor is not None

@@ -1,4 +1,4 @@
-"""Writing to a client: a short response in one segment, and an end to clients that read nothing."""
+"""Writing to clients: short responses in one segment, and a timeout for clients that do not read."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-__all__ = ["FirstWrite", "Stalls"]
+__all__ = ["FirstWrite", "StallTimer"]
 
 #: Bytes of a body that is joined to its head; a larger one is not copied for that.
 JOINED: Final = 65_536
 
 
 class FirstWrite:
-    """Stands in for a connection's transport until a response's head has left: with its body, if that follows at once.
+    """Replaces the transport of a response until its head is written: with the body, if that follows at once.
 
     Args:
-        cycle: The response; it has its transport back when this has written.
+        cycle: The response; it gets its transport back after the first write.
         transport: The connection's.
-        loop: At whose next turn the head leaves in any case.
+        loop: The event loop, at whose next turn the head is written in any case.
     """
 
     __slots__ = ("_cycle", "_head", "_loop", "_transport")
@@ -34,7 +34,7 @@ class FirstWrite:
         self._head: bytes | None = None
 
     def write(self, data: bytes) -> None:
-        """Write what is next."""
+        """Write data."""
         if self._head is None:
             self._head = data
             self._loop.call_soon(self.flush)
@@ -42,7 +42,7 @@ class FirstWrite:
             self.flush(data)
 
     def flush(self, body: bytes = b"") -> None:
-        """Write what is held back, and what follows it; after that, this is not used any more."""
+        """Write the head and what follows it, and give the transport back."""
         head, self._head = self._head, b""
         if self._cycle.transport is not self:  # type: ignore[comparison-overlap]  # it stands in for one
             return
@@ -56,22 +56,22 @@ class FirstWrite:
             self._transport.write(body)
 
     def is_closing(self) -> bool:
-        """Whether the connection is being closed."""
+        """Return whether the connection is being closed."""
         return self._transport.is_closing()
 
     def close(self) -> None:
-        """Close the connection, behind what was held back."""
+        """Write the head, and close the connection."""
         self.flush()
         self._transport.close()
 
 
-class Stalls:
-    """Cuts off a client that leaves what it is sent unread.
+class StallTimer:
+    """Aborts the connection of a client that has stopped reading.
 
     Args:
         loop: The event loop.
         transport: The connection's.
-        seconds: In which it must read something.
+        seconds: Within which the client must read something.
     """
 
     __slots__ = ("_loop", "_seconds", "_timer", "_transport")
@@ -82,13 +82,13 @@ class Stalls:
         self._seconds = seconds
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self) -> None:
-        """Note that there is something unread."""
+    def start(self) -> None:
+        """Start the timer, unless it runs: something is unread."""
         if self._timer is None:
             self._timer = self._loop.call_later(self._seconds, self._look, self._transport.get_write_buffer_size())
 
-    def end(self) -> None:
-        """Note that there is not."""
+    def stop(self) -> None:
+        """Stop the timer: everything was read."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -99,4 +99,4 @@ class Stalls:
         if left and left >= before:
             self._transport.abort()
         elif left:
-            self.begin()
+            self.start()

@@ -1,4 +1,4 @@
-"""What the command line does with the file of a store: `statecast check FILE`, `statecast backup FILE TO`."""
+"""The commands that work on the file of a store: `statecast check FILE`, `statecast backup FILE TO`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["add_commands", "backup", "check"]
 
 
 def add_commands(commands: Any) -> None:
-    """Add the commands to a parser's."""
+    """Add the commands to a parser."""
     check = commands.add_parser("check", help="find what is damaged in the file of a store, also of one in use")
     check.add_argument("file", metavar="FILE", type=Path, help="the file, such as statecast.db")
     backup = commands.add_parser("backup", help="copy the file of a store, also of one in use")
@@ -25,7 +25,7 @@ def add_commands(commands: Any) -> None:
 
 
 def check(path: Path) -> int:
-    """Name what is damaged, a line each; returns the exit status: 1 if anything is."""
+    """Print a line for everything that is damaged in a file; return the exit status: 1 if anything is."""
     found = 0
     try:
         for line in damage_in(path, _read):
@@ -40,7 +40,7 @@ def check(path: Path) -> int:
 
 
 def backup(path: Path, to: Path) -> int:
-    """Copy a file; returns the exit status: 1 if there is no copy."""
+    """Copy a file; return the exit status: 1 if there is no copy."""
     try:
         back_up(path, to)
     except (StoreUnavailable, FileExistsError) as error:

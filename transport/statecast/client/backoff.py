@@ -1,4 +1,4 @@
-"""When the client tries again, and when it gives up."""
+"""`Backoff`: when the client tries again, and when it gives up."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ import anyio
 
 from .errors import ClientError, ConnectionLost, Refused
 
-__all__ = ["Tries"]
+__all__ = ["Backoff"]
 
 FIRST_DELAY: Final = 0.1  #: seconds before the first further try; each wait doubles, less up to half of it by chance
 LAST_DELAY: Final = 5.0  #: seconds that no wait exceeds, unless the server asks for more
 
-#: What may go well on another try: a slow upload, too many runs, a full or stopping server, a proxy without its server.
+#: Statuses worth another try: a slow upload, too many runs, a full or stopping server, a proxy without its server.
 TRANSIENT: Final = frozenset({408, 429, 502, 503, 504})
 
 _log: Final = logging.getLogger("statecast.client")
 
 
-class Tries:
-    """Waits between tries, longer each time, until the patience is over.
+class Backoff:
+    """Waits between tries, longer each time, and gives up when the patience is over.
 
     Args:
         patience: Seconds without a sign of the server; None: for ever.
-        on_trouble: Called with what went wrong, and with None when it goes well.
+        on_trouble: Called with each new error, and with None when the trouble is over.
     """
 
     def __init__(self, patience: float | None, on_trouble: Callable[[ClientError | None], None] | None) -> None:
         self._patience = patience
         self._on_trouble = on_trouble
-        self._told: ClientError | None = None
-        self.arrived()
+        self._reported: ClientError | None = None
+        self.reset()
 
-    def arrived(self) -> None:
-        """Start over: something came from the server."""
+    def reset(self) -> None:
+        """Start over: the server has sent something."""
         self._delay = FIRST_DELAY
         self._since = time.monotonic()
 
     def succeeded(self) -> None:
-        """Say that it went well."""
-        self._tell(None)
+        """Report that the trouble is over."""
+        self._report(None)
 
     async def wait(self, error: Refused | ConnectionLost, *, at_most: float | None = None) -> None:
-        """Wait before the next try; raises `error` where there is to be none.
+        """Wait before the next try, or raise `error` to give up.
 
         Args:
             error: What went wrong.
-            at_most: Seconds, where the server is there, and only what it is asked for is missing.
+            at_most: Seconds at most, if the server answers and only what the client asks for is missing.
         """
         delay = self._delay * random.uniform(0.5, 1)  # so that not all clients come back at once
         self._delay = min(2 * self._delay, LAST_DELAY)
@@ -65,10 +65,10 @@ class Tries:
         if self._patience is not None and time.monotonic() + delay - self._since > self._patience:
             raise error
         _log.info("%s; trying again in %.1f s", error, delay)
-        self._tell(error)
+        self._report(error)
         await anyio.sleep(delay)
 
-    def _tell(self, error: ClientError | None) -> None:
-        if self._on_trouble is not None and str(error) != str(self._told):
+    def _report(self, error: ClientError | None) -> None:
+        if self._on_trouble is not None and str(error) != str(self._reported):
             self._on_trouble(error)
-        self._told = error
+        self._reported = error
