@@ -39,7 +39,7 @@ ASGIApp: TypeAlias = Callable[
 
 
 class Body(TypedDict, total=False):
-    """What a request may carry."""
+    """The options of a request."""
 
     json: Json  #: the body; sent with its content type, unless `headers` has another
     content: bytes | AsyncIterable[bytes]  #: the body, if it is not JSON; in pieces, if it is to arrive so
@@ -48,7 +48,7 @@ class Body(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Result:
-    """What a client knows when its request has ended. One that was refused has an `error`, and no chunks."""
+    """What a client has received when its request has ended. A refused one has an `error` and no chunks."""
 
     status: int  #: of the response
     headers: Mapping[str, str]  #: of the response, with names in lower case
@@ -63,12 +63,12 @@ class Result:
 
     @property
     def code(self) -> str | None:
-        """The error's code; None if all went well."""
+        """The error's code; None if there was no error."""
         return None if self.error is None else self.error["code"]
 
 
 class Response:
-    """An answer: its head, and its body as it comes. Iterate over it for the pieces that the app sent.
+    """A response: its head, and its body while it arrives. Iterate over it for the pieces that the app sent.
 
     Whatever reads raises TimeoutError when nothing comes for ten seconds.
     """
@@ -108,7 +108,7 @@ class Response:
         return self.content
 
     async def read_until(self, text: bytes) -> bytes:
-        """Read until `text` has come, and return the body so far.
+        """Read until `text` has arrived, and return the body so far.
 
         Raises:
             EOFError: The response ended without it.
@@ -119,7 +119,7 @@ class Response:
         return self.content
 
     def json(self) -> Json:
-        """Return what has been read, as JSON."""
+        """Return the body that was read so far, as JSON."""
         return msgspec.json.decode(self.content)
 
     async def _perform(self, app: ASGIApp, scope: _Message) -> None:
@@ -168,7 +168,7 @@ class Response:
 
 
 class TestClient:
-    """A client of an ASGI app in this process: an async context manager, in which the app's lifespan runs.
+    """A client of an ASGI app in this process: an async context manager that runs the app's lifespan.
 
     Args:
         app: The app; or an agent, to be served with all defaults.
@@ -203,7 +203,7 @@ class TestClient:
 
     @contextlib.asynccontextmanager
     async def stream(self, method: str, path: str, **body: Unpack[Body]) -> AsyncIterator[Response]:
-        """Send a request, and read the response while it comes. Leaving early is a lost connection.
+        """Send a request, and read the response while it arrives. Leaving early loses the connection.
 
         Raises:
             EOFError: The app returned without a response.
@@ -280,7 +280,7 @@ def _command(command: str | Command | Mapping[str, Json]) -> Json:
 
 
 async def _in_pieces(content: bytes | AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """Yield what is to be sent, and an empty piece at its end."""
+    """Yield the pieces of a body, and an empty one at the end."""
     if not isinstance(content, bytes):
         async for piece in content:
             yield piece
@@ -291,7 +291,7 @@ async def _in_pieces(content: bytes | AsyncIterable[bytes]) -> AsyncIterator[byt
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: ASGIApp) -> AsyncIterator[None]:
-    """Start the app, and stop it in the end. One that knows no lifespan runs without, as on a server."""
+    """Run the lifespan of the app, if it has one, as a server does."""
     events, inbox = anyio.create_memory_object_stream[_Message](2)
     outbox, answers = anyio.create_memory_object_stream[_Message](2)
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 import pytest
 from starlette.routing import Route
 
 from statecast import Agent, Command, Run, create_app
+from statecast.http.endpoints.assistant import AssistantRequest, StateProtocol
+from statecast.http.request.fields import _KNOWN, _SPREAD
+from statecast.protocol import MESSAGE_PROTOCOLS, PROTOCOLS
+from statecast.protocol.ai_sdk.wire import ChatWire
+from statecast.protocol.local.wires import FORMS, JsonWire, SseWire
 from statecast.testing import TestClient
 
 pytestmark = pytest.mark.anyio
@@ -168,3 +173,16 @@ async def test_agents_come_with_the_schemas_of_their_commands_and_states() -> No
 async def test_a_validator_agrees_where_there_is_one(cloud: bool) -> None:
     validator = pytest.importorskip("openapi_spec_validator", reason="needs openapi-spec-validator")
     validator.validate(await document(cloud=cloud))
+
+
+def test_the_types_of_bodies_and_queries_name_what_is_read() -> None:
+    fields = {field.encode_name for field in msgspec.structs.fields(AssistantRequest)}
+    forms = JsonWire.description.query, SseWire.description.query, ChatWire.description.query
+
+    assert fields == set(_KNOWN) - set(_SPREAD) - {"ref", "runId", "type"}
+    assert get_args(StateProtocol) == tuple(PROTOCOLS)
+    assert [set(get_args(query.get("form") or query.get("protocol"))) for query in forms] == [
+        set(),
+        set(FORMS),
+        set(MESSAGE_PROTOCOLS),
+    ]

@@ -31,14 +31,14 @@ class SetTitle(Command, frozen=True):
 
 
 class PasteText(Command, frozen=True):
-    """Hand over a text to answer from."""
+    """Give the agent a text to answer from."""
 
     name: Annotated[str, msgspec.Meta(title="Name", min_length=1, max_length=80)]
     text: Annotated[str, msgspec.Meta(title="Text", min_length=1, max_length=200_000)]
 
 
 class State(msgspec.Struct, kw_only=True):
-    """What the page shows beside the messages. Every field may be missing in a state that a client hands over."""
+    """What the page shows beside the messages. A state that a client posts may lack any field."""
 
     title: str = "Untitled"
     messages: list[dict[str, Json]] = []
@@ -58,7 +58,7 @@ def set_title(run: Run, command: SetTitle) -> None:
 
 @agent.on(PasteText)
 def paste_text(run: Run, command: PasteText) -> None:
-    """Keep a pasted text in the state, in place of an earlier one of that name."""
+    """Store a pasted text in the state, in place of the one of its name."""
     pasted = {"name": command.name, "words": len(command.text.split()), "text": command.text}
     kept = [document for document in run.state.get("documents", []) if document["name"] != command.name]
     run.state["documents"] = [*kept, pasted]
@@ -93,7 +93,7 @@ async def answer(run: Run, command: AddMessage) -> None:
 
 @agent.on(AddToolResult)
 async def go_on(run: Run, command: AddToolResult) -> None:
-    """Go on where the answer of the user was needed."""
+    """Continue after the user's answer."""
     message = run.messages.last_assistant()
     reply = "" if command.is_error or command.result is None else str(command.result)
     begin = f'You said "{reply}", so that is what I looked for.' if reply else ""
@@ -129,7 +129,7 @@ async def _answer_from_documents(
 
 
 async def _search(run: Run, question: str, pace: float) -> list[Passage]:
-    """Read every document, with progress in the state, and return what fits best."""
+    """Read every document, with progress in the state, and return the passages that fit best."""
     shelf = {document["name"]: document["text"] for document in run.state.get("documents", []) if "text" in document}
     pasted = list(shelf)
     shelf.update(await asyncio.to_thread(documents))

@@ -44,7 +44,7 @@ def passages(name: str, text: str) -> list[Passage]:
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text that mean something."""
+    """Return the words of a text, without the most common ones."""
     return [word for word in _WORD.findall(text.lower()) if word not in _COMMON]
 
 

@@ -35,7 +35,7 @@ def cloud_operations(service: Service, authenticator: Authenticator, uploads: Up
 
 
 class UnknownPath:
-    """Says that there is nothing below `/v1`, in the form of this API and of OpenAI's: nobody knows whose client it is.
+    """Answers 404 below `/v1` in the form of this API and of OpenAI's: the client may be one of either.
 
     Args:
         app: What answers for all other paths that nothing is served at.

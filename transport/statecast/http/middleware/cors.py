@@ -59,7 +59,7 @@ class Cors(CORSMiddleware):
 
 
 def is_welcome(headers: Headers, origins: frozenset[str]) -> bool:
-    """Whether a request that browsers make without asking first is of a page that may use this server, or of no page.
+    """Return whether a request of a page may be served. Browsers let any page send some without asking first.
 
     Args:
         headers: The request's.

@@ -18,7 +18,7 @@ _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
 def is_json(header: str) -> bool:
-    """Whether a Content-Type is JSON in UTF-8. Parameters that JSON does not define mean nothing."""
+    """Return whether a Content-Type is JSON in UTF-8. Parameters that JSON does not define mean nothing."""
     kind, semicolon, rest = header.partition(";")
     if _TYPE.fullmatch(kind.strip().lower()) is None:
         return False

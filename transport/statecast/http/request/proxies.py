@@ -46,6 +46,6 @@ PREFIXES: Final = ("x-forwarded-", "x-original-forwarded-", "tailscale-", "x-arr
 
 
 def passed_on(scope: Scope) -> bool:
-    """Whether a request shows that a proxy has passed it on."""
+    """Return whether a request shows that a proxy has passed it on."""
     names = (name.decode("latin-1") for name, _ in scope["headers"])
     return scope["http_version"] == "1.0" or any(name in HEADERS or name.startswith(PREFIXES) for name in names)

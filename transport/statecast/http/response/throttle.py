@@ -49,7 +49,7 @@ class ThrottledReader:
 
     @property
     def finished(self) -> bool:
-        """Whether `take` has returned the last of the stream."""
+        """Return whether `take` has returned the last of the stream."""
         return self._reader.finished
 
     def take(self) -> bytes:
