@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from statecast import create_app
-from statecast.protocol.ag_ui.client_view import View
+from statecast.protocol.ag_ui.client_view import ClientView
 from statecast.testing import TestClient
 from statecast.threads.offload import LARGE
 from statecast_agents import Json
@@ -144,6 +144,6 @@ class Compared(str):
 def test_a_message_of_reasoning_is_not_compared_with_the_others() -> None:
     messages = [{"id": Compared(f"r{at}"), "role": "reasoning"} for at in range(1_000)]
 
-    View(messages, "unused")
+    ClientView(messages, "unused")
 
     assert Compared.times < 3 * len(messages)

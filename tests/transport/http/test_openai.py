@@ -67,7 +67,7 @@ def test_an_assistants_messages_and_its_tools_results_are_one_message() -> None:
 
     assert [part["type"] for part in assistant.parts] == ["reasoning", "text", *["tool-call"] * 3]
     assert [part["result"] for part in assistant.parts[2:]] == [1, "yes", "no"]
-    assert set(assistant.theirs) == {"a", "b"}, "whose results it has been told already"
+    assert set(assistant.results_of_others) == {"a", "b"}, "whose results it has been told already"
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_what_is_new(posted: SHORT, means: str, ours: SHORT, asked: str) -> None
         edited=edited,
     )
 
-    assert written(conversation.asks([said(text).in_state() for text in ours]).commands) == asked
+    assert written(conversation.new_turn([said(text).in_state() for text in ours]).commands) == asked
 
 
 def said(short: str) -> PostedMessage:
@@ -107,9 +107,9 @@ def called(commands: Sequence[NewCommand]) -> list[str]:
 
 def test_a_message_that_is_said_is_said_once_and_one_that_is_to_be_answered_anew_is_not() -> None:
     ours = [said(text).in_state() for text in TWO]
-    new = added(Conversation(messages=[said("u1:hi"), said("u3:and")]).asks(ours))
-    again = added(Conversation(messages=[said("u2:more")], means="again").asks(ours))
-    long = added(Conversation(messages=[said(f"u{'x' * 128}:hi")]).asks([]))
+    new = added(Conversation(messages=[said("u1:hi"), said("u3:and")]).new_turn(ours))
+    again = added(Conversation(messages=[said("u2:more")], means="again").new_turn(ours))
+    long = added(Conversation(messages=[said(f"u{'x' * 128}:hi")]).new_turn([]))
 
     assert new.id == new.message.id == "u3"
     assert again.id is None
@@ -120,11 +120,11 @@ def test_where_a_message_of_the_user_has_no_id_the_one_before_tells_its_place() 
     ours = [said(text).in_state() for text in TWO]
     del ours[2]["id"]
     posted = Conversation(messages=[said("u:hi"), said("a:hello"), said("u9:less")], means="cut")
-    edit = added(posted.asks(ours))
+    edit = added(posted.new_turn(ours))
     assert (edit.source_id, edit.parent_id) == ("nameless", "a1")
 
     del ours[1]["id"]  # nothing does, so nothing is dropped
-    assert added(posted.asks(ours)).source_id is None
+    assert added(posted.new_turn(ours)).source_id is None
 
 
 # Results
@@ -141,7 +141,7 @@ def answering(*parts: dict[str, Json], **fields: Any) -> list[PostedMessage]:
 def results(conversation: Conversation, ours: list[Json] | None) -> list[tuple[str, Json, bool]]:
     return [
         (command.tool_call_id, command.result, command.is_error)
-        for command in conversation.asks(ours).commands
+        for command in conversation.new_turn(ours).commands
         if isinstance(command, AddToolResult)
     ]
 
@@ -159,7 +159,7 @@ def test_results_of_open_calls_are_new_and_others_are_not() -> None:
 def test_a_result_comes_with_the_next_message_too() -> None:
     ours = [said("u1:hi").in_state(), {"id": "a1", "role": "assistant", "parts": [call("a")]}]
     posted = [*answering(call("a", result="no", isError=True)), said("u2:more")]
-    asked = Conversation(messages=posted).asks(ours)
+    asked = Conversation(messages=posted).new_turn(ours)
 
     assert [type(command) for command in asked.commands] == [AddToolResult, AddMessage]
     assert results(Conversation(messages=posted), ours) == [("a", "no", True)]
@@ -168,7 +168,7 @@ def test_a_result_comes_with_the_next_message_too() -> None:
 def test_a_result_that_is_the_agents_is_not_the_clients() -> None:
     ours = [said("u1:hi").in_state(), {"id": "a1", "role": "assistant", "parts": [call("a")]}]
 
-    assert results(Conversation(messages=answering(call("a", result=1), theirs=["a"])), ours) == []
+    assert results(Conversation(messages=answering(call("a", result=1), results_of_others=["a"])), ours) == []
 
 
 def test_a_thread_that_is_new_begins_with_what_the_client_has() -> None:
@@ -196,7 +196,7 @@ def test_a_thread_that_is_new_begins_with_what_the_client_has() -> None:
     ids=["said", "again", "a result", "nothing new", "nothing"],
 )
 def test_an_agent_that_keeps_its_own_messages_gets_the_last(messages: Any, means: Any, asked: str) -> None:
-    commands = Conversation(messages=messages, means=means).asks(None).commands
+    commands = Conversation(messages=messages, means=means).new_turn(None).commands
 
     if asked == "a":
         assert called(commands) == ["a"]
@@ -213,5 +213,5 @@ def test_an_agent_that_keeps_its_own_messages_gets_the_last(messages: Any, means
 def test_a_client_goes_on_with_an_answer_that_it_has_begun(posted: SHORT, goes_on: bool) -> None:
     conversation = Conversation(messages=[said(text) for text in posted])
 
-    assert conversation.goes_on is goes_on
+    assert conversation.continues_answer is goes_on
     assert (conversation.client_copy() is not None) is goes_on

@@ -119,7 +119,7 @@ async def test_a_claim_is_compared_with_the_state_that_the_run_is_to_have(name: 
 async def say(client: TestClient, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], Awaitable[Any]]) -> bytes:
     """Return the answer to a conversation; something else is done while that is read, in a thread."""
     reading, go = threading.Event(), threading.Event()
-    asks, answers = Conversation.asks, []
+    asks, answers = Conversation.new_turn, []
 
     def wait(*args: Any, **more: Any) -> Any:
         reading.set()

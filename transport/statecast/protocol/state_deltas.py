@@ -42,7 +42,7 @@ class StateDeltas:
         self._state = state
         self._changes = []
 
-    def note(self, changed: Sequence[operations.Operation]) -> None:
+    def hold(self, changed: Sequence[operations.Operation]) -> None:
         """Hold back changes."""
         for operation in changed:
             if isinstance(operation, operations.Set):

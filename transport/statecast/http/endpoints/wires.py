@@ -111,7 +111,7 @@ class WireEndpoint:
         if thread is not None:
             exchange = wire.located(exchange, _view_of(thread))
             conversation = exchange.conversation
-        elif thread_id is not None and conversation.looks:  # it asks for nothing that would make one
+        elif thread_id is not None and conversation.only_reads:  # it asks for nothing that would make one
             if not wire.joins_unknown:
                 raise UnknownThread(thread_id)
             return AcceptedExchange(None, wire.encoder(exchange, _opening_of_nothing(wire, agent)), exchange.delivery)

@@ -95,10 +95,10 @@ def _turn_on(
         is_written: Whether clients have written the messages, and no agent has answered yet.
     """
     state = msgspec.json.decode(text)
-    ours = None if agent.messages is None else items_in(state, agent.messages)
-    if ours and is_written:
-        conversation = conversation.on_written(ours)
-    asked = conversation.asks(ours, without(state, agent.messages))
+    thread_messages = None if agent.messages is None else items_in(state, agent.messages)
+    if thread_messages and is_written:
+        conversation = conversation.on_written(thread_messages)
+    asked = conversation.new_turn(thread_messages, without(state, agent.messages))
     if asked.commands:
         document.prepare(text, state)
     return Turn(
@@ -135,6 +135,6 @@ def queued_run(thread: Thread, turn: Turn) -> Execution | None:
         for command in run.batch.commands
         if isinstance(command, AddMessage) and command.source_id is None
     ]
-    ours = items_in(turn.state, thread.agent.messages)
-    at = turn.conversation.queued(ours, [message for _, message in waiting])
+    thread_messages = items_in(turn.state, thread.agent.messages)
+    at = turn.conversation.queued(thread_messages, [message for _, message in waiting])
     return None if at is None else waiting[at][0]

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["View"]
+__all__ = ["ClientView"]
 
 
-class View:
+class ClientView:
     """The messages that a client has.
 
     Args:
@@ -24,7 +24,7 @@ class View:
     def __init__(self, messages: Iterable[Mapping[str, Any]], unused: str, users: set[str] | None = None) -> None:
         self._unused = unused
         self._ids: dict[str, None] = {}  #: in order
-        self._thoughts: dict[str, None] = {}  #: its reasoning, in order
+        self._reasoning: dict[str, None] = {}  #: its reasoning, in order
         self._users = set() if users is None else users
         for message in messages:
             id, role = message.get("id"), message.get("role")
@@ -39,28 +39,30 @@ class View:
     @property
     def reasons(self) -> bool:
         """Whether it has reasoning."""
-        return bool(self._thoughts)
+        return bool(self._reasoning)
 
     def begin(self, id: str, *, reasoning: bool = False) -> None:
         """Note that the stream begins a message, or goes on with one."""
         self._ids.setdefault(id)
         if reasoning:
-            self._thoughts.setdefault(id)
+            self._reasoning.setdefault(id)
 
     def snapshots(self, messages: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
         """Return the snapshots by which the client has these messages, in their order, and no others."""
         ids = dict.fromkeys(message["id"] for message in messages)
-        thoughts = dict.fromkeys(message["id"] for message in messages if message["role"] == "reasoning")
-        kept = [id for id in self._ids if id in ids]
+        reasoning = dict.fromkeys(message["id"] for message in messages if message["role"] == "reasoning")
+        stays = [id for id in self._ids if id in ids]
         # Reasoning with nothing in it makes it forget the others. It has none of their ids: what is to come under one
         # would be where that was.
-        blank = {"id": self._unused, "role": "reasoning", "content": ""} if self._thoughts else None
-        self._thoughts = thoughts or ({} if blank is None else {self._unused: None})
+        blank = {"id": self._unused, "role": "reasoning", "content": ""} if self._reasoning else None
+        self._reasoning = reasoning or ({} if blank is None else {self._unused: None})
         self._ids = ids
         self._users |= {message["id"] for message in messages if message["role"] == "user"}
         snapshots = [messages]
-        same = next((at for at, (theirs, ours) in enumerate(zip(kept, ids, strict=False)) if theirs != ours), len(kept))
-        if same < len(kept):
+        same = next(
+            (at for at, (before, after) in enumerate(zip(stays, ids, strict=False)) if before != after), len(stays)
+        )
+        if same < len(stays):
             # What it has would stay in front of what is to come before it: so it is to forget that first.
             snapshots.insert(0, messages[:same])
         return [_reasoned(snapshot, blank) for snapshot in snapshots]

@@ -22,7 +22,7 @@ from statecast.protocol.messages.state_messages import parts_of
 from statecast.protocol.state_deltas import StateDeltas
 from statecast_agents import Json, chunks
 
-from .client_view import View
+from .client_view import ClientView
 from .messages import EMITTED, agree, content_of, places, render, result_id
 from .request import RunInput
 
@@ -78,7 +78,7 @@ class AgUiEncoder(MessageEncoder):
         self._due = False  #: whether the client is to get all messages
         self._ids: list[str | None] = []  #: of the thread's messages that it has, or makes of the stream
         self._version = -1  #: of the list of messages, as it was then
-        self.view = View(asked.messages, f"{asked.run_id}.none", known_users)  #: what the client has
+        self.view = ClientView(asked.messages, f"{asked.run_id}.none", known_users)  #: what the client has
 
     # The stream
 
@@ -103,7 +103,7 @@ class AgUiEncoder(MessageEncoder):
         if not joins or not self.projection.listed:
             return self.written(events)
         self._compared = True
-        self._note_messages()
+        self._track_messages()
         frames = self._snapshots(self._before_the_answer()) + self.written(events)
         self._due = (
             self.projection.client_copy is not None
@@ -137,7 +137,7 @@ class AgUiEncoder(MessageEncoder):
             return frames
         if not self._compared:
             self._compare()
-        elif self._note_messages() or any(isinstance(event, Rewritten) for event in events):
+        elif self._track_messages() or any(isinstance(event, Rewritten) for event in events):
             due = True
         return frames + (self._snapshots(render(self.projection.everything(), self._asked.results)) if due else b"")
 
@@ -158,8 +158,8 @@ class AgUiEncoder(MessageEncoder):
         return typed_event("STATE_DELTA", delta=patch)
 
     def _replace(self, state: Json) -> bytes:
-        theirs = self._state.state
-        if not self._state.held and (same_json(state, theirs) or (state is None and theirs == {})):
+        known = self._state.state
+        if not self._state.held and (same_json(state, known) or (state is None and known == {})):
             return b""
         self._state.replace(state)
         return typed_event("STATE_SNAPSHOT", snapshot=state)
@@ -170,9 +170,9 @@ class AgUiEncoder(MessageEncoder):
         """Look whether the client's messages are the thread's. What it has said anew comes with the next entry."""
         self._compared = True
         self._due = not agree(self.projection.everything(), self._asked.messages)
-        self._note_messages()
+        self._track_messages()
 
-    def _note_messages(self) -> bool:
+    def _track_messages(self) -> bool:
         """Note which messages there are; whether some came, went or changed in a way that no event tells."""
         projection, before = self.projection, self._ids
         altered, projection.altered = projection.altered, False
@@ -181,8 +181,8 @@ class AgUiEncoder(MessageEncoder):
         first, self._version = self._version < 0, projection.version
         self._ids = projection.ids()
         fresh = range(len(before), len(self._ids))
-        shown = all(projection.shows(index) or self._ids[index] in self._posted for index in fresh)
-        return not first and (altered or self._ids[: len(before)] != before or not shown)
+        streamed = all(projection.shows(index) or self._ids[index] in self._posted for index in fresh)
+        return not first and (altered or self._ids[: len(before)] != before or not streamed)
 
     def _snapshots_while_queued(self) -> bytes:
         """Return what a client has missed whose turn does not come before another has answered."""
@@ -206,8 +206,8 @@ class AgUiEncoder(MessageEncoder):
         ids = {message["id"] for message in rendered}  # its last answer may be another than the thread's
         posted = self._asked.messages
         last = next((at for at in range(len(posted), 0, -1) if posted[at - 1].get("role") == "user"), 0)
-        theirs = [one for one in posted[last:] if one.get("role") in _ANSWER and one.get("id") not in ids]
-        return [*rendered, *map(dict, theirs)]
+        known = [one for one in posted[last:] if one.get("role") in _ANSWER and one.get("id") not in ids]
+        return [*rendered, *map(dict, known)]
 
     def _snapshots(self, messages: Sequence[dict[str, Any]]) -> bytes:
         """Return all messages, so that the client has them in their order, and nothing else."""
@@ -226,7 +226,7 @@ class AgUiEncoder(MessageEncoder):
             case StateReplaced():
                 return self._replace(event.state)
             case StateChanged():
-                self._state.note(event.operations)
+                self._state.hold(event.operations)
                 return b""
             case chunks.PartStarted():
                 return self._start(event.part, event.init)
@@ -235,7 +235,7 @@ class AgUiEncoder(MessageEncoder):
             case chunks.ArgsFinished():
                 return self._end_args(event.part)
             case chunks.ToolResult():
-                return self._settle(event)
+                return self._write_result(event)
             case chunks.PartFinished():
                 return self._end_text(event.part)
             case chunks.StepStarted():
@@ -324,7 +324,7 @@ class AgUiEncoder(MessageEncoder):
         call = self._args.pop(number, None)
         return b"" if call is None else typed_event("TOOL_CALL_END", toolCallId=call)
 
-    def _settle(self, chunk: chunks.ToolResult) -> bytes:
+    def _write_result(self, chunk: chunks.ToolResult) -> bytes:
         call = self.projection.call_id(chunk.part)
         if call is None:
             return b""
@@ -382,8 +382,8 @@ def _interrupt(id: str, call: Mapping[str, Json]) -> dict[str, Json]:
         return {"id": id, "reason": "input_required", "toolCallId": id}
     args = call.get("args")
     question = args.get("question") if isinstance(args, dict) else None
-    said = {"message": question} if isinstance(question, str) else {}
-    return {"id": id, "reason": "tool_call", "toolCallId": id, "responseSchema": _APPROVAL, **said}
+    fields = {"message": question} if isinstance(question, str) else {}
+    return {"id": id, "reason": "tool_call", "toolCallId": id, "responseSchema": _APPROVAL, **fields}
 
 
 def _custom(name: str, value: Json) -> bytes:

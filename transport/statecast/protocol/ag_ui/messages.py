@@ -86,17 +86,17 @@ def render(messages: Sequence[Json], results: Mapping[str, str] | None = None) -
     return rendered
 
 
-def agree(ours: Sequence[Json], posted: Sequence[Mapping[str, Any]]) -> bool:
+def agree(thread_messages: Sequence[Json], posted: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the messages that a client posts are the thread's, but for what is new in them.
 
     New are a message of the user at the end, and results of calls that have none yet. How an answer is divided does
     not count, because clients join what belongs together; nor does reasoning, which some do not keep.
     """
-    mine, theirs = _facts(render(ours)), _facts(posted)
-    known = {fact.id for fact in mine if fact.kind == "user"}
-    while theirs and theirs[-1].kind == "user" and theirs[-1].id not in known:
-        theirs.pop()
-    return len(mine) == len(theirs) and all(map(_Fact.fits, mine, theirs))
+    thread_facts, posted_facts = _facts(render(thread_messages)), _facts(posted)
+    known = {fact.id for fact in thread_facts if fact.kind == "user"}
+    while posted_facts and posted_facts[-1].kind == "user" and posted_facts[-1].id not in known:
+        posted_facts.pop()
+    return len(thread_facts) == len(posted_facts) and all(map(_Fact.fits, thread_facts, posted_facts))
 
 
 def _answer(id: str, parts: list[dict[str, Any]], known: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -175,15 +175,15 @@ class _Fact(msgspec.Struct):
 
     kind: str
     id: str | None  #: of a user's message, or of a call
-    said: Json
+    content: Json
     result: Json | msgspec.UnsetType = msgspec.UNSET
 
-    def fits(self, theirs: _Fact) -> bool:
+    def fits(self, posted: _Fact) -> bool:
         """Whether it is the client's; a result that we lack is the client's to bring."""
-        if (self.kind, self.id) != (theirs.kind, theirs.id) or not same_json(self.said, theirs.said):
+        if (self.kind, self.id) != (posted.kind, posted.id) or not same_json(self.content, posted.content):
             return False
         return self.result is msgspec.UNSET or (
-            theirs.result is not msgspec.UNSET and same_json(self.result, theirs.result)
+            posted.result is not msgspec.UNSET and same_json(self.result, posted.result)
         )
 
 
@@ -204,8 +204,8 @@ def _facts(messages: Iterable[Mapping[str, Any]]) -> list[_Fact]:
                     calls[call["id"]] = fact
                     facts.append(fact)
             case "tool" if message.get("toolCallId") in calls:
-                said = content if isinstance(content, str) else _text(content or [])
-                calls[message["toolCallId"]].result = read_value(said)
+                content = content if isinstance(content, str) else _text(content or [])
+                calls[message["toolCallId"]].result = read_value(content)
             case _:
                 pass
     return facts

@@ -73,7 +73,9 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
     waiting: str | None = None  #: the run that waits for the user
     answering: bool = False  #: whether a run is under way
 
-    def asks(self, ours: Sequence[Json] | None, beside: Json | msgspec.UnsetType = msgspec.UNSET) -> NewTurn:
+    def new_turn(
+        self, thread_messages: Sequence[Json] | None, beside: Json | msgspec.UnsetType = msgspec.UNSET
+    ) -> NewTurn:
         """Return what is new.
 
         Messages of the user that the client has cut are dropped, unless it cannot have seen them: its state is another,
@@ -82,16 +84,16 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
         Raises:
             RequestError: `unknown_interrupt`; `invalid_resume`.
         """
-        resumed = self._resumed(ours)
+        resumed = self._resumed(thread_messages)
         behind = beside is not msgspec.UNSET and not same_json(self.claim or {}, beside or {})
         safe = msgspec.structs.replace(self, means="say")
-        asked = Conversation.asks(safe if self.resume or behind else self, ours)
-        if asked.replaces and self.edited is None and not self._may_drop(asked, ours or ()):
-            asked = Conversation.asks(safe, ours)
-        given = {command.tool_call_id for command in asked.commands if isinstance(command, AddToolResult)}
+        turn = Conversation.new_turn(safe if self.resume or behind else self, thread_messages)
+        if turn.replaces and self.edited is None and not self._knows_what_it_replaces(turn, thread_messages or ()):
+            turn = Conversation.new_turn(safe, thread_messages)
+        given = {command.tool_call_id for command in turn.commands if isinstance(command, AddToolResult)}
         fresh = [command for call, command in resumed if call not in given]
         # A client that only looks is shown all there is, be it led to by messages that it has not seen.
-        return msgspec.structs.replace(asked, commands=[*fresh, *asked.commands], answers=None)
+        return msgspec.structs.replace(turn, commands=[*fresh, *turn.commands], answers=None)
 
     def first(self) -> tuple[list[dict[str, Json]], NewTurn]:
         """Return what a thread that is new begins with.
@@ -103,15 +105,15 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
         return Conversation.first(self)
 
     @property
-    def looks(self) -> bool:
+    def only_reads(self) -> bool:
         """Whether the client only asks what there is."""
         return not self.messages and all(entry.status == "cancelled" for entry in self.resume)
 
     @property
     def cancels(self) -> str | None:
         """The run that is to be stopped: it waits for an answer that the client gave up."""
-        given_up = [entry.interrupt_id for entry in self.resume if entry.status == "cancelled"]
-        return self.waiting if self.waiting in given_up else None
+        cancelled = [entry.interrupt_id for entry in self.resume if entry.status == "cancelled"]
+        return self.waiting if self.waiting in cancelled else None
 
     def client_copy(self) -> ClientCopy | None:
         """Return what the client has of the answer that it brings results for; it is shown any other from its start."""
@@ -119,21 +121,21 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
         brings = self.resume or any("result" in part for message in answer for part in message.parts)
         return Conversation.client_copy(self) if brings else None
 
-    def _may_drop(self, asked: NewTurn, ours: Sequence[Json]) -> bool:
+    def _knows_what_it_replaces(self, turn: NewTurn, thread_messages: Sequence[Json]) -> bool:
         """Whether what is to be dropped is known to clients of this kind, and not just being answered."""
-        ids = [id_of(message) for message in ours]
-        users = [id_of(message) for message in ours if role_of(message) == "user"]
-        edit = asked.commands[-1]
+        ids = [id_of(message) for message in thread_messages]
+        users = [id_of(message) for message in thread_messages if role_of(message) == "user"]
+        edit = turn.commands[-1]
         first = edit.source_id if isinstance(edit, AddMessage) else None
         if first not in users or (self.answering and ids[-1] == first == self.messages[-1].id):
             return False
         known = {*self.known_users, *(one.id for one in self.messages)}
         return all(isinstance(id, str) and id in known for id in users[users.index(first) :])
 
-    def _resumed(self, ours: Sequence[Json] | None) -> list[tuple[Json, NewCommand]]:
+    def _resumed(self, thread_messages: Sequence[Json] | None) -> list[tuple[Json, NewCommand]]:
         """Return the answers to interrupts that nobody else has given yet, as commands, and the calls they name."""
         calls: dict[str, tuple[Json, Mapping[str, Any]]] = {}  #: by id the latest, and above it the latest open
-        for message in ours or ():
+        for message in thread_messages or ():
             for part in parts_of(message):
                 id = str(part.get("toolCallId"))
                 if id not in calls or "result" not in part or "result" in calls[id][1]:
@@ -145,7 +147,7 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
                 if entry.status == "resolved":
                     payload = _payload_of(entry)
                     commands.append((payload.get("toolCallId"), msgspec.json.encode(payload)))
-            elif call is not None or ours is None:
+            elif call is not None or thread_messages is None:
                 if call is None or not {"result", "cutOff"} & call.keys():
                     commands.append((entry.interrupt_id, _answer_to(entry, call, place)))
             elif entry.status == "resolved":
@@ -245,7 +247,7 @@ class _Messages:
         self.read: list[Mapping[str, Any]] = []  #: what was posted, without what cannot be read
         self.system: list[str] = []
         self._calls: dict[str, dict[str, Any]] = {}
-        self._thoughts: list[dict[str, Any]] = []
+        self._reasoning: list[dict[str, Any]] = []
 
     def add(self, message: Mapping[str, Any], where: str) -> None:
         """Read a message.
@@ -269,7 +271,7 @@ class _Messages:
             case "tool":
                 self._add_result(message, where)
             case "reasoning":
-                self._thoughts.append({"type": "reasoning", "text": _text(content, where)})
+                self._reasoning.append({"type": "reasoning", "text": _text(content, where)})
             case "system" | "developer":
                 self.system.append(_text(content, where))
             case "activity":
@@ -286,8 +288,8 @@ class _Messages:
         if not isinstance(calls, list):
             raise unexpected(where, "an array of toolCalls", calls)
         made, problem = readable(calls, lambda call: (call, _call(call, where)))
-        parts = [*self._thoughts, *texts, *[part for _, part in made]]
-        self._thoughts = []
+        parts = [*self._reasoning, *texts, *[part for _, part in made]]
+        self._reasoning = []
         self._calls |= {part["toolCallId"]: part for _, part in made}
         said = PostedMessage(role="assistant", parts=parts, id=message.get("id"), problem=problem)
         self.posted.append(said)
@@ -369,13 +371,13 @@ def _text(value: object, where: str) -> str:
 
 
 def _answer_to(entry: Resume, call: Mapping[str, Any] | None, message: Json) -> AddToolResult:
-    given_up = entry.status == "cancelled"
+    cancelled = entry.status == "cancelled"
     return AddToolResult(
         tool_call_id=entry.interrupt_id,
         tool_name="" if call is None else str(call.get("toolName") or ""),
         message_id=message if isinstance(message, str) else msgspec.UNSET,
-        result=_CANCELLED if given_up else entry.payload,
-        is_error=given_up,
+        result=_CANCELLED if cancelled else entry.payload,
+        is_error=cancelled,
     )
 
 

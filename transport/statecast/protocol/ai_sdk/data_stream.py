@@ -42,7 +42,7 @@ class DataStreamMessagesEncoder(MessageEncoder):
         self._lines = DataStreamLines()
         self._started = False
         self._in_step = False
-        self._told: set[int] = set()  #: data parts that have been told, and calls with a result
+        self._sent: set[int] = set()  #: data parts that have been told, and calls with a result
 
     def write(self, event: Event) -> bytes:
         """Return a line, or nothing."""
@@ -60,18 +60,18 @@ class DataStreamMessagesEncoder(MessageEncoder):
             case chunks.StepFinished():
                 self._in_step = False
             case chunks.PartStarted(part=part, init=chunks.DataPart() as data):
-                if part in self._told:
+                if part in self._sent:
                     return self._lines.write("2", [{"name": data.name, "data": data.data}])
-                self._told.add(part)
+                self._sent.add(part)
             case chunks.PartStarted(part=part, init=chunks.ToolCallPart() as call):
                 if self._approvals and call.tool_name == APPROVAL:
                     self._asks[part] = call.tool_call_id
             case chunks.ArgsFinished(part=part) if part in self._asks:
                 return (self._lines.of("", event) or b"") + self._ask(self._asks[part])
             case chunks.ToolResult():
-                if event.part in self._told:
+                if event.part in self._sent:
                     return b""
-                self._told.add(event.part)
+                self._sent.add(event.part)
                 if event.part in self._asks:
                     return self._answer(self._asks[event.part], event) + (self._lines.of("", event) or b"")
             case _:
@@ -95,7 +95,7 @@ class DataStreamMessagesEncoder(MessageEncoder):
 
     def _ask(self, id: str) -> bytes:
         """Return that the user is asked, unless that is over."""
-        return b"" if self.projection.is_settled(id) else self._approval(id)
+        return b"" if self.projection.has_result(id) else self._approval(id)
 
     def _answer(self, id: str, result: chunks.ToolResult) -> bytes:
         approved, why = answer_of(result)

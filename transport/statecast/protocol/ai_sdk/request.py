@@ -74,8 +74,10 @@ def read_chat(data: bytes) -> Conversation:
 def _is_ui(chat: ChatBody) -> bool:
     if chat.id is not None or chat.trigger is not None:
         return True
-    told = (message for message in reversed(_dicts(chat.messages)) if "parts" in message or "content" in message)
-    return "parts" in next(told, {})
+    newest_first = (
+        message for message in reversed(_dicts(chat.messages)) if "parts" in message or "content" in message
+    )
+    return "parts" in next(newest_first, {})
 
 
 def _of_ui(chat: ChatBody) -> Conversation:
@@ -141,7 +143,7 @@ def _from_ui(message: Mapping[str, Any], where: str) -> PostedMessage:
         id=id if isinstance(id, str) else None,
         metadata=given,
         problem=problem,
-        theirs={call for call, part in calls.items() if part.get("providerExecuted") is True},
+        results_of_others={call for call, part in calls.items() if part.get("providerExecuted") is True},
         unconfirmed={call for call, part in calls.items() if part.get("state") == "approval-responded"},
         approvals={
             call: approval["id"]
@@ -232,7 +234,7 @@ class _ModelMessages:
         given = message.get("unstable_id")
         named = given if isinstance(given, str) else None
         if role == "tool":
-            _, problem = readable(content, lambda part: _settle(self._calls, part, where))
+            _, problem = readable(content, lambda part: _add_result(self._calls, part, where))
             self._problem = self._problem or problem
             if problem is not None and not self._parts:
                 raise problem
@@ -269,7 +271,7 @@ def _model_part(part: Any, where: str) -> dict[str, Any]:
             raise unexpected(where, 'a part of the type "text", "file" or "tool-call"', other)
 
 
-def _settle(calls: Mapping[str, dict[str, Any]], answer: Any, where: str) -> None:
+def _add_result(calls: Mapping[str, dict[str, Any]], answer: Any, where: str) -> None:
     output = answer.get("output") if isinstance(answer, dict) else None
     if not isinstance(output, dict) or answer.get("type") != "tool-result":
         raise unexpected(where, "a tool-result with an output", answer)

@@ -112,7 +112,7 @@ class UIMessageStreamEncoder(MessageEncoder):
                     return b""  # nobody is to answer it, be it with the error that its arguments would be
                 return call.available() + self._approval(call.part)
             case chunks.ToolResult():
-                return self._settle(chunk)
+                return self._write_result(chunk)
             case chunks.PartFinished():
                 kind = self._texts.pop(chunk.part, None)
                 return b"" if kind is None else typed_event(f"{kind}-end", id=str(chunk.part))
@@ -165,12 +165,12 @@ class UIMessageStreamEncoder(MessageEncoder):
     def _approval(self, part: chunks.ToolCallPart) -> bytes:
         """Return that the user is asked, if that is what a call does."""
         id = part.tool_call_id
-        if part.tool_name != APPROVAL or self.projection.is_settled(id):
+        if part.tool_name != APPROVAL or self.projection.has_result(id):
             return b""
         self._approvals[id] = id
         return typed_event("tool-approval-request", approvalId=id, toolCallId=id)
 
-    def _settle(self, result: chunks.ToolResult) -> bytes:
+    def _write_result(self, result: chunks.ToolResult) -> bytes:
         """Return a result; it is the agent's, or another client's, so this one must not send it back as its own."""
         call_id = self.projection.call_id(result.part)
         if call_id is None:

@@ -80,7 +80,7 @@ def read_local(data: bytes) -> Conversation:
         if body.thread_id is None:
             problem = "expected a threadId with toolResults: without it, there is no call that they could be of"
             raise ThreadIdRequired(problem)
-        messages.append(PostedMessage(role="assistant", parts=[_settled(result) for result in body.tool_results]))
+        messages.append(PostedMessage(role="assistant", parts=[_result_part(result) for result in body.tool_results]))
     looks = not messages and body.thread_id is not None and not body.truncate
     if not looks and (not messages or not _asks(messages[-1])):
         expected = "messages that end with one of the user, or with results of tools"
@@ -159,6 +159,6 @@ def _text_of(args: Json) -> str:
     return msgspec.json.encode(args).decode()
 
 
-def _settled(answer: LocalToolResult) -> dict[str, Any]:
+def _result_part(answer: LocalToolResult) -> dict[str, Any]:
     named = {"toolCallId": answer.tool_call_id, "toolName": answer.tool_name}
     return {"type": "tool-call", **named, "result": answer.result, "isError": answer.is_error}

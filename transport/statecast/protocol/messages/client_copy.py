@@ -44,7 +44,7 @@ class ClientCopy:
         self._carries = carries
         self._unconfirmed = unconfirmed
         self._texts: dict[str, deque[str]] = {kind: deque() for kind in _TEXTS}  #: that are left, by kind
-        self._taken = dict.fromkeys(_TEXTS, 0)  #: characters of the first of them that were taken already
+        self._matched = dict.fromkeys(_TEXTS, 0)  #: characters of the first of them that were taken already
         self._others: dict[tuple[str, str], deque[Mapping[str, Any]]] = {}  #: the other parts, by what tells them apart
         for part in parts or ():
             kind = str(part.get("type"))
@@ -53,17 +53,17 @@ class ClientCopy:
             else:
                 self._others.setdefault(likeness(kind, part), deque()).append(part)
 
-    def take(self, part: Part, value: Mapping[str, Any]) -> bool:
+    def match(self, part: Part, value: Mapping[str, Any]) -> bool:
         """Note on `part` how much the client has of a part of the state; whether it has any of it."""
         if self._everything or (self._carries is not None and part.kind not in self._carries):
-            _shown_whole(part, value)
+            _mark_sent(part, value)
             return True
         if part.kind in _TEXTS:
             return self._take_text(part, str(value.get("text") or ""))
         left = self._others.get(part.likeness)
         if not left:
             return False
-        _shown_whole(part, left.popleft())
+        _mark_sent(part, left.popleft())
         if part.identity in self._unconfirmed:
             part.result = None
         part.early = part.result is not None
@@ -73,35 +73,35 @@ class ClientCopy:
         """Match a text of the state against the client's texts; either side may have split it."""
         left, at = self._texts[part.kind], 0
         while at < len(text) and left:
-            shared = _shared(left[0], self._taken[part.kind], text, at)
+            shared = _shared(left[0], self._matched[part.kind], text, at)
             if shared is None:
                 break
             start, size = shared
             at += size
             if start + size < len(left[0]):
-                self._taken[part.kind] = start + size
+                self._matched[part.kind] = start + size
             else:
                 left.popleft()
-                self._taken[part.kind] = 0
+                self._matched[part.kind] = 0
         part.set_text(text[:at])
         return at > 0
 
 
-def _shared(theirs: str, taken: int, ours: str, at: int) -> tuple[int, int] | None:
+def _shared(client_text: str, matched: int, thread_text: str, at: int) -> tuple[int, int] | None:
     """Return where the client's text and the thread's overlap, as (start, length); None if neither is a prefix.
 
-    What is left of both counts, past `taken` and `at`. A client may have several texts of the thread as one, with
+    What is left of both counts, past `matched` and `at`. A client may have several texts of the thread as one, with
     `BETWEEN` before this one.
     """
-    for start in (taken, taken + len(BETWEEN)) if theirs.startswith(BETWEEN, taken) else (taken,):
-        size = min(len(theirs) - start, len(ours) - at)
-        shorter = ours[at:] if len(ours) - at == size else theirs[start:]
-        if theirs.startswith(shorter, start) and ours.startswith(shorter, at):
+    for start in (matched, matched + len(BETWEEN)) if client_text.startswith(BETWEEN, matched) else (matched,):
+        size = min(len(client_text) - start, len(thread_text) - at)
+        shorter = thread_text[at:] if len(thread_text) - at == size else client_text[start:]
+        if client_text.startswith(shorter, start) and thread_text.startswith(shorter, at):
             return start, size
     return None
 
 
-def _shown_whole(part: Part, value: Mapping[str, Json]) -> None:
+def _mark_sent(part: Part, value: Mapping[str, Json]) -> None:
     field = GROWING.get(part.kind)
     if field is not None:
         part.set_text(str(value.get(field) or ""))
@@ -109,4 +109,4 @@ def _shown_whole(part: Part, value: Mapping[str, Json]) -> None:
     part.data = value.get("data")
     if isinstance(name := value.get("id"), str) and part.kind == "data":
         part.name = name
-    part.note_result(value)
+    part.record_result(value)

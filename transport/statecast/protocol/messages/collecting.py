@@ -51,7 +51,7 @@ class CollectingEncoder(MessageEncoder):
                     self._growing.pieces.append(event.text)
             case chunks.ToolResult():
                 if event.part in self._parts:
-                    self._parts[event.part].settled = {"result": event.result, "isError": event.is_error}
+                    self._parts[event.part].result_fields = {"result": event.result, "isError": event.is_error}
             case _:
                 pass
         return b""
@@ -92,14 +92,14 @@ class _Part:
     def __init__(self, message: str, init: chunks.Part) -> None:
         self.message = message
         self.pieces: list[str | bytes] = []  #: of its text; JSON where nobody has looked at it
-        self.settled: dict[str, Json] = {}
+        self.result_fields: dict[str, Json] = {}
         self._init = init
 
     def value(self) -> dict[str, Json]:
         fields: dict[str, Any] = msgspec.to_builtins(self._init)
         text = "".join(piece if isinstance(piece, str) else _string.decode(piece) for piece in self.pieces)
         if isinstance(self._init, chunks.ToolCallPart):
-            return {**fields, "args": arguments(text), "argsText": text, **self.settled}
+            return {**fields, "args": arguments(text), "argsText": text, **self.result_fields}
         if isinstance(self._init, chunks.TextPart | chunks.ReasoningPart):
             return {**fields, "text": text}
         return fields

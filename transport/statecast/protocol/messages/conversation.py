@@ -35,8 +35,8 @@ class PostedMessage(msgspec.Struct, frozen=True, kw_only=True):
     parts: list[dict[str, Any]]
     id: str | None = None
     metadata: dict[str, Json] | msgspec.UnsetType = msgspec.UNSET
-    #: of the assistant's, tool calls whose result is the agent's or another client's
-    theirs: Collection[str] = ()
+    #: of the assistant's, tool calls whose result the agent or another client has given
+    results_of_others: Collection[str] = ()
     #: of the assistant's, tool calls whose result is not shown before the thread has it
     unconfirmed: Collection[str] = ()
     problem: RequestError | None = None  #: why something in it could not be read, and was skipped
@@ -66,8 +66,8 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     agent: str | None = None
 
     @property
-    def looks(self) -> bool:
-        """Whether the client says nothing: it asks what there is, and begins no thread."""
+    def only_reads(self) -> bool:
+        """Whether the request has no messages: the client reads what there is, and begins no thread."""
         return not self.messages
 
     @property
@@ -76,8 +76,8 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         return None
 
     @property
-    def goes_on(self) -> bool:
-        """Return whether the client already shows part of the answer: its last message is the assistant's."""
+    def continues_answer(self) -> bool:
+        """Whether the client already shows part of the answer: its last message is the assistant's."""
         return bool(self.messages) and self.messages[-1].role == "assistant"
 
     @property
@@ -87,7 +87,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
     def client_copy(self) -> ClientCopy | None:
         """Return what the client has of the answer to its last message of the user; None if it awaits another one."""
-        if not self.goes_on:
+        if not self.continues_answer:
             return None
         last = next((at for at in range(len(self.messages), 0, -1) if self.messages[at - 1].role == "user"), 0)
         answer = self.messages[last:]
@@ -98,68 +98,74 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
             unconfirmed={call for message in answer for call in message.unconfirmed},
         )
 
-    def on_written(self, ours: Sequence[Json]) -> Conversation:
+    def on_written(self, thread_messages: Sequence[Json]) -> Conversation:
         """Return the conversation for a thread that only has messages written by clients, with no answer yet.
 
         The message that is to be answered may be among them, under another id: it is that one, and is answered anew.
         """
-        users = [message for message in ours if role_of(message) == "user"]
+        users = [message for message in thread_messages if role_of(message) == "user"]
         messages = list(self.messages)
-        said = (at for at, message in enumerate(messages) if message.role == "user")
-        for at, message in zip(said, users, strict=False):
+        posted = (at for at, message in enumerate(messages) if message.role == "user")
+        for at, message in zip(posted, users, strict=False):
             if _words(messages[at].parts) == _words(parts_of(message)):
                 messages[at] = msgspec.structs.replace(messages[at], id=id_of(message))
         means: Any = "again" if self.means == "say" else self.means
         return msgspec.structs.replace(self, messages=messages, means=means)
 
-    def asks(self, ours: Sequence[Json] | None, beside: Json | msgspec.UnsetType = msgspec.UNSET) -> NewTurn:
+    def new_turn(
+        self, thread_messages: Sequence[Json] | None, beside: Json | msgspec.UnsetType = msgspec.UNSET
+    ) -> NewTurn:
         """Return what is new.
 
         Args:
-            ours: The messages that the thread has; None: the agent keeps them in a form of its own.
+            thread_messages: The messages that the thread has; None: the agent keeps them in a form of its own.
             beside: What else is in its state, for clients that tell by it how far they are.
         """
-        if ours is None:
-            return self._asks_blindly()
-        users = [index for index, message in enumerate(ours) if role_of(message) == "user"]
-        said = [message for message in self.messages if message.role == "user"]
+        if thread_messages is None:
+            return self._new_turn_blindly()
+        users = [index for index, message in enumerate(thread_messages) if role_of(message) == "user"]
+        posted = [message for message in self.messages if message.role == "user"]
         same = 0
-        while same < min(len(users), len(said)) and _same(said[same], ours[users[same]]):
+        while same < min(len(users), len(posted)) and _same(posted[same], thread_messages[users[same]]):
             same += 1
-        results = self._results(ours, users, said, same)
-        answers = users[same - 1] if same and same == len(said) else None
-        if answers is None and said and said[-1].id is not None:  # a stale tab has others before it
-            answers = next((index for index in users if _same(said[-1], ours[index])), None)
-        if self.goes_on or not said:
+        results = self._results(thread_messages, users, posted, same)
+        answers = users[same - 1] if same and same == len(posted) else None
+        if answers is None and posted and posted[-1].id is not None:  # a stale tab has others before it
+            answers = next((index for index in users if _same(posted[-1], thread_messages[index])), None)
+        if self.continues_answer or not posted:
             if self.means == "again" and answers is not None and same == len(users) and not results:
-                return self._replaces(ours, answers, _posted(ours[answers]))
+                return self._replaces(thread_messages, answers, _posted(thread_messages[answers]))
             return NewTurn(commands=results, answers=answers)
-        replaced = self._replaced(ours, users, said, same, answers)
+        replaced = self._replaced(thread_messages, users, posted, same, answers)
         if replaced is not None:
-            return self._replaces(ours, replaced, said[-1])
+            return self._replaces(thread_messages, replaced, posted[-1])
         if answers is not None and self.means == "say":
             return NewTurn(commands=results, answers=answers)
-        return NewTurn(commands=[*results, _add(said[-1], once=self.means == "say")])
+        return NewTurn(commands=[*results, _add(posted[-1], once=self.means == "say")])
 
     def _replaced(
         self,
-        ours: Sequence[Json],
+        thread_messages: Sequence[Json],
         users: Sequence[int],
-        said: Sequence[PostedMessage],
+        posted: Sequence[PostedMessage],
         same: int,
         answers: int | None,
     ) -> int | None:
         """Return the index of the thread's message that the last one replaces (or edits), or None."""
-        new = said[-1]
-        edited = next((index for index in users if self.edited is not None and id_of(ours[index]) == self.edited), None)
-        if edited is not None and new.parts != parts_of(ours[edited]):  # else it is a retry, in the same form
+        new = posted[-1]
+        edited = next(
+            (index for index in users if self.edited is not None and id_of(thread_messages[index]) == self.edited), None
+        )
+        if edited is not None and new.parts != parts_of(
+            thread_messages[edited]
+        ):  # else it is a retry, in the same form
             return edited
         if answers is not None:
             # Words alone may be another message that happens to have the same, if the thread went on behind it.
             sure = new.id is not None or same == len(users)
-            anew = self.means in ("again", "cut") or (self.means == "either" and sure)
-            return answers if anew else None
-        if self.means == "cut" and same == len(said) - 1 and same < len(users):
+            replaces = self.means in ("again", "cut") or (self.means == "either" and sure)
+            return answers if replaces else None
+        if self.means == "cut" and same == len(posted) - 1 and same < len(users):
             return users[same]
         return None
 
@@ -168,15 +174,15 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         if not self.messages:
             return [], NewTurn(commands=[])
         *before, last = self.messages
-        ours = _distinct([message.in_state() for message in before])
+        earlier = _distinct([message.in_state() for message in before])
         if last.role == "user":
-            return ours, NewTurn(commands=[_add(last, once=self.means == "say")])
-        mine = self._own_results(last)
-        open_calls = {result.tool_call_id for result in mine}
-        ours.append({**last.in_state(), "parts": [_without_result(part, open_calls) for part in last.parts]})
-        return ours, NewTurn(commands=mine)
+            return earlier, NewTurn(commands=[_add(last, once=self.means == "say")])
+        results = self._own_results(last)
+        open_calls = {result.tool_call_id for result in results}
+        earlier.append({**last.in_state(), "parts": [_without_result(part, open_calls) for part in last.parts]})
+        return earlier, NewTurn(commands=results)
 
-    def _asks_blindly(self) -> NewTurn:
+    def _new_turn_blindly(self) -> NewTurn:
         """Return every message as a command, for an agent that keeps its own messages and detects duplicates itself."""
         if not self.messages:
             return NewTurn(commands=[])
@@ -186,43 +192,48 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         source = self.edited or (last.id if self.means == "again" else None)
         return NewTurn(commands=[_add(last, source=source, once=source is None)], replaces=source is not None)
 
-    def queued(self, ours: Sequence[Json], waiting: Sequence[PostedMessage]) -> int | None:
+    def queued(self, thread_messages: Sequence[Json], waiting: Sequence[PostedMessage]) -> int | None:
         """Return the index of the queued message that equals the last one; None if it is new.
 
         Args:
-            ours: The messages that the thread has.
+            thread_messages: The messages that the thread has.
             waiting: What its user has said that is yet to be applied, in its order.
         """
-        said = [message for message in self.messages if message.role == "user"]
-        known = [*(message for message in ours if role_of(message) == "user"), *(one.in_state() for one in waiting)]
-        at = len(said) - 1
-        if self.goes_on or not len(known) - len(waiting) <= at < len(known):
+        posted = [message for message in self.messages if message.role == "user"]
+        known = [
+            *(message for message in thread_messages if role_of(message) == "user"),
+            *(one.in_state() for one in waiting),
+        ]
+        at = len(posted) - 1
+        if self.continues_answer or not len(known) - len(waiting) <= at < len(known):
             return None
-        same = all(map(_same, said, known))
+        same = all(map(_same, posted, known))
         return at - len(known) + len(waiting) if same else None
 
     def _results(
-        self, ours: Sequence[Json], users: Sequence[int], said: Sequence[PostedMessage], same: int
+        self, thread_messages: Sequence[Json], users: Sequence[int], posted: Sequence[PostedMessage], same: int
     ) -> list[AddToolResult]:
         """Return the results for calls that have none yet, as commands; each belongs to a call in its own message."""
-        theirs = list(calls_in((message.role, message.id, message.parts) for message in self.messages))
-        mine = list(calls_in((role_of(message), id_of(message), parts_of(message)) for message in ours))
-        heard = {id(part): message.theirs for message in self.messages for part in message.parts}
-        turns: dict[int, int | None] = {turn: turn for turn in range(same + 1)} if said else {0: None}
-        places = {id_of(ours[index]): turn for turn, index in enumerate(users, 1)}
-        answers = {call.message: call.turn for call in mine}
-        for turn, message in enumerate(said, 1):
+        client_calls = list(calls_in((message.role, message.id, message.parts) for message in self.messages))
+        thread_calls = list(
+            calls_in((role_of(message), id_of(message), parts_of(message)) for message in thread_messages)
+        )
+        by_others = {id(part): message.results_of_others for message in self.messages for part in message.parts}
+        turns: dict[int, int | None] = {turn: turn for turn in range(same + 1)} if posted else {0: None}
+        places = {id_of(thread_messages[index]): turn for turn, index in enumerate(users, 1)}
+        answers = {call.message: call.turn for call in thread_calls}
+        for turn, message in enumerate(posted, 1):
             if turn > same and message.id is not None and message.id in places:
                 turns[turn] = places[message.id]
-        for call in theirs:
+        for call in client_calls:
             if call.turn not in turns and call.message is not None and call.message in answers:
                 turns[call.turn] = answers[call.message]
         found = [
-            (call, our)
-            for call, our in paired(theirs, mine, turns)
-            if "result" in call.part and our.open and call.id not in heard[id(call.part)]
+            (call, thread_call)
+            for call, thread_call in paired(client_calls, thread_calls, turns)
+            if "result" in call.part and thread_call.open and call.id not in by_others[id(call.part)]
         ]
-        return [_result(call.part, our.message) for call, our in reversed(found)]
+        return [_result(call.part, thread_call.message) for call, thread_call in reversed(found)]
 
     def _own_results(self, message: PostedMessage) -> list[AddToolResult]:
         """Return the results that the client produced in a message, when no thread says which calls were open."""
@@ -230,14 +241,14 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         return [
             _result(part)
             for part in message.parts
-            if _settled(part)
-            and part.get("toolCallId") not in message.theirs
+            if _has_result(part)
+            and part.get("toolCallId") not in message.results_of_others
             and (not tools or part.get("toolName") in tools)
         ]
 
-    def _replaces(self, ours: Sequence[Json], index: int, new: PostedMessage) -> NewTurn:
+    def _replaces(self, thread_messages: Sequence[Json], index: int, new: PostedMessage) -> NewTurn:
         """Return the command that replaces a message of the thread and everything after it."""
-        source, parent = id_of(ours[index]), id_of(ours[index - 1]) if index else None
+        source, parent = id_of(thread_messages[index]), id_of(thread_messages[index - 1]) if index else None
         if source is None and parent is None and index:
             return NewTurn(commands=[_add(new)])  # nothing names the place
         where = msgspec.UNSET if source is not None else parent
@@ -251,7 +262,7 @@ def check_last(messages: Sequence[PostedMessage]) -> None:
         RequestError: Why something in it could not be read.
     """
     last = messages[-1] if messages else None
-    if last is not None and last.problem is not None and not any(map(_settled, last.parts)):
+    if last is not None and last.problem is not None and not any(map(_has_result, last.parts)):
         raise last.problem
 
 
@@ -263,7 +274,7 @@ class NewTurn(msgspec.Struct, frozen=True, kw_only=True):
     """What is new in a conversation: the commands to submit, or the message whose answer the client wants."""
 
     commands: Sequence[NewCommand]
-    replaces: bool = False  #: whether it drops what the thread has from some message on
+    replaces: bool = False  #: whether it replaces what the thread has from some message on
     answers: int | None = None  #: where the thread has the last message of the user, if nothing is new
 
 
@@ -302,7 +313,7 @@ def _distinct(messages: list[dict[str, Json]]) -> list[dict[str, Json]]:
     return messages
 
 
-def _settled(part: dict[str, Any]) -> bool:
+def _has_result(part: dict[str, Any]) -> bool:
     return part.get("type") == "tool-call" and "result" in part
 
 
@@ -317,9 +328,9 @@ def _posted(message: Any) -> PostedMessage:
     return PostedMessage(role="user", parts=message.get("parts") or [], id=id_of(message), metadata=metadata)
 
 
-def _same(said: PostedMessage, ours: Json) -> bool:
+def _same(posted: PostedMessage, thread_message: Json) -> bool:
     """Return whether a user's message is one of the thread: by its id if it has one, and by its text."""
-    return said.id in (None, id_of(ours)) and _words(said.parts) == _words(parts_of(ours))
+    return posted.id in (None, id_of(thread_message)) and _words(posted.parts) == _words(parts_of(thread_message))
 
 
 def _words(parts: Sequence[Any]) -> list[tuple[str, Any]]:

@@ -113,9 +113,9 @@ class MessageEncoder(ABC):
 
     def written(self, events: Sequence[Event]) -> bytes:
         """Return the frames of events."""
-        return b"".join([self._note(event) for event in events])
+        return b"".join([self._write_recorded(event) for event in events])
 
-    def _note(self, event: Event) -> bytes:
+    def _write_recorded(self, event: Event) -> bytes:
         if isinstance(event, chunks.TextDelta):
             self.frame, self._part = None, event.part
         elif isinstance(event, chunks.StepFinished):

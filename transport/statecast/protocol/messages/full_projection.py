@@ -72,7 +72,7 @@ class FullProjection(Projection):
 
         The texts among the parts may have grown since.
         """
-        for message in self._shown.values():
+        for message in self._sent.values():
             for index, part in message.parts.items():
                 if part.number == number:
                     return message.id, message.value["parts"], index
@@ -80,8 +80,8 @@ class FullProjection(Projection):
 
     def _place(self, index: int, value: Json) -> None:
         super()._place(index, value)
-        shown = None if self._messages is None else self._messages[index]
-        item = value if shown is None else shown
+        sent = None if self._messages is None else self._messages[index]
+        item = value if sent is None else sent
         self.version += 1
         if index >= len(self._all):
             self._all.append(item)

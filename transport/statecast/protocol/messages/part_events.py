@@ -117,11 +117,11 @@ class PartEvents:
         self.close()
         return self.number()
 
-    def settled(self, number: int, result: chunks.ToolResult) -> None:
+    def record_result(self, number: int, result: chunks.ToolResult) -> None:
         """Record the result of a call that began outside the state."""
         for part in self.calls.values():
             if part.number == number:
-                part.note_result({"result": result.result, "isError": result.is_error})
+                part.record_result({"result": result.result, "isError": result.is_error})
 
     def look(self, message: SentParts, number: int | None = None, fields: Collection[str] | None = None) -> None:
         """Emit what is new in a message after one of its parts changed; None: after any part may have."""
@@ -131,7 +131,7 @@ class PartEvents:
         for index in range(len(parts)) if number is None else (number,):
             value = parts[index]
             if isinstance(value, dict):
-                rewritten = self._show(message, index, value, fields) or rewritten
+                rewritten = self._emit_part(message, index, value, fields) or rewritten
         if rewritten:
             self.events.append(Rewritten(message.whole()))
 
@@ -161,30 +161,30 @@ class PartEvents:
             for part, value in list(self._growing.values()):
                 self._finish_args(part, value)
 
-    def _show(self, message: SentParts, index: int, value: dict[str, Any], fields: Collection[str] | None) -> bool:
+    def _emit_part(self, message: SentParts, index: int, value: dict[str, Any], fields: Collection[str] | None) -> bool:
         """Emit what is new in a part; return whether events cannot express it."""
         kind = str(value.get("type"))
         part = message.parts.get(index)
         rewritten = part is not None and not part.fits(kind, value)
         if part is None or rewritten:
-            part = message.parts[index] = self._first_look(message, index, value)
+            part = message.parts[index] = self._start_part(message, index, value)
         growing = GROWING.get(kind)
         if growing is not None and (fields is None or growing in fields):
-            rewritten = self._regrow(part, value.get(growing)) or rewritten
+            rewritten = self._emit_growth(part, value.get(growing)) or rewritten
         if kind == "data" and value.get("data") != part.data:
             part.data = value.get("data")
             self.within(message.id)
             self.events.append(chunks.PartStarted(part=part.number, init=_data_of(value)))
         if kind == "tool-call":
-            rewritten = self._settle(part, value) or rewritten
+            rewritten = self._emit_result(part, value) or rewritten
         return rewritten
 
-    def _first_look(self, message: SentParts, index: int, value: dict[str, Any]) -> Part:
+    def _start_part(self, message: SentParts, index: int, value: dict[str, Any]) -> Part:
         """Start a part, unless the client already has it."""
         part = Part(message.id, self._count, value)
         if part.identity in self.calls and part.kind == "tool-call":
             return self.calls[part.identity]  # it was moved
-        client_copy = self.client_copy is not None and self.client_copy.take(part, value)
+        client_copy = self.client_copy is not None and self.client_copy.match(part, value)
         init = init_of(part.kind, value)
         if not client_copy and init is None:
             return part
@@ -212,36 +212,36 @@ class PartEvents:
         elif part.kind != "tool-call":
             self.events.append(chunks.PartFinished(part=part.number))
 
-    def _regrow(self, part: Part, text: Any) -> bool:
+    def _emit_growth(self, part: Part, text: Any) -> bool:
         """Emit what a replaced text has beyond what was sent; return whether it is a different text."""
         text = text if isinstance(text, str) else ""
-        shown = part.text()
-        if not text.startswith(shown):
+        sent = part.text()
+        if not text.startswith(sent):
             part.set_text(text)
             return True
-        if len(text) > len(shown):
-            self.grow(part, text[len(shown) :])
+        if len(text) > len(sent):
+            self.grow(part, text[len(sent) :])
         return False
 
-    def _settle(self, part: Part, value: dict[str, Any]) -> bool:
+    def _emit_result(self, part: Part, value: dict[str, Any]) -> bool:
         """Emit that a call's arguments are complete, and its result; return whether it lost a result."""
-        settles = "result" in value
+        has_result = "result" in value
         if part.args_open:
             self._growing[part.number] = part, value
-            if settles or _is_complete(part.text(), value.get("args")):
+            if has_result or _is_complete(part.text(), value.get("args")):
                 self._finish_args(part, value)
-        anew = part.result is not None
-        part.early = part.early and not settles
-        if part.early or not part.note_result(value):
+        had_result = part.result is not None
+        part.early = part.early and not has_result
+        if part.early or not part.record_result(value):
             return False
-        if settles:
+        if has_result:
             more = {key: value[name] for key, name in _MORE.items() if name in value}
             failed = value.get("isError") is True
             self.within(part.message)
             self.events.append(chunks.ToolResult(part=part.number, result=value["result"], is_error=failed, **more))
-            if not anew:
+            if not had_result:
                 self.events.append(chunks.PartFinished(part=part.number))
-        return not settles
+        return not has_result
 
     def _finish_args(self, part: Part, value: dict[str, Any]) -> None:
         self.within(part.message)
@@ -293,7 +293,7 @@ def _is_complete(text: str, args: Json) -> bool:
     if not text:
         return False
     try:
-        said = msgspec.json.decode(text)
-        return bool(said == args or (args == {} and state_arguments(said) == {}))
+        decoded = msgspec.json.decode(text)
+        return bool(decoded == args or (args == {} and state_arguments(decoded) == {}))
     except (msgspec.DecodeError, RecursionError):
         return False

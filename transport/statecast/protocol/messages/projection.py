@@ -64,7 +64,7 @@ class Projection:
             list[SentParts | None] | None
         ) = []  #: as in the state, None for one not shown; or there is no list
         self._hidden: set[str] = set()  #: ids of messages that the client has, and that are not shown
-        self._shown: dict[str, SentParts] = {}
+        self._sent: dict[str, SentParts] = {}
         self._numbers: dict[int, int | None] = {}  #: of parts that were emitted outside the state
         self._growing: Part | None = None  #: the part that grew last
         #: a part that is to be looked at, and which of its fields were set
@@ -86,7 +86,7 @@ class Projection:
         """Return the id of a tool call by its part's number, including calls that the client had before the stream."""
         return next((id for id, part in self._growth.calls.items() if part.number == number), None)
 
-    def is_settled(self, call_id: str) -> bool:
+    def has_result(self, call_id: str) -> bool:
         """Return whether a tool call has a result."""
         part = self._growth.calls.get(call_id)
         return part is not None and part.result is not None
@@ -105,7 +105,7 @@ class Projection:
             for operation in operations.decode(entry.operations):
                 self._before.apply(operation)
             self._before.flush()  # nobody wants to know
-        return self._taken()
+        return self._take_events()
 
     def snapshot(self, state: bytes, rest: Iterable[Entry]) -> list[Event]:
         """Return the events that lead from what the client has to a snapshot: at the start, or after falling behind."""
@@ -125,14 +125,14 @@ class Projection:
             self._before = Document.adopting(value)
         for entry in rest:
             self._read_other(entry)
-        return self._taken()
+        return self._take_events()
 
     def close(self) -> list[Event]:
         """Return the events that finish the open parts, at the end of the stream."""
         self.grows_at = b""
         self.cut_off = not self._turned
         self._growth.close(calls=True)
-        return self._taken()
+        return self._take_events()
 
     @property
     def emitted(self) -> Collection[int]:
@@ -143,27 +143,27 @@ class Projection:
         """Return the assistant messages that the stream shows, complete."""
         return [message.whole() for message in self._messages or () if message is not None]
 
-    def _taken(self) -> list[Event]:
+    def _take_events(self) -> list[Event]:
         events, self._growth.events = self._growth.events, []
         return events
 
-    def _begin(self, state: Json, client_copy: ClientCopy | None, *, anew: bool = False) -> None:
+    def _begin(self, state: Json, client_copy: ClientCopy | None, *, hide_all: bool = False) -> None:
         """Start to show the answer, beyond what the client already has of it.
 
-        With `anew`, everything that is there belongs to what came before.
+        With `hide_all`, everything that is there belongs to what came before.
         """
         self._begun = True
         self._before = None
         beside = without(state, self._path)
-        told = beside in (None, {}) if self._claim is msgspec.UNSET else same_json(self._claim, beside)
-        if not told:
+        is_known = beside in (None, {}) if self._claim is msgspec.UNSET else same_json(self._claim, beside)
+        if not is_known:
             self._growth.events.append(StateReplaced(beside))
         items = items_in(state, self._path)
         users = [index for index, item in enumerate(items) if role_of(item) == "user"]
         last = users[-1] if users else -1
         after = last if self._after is None or self._after not in users else self._after
         until = next((index for index in users if index > after), len(items))
-        self._hidden = {_id(item, index) for index, item in enumerate(items) if anew or not after < index < until}
+        self._hidden = {_id(item, index) for index, item in enumerate(items) if hide_all or not after < index < until}
         self._growth.client_copy = client_copy
         self._relist(list_in(state, self._path))
         self._growth.client_copy = None
@@ -175,7 +175,7 @@ class Projection:
             if entry.run.id == self._run_id:
                 if not self._begun:
                     before = None if self._before is None else self._before.plain()
-                    self._begin(before, self.client_copy, anew=self.client_copy is None)
+                    self._begin(before, self.client_copy, hide_all=self.client_copy is None)
                 self._turned = entry.run.ended or entry.run.status == "waiting"
                 if self._turned:
                     self.cut_off = entry.run.status in ("cancelled", "interrupted")
@@ -262,7 +262,7 @@ class Projection:
             number = self._numbers.get(chunk.part)
             if number is not None:
                 if isinstance(chunk, chunks.ToolResult):
-                    growth.settled(number, chunk)
+                    growth.record_result(number, chunk)
                 growth.events.append(msgspec.structs.replace(chunk, part=number))
         else:
             growth.events.append(chunk)
@@ -273,7 +273,7 @@ class Projection:
         before = len(self._messages or ())
         for index in range(len(items or ()), before):  # one that comes here later without an id is another one
             self._hidden.discard(_nameless(index))
-            self._shown.pop(_nameless(index), None)
+            self._sent.pop(_nameless(index), None)
         self._messages = None if items is None else []
         for index, item in enumerate(items or ()):
             self._place(index, item)
@@ -284,9 +284,9 @@ class Projection:
         message: SentParts | None = None
         id = _id(value, index)
         if isinstance(value, dict) and role_of(value) == "assistant" and id not in self._hidden:
-            message = self._shown.get(id)
+            message = self._sent.get(id)
             if message is None:
-                message = self._shown[id] = SentParts(id, value)
+                message = self._sent[id] = SentParts(id, value)
                 if self._growth.client_copy is None:
                     self._growth.within(id)
                 self._growth.known((id,))

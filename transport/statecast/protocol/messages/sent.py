@@ -35,7 +35,7 @@ class Part:
     """
 
     __slots__ = (
-        "_said",
+        "_text_sent",
         "args_open",
         "data",
         "early",
@@ -60,7 +60,7 @@ class Part:
         self.early = False  #: of a tool call, whether the client has the result before the thread
         self.data: Json = value.get("data")  #: of a data part
         self.name: str | None = None  #: of a data part, what the client calls it
-        self._said = ""  #: its text, as far as anyone has asked for it
+        self._text_sent = ""  #: its text, as far as anyone has asked for it
         self.strings = bytearray()  #: by what it grew since: JSON strings, one right behind the other
 
     @property
@@ -72,7 +72,7 @@ class Part:
         """Return whether a part of the state can be this one."""
         return likeness(kind, value) == self.likeness
 
-    def goes_on_as(self, kind: str, value: Mapping[str, Json]) -> bool:
+    def continues_as(self, kind: str, value: Mapping[str, Json]) -> bool:
         """Return whether a part of the state is this one, changed only by growth."""
         return self.fits(kind, value) and (
             self.kind not in ("text", "reasoning") or _text(value, "text").startswith(self.text())
@@ -81,16 +81,16 @@ class Part:
     def text(self) -> str:
         """Return the text, as far as it was sent."""
         if self.strings:
-            self._said += _joined(self.strings)
+            self._text_sent += _joined(self.strings)
             self.strings.clear()
-        return self._said
+        return self._text_sent
 
     def set_text(self, text: str) -> None:
         """Set the text."""
         self.strings.clear()
-        self._said = text
+        self._text_sent = text
 
-    def note_result(self, value: Mapping[str, Json]) -> bool:
+    def record_result(self, value: Mapping[str, Json]) -> bool:
         """Record the result of a tool call; return whether it differs from the one that was sent."""
         before = self.result
         failed = value.get("isError") is True
@@ -125,23 +125,23 @@ class SentParts:
 
         Parts at the same index match first, then those that moved; a replaced text is matched by its index.
         """
-        left, found = dict(self.parts), dict[int, Part]()
+        remaining, found = dict(self.parts), dict[int, Part]()
         kinds = {index: str(value.get("type")) for index, value in enumerate(values) if isinstance(value, dict)}
         for index, kind in kinds.items():
-            if index in left and left[index].goes_on_as(kind, values[index]):
-                found[index] = left.pop(index)
+            if index in remaining and remaining[index].continues_as(kind, values[index]):
+                found[index] = remaining.pop(index)
         moved = False
-        for index, kind in kinds.items() if left else ():
+        for index, kind in kinds.items() if remaining else ():
             if index not in found:
-                at = next((at for at, part in left.items() if part.goes_on_as(kind, values[index])), None)
+                at = next((at for at, part in remaining.items() if part.continues_as(kind, values[index])), None)
                 if at is not None:
-                    found[index] = left.pop(at)
+                    found[index] = remaining.pop(at)
                     moved = True
-        for index, kind in kinds.items() if left else ():
-            if index not in found and index in left and left[index].fits(kind, values[index]):
-                found[index] = left.pop(index)
+        for index, kind in kinds.items() if remaining else ():
+            if index not in found and index in remaining and remaining[index].fits(kind, values[index]):
+                found[index] = remaining.pop(index)
         self.parts = dict(sorted(found.items()))
-        return moved or bool(left)
+        return moved or bool(remaining)
 
 
 def likeness(kind: str, value: Mapping[str, Json]) -> tuple[str, str]:

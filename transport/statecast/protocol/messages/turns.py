@@ -46,21 +46,21 @@ def calls_in(messages: Iterable[tuple[Json, Json, Sequence[Any]]]) -> Iterator[C
 
 
 def paired(
-    theirs: Sequence[Call], ours: Sequence[Call], turns: Mapping[int, int | None]
+    client_calls: Sequence[Call], thread_calls: Sequence[Call], turns: Mapping[int, int | None]
 ) -> Iterator[tuple[Call, Call]]:
     """Yield each of a client's calls with the matching call of the thread.
 
     Args:
-        theirs: The client's, in their order.
-        ours: The thread's, in theirs.
+        client_calls: The client's, in their order.
+        thread_calls: The thread's, in their order.
         turns: By the client's turns, which of the thread's it is; None: any. Of one that is not named nothing is known:
             a call of it is found by its id, if no other has that.
     """
     by_turn: dict[tuple[int | None, Json], list[Call]] = {}
-    for call in ours:
+    for call in thread_calls:
         for turn in (call.turn, None):
             by_turn.setdefault((turn, call.id), []).append(call)
-    for call in reversed(theirs):
+    for call in reversed(client_calls):
         known = call.turn in turns
         found = by_turn.get((turns[call.turn] if known else None, call.id))
         if found and (known or len(found) == 1):

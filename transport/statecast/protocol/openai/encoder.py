@@ -116,7 +116,7 @@ class ChatCompletionStreamEncoder(MessageEncoder):
         self._calls: dict[int, _Call] = {}
         self._growing: _Call | None = None  #: the call that was shown last
         self._waiting: deque[_Call] = deque()  #: calls that are shown once it is complete
-        self._shown = 0  #: how many calls the client has seen
+        self._sent = 0  #: how many calls the client has seen
         self._grown: set[str] = set()  #: fields that have grown
         self._pauses: set[str] = set()  #: of these, those of which another part began since
 
@@ -161,7 +161,7 @@ class ChatCompletionStreamEncoder(MessageEncoder):
         end = b"data: [DONE]\n\n"
         if self.error is not None:
             return event_frame(openai_error("server_error", self.error.code, self.error.message)) + end
-        last = b"".join([self._show(call) for call in self._calls.values() if call.index is None])
+        last = b"".join([self._send(call) for call in self._calls.values() if call.index is None])
         reason = "tool_calls" if self._calls else _REASONS.get(self.finish_reason, self.finish_reason)
         last += self._begin() + self._chunk({}, reason)
         if self._include_usage:
@@ -200,19 +200,19 @@ class ChatCompletionStreamEncoder(MessageEncoder):
 
     def _go_on(self) -> bytes:
         """Return the chunks of the calls that may be sent now."""
-        shown = b""
+        frames = b""
         while self._waiting and (self._growing is None or self._growing.complete):
             self._growing = self._waiting.popleft()
-            shown += self._show(self._growing)
-        return shown
+            frames += self._send(self._growing)
+        return frames
 
-    def _show(self, call: _Call) -> bytes:
+    def _send(self, call: _Call) -> bytes:
         begin = self._begin()
-        call.index = self._shown
-        self._shown += 1
+        call.index = self._sent
+        self._sent += 1
         function = {"name": call.name, "arguments": "".join(call.pieces)}
-        shown = {"index": call.index, "id": call.id, "type": "function", "function": function}
-        return begin + self._chunk({"tool_calls": [shown]})
+        delta = {"index": call.index, "id": call.id, "type": "function", "function": function}
+        return begin + self._chunk({"tool_calls": [delta]})
 
     def _begin(self) -> bytes:
         if self._begun:

@@ -179,9 +179,9 @@ class _Messages:
                 self._messages = [*self.all(), PostedMessage(role="user", parts=parts, problem=problem)]
                 self._answer = _Answer()
             case "assistant":
-                self._answer.say(*_said(message, where))
+                self._answer.add_parts(*_assistant_parts(message, where))
             case "tool":
-                self._answer.settle(message, where)
+                self._answer.add_result(message, where)
             case _:
                 raise _wrong(f"{where}.role", 'a role out of "system", "developer", "user", "assistant", "tool"', role)
         self.answered = role == "tool"
@@ -193,26 +193,30 @@ class _Answer:
     def __init__(self) -> None:
         self._parts: list[dict[str, Any]] | None = None  #: None: nothing was said
         self._calls: dict[str, dict[str, Any]] = {}  #: the latest of each id
-        self._settled: set[str] = set()
-        self._heard: set[str] = set()  #: the calls whose results it has gone on from
+        self._resolved: set[str] = set()
+        self._results_of_others: set[str] = set()  #: the calls whose results it has gone on from
         self._problem: RequestError | None = None
 
     def message(self) -> list[PostedMessage]:
         """Return it, if there is one."""
         if self._parts is None:
             return []
-        return [PostedMessage(role="assistant", parts=self._parts, theirs=self._heard, problem=self._problem)]
+        return [
+            PostedMessage(
+                role="assistant", parts=self._parts, results_of_others=self._results_of_others, problem=self._problem
+            )
+        ]
 
-    def say(self, parts: list[dict[str, Any]], problem: RequestError | None) -> None:
+    def add_parts(self, parts: list[dict[str, Any]], problem: RequestError | None) -> None:
         """Add what the model said, and why some of it cannot be read."""
         self._problem = self._problem or problem
-        self._heard |= self._settled
-        self._settled = set()
+        self._results_of_others |= self._resolved
+        self._resolved = set()
         self._calls |= {part["toolCallId"]: part for part in parts if part["type"] == "tool-call"}
         self._parts = [] if self._parts is None else self._parts
         self._parts += parts
 
-    def settle(self, answer: Mapping[str, Any], where: str) -> None:
+    def add_result(self, answer: Mapping[str, Any], where: str) -> None:
         """Add a tool's answer.
 
         Raises:
@@ -226,10 +230,10 @@ class _Answer:
         if problem is not None:
             raise problem
         call |= {"result": read_value("".join(part["text"] for part in parts)), "isError": False}
-        self._settled.add(id)
+        self._resolved.add(id)
 
 
-def _said(message: Mapping[str, Any], where: str) -> tuple[list[dict[str, Any]], RequestError | None]:
+def _assistant_parts(message: Mapping[str, Any], where: str) -> tuple[list[dict[str, Any]], RequestError | None]:
     """Return what can be read of what an assistant said, and why the first of the rest cannot."""
     parts: list[dict[str, Any]] = []
     problem: RequestError | None = None

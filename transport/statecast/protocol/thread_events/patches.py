@@ -58,7 +58,7 @@ class PatchEventsEncoder(EventsEncoder):
     def encode(self, entry: Entry) -> bytes:
         """Return one frame, after any held changes; or hold a change and return nothing."""
         if type(entry) is OperationsEntry:
-            self._deltas.note(operations.decode(entry.operations))
+            self._deltas.hold(operations.decode(entry.operations))
             self._revision = entry.revision
             return b""
         return self.release() + super().encode(entry)
