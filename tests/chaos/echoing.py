@@ -16,7 +16,7 @@ import anyio
 
 from statecast import Agent, Limits, Run, UntypedCommand, create_app
 from statecast.stores import Change, SqliteStore
-from statecast.threads import tries
+from statecast.threads.runs import tries
 from tests.stores.small_store import little
 
 

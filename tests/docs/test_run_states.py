@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from statecast.protocol.entries import ENDED
-from statecast.threads.lifecycle import TRANSITIONS
+from statecast.threads.runs.lifecycle import TRANSITIONS
 
 PROTOCOL = Path(__file__).parents[2] / "docs" / "protocol.md"
 

@@ -52,7 +52,7 @@ class Choosy(SqliteStore):
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("statecast.threads.journal.RETRY", (0.01,))
+    monkeypatch.setattr("statecast.threads.log.journal.RETRY", (0.01,))
 
 
 @pytest.fixture

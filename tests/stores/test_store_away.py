@@ -47,7 +47,7 @@ class Away(SqliteStore):
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("statecast.threads.journal.RETRY", (0.01,))
+    monkeypatch.setattr("statecast.threads.log.journal.RETRY", (0.01,))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from statecast.http.endpoints.events import Format
 from statecast.protocol.entries import ENDED
 from statecast.stores import Store
 from statecast.threads import Thread
-from statecast.threads.execution import Execution
+from statecast.threads.runs.execution import Execution
 from statecast_agents import operations
 from tests.transport.account import Account
 from tests.transport.followers import Connection, View

@@ -10,7 +10,7 @@ import msgspec
 
 from .stores import SavedThread, StoreUnavailable
 from .stores.sqlite.maintenance import back_up, damage_in
-from .threads.restore import restore
+from .threads.log.restore import restore
 
 __all__ = ["add_commands", "backup", "check"]
 

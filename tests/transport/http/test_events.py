@@ -22,8 +22,8 @@ from statecast.protocol import Cursor, RunError, RunState
 from statecast.stores import Key, MemoryStore
 from statecast.testing import TestClient
 from statecast.threads import Reader, Thread
-from statecast.threads.execution import Execution
-from statecast.threads.journal import Journal
+from statecast.threads.log.journal import Journal
+from statecast.threads.runs.execution import Execution
 from statecast_agents import Document
 from tests.transport.failing_store import Failing
 from tests.transport.followers import PATH, Connection, Follower, following, posted, state_of, until_status

@@ -7,7 +7,7 @@ import pytest
 from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
 from statecast.protocol.errors import RequestError
 from statecast.testing import TestClient
-from statecast.threads.capacity import Capacity
+from statecast.threads.runs.capacity import Capacity
 from tests.transport.followers import status_of, until_status
 from tests.transport.held_agent import note
 

@@ -15,7 +15,7 @@ import pytest
 
 from statecast import AddMessage, Agent, Run, UntypedCommand
 from statecast.testing import TestClient
-from statecast.threads import tasks
+from statecast.threads.runs import tasks
 from tests.clients.serving import Restarting
 from tests.transport.failing_store import Failing
 from tests.transport.followers import (

@@ -13,7 +13,7 @@ import pytest
 
 from statecast import Agent, Run, UntypedCommand, create_app
 from statecast.testing import TestClient
-from statecast.threads.tries import TRIES
+from statecast.threads.runs.tries import TRIES
 from tests.transport.followers import crashed, posted, store_of, until_status
 from tests.transport.held_agent import note, until
 

@@ -20,7 +20,7 @@ from statecast import Agent, Limits, Run, UntypedCommand
 from statecast.protocol import RunEntry, RunError, RunState, Status
 from statecast.protocol.entries import ENDED
 from statecast.threads import Hub, Posted, Thread
-from statecast.threads.lifecycle import TRANSITIONS, ImpossibleTransition, advance
+from statecast.threads.runs.lifecycle import TRANSITIONS, ImpossibleTransition, advance
 from tests.counts import examples
 
 STATUSES: Sequence[Status] = get_args(Status)
@@ -171,7 +171,7 @@ def impossible() -> Iterator[list[ImpossibleTransition]]:
             found.append(error)
             raise
 
-    with patch("statecast.threads.execution.advance", advanced):
+    with patch("statecast.threads.runs.execution.advance", advanced):
         yield found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statecast.protocol import ChunkEntry, OperationsEntry, RunEntry, RunState
-from statecast.threads.log import Log
+from statecast.threads.log.log import Log
 from statecast_agents.chunks import PartFinished
 
 SET = b'[{"type":"set","path":["a"],"value":1}]'

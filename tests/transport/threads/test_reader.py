@@ -18,8 +18,8 @@ from statecast.protocol import PROTOCOLS, Cursor, RunError, RunState
 from statecast.protocol.assistant_transport.events import decode
 from statecast.stores import Key, MemoryStore
 from statecast.threads import Reader, Thread
-from statecast.threads.execution import Execution
-from statecast.threads.journal import Journal
+from statecast.threads.log.journal import Journal
+from statecast.threads.runs.execution import Execution
 from statecast_agents import Document, Json, chunks, operations
 
 TIGHT: Final = Limits(keep_entries=4, keep_bytes=600, send_bytes=150)

@@ -20,7 +20,7 @@ from statecast.protocol.thread_events.encoder import EventsEncoder, framed_as_li
 from statecast.protocol.thread_events.patches import PatchEventsEncoder
 from statecast.stores import Key, MemoryStore
 from statecast.threads import Reader, Thread
-from statecast.threads.journal import Journal
+from statecast.threads.log.journal import Journal
 from statecast_agents import Document
 from tests.transport.threads.test_reader import TIGHT, _alive
 
@@ -120,7 +120,7 @@ async def read(acts: Sequence[tuple[str, int]], limits: Limits) -> list[bytes]:
 @given(acts=ACTS)
 def test_readers_get_what_they_would_get_alone(limits: Limits, acts: Sequence[tuple[str, int]]) -> None:
     together = asyncio.run(read(acts, limits))
-    with patch("statecast.threads.reader.SHARED", -1):
+    with patch("statecast.threads.log.reader.SHARED", -1):
         assert asyncio.run(read(acts, limits)) == together
 
 

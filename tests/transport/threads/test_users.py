@@ -16,7 +16,7 @@ from starlette.requests import HTTPConnection
 from statecast import About, AddMessage, Agent, App, Cloud, Feedback, Run, UntypedCommand, create_app
 from statecast.stores import SqliteStore
 from statecast.testing import TestClient
-from statecast.threads.users import MOST, restored_user, stored_user, user_id
+from statecast.threads.runs.users import MOST, restored_user, stored_user, user_id
 from tests.ids import stable
 from tests.transport.followers import completed, connected, served
 from tests.transport.held_agent import HOLD, note, said, until

@@ -25,7 +25,7 @@ from statecast import (
 )
 from statecast.state import Json
 from statecast.testing import TestClient
-from statecast.threads.execution import Execution
+from statecast.threads.runs.execution import Execution
 from tests.transport.failing_store import Failing
 from tests.transport.followers import PATH, following, posted, reopened, state_of, status_of, store_of, until_status
 from tests.transport.held_agent import NOTE, note, said, until

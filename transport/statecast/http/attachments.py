@@ -23,10 +23,10 @@ from statecast.files import (
     media_type,
     names_among,
 )
-from statecast.http.errors import FileDamaged, UnknownFile, UnsupportedMediaType
 from statecast.protocol.errors import InvalidRequest
 from statecast.stores import Damaged
 
+from .errors import FileDamaged, UnknownFile, UnsupportedMediaType
 from .request.incoming import UploadBody
 from .response.file import serve
 from .service import Service

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast.http.operation import ANY_FILE, AgentName, AnyCommand, Operation, Reply
 from statecast_agents import Agent, Json
+
+from .operation import ANY_FILE, AgentName, AnyCommand, Operation, Reply
 
 __all__ = ["AgentList", "describe_agents", "openapi"]
 

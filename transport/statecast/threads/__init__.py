@@ -1,21 +1,21 @@
 """The engine: threads, their logs and inboxes, runs, and the readers that follow. anyio and asyncio; no HTTP."""
 
-from .batch import OnDisconnect
-from .cascade import MESSAGE
-from .client_messages import can_follow, check_written, has_only, with_messages
 from .connection_limits import Connections
-from .directory import MAX_FIELD, Directory
-from .execution import Execution
-from .failures import first_state
 from .history import EACH, LEASE, History
-from .hook_calls import HookCalls, HookFailed
 from .hub import Hub, Submission
 from .limits import Limits
+from .log.reader import Reader
 from .offload import offload
-from .reader import Reader
+from .records.cascade import MESSAGE
+from .records.client_messages import can_follow, check_written, has_only, with_messages
+from .records.directory import MAX_FIELD, Directory
 from .rules import Posted, ThreadGone, check_built_in, is_applied
+from .runs.batch import OnDisconnect
+from .runs.execution import Execution
+from .runs.failures import first_state
+from .runs.hook_calls import HookCalls, HookFailed
+from .runs.users import user_id
 from .thread import Thread
-from .users import user_id
 
 __all__ = [
     "EACH",

@@ -20,14 +20,11 @@ from statecast.stores import Key, StoreUnavailable
 from statecast_agents import Agent, Document, new_id
 from statecast_agents.commands import AnyCommand
 
-from .batch import Batch
 from .claims import adopt, agrees
-from .client_messages import reassigned
-from .deliveries import Delivery
 from .errors import AgentMismatch, ServerStopping
-from .execution import Execution
 from .limits import Limits
 from .offload import offload
+from .records.client_messages import reassigned
 from .registry import Registry
 from .rules import (
     Posted,
@@ -40,6 +37,9 @@ from .rules import (
     remember,
     unapplied,
 )
+from .runs.batch import Batch
+from .runs.deliveries import Delivery
+from .runs.execution import Execution
 from .scheduler import Scheduler
 from .thread import Thread
 

@@ -13,8 +13,8 @@ from statecast.protocol.json_checks import decode, same_json
 from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Document, Json, StateTooLarge
 from statecast_agents.values import is_javascript_integer
 
-from .failures import first_state, validate
 from .offload import offload
+from .runs.failures import first_state, validate
 from .thread import Thread
 
 __all__ = ["Claim", "adopt", "agrees"]

@@ -24,14 +24,14 @@ from statecast.protocol.messages.state_messages import items_in
 from statecast.stores import Key, RecordErased, RecordWritten, Summary
 from statecast_agents import About, Agent, Feedback, Json, new_id
 
-from .aliases import Aliases
-from .cascade import MESSAGE
-from .client_messages import can_follow, check_written, has_only
-from .directory import MAX_FIELD
 from .errors import AgentFailed, AgentsMessage, FieldTooLarge, UnknownMessage
-from .hook_calls import HookFailed
 from .hub import Hub
 from .offload import offload
+from .records.aliases import Aliases
+from .records.cascade import MESSAGE
+from .records.client_messages import can_follow, check_written, has_only
+from .records.directory import MAX_FIELD
+from .runs.hook_calls import HookFailed
 
 __all__ = ["EACH", "LEASE", "History"]
 

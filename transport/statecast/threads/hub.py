@@ -16,20 +16,20 @@ from statecast.stores import Key, Store, StoreUnavailable
 from statecast_agents import Agent, Json
 
 from .admission import Admission, Submission
-from .cascade import Cascade
 from .claims import Claim
-from .client_messages import append, rewrite, written
-from .deletion import Deletion
-from .directory import Directory
 from .errors import RunActive, UnknownThread
-from .hook_calls import HookCalls, InThread
 from .limits import Limits
 from .offload import offload
 from .patches import patch
 from .readiness import Readiness
+from .records.cascade import Cascade
+from .records.client_messages import append, rewrite, written
+from .records.deletion import Deletion
+from .records.directory import Directory
 from .registry import Registry
 from .resuming import check_run, resume, resume_point
 from .rules import Posted
+from .runs.hook_calls import HookCalls, InThread
 from .scheduler import Scheduler
 from .supervisor import Supervisor
 from .thread import Thread

@@ -9,8 +9,8 @@ from statecast.protocol.json_patch import Budget, Edit, PatchConflict, Patching
 from statecast_agents import Document, Json
 
 from .errors import InvalidPatch, NotWritable, PatchFailed
-from .failures import validate
 from .limits import Limits
+from .runs.failures import validate
 from .thread import Thread
 
 __all__ = ["patch"]

@@ -20,9 +20,9 @@ from statecast.stores import Damaged, Key, Store, StoreUnavailable, Summary
 from statecast_agents import Agent
 
 from .errors import AgentMismatch, RevisionGone, ThreadDamaged, UnknownRevision, UnknownThread
-from .journal import Journal
 from .limits import Limits
-from .restore import replay
+from .log.journal import Journal
+from .log.restore import replay
 from .thread import Thread
 
 __all__ = ["Registry"]

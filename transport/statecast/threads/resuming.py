@@ -9,8 +9,8 @@ from statecast.protocol import Cursor
 from .admission import Submission
 from .claims import Claim, agrees
 from .errors import ResumeMismatch, RunMismatch
-from .execution import Execution
 from .resume_point import ResumePoint
+from .runs.execution import Execution
 from .thread import Thread
 
 __all__ = ["check_run", "resume", "resume_point"]

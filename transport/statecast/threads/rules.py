@@ -16,11 +16,11 @@ from statecast_agents.agent import Policy
 from statecast_agents.commands import AnyCommand, check_command
 from statecast_agents.message_commands import check_commands
 
-from .batch import OnDisconnect
 from .claims import Claim
 from .errors import CommandIdReused, NotListening, PolicyNotAvailable, RoleNotAllowed, RunActive, TooManyCommands
-from .failures import agents_code
 from .limits import Limits
+from .runs.batch import OnDisconnect
+from .runs.failures import agents_code
 from .thread import Thread
 
 __all__ = [

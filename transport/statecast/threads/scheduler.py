@@ -21,18 +21,18 @@ from statecast.protocol import RunError, RunState
 from statecast.stores import Key
 from statecast_agents import Agent, CommandError
 
-from .batch import Batch
-from .capacity import Capacity
-from .deliveries import Delivery
 from .errors import ServerStopping
-from .execution import INTERRUPTED, Execution
-from .failures import explain
-from .hook_calls import HookCalls, InThread
-from .lifecycle import advance
 from .limits import Limits
 from .rules import remember
+from .runs.batch import Batch
+from .runs.capacity import Capacity
+from .runs.deliveries import Delivery
+from .runs.execution import INTERRUPTED, Execution
+from .runs.failures import explain
+from .runs.hook_calls import HookCalls, InThread
+from .runs.lifecycle import advance
+from .runs.workers import Workers
 from .thread import Thread
-from .workers import Workers
 
 __all__ = ["Scheduler"]
 

@@ -14,9 +14,9 @@ from typing import Final
 from statecast.protocol.errors import RequestError
 from statecast.stores import StoreUnavailable
 
-from .exit_guard import contain, release
 from .limits import Limits
 from .registry import Registry
+from .runs.exit_guard import contain, release
 from .scheduler import Scheduler
 
 __all__ = ["Supervisor"]

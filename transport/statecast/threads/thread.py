@@ -10,13 +10,13 @@ from statecast.protocol.entries import size_of
 from statecast.stores import Created, Key, SavedThread
 from statecast_agents import Agent, Document
 
-from .execution import Execution
-from .journal import Journal
 from .limits import Limits
-from .logged_state import LoggedState
-from .reader import Reader
-from .restore import restore
-from .run_queue import RunQueue
+from .log.journal import Journal
+from .log.logged_state import LoggedState
+from .log.reader import Reader
+from .log.restore import restore
+from .log.run_queue import RunQueue
+from .runs.execution import Execution
 
 __all__ = ["Thread"]
 

@@ -6,13 +6,13 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from statecast.http.cloud.errors import AnonymousNotAllowed, ApiKeyRequired
 from statecast.http.operation import DONE, Operation
 from statecast.http.request.body import read_json
 from statecast.http.response.errors import json_response
 from statecast.threads import Limits
 
 from .authenticator import Authenticator
+from .errors import AnonymousNotAllowed, ApiKeyRequired
 from .form import OBJECT, cloud_operation
 
 __all__ = ["auth_operations"]

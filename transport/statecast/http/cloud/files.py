@@ -16,7 +16,6 @@ from starlette.responses import Response
 
 from statecast.files import Found, Uploads, disposition, filename_of, fresh_name, name_in
 from statecast.http.attachments import Attachments, check_filename
-from statecast.http.cloud.errors import FileExists, InvalidSignature, UrlExpired
 from statecast.http.errors import UnknownFile
 from statecast.http.operation import ANY_FILE, FILE, Operation, Reply
 from statecast.http.request.body import read_json
@@ -27,6 +26,7 @@ from statecast.http.summaries import timestamp
 from statecast.protocol.errors import InvalidRequest, RequestError
 
 from .authenticator import Authenticator
+from .errors import FileExists, InvalidSignature, UrlExpired
 from .form import cloud_form, cloud_operation
 
 __all__ = ["file_operations"]

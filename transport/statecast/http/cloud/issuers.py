@@ -16,7 +16,7 @@ import anyio
 import jwt
 from anyio import to_thread
 
-from statecast.http.cloud.errors import IssuerUnavailable
+from .errors import IssuerUnavailable
 
 __all__ = ["PublishedKeys"]
 

@@ -13,10 +13,11 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from statecast.http.cloud.errors import LeaseEnded, LeaseMismatch, UnknownLease
 from statecast.stores import Key
 from statecast.threads import LEASE, Directory
 from statecast_agents import new_id
+
+from .errors import LeaseEnded, LeaseMismatch, UnknownLease
 
 __all__ = ["EndReason", "Leases"]
 

@@ -16,7 +16,7 @@ from statecast.http.service import Service
 from statecast.protocol.errors import InvalidRequest
 from statecast.stores import Key
 from statecast.threads import HookFailed
-from statecast.threads.hook_calls import InThread
+from statecast.threads.runs.hook_calls import InThread
 from statecast_agents import Json, new_id
 from statecast_agents.functions import is_async
 

@@ -9,8 +9,9 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 from statecast.http.errors import BodyIncomplete, BodyTimeout, BodyTooLarge, EmptyFile
-from statecast.http.request.open_requests import open_request_of
 from statecast.protocol.errors import RequestError
+
+from .open_requests import open_request_of
 
 __all__ = ["IncomingBody", "UploadBody"]
 

@@ -14,9 +14,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from statecast.http.errors import MethodNotAllowed, NotFound, http_error
-from statecast.http.response.statuses import headers_of, status_of, status_of_class
 from statecast.protocol.errors import ErrorForm, InternalError, RequestError, plain_form
 from statecast.threads.errors import ServerStopping
+
+from .statuses import headers_of, status_of, status_of_class
 
 __all__ = ["Errors", "FormRoute", "deny", "error_response", "json_response", "request_error"]
 

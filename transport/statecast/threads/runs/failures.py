@@ -10,10 +10,9 @@ from typing import Final
 
 from statecast.protocol import RunError
 from statecast.protocol.errors import RequestError
+from statecast.threads.errors import AgentFailed
 from statecast_agents import Agent, AgentError, Json, StatecastError, TooLarge
 from statecast_agents.errors import MessageConflict
-
-from .errors import AgentFailed
 
 __all__ = ["agents_code", "explain", "first_state", "raised_one", "validate"]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
+from statecast.threads.log.logged_state import LoggedState
 from statecast_agents import RunEnded
 from statecast_agents.chunks import Chunk
-
-from .logged_state import LoggedState
 
 __all__ = ["Emitter"]
 

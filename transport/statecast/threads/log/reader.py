@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from statecast.protocol import ChunkEntry, Encoder, Entry, OperationsEntry, RunEntry, RunError
 from statecast.protocol.thread_events.encoder import EventsEncoder
+from statecast.threads.offload import LARGE, offload
 
 from .logged_state import LoggedState
-from .offload import LARGE, offload
 from .run_queue import RunQueue
 
 __all__ = ["Reader"]

@@ -12,20 +12,20 @@ from typing import Any, Final, Literal
 import msgspec
 
 from statecast.protocol import RunError, RunState, Status
+from statecast.threads.limits import Limits
+from statecast.threads.log.logged_state import LoggedState
 from statecast_agents import Run, ToolCall, new_id
 from statecast_agents.commands import AnyCommand
 
 from .batch import Batch
 from .capacity import Capacity
+from .clock import RunClock
 from .deliveries import Deliveries, Delivery, apply_messages
 from .emitter import Emitter
 from .exit_guard import within_agent
 from .failures import explain, raised_one
 from .lifecycle import advance
-from .limits import Limits
-from .logged_state import LoggedState
 from .open_calls import cut_off, dismiss, open_calls
-from .run_clock import RunClock
 from .tasks import Tasks
 from .tries import count_try
 from .workers import IN_THREAD, WorkerCalls, Workers

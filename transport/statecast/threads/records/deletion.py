@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Final
 
 from statecast.stores import Damaged, Deleted, Key, Moved, Summary
+from statecast.threads.errors import AgentMismatch, ThreadDamaged, UnknownThread
+from statecast.threads.registry import Registry
+from statecast.threads.scheduler import Scheduler
+from statecast.threads.thread import Thread
 
 from .cascade import Cascade, former
-from .errors import AgentMismatch, ThreadDamaged, UnknownThread
-from .registry import Registry
-from .scheduler import Scheduler
-from .thread import Thread
 
 __all__ = ["Deletion"]
 

@@ -9,6 +9,9 @@ import msgspec
 
 from statecast.protocol.errors import RequestError, StateLimitExceeded
 from statecast.protocol.messages.state_messages import items_in
+from statecast.threads.offload import offload
+from statecast.threads.runs.failures import first_state, validate
+from statecast.threads.thread import Thread
 from statecast_agents import (
     Agent,
     Document,
@@ -20,10 +23,6 @@ from statecast_agents import (
     StateTooLarge,
     operations,
 )
-
-from .failures import first_state, validate
-from .offload import offload
-from .thread import Thread
 
 __all__ = [
     "append",

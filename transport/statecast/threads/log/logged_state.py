@@ -17,11 +17,11 @@ from statecast.protocol import ChunkEntry, Entry, OperationsEntry, RunEntry, Run
 from statecast.protocol.entries import ENTRY, size_of
 from statecast.protocol.errors import RequestError
 from statecast.stores import Appended, Compacted, Key, write_entry
+from statecast.threads.limits import Limits
 from statecast_agents import Agent, Document, RunEnded, operations
 from statecast_agents.chunks import Chunk
 
 from .journal import Journal
-from .limits import Limits
 from .log import Log
 
 __all__ = ["LoggedState"]

@@ -13,12 +13,12 @@ from typing import Final
 import msgspec
 
 from statecast.stores import BatchAccepted, BatchSettled
+from statecast.threads.log.logged_state import LoggedState
 from statecast_agents import Run
 from statecast_agents.commands import AnyCommand
 from statecast_agents.message_commands import apply_commands
 
 from .batch import Batch
-from .logged_state import LoggedState
 
 __all__ = ["Deliveries", "Delivery", "apply_messages"]
 

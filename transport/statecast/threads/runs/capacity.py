@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .errors import ServerFull, TooManyRuns
-from .limits import Limits
+from statecast.threads.errors import ServerFull, TooManyRuns
+from statecast.threads.limits import Limits
 
 __all__ = ["Capacity"]
 

@@ -8,9 +8,9 @@ from typing import Final
 
 from statecast.protocol import RunError
 from statecast.stores import BatchChanged, StoreUnavailable
+from statecast.threads.log.logged_state import LoggedState
 
 from .batch import Batch
-from .logged_state import LoggedState
 
 __all__ = ["count_try"]
 

@@ -21,8 +21,7 @@ from statecast.stores import (
     Summary,
     SummaryChanged,
 )
-
-from .registry import Registry
+from statecast.threads.registry import Registry
 
 __all__ = ["MAX_FIELD", "Directory"]
 

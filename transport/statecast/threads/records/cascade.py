@@ -10,8 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Final, TypeVar
 
 from statecast.stores import Damaged, Key, RecordWritten
-
-from .registry import Registry
+from statecast.threads.registry import Registry
 
 __all__ = ["FORMER", "MESSAGE", "Cascade", "DeleteNamed", "former"]
 

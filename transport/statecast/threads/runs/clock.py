@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .limits import Limits
+from statecast.threads.limits import Limits
 
 __all__ = ["RunClock"]
 
