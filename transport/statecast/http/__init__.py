@@ -1,4 +1,4 @@
-"""HTTP. starlette lives here and nowhere else."""
+"""HTTP: endpoints, middleware, requests and responses. Only this package imports starlette."""
 
 from .app import App, AppSettings, create_app
 from .cloud import Cloud, CloudReport, CloudUser, Issuer

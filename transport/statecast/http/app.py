@@ -54,8 +54,8 @@ __all__ = ["App", "AppSettings", "create_app"]
 class App:
     """The ASGI app that `create_app` makes.
 
-    Not a `Starlette`: that wraps every `send` of a stream twice, to turn errors into responses that a stream, once it
-    has begun, cannot have.
+    It is not a `Starlette`, which would wrap every `send` of a stream twice to turn errors into responses. A stream
+    that has begun cannot have those.
 
     Args:
         hub: Its threads and runs.

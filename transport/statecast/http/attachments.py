@@ -1,4 +1,4 @@
-"""`Attachments`: what the endpoints of attachments do, whichever client they are for."""
+"""`Attachments`: receiving, finding and serving files, for all clients' endpoints."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SECRET: Final = "uploads"
 
 
 class Attachments:
-    """Takes files, finds them, and serves them.
+    """Receive, find and serve uploaded files.
 
     Args:
         service: For the store.
@@ -56,7 +56,7 @@ class Attachments:
         self._files = uploads.where or StoreFiles(service.hub.registry.store)
 
     async def signer(self) -> Signer:
-        """Return what signs URLs.
+        """Return the signer of URLs.
 
         Raises:
             RequestError: `store_unavailable`.
@@ -64,7 +64,7 @@ class Attachments:
         return Signer(await self._directory.secret(SECRET, token_bytes(SECRET_BYTES)))
 
     async def take(self, name: str, filename: str, owner: str | None, incoming: UploadBody, request: Request) -> Found:
-        """Keep the file that a request carries, and return it, without what it holds.
+        """Store the file in a request's body, and return its description.
 
         Raises:
             RequestError: `unsupported_media_type`; `store_unavailable`; as `UploadBody`.
@@ -76,7 +76,7 @@ class Attachments:
         return Found(name, kind, owner, size, b"")
 
     async def find(self, name: str) -> Found:
-        """Return a file, whoever asks.
+        """Return a file without checking its owner.
 
         Raises:
             RequestError: `unknown_file`; `store_unavailable`.
@@ -97,7 +97,7 @@ class Attachments:
         return is_name(name) and await _kept(self._files.find(name)) is not None
 
     async def owned(self, name: str, owner: str | None) -> Found:
-        """Return a file of an owner's.
+        """Return a file of an owner.
 
         Raises:
             RequestError: As `find`; somebody else's is unknown.
@@ -117,7 +117,7 @@ class Attachments:
         await _kept(self._files.delete(name))
 
     async def forget(self, texts: Iterable[bytes], owners: Collection[str | None]) -> None:
-        """Keep no longer the files that texts name and one of some owners has; of very many, the first.
+        """Delete the files that these texts name and one of these owners has, up to a limit.
 
         Raises:
             StoreUnavailable: Some are still kept.
@@ -142,7 +142,7 @@ class Attachments:
         return UploadBody(request.scope, request.receive, limit=limit, seconds=seconds, held=held)
 
     def base(self, request: Request) -> str:
-        """Return the URL under which clients reach this app, without a slash at its end."""
+        """Return the URL under which clients reach this app, without a trailing slash."""
         if self.uploads.public_url is not None:
             return self.uploads.public_url.rstrip("/")
         return f"{request.url.scheme}://{request.url.netloc}{quote(request.scope.get('root_path', ''))}"
@@ -163,7 +163,7 @@ class Attachments:
 
 
 def check_filename(filename: str) -> None:
-    """Check the name that a file comes with. What is odd in it is changed; only its length may be too much.
+    """Check the length of a file's name. Unsafe characters in it are replaced later.
 
     Raises:
         RequestError: `invalid_request`.

@@ -16,7 +16,7 @@ __all__ = ["Service"]
 
 
 class Service(msgspec.Struct, frozen=True):
-    """What every endpoint needs."""
+    """The services that every endpoint uses."""
 
     hub: Hub
     on_disconnect: OnDisconnect
@@ -24,7 +24,7 @@ class Service(msgspec.Struct, frozen=True):
     open_list: bool = False  #: whether `GET /threads` lists the threads without an owner
 
     async def caller(self, scope: Scope, *, key_alone: bool = False) -> Caller:
-        """Return who sends a request.
+        """Identify the caller of a request.
 
         Args:
             scope: The request's.

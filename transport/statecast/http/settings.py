@@ -1,4 +1,4 @@
-"""Settings of an app, checked when it is made: origins, host names, and what else could only be wrong later on."""
+"""Checks of an app's settings, made in `create_app` so that mistakes show at once."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def check_hosts(hosts: Any) -> None:
 
 
 def opened_store(store: Any) -> Store:
-    """Return a store, which may be given by its URL.
+    """Return a store, or open the one that a URL names.
 
     Raises:
         TypeError: It is no store.
@@ -94,7 +94,7 @@ def opened_store(store: Any) -> Store:
 def check_kinds(
     *, limits: Any, on_disconnect: Any, identify: Any, open_list: Any, cloud: Any, uploads: Any, debug: Any
 ) -> None:
-    """Check what is to be of one kind.
+    """Check the types of settings.
 
     Raises:
         TypeError: Something is of another.
@@ -113,7 +113,7 @@ def check_kinds(
 
 
 def check_page(page: str | PathLike[str] | None) -> None:
-    """Check that a page's folder is there.
+    """Check that a page's folder exists.
 
     Raises:
         TypeError: It is no path.

@@ -75,7 +75,7 @@ def fitting(summaries: Sequence[Summary]) -> Sequence[Summary]:
 
 
 def limit_of(given: str | None, default: int) -> int:
-    """Return how many things a query asks for.
+    """Return a query's limit.
 
     Raises:
         RequestError: `invalid_request`.
@@ -89,12 +89,12 @@ def limit_of(given: str | None, default: int) -> int:
 
 
 def timestamp(when: float) -> str:
-    """Return a time (seconds since the epoch) as JavaScript's `toISOString()` does: some clients take no other form."""
+    """Format a time (seconds since the epoch) as JavaScript's `toISOString()`: some clients parse no other format."""
     return datetime.fromtimestamp(when, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def seconds(text: str) -> float:
-    """Return a time that a client gives, no later than now.
+    """Parse a client's time, no later than now, as seconds since the epoch.
 
     Raises:
         RequestError: `invalid_request`.

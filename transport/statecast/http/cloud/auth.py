@@ -1,4 +1,4 @@
-"""`/v1/auth/tokens`: identities for pages without a sign-in, and tokens for those with one."""
+"""`/v1/auth/tokens`: anonymous identities, and tokens for signed-in users."""
 
 from __future__ import annotations
 

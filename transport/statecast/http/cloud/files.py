@@ -1,6 +1,6 @@
-"""`/v1/files`: attachments as the cloud's client uploads them, with a signed URL that works for a while.
+"""`/v1/files`: attachments of the cloud's client, uploaded and read through signed, expiring URLs.
 
-The URL says whose file it will be, since the request that brings the bytes carries nothing else.
+The URL names the file's owner, because the upload request carries nothing else.
 Source: docs/protocol.md, "Attachments".
 """
 
@@ -99,7 +99,7 @@ class _CloudFiles:
         self._coming: set[str] = set()  #: names of files that are under way
 
     async def upload_url(self, request: Request) -> Response:
-        """Return where to put a file, and where it will be."""
+        """Return the URL to upload a file to, and the URL that it will have."""
         principal = await self._authenticator.require(request.scope)
         asked: UploadUrlRequest = await read_json(request.scope, request.receive, self._limits, UploadUrlRequest)
         check_filename(asked.filename)
@@ -117,7 +117,7 @@ class _CloudFiles:
         )
 
     async def download_url(self, request: Request) -> Response:
-        """Return where to get a file of one's own."""
+        """Return a URL to download one of the caller's files."""
         principal = await self._authenticator.require(request.scope)
         asked: DownloadUrlRequest = await read_json(request.scope, request.receive, self._limits, DownloadUrlRequest)
         found = await self._attachments.owned(_name_of(asked), principal.workspace)
@@ -126,7 +126,7 @@ class _CloudFiles:
         return json_response(DownloadUrl(signed_url=url, expires_at=expires_at, key=found.name))
 
     async def upload(self, request: Request) -> Response:
-        """Keep the body as a file, if the URL is one that was given out."""
+        """Store the body as a file, if the URL's signature is valid."""
         name, owner = request.path_params["name"], request.query_params.get("owner")
         incoming = self._attachments.incoming(request)
         try:
@@ -139,7 +139,7 @@ class _CloudFiles:
         return json_response(StoredFile(name, url, taken.type, taken.size))
 
     async def get(self, request: Request) -> Response:
-        """Serve a file to whoever has its name; by a URL with a signature, as long as that holds."""
+        """Serve a file to anyone who knows its name; a signed URL only until it expires."""
         name = request.path_params["name"]
         if "signature" in request.query_params:
             await self._check(request, DOWNLOAD, name, None)
@@ -163,14 +163,14 @@ class _CloudFiles:
         return f"{self._attachments.base(request)}/v1/files/{_quoted(found.name)}?{urlencode(query)}"
 
     async def _signed(self, use: str, name: str, owner: str | None) -> dict[str, str]:
-        """Return what a URL carries so that it works until it expires."""
+        """Return the signature and expiry parameters of a URL."""
         expires = int(time.time()) + self._uploads.expires
         signer = await self._attachments.signer()
         signature = signer.sign(use, name, expires, owner, self._uploads.limit)
         return {"expires": str(expires), "signature": signature}
 
     async def _check(self, request: Request, use: str, name: str, owner: str | None) -> None:
-        """Check that a URL is one that was given out, and still works.
+        """Check a URL's signature and expiry.
 
         Raises:
             RequestError: `invalid_signature` or `url_expired`.

@@ -1,4 +1,4 @@
-"""Keys of issuers, as they publish them: fetched seldom, by few threads, and kept while the issuer is away.
+"""Published keys of issuers: fetched seldom, by few threads, and kept while the issuer is unavailable.
 
 Rule: what a stranger sends never decides how often an issuer is asked. A token with an unknown key id causes at most
 one request to the issuer in `COOLDOWN` seconds, and everyone else goes on with the keys that are known.
@@ -78,7 +78,7 @@ class PublishedKeys:
         return self._fetching is None and (self._tried is None or now - self._tried >= pause)
 
     async def _fetched_now(self) -> None:
-        """Wait for a fetch, which all who wait share: that some of them give up does not end it."""
+        """Wait for a fetch that all waiters share; it continues if some of them are cancelled."""
         task = self._fetching
         if task is None or task.get_loop() is not asyncio.get_running_loop():
             task = self._fetch()

@@ -1,6 +1,6 @@
-"""Run leases: a client that makes an answer itself says of its message that it is under way, and beats until it ends.
+"""Run leases: a client that generates an answer itself holds a lease of its message and renews it until the end.
 
-A message has one lease at most, the one that was opened last. It never expires: readers see how long ago it beat.
+A message has at most one lease, the last one opened. It never expires: readers see the age of its last heartbeat.
 Source: docs/protocol.md, "Run leases".
 """
 
@@ -49,7 +49,7 @@ class Leases:
         self._directory = directory
 
     async def open(self, key: Key, message_id: str) -> dict[str, Any]:
-        """Open a lease of a message, in place of any other, and return what its holder needs.
+        """Open a lease of a message, replacing any other, and return its id and heartbeat interval.
 
         Raises:
             RequestError: `unknown_thread`; `store_unavailable`.
@@ -61,7 +61,7 @@ class Leases:
 
     @contextlib.asynccontextmanager
     async def held(self, key: Key, lease_id: str, message_id: str | None) -> AsyncIterator[None]:
-        """Let the holder of a message's lease write the message, which renews the lease.
+        """Let the holder of a message's lease write the message; this renews the lease.
 
         Raises:
             RequestError: `run_ended` or `lease_mismatch`; `store_unavailable`.
@@ -76,7 +76,7 @@ class Leases:
             await self._write(key, msgspec.structs.replace(lease, beat=time.time()))
 
     async def beat(self, key: Key, lease_id: str) -> dict[str, Any]:
-        """Renew a lease, and return when to do so next.
+        """Renew a lease, and return the heartbeat interval.
 
         Raises:
             RequestError: `unknown_lease`; `run_ended`; `store_unavailable`.
@@ -99,7 +99,7 @@ class Leases:
                 await self._write(key, msgspec.structs.replace(lease, beat=time.time(), ended=reason))
 
     async def shown(self, key: Key) -> dict[str, dict[str, Any]]:
-        """Return where the runs of a thread's messages stand, by the message's id.
+        """Return the lease status of a thread's messages, by the message's id.
 
         Raises:
             RequestError: `store_unavailable`.

@@ -1,4 +1,4 @@
-"""`/v1/threads/{id}/messages`: the history of a thread, the newest message first, its leases, and feedback."""
+"""`/v1/threads/{id}/messages`: a thread's history, newest message first, with leases and feedback."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class _Messages:
         return json_response({"feedback_id": id, "type": opinion.type, "comment": opinion.comment})
 
     async def _write(self, key: Key, new: CloudMessage) -> str:
-        """Add a message, or write it anew, as the holder of its lease if the request has one."""
+        """Add or replace a message, as the holder of its lease if the request names one."""
         parent_id, external_id = new.parent_id, new.external_id
         if new.parent_external_id is not None:
             parent_id = await self._history.named(key, new.parent_external_id, new.format) or parent_id

@@ -23,7 +23,7 @@ __all__ = ["UnknownPath", "cloud_operations"]
 
 
 def cloud_operations(service: Service, authenticator: Authenticator, uploads: Uploads) -> list[Operation]:
-    """Return what the npm package `assistant-cloud` asks for, below its base URL."""
+    """Return the routes that the npm package `assistant-cloud` uses, below its base URL."""
     return [
         *auth_operations(authenticator, service.hub.limits),
         *thread_operations(service, authenticator),

@@ -1,4 +1,4 @@
-"""Renewals: which refresh token of an identity counts, so that each is used once and a stolen one is noticed.
+"""Refresh tokens: which one of an identity is valid, so that each works once and a stolen one is detected.
 
 A refresh token names its generation. Using it makes the next one, and it counts no more. But a page may never have got
 the answer, because it was closed or reloaded meanwhile: as long as nothing of the next generation was used, the one
@@ -25,7 +25,7 @@ REMEMBERED: Final = 4_096  #: identities of which it is in memory
 
 
 class Revoked(Exception):
-    """A token that counts no more."""
+    """A token that is no longer valid."""
 
 
 class _Standing(msgspec.Struct, frozen=True):
@@ -39,7 +39,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class RefreshTokens:
-    """Where the tokens of identities stand.
+    """The valid generation of each identity's tokens.
 
     Everything may raise `StoreUnavailable`.
 
@@ -54,7 +54,7 @@ class RefreshTokens:
         self._known: OrderedDict[str, _Standing] = OrderedDict()
 
     async def check(self, workspace: str, made: float, generation: int | None) -> None:
-        """Check that an access token counts, and note that it was received.
+        """Check that an access token is valid, and record that it was used.
 
         Args:
             workspace: Whose it is.
@@ -73,7 +73,7 @@ class RefreshTokens:
                     await self._keep(workspace, msgspec.structs.replace(standing, received=True))
 
     async def current(self, workspace: str, made: float, generation: int) -> None:
-        """Check that a refresh token counts.
+        """Check that a refresh token is valid.
 
         Raises:
             Revoked: It was used before, or ended early.
@@ -85,7 +85,7 @@ class RefreshTokens:
             raise Revoked("it was used before")
 
     async def renew(self, workspace: str, made: float, generation: int) -> int:
-        """Use a refresh token, and return the generation that follows.
+        """Use a refresh token, and return the next generation.
 
         Raises:
             Revoked: It was used before, and now all tokens have ended; or it ended early.
@@ -105,7 +105,7 @@ class RefreshTokens:
             return standing.generation
 
     async def revoke(self, workspace: str) -> None:
-        """End all tokens of an identity that there are."""
+        """Revoke all tokens of an identity."""
         async with self._directory.alone(workspace, KIND):
             await self._revoke(workspace, await self._of(workspace))
 

@@ -1,4 +1,4 @@
-"""`/v1/runs`, `/v1/events` and `/v1/scores`: what clients report, for the app's hook. Nothing of it is stored."""
+"""`/v1/runs`, `/v1/events` and `/v1/scores`: clients' reports, passed to the app's hook and not stored."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class ScoreReport(msgspec.Struct):
 
 
 class _Reports:
-    """Checks reports, and passes them to the app's hook, if it has one."""
+    """Check reports, and pass them to the app's hook, if any."""
 
     def __init__(self, service: Service, authenticator: Authenticator) -> None:
         self._hub = service.hub
@@ -128,7 +128,7 @@ class _Reports:
         return fields
 
     async def _pass(self, *reports: CloudReport) -> None:
-        """Call the hook with one report after another. Where it fails, the log says so, and the page need not know.
+        """Call the hook with each report. A failure is logged and does not reach the client.
 
         Raises:
             RequestError: As `Hub.ask`.

@@ -50,7 +50,7 @@ class RunRequest(msgspec.Struct):
 
 
 class _StreamEndpoint:
-    """Answers a title or an assistant's run. An app, not a function: its stream is run after it has returned."""
+    """Answer a title or an assistant's run. It is an ASGI app because its stream runs after it has returned."""
 
     def __init__(self, service: Service, authenticator: Authenticator) -> None:
         self._service = service
@@ -86,7 +86,7 @@ class _StreamEndpoint:
 
 
 def _read_asked(data: bytes) -> tuple[RunRequest, list[dict[str, Json]] | None, Conversation | None]:
-    """Read a body: with the messages that a title is to be of, or the conversation that is to be answered."""
+    """Read a body: the messages for a title, or the conversation to answer."""
     asked: RunRequest = decode(data, RunRequest)
     if asked.assistant_id == TITLE:
         return asked, read_messages(data), None

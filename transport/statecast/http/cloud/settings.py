@@ -1,4 +1,4 @@
-"""Settings of the cloud API: how it knows its users."""
+"""Settings of the cloud API: how it identifies users."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class CloudUser(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CloudReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client reports: how a run of its own went, what its user did, or a score."""
+    """A client's report: the outcome of its run, a user event, or a score."""
 
     kind: Literal["run", "event", "score"]
     id: str  #: made for it; the client gets that of a run or a score
@@ -45,7 +45,7 @@ class CloudReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Issuer(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose tokens (JWT) are taken: the app's own sign-in, or a service that it uses."""
+    """An issuer of accepted tokens (JWT): the app's own sign-in, or a service that it uses."""
 
     name: str  #: as in the claim `iss`
     key: str | None = None  #: the shared secret, or the public key as PEM
@@ -57,7 +57,7 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str = ""  #: put before the workspace's name: two issuers may have users of the same name
 
     def __post_init__(self) -> None:
-        """Check what is said.
+        """Check the settings.
 
         Raises:
             TypeError: A setting is of the wrong kind.
@@ -76,7 +76,7 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cloud(msgspec.Struct, frozen=True, kw_only=True):
-    """How the cloud API knows its users.
+    """How the cloud API identifies its users.
 
     The lives of tokens are seconds; the published client wants more than thirty of an access token.
     """
@@ -91,7 +91,7 @@ class Cloud(msgspec.Struct, frozen=True, kw_only=True):
     report: Callable[[CloudReport], Awaitable[None] | None] | None = None
 
     def __post_init__(self) -> None:
-        """Check what is said.
+        """Check the settings.
 
         Raises:
             TypeError: A setting is of the wrong kind.
@@ -118,7 +118,7 @@ class Cloud(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _check_keys(issuer: Issuer) -> None:
-    """Check that an issuer's tokens are signed by whoever alone has a key, or shares a secret."""
+    """Check that an issuer has either keys or a shared secret, and algorithms of that kind."""
     algorithms = set(issuer.algorithms)
     if not algorithms or not (algorithms <= PUBLIC or algorithms <= SHARED):
         known = f"{', '.join(sorted(PUBLIC))}, or of {', '.join(sorted(SHARED))}"

@@ -1,4 +1,4 @@
-"""`/v1/threads`: the list of a workspace's threads, and what is shown of each."""
+"""`/v1/threads`: the list of a workspace's threads."""
 
 from __future__ import annotations
 

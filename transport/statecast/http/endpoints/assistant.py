@@ -75,7 +75,7 @@ def assistant_operations(service: Service) -> list[Operation]:
 
 
 class _Assistant:
-    """Takes a batch of commands and streams what becomes of it. Source: docs/protocol.md, "POST /assistant"."""
+    """Accept a batch of commands and stream its run. Source: docs/protocol.md, "POST /assistant"."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -95,7 +95,7 @@ class _Assistant:
 
 
 class _Resume:
-    """Streams a thread's active run to a client that lost it. Source: docs/protocol.md, "POST /resume"."""
+    """Stream a thread's active run to a client that lost the stream. Source: docs/protocol.md, "POST /resume"."""
 
     def __init__(self, service: Service) -> None:
         self._service = service

@@ -1,4 +1,4 @@
-"""`/attachments`: upload a file, serve it, delete it. For attachment adapters that someone has written by hand.
+"""`/attachments`: upload, serve and delete files, for hand-written attachment adapters.
 
 Source: docs/protocol.md, "Attachments".
 """
@@ -80,7 +80,7 @@ class _Files:
         return json_response(uploaded, status=201, headers={"location": url})
 
     async def get(self, request: Request) -> Response:
-        """Serve a file to whoever has its name: pages load it as an image, which says nothing of who asks."""
+        """Serve a file to anyone who knows its name: a page's image requests carry no credentials."""
         return await self._attachments.serve(request, request.path_params["name"])
 
     async def delete(self, request: Request) -> Response:

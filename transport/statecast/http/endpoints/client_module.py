@@ -1,4 +1,4 @@
-"""`GET /client.js` and `GET /adapters.js`: ES modules for pages, and their types beside them."""
+"""`GET /client.js` and `GET /adapters.js`: ES modules for pages, with their types."""
 
 from __future__ import annotations
 

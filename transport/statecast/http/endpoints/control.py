@@ -1,4 +1,4 @@
-"""Looking at a thread, and stopping its run: `/cancel`, `/status/{id}`, `/threads/{id}/state`, `/initial-state`."""
+"""Inspecting a thread and cancelling its run: `/cancel`, `/status/{id}`, `/threads/{id}/state`, `/initial-state`."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ class InitialState(msgspec.Struct, rename="camel"):
 
 
 class _Control:
-    """Requests that are answered at once, in JSON. Source: docs/protocol.md, "Threads"."""
+    """Endpoints that answer at once, in JSON. Source: docs/protocol.md, "Threads"."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
     async def cancel(self, request: Request) -> Response:
-        """Stop a thread's active run."""
+        """Cancel a thread's active run."""
         body = await read_body(request.scope, request.receive, self._service.hub.limits)
         thread_id = thread_id_of(body)
         if thread_id is None:
@@ -110,7 +110,7 @@ class _Control:
         )
 
     async def state(self, request: Request) -> Response:
-        """Return a thread's state as it is, or as it was at `?revision=`."""
+        """Return a thread's current state, or that at `?revision=`."""
         thread = await self._find(request)
         run = thread.run
         asked = request.query_params.get("revision")
@@ -123,7 +123,7 @@ class _Control:
         return json_response(StateAt(thread.id, revision, cursor, msgspec.Raw(state), run))
 
     async def initial_state(self, request: Request) -> Response:
-        """Return the state now, and the `runId` to resume from it with; 204 if no run is active, or it waits."""
+        """Return the current state and the `runId` to resume with; 204 if no run is active, or it waits."""
         body = await read_body(request.scope, request.receive, self._service.hub.limits)
         thread_id = thread_id_of(body)
         if thread_id is None:

@@ -1,4 +1,4 @@
-"""`GET /threads/{id}/events`: a thread followed across its runs, from any cursor."""
+"""`GET /threads/{id}/events`: follow a thread across its runs, from any cursor."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def event_operations(service: Service) -> list[Operation]:
 
 
 class _Events:
-    """Streams a thread's events. Source: docs/protocol.md, "GET /threads/{id}/events"."""
+    """Stream a thread's events. Source: docs/protocol.md, "GET /threads/{id}/events"."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -61,7 +61,7 @@ class _Events:
 
 
 def format_of(query: QueryParams) -> Format:
-    """Return the form in which changes are asked for.
+    """Return the requested format of changes.
 
     Raises:
         RequestError: `unknown_format`.
@@ -70,7 +70,7 @@ def format_of(query: QueryParams) -> Format:
 
 
 def place_of(text: str, thread: Thread) -> int | None:
-    """Return the revision that a cursor names, where the log reaches back to it; None: a snapshot is due."""
+    """Return a cursor's revision if the log reaches back to it; None: a snapshot is needed."""
     cursor = Cursor.parse(text)
     if cursor is None or cursor.epoch != thread.epoch:
         return None

@@ -1,4 +1,4 @@
-"""`/health`, `/health/live`, `/health/ready`: for whoever starts, stops and balances servers.
+"""`/health`, `/health/live`, `/health/ready`: probes for orchestrators and load balancers.
 
 Source: docs/protocol.md, "Health".
 """

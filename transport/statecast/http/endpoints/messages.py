@@ -1,4 +1,4 @@
-"""`/threads/{id}/messages`: the history of a thread, for pages that keep theirs; feedback, and suggestions.
+"""`/threads/{id}/messages`: a thread's history, for pages that write it; feedback and suggestions.
 
 Source: docs/protocol.md, "Histories".
 """
@@ -33,7 +33,7 @@ FORMAT = "aui/v0"
 
 
 class HistoryItem(msgspec.Struct, rename="camel"):
-    """A message, as the client holds it, and the id of the one before it."""
+    """A message as the client stores it, and its parent's id."""
 
     message: dict[str, Json]
     parent_id: str | None = None

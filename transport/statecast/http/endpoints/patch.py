@@ -1,4 +1,4 @@
-"""`PATCH /threads/{id}/state`: a client edits the parts of the state that the agent lets it."""
+"""`PATCH /threads/{id}/state`: clients edit the writable parts of the state."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ HEARTBEAT: Final = b'{"type":"heartbeat"}\n'
 
 
 class Ack(msgspec.Struct, frozen=True, tag="ack", tag_field="type", rename="camel"):
-    """The commands of the frame `ref` are accepted, and kept."""
+    """The commands of the frame `ref` are accepted and stored."""
 
     ref: str | None
     run_id: str | None  #: the run that they led to; None if there was nothing to run
@@ -58,7 +58,7 @@ class Ack(msgspec.Struct, frozen=True, tag="ack", tag_field="type", rename="came
 
 
 class CancelAck(msgspec.Struct, frozen=True, tag="ack", tag_field="type", rename="camel"):
-    """The active run was asked to stop, if there was one."""
+    """The active run, if any, is being cancelled."""
 
     ref: str | None
     run_id: str | None
@@ -66,7 +66,7 @@ class CancelAck(msgspec.Struct, frozen=True, tag="ack", tag_field="type", rename
 
 
 class ErrorFrame(msgspec.Struct, frozen=True, tag="refused", tag_field="type"):
-    """The frame `ref` was refused, and had no effect."""
+    """The frame `ref` was refused without effect."""
 
     ref: str | None
     error: dict[str, Any]
@@ -79,7 +79,7 @@ class Pong(msgspec.Struct, frozen=True, tag="pong", tag_field="type"):
 
 
 class SocketEndpoint:
-    """Serves one thread on one socket.
+    """Serve one thread on one socket.
 
     Args:
         service: What it serves.
@@ -118,7 +118,7 @@ class _Session:
         self._following: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Serve until either side closes, or it is not known any longer who asks."""
+        """Serve until either side closes, or the caller's identification expires."""
         try:
             async with asyncio.timeout(seconds_left(self._caller.expires_at)):
                 await self._serve()

@@ -1,4 +1,4 @@
-"""`/threads`: the list of an owner's threads, for pages that show one.
+"""`/threads`: the list of an owner's threads.
 
 Source: docs/protocol.md, "The list of threads".
 """
@@ -111,7 +111,7 @@ class _Threads:
         return json_response(answer)
 
     def _check_open(self, request: Request) -> None:
-        """Check that threads which are nobody's in particular may be listed to whoever asks.
+        """Check that threads without an owner may be listed.
 
         Raises:
             RequestError: `owner_required`.
@@ -167,7 +167,7 @@ class _Threads:
         return thread_key(request, await self._service.caller(request.scope))
 
     async def _messages(self, request: Request) -> Sequence[Json] | None:
-        """Return what the page says the messages are; None if it does not."""
+        """Return the posted messages; None if there are none."""
         return await read_as(request.scope, request.receive, self._hub.limits, read_messages)
 
 
@@ -193,7 +193,7 @@ def _change_of(key: Key, fields: ThreadChange) -> SummaryChanged:
 
 
 def _place(cursor: str | None) -> tuple[float, str] | None:
-    """Return the place in a list that a cursor stands for.
+    """Return the position in a list that a cursor names.
 
     Raises:
         RequestError: `invalid_cursor`.

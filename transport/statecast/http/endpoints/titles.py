@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 
 
 class _HookStream(StreamingResponse):
-    """What a hook answers. Where the hook fails, it is cut off: there is no other way to say so."""
+    """A hook's output as a response. If the hook fails, the connection is cut: nothing else can report it."""
 
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
         """Add the headers of every stream."""
@@ -44,7 +44,7 @@ class _HookStream(StreamingResponse):
 
 
 async def title_response(hub: Hub, summary: Summary, agent: Agent, about: About) -> StreamingResponse:
-    """Return a thread's title as a stream of text. It is the thread's before the stream ends.
+    """Stream a thread's title as text. The title is stored before the stream ends.
 
     Raises:
         RequestError: `agent_failed`, if the hook fails before its first word; `server_full` or `server_stopping`;
@@ -60,7 +60,7 @@ async def title_response(hub: Hub, summary: Summary, agent: Agent, about: About)
 
 
 async def suggestions_response(hub: Hub, summary: Summary, agent: Agent, about: About) -> StreamingResponse:
-    """Return what the user may say next, as a stream of lines of JSON: each the whole list, as far as it is known.
+    """Stream suggestions as lines of JSON: each line is the whole list so far.
 
     Raises:
         RequestError: `agent_failed`, if the hook fails before its first suggestion; `server_full` or `server_stopping`;
@@ -84,7 +84,7 @@ async def _first(pieces: AsyncIterator[_T], otherwise: _T, what: str) -> _T:
 
 
 async def _on(first: _T, pieces: AsyncIterator[_T]) -> AsyncGenerator[_T, None]:
-    """Yield all pieces. If no more are read, the hook is stopped."""
+    """Yield all pieces. If the iterator is closed, the hook is stopped."""
     try:
         yield first
         async for piece in pieces:

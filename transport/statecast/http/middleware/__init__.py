@@ -1,1 +1,1 @@
-"""ASGI middleware: what happens to each request before an endpoint gets it, and to each answer after."""
+"""ASGI middleware: it sees each request before its endpoint, and each response after."""

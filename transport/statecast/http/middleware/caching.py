@@ -1,4 +1,4 @@
-"""Caches on the way: an answer depends on who asks, so no cache may store it unless the answer itself says so."""
+"""Caching: responses depend on the caller, so no cache may store one unless the response allows it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ ASKER: Final = ("Authorization", "Cookie")
 
 
 class Caching:
-    """Adds `Cache-Control: no-store` to responses without a `Cache-Control`, and `Vary` to all that have no `max-age`.
+    """Add `Cache-Control: no-store` to responses without a `Cache-Control`, and `Vary` to those without a `max-age`.
 
-    What may be stored for a while is the same for everyone who has its URL: files, and a page's assets.
+    Responses with a `max-age` are the same for everyone: files, and a page's assets.
 
     Args:
         app: What answers the requests.

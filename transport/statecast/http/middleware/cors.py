@@ -1,4 +1,4 @@
-"""Cross-origin requests: closed by default, and opened to origins by name."""
+"""Cross-origin requests: refused by default, allowed for configured origins."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Cors(CORSMiddleware):
         )
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """Answer the question that a browser asks before a cross-origin request."""
+        """Answer a preflight request."""
         response = super().preflight_response(request_headers)
         if response.status_code < 400:
             return response

@@ -1,4 +1,4 @@
-"""Host names: a page from elsewhere must not reach this server under a name of its own (DNS rebinding)."""
+"""Host check: no foreign host name may resolve to this server (DNS rebinding)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOCAL: Final = frozenset({"localhost"})
 
 
 class HostCheck:
-    """Refuses requests whose `Host` is not known. Addresses are known: they cannot be rebound.
+    """Refuse requests with an unknown `Host`. IP addresses are allowed: they cannot be rebound.
 
     Args:
         app: What answers the others.

@@ -14,9 +14,9 @@ __all__ = ["RequestLimits"]
 
 
 class RequestLimits:
-    """Refuses requests of an address that has too many under way, and paths that only look like those of routes.
+    """Refuse requests of an address that has too many open, and paths that only look like a route's.
 
-    A route's pattern ends with `$`, which takes a line end too: `/health%0A` would be `/health`.
+    A route's pattern ends with `$`, which also matches before a line end: `/health%0A` would be `/health`.
 
     Args:
         app: What answers the others.

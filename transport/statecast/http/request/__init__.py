@@ -1,1 +1,1 @@
-"""What is read from a request: its body, its fields, who sends it, and from where."""
+"""Reading requests: the body, its fields, the caller, and the client's address."""

@@ -1,7 +1,7 @@
-"""Addresses of clients, as far as they tell clients apart.
+"""Addresses that tell clients apart.
 
-Those of private networks do not: a proxy has one, as a rule, and then all clients share it. To tell clients behind a
-proxy with a public address apart, the server has to trust what the proxy says (`--proxy`).
+Private addresses do not: usually they are a proxy's, which all clients share. To tell clients behind a proxy with a
+public address apart, the server has to trust the proxy's headers (`--proxy`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["public_address"]
 
 
 def public_address(client: tuple[str, int] | None) -> str | None:
-    """Return what a client's connections are counted by; None: they are not counted by address.
+    """Return the address under which a client's connections are counted; None: they are not counted by address.
 
     Args:
         client: The `client` of an ASGI scope.

@@ -1,4 +1,4 @@
-"""Request bodies: JSON objects, read within limits, checked before anything is made of them."""
+"""Request bodies: JSON, read within limits and checked before any value is built."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def read_body(scope: Scope, receive: Receive, limits: Limits) -> Body:
 
 
 def body_of(data: bytes, limits: Limits) -> Body:
-    """Return JSON text as the fields of an object.
+    """Split the JSON text of an object into its fields.
 
     Raises:
         RequestError: `malformed_json`; `too_many_values`; `forbidden_key`, or `invalid_request` for anything but an
@@ -108,7 +108,7 @@ async def read_json(scope: Scope, receive: Receive, limits: Limits, type: Any) -
 async def read_as(
     scope: Scope, receive: Receive, limits: Limits, read: Callable[[bytes], _T], *, claims: Collection[str] = ()
 ) -> _T:
-    """Read a request's body as JSON text, and return what `read` makes of it.
+    """Read a request's body as JSON text, and return `read(text)`.
 
     Args:
         scope: The request's.

@@ -1,4 +1,4 @@
-"""Content types of JSON: which ones are, whatever parameters they have. Source: RFC 9110, section 8.3; RFC 8259."""
+"""JSON's content types. Source: RFC 9110, section 8.3; RFC 8259."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the endpoints read from a request, the same for all of them: protocol, agent, owner, and the body's fields."""
+"""Fields that all endpoints read from a request: protocol, agent, thread, policy, commands."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _KNOWN: Final = frozenset(
 
 
 def protocol_of(scope: Scope, body: Body) -> Callable[[str | None], Encoder]:
-    """Return the encoder of the protocol that the query or the body names; the clients' default if neither does.
+    """Return the encoder of the protocol named in the query or the body, or the clients' default.
 
     Raises:
         RequestError: `unknown_protocol`.
@@ -70,7 +70,7 @@ def protocol_of(scope: Scope, body: Body) -> Callable[[str | None], Encoder]:
 
 
 def agent_of(scope: Scope, body: Body, hub: Hub) -> Agent:
-    """Return the agent that the query or the body names; the first if neither does.
+    """Return the agent named in the query or the body, or the first agent.
 
     Raises:
         RequestError: `unknown_agent`.
@@ -79,7 +79,7 @@ def agent_of(scope: Scope, body: Body, hub: Hub) -> Agent:
 
 
 def named_agent(name: str | None, hub: Hub) -> Agent:
-    """Return the agent of that name; the first if there is none.
+    """Return the agent of a name, or the first agent for None.
 
     Raises:
         RequestError: `unknown_agent`.
@@ -122,7 +122,7 @@ def thread_key(request: HTTPRequest, caller: Caller) -> Key:
 
 
 def on_disconnect_of(body: Body, default: OnDisconnect) -> OnDisconnect:
-    """Return what a lost connection does to the run.
+    """Return what happens to the run when the connection is lost.
 
     Raises:
         RequestError: `invalid_request`.
@@ -134,7 +134,7 @@ def on_disconnect_of(body: Body, default: OnDisconnect) -> OnDisconnect:
 async def posted_of(
     scope: Scope, body: Body, hub: Hub, caller: Caller, *, thread_id: str | None, on_disconnect: OnDisconnect
 ) -> Posted:
-    """Return what a request's body asks of a thread.
+    """Return the parts of a request that concern a thread.
 
     Args:
         scope: The request's.
@@ -167,7 +167,7 @@ async def posted_of(
 
 
 def policy_of(body: Body) -> Policy | None:
-    """Return what is asked to happen while a run is under way; None: what the agent declares.
+    """Return the requested policy; None: the agent's.
 
     Raises:
         RequestError: `invalid_request`.
@@ -177,7 +177,7 @@ def policy_of(body: Body) -> Policy | None:
 
 
 def request_of(body: Body, agent: Agent) -> Request:
-    """Return what a request carries beside commands and state.
+    """Return the request's fields other than commands and state.
 
     `callSettings` and `config` are also spread at the top level by older clients; the nested ones count, and the
     spread ones are not passed on, so that no key ends up among the app's own fields.

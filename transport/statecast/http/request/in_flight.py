@@ -1,6 +1,6 @@
-"""Bodies in flight: bytes that have arrived and are not dealt with yet, counted for the whole server and by address.
+"""Bodies in flight: bytes received and not yet processed, counted for the whole server and by address.
 
-Where they become too many, the largest that is still arriving is given up: it is what holds the others up.
+If they exceed the limit, the largest body that is still arriving is given up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RETRY: Final = 2  #: seconds after which a client may try again
 
 
 class BodyInFlight:
-    """One body.
+    """One body in flight.
 
     Args:
         bodies: What it is one of.
@@ -38,7 +38,7 @@ class BodyInFlight:
         self.given_up = False
 
     def grow(self, size: int) -> None:
-        """Note that more has arrived.
+        """Count further bytes.
 
         Raises:
             RequestError: `too_many_bytes`; `server_full`.
@@ -48,7 +48,7 @@ class BodyInFlight:
         self._bodies.check(self, self._address)
 
     def check(self) -> None:
-        """Check that it did not have to make room for others.
+        """Check that the body was not given up to make room for others.
 
         Raises:
             RequestError: `server_full`.
@@ -57,17 +57,17 @@ class BodyInFlight:
             raise self._bodies.full()
 
     def complete(self) -> None:
-        """Note that it has arrived; what it holds is counted until it is released."""
+        """Mark the body as complete; its bytes count until it is released."""
         self._bodies.arriving.discard(self)
 
     def release(self) -> None:
-        """Note that nothing of it is held any more."""
+        """Stop counting the body: its bytes are no longer held."""
         self._bodies.count(-self.size, self._address)
         self._bodies.arriving.discard(self)
         self.size = 0
 
     def drop(self) -> None:
-        """Make room for others."""
+        """Give the body up to make room for others."""
         self.release()
         self.given_up = True
         self._give_up()
@@ -88,13 +88,13 @@ class BodiesInFlight:
         self.arriving: set[BodyInFlight] = set()
 
     def arrive(self, address: str | None, give_up: Callable[[], None]) -> BodyInFlight:
-        """Return a body that begins to arrive, as for `BodyInFlight`."""
+        """Return a new `BodyInFlight`."""
         body = BodyInFlight(self, address, give_up)
         self.arriving.add(body)
         return body
 
     def count(self, size: int, address: str | None) -> None:
-        """Add to what is in flight; a negative size takes away from it."""
+        """Add to the bytes in flight; a negative size subtracts."""
         self.total += size
         if address is not None:
             self._addresses[address] += size
@@ -102,7 +102,7 @@ class BodiesInFlight:
                 del self._addresses[address]
 
     def check(self, body: BodyInFlight, address: str | None) -> None:
-        """Check that there is room for what has arrived of a body; otherwise make some.
+        """Check that there is room for the received bytes; otherwise give up another body.
 
         Raises:
             RequestError: As `BodyInFlight.grow`; the body is released by then.

@@ -21,7 +21,7 @@ DRAIN: Final = 4
 
 
 class IncomingBody:
-    """The pieces of a body, to iterate over once.
+    """An iterator over the pieces of a body.
 
     Args:
         scope: The request's.
@@ -46,7 +46,7 @@ class IncomingBody:
         self._declared = int(declared) if declared.isdecimal() else 0
 
     def check(self) -> None:
-        """Check the size that the request says it has, if it says so.
+        """Check the declared size, if there is one.
 
         Raises:
             RequestError: `body_too_large`.
@@ -91,7 +91,7 @@ class IncomingBody:
         raise StopAsyncIteration
 
     async def drain(self) -> None:
-        """Read what is left of a body that is refused, so that its client gets to see why; a few times the limit."""
+        """Read the rest of a refused body, up to a few times the limit, so that its client receives the error."""
         if self._body is not None:
             self._body.release()
         try:

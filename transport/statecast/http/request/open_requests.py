@@ -1,4 +1,4 @@
-"""Visits: requests that are being answered and sockets that are open, counted by owner and by address."""
+"""Open requests: requests in progress and open sockets, counted by owner and by address."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class OpenRequest:
             open_requests.addresses[address] += 1
 
     def enter(self) -> None:
-        """Check that there are not too many from its address.
+        """Check the number of open requests of its address.
 
         Raises:
             RequestError: `too_many_requests`.
@@ -53,7 +53,7 @@ class OpenRequest:
             raise _too_many("address", limit)
 
     def belong_to(self, owner: str | None) -> None:
-        """Note whose it is, and check that there are not too many of theirs.
+        """Set its owner, and check the owner's number of open requests.
 
         Raises:
             RequestError: `too_many_requests`.
@@ -67,19 +67,19 @@ class OpenRequest:
         self._visits.owners[owner] += 1
 
     def arrive(self, give_up: Callable[[], None]) -> BodyInFlight:
-        """Return its body, which begins to arrive; `give_up` is called if it has to make room for others."""
+        """Return its body in flight; `give_up` is called if the body has to make room for others."""
         body = self._visits.bodies.arrive(self._address, give_up)
         self._bodies.append(body)
         return body
 
     def release(self) -> None:
-        """Note that nothing of its body is held any more."""
+        """Stop counting its body: the bytes are no longer held."""
         for body in self._bodies:
             body.release()
         self._bodies.clear()
 
     def end(self) -> None:
-        """Note that the response has ended."""
+        """End it: the response is complete."""
         self.release()
         for counts, name in ((self._visits.addresses, self._address), (self._visits.owners, self._owner)):
             if name is not None:
@@ -89,7 +89,7 @@ class OpenRequest:
 
 
 class OpenRequests:
-    """All visits of an app.
+    """All open requests of an app.
 
     Args:
         limits: How many there may be.
@@ -102,13 +102,13 @@ class OpenRequests:
         self.bodies = BodiesInFlight(limits)
 
     def begin(self, scope: Scope) -> OpenRequest:
-        """Return the visit of a request that has arrived."""
+        """Return the `OpenRequest` of a new request."""
         scope[OPEN_REQUEST] = visit = OpenRequest(self, public_address(scope.get("client")))
         return visit
 
 
 def open_request_of(scope: Scope) -> OpenRequest:
-    """Return the visit of a request."""
+    """Return the `OpenRequest` of a request."""
     visit: OpenRequest = scope[OPEN_REQUEST]
     return visit
 

@@ -1,4 +1,4 @@
-"""Proxies: how to tell that a request was passed on by one, as far as it says so.
+"""Proxies: how to recognize a forwarded request.
 
 A proxy on the same machine makes strangers look local. Most add a header; nginx by its default adds none, and most of
 its versions betray themselves only by HTTP/1.0, which no browser speaks. So a request that shows nothing of the kind

@@ -1,1 +1,1 @@
-"""What is sent: streams, answers, files, errors."""
+"""Sending responses: streams, answers, files, errors."""

@@ -1,4 +1,4 @@
-"""Streams for clients that hold the messages themselves: a conversation in, the growth of its answer out."""
+"""Answers to conversations: accepting what is new, and following the answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Answer", "converse", "headers_of", "join"]
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An accepted conversation: where its stream starts, and what it shows."""
+    """An accepted conversation: where its stream starts, and its projection."""
 
     accepted: Submission
     projection: Projection
@@ -33,7 +33,7 @@ async def converse(
     on_disconnect: OnDisconnect | None = None,
     kind: type[Projection] = Projection,
 ) -> Answer:
-    """Accept what is new in a conversation, as commands.
+    """Submit what is new in a conversation, as commands.
 
     Args:
         service: What every endpoint needs.
@@ -123,7 +123,7 @@ def _projection_from(accepted: Submission, turn: Turn, kind: type[Projection], b
 
 
 def join(thread: Thread, *, kind: type[Projection] = Projection) -> Answer:
-    """Show the answer to the user's last message, and what is still to come of it."""
+    """Join the answer to the user's last message, from its start."""
     return _joined(thread, None, None, kind)
 
 

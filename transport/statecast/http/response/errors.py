@@ -1,4 +1,4 @@
-"""Errors as responses: `{"error": {"code", "message", …}}`, whatever went wrong and wherever."""
+"""Errors as responses: `{"error": {"code", "message", …}}`, wherever they arise."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def error_response(error: RequestError, form: Callable[[RequestError], ErrorForm
 
 
 async def deny(socket: WebSocket, error: RequestError) -> None:
-    """Refuse a WebSocket before it is one: with the status and the body of a refused request, where servers can."""
+    """Refuse a WebSocket during its handshake, with a refused request's status and body if the server can send them."""
     if "websocket.http.response" in socket.scope.get("extensions", {}):
         await socket.send_denial_response(error_response(error))
     else:
@@ -62,7 +62,7 @@ class FormRoute(Route):
         self._form = form
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or say what was wrong with it."""
+        """Answer a request, or return an error in this API's format."""
         try:
             await super().handle(scope, receive, send)
         except InternalError:  # `Errors` answers it, and passes it on
@@ -72,9 +72,9 @@ class FormRoute(Route):
 
 
 class Errors:
-    """Answers with the error what a request met instead of a response.
+    """Middleware that turns exceptions into error responses.
 
-    Endpoints that stream do so after this has returned, so no response has begun when an error comes by.
+    Streams run after this middleware has returned, so no response has begun when an exception passes.
 
     Args:
         app: What answers the requests.
@@ -124,7 +124,7 @@ def request_error(error: RequestError | HTTPException, scope: Scope) -> RequestE
 
 
 def _methods(scope: Scope) -> list[str]:
-    """Return the methods that are served at a request's path, by all routes together."""
+    """Return the methods that any route serves at a request's path."""
     router: Router = scope["app"].router  # where this app is mounted, `scope["router"]` is the other's
     found = (route for route in router.routes if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE)
     return sorted({method for route in found for method in route.methods or ()})

@@ -46,7 +46,7 @@ _RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
 
 def serve(found: Found, scope: Scope, *, seconds: int) -> Response:
-    """Return the response with a file; where it is elsewhere, one that leads there.
+    """Return the response with a file, or a redirect to where it is stored.
 
     Args:
         found: The file.
@@ -89,7 +89,7 @@ def _policy(type: str) -> str:
 
 
 class _File(Response):
-    """Sends a file.
+    """Send a file.
 
     Args:
         found: The file.
@@ -149,7 +149,7 @@ async def _of_parts(content: Parts, first: bytes, start: int, end: int) -> Async
 
 
 async def _kept(content: Parts, start: int, end: int) -> bytes:
-    """Return the first part of what is sent: while nothing is, the answer can still be another."""
+    """Return the first piece: before anything is sent, an error can still be answered."""
     try:
         return await content.part(start, end)
     except Damaged:
@@ -163,7 +163,7 @@ async def _of_file(file: anyio.AsyncFile[bytes], start: int, end: int) -> AsyncI
 
 
 def _range(header: str, size: int) -> tuple[int, int]:
-    """Return from which byte and up to which; the whole file for what is no range, or is several."""
+    """Return the requested range as (first, end); the whole file if there is no single valid range."""
     match = _RANGE.fullmatch(header.strip())
     if match is None or match.group() == "bytes=-":
         return 0, size

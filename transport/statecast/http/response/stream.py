@@ -48,12 +48,12 @@ class Stream:
         self._gather = gather
 
     async def skip(self, send: Send) -> None:
-        """End at once: the request was a HEAD, which the response's headers answer."""
+        """End without a body: the request was a HEAD."""
         self._subscription.close()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def run(self, receive: Receive, send: Send) -> None:
-        """Send until the end.
+        """Send the stream to its end.
 
         Args:
             receive: Tells when the client has gone, which sending alone does not.

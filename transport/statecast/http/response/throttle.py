@@ -62,7 +62,7 @@ class ThrottledReader:
         return data
 
     async def wait(self) -> None:
-        """Wait until there may be something to take. Cancelling the wait loses nothing."""
+        """Wait until `take` may return something. Cancelling the wait loses nothing."""
         if not self._encoder.held:
             await self._reader.wait()
             return

@@ -54,7 +54,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def first_beside(conversation: Conversation, agent: Agent) -> Json:
-    """Return the state that a new thread has beside its messages."""
+    """Return a new thread's state without its messages."""
     state: Json = conversation.state
     return state if isinstance(state, dict) and state else first_state(agent)
 
@@ -127,7 +127,7 @@ def without_spent_id(thread: Thread, turn: Turn, command: NewCommand) -> NewComm
 
 
 def queued_run(thread: Thread, turn: Turn) -> Execution | None:
-    """Return the run that waits with the conversation's last message; None if that is new."""
+    """Return the queued run that has the conversation's last message; None if the message is new."""
     runs = [run for run in thread.queue.live if not run.begun]
     waiting = [
         (run, PostedMessage(role="user", parts=command.message.parts, id=command.message.id or None))

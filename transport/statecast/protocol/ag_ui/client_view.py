@@ -1,4 +1,4 @@
-"""What an AG-UI client shows, as far as its stream knows: which messages it has, and how it is told all of them.
+"""The client's view: the messages that an AG-UI client has, and the snapshots that correct them.
 
 A client keeps what a snapshot names where it is, appends what is new to it, and drops the rest; but reasoning it keeps
 as its own, unless the snapshot has some. Source: docs/protocol.md, "POST /ag-ui".

@@ -44,7 +44,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class AgUiEncoder(MessageEncoder):
-    """Writes a projection as AG-UI events.
+    """Write a projection as AG-UI events.
 
     Args:
         projection: Of the stream.
@@ -83,7 +83,7 @@ class AgUiEncoder(MessageEncoder):
     # The stream
 
     def begin(self) -> bytes:
-        """Return the beginning of the run, by the client's name for it."""
+        """Return `RUN_STARTED`, with the client's id of the run."""
         version = {"protocolVersion": VERSION} if self._asked.modern else {}
         if self.projection.listed:
             self._compare()
@@ -91,11 +91,11 @@ class AgUiEncoder(MessageEncoder):
 
     @property
     def cut(self) -> bool:
-        """Whether the stream ends without saying how the run ended: clients take a clean end for a success."""
+        """Whether to cut the connection because the run's end is unknown: clients treat a clean end as a success."""
         return not self._over
 
     def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry] = ()) -> bytes:
-        """Return what a client that joins, or was left far behind, has not seen."""
+        """Return the snapshots for a client that joins or fell behind."""
         joins = not self.projection.begun
         events = self.projection.snapshot(state, rest)
         if not joins:
@@ -111,7 +111,7 @@ class AgUiEncoder(MessageEncoder):
         return frames
 
     def finish(self) -> bytes:
-        """Return the last of the state, what was left open, and how the run ended."""
+        """Return the held state changes, the ends of open messages, and how the run ended."""
         self._over = True
         frames = [self.release(), self.closed()]
         frames += [self._end_text(number) for number in list(self._texts)]
@@ -130,7 +130,7 @@ class AgUiEncoder(MessageEncoder):
         return b"".join(frames)
 
     def written(self, events: Sequence[Event]) -> bytes:
-        """Return events; and all messages, where those alone would leave the client with others than the thread's."""
+        """Return events, and a messages snapshot where events alone would leave the client with other messages."""
         due = self._due
         frames = super().written(events)
         if not self.projection.listed:
@@ -149,7 +149,7 @@ class AgUiEncoder(MessageEncoder):
         return self._state.held
 
     def release(self) -> bytes:
-        """Return what has happened to the state since the last time, as one event."""
+        """Return the held state changes as one event."""
         patch = self._state.release() if self._state.held else []
         if not patch:
             return b""
@@ -210,7 +210,7 @@ class AgUiEncoder(MessageEncoder):
         return [*rendered, *map(dict, known)]
 
     def _snapshots(self, messages: Sequence[dict[str, Any]]) -> bytes:
-        """Return all messages, so that the client has them in their order, and nothing else."""
+        """Return a messages snapshot."""
         self._due = False
         return b"".join(
             typed_event("MESSAGES_SNAPSHOT", messages=snapshot) for snapshot in self.view.snapshots(messages)
@@ -377,7 +377,7 @@ def _tool(call: Mapping[str, Json]) -> str:
 
 
 def _interrupt(id: str, call: Mapping[str, Json]) -> dict[str, Json]:
-    """Return what a call asks of the user: a decision, which clients show as one, or its result."""
+    """Return the interrupt of a call: an approval, or the request for its result."""
     if _tool(call) != "approval":
         return {"id": id, "reason": "input_required", "toolCallId": id}
     args = call.get("args")

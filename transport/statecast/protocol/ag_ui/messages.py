@@ -1,4 +1,4 @@
-"""Messages of a state as AG-UI has them, and whether a client's are the thread's.
+"""Messages in AG-UI's format, and their comparison with a client's.
 
 A message of the assistant is several in AG-UI: each text, with the calls that follow it, is a message; a reasoning is
 one, and so is each result. Their ids follow from the message's own and from where the part is, so that what is streamed

@@ -1,4 +1,4 @@
-"""What an AG-UI client posts: a RunAgentInput, as a conversation.
+"""Requests of AG-UI clients: a RunAgentInput, read as a conversation.
 
 Source: docs/protocol.md, "POST /ag-ui".
 """
@@ -96,7 +96,7 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
         return msgspec.structs.replace(turn, commands=[*fresh, *turn.commands], answers=None)
 
     def first(self) -> tuple[list[dict[str, Json]], NewTurn]:
-        """Return what a thread that is new begins with.
+        """Return the initial messages of a new thread.
 
         Raises:
             RequestError: `unknown_interrupt`: nothing waits in it.

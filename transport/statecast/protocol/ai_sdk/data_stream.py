@@ -1,4 +1,4 @@
-"""The data-stream protocol as clients read it that hold the messages themselves: assistant-ui's data-stream runtime.
+"""The data-stream protocol for clients that hold the messages themselves: assistant-ui's data-stream runtime.
 
 The lines are those of `data_stream`; what they carry is the growth of the assistant's message, and beside it what else
 is in the state. A part cannot change in this protocol: a data part that does is told again as data beside the message,
@@ -83,7 +83,7 @@ class DataStreamMessagesEncoder(MessageEncoder):
         return line or b""
 
     def finish(self) -> bytes:
-        """Return how the run ended: without it the client takes an end for a success."""
+        """Return how the run ended; without it the client treats the end as a success."""
         run = None if self.turned is None else self.turned.run
         lines = [self.closed()]
         if run is not None and run.error is not None:
@@ -94,7 +94,7 @@ class DataStreamMessagesEncoder(MessageEncoder):
         return b"".join(lines)
 
     def _ask(self, id: str) -> bytes:
-        """Return that the user is asked, unless that is over."""
+        """Return the approval request, unless it was answered."""
         return b"" if self.projection.has_result(id) else self._approval(id)
 
     def _answer(self, id: str, result: chunks.ToolResult) -> bytes:

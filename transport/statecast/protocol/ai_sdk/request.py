@@ -1,4 +1,4 @@
-"""What the clients of `/chat` post: the AI SDK its own messages, assistant-ui's data-stream runtime a model's.
+"""Requests of `/chat`: the AI SDK posts its own messages, assistant-ui's data-stream runtime a model's messages.
 
 Both are told apart by a message's form: the AI SDK's has `parts`, a model's has `content`. The latter has no ids,
 unless the page asks for them, but the request has that of the user's last message as its `parentId`.

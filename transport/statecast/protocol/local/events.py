@@ -1,6 +1,6 @@
 """An answer as server-sent events, each with a type: text, tool_use, tool_result and others.
 
-An adapter that someone has written by hand reads them with one `switch`. Source: docs/protocol.md, "POST /sse".
+A hand-written adapter reads them with one `switch`. Source: docs/protocol.md, "POST /sse".
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["TypedEventsEncoder"]
 
 
 class TypedEventsEncoder(MessageEncoder):
-    """Writes a projection as typed events."""
+    """Write a projection as typed events."""
 
     name = "events"
     headers = EVENT_STREAM

@@ -1,4 +1,4 @@
-"""An answer as one JSON object, for adapters that ask once and read once. Source: docs/protocol.md, "POST /json"."""
+"""An answer as one JSON object. Source: docs/protocol.md, "POST /json"."""
 
 from __future__ import annotations
 

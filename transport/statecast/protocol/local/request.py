@@ -1,4 +1,4 @@
-"""What adapters post that someone has written by hand for assistant-ui's local runtime: its messages, or less of them.
+"""Requests of hand-written adapters for assistant-ui's local runtime: its messages, or the last of them.
 
 A message is `{role, content}`, with the text or the parts of assistant-ui as content; images may also be OpenAI's.
 Source: docs/protocol.md, "POST /text".

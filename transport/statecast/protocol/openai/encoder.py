@@ -1,4 +1,4 @@
-"""OpenAI's chat completions, as a server writes them: chunks of a stream, or one object.
+"""OpenAI's chat completions: chunks of a stream, or one object.
 
 The protocol knows text, reasoning (in the field that most servers have for it), and calls that its client is to answer.
 Calls that the agent answers itself are not shown: a client would run them again. A stream shows the calls of tools that
@@ -83,7 +83,7 @@ class ChatCompletionEncoder(CollectingEncoder):
 
 
 class ChatCompletionStreamEncoder(MessageEncoder):
-    """Writes an answer as it grows.
+    """Write an answer as it grows.
 
     Args:
         projection: Of the answer.

@@ -1,4 +1,4 @@
-"""What OpenAI's clients post: a conversation, the tools they run themselves, and how the model is to be called.
+"""Requests of OpenAI's clients: a conversation, the client's tools, and the model's settings.
 
 Source: docs/protocol.md, "POST /v1/chat/completions".
 """
