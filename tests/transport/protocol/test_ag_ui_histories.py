@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statecast.protocol.ag_ui.encoder import AgUiEncoder
-from statecast.protocol.ag_ui.messages import agree, render
+from statecast.protocol.ag_ui.message_format import agree, render
 from statecast.protocol.entries import OperationsEntry
 from statecast.protocol.messages.full_projection import FullProjection
 from tests.clients.ag_ui import shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from statecast.protocol.ag_ui.messages import agree, render
+from statecast.protocol.ag_ui.message_format import agree, render
 from statecast.protocol.ag_ui.request import read_run_input
 from statecast.protocol.errors import RequestError
 from statecast_agents import Json

@@ -16,9 +16,9 @@ from statecast.client import Change, Client, ClientError, ConnectionLost, Refuse
 from statecast_agents import Json
 
 from .answer import Answer, last_parts
-from .document import Document
 from .output import OUT, STATUS_STYLES, report, write
 from .screen import Screen
+from .state_rows import Document
 
 __all__ = ["run", "send", "watch"]
 

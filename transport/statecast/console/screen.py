@@ -16,8 +16,8 @@ from rich.text import Text
 from statecast.client import Change, Client, ClientError, Refused
 from statecast_agents import Json, operations
 
-from .document import Document
 from .output import OUT, STATUS_STYLES, visible
+from .state_rows import Document
 
 __all__ = ["Screen"]
 

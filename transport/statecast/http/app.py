@@ -25,7 +25,7 @@ from .endpoints.client_module import module_operations
 from .endpoints.control import control_operations
 from .endpoints.events import event_operations
 from .endpoints.health import health_operations
-from .endpoints.messages import message_operations
+from .endpoints.histories import message_operations
 from .endpoints.models import model_operations
 from .endpoints.patch import patch_operations
 from .endpoints.socket import SocketEndpoint

@@ -14,9 +14,9 @@ from statecast.protocol.errors import ErrorForm, RequestError, plain_form
 from .auth import auth_operations
 from .authenticator import Authenticator
 from .files import file_operations
-from .messages import message_operations
 from .reports import report_operations
 from .runs import run_operations
+from .stored_messages import message_operations
 from .threads import thread_operations
 
 __all__ = ["UnknownPath", "cloud_operations"]

@@ -23,7 +23,7 @@ from statecast.protocol.state_deltas import StateDeltas
 from statecast_agents import Json, chunks
 
 from .client_view import ClientView
-from .messages import EMITTED, agree, content_of, places, render, result_id
+from .message_format import EMITTED, agree, content_of, places, render, result_id
 from .request import RunInput
 
 __all__ = ["VERSION", "AgUiEncoder"]

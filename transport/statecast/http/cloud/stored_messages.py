@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from statecast.history.tree import HistoryMessage
-from statecast.http.endpoints.messages import Opinion
+from statecast.http.endpoints.histories import Opinion
 from statecast.http.operation import DONE, Operation
 from statecast.http.request.body import read_json
 from statecast.http.request.fields import thread_key
