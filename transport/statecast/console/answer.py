@@ -9,10 +9,10 @@ from statecast_agents import Json
 
 from .output import write
 
-__all__ = ["Answer", "last_parts"]
+__all__ = ["AnswerPrinter", "last_parts"]
 
 
-class Answer:
+class AnswerPrinter:
     """Prints what the assistant says beyond what it had said in the state `before`."""
 
     def __init__(self, before: Json) -> None:

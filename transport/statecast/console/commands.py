@@ -15,10 +15,10 @@ import msgspec
 from statecast.client import Change, Client, ClientError, ConnectionLost, Refused, Snapshot, Thread
 from statecast_agents import Json
 
-from .answer import Answer, last_parts
+from .answer import AnswerPrinter, last_parts
 from .output import OUT, STATUS_STYLES, report, write
 from .screen import Screen
-from .state_rows import Document
+from .state_rows import StateRows
 
 __all__ = ["run", "send", "watch"]
 
@@ -58,7 +58,7 @@ async def send(url: str, thread_id: str | None, agent: str | None, commands: Seq
         before = await _look(thread)
     async with Client(url, patience=PATIENCE, on_trouble=_report_trouble) as client:
         thread = client.thread(thread.id, agent=agent)
-        answer = Answer(None if before is None else before.state)
+        answer = AnswerPrinter(None if before is None else before.state)
         last: Change | None = None
         try:
             async for change in thread.follow(until=await thread.send(*commands)):
@@ -97,7 +97,7 @@ async def watch(url: str, thread_id: str, *, once: bool = False, lines: bool = F
     if once:
         assert now is not None, "or it was refused"
         if terminal:
-            OUT.print(Document(now.state, (), OUT).text(), soft_wrap=True)
+            OUT.print(StateRows(now.state, (), OUT).text(), soft_wrap=True)
         else:
             write(_line(thread_id, now))
     elif terminal:

@@ -17,7 +17,7 @@ from statecast.client import Change, Client, ClientError, Refused
 from statecast_agents import Json, operations
 
 from .output import OUT, STATUS_STYLES, visible
-from .state_rows import Document
+from .state_rows import StateRows
 
 __all__ = ["Screen"]
 
@@ -82,15 +82,15 @@ class Screen:
         if self._now is None:
             return Group(self._headline(""))
         changes = operations.diff(self._before[0][1], self._now.state)
-        document = Document(self._now.state, changes, OUT)
+        state = StateRows(self._now.state, changes, OUT)
         fits = max(OUT.height - 1, 1)
-        changed = document.changed_rows()
+        changed = state.changed_rows()
         if changed and not any(self._top <= row < self._top + fits for row in changed):
             self._top = changed[-1] - fits // 2
-        self._top = max(min(self._top, len(document) - fits), 0)
-        rows = document.rows(self._top, fits)
-        whole = len(rows) == len(document)
-        place = "" if whole else f"rows {self._top + 1} to {self._top + len(rows)} of {len(document)}"
+        self._top = max(min(self._top, len(state) - fits), 0)
+        rows = state.rows(self._top, fits)
+        whole = len(rows) == len(state)
+        place = "" if whole else f"rows {self._top + 1} to {self._top + len(rows)} of {len(state)}"
         return Group(self._headline(place), *rows)
 
     def _headline(self, place: str) -> Text:

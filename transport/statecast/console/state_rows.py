@@ -20,7 +20,7 @@ from statecast_agents import AppendText, Json, Operation
 
 from .output import visible
 
-__all__ = ["Document"]
+__all__ = ["StateRows"]
 
 _highlight: Final = JSONHighlighter().highlight
 
@@ -33,7 +33,7 @@ class _Line(NamedTuple):
     changed: tuple[int, int] | None = None  #: what of it is marked: from which character, and up to which
 
 
-class Document:
+class StateRows:
     """JSON with indents. Lines that are too long go on in the next row, indented likewise.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base import Files, Found, Link, Parts
+from .base import Files, Found, Link, RangeReader
 from .folder import FolderFiles
 from .media import TYPES, disposition, is_among, media_type
 from .names import MAX_NAME, filename_of, fresh_name, is_name, name_in, names_among
@@ -19,7 +19,7 @@ __all__ = [
     "FolderFiles",
     "Found",
     "Link",
-    "Parts",
+    "RangeReader",
     "S3Files",
     "Signer",
     "StoreFiles",

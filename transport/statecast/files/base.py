@@ -8,13 +8,13 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-__all__ = ["Files", "Found", "Link", "Parts"]
+__all__ = ["Files", "Found", "Link", "RangeReader"]
 
 #: Returns a URL that serves a file from elsewhere, given its Content-Disposition, and for how many seconds.
 Link: TypeAlias = Callable[[str, int], str]
 
 
-class Parts(Protocol):
+class RangeReader(Protocol):
     """Reads parts of a file that is neither in memory nor in the file system."""
 
     async def part(self, start: int, end: int) -> bytes:
@@ -33,7 +33,7 @@ class Found(msgspec.Struct, frozen=True):
     type: str  #: its media type
     owner: str | None  #: who uploaded it
     size: int  #: bytes
-    content: bytes | Path | Parts | Link  #: itself, or where it is
+    content: bytes | Path | RangeReader | Link  #: itself, or where it is
 
 
 class Files(Protocol):

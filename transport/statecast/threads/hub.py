@@ -21,7 +21,7 @@ from .errors import RunActive, UnknownThread
 from .limits import Limits
 from .offload import offload
 from .patches import patch
-from .readiness import Readiness
+from .readiness import ReadinessCheck
 from .records.cascade import Cascade
 from .records.client_messages import append, rewrite, written
 from .records.deletion import Deletion
@@ -70,7 +70,7 @@ class Hub:
         self.cascade = Cascade(self.registry)
         self._removal = Deletion(self.registry, self._runs, self.cascade)
         self.registry.cascade = self.cascade.go
-        self._readiness = Readiness(self.registry)
+        self._readiness = ReadinessCheck(self.registry)
         self._supervisor = Supervisor(self.registry, self._runs, self.limits)
 
     @property

@@ -14,7 +14,7 @@ from statecast.stores import StoreUnavailable
 
 from .registry import Registry
 
-__all__ = ["Readiness"]
+__all__ = ["ReadinessCheck"]
 
 #: Seconds that a look is good for.
 FRESH: Final = 1.0
@@ -25,7 +25,7 @@ PATIENCE: Final = 5.0
 _log: Final = logging.getLogger("statecast")
 
 
-class Readiness:
+class ReadinessCheck:
     """Test whether the store accepts changes.
 
     Args:

@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from statecast.http.errors import BodyTooLarge, UnknownFrame
 from statecast.http.middleware.cors import is_welcome
-from statecast.http.request.body import Body, body_of
+from statecast.http.request.body import RequestBody, body_of
 from statecast.http.request.caller import Caller, seconds_left
 from statecast.http.request.fields import check_thread_id, posted_of
 from statecast.http.response.errors import deny, request_error
@@ -177,7 +177,7 @@ class _Session:
         if self._following is None:
             await self._socket.close(UNKNOWN)
 
-    async def _commands(self, ref: str | None, body: Body) -> None:
+    async def _commands(self, ref: str | None, body: RequestBody) -> None:
         hub, lost = self._service.hub, self._service.on_disconnect
         posted = await posted_of(self._scope, body, hub, self._caller, thread_id=self._thread_id, on_disconnect=lost)
         accepted = await self._service.hub.submit(posted)
@@ -188,7 +188,7 @@ class _Session:
         revision, _ = await self._service.hub.registry.snapshot(thread)
         await self._send(Ack(ref, accepted.run_id, revision, str(Cursor(thread.epoch, revision))))
 
-    async def _cancel(self, ref: str | None, body: Body) -> None:
+    async def _cancel(self, ref: str | None, body: RequestBody) -> None:
         run_id, cancelled = await self._service.hub.cancel(
             self._thread_id,
             owner=self._caller.owner,

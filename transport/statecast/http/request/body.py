@@ -18,12 +18,12 @@ from statecast.threads import Limits, offload
 from .content_type import is_json
 from .incoming import IncomingBody
 
-__all__ = ["Body", "body_of", "read_as", "read_body", "read_json"]
+__all__ = ["RequestBody", "body_of", "read_as", "read_body", "read_json"]
 
 _T = TypeVar("_T")
 
 
-class Body:
+class RequestBody:
     """The fields of a JSON object, each still JSON text.
 
     Args:
@@ -69,7 +69,7 @@ class Body:
         return {name: self.get(name, Any, None) for name in self._fields if name not in known}
 
 
-async def read_body(scope: Scope, receive: Receive, limits: Limits) -> Body:
+async def read_body(scope: Scope, receive: Receive, limits: Limits) -> RequestBody:
     """Read a request's body as a JSON object.
 
     Raises:
@@ -79,7 +79,7 @@ async def read_body(scope: Scope, receive: Receive, limits: Limits) -> Body:
     return await offload(len(data), body_of, data, limits)
 
 
-def body_of(data: bytes, limits: Limits) -> Body:
+def body_of(data: bytes, limits: Limits) -> RequestBody:
     """Split the JSON text of an object into its fields.
 
     Raises:
@@ -93,7 +93,7 @@ def body_of(data: bytes, limits: Limits) -> Body:
     except InvalidRequest as error:
         raise InvalidRequest(f"expected a JSON object as body: {error}") from None
     check_keys(fields)
-    return Body(fields, limits.nesting, len(data))
+    return RequestBody(fields, limits.nesting, len(data))
 
 
 async def read_json(scope: Scope, receive: Receive, limits: Limits, type: Any) -> Any:  # as in msgspec

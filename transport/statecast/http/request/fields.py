@@ -20,7 +20,7 @@ from statecast.threads import Hub, OnDisconnect, Posted, offload
 from statecast_agents import Agent, CallSettings, Config, Request
 from statecast_agents.agent import Policy
 
-from .body import Body
+from .body import RequestBody
 from .caller import Caller
 
 __all__ = [
@@ -59,7 +59,7 @@ _KNOWN: Final = frozenset(
 ) | set(_SPREAD)
 
 
-def protocol_of(scope: Scope, body: Body) -> Callable[[str | None], Encoder]:
+def protocol_of(scope: Scope, body: RequestBody) -> Callable[[str | None], Encoder]:
     """Return the encoder of the protocol named in the query or the body, or the clients' default.
 
     Raises:
@@ -69,7 +69,7 @@ def protocol_of(scope: Scope, body: Body) -> Callable[[str | None], Encoder]:
     return chosen(name, PROTOCOLS, "a protocol", UnknownProtocol)
 
 
-def agent_of(scope: Scope, body: Body, hub: Hub) -> Agent:
+def agent_of(scope: Scope, body: RequestBody, hub: Hub) -> Agent:
     """Return the agent named in the query or the body, or the first agent.
 
     Raises:
@@ -87,7 +87,7 @@ def named_agent(name: str | None, hub: Hub) -> Agent:
     return chosen(name or None, hub.agents, "an agent", UnknownAgent)
 
 
-def thread_id_of(body: Body) -> str | None:
+def thread_id_of(body: RequestBody) -> str | None:
     """Return the thread's id; None if the request has none.
 
     Raises:
@@ -121,7 +121,7 @@ def thread_key(request: HTTPRequest, caller: Caller) -> Key:
     return Key(caller.owner, thread_id)
 
 
-def on_disconnect_of(body: Body, default: OnDisconnect) -> OnDisconnect:
+def on_disconnect_of(body: RequestBody, default: OnDisconnect) -> OnDisconnect:
     """Return what happens to the run when the connection is lost.
 
     Raises:
@@ -132,7 +132,7 @@ def on_disconnect_of(body: Body, default: OnDisconnect) -> OnDisconnect:
 
 
 async def posted_of(
-    scope: Scope, body: Body, hub: Hub, caller: Caller, *, thread_id: str | None, on_disconnect: OnDisconnect
+    scope: Scope, body: RequestBody, hub: Hub, caller: Caller, *, thread_id: str | None, on_disconnect: OnDisconnect
 ) -> Posted:
     """Return the parts of a request that concern a thread.
 
@@ -166,7 +166,7 @@ async def posted_of(
     )
 
 
-def policy_of(body: Body) -> Policy | None:
+def policy_of(body: RequestBody) -> Policy | None:
     """Return the requested policy; None: the agent's.
 
     Raises:
@@ -176,7 +176,7 @@ def policy_of(body: Body) -> Policy | None:
     return policy
 
 
-def request_of(body: Body, agent: Agent) -> Request:
+def request_of(body: RequestBody, agent: Agent) -> Request:
     """Return the request's fields other than commands and state.
 
     `callSettings` and `config` are also spread at the top level by older clients; the nested ones count, and the

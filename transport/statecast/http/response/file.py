@@ -18,7 +18,7 @@ from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from statecast.files import Found, Parts, disposition, filename_of
+from statecast.files import Found, RangeReader, disposition, filename_of
 from statecast.http.errors import FileDamaged, RangeNotSatisfiable, UnknownFile
 from statecast.stores import Damaged
 
@@ -142,13 +142,13 @@ async def _of_bytes(content: bytes, start: int, end: int) -> AsyncIterator[bytes
         yield content[place : min(place + PIECE, end)]
 
 
-async def _of_parts(content: Parts, first: bytes, start: int, end: int) -> AsyncIterator[bytes]:
+async def _of_parts(content: RangeReader, first: bytes, start: int, end: int) -> AsyncIterator[bytes]:
     yield first
     for place in range(start + PIECE, end, PIECE):
         yield await content.part(place, min(place + PIECE, end))
 
 
-async def _kept(content: Parts, start: int, end: int) -> bytes:
+async def _kept(content: RangeReader, start: int, end: int) -> bytes:
     """Return the first piece: before anything is sent, an error can still be answered."""
     try:
         return await content.part(start, end)
