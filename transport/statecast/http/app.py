@@ -179,15 +179,15 @@ def create_app(
         uploads=uploads,
         debug=debug,
     )
-    kept = opened_store(store)
+    opened = opened_store(store)
     knows_owners = identify is not None or cloud is not False
-    hub = Hub(named, store=kept, limits=limits, debug=debug, knows_owners=knows_owners)
+    hub = Hub(named, store=opened, limits=limits, debug=debug, knows_owners=knows_owners)
     authenticator = _opened_cloud(Cloud() if cloud is True else cloud, hub) if cloud else None
     service = Service(
         hub=hub, authenticate=_authentication(authenticator, identify), on_disconnect=on_disconnect, open_list=open_list
     )
     uploads = uploads or Uploads()
-    hub.cascade.delete_named = Attachments(service, uploads).forget
+    hub.cascade.delete_named = Attachments(service, uploads).delete_named
     origins = frozenset(cors_origins)
     operations = _operations(service, origins, uploads, authenticator)
     routes: list[BaseRoute] = [operation.to_route() for operation in operations]

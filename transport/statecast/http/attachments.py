@@ -63,7 +63,7 @@ class Attachments:
         """
         return Signer(await self._directory.secret(SECRET, token_bytes(SECRET_BYTES)))
 
-    async def take(self, name: str, filename: str, owner: str | None, incoming: UploadBody, request: Request) -> Found:
+    async def store(self, name: str, filename: str, owner: str | None, incoming: UploadBody, request: Request) -> Found:
         """Store the file in a request's body, and return its description.
 
         Raises:
@@ -72,7 +72,7 @@ class Attachments:
         kind = self._type_of(request, filename)
         incoming.check()
         await self.signer()  # opens the store, where nobody has yet
-        size = await _kept(self._files.write(name, kind, owner, incoming))
+        size = await _checked(self._files.write(name, kind, owner, incoming))
         return Found(name, kind, owner, size, b"")
 
     async def find(self, name: str) -> Found:
@@ -82,7 +82,7 @@ class Attachments:
             RequestError: `unknown_file`; `store_unavailable`.
         """
         await self.signer()
-        found = await _kept(self._files.find(name)) if is_name(name) else None
+        found = await _checked(self._files.find(name)) if is_name(name) else None
         if found is None:
             raise UnknownFile()
         return found
@@ -94,7 +94,7 @@ class Attachments:
             RequestError: `store_unavailable`.
         """
         await self.signer()
-        return is_name(name) and await _kept(self._files.find(name)) is not None
+        return is_name(name) and await _checked(self._files.find(name)) is not None
 
     async def owned(self, name: str, owner: str | None) -> Found:
         """Return a file of an owner.
@@ -114,13 +114,13 @@ class Attachments:
             RequestError: As `owned`.
         """
         await self.owned(name, owner)
-        await _kept(self._files.delete(name))
+        await _checked(self._files.delete(name))
 
-    async def forget(self, texts: Iterable[bytes], owners: Collection[str | None]) -> None:
+    async def delete_named(self, texts: Iterable[bytes], owners: Collection[str | None]) -> None:
         """Delete the files that these texts name and one of these owners has, up to a limit.
 
         Raises:
-            StoreUnavailable: Some are still kept.
+            StoreUnavailable: Some are not deleted.
         """
         found = dict.fromkeys(name for text in texts for name in names_among(text.decode(errors="replace")))
         for name in itertools.islice(found, MOST):
@@ -173,7 +173,7 @@ def check_filename(filename: str) -> None:
         raise InvalidRequest(message, limit=MAX_NAME)
 
 
-async def _kept(doing: Awaitable[_T]) -> _T:
+async def _checked(doing: Awaitable[_T]) -> _T:
     try:
         return await doing
     except Damaged:

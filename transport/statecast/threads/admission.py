@@ -159,7 +159,7 @@ class Admission:
                 return Submission(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
             return Submission(thread=thread, run=None, run_id=original, revision=revision, snapshot=not agreed)
         wanted = [] if active is None else active.wanted(fresh)
-        others = [command for command in fresh if not any(command is taken for taken in wanted)]
+        others = [command for command in fresh if not any(command is one for one in wanted)]
         if others:
             self.check_open()
             self._runs.room.check(posted.owner)

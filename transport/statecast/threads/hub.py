@@ -68,7 +68,7 @@ class Hub:
         self.directory = Directory(self.registry, self._start)  #: summaries and records
         self._admission = Admission(self.registry, self._runs, self.limits, knows_owners=knows_owners)
         self.cascade = Cascade(self.registry)
-        self._removal = Deletion(self.registry, self._runs, self.cascade)
+        self._deletion = Deletion(self.registry, self._runs, self.cascade)
         self.registry.cascade = self.cascade.go
         self._readiness = ReadinessCheck(self.registry)
         self._supervisor = Supervisor(self.registry, self._runs, self.limits)
@@ -318,7 +318,7 @@ class Hub:
             RequestError: `unknown_thread`; `store_unavailable`.
         """
         await self._start()
-        await self._removal.delete(Key(owner, thread_id))
+        await self._deletion.delete(Key(owner, thread_id))
 
     async def move(self, owner: str | None, to: str | None) -> int:
         """Move all threads of an owner to another, and return their number; ids that the other has already stay.
@@ -327,7 +327,7 @@ class Hub:
             RequestError: `store_unavailable`.
         """
         await self._start()
-        return await self._removal.move(owner, to)
+        return await self._deletion.move(owner, to)
 
     def end_streams(self, owner: str) -> None:
         """End the streams of all threads of an owner, so that clients reconnect and are identified again."""
@@ -335,7 +335,7 @@ class Hub:
             if thread.owner == owner:
                 thread.log.end_streams()
 
-    def left(self, accepted: Submission) -> None:
+    def disconnected(self, accepted: Submission) -> None:
         """Handle a stream that was lost before its run ended."""
         if accepted.run is not None and not accepted.thread.followers_of(accepted.run.id):
             self._runs.abandon(accepted.thread, accepted.run)

@@ -39,15 +39,15 @@ def auth_operations(authenticator: Authenticator, limits: Limits) -> list[Operat
         return json_response(await authenticator.new_user())
 
     async def refresh(request: Request) -> Response:
-        asked: RefreshRequest = await read_json(request.scope, request.receive, limits, RefreshRequest)
-        return json_response(await authenticator.refresh(asked.refresh_token))
+        posted: RefreshRequest = await read_json(request.scope, request.receive, limits, RefreshRequest)
+        return json_response(await authenticator.refresh(posted.refresh_token))
 
     async def revoke(request: Request) -> Response:
-        asked: RevokeRequest = await read_json(request.scope, request.receive, limits, RevokeRequest)
-        if asked.refresh_token is None:
+        posted: RevokeRequest = await read_json(request.scope, request.receive, limits, RevokeRequest)
+        if posted.refresh_token is None:
             workspace = await _workspace_of_key(request)
         else:
-            workspace = await authenticator.workspace_in(asked.refresh_token)
+            workspace = await authenticator.workspace_in(posted.refresh_token)
         await authenticator.revoke(workspace)
         return Response(status_code=204)
 

@@ -101,9 +101,9 @@ class _CloudFiles:
     async def upload_url(self, request: Request) -> Response:
         """Return the URL to upload a file to, and the URL that it will have."""
         principal = await self._authenticator.require(request.scope)
-        asked: UploadUrlRequest = await read_json(request.scope, request.receive, self._limits, UploadUrlRequest)
-        check_filename(asked.filename)
-        name = fresh_name(asked.filename)
+        posted: UploadUrlRequest = await read_json(request.scope, request.receive, self._limits, UploadUrlRequest)
+        check_filename(posted.filename)
+        name = fresh_name(posted.filename)
         query = await self._signed(UPLOAD, name, principal.workspace)
         base = f"{self._attachments.base(request)}/v1/files"
         return json_response(
@@ -119,8 +119,8 @@ class _CloudFiles:
     async def download_url(self, request: Request) -> Response:
         """Return a URL to download one of the caller's files."""
         principal = await self._authenticator.require(request.scope)
-        asked: DownloadUrlRequest = await read_json(request.scope, request.receive, self._limits, DownloadUrlRequest)
-        found = await self._attachments.owned(_name_of(asked), principal.workspace)
+        posted: DownloadUrlRequest = await read_json(request.scope, request.receive, self._limits, DownloadUrlRequest)
+        found = await self._attachments.owned(_name_of(posted), principal.workspace)
         query = await self._signed(DOWNLOAD, found.name, None)
         url, expires_at = self._link(found, query, request), timestamp(int(query["expires"]))
         return json_response(DownloadUrl(signed_url=url, expires_at=expires_at, key=found.name))
@@ -131,12 +131,12 @@ class _CloudFiles:
         incoming = self._attachments.incoming(request)
         try:
             await self._check(request, UPLOAD, name, owner)
-            taken = await self._take(name, owner, incoming, request)
+            stored = await self._store(name, owner, incoming, request)
         except RequestError:
             await incoming.drain()
             raise
         url = f"{self._attachments.base(request)}/v1/files/{_quoted(name)}"
-        return json_response(StoredFile(name, url, taken.type, taken.size))
+        return json_response(StoredFile(name, url, stored.type, stored.size))
 
     async def get(self, request: Request) -> Response:
         """Serve a file to anyone who knows its name; a signed URL only until it expires."""
@@ -145,7 +145,7 @@ class _CloudFiles:
             await self._check(request, DOWNLOAD, name, None)
         return await self._attachments.serve(request, name)
 
-    async def _take(self, name: str, owner: str | None, incoming: UploadBody, request: Request) -> Found:
+    async def _store(self, name: str, owner: str | None, incoming: UploadBody, request: Request) -> Found:
         used = FileExists("expected a URL that nothing was put to, got one that was used; ask for another")
         if name in self._coming:
             raise used
@@ -153,7 +153,7 @@ class _CloudFiles:
         try:
             if await self._attachments.has(name):
                 raise used
-            return await self._attachments.take(name, filename_of(name), owner, incoming, request)
+            return await self._attachments.store(name, filename_of(name), owner, incoming, request)
         finally:
             self._coming.discard(name)
 
@@ -184,12 +184,12 @@ class _CloudFiles:
             raise UrlExpired("the URL has expired; ask for another")
 
 
-def _name_of(asked: DownloadUrlRequest) -> str:
+def _name_of(posted: DownloadUrlRequest) -> str:
     """Return the name of the file that is asked for; that of a URL is in it."""
-    if isinstance(asked.key, str) and isinstance(asked.url, msgspec.UnsetType):
-        return asked.key
-    if isinstance(asked.url, str) and isinstance(asked.key, msgspec.UnsetType):
-        name = name_in(asked.url)
+    if isinstance(posted.key, str) and isinstance(posted.url, msgspec.UnsetType):
+        return posted.key
+    if isinstance(posted.url, str) and isinstance(posted.key, msgspec.UnsetType):
+        name = name_in(posted.url)
         if name is None:
             raise UnknownFile()
         return name

@@ -98,7 +98,7 @@ class Leases:
             if lease.ended is None:
                 await self._write(key, msgspec.structs.replace(lease, beat=time.time(), ended=reason))
 
-    async def shown(self, key: Key) -> dict[str, dict[str, Any]]:
+    async def states(self, key: Key) -> dict[str, dict[str, Any]]:
         """Return the lease status of a thread's messages, by the message's id.
 
         Raises:

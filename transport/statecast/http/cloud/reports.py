@@ -120,8 +120,8 @@ class _Reports:
         id = new_id("score")
         await self._pass(CloudReport(kind="score", id=id, thread_id=score.thread_id, user=user, fields=fields))
         value = None if score.value is None else float(score.value)
-        shown = {"name": score.name, "data_type": score.data_type, "string_value": score.string_value}
-        return json_response({"score_id": id, "value": value, **shown})
+        named = {"name": score.name, "data_type": score.data_type, "string_value": score.string_value}
+        return json_response({"score_id": id, "value": value, **named})
 
     async def _fields(self, request: Request) -> dict[str, Json]:
         fields: dict[str, Json] = await read_json(request.scope, request.receive, self._hub.limits, dict[str, Any])

@@ -63,15 +63,15 @@ class _StreamEndpoint:
         principal = await self._authenticator.require(scope)
         scope[EXPIRES] = principal.expires_at
         claims = ("messages", "state")
-        asked, messages, conversation = await read_as(scope, receive, hub.limits, _read_asked, claims=claims)
-        if asked.assistant_id == TITLE:
-            await (await self._title(asked, messages, principal))(scope, receive, send)
+        posted, messages, conversation = await read_as(scope, receive, hub.limits, _read_posted, claims=claims)
+        if posted.assistant_id == TITLE:
+            await (await self._title(posted, messages, principal))(scope, receive, send)
             return
         if conversation is None:
-            message = f'expected the response_format "{DATA_STREAM}", got "{asked.response_format}"'
+            message = f'expected the response_format "{DATA_STREAM}", got "{posted.response_format}"'
             raise InvalidRequest(message)
-        agent = named_agent(asked.assistant_id, hub)
-        thread_id = conversation.thread_id or (None if asked.thread_id == NO_THREAD else asked.thread_id)
+        agent = named_agent(posted.assistant_id, hub)
+        thread_id = conversation.thread_id or (None if posted.thread_id == NO_THREAD else posted.thread_id)
         if thread_id is not None:
             check_thread_id(thread_id)
         conversation = msgspec.structs.replace(conversation, thread_id=thread_id, agent=agent.name)
@@ -79,18 +79,20 @@ class _StreamEndpoint:
         accepted = await self._chats.accept(exchange, agent, principal)
         await self._chats.respond(accepted, scope, receive, send)
 
-    async def _title(self, asked: RunRequest, messages: list[dict[str, Json]] | None, principal: Principal) -> Response:
-        summary = await summary_of(self._service.hub, principal.workspace, asked.thread_id)
+    async def _title(
+        self, posted: RunRequest, messages: list[dict[str, Json]] | None, principal: Principal
+    ) -> Response:
+        summary = await summary_of(self._service.hub, principal.workspace, posted.thread_id)
         agent, about = await self._history.about(summary, messages, user=principal.user)
         return await title_response(self._service.hub, summary, agent, about)
 
 
-def _read_asked(data: bytes) -> tuple[RunRequest, list[dict[str, Json]] | None, Conversation | None]:
+def _read_posted(data: bytes) -> tuple[RunRequest, list[dict[str, Json]] | None, Conversation | None]:
     """Read a body: the messages for a title, or the conversation to answer."""
-    asked: RunRequest = decode(data, RunRequest)
-    if asked.assistant_id == TITLE:
-        return asked, read_messages(data), None
-    return asked, None, read_chat(data) if asked.response_format == DATA_STREAM else None
+    posted: RunRequest = decode(data, RunRequest)
+    if posted.assistant_id == TITLE:
+        return posted, read_messages(data), None
+    return posted, None, read_chat(data) if posted.response_format == DATA_STREAM else None
 
 
 def run_operations(service: Service, authenticator: Authenticator) -> list[Operation]:

@@ -75,8 +75,8 @@ class _Messages:
             ids = [message.id for message in messages]
             # As in the list of threads: what is gone is no place, and the client knows what it has.
             messages = messages[ids.index(query["after"]) + 1 :] if query["after"] in ids else messages
-        runs = await self._leases.shown(summary.key)
-        return json_response({"messages": [_shown(message, runs.get(message.id)) for message in messages[:limit]]})
+        runs = await self._leases.states(summary.key)
+        return json_response({"messages": [_reply_of(message, runs.get(message.id)) for message in messages[:limit]]})
 
     async def create(self, request: Request) -> Response:
         summary = await self._summary(request)
@@ -157,7 +157,7 @@ def message_operations(service: Service, authenticator: Authenticator) -> list[O
     ]
 
 
-def _shown(message: HistoryMessage, run: dict[str, Any] | None) -> dict[str, Any]:
+def _reply_of(message: HistoryMessage, run: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "id": message.id,
         "parent_id": message.parent_id,

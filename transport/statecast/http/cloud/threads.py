@@ -73,7 +73,7 @@ class _Threads:
         summaries = await self._hub.directory.summaries(
             principal.workspace, archived=archived == "true", before=before, limit=limit_of(query.get("limit"), PAGE)
         )
-        return json_response({"threads": [_shown(summary) for summary in summaries]})
+        return json_response({"threads": [_reply_of(summary) for summary in summaries]})
 
     async def create(self, request: Request) -> Response:
         principal = await self._authenticator.require(request.scope)
@@ -90,7 +90,7 @@ class _Threads:
 
     async def get(self, request: Request) -> Response:
         summary = await self._hub.directory.get(await self._key(request))
-        return json_response({"thread": _shown(summary)})
+        return json_response({"thread": _reply_of(summary)})
 
     async def update(self, request: Request) -> Response:
         key = await self._key(request)
@@ -146,7 +146,7 @@ def _change_of(key: Key, fields: ThreadUpdate) -> SummaryChanged:
     )
 
 
-def _shown(summary: Summary) -> dict[str, Any]:
+def _reply_of(summary: Summary) -> dict[str, Any]:
     return {
         "id": summary.key.thread_id,
         "title": summary.title,

@@ -141,7 +141,7 @@ async def _begin(
         try:
             first = await subscription.reader.replay(accepted.run_id if accepted.handed else None)
         except BaseException:
-            subscription.close(left=True)
+            subscription.close(disconnected=True)
             raise
         # A client takes the state that it was handed, and what a replay holds, for history, and runs no tool whose call
         # is there; so there is a replay, be it an empty frame. But what a run asks for is still to be done, even by a

@@ -71,12 +71,12 @@ class _Files:
             filename = request.query_params.get("name", "")
             check_filename(filename)
             owner = await self._service.owner(request.scope)
-            taken = await self._attachments.take(fresh_name(filename), filename, owner, incoming, request)
+            stored = await self._attachments.store(fresh_name(filename), filename, owner, incoming, request)
         except (RequestError, HTTPException):
             await incoming.drain()
             raise
-        url = f"{self._attachments.base(request)}/attachments/{quote(taken.name, safe='')}"
-        uploaded = Uploaded(taken.name, url, filename, taken.type, taken.size)
+        url = f"{self._attachments.base(request)}/attachments/{quote(stored.name, safe='')}"
+        uploaded = Uploaded(stored.name, url, filename, stored.type, stored.size)
         return json_response(uploaded, status=201, headers={"location": url})
 
     async def get(self, request: Request) -> Response:

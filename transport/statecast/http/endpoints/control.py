@@ -113,11 +113,11 @@ class _Control:
         """Return a thread's current state, or that at `?revision=`."""
         thread = await self._find(request)
         run = thread.run
-        asked = request.query_params.get("revision")
-        if asked is None:
+        text = request.query_params.get("revision")
+        if text is None:
             revision, state = await self._service.hub.registry.snapshot(thread)
         else:
-            revision = _number(asked)
+            revision = _number(text)
             state = await self._service.hub.registry.state_at(thread, revision)
         cursor = str(Cursor(thread.epoch, revision))
         return json_response(StateAt(thread.id, revision, cursor, msgspec.Raw(state), run))

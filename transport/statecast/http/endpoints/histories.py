@@ -71,16 +71,16 @@ class _Messages:
         format = request.query_params.get("format", FORMAT)
         messages = await self._history.read(summary, format=format)
         thread = await self._hub.known(summary.key.thread_id, owner=summary.key.owner)
-        goes_on = thread is not None and thread.active is not None and thread.active.waits_since is None
-        if goes_on:  # what there is of the answer comes again when the client resumes
+        continues = thread is not None and thread.active is not None and thread.active.waits_since is None
+        if continues:  # what there is of the answer comes again when the client resumes
             while messages and messages[-1].content.get("role") == "assistant":
                 messages.pop()
         opinions = await self._history.feedbacks(summary.key) if format == FORMAT else {}
 
         def answer() -> Response:
-            shown = [_shown(message, opinions.get(message.id)) for message in messages]
+            items = [_reply_of(message, opinions.get(message.id)) for message in messages]
             head = messages[-1].id if messages else None
-            return json_response(LoadedHistory(head, shown, goes_on))
+            return json_response(LoadedHistory(head, items, continues))
 
         return await offload(EACH * len(messages), answer)
 
@@ -145,12 +145,12 @@ def message_operations(service: Service) -> list[Operation]:
     ]
 
 
-def _shown(message: HistoryMessage, opinion: dict[str, Json] | None) -> HistoryItem:
+def _reply_of(message: HistoryMessage, opinion: dict[str, Json] | None) -> HistoryItem:
     content = message.content
     if opinion is not None:
         metadata = content.get("metadata")
         given = metadata if isinstance(metadata, dict) else {}
-        said = {name: opinion[name] for name in ("type", "comment") if opinion.get(name) is not None}
-        content = {**content, "metadata": {**given, "submittedFeedback": said}}
-    shown = {**content, "id": message.id, "createdAt": timestamp(message.created)}
-    return HistoryItem(shown, message.parent_id)
+        feedback = {name: opinion[name] for name in ("type", "comment") if opinion.get(name) is not None}
+        content = {**content, "metadata": {**given, "submittedFeedback": feedback}}
+    fields = {**content, "id": message.id, "createdAt": timestamp(message.created)}
+    return HistoryItem(fields, message.parent_id)

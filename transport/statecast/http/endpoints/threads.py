@@ -103,10 +103,10 @@ class _Threads:
             before=_place(query.get("after")),
             limit=limit + 1,
         )
-        shown = fitting(summaries[:limit])
-        answer = ThreadList([_shown(summary) for summary in shown])
-        if len(summaries) > len(shown):
-            last = shown[-1]
+        page = fitting(summaries[:limit])
+        answer = ThreadList([_reply_of(summary) for summary in page])
+        if len(summaries) > len(page):
+            last = page[-1]
             answer.next_cursor = f"{last.last!r}:{last.key.thread_id}"
         return json_response(answer)
 
@@ -143,14 +143,14 @@ class _Threads:
         return json_response(CreatedThread(summary.key.thread_id, external), status=201)
 
     async def get(self, request: Request) -> Response:
-        return json_response(_shown(await self._hub.directory.get(await self._key(request))))
+        return json_response(_reply_of(await self._hub.directory.get(await self._key(request))))
 
     async def update(self, request: Request) -> Response:
         key = await self._key(request)
         fields: ThreadChange = await read_json(request.scope, request.receive, self._hub.limits, ThreadChange)
         await self._hub.directory.get(key)
         await self._hub.directory.describe(_change_of(key, fields))
-        return json_response(_shown(await self._hub.directory.get(key)))
+        return json_response(_reply_of(await self._hub.directory.get(key)))
 
     async def delete(self, request: Request) -> Response:
         key = await self._key(request)
@@ -206,7 +206,7 @@ def _place(cursor: str | None) -> tuple[float, str] | None:
     return float(found[1]), found[2]
 
 
-def _shown(summary: Summary) -> ThreadSummary:
+def _reply_of(summary: Summary) -> ThreadSummary:
     """Return a summary as the pages of assistant-ui read it; what is not known is left out."""
     return ThreadSummary(
         remote_id=summary.key.thread_id,

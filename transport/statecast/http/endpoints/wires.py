@@ -39,13 +39,14 @@ def wire_operations(service: Service) -> list[Operation]:
 
 def _operations_of(endpoint: WireEndpoint) -> Iterator[Operation]:
     wire, form = endpoint.wire, endpoint.wire.error
-    said = wire.description
-    reply, query = Reply(said.reply, media=said.media), {**said.query, "onDisconnect": OnDisconnect}
-    yield Operation("POST", wire.path, endpoint, said.summary, {200: reply}, said.body, query, form)
+    description = wire.description
+    reply = Reply(description.reply, media=description.media)
+    query = {**description.query, "onDisconnect": OnDisconnect}
+    yield Operation("POST", wire.path, endpoint, description.summary, {200: reply}, description.body, query, form)
     if wire.stream_path is not None:
         again, replies = _StreamEndpoint(endpoint), {200: reply, 204: Reply(meaning="No run is active")}
         summary = "The answer that is being made, from its start"
-        yield Operation("GET", wire.stream_path, again, summary, replies, query=said.query, form=form)
+        yield Operation("GET", wire.stream_path, again, summary, replies, query=description.query, form=form)
 
 
 class AcceptedExchange(msgspec.Struct, frozen=True):
@@ -142,14 +143,14 @@ class WireEndpoint:
         subscription = Subscription(self.service.hub, submission, encoder)
         whole = accepted.delivery == "whole"
         if accepted.delivery != "stream":
-            taken = await hold(subscription, receive, seconds=seconds_left(scope.get(EXPIRES)), whole=whole)
-            if taken is None:
+            held = await hold(subscription, receive, seconds=seconds_left(scope.get(EXPIRES)), whole=whole)
+            if held is None:
                 return  # the client has disconnected
             if subscription.source.finished and encoder.error is not None:
                 raise failed(encoder.error)
-            if subscription.source.finished and (encoder.cut or (whole and not taken)):
+            if subscription.source.finished and (encoder.cut or (whole and not held)):
                 raise ServerStopping()
-            begin += taken
+            begin += held
         headers = [*encoder.headers, *headers_of(submission)]
         if whole:
             response = Response(begin)

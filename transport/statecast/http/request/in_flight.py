@@ -28,14 +28,14 @@ class BodyInFlight:
         give_up: Called when it has to make room for others.
     """
 
-    __slots__ = ("_address", "_bodies", "_give_up", "given_up", "size")
+    __slots__ = ("_address", "_bodies", "_on_evict", "evicted", "size")
 
-    def __init__(self, bodies: BodiesInFlight, address: str | None, give_up: Callable[[], None]) -> None:
+    def __init__(self, bodies: BodiesInFlight, address: str | None, on_evict: Callable[[], None]) -> None:
         self._bodies = bodies
         self._address = address
-        self._give_up = give_up
+        self._on_evict = on_evict
         self.size = 0
-        self.given_up = False
+        self.evicted = False
 
     def grow(self, size: int) -> None:
         """Count further bytes.
@@ -53,7 +53,7 @@ class BodyInFlight:
         Raises:
             RequestError: `server_full`.
         """
-        if self.given_up:
+        if self.evicted:
             raise self._bodies.full()
 
     def complete(self) -> None:
@@ -66,11 +66,11 @@ class BodyInFlight:
         self._bodies.arriving.discard(self)
         self.size = 0
 
-    def drop(self) -> None:
+    def evict(self) -> None:
         """Give the body up to make room for others."""
         self.release()
-        self.given_up = True
-        self._give_up()
+        self.evicted = True
+        self._on_evict()
 
 
 class BodiesInFlight:
@@ -87,9 +87,9 @@ class BodiesInFlight:
         self.total = 0  #: bytes in flight
         self.arriving: set[BodyInFlight] = set()
 
-    def arrive(self, address: str | None, give_up: Callable[[], None]) -> BodyInFlight:
+    def arrive(self, address: str | None, on_evict: Callable[[], None]) -> BodyInFlight:
         """Return a new `BodyInFlight`."""
-        body = BodyInFlight(self, address, give_up)
+        body = BodyInFlight(self, address, on_evict)
         self.arriving.add(body)
         return body
 
@@ -116,7 +116,7 @@ class BodiesInFlight:
             largest = max(self.arriving, key=lambda arriving: arriving.size)
             if largest is body or largest.size == 0:
                 break
-            largest.drop()
+            largest.evict()
         if self.total > self._limit:
             body.release()
             raise self.full()

@@ -41,7 +41,7 @@ class IncomingBody:
         self._size = 0
         self._over = False
         self._timer: asyncio.Timeout | None = None  #: of the piece that is waited for
-        self._body = open_request_of(scope).arrive(self._give_up) if held else None
+        self._body = open_request_of(scope).arrive(self._evict) if held else None
         declared = Headers(scope=scope).get("content-length", "")
         self._declared = int(declared) if declared.isdecimal() else 0
 
@@ -122,7 +122,7 @@ class IncomingBody:
         self._over = not message.get("more_body", False)
         return piece
 
-    def _give_up(self) -> None:
+    def _evict(self) -> None:
         if self._timer is not None and not self._timer.expired():
             self._timer.reschedule(0)
 

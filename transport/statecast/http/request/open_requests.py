@@ -66,9 +66,9 @@ class OpenRequest:
         self._owner = owner
         self._visits.owners[owner] += 1
 
-    def arrive(self, give_up: Callable[[], None]) -> BodyInFlight:
-        """Return its body in flight; `give_up` is called if the body has to make room for others."""
-        body = self._visits.bodies.arrive(self._address, give_up)
+    def arrive(self, on_evict: Callable[[], None]) -> BodyInFlight:
+        """Return its body in flight; `on_evict` is called if the body has to make room for others."""
+        body = self._visits.bodies.arrive(self._address, on_evict)
         self._bodies.append(body)
         return body
 

@@ -29,7 +29,7 @@ async def hold(
         whole: Whether to wait for the end in any case.
     """
     reader = subscription.source
-    taken: list[bytes] = []
+    pieces: list[bytes] = []
     follows = False
     try:
         with watched(subscription, receive, seconds) as watch:
@@ -38,15 +38,15 @@ async def hold(
                     return None
                 data = reader.take()
                 if data:
-                    taken.append(data)
+                    pieces.append(data)
                     if not whole and not reader.finished:
                         follows = True
                         break
                 await reader.wait()
-        return b"".join(taken)
+        return b"".join(pieces)
     finally:
         if not follows:
-            subscription.close(left=not reader.finished)
+            subscription.close(disconnected=not reader.finished)
 
 
 def failed(error: RunError) -> RequestError:

@@ -32,9 +32,9 @@ def json_response(value: object, *, status: int = 200, headers: Mapping[str, str
 
 def error_response(error: RequestError, form: Callable[[RequestError], ErrorForm] = plain_form) -> Response:
     """Return the response that says what was refused and why, in the form of a protocol."""
-    said = form(error)
-    status = status_of(error) if said.like is None else status_of_class(said.like)
-    return json_response(said.body, status=status, headers={**headers_of(error), **said.headers})
+    error_form = form(error)
+    status = status_of(error) if error_form.like is None else status_of_class(error_form.like)
+    return json_response(error_form.body, status=status, headers={**headers_of(error), **error_form.headers})
 
 
 async def deny(socket: WebSocket, error: RequestError) -> None:
@@ -112,7 +112,7 @@ def request_error(error: RequestError | HTTPException, scope: Scope) -> RequestE
     """Return what a request met as one of ours, also if starlette, or the app's own code, raised it."""
     if isinstance(error, RequestError):
         return error
-    path = _shown(scope["path"])
+    path = _printable(scope["path"])
     headers = error.headers or {}
     if error.status_code == 405:
         allowed = ", ".join(_methods(scope)) or headers.get("Allow", "")
@@ -130,5 +130,5 @@ def _methods(scope: Scope) -> list[str]:
     return sorted({method for route in found for method in route.methods or ()})
 
 
-def _shown(path: str) -> str:
+def _printable(path: str) -> str:
     return path if len(path) <= MAX_PATH else f"{path[:MAX_PATH]}…"

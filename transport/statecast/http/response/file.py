@@ -58,8 +58,8 @@ def serve(found: Found, scope: Scope, *, seconds: int) -> Response:
     """
     how = disposition(found.type, filename_of(found.name))
     if callable(found.content) and scope["method"] == "GET":
-        kept = {"cache-control": f"private, max-age={seconds // 2}"}
-        return RedirectResponse(found.content(how, seconds), 302, kept)
+        caching = {"cache-control": f"private, max-age={seconds // 2}"}
+        return RedirectResponse(found.content(how, seconds), 302, caching)
     etag = f'"{quote(found.name)}"'
     headers = {
         "content-type": found.type,
@@ -126,7 +126,7 @@ class _File(Response):
             return
         if not isinstance(content, Path):
             assert not callable(content)
-            first = await _kept(content, start, min(start + PIECE, end))
+            first = await _first_part(content, start, min(start + PIECE, end))
             yield _of_parts(content, first, start, end)
             return
         try:
@@ -148,7 +148,7 @@ async def _of_parts(content: RangeReader, first: bytes, start: int, end: int) ->
         yield await content.part(place, min(place + PIECE, end))
 
 
-async def _kept(content: RangeReader, start: int, end: int) -> bytes:
+async def _first_part(content: RangeReader, start: int, end: int) -> bytes:
     """Return the first piece: before anything is sent, an error can still be answered."""
     try:
         return await content.part(start, end)

@@ -63,10 +63,10 @@ class Stream:
         reader = subscription.source
         clock = asyncio.get_running_loop().time
         due = 0.0
-        left = False
+        disconnected = False
         try:
             with watched(subscription, receive, self.seconds) as watch:
-                while not left:
+                while not disconnected:
                     data = self._first or reader.take()
                     finished = reader.finished  # it may be closed while this is sent
                     if data or finished:
@@ -85,9 +85,9 @@ class Stream:
                         await asyncio.sleep(due - now)
                         now = clock()
                     due = now + gather
-                    left = watch.done()
+                    disconnected = watch.done()
         finally:
-            subscription.close(left=left)
+            subscription.close(disconnected=disconnected)
 
 
 async def begin_stream(scope: Scope, send: Send, headers: Sequence[tuple[bytes, bytes]], stream: Stream) -> None:

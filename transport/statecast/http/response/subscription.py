@@ -53,8 +53,8 @@ class Subscription:
         """Whether the response is to be left incomplete, because nothing else would tell its client of a failure."""
         return isinstance(self._encoder, MessageEncoder) and self._encoder.cut
 
-    def close(self, *, left: bool = False) -> None:
-        """Stop following; `left`: the client was lost before the end, which may stop its run."""
+    def close(self, *, disconnected: bool = False) -> None:
+        """Stop following; `disconnected`: the client was lost before the end, which may stop its run."""
         self._accepted.thread.leave(self.reader)
-        if left:
-            self._hub.left(self._accepted)
+        if disconnected:
+            self._hub.disconnected(self._accepted)

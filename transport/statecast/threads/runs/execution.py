@@ -218,12 +218,12 @@ class Execution:
         assert self._tasks is not None, "it has begun"
         if self.state.status == "running":
             self._turn("queued")
-        taken = False
+        acquired = False
         try:
             await self._calls.acquire()
-            taken = True
+            acquired = True
         finally:
-            if self.state.status == "queued" and (taken or not self._tasks.cancelled):  # else it is about to end
+            if self.state.status == "queued" and (acquired or not self._tasks.cancelled):  # else it is about to end
                 self._turn("running")
 
     @property
