@@ -19,7 +19,7 @@ from starlette.routing import Mount
 from statecast import Agent, App, create_app
 from statecast.files import TYPES, FolderFiles, Uploads
 from statecast.http.errors import RangeNotSatisfiable
-from statecast.http.response.file import POLICY, _range
+from statecast.http.response.file import POLICY, range_of
 from statecast.protocol.errors import RequestError
 from statecast.stores import Damaged, File, MemoryStore, StoreUnavailable
 from statecast.testing import Response, TestClient
@@ -196,7 +196,7 @@ async def test_a_part_is_served_to_who_asks_for_one(
 @given(header=st.text("bytes=-,0123456789 x"), size=st.integers(1, 200))
 def test_whatever_is_asked_for_is_a_part_of_the_file(header: str, size: int) -> None:
     try:
-        start, end = _range(header, size)
+        start, end = range_of(header, size)
     except RequestError as refusal:
         assert isinstance(refusal, RangeNotSatisfiable)
     else:

@@ -56,6 +56,25 @@ async def test_the_files_are_told_apart_by_their_etags() -> None:
     assert len(etags) == len(FILES)
 
 
+@pytest.mark.parametrize("asked", ["x", "bytes=", "bytes=-", "bytes=5-2", "bytes=0-1,3-4", "lines=0-1"])
+async def test_a_range_that_makes_no_sense_is_ignored(asked: str) -> None:
+    async with TestClient(create_app(Agent())) as client:
+        response = await client.get("/client.js", headers={"range": asked})
+
+    assert (response.status, response.content) == (200, (BROWSER / "client.js").read_bytes())
+
+
+async def test_a_range_is_served_to_whoever_has_this_version_and_refused_behind_the_end() -> None:
+    async with TestClient(create_app(Agent())) as client:
+        part = await client.get("/client.js", headers={"range": "bytes=2-4"})
+        behind = await client.get("/client.js", headers={"range": "bytes=99999999-"})
+        other = await client.get("/client.js", headers={"range": "bytes=99999999-", "if-range": '"other"'})
+
+    assert (part.status, part.content) == (206, (BROWSER / "client.js").read_bytes()[2:5])
+    assert code_of(behind) == (416, "range_not_satisfiable")
+    assert other.status == 200
+
+
 async def test_it_is_there_for_the_pages_that_may_use_the_server() -> None:
     async with TestClient(create_app(Agent(), cors_origins=["https://page.example"])) as client:
         page = await client.get("/client.js", headers={"origin": "https://page.example"})

@@ -22,7 +22,7 @@ from statecast.files import Found, RangeReader, disposition, filename_of
 from statecast.http.errors import FileDamaged, RangeNotSatisfiable, UnknownFile
 from statecast.stores import Damaged
 
-__all__ = ["serve"]
+__all__ = ["range_of", "serve"]
 
 #: Bytes of a piece.
 PIECE: Final = 2**18
@@ -75,7 +75,7 @@ def serve(found: Found, scope: Scope, *, seconds: int) -> Response:
     if etag in asked.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     whole = (0, found.size)
-    part = _range(asked.get("range", ""), found.size) if asked.get("if-range", etag) == etag else whole
+    part = range_of(asked.get("range", ""), found.size) if asked.get("if-range", etag) == etag else whole
     headers["content-length"] = str(part[1] - part[0])
     if part == whole:
         return _File(found, part, 200, headers)
@@ -162,8 +162,12 @@ async def _of_file(file: anyio.AsyncFile[bytes], start: int, end: int) -> AsyncI
         yield await file.read(min(PIECE, end - place))
 
 
-def _range(header: str, size: int) -> tuple[int, int]:
-    """Return the requested range as (first, end); the whole file if there is no single valid range."""
+def range_of(header: str, size: int) -> tuple[int, int]:
+    """Return the requested range as (first, end); the whole file if there is no single valid range.
+
+    Raises:
+        RequestError: `range_not_satisfiable`.
+    """
     match = _RANGE.fullmatch(header.strip())
     if match is None or match.group() == "bytes=-":
         return 0, size

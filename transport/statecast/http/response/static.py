@@ -8,10 +8,13 @@ from pathlib import PurePath
 from typing import Final
 from urllib.parse import quote
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
+
+from .file import range_of
 
 __all__ = ["Folder", "Page"]
 
@@ -23,6 +26,15 @@ _HASHED: Final = re.compile(r"-[A-Za-z0-9_-]{8}\.[a-z]+$")  #: a name that chang
 
 class Folder(StaticFiles):
     """A folder of files. A browser keeps them, and asks each time whether they have changed."""
+
+    def file_response(
+        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        """Return a file, or 304."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        if isinstance(response, FileResponse):
+            return _StaticFile(full_path, status_code=status_code, stat_result=stat_result)
+        return response
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return a file, the part of it that is asked for, or 304.
@@ -70,3 +82,14 @@ class Page(Folder):
             response.headers["cache-control"] = "public, max-age=31536000, immutable"
         response.headers["content-security-policy"] = "frame-ancestors 'none'"
         return response
+
+
+class _StaticFile(FileResponse):
+    """A file, whole or the one range that is asked for. A range that is refused gets the error that uploads have."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked, size = Headers(scope=scope), int(self.headers["content-length"])
+        same = asked.get("if-range") in (None, self.headers["etag"], self.headers["last-modified"])
+        if not same or range_of(asked.get("range", ""), size) == (0, size):
+            scope = {**scope, "headers": [header for header in scope["headers"] if header[0] != b"range"]}
+        await super().__call__(scope, receive, send)
