@@ -1,4 +1,4 @@
-"""Matching: which written message stands for one of the state's, by their words. Where that is sure, it is kept.
+"""Matching: which written message stands for one of the state's, by their words. A sure match is stored as an alias.
 
 The state holds the conversation in the agent's words, under the agent's ids. Its messages are walked through in their
 order; each is looked for below what stands for the one before it. A pair that says exactly the same becomes an alias,
@@ -223,7 +223,7 @@ class Matching:
     def _find_edit(self, message: StateMessage, path: list[str | None]) -> str | None:
         """Return the written message that stands for one of the user's on another branch, where `path` then ends.
 
-        A client that says something else in place of what it had said has a branch, and the state may have both.
+        A client that edits a message has a branch, and the state may have both.
         """
         if not self._unmatched:
             return None
@@ -239,14 +239,14 @@ class Matching:
         return id
 
     def _is_part(self, message: StateMessage, above: str, after: StateMessage | None) -> bool:
-        """Whether the written message before one of the state's is that one too: a client shows an answer as one."""
+        """Return whether the written message above has this one's content too: clients join answers to one message."""
         if above not in self.candidates or not (message.role == self.fingerprint(above).role == "assistant"):
             return False
         covers = above not in self._named and self.fingerprint(above).covers(message.fingerprint)
         return covers or self._has_below(above, after)
 
     def _has_below(self, id: str, message: StateMessage | None) -> bool:
-        """Whether one of the state's was written below a message."""
+        """Return whether one of the state's was written below a message."""
         if message is None:
             return False
         return any(

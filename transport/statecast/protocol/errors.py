@@ -105,7 +105,7 @@ __all__ = [
     "plain_form",
 ]
 
-#: Characters of what is said of a request that is refused. What was wrong in it may be as long as its body.
+#: Characters of an error's message. It quotes the request, whose values may be as long as its body.
 MAX_MESSAGE: Final = 2_000
 
 
@@ -123,7 +123,7 @@ def plain_form(error: RequestError) -> ErrorForm:
 
 
 def error_fields(error: RequestError) -> dict[str, Any]:
-    """Return what is said of an error, by name."""
+    """Return the fields of an error, by name."""
     message = error.message
     if len(message) > MAX_MESSAGE and not isinstance(error, Failed | Unavailable):  # their text is not the client's
         message = f"{message[:MAX_MESSAGE]}…"

@@ -60,7 +60,7 @@ class StateDeltas:
         before = self._state
         for path in dict.fromkeys(path for path, _, _ in self._changes):
             if any(path[:length] in touched for length in range(len(path))):
-                continue  # what is above it is told whole
+                continue  # a container above it is replaced whole
             change = operations.Set(path, _at(after, path))
             patch += operations.to_json_patch(before, [change])
             before = operations.apply(before, [change])

@@ -102,7 +102,7 @@ class Admission:
         async with self._registry.one_at_a_time(key):
             existing = self._registry.get(key)
             if existing is not None and not existing.stored:
-                await self._registry.wait_stored()  # whoever made it has given up before it was kept
+                await self._registry.wait_stored()  # the request that created it was given up before it was stored
             thread = None if posted.thread_id is None else await self._registry.find(key)
             if thread is not None:
                 return await self._post(thread, posted, commands)
@@ -153,7 +153,7 @@ class Admission:
         active = thread.active
         revision = thread.log.revision
         if not fresh:
-            await self._registry.wait_stored(thread.key)  # the first try may not be kept yet
+            await self._registry.wait_stored(thread.key)  # the first try may not be stored yet
             run = self._runs.get(original or "")
             if run is not None:
                 return Submission(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
@@ -221,7 +221,7 @@ class Admission:
         if self._registry.journal.instant:
             await storing
         else:
-            # A request that is given up leaves no run behind that is neither kept nor withdrawn.
+            # A request that is given up leaves no run behind that is neither stored nor withdrawn.
             task = asyncio.ensure_future(storing)
             self._storing.add(task)
             task.add_done_callback(self._on_stored)

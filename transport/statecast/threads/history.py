@@ -1,7 +1,7 @@
 """Histories: a thread's messages as a tree, which clients write message by message.
 
-What clients write is noted with the thread. As long as no agent has run on it, the newest branch is the thread's own
-messages as well, so that clients of every protocol have them; afterwards the state is the agent's, and what is read is
+What clients write is stored as records of the thread. As long as no agent has run on it, the newest branch is also in
+the thread's state, so that clients of every protocol have it; afterwards the state is the agent's, and a history joins
 both. Source: docs/protocol.md, "Histories".
 """
 
@@ -37,7 +37,7 @@ __all__ = ["EACH", "LEASE", "History"]
 
 #: Kinds of records.
 FEEDBACK: Final = "feedback"
-DELETED: Final = "deleted"  #: of a message that the agent's state still has: what was written of it is kept, unseen
+DELETED: Final = "deleted"  #: of a message that the agent's state still has: hidden, but what was written of it stays
 
 NAMED: Final = "named"  #: which message has an id from elsewhere, in a form
 LEASE: Final = "lease"  #: of a message that its client still makes
@@ -103,7 +103,7 @@ class History:
         id: str | None = None,
         external_id: str | None = None,
     ) -> str:
-        """Add a message to a thread's history, or write it anew, and return its id.
+        """Add a message to a thread's history, or replace it, and return its id.
 
         Args:
             key: The thread; it has a summary.
@@ -111,7 +111,7 @@ class History:
             format: The form of `content`.
             content: The message.
             id: Its id, if it has one.
-            external_id: Its id elsewhere, if it has one: then it is written anew where the thread has it already, and
+            external_id: Its id elsewhere, if it has one: then it is replaced if the thread has it already, and
                 stays where it is if no `parent_id` is given.
 
         Raises:
@@ -163,7 +163,7 @@ class History:
         return id
 
     async def _check_room(self, key: Key, message: ClientMessage, record: bytes, records: dict[str, bytes]) -> None:
-        """Check that a history with one more message, or with one written anew, is no larger than a state may be.
+        """Check that a history with one more message, or with one replaced, is at most as large as a state may be.
 
         So is what its newest branch makes of the thread's state, as long as that is the clients'.
 
@@ -196,7 +196,7 @@ class History:
     async def named(self, key: Key, external_id: str, format: str) -> str | None:
         """Return the id of the message that has an id from elsewhere; None if there is none.
 
-        The agent's own messages have theirs: it is by these that a page knows them which copies what it shows.
+        The agent's messages keep their own ids: by these, a page that copies what it shows knows them.
 
         Raises:
             RequestError: `store_unavailable`.
@@ -209,7 +209,7 @@ class History:
         return external_id if is_agents and 0 < len(external_id) <= MAX_ID else None
 
     async def update(self, summary: Summary, id: str, content: dict[str, Json]) -> None:
-        """Write a message of a history anew.
+        """Replace a message of a history.
 
         Raises:
             RequestError: `unknown_message`; `store_unavailable`.
@@ -220,7 +220,7 @@ class History:
         await self.write(summary.key, parent_id=found.parent_id, format=found.format, content=content, id=id)
 
     async def delete(self, summary: Summary, ids: Sequence[str]) -> None:
-        """Take messages that clients have written out of a history; what follows them follows what they followed.
+        """Delete messages that clients have written from a history; their children move to their parents.
 
         Those that are gone already are left out, so that a request can be repeated, unless it names no other.
 
@@ -256,7 +256,7 @@ class History:
     async def about(
         self, summary: Summary, messages: Sequence[Json] | None = None, *, user: Any = None
     ) -> tuple[Agent, About]:
-        """Return a thread's agent, and what its hooks are told.
+        """Return a thread's agent, and what its hooks receive.
 
         Args:
             summary: The thread's.
@@ -272,10 +272,11 @@ class History:
         return agent, About(thread_id=summary.key.thread_id, messages=messages, state=state, user=user)
 
     async def feedback(self, summary: Summary, id: str, type: Any, comment: str | None, *, user: Any = None) -> str:
-        """Keep what a user says of a message, tell the agent, and return the feedback's id.
+        """Store a user's feedback on a message, call the agent's hook, and return the feedback's id.
 
         Raises:
-            RequestError: `unknown_message`; `field_too_large`; `agent_failed`, when it is kept; `store_unavailable`.
+            RequestError: `unknown_message`; `field_too_large`; `agent_failed`, after it was stored;
+                `store_unavailable`.
         """
         found = next((message for message in await self.read(summary) if message.id == id), None)
         if found is None:
@@ -313,7 +314,7 @@ class History:
         return str(record["id"])
 
     async def feedbacks(self, key: Key) -> dict[str, dict[str, Json]]:
-        """Return what users have said of messages, by the message's id.
+        """Return the users' feedback on messages, by the message's id.
 
         Raises:
             RequestError: `store_unavailable`.
@@ -344,7 +345,7 @@ class History:
         return await offload(size + len(_encode(content)), found)
 
     async def _extend(self, key: Key, message: ClientMessage, known: Collection[str], size: int) -> bool:
-        """Put a message behind the others of a thread, where that is all there is to do, and return whether it was."""
+        """Append a message to the thread's messages if that suffices; return whether it does."""
         thread = await self._hub.known(key.thread_id, owner=key.owner)
         read = await offload(size, read_message, message.content, message.format, message.id)
         if thread is None or read is None or not has_only(thread, known):
@@ -362,7 +363,7 @@ class History:
         return thread.agent, [] if path is None else items_in(state, path), state, len(encoded)
 
     async def _has_only_written(self, key: Key, gone: Sequence[str]) -> bool:
-        """Whether a thread has no messages but those that clients have written, or that are `gone` by now.
+        """Return whether a thread has no messages but those that clients have written, or that are `gone` by now.
 
         Else an agent has run on it, or a client has brought them along as a state.
         """

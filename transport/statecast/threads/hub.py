@@ -189,7 +189,7 @@ class Hub:
         thread = await self.known(thread_id, owner=owner)
         if thread is None:
             return None
-        await self.registry.wait_stored(thread.key)  # what is said of a run is kept, and so is what is replayed
+        await self.registry.wait_stored(thread.key)  # a client sees only what is stored
         return await resume(thread, claim, run_id)
 
     async def hand_out(self, thread_id: str, *, owner: str | None = None) -> tuple[str, bytes] | None:

@@ -54,7 +54,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             raise TypeError(f"expected Limits.connections to be Connections(…), got {self.connections!r}")
 
 
-#: Periods that may be 0: what is let go of at once.
+#: Periods that may be 0: at once.
 _ZERO: Final = frozenset({"resume_seconds", "idle_seconds"})
 
 #: Periods that may have no end.

@@ -129,8 +129,8 @@ class Registry:
         """Return a thread from memory or the store; None if neither has it.
 
         Raises:
-            RequestError: `agent_mismatch` if its agent is not served, `thread_damaged` if what is kept of it cannot be
-                read; `store_unavailable`.
+            RequestError: `agent_mismatch` if its agent is not served; `thread_damaged` if its data cannot be read;
+                `store_unavailable`.
         """
         while True:
             self.check(key)
@@ -156,7 +156,7 @@ class Registry:
             thread = Thread.restore(saved, agent, journal=self.journal, limits=self._limits)
             self._threads[key] = thread
             self._restore_inbox(thread, saved.inbox)
-        except Exception as error:  # whatever is wrong with what is kept of one thread costs no other
+        except Exception as error:  # whatever is wrong with one stored thread must not affect the others
             self._threads.pop(key, None)
             raise self.damaged(key, error) from None
         return thread
@@ -204,7 +204,7 @@ class Registry:
         """Return the state at an earlier revision as JSON, back to the store's last snapshot.
 
         Raises:
-            RequestError: `unknown_revision` for one that is yet to come; `revision_gone` for one that is not kept;
+            RequestError: `unknown_revision` for one that is yet to come; `revision_gone` for one that is gone;
                 `store_unavailable`.
         """
         now, state = await self.snapshot(thread)

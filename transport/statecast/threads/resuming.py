@@ -17,7 +17,7 @@ __all__ = ["check_run", "resume", "resume_point"]
 
 
 async def resume(thread: Thread, claim: Claim, run_id: str | None) -> Submission:
-    """Return where a client goes on; everything of the thread is kept by now.
+    """Return where a client goes on; everything of the thread is stored by now.
 
     Args:
         thread: The thread.

@@ -316,7 +316,7 @@ def _decoded(data: bytes, thread: Thread) -> Batch | RunError:
         return Batch.decode(data, thread.agent.commands)
     except CommandError as error:
         return RunError(error.code, str(error))
-    except Exception:  # of what was kept
+    except Exception:  # damaged data
         raise
     except BaseException as failure:
         return explain(failure, f"reading the inbox of thread {thread.id}", debug=False)

@@ -72,7 +72,7 @@ class Supervisor:
             await self._task  # raises why it could not start
 
     async def stop(self) -> None:
-        """End, once no run is left and everything is kept."""
+        """End, once no run is left and everything is stored."""
         if self._task is not None and not self._task.done():
             self._stop.set()
             await self._task

@@ -56,9 +56,9 @@ class Thread(LoggedState):
 
     @classmethod
     def restore(cls, saved: SavedThread, agent: Agent, *, journal: Journal, limits: Limits) -> Thread:
-        """Take up a thread that was kept, at its last entry.
+        """Restore a stored thread, at its last entry.
 
-        What is wrong with what was kept raises, whichever error it may be.
+        Raises any error if the stored data is damaged.
         """
         found = restore(saved)
         thread = cls(

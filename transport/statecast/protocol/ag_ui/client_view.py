@@ -1,7 +1,7 @@
 """The client's view: the messages that an AG-UI client has, and the snapshots that correct them.
 
-A client keeps what a snapshot names where it is, appends what is new to it, and drops the rest; but reasoning it keeps
-as its own, unless the snapshot has some. Source: docs/protocol.md, "POST /ag-ui".
+A client leaves what a snapshot names where it is, appends what is new to it, and removes the rest; but it keeps its
+reasoning, unless the snapshot has some. Source: docs/protocol.md, "POST /ag-ui".
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ClientView:
         return bool(self._reasoning)
 
     def begin(self, id: str, *, reasoning: bool = False) -> None:
-        """Note that the stream begins a message, or goes on with one."""
+        """Record that the stream begins or continues a message."""
         self._ids.setdefault(id)
         if reasoning:
             self._reasoning.setdefault(id)

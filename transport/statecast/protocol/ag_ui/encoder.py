@@ -167,13 +167,13 @@ class AgUiEncoder(MessageEncoder):
     # All messages
 
     def _compare(self) -> None:
-        """Look whether the client's messages are the thread's. What it has said anew comes with the next entry."""
+        """Compare the client's messages with the thread's. Its new messages come with the next entry."""
         self._compared = True
         self._due = not agree(self.projection.everything(), self._asked.messages)
         self._track_messages()
 
     def _track_messages(self) -> bool:
-        """Note which messages there are; whether some came, went or changed in a way that no event tells."""
+        """Record which messages there are; return whether some came, went or changed as no event can say."""
         projection, before = self.projection, self._ids
         altered, projection.altered = projection.altered, False
         if projection.version == self._version:
@@ -222,7 +222,7 @@ class AgUiEncoder(MessageEncoder):
         """Return an event, several, or nothing."""
         match event:
             case InMessage() | RunTurned() | Rewritten() | chunks.MessageFinished():
-                return b""  # said by what is in it, or at the end
+                return b""  # the parts in it say so, or the end of the stream
             case StateReplaced():
                 return self._replace(event.state)
             case StateChanged():
@@ -362,7 +362,7 @@ class AgUiEncoder(MessageEncoder):
             if asks:
                 return {"outcome": {"type": "interrupt", "interrupts": asks}}
         if self._tally == calls.keys():
-            return {}  # it knows them; and assistant-ui takes an outcome that is told for one that leaves nothing open
+            return {}  # it knows them; and assistant-ui takes any outcome for one that leaves nothing open
         return {"outcome": {"type": "success", "pendingToolCallIds": list(calls)}}
 
     def _open_in_state(self) -> dict[str, Json]:

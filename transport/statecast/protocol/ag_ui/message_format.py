@@ -87,7 +87,7 @@ def render(messages: Sequence[Json], results: Mapping[str, str] | None = None) -
 
 
 def agree(thread_messages: Sequence[Json], posted: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the messages that a client posts are the thread's, but for what is new in them.
+    """Return whether the messages that a client posts are the thread's, except for what is new in them.
 
     New are a message of the user at the end, and results of calls that have none yet. How an answer is divided does
     not count, because clients join what belongs together; nor does reasoning, which some do not keep.
@@ -133,7 +133,7 @@ def _result(part: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, Any]
 
 
 def _content(parts: Sequence[Mapping[str, Any]]) -> str | list[dict[str, Any]]:
-    """Return what a user said: a text, unless there is more to it."""
+    """Return a user's content: a text, or a list if it has more than text."""
     content = [made for part in parts if (made := _content_part(part)) is not None]
     if all(part["type"] == "text" for part in content):
         return "\n".join(part["text"] for part in content)
@@ -171,7 +171,7 @@ def _text(parts: Any) -> str:
 
 
 class _Fact(msgspec.Struct):
-    """One thing that was said or done, however a client divides the messages."""
+    """One text or call, however a client divides the messages."""
 
     kind: str
     id: str | None  #: of a user's message, or of a call
@@ -179,7 +179,7 @@ class _Fact(msgspec.Struct):
     result: Json | msgspec.UnsetType = msgspec.UNSET
 
     def fits(self, posted: _Fact) -> bool:
-        """Whether it is the client's; a result that we lack is the client's to bring."""
+        """Return whether it equals the client's. The client may have a result that the thread lacks: that is new."""
         if (self.kind, self.id) != (posted.kind, posted.id) or not same_json(self.content, posted.content):
             return False
         return self.result is msgspec.UNSET or (

@@ -92,7 +92,7 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
             turn = Conversation.new_turn(safe, thread_messages)
         given = {command.tool_call_id for command in turn.commands if isinstance(command, AddToolResult)}
         fresh = [command for call, command in resumed if call not in given]
-        # A client that only looks is shown all there is, be it led to by messages that it has not seen.
+        # A client that only reads gets the whole answer, even if it follows messages that the client has not seen.
         return msgspec.structs.replace(turn, commands=[*fresh, *turn.commands], answers=None)
 
     def first(self) -> tuple[list[dict[str, Json]], NewTurn]:
@@ -116,7 +116,7 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
         return self.waiting if self.waiting in cancelled else None
 
     def client_copy(self) -> ClientCopy | None:
-        """Return what the client has of the answer that it brings results for; it is shown any other from its start."""
+        """Return what the client has of the answer that it brings results for; any other is sent from its start."""
         answer = list(takewhile(lambda message: message.role == "assistant", reversed(self.messages)))
         brings = self.resume or any("result" in part for message in answer for part in message.parts)
         return Conversation.client_copy(self) if brings else None
@@ -281,7 +281,7 @@ class _Messages:
         self.read.append(message)
 
     def _add_answer(self, message: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-        """Add what the assistant said, and return the message without calls that cannot be read."""
+        """Add an assistant's message, and return the message without calls that cannot be read."""
         content = message.get("content")
         texts = [{"type": "text", "text": _text(content, where)}] if content else []
         calls = message.get("toolCalls") or []

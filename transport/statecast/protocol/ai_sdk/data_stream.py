@@ -42,7 +42,7 @@ class DataStreamMessagesEncoder(MessageEncoder):
         self._lines = DataStreamLines()
         self._started = False
         self._in_step = False
-        self._sent: set[int] = set()  #: data parts that have been told, and calls with a result
+        self._sent: set[int] = set()  #: data parts that were sent, and calls with a result
 
     def write(self, event: Event) -> bytes:
         """Return a line, or nothing."""
@@ -54,7 +54,7 @@ class DataStreamMessagesEncoder(MessageEncoder):
             case StateChanged():
                 return self._state(list(event.operations))
             case RunTurned() | Rewritten() | chunks.MessageFinished():
-                return b""  # said at the end; and a client keeps what it has been shown
+                return b""  # sent at the end; and a client keeps what it shows
             case chunks.StepStarted():
                 return b"" if self._in_step else self._step(event.message_id)
             case chunks.StepFinished():

@@ -42,7 +42,7 @@ class ChatBody(msgspec.Struct, kw_only=True, rename="camel"):
 #: How the ids of threads begin that a page has made up for itself: no other page has them, so it has seen all there is.
 LOCAL: Final = "__LOCALID_"
 
-#: What a model is told of a call that nobody has answered; the client puts it there, and the call is still open.
+#: The result that the client gives a call which nobody has answered, for the model: the call is still open.
 _PLACEHOLDER: Final = {"error": "Tool call was not completed"}
 
 _READ: Final = {*fields_of(ChatBody), *fields_of(CallSettings), *fields_of(Config)}

@@ -56,7 +56,7 @@ class UIMessageStreamEncoder(MessageEncoder):
         self._texts: dict[int, str] = {}  #: what kind of text a part is
         self._growing: _Call | None = None  #: what grew last, if that was a call
         self._annotations: list[Json] = []
-        self._failure: str | None = None  #: what the agent said went wrong
+        self._failure: str | None = None  #: the failure that the agent emitted
         #: under which ids the client was asked to approve calls
         self._approvals = {} if projection.client_copy is None else dict(projection.client_copy.approvals)
 
@@ -84,7 +84,7 @@ class UIMessageStreamEncoder(MessageEncoder):
         if isinstance(event, StateChanged):
             return _data("state-operations", list(event.operations), transient=True)
         if isinstance(event, InMessage | RunTurned | Rewritten):
-            return b""  # the last two are said at the end; and a client keeps what it has been shown
+            return b""  # the last two are sent at the end; and a client keeps what it shows
         return self._chunk(event)
 
     def finish(self) -> bytes:
@@ -130,7 +130,7 @@ class UIMessageStreamEncoder(MessageEncoder):
             case chunks.Failure():
                 return self._fail(chunk)
             case chunks.MessageFinished():
-                return b""  # said at the end, when nothing can follow
+                return b""  # sent at the end, when nothing can follow
             case _:
                 assert_never(chunk)
 

@@ -44,7 +44,7 @@ class ClientCopy:
         self._carries = carries
         self._unconfirmed = unconfirmed
         self._texts: dict[str, deque[str]] = {kind: deque() for kind in _TEXTS}  #: that are left, by kind
-        self._matched = dict.fromkeys(_TEXTS, 0)  #: characters of the first of them that were taken already
+        self._matched = dict.fromkeys(_TEXTS, 0)  #: characters of the first of them that are matched already
         self._others: dict[tuple[str, str], deque[Mapping[str, Any]]] = {}  #: the other parts, by what tells them apart
         for part in parts or ():
             kind = str(part.get("type"))
@@ -54,7 +54,8 @@ class ClientCopy:
                 self._others.setdefault(likeness(kind, part), deque()).append(part)
 
     def match(self, part: Part, value: Mapping[str, Any]) -> bool:
-        """Note on `part` how much the client has of a part of the state; whether it has any of it."""
+        """Record on `part` how much the client has of a part of the state; return whether it has any of it."""
+        # A part that its messages cannot carry counts as known: else every stream would send it once more.
         if self._everything or (self._carries is not None and part.kind not in self._carries):
             _mark_sent(part, value)
             return True
@@ -65,7 +66,7 @@ class ClientCopy:
             return False
         _mark_sent(part, left.popleft())
         if part.identity in self._unconfirmed:
-            part.result = None
+            part.result = None  # so that the thread's result is sent, which the client waits for
         part.early = part.result is not None
         return True
 

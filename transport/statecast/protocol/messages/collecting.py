@@ -32,13 +32,13 @@ class CollectingEncoder(MessageEncoder):
         self._growing: _Part | None = None
 
     def grown(self, piece: bytes) -> bytes:
-        """Keep a piece; nobody looks at it before the end."""
+        """Collect a piece, undecoded until the end."""
         if self._growing is not None:
             self._growing.pieces.append(piece)
         return b""
 
     def write(self, event: Event) -> bytes:
-        """Keep what an event adds."""
+        """Collect what an event adds."""
         match event:
             case InMessage():
                 self._messages.setdefault(event.id, event.begins)
@@ -59,7 +59,7 @@ class CollectingEncoder(MessageEncoder):
     def parts(self) -> list[dict[str, Json]]:
         """Return the parts that the answer added, in the shape that they have in a state.
 
-        Messages that are new with it are told as they are now; of one that it went on with, what was added to it.
+        New messages are returned as they are now; of a message that it continued, what was added.
         """
         now = {message.get("id"): message for message in self.projection.messages()}
         emitted = self.projection.emitted
@@ -91,7 +91,7 @@ class _Part:
 
     def __init__(self, message: str, init: chunks.Part) -> None:
         self.message = message
-        self.pieces: list[str | bytes] = []  #: of its text; JSON where nobody has looked at it
+        self.pieces: list[str | bytes] = []  #: of its text; bytes are JSON strings, not decoded yet
         self.result_fields: dict[str, Json] = {}
         self._init = init
 

@@ -37,7 +37,7 @@ class PostedMessage(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Json] | msgspec.UnsetType = msgspec.UNSET
     #: of the assistant's, tool calls whose result the agent or another client has given
     results_of_others: Collection[str] = ()
-    #: of the assistant's, tool calls whose result is not shown before the thread has it
+    #: of the assistant's, tool calls whose result the client shows only when the thread has it
     unconfirmed: Collection[str] = ()
     problem: RequestError | None = None  #: why something in it could not be read, and was skipped
     approvals: Mapping[str, str] = {}  #: of the assistant's, by tool call: under which id its approval was asked for

@@ -39,10 +39,10 @@ class MessageEncoder(ABC):
 
     def __init__(self, projection: Projection) -> None:
         self.projection = projection
-        self.usage: chunks.Usage | None = None  #: of the whole answer, as far as the agent has told it
+        self.usage: chunks.Usage | None = None  #: of the whole answer, as far as the agent has reported it
         self.step_usage: chunks.Usage | None = None  #: of the step that ended last
         self.reason: chunks.FinishReason | None = None  #: as the agent gave it
-        self.turned: RunTurned | None = None  #: what was said of the run last
+        self.turned: RunTurned | None = None  #: the last status of the run
         #: the frame by which the part that grew last grows again, with `%b` for its JSON string; None: `grown` is asked
         self.frame: bytes | None = None
         self._part = 0  #: the number of that part

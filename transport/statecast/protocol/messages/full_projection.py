@@ -24,7 +24,7 @@ class FullProjection(Projection):
 
     def __init__(self, path: Sequence[str] | None, *, run_id: str | None = None, **more: Any) -> None:
         self.version = 0  #: grows when a message was put anywhere
-        self.altered = False  #: whether a message that is not shown became another; for the reader to clear
+        self.altered = False  #: whether a message that the stream does not show was replaced; the reader clears it
         self._all: list[Json | SentParts] = []
         super().__init__(path, run_id=run_id, **more)
 

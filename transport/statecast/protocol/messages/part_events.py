@@ -168,7 +168,7 @@ class PartEvents:
         rewritten = part is not None and not part.fits(kind, value)
         if part is None or rewritten:
             part = message.parts[index] = self._start_part(message, index, value)
-        growing = GROWING.get(kind)
+        growing = GROWING.get(kind)  # compared only if it was set: to read a text that grew joins all its pieces
         if growing is not None and (fields is None or growing in fields):
             rewritten = self._emit_growth(part, value.get(growing)) or rewritten
         if kind == "data" and value.get("data") != part.data:
@@ -227,10 +227,12 @@ class PartEvents:
         """Emit that a call's arguments are complete, and its result; return whether it lost a result."""
         has_result = "result" in value
         if part.args_open:
+            # The state has no mark for complete arguments, and clients run a tool when its arguments end.
             self._growing[part.number] = part, value
             if has_result or _is_complete(part.text(), value.get("args")):
                 self._finish_args(part, value)
         had_result = part.result is not None
+        # A client that gave the result itself has it before the thread does. Until then the state has not lost one.
         part.early = part.early and not has_result
         if part.early or not part.record_result(value):
             return False

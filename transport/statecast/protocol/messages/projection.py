@@ -34,7 +34,7 @@ class Projection:
             starts with a snapshot, and shows everything that follows the user's last message.
         claim: The state beside the messages that the client has; UNSET: none, so it is told.
         begun: Whether the run is under way at `base`.
-        had: What the client has of the answer, where the stream goes on with it. None: it begins another message.
+        client_copy: What the client has of the answer, if the stream continues it. None: it begins another message.
         after: Which message of the user is answered; None: the last one.
     """
 
@@ -62,16 +62,20 @@ class Projection:
         self._growth = PartEvents()
         self._messages: (
             list[SentParts | None] | None
-        ) = []  #: as in the state, None for one not shown; or there is no list
-        self._hidden: set[str] = set()  #: ids of messages that the client has, and that are not shown
+        ) = []  #: as in the state, None for a message that the stream does not show; or there is no list
+        self._hidden: set[str] = set()  #: ids of messages that the client has, so that the stream does not show them
         self._sent: dict[str, SentParts] = {}
         self._numbers: dict[int, int | None] = {}  #: of parts that were emitted outside the state
         self._growing: Part | None = None  #: the part that grew last
         #: a part that is to be looked at, and which of its fields were set
         self._due: tuple[SentParts, int, set[str]] | None = None
-        self._before: Document | None = None  #: the state, until the stream's own run begins
+        #: The state, until the stream's own run begins: what other runs do until then belongs to what came before, and
+        #: the first frame shows what the run begins with.
+        self._before: Document | None = None
         self._begun = False
-        self._turned = False  #: whether its own run is over, or waits
+        self._turned = (
+            False  #: whether its own run has ended or waits; until then, the end of the stream cuts parts off
+        )
         if base is not msgspec.UNSET and begun:
             self._begin(base, client_copy or ClientCopy())
         elif base is not msgspec.UNSET:

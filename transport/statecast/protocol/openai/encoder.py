@@ -114,8 +114,8 @@ class ChatCompletionStreamEncoder(MessageEncoder):
         self._over = False
         self._texts: dict[int, str] = {}  #: which field a part grows
         self._calls: dict[int, _Call] = {}
-        self._growing: _Call | None = None  #: the call that was shown last
-        self._waiting: deque[_Call] = deque()  #: calls that are shown once it is complete
+        self._growing: _Call | None = None  #: the call that was sent last
+        self._waiting: deque[_Call] = deque()  #: calls to be sent once that one is complete
         self._sent = 0  #: how many calls the client has seen
         self._grown: set[str] = set()  #: fields that have grown
         self._pauses: set[str] = set()  #: of these, those of which another part began since
@@ -231,7 +231,7 @@ class _Call:
     def __init__(self, id: str, name: str) -> None:
         self.id = id
         self.name = name
-        self.index: int | None = None  #: once it is shown
+        self.index: int | None = None  #: once it is sent
         self.complete = False  #: whether its arguments are
         self.pieces: list[str] = []  #: of its arguments, until then
 

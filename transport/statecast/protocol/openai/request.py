@@ -153,7 +153,7 @@ class _Messages:
 
     def __init__(self) -> None:
         self.instructions: list[str] = []
-        self.answered = False  #: whether the last thing said is a tool's
+        self.answered = False  #: whether the last message is a tool's
         self._messages: list[PostedMessage] = []
         self._answer = _Answer()
 
@@ -188,13 +188,13 @@ class _Messages:
 
 
 class _Answer:
-    """An assistant's message, as it comes in pieces: what it says, what its tools answer, and what it says then."""
+    """An assistant's message, as it comes in pieces: its text, the results of its tools, and the text after them."""
 
     def __init__(self) -> None:
-        self._parts: list[dict[str, Any]] | None = None  #: None: nothing was said
+        self._parts: list[dict[str, Any]] | None = None  #: None: there is no assistant's message
         self._calls: dict[str, dict[str, Any]] = {}  #: the latest of each id
         self._resolved: set[str] = set()
-        self._results_of_others: set[str] = set()  #: the calls whose results it has gone on from
+        self._results_of_others: set[str] = set()  #: calls whose results the model has answered already
         self._problem: RequestError | None = None
 
     def message(self) -> list[PostedMessage]:
@@ -208,7 +208,7 @@ class _Answer:
         ]
 
     def add_parts(self, parts: list[dict[str, Any]], problem: RequestError | None) -> None:
-        """Add what the model said, and why some of it cannot be read."""
+        """Add the parts of an assistant's message, and why some of it cannot be read."""
         self._problem = self._problem or problem
         self._results_of_others |= self._resolved
         self._resolved = set()
@@ -234,7 +234,7 @@ class _Answer:
 
 
 def _assistant_parts(message: Mapping[str, Any], where: str) -> tuple[list[dict[str, Any]], RequestError | None]:
-    """Return what can be read of what an assistant said, and why the first of the rest cannot."""
+    """Return the readable parts of an assistant's message, and why the first of the others is not."""
     parts: list[dict[str, Any]] = []
     problem: RequestError | None = None
     if reasoning := _text(message.get("reasoning_content"), f"{where}.reasoning_content", None):

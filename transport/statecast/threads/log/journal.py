@@ -26,7 +26,7 @@ _log: Final = logging.getLogger("statecast")
 
 
 class Journal:
-    """Writes changes to a store, and lets each log show what is kept of it.
+    """Writes changes to a store, and makes entries visible in their logs when they are stored.
 
     Args:
         store: Where to.
@@ -61,7 +61,7 @@ class Journal:
             self._ready.set()
 
     def add_entry(self, log: Log, change: Appended) -> None:
-        """Take an entry; its log shows it when it is kept. Not for instant stores."""
+        """Add an entry, visible in its log when it is stored. Not for instant stores."""
         if change.key in self.refused:
             return
         self._pending.append(change)
@@ -193,7 +193,7 @@ class Journal:
             self._on_refused(key)
 
     def _takes(self, change: Change) -> bool:
-        """Whether a change is written: none of a thread that was refused one, unless it deletes the thread."""
+        """Return whether a change is written: none of a thread that was refused one, unless it deletes the thread."""
         if isinstance(change, Deleted):
             self.refused.discard(change.key)
         return change.key not in self.refused

@@ -1,4 +1,4 @@
-"""The log of one thread: its latest entries, what must be kept of the older ones, and the readers that follow it.
+"""The log of one thread: its latest entries, what is still needed of the older ones, and the readers that follow it.
 
 A reader sees the entries that the store has, up to `visible`. It is woken when there are more. What one reader has
 encoded is there for the others at the same place (`frames`).
@@ -99,7 +99,7 @@ class Log:
         return any(isinstance(entry, OperationsEntry) for entry in self._entries[revision - self.start :])
 
     def restore(self, revision: int, entries: Sequence[Entry], older: Sequence[RunEntry] = ()) -> None:
-        """Take up a log that was kept: the entries after `revision`, and what is known of those before."""
+        """Restore a stored log: the entries after `revision`, and what is known of those before."""
         self.older = list(older)
         self._entries = list(entries)
         self._bytes = sum(map(size_of, entries))
@@ -186,7 +186,7 @@ class Log:
 
     @property
     def before_the_end(self) -> int:
-        """The revision before the last entry about a run: a reader from there is told what became of the run."""
+        """The revision before the last entry about a run: a reader from there sees how the run ended."""
         runs = [entry.revision for entry in self.rest(-1) if isinstance(entry, RunEntry)]
         return runs[-1] - 1 if runs else self.revision
 
@@ -203,7 +203,7 @@ class Log:
         ]
 
     def _trim(self) -> None:
-        """Let go of the oldest entries."""
+        """Discard the oldest entries."""
         places = sorted(reader.revision for reader in self.readers)
         count = 0
         while count < len(self._entries) - 1 and (

@@ -1,4 +1,4 @@
-"""A state and its log: what changes in the state is appended, kept by the journal, and shown to readers.
+"""A state and its log: what changes in the state is appended, stored by the journal, and then visible to readers.
 
 Everything here happens on the event loop's thread and without awaiting, so that what a reader sees at a revision is
 what the state was. Mutations may come from other threads; they are flushed here.
@@ -179,7 +179,7 @@ class LoggedState:
     def _append(self, entry: Entry, size: int) -> None:
         self.log.append(entry, size)
         if self._instant:
-            # An instant store holds nothing that the thread does not hold as well, until the thread is let go.
+            # An instant store holds nothing that the thread does not hold as well, until the thread is unloaded.
             self.log.show(entry.revision)
             return
         kind, data = write_entry(entry)

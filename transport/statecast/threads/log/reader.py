@@ -20,7 +20,7 @@ from .run_queue import RunQueue
 
 __all__ = ["Reader"]
 
-#: Bytes at most that are kept for other readers at the same place, on each thread and for each protocol.
+#: Bytes at most that are cached for other readers at the same place, on each thread and for each protocol.
 SHARED: Final = 4_096
 
 
@@ -92,20 +92,23 @@ class Reader:
         self._encoder = encoder
         self._endless = endless
         self._kind = None if whole else encoder.shared
-        self._plain = False  #: whether nothing is due but what happened since
-        self._last_queue = b"[]"  #: what the stream has shown of the inbox
+        #: Whether all that can be due are operations since the last `take`. Then what another reader got at the same
+        #: place is right for this one too; a snapshot, a queue, a heartbeat and an end are each reader's own.
+        self._plain = False
+        self._last_queue = b"[]"  #: the queue's frame that was sent last
         self._queue_at = 0  #: as of which of its turns
         self._goal = state.log.revision  #: where a stream without a run ends
         self._snapshot = snapshot
-        self._fresh = not snapshot and encoder.shared is None  #: whether the encoder is yet to look at the state
-        self._due: Callable[[], None] | None = None  #: what `wait` is to do aside, before there is more to take
-        self._written: bytes | None = None  #: the snapshot that is held, encoded
+        #: Whether the encoder is still to read the state. That takes long if it is large: `wait` does it in a thread.
+        self._fresh = not snapshot and encoder.shared is None
+        self._due: Callable[[], None] | None = None  #: slow work for `wait`: `take` may not block the event loop
+        self._written: bytes | None = None  #: the snapshot that is not stored yet, encoded
         self._frame: bytes | None = None  #: the next entry, encoded
-        #: a snapshot that the store does not have yet, and what it does not stand for
+        #: a snapshot that the store does not have yet, and the entries that it does not include
         self._unstored: tuple[int, bytes, Sequence[Entry]] | None = None
         self._beat = False
         self._closing = False
-        self._expired: RunError | None = None  #: why it may show nothing more
+        self._expired: RunError | None = None  #: why its client may see nothing more
         self._finished = False
         self.waiting: asyncio.Future[None] | None = None  #: what `wait` waits for
 
@@ -132,7 +135,9 @@ class Reader:
         if self._snapshot or self.revision < log.start or (self._whole and self.revision < log.visible):
             pieces = self._take_snapshot()
             plain = False
-        if self._unstored is None and self.revision >= log.start:  # a snapshot that was held may be far behind already
+        # No entries go out before a snapshot that is not stored yet. One that waited long may be older than the log's
+        # oldest entry: then there is a gap, and the next `take` begins with another snapshot.
+        if self._unstored is None and self.revision >= log.start:
             size = 0
             encode = self._encoder.encode
             heavy = self._state.size >= LARGE
@@ -156,6 +161,7 @@ class Reader:
                 self._finished = True
         if self._queue_at != queue.turned and self._unstored is None and queue.stored:
             pieces += self._take_queue()
+        # A closing stream does not wait for a snapshot to be stored: the store may be away, and the server stops.
         if self._closing and (self._unstored is not None or self.revision >= log.visible):
             self._finished = True
         if not pieces and self._beat:

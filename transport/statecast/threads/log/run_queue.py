@@ -10,7 +10,7 @@ from .log import Log
 
 __all__ = ["QueuedRun", "RunQueue"]
 
-#: Bytes of commands as JSON that are shown; of what is beyond, only the runs are.
+#: Bytes of commands as JSON in one frame; of batches beyond, only the runs are listed.
 MAX_COMMANDS: Final = 65_536
 
 
@@ -44,7 +44,7 @@ class RunQueue(Generic[_Run]):
     def __init__(self, log: Log) -> None:
         self.active: _Run | None = None  #: the run whose turn it is
         self.inbox: list[_Run] = []  #: those behind it; short, and an empty deque holds 760 bytes
-        self.turned = 0  #: how often what is shown of the inbox has changed
+        self.turned = 0  #: how often the queue's frame has changed
         self._unstored: list[_Run] = []  #: those in the inbox that the store does not have yet
         self._log = log
 
@@ -78,17 +78,17 @@ class RunQueue(Generic[_Run]):
             self._unstored.append(run)
 
     def store(self, run: _Run) -> None:
-        """Note that the store has a run."""
+        """Record that the store has a run."""
         if run in self._unstored:
             self._unstored.remove(run)
 
     def remove(self, run: _Run) -> None:
-        """Take a run out of the inbox."""
+        """Remove a run from the inbox."""
         self.inbox.remove(run)
         self.store(run)
 
     def turn(self) -> None:
-        """Let readers see that something else waits now."""
+        """Wake readers: the queue's frame has changed."""
         self.turned += 1
         self._log.wake()
 

@@ -1,4 +1,4 @@
-"""Aliases: under which ids clients have the state's messages, kept with a thread so that they are matched once.
+"""Aliases: under which ids clients have the state's messages, stored with a thread so that they are matched once.
 
 They are found by words when a history is first read after both sides have a message, and joined by id afterwards.
 Source: docs/protocol.md, "Histories".
@@ -28,7 +28,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Aliases:
-    """Reads and keeps the aliases of threads.
+    """Reads and writes the aliases of threads.
 
     Args:
         directory: Where they are kept.
@@ -44,16 +44,16 @@ class Aliases:
         return {name.removeprefix(start): alias for name, alias in found if name.startswith(start)}
 
     async def write(self, key: Key, format: str | None, found: Mapping[str, Alias], *, gone: Collection[str]) -> None:
-        """Keep what was found for a form, and forget the aliases of messages that are `gone`.
+        """Store what was found for a form, and delete the aliases of messages that are `gone`.
 
-        What cannot be kept is found again by whoever reads next.
+        Aliases that cannot be stored are found again when the history is read next.
         """
         changes = [RecordWritten(key, ALIAS, _name(id, format), _encode(alias)) for id, alias in found.items()]
         with contextlib.suppress(RequestError):
             await self._directory.record(key, *changes, *(RecordErased(key, ALIAS, _name(id, format)) for id in gone))
 
     async def deletions(self, key: Key, id: str) -> list[RecordErased]:
-        """Return the changes after which a client's message stands for none of the state's until it is matched anew."""
+        """Return the changes that delete the aliases of a client's message, so that it is matched again."""
         found = await self._directory.read(key, ALIAS, _decode)
         return [RecordErased(key, ALIAS, name) for name, alias in found if alias.id == id]
 

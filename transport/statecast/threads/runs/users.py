@@ -18,7 +18,7 @@ from statecast_agents import Json, to_json
 
 __all__ = ["StoredUser", "restored_user", "stored_user", "user_id"]
 
-#: Bytes of a user that are kept; of a larger one, only the id.
+#: Bytes of a stored user; of a larger one, only the id is stored.
 MOST: Final = 16 * 2**10
 
 MAX_ID: Final = 500  #: characters of an id
@@ -27,7 +27,7 @@ _EXPECTED: Final = "a text, an object or a mapping with an `id`, or None"
 
 
 class StoredUser(msgspec.Struct, frozen=True, array_like=True):
-    """The stored form of a user, kept with a queued batch."""
+    """The stored form of a user, stored with a queued batch."""
 
     form: Literal["text", "mapping", "object"]
     value: Json
@@ -95,5 +95,5 @@ def _is_public(name: object) -> bool:
 def _plain(value: object) -> Json:
     try:
         return to_json(value)
-    except Exception:  # a field of the app's own that is no JSON, or fails to become it: it is not kept
+    except Exception:  # a field of the app's own that is no JSON, or fails to become it: it is not stored
         return msgspec.UNSET
