@@ -96,7 +96,7 @@ _METADATA: Final[Mapping[str, Mapping[str, type]]] = {
 
 
 def _empty(role: str) -> dict[str, Json]:
-    """Return what its metadata has where there is nothing to tell."""
+    """Return the metadata of a message that has none."""
     own: dict[str, Json] = {"unstable_state": None, "unstable_annotations": [], "unstable_data": [], "steps": []}
     return {**(own if role == "assistant" else {}), "custom": {}}
 
@@ -130,7 +130,7 @@ def _write_metadata(message: Mapping[str, Any], role: str) -> dict[str, Json]:
 
 
 def _status(status: Json, parts: list[dict[str, Any]]) -> dict[str, Json] | None:
-    """Return how a message of the assistant stands: cut off, awaiting results, or what it says itself."""
+    """Return the status of an assistant's message: incomplete, requires action, or its own."""
     match status:
         case {"type": "running"}:
             return {"type": "incomplete", "reason": "cancelled"}

@@ -1,8 +1,8 @@
-"""Matching: which written message stands for one of the state's, by their words. A sure match is stored as an alias.
+"""Matching: which written message is the counterpart of a state message. A sure match is stored as an alias.
 
-The state holds the conversation in the agent's words, under the agent's ids. Its messages are walked through in their
-order; each is looked for below what stands for the one before it. A pair that says exactly the same becomes an alias,
-from the state's id to the client's, and is never looked for again.
+The state holds the conversation in the agent's words, under the agent's ids. Its messages are matched in their order,
+each among the written messages below the counterpart of the one before. A pair with exactly the same content becomes an
+alias, from the state's id to the client's, and is not compared again.
 Source: docs/protocol.md, "Histories".
 """
 
@@ -111,7 +111,7 @@ class _Edits:
 
 
 class Matching:
-    """Which written message stands for each of the state's, if one does.
+    """Match each state message with its counterpart among the written messages.
 
     Args:
         written: What clients wrote.
@@ -131,14 +131,14 @@ class Matching:
         self.state_messages = state_messages
         self.oldest_first = sorted(candidates, key=lambda id: candidates[id].created)
         self.parents = _parents(written, candidates, state_messages)  #: of the written messages, by ids of either kind
-        self.counterparts: dict[str, str] = {}  #: by the state's ids, the written messages that stand for its own
+        self.counterparts: dict[str, str] = {}  #: by the state's ids, the written messages
         self.found: dict[str, Alias] = {}  #: aliases that were not known
         #: the written messages that have the id of the state's
         self._named = {message.id for message in state_messages} & candidates.keys()
         self._aliases = {
             message.id: alias.id for message in state_messages if (alias := self._known(message, aliases)) is not None
         }
-        self._unmatched = candidates.keys() - self._named  #: the written messages that stand for nothing yet
+        self._unmatched = candidates.keys() - self._named  #: the written messages that are no counterpart yet
         self._edits = _Edits()
         self._fingerprints: dict[str, Fingerprint] = {}
         self._below: dict[str | None, list[str]] = {}  #: the written messages below each, oldest first
@@ -167,8 +167,8 @@ class Matching:
         return alias
 
     def _walk(self) -> None:
-        """Look for what stands for the state's messages, in their order."""
-        path: list[str | None] = [None]  #: what stands for those before it
+        """Find the counterparts of the state messages, in their order."""
+        path: list[str | None] = [None]  #: the counterparts of those before it, or themselves
         places: dict[str | None, int] = {None: 0}  #: where in the path each was put last
         for message, after in zip(self.state_messages, answers_of(self.state_messages), strict=True):
             found = message.id if message.id in self._named else self._aliases.get(message.id)
@@ -189,7 +189,7 @@ class Matching:
             places[path[-1]] = len(path) - 1
 
     def _turn(self, path: list[str | None], places: Mapping[str | None, int], found: str) -> None:
-        """Let a path end with what a written message follows, if that is earlier in it, as `_find_edit` does."""
+        """Cut a path after the parent of a written message, if that is earlier in it, as `_find_edit` does."""
         parent = self.parents[found]
         parent = parent if parent is None else self.counterparts.get(parent, parent)
         at = places.get(parent, len(path))
@@ -198,18 +198,18 @@ class Matching:
             self._edits.cut(at + 1)
 
     def _is_sure(self, message: StateMessage, id: str) -> bool:
-        """Return whether a written message is one of the state's beyond doubt, now and whatever comes later."""
+        """Return whether a match is sure, now and later: both have the same content, which is not empty."""
         fingerprint, known = self.fingerprint(id), message.fingerprint
         same = (fingerprint.role, fingerprint.text, fingerprint.calls) == (known.role, known.text, known.calls)
         return same and bool(fingerprint.text or fingerprint.calls) and message.has_id
 
     def _find(self, message: StateMessage, above: str | None, after: StateMessage | None) -> str | None:
-        """Return the written message that stands for one of the state's.
+        """Return the counterpart of a state message among the written ones; None if there is none.
 
         Args:
             message: The state's.
-            above: What stands for the one before it.
-            after: What the other role says next.
+            above: The counterpart of the one before it.
+            after: The next message of the other role.
         """
         near = [id for id in self._read_below(above) if self.fingerprint(id).role == message.role]
         near = [id for id in near if id not in self._named]
@@ -221,7 +221,7 @@ class Matching:
         return found
 
     def _find_edit(self, message: StateMessage, path: list[str | None]) -> str | None:
-        """Return the written message that stands for one of the user's on another branch, where `path` then ends.
+        """Return the counterpart of a user's message on another branch; cut `path` to where that branch begins.
 
         A client that edits a message has a branch, and the state may have both.
         """

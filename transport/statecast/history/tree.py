@@ -1,10 +1,10 @@
 """History: one tree of the messages that clients wrote into a thread's history and those in its state.
 
 A client writes the messages that it shows, as a tree: an edit, or another answer, is another branch. The state holds
-the same conversation in the agent's words, and perhaps more of it. Both are made one tree by walking through the
-state's messages: each is stood for by a written one below that of the message before, or is put there itself.
-Rule: nothing that was written is left out, and nothing of the state that no written message stands for. Of an answer
-that its client saw only the beginning of, the state tells the rest.
+the same conversation in the agent's words, and perhaps more of it. Both become one tree: a state message that has a
+counterpart among the written ones is not repeated, and any other is put below the message before it.
+Rule: every written message is in the tree, and every state message without a counterpart. Where a client saw only the
+beginning of an answer, the content is the state's.
 Source: docs/protocol.md, "Histories".
 """
 
@@ -75,13 +75,13 @@ def history(
 ) -> list[HistoryMessage]:
     """Return the history of a thread: parents before their children, oldest first.
 
-    The last one is where the conversation stands, as far as times tell.
+    The last one is the newest by its time.
 
     Args:
         written: What clients wrote.
         messages: What the state has.
         format: The form that the client reads; None: each message in its own.
-        began: When the thread began, for messages that do not tell when they were made.
+        began: When the thread began, for messages that have no time.
     """
     return joined(match(written, messages, format=format), format=format, began=began)
 
@@ -128,8 +128,10 @@ class _Tree:
         self._written = matching.candidates
         self._oldest_first = matching.oldest_first
         self._parents = dict(matching.parents)
-        self._unmatched: dict[str, StateMessage] = {}  #: the state's messages that nothing stands for
-        self._matched: dict[str, list[StateMessage]] = {}  #: the state's messages that a written one stands for
+        self._unmatched: dict[str, StateMessage] = {}  #: the state messages without a counterpart
+        self._matched: dict[
+            str, list[StateMessage]
+        ] = {}  #: by written message, the state messages whose counterpart it is
         counterparts, above = matching.counterparts, None
         for message in matching.state_messages:
             found = counterparts.get(message.id)
@@ -175,9 +177,9 @@ class _Tree:
         return begins
 
     def _whole(self, written: ClientMessage) -> StateMessage | None:
-        """Return the state's message of which a client has written the beginning: it left before the end.
+        """Return the state message of which a client has written only the beginning, or None.
 
-        Or before somebody else answered what is asked in it.
+        The client left before the end, or before somebody else answered a call in it.
         """
         matched, status = self._matched.get(written.id, ()), written.content.get("status")
         if len(matched) != 1 or not isinstance(status, dict):

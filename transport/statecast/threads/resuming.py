@@ -1,4 +1,4 @@
-"""Where a client that lost a thread's stream goes on, and what it is given beforehand to say where it is."""
+"""Resuming: where a client that lost its stream continues, and the resume point that it got before."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["check_run", "resume", "resume_point"]
 
 
 async def resume(thread: Thread, claim: Claim, run_id: str | None) -> Submission:
-    """Return where a client goes on; everything of the thread is stored by now.
+    """Return where a client continues; everything of the thread is stored by now.
 
     Args:
         thread: The thread.

@@ -1,8 +1,8 @@
 """AG-UI, 1.0 and before: server-sent events, one JSON object each, from `RUN_STARTED` to how the run ended.
 
-The client builds its messages from what is streamed, in strict order: nothing goes on that was not begun, and nothing
-is left open. What a stream cannot say of the messages is said by telling all of them; what happened to the state beside
-them is held until `release`. Source: docs/protocol.md, "POST /ag-ui".
+The client builds its messages from the stream, in strict order: everything is begun before it grows, and ended. Changes
+of messages that no event can express are sent as a snapshot of all messages; changes of the state beside them are held
+until `release`. Source: docs/protocol.md, "POST /ag-ui".
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ class AgUiEncoder(MessageEncoder):
         return self._snapshots([*rendered, *last])
 
     def _before_the_answer(self) -> list[dict[str, Any]]:
-        """Return the messages of a client that joins, but for what the stream is to tell it."""
+        """Return the messages of a client that joins, without those that the stream sends."""
         items = self.projection.everything()
         size = next((index for index in range(len(items)) if self.projection.shows(index)), len(items))
         rendered = render(items[:size], self._asked.results)

@@ -2,7 +2,7 @@
 
 A message of the assistant is several in AG-UI: each text, with the calls that follow it, is a message; a reasoning is
 one, and so is each result. Their ids follow from the message's own and from where the part is, so that what is streamed
-and what is told whole are the same messages. Source: docs/protocol.md, "POST /ag-ui".
+and those of a snapshot are the same. Source: docs/protocol.md, "POST /ag-ui".
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
         return Conversation.client_copy(self) if brings else None
 
     def _knows_what_it_replaces(self, turn: NewTurn, thread_messages: Sequence[Json]) -> bool:
-        """Whether what is to be dropped is known to clients of this kind, and not just being answered."""
+        """Return whether AG-UI clients know all that would be replaced, and none of it is being answered."""
         ids = [id_of(message) for message in thread_messages]
         users = [id_of(message) for message in thread_messages if role_of(message) == "user"]
         edit = turn.commands[-1]

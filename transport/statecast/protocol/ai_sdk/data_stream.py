@@ -1,7 +1,7 @@
 """The data-stream protocol for clients that hold the messages themselves: assistant-ui's data-stream runtime.
 
 The lines are those of `data_stream`; what they carry is the growth of the assistant's message, and beside it what else
-is in the state. A part cannot change in this protocol: a data part that does is told again as data beside the message,
+is in the state. A part cannot change in this protocol: a data part that does is sent again as data beside the message,
 and the first result of a tool call stays. Source: docs/protocol.md, "POST /chat".
 """
 

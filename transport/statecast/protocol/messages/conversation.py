@@ -2,7 +2,7 @@
 
 Such a client sends all of its messages each time, and never says which are new. What is new is found by comparing the
 user's messages with the thread's: the assistant's are the thread's own, whatever a client made of them.
-Rule: what a client has not seen is never dropped, unless it says that it means to.
+Rule: messages that a client has not seen are never replaced, unless the request says so.
 Source: docs/protocol.md, "Conversations".
 """
 
@@ -57,9 +57,9 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     state: Json | msgspec.UnsetType = msgspec.UNSET  #: what it has of the state beside the messages
     keeps_state: bool = True  #: whether it still has that beside the next answer
     edited: str | None = None  #: the user's message that the last one replaces
-    #: `say`, the last message is new, and a retry if the thread has it; `again`, the answer to it is to be made anew;
-    #: `either`, the client does not tell: a message that the thread has is to be answered anew; `cut`, likewise, and
-    #: what the thread has beyond these messages, the client has dropped
+    #: `say`, the last message is new, and a retry if the thread has it; `again`, it is to be answered again;
+    #: `either`, the client does not tell: a message that the thread has is answered again; `cut`, likewise, and
+    #: the client has removed what the thread has beyond these messages
     means: Literal["say", "again", "either", "cut"] = "say"
     carries: Collection[str] | None = None  #: types of parts that its messages can have; None: all
     takes_ids: bool = True  #: whether it gives the answer the id that the stream names
@@ -101,7 +101,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     def on_written(self, thread_messages: Sequence[Json]) -> Conversation:
         """Return the conversation for a thread that only has messages written by clients, with no answer yet.
 
-        The message that is to be answered may be among them, under another id: it is that one, and is answered anew.
+        The message to be answered may be among them, under another id: then it takes that id and is answered again.
         """
         users = [message for message in thread_messages if role_of(message) == "user"]
         messages = list(self.messages)

@@ -1,9 +1,8 @@
 """Part events: the assistant's messages as a stream shows them, part by part.
 
-This class numbers the parts, opens and closes them, and turns changes of a message into events: chunks, as an agent
-emits
-them itself, and the message that they belong to. At most one text grows at a time; one that goes on after something
-else began goes on as a part of its own. A tool call begins once in a stream, whatever becomes of it in the state.
+`PartEvents` numbers the parts, opens and closes them, and turns changes of a message into events: chunks, as an agent
+emits them itself, and the message that they belong to. At most one text grows at a time; one that continues after
+something else began continues as a new part. A tool call begins once in a stream, whatever becomes of it in the state.
 """
 
 from __future__ import annotations

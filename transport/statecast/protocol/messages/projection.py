@@ -152,9 +152,9 @@ class Projection:
         return events
 
     def _begin(self, state: Json, client_copy: ClientCopy | None, *, hide_all: bool = False) -> None:
-        """Start to show the answer, beyond what the client already has of it.
+        """Begin to show the answer, without what the client has of it.
 
-        With `hide_all`, everything that is there belongs to what came before.
+        With `hide_all`, all present messages belong to earlier answers.
         """
         self._begun = True
         self._before = None

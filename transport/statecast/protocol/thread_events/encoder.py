@@ -1,9 +1,9 @@
 """The encoder of a thread's events across its runs, for server-sent events and WebSockets.
 
 One frame is one JSON object: a `snapshot`, an `update-state`, a `run`, or a message part's chunk. Every
-frame names the cursor after it, so a reader that was cut off goes on where it was. A snapshot also carries what it does
-not stand for: the latest run, and the parts that it has emitted so far. Parts are numbered by their run, not by the
-stream, so that a frame says the same to a reader that joined late, or went on from a cursor. A `queued` frame shows
+frame names the cursor after it, so a reader that was cut off continues there. A snapshot also carries what the state
+does not have: the latest run, and the parts that it has emitted so far. Parts are numbered by their run, not by the
+stream, so that a frame says the same to a reader that joined late, or continued from a cursor. A `queued` frame shows
 what waits behind the run, which is in no log: it repeats the cursor, and a stream begins as if nothing waited.
 Source: docs/protocol.md, "GET /threads/{id}/events".
 """

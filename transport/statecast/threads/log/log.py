@@ -38,7 +38,7 @@ class Follower(Protocol):
     waiting: asyncio.Future[None] | None  #: done once there may be something to read
 
     def wake(self) -> None:
-        """Let it look again."""
+        """Let it read again."""
 
     def beat(self) -> None:
         """Send a heartbeat if it has been quiet."""
@@ -114,13 +114,13 @@ class Log:
             self._trim()
 
     def end(self, run_id: str) -> None:
-        """Note that a run ended with the last entry."""
+        """Record that a run ended with the last entry."""
         self.ends[run_id] = self.revision
         if len(self.ends) > ENDS:
             del self.ends[next(iter(self.ends))]
 
     def show(self, revision: int) -> None:
-        """Let readers see the entries up to `revision`: the store has them."""
+        """Make the entries up to `revision`, which the store has, visible to readers."""
         self.visible = revision
         for reader in self.readers:
             waiting = reader.waiting
@@ -133,11 +133,11 @@ class Log:
         return self.visible < 0
 
     def hide(self) -> None:
-        """Show nothing until the store has the thread, which is new."""
+        """Hide the log of a new thread until the store has the thread."""
         self.visible = -1
 
     def unhide(self) -> None:
-        """Note that the store has the thread."""
+        """Make the log visible: the store has the thread."""
         if self.hidden:
             self.show(0)
 

@@ -1,7 +1,7 @@
 """Open calls: the tool calls that a run leaves without a result, and what happens to them when the run is stopped.
 
 A call that the run waits for gets a result that says "dismissed". A call that was only begun is marked as cut off, so
-that nobody answers it. A run that the server interrupted leaves both open: they can be answered after the restart.
+that it is not answered. A run that the server interrupted leaves both open: they can be answered after the restart.
 """
 
 from __future__ import annotations
