@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from tests.chaos.ledger import Ledger
-from tests.chaos.serving import Served
+from tests.chaos.server_process import ServerProcess
 from tests.chaos.tabs import EventFollower, Follower, SocketFollower, Tab, World
 
 PATIENCE = 120  #: seconds after which a fact that does not come counts as missing
@@ -23,7 +23,7 @@ def seeded(test: str) -> tuple[int, Random]:
 
 
 @asynccontextmanager
-async def repeatable(seed: int, served: Served) -> AsyncIterator[None]:
+async def repeatable(seed: int, served: ServerProcess) -> AsyncIterator[None]:
     """Add to whatever fails how to repeat it, and what the server said."""
     try:
         yield
@@ -42,7 +42,9 @@ class Crowd:
         up: Waits until the server can be reached, and returns where; default: directly.
     """
 
-    def __init__(self, served: Served, random: Random, *, up: Callable[[], Awaitable[str]] | None = None) -> None:
+    def __init__(
+        self, served: ServerProcess, random: Random, *, up: Callable[[], Awaitable[str]] | None = None
+    ) -> None:
         self.served = served
         self.ledger = Ledger()
         self.world = World(up or served.up, self.ledger, random)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.chaos.crowd import Crowd, repeatable, seeded, within
 from tests.chaos.proxy import Proxy
-from tests.chaos.serving import Served
+from tests.chaos.server_process import ServerProcess
 from tests.counts import count
 
 pytestmark = pytest.mark.anyio
@@ -19,7 +19,7 @@ ROUND = 150  #: between two quiet moments
 
 async def test_a_network_that_fails_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
     seed, random = seeded("cut off")
-    served = Served(tmp_path)
+    served = ServerProcess(tmp_path)
 
     async def through() -> str:
         return proxy.url

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.chaos.ledger import Ledger, Sent
-from tests.chaos.serving import PATIENCE, Served
+from tests.chaos.server_process import PATIENCE, ServerProcess
 from tests.chaos.tabs import EventFollower, SocketFollower, World
 
 if sys.platform != "linux":
@@ -27,13 +27,13 @@ LONG = {"type": "echo", "id": "long", "name": "long", "pieces": 40, "pause": 0.0
 NEXT = {"type": "echo", "id": "next", "name": "next", "pieces": 1, "pause": 0}
 
 
-def fill(served: Served) -> None:
+def fill(served: ServerProcess) -> None:
     """Leave no room for a byte more."""
     _, hard = resource.prlimit(served.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(served.pid, resource.RLIMIT_FSIZE, (1, hard))
 
 
-def clear(served: Served) -> None:
+def clear(served: ServerProcess) -> None:
     """Make room."""
     _, hard = resource.prlimit(served.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(served.pid, resource.RLIMIT_FSIZE, (hard, hard))
@@ -51,7 +51,7 @@ def posted(command: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("killed", [False, True], ids=["and there is room again", "and the server is killed"])
 async def test_a_disk_is_full(tmp_path: Path, killed: bool) -> None:
-    served = Served(tmp_path)
+    served = ServerProcess(tmp_path)
     world = World(served.up, Ledger(), Random())
     followers = [EventFollower(world, "t"), SocketFollower(world, "t")]
     for number, command in enumerate([LONG, NEXT]):

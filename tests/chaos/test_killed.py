@@ -12,7 +12,7 @@ import pytest
 
 from tests.chaos.crowd import Crowd, repeatable, seeded, within
 from tests.chaos.ledger import Sent
-from tests.chaos.serving import Served
+from tests.chaos.server_process import ServerProcess
 from tests.chaos.tabs import Tab
 from tests.counts import count
 
@@ -174,7 +174,7 @@ class Killer:
 @pytest.mark.parametrize("target", TARGETS)
 async def test_a_server_that_is_killed_loses_nothing_and_does_nothing_twice(tmp_path: Path, target: str) -> None:
     seed, random = seeded(f"killed {target}")
-    served = Served(tmp_path, f"tests.chaos.echoing:{target}")
+    served = ServerProcess(tmp_path, f"tests.chaos.echo_agents:{target}")
     async with repeatable(seed, served), Crowd(served, random) as crowd:
         ledger = crowd.ledger
         cut_off: list[Sent] = []

@@ -9,14 +9,14 @@ import httpx
 import pytest
 
 from tests.chaos.ledger import Ledger
-from tests.chaos.serving import Served
+from tests.chaos.server_process import ServerProcess
 from tests.chaos.tabs import Tab, World
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_second_server_on_a_file_is_refused(tmp_path: Path) -> None:
-    first, second = Served(tmp_path), Served(tmp_path)
+    first, second = ServerProcess(tmp_path), ServerProcess(tmp_path)
     world = World(first.up, Ledger(), Random(1))
     tab = Tab(world, "t", "once", "tab", protocol="assistant-transport")
     try:
@@ -43,7 +43,7 @@ async def test_a_second_server_on_a_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\x00" + bytes(5_000)])
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
-    served = Served(tmp_path)
+    served = ServerProcess(tmp_path)
     served.file.write_bytes(content)
     await served.start()
     assert await served.ended() == 1
@@ -53,7 +53,7 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: by
 
 
 async def test_a_server_that_takes_over_right_away_has_what_its_predecessor_kept(tmp_path: Path) -> None:
-    served = Served(tmp_path)
+    served = ServerProcess(tmp_path)
     try:
         for number in range(3):
             await served.start()

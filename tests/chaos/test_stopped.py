@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.crowd import Crowd, repeatable, seeded
-from tests.chaos.serving import Served
+from tests.chaos.server_process import ServerProcess
 from tests.counts import count
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +23,7 @@ async def test_a_server_that_is_asked_to_stop_under_load_loses_nothing(
 ) -> None:
     stops = round(STOPS * share)
     seed, random = seeded(f"stopped {target}")
-    served = Served(tmp_path, f"tests.chaos.echoing:{target}", grace=0.2)
+    served = ServerProcess(tmp_path, f"tests.chaos.echo_agents:{target}", grace=0.2)
     async with repeatable(seed, served), Crowd(served, random) as crowd:
         try:
             await served.start()

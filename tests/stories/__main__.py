@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import os
 
-from tests.stories.telling import tell
+from tests.stories.storyteller import tell
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any, Final
 
-from tests.stories.deeds import DEEDS, SYNC_DEEDS
+from tests.stories.agent_deeds import DEEDS, SYNC_DEEDS
 from tests.stories.wire import LOST, Answer, Wire, frame, tear
 
 SOCKETS: Final = 60  #: connections that a flood opens

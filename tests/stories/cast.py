@@ -13,8 +13,8 @@ from typing import Any, Final
 from starlette.requests import HTTPConnection
 
 from statecast import About, AddMessage, Agent, Feedback, Limits, Run, UntypedCommand, create_app
-from tests.chaos.echoing import again, once
-from tests.stories.deeds import DEEDS, SYNC_DEEDS
+from tests.chaos.echo_agents import again, once
+from tests.stories.agent_deeds import DEEDS, SYNC_DEEDS
 
 CONTROL: Final = "control"
 

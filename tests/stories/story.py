@@ -14,12 +14,12 @@ from random import Random
 from typing import Any, Final, Literal
 
 from tests.chaos.crowd import Crowd, within
-from tests.chaos.serving import Served
+from tests.chaos.server_process import ServerProcess
 from tests.stories.acts import ACTS, Trouble
 from tests.stories.book import faults
 from tests.stories.cast import CONTROL
 from tests.stories.damage import damage
-from tests.stories.steady import Steady
+from tests.stories.steady_user import SteadyUser
 from tests.stories.wire import Wire
 
 __all__ = ["CHAPTER", "Chapter"]
@@ -66,7 +66,7 @@ class Chapter:
     def __post_init__(self) -> None:
         file = self.folder / "threads.db"
         url = f"sqlite:///{file}" if self.store == "sqlite" else "memory"
-        self.served = Served(self.folder, "tests.stories.cast:app", environment={"STORIES_STORE": url})
+        self.served = ServerProcess(self.folder, "tests.stories.cast:app", environment={"STORIES_STORE": url})
         self._first: tuple[int, Size] | None = None  #: of the process: its number, and what it held at first
         self._read = 0  #: how much of its log was looked at
 
@@ -100,7 +100,7 @@ class Chapter:
         runs = set(crowd.ledger.ends)
         trouble = Trouble(await self.served.up(), random, f"story-{number}")
         trouble.controls = [thread for thread, _ in control]
-        steady = Steady(self.served.url, random, trouble.name)
+        steady = SteadyUser(self.served.url, random, trouble.name)
         try:
             async with crowd.using(*control), asyncio.TaskGroup() as group:
                 using = group.create_task(steady.use())

@@ -11,9 +11,9 @@ import pytest
 from tests.chaos.crowd import seeded
 from tests.counts import count
 from tests.stories.acts import ACTS
+from tests.stories.agent_deeds import DEEDS, SYNC_DEEDS
 from tests.stories.book import faults
-from tests.stories.deeds import DEEDS, SYNC_DEEDS
-from tests.stories.telling import tell
+from tests.stories.storyteller import tell
 
 STORIES = count("ROUGH_STORIES", 12, long=24)
 

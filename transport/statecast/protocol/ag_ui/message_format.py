@@ -1,8 +1,8 @@
 """Messages in AG-UI's format, and their comparison with a client's.
 
 A message of the assistant is several in AG-UI: each text, with the calls that follow it, is a message; a reasoning is
-one, and so is each result. Their ids follow from the message's own and from where the part is, so that what is streamed
-and those of a snapshot are the same. Source: docs/protocol.md, "POST /ag-ui".
+one, and so is each result. Their ids follow from the message's own and from where the part is, so that messages have
+the same ids in the stream and in a snapshot. Source: docs/protocol.md, "POST /ag-ui".
 """
 
 from __future__ import annotations

@@ -9,12 +9,12 @@ from typing import Any
 from tests.stories.cast import heard
 from tests.stories.wire import Wire
 
-__all__ = ["Steady"]
+__all__ = ["SteadyUser"]
 
 PATIENCE = 60  #: seconds after which an answer that does not come counts as missing
 
 
-class Steady:
+class SteadyUser:
     """Says things to the agent `steady`, each on a thread of its own, until `stopping`.
 
     Args:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 120  #: seconds after which a process that does not start, or does not end, counts as hanging
 
 
-class Served:
+class ServerProcess:
     """A server on a file.
 
     Args:
@@ -27,7 +27,7 @@ class Served:
     def __init__(
         self,
         folder: Path,
-        target: str = "tests.chaos.echoing:agents",
+        target: str = "tests.chaos.echo_agents:agents",
         *,
         grace: float = 0.2,
         environment: Mapping[str, str] | None = None,

@@ -1,6 +1,6 @@
 """The agents that are served here: their state says what was done to them, so that anyone can check it.
 
-`statecast serve tests.chaos.echoing:agents`; or `:short`, an app with a log so short that it is compacted all the time;
+`statecast serve tests.chaos.echo_agents:agents`; or `:short`, an app with a log so short that it is always compacted;
 or `:slow`, an app on a disk so slow that a crash mostly finds something that is not written yet, and whose entries are
 moved all the time.
 """
