@@ -211,6 +211,10 @@ def test_of_an_unknown_form_a_client_gets_what_was_written_in_it() -> None:
     ]
 
 
+def test_no_name_is_the_name_of_an_unknown_form() -> None:
+    assert read(written(TWO), [ours(s) for s in STATE], "") == []
+
+
 def test_the_state_is_read_in_the_form_that_a_client_asks_for() -> None:
     for format in (AUI, AI_SDK):
         placed = read([], [ours("s1 u:hi")], format)

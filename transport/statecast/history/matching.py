@@ -49,7 +49,7 @@ def match(
         aliases: By the state's ids, those that earlier matching has found for clients of that form.
     """
     candidates = {message.id: message for message in written if format is None or message.format == format}
-    state_messages = as_state_messages(messages) if (format or DEFAULT) in FORMATS else []
+    state_messages = as_state_messages(messages) if format is None or format in FORMATS else []
     return Matching(written, candidates, state_messages, aliases or {})
 
 
