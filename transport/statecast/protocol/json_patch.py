@@ -193,15 +193,15 @@ class Patching:
     def _parent(self, path: _Path) -> tuple[Json, _Keys]:
         """Return a mutable copy of the container above a path, and the keys that lead to it."""
         at: Json = self.value
-        mine = id(at) in self._own
-        if not mine:
+        is_own = id(at) in self._own
+        if not is_own:
             at = self.value = self._owned(at)
         keys: list[str | int] = []
         for segment in path[:-1]:
             key = _existing(at, segment)
             below = at[key]
-            mine = mine and id(below) in self._own  # what is below one that is shared is shared as well
-            if not mine:
+            is_own = is_own and id(below) in self._own  # what is below one that is shared is shared as well
+            if not is_own:
                 below = at[key] = self._owned(below)
             at = below
             keys.append(key)

@@ -253,11 +253,11 @@ class Scheduler:
         if execution.id in self._awaited:
             self._awaited.pop(execution.id).set()
         if not self.stopping and not thread.gone:
-            self._take_over(thread, execution.undelivered())
+            self._queue_undelivered(thread, execution.undelivered())
         self.start_next(thread)
         thread.log.wake()
 
-    def _take_over(self, thread: Thread, deliveries: Sequence[Delivery]) -> None:
+    def _queue_undelivered(self, thread: Thread, deliveries: Sequence[Delivery]) -> None:
         """Run next what was delivered to a run that ended without taking it."""
         for delivery in reversed(deliveries):
             run = self.new(thread, delivery.batch, agrees=False, id=delivery.run_id, context=delivery.context)

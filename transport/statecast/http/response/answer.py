@@ -68,19 +68,19 @@ async def _converse(
     thread_id = conversation.thread_id
     if thread is None:
         turn = await offload(conversation.size, first_turn, conversation, agent, first_beside(conversation, agent))
-        commands = turn.asked.commands
+        commands = turn.new.commands
     else:
         if conversation.agent is not None:
             hub.assign(thread, agent)
         agent = thread.agent
         turn = await next_turn(conversation, thread)
-        if not turn.asked.commands:
-            return _joined(thread, turn, turn.asked.answers, kind)
-        behind = None if agent.messages is None or turn.asked.replaces else queued_run(thread, turn)
+        if not turn.new.commands:
+            return _joined(thread, turn, turn.new.answers, kind)
+        behind = None if agent.messages is None or turn.new.replaces else queued_run(thread, turn)
         if behind is not None:
             await hub.registry.wait_stored()  # the first try may not be kept yet
             return _queued_answer(thread, behind, turn, kind)
-        commands = turn.asked.commands
+        commands = turn.new.commands
         if conversation.means in ("either", "cut"):
             commands = [without_spent_id(thread, turn, command) for command in commands]
     active = None if thread is None else thread.active
@@ -96,7 +96,7 @@ async def _converse(
         request=_request_for(agent, conversation.request),
         on_disconnect=on_disconnect or service.on_disconnect,
         # Whoever has the answer made anew, or says something else instead, has given up the run that is under way.
-        policy="interrupt" if turn.asked.replaces and agent.policy == "enqueue" else None,
+        policy="interrupt" if turn.new.replaces and agent.policy == "enqueue" else None,
     )
     accepted = await hub.submit(posted)
     if accepted.run is None and commands:  # a retry of what was said, and answered

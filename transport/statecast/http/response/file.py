@@ -71,11 +71,15 @@ def serve(found: Found, scope: Scope, *, seconds: int) -> Response:
         "etag": etag,
         "accept-ranges": "none" if callable(found.content) else "bytes",
     }
-    asked = Headers(scope=scope)
-    if etag in asked.get("if-none-match", ""):
+    request_headers = Headers(scope=scope)
+    if etag in request_headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     whole = (0, found.size)
-    part = range_of(asked.get("range", ""), found.size) if asked.get("if-range", etag) == etag else whole
+    part = (
+        range_of(request_headers.get("range", ""), found.size)
+        if request_headers.get("if-range", etag) == etag
+        else whole
+    )
     headers["content-length"] = str(part[1] - part[0])
     if part == whole:
         return _File(found, part, 200, headers)

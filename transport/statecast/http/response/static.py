@@ -88,8 +88,8 @@ class _StaticFile(FileResponse):
     """A file, whole or the one range that is asked for. A range that is refused gets the error that uploads have."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asked, size = Headers(scope=scope), int(self.headers["content-length"])
-        same = asked.get("if-range") in (None, self.headers["etag"], self.headers["last-modified"])
-        if not same or range_of(asked.get("range", ""), size) == (0, size):
+        request_headers, size = Headers(scope=scope), int(self.headers["content-length"])
+        same = request_headers.get("if-range") in (None, self.headers["etag"], self.headers["last-modified"])
+        if not same or range_of(request_headers.get("range", ""), size) == (0, size):
             scope = {**scope, "headers": [header for header in scope["headers"] if header[0] != b"range"]}
         await super().__call__(scope, receive, send)

@@ -25,7 +25,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """What a conversation asks of a thread."""
 
     conversation: Conversation
-    asked: NewTurn
+    new: NewTurn
     client_copy: ClientCopy | None
     claim: bytes | msgspec.UnsetType = msgspec.UNSET  #: the state that a new thread is to have
     since: Cursor | None = None  #: where a known thread was; None: it is new
@@ -61,7 +61,7 @@ def first_beside(conversation: Conversation, agent: Agent) -> Json:
 
 def first_turn(conversation: Conversation, agent: Agent, beside: Json) -> Turn:
     """Return what begins a new thread, whose state is `beside` and the messages before the new one."""
-    messages, asked = conversation.first()
+    messages, new = conversation.first()
     if conversation.state is not msgspec.UNSET:
         check_values(msgspec.json.encode(conversation.state))
     claim: bytes | msgspec.UnsetType = msgspec.UNSET
@@ -69,7 +69,7 @@ def first_turn(conversation: Conversation, agent: Agent, beside: Json) -> Turn:
         claim = msgspec.json.encode(with_messages(beside, agent.messages, messages))
     elif conversation.state is not msgspec.UNSET:
         claim = msgspec.json.encode(conversation.state)
-    return Turn(conversation=conversation, asked=asked, client_copy=conversation.client_copy(), claim=claim)
+    return Turn(conversation=conversation, new=new, client_copy=conversation.client_copy(), claim=claim)
 
 
 async def next_turn(conversation: Conversation, thread: Thread) -> Turn:
@@ -98,12 +98,12 @@ def _turn_on(
     thread_messages = None if agent.messages is None else items_in(state, agent.messages)
     if thread_messages and is_written:
         conversation = conversation.on_written(thread_messages)
-    asked = conversation.new_turn(thread_messages, without(state, agent.messages))
-    if asked.commands:
+    new = conversation.new_turn(thread_messages, without(state, agent.messages))
+    if new.commands:
         document.prepare(text, state)
     return Turn(
         conversation=conversation,
-        asked=asked,
+        new=new,
         client_copy=conversation.client_copy(),
         since=since,
         state=state,

@@ -48,7 +48,7 @@ class AgUiEncoder(MessageEncoder):
 
     Args:
         projection: Of the stream.
-        asked: What the client posted.
+        run_input: What the client posted.
         follows: Whether the stream follows a run; if not, it only says what there is.
         known_users: The user messages that some AG-UI client knows; those that this stream sends are added.
     """
@@ -59,13 +59,18 @@ class AgUiEncoder(MessageEncoder):
     projection: FullProjection
 
     def __init__(
-        self, projection: FullProjection, asked: RunInput, *, follows: bool = True, known_users: set[str] | None = None
+        self,
+        projection: FullProjection,
+        run_input: RunInput,
+        *,
+        follows: bool = True,
+        known_users: set[str] | None = None,
     ) -> None:
         super().__init__(projection)
-        self._asked = asked
+        self._input = run_input
         self._follows = follows
-        self._posted = {message.get("id") for message in asked.messages}
-        self._run = {"threadId": asked.conversation.thread_id, "runId": asked.run_id}
+        self._posted = {message.get("id") for message in run_input.messages}
+        self._run = {"threadId": run_input.conversation.thread_id, "runId": run_input.run_id}
         self._over = False
         self._texts: dict[int, tuple[str, str]] = {}  #: what is open: how its events begin, and its message
         self._args: dict[int, str] = {}  #: calls whose arguments are open
@@ -73,18 +78,18 @@ class AgUiEncoder(MessageEncoder):
         self._unanswered: dict[str, Json] = {}  #: the calls among them
         self._tally: set[str] = set()  #: calls that began in the stream and got no result in it
         self._steps: list[str] = []
-        self._state = StateDeltas(asked.state)
+        self._state = StateDeltas(run_input.state)
         self._compared = False  #: whether the client's messages have been looked at
         self._due = False  #: whether the client is to get all messages
         self._ids: list[str | None] = []  #: of the thread's messages that it has, or makes of the stream
         self._version = -1  #: of the list of messages, as it was then
-        self.view = ClientView(asked.messages, f"{asked.run_id}.none", known_users)  #: what the client has
+        self.view = ClientView(run_input.messages, f"{run_input.run_id}.none", known_users)  #: what the client has
 
     # The stream
 
     def begin(self) -> bytes:
         """Return `RUN_STARTED`, with the client's id of the run."""
-        version = {"protocolVersion": VERSION} if self._asked.modern else {}
+        version = {"protocolVersion": VERSION} if self._input.modern else {}
         if self.projection.listed:
             self._compare()
         return typed_event("RUN_STARTED", **self._run, **version)
@@ -118,10 +123,10 @@ class AgUiEncoder(MessageEncoder):
         frames += [self._end_args(number) for number in list(self._args)]
         frames += [typed_event("STEP_FINISHED", stepName=name) for name in reversed(self._steps)]
         if self._due and self.projection.listed:
-            frames.append(self._snapshots(render(self.projection.everything(), self._asked.results)))
+            frames.append(self._snapshots(render(self.projection.everything(), self._input.results)))
         elif self._follows and not self.projection.begun:
             frames.append(self._snapshots_while_queued())
-        usage = {"usage": [self.usage]} if self._asked.modern and self.usage not in (None, chunks.Usage()) else {}
+        usage = {"usage": [self.usage]} if self._input.modern and self.usage not in (None, chunks.Usage()) else {}
         error = self.error if self._follows else None
         if error is not None:
             frames.append(typed_event("RUN_ERROR", message=error.message, code=error.code, **usage))
@@ -139,7 +144,7 @@ class AgUiEncoder(MessageEncoder):
             self._compare()
         elif self._track_messages() or any(isinstance(event, Rewritten) for event in events):
             due = True
-        return frames + (self._snapshots(render(self.projection.everything(), self._asked.results)) if due else b"")
+        return frames + (self._snapshots(render(self.projection.everything(), self._input.results)) if due else b"")
 
     # The state
 
@@ -169,7 +174,7 @@ class AgUiEncoder(MessageEncoder):
     def _compare(self) -> None:
         """Compare the client's messages with the thread's. Its new messages come with the next entry."""
         self._compared = True
-        self._due = not agree(self.projection.everything(), self._asked.messages)
+        self._due = not agree(self.projection.everything(), self._input.messages)
         self._track_messages()
 
     def _track_messages(self) -> bool:
@@ -186,7 +191,7 @@ class AgUiEncoder(MessageEncoder):
 
     def _snapshots_while_queued(self) -> bytes:
         """Return what a client has missed whose turn does not come before another has answered."""
-        items, posted = self.projection.everything(), self._asked.messages
+        items, posted = self.projection.everything(), self._input.messages
         if not self.projection.lists or agree(items, posted):
             return b""
         rendered = render(items)
@@ -198,13 +203,13 @@ class AgUiEncoder(MessageEncoder):
         """Return the messages of a client that joins, without those that the stream sends."""
         items = self.projection.everything()
         size = next((index for index in range(len(items)) if self.projection.shows(index)), len(items))
-        rendered = render(items[:size], self._asked.results)
+        rendered = render(items[:size], self._input.results)
         if self.projection.client_copy is None:
             # It forgets what it reasoned only for other reasoning. Best is what the stream begins with.
             begins = render(items[: size + 1])[len(rendered) :][:1] if self.view.reasons else []
             return [*rendered, *({**one, "content": ""} for one in begins if one["role"] == "reasoning")]
         ids = {message["id"] for message in rendered}  # its last answer may be another than the thread's
-        posted = self._asked.messages
+        posted = self._input.messages
         last = next((at for at in range(len(posted), 0, -1) if posted[at - 1].get("role") == "user"), 0)
         known = [one for one in posted[last:] if one.get("role") in _ANSWER and one.get("id") not in ids]
         return [*rendered, *map(dict, known)]
@@ -330,7 +335,7 @@ class AgUiEncoder(MessageEncoder):
             return b""
         self._unanswered.pop(call, None)
         self._tally.discard(call)
-        if self._asked.results.get(call) in self.view or result_id(call) in self.view:
+        if self._input.results.get(call) in self.view or result_id(call) in self.view:
             self._due = True  # it has another result, which no event can change
             return self._end_args(chunk.part)
         self.view.begin(result_id(call))
@@ -349,14 +354,14 @@ class AgUiEncoder(MessageEncoder):
 
     def _outcome(self) -> dict[str, Any]:
         """Return why the run ended, for a client that knows of outcomes; a run that simply ended says nothing."""
-        if not self._asked.modern:
+        if not self._input.modern:
             return {}
         run = None if self.turned is None else self.turned.run
         if self._follows and run is not None and run.status in ("cancelled", "interrupted"):
             return {"outcome": {"type": "cancelled"}}
         calls = {**self._open_in_state(), **self._unanswered}
         if self._follows and (run is None or run.status == "waiting"):  # without a run, the one in front waits
-            asks = [_interrupt(id, call) for id, call in calls.items() if _tool(call) not in self._asked.tools]
+            asks = [_interrupt(id, call) for id, call in calls.items() if _tool(call) not in self._input.tools]
             if run is not None and not calls:
                 asks = [{"id": run.id, "reason": "input_required"}]
             if asks:

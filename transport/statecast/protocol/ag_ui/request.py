@@ -264,8 +264,8 @@ class _Messages:
                 metadata = message.get("metadata")
                 given = metadata if isinstance(metadata, dict) else msgspec.UNSET
                 parts, problem = _user_parts(content, where)
-                said = PostedMessage(role="user", parts=parts, id=id, metadata=given, problem=problem)
-                self.posted.append(said)
+                posted = PostedMessage(role="user", parts=parts, id=id, metadata=given, problem=problem)
+                self.posted.append(posted)
             case "assistant":
                 message = self._add_answer(message, where)
             case "tool":
@@ -291,8 +291,8 @@ class _Messages:
         parts = [*self._reasoning, *texts, *[part for _, part in made]]
         self._reasoning = []
         self._calls |= {part["toolCallId"]: part for _, part in made}
-        said = PostedMessage(role="assistant", parts=parts, id=message.get("id"), problem=problem)
-        self.posted.append(said)
+        posted = PostedMessage(role="assistant", parts=parts, id=message.get("id"), problem=problem)
+        self.posted.append(posted)
         return message if problem is None else {**message, "toolCalls": [call for call, _ in made]}
 
     def _add_result(self, message: Mapping[str, Any], where: str) -> None:

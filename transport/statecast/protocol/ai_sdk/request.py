@@ -119,8 +119,8 @@ def _of_model(chat: ChatBody) -> Conversation:
 
 
 def _system(chat: ChatBody) -> str | None:
-    said = [message.get("content") for message in _dicts(chat.messages) if message.get("role") == "system"]
-    return chat.system or "\n\n".join(text for text in said if isinstance(text, str)) or None
+    texts = [message.get("content") for message in _dicts(chat.messages) if message.get("role") == "system"]
+    return chat.system or "\n\n".join(text for text in texts if isinstance(text, str)) or None
 
 
 # Messages of the AI SDK
@@ -136,7 +136,7 @@ def _from_ui(message: Mapping[str, Any], where: str) -> PostedMessage:
     metadata = message.get("metadata")
     given = metadata if isinstance(metadata, dict) else msgspec.UNSET
     calls = {part["toolCallId"]: part for part in _dicts(parts) if isinstance(part.get("toolCallId"), str)}
-    asked = {call: part["approval"] for call, part in calls.items() if isinstance(part.get("approval"), dict)}
+    approvals_asked = {call: part["approval"] for call, part in calls.items() if isinstance(part.get("approval"), dict)}
     return PostedMessage(
         role=role,
         parts=converted,
@@ -147,7 +147,7 @@ def _from_ui(message: Mapping[str, Any], where: str) -> PostedMessage:
         unconfirmed={call for call, part in calls.items() if part.get("state") == "approval-responded"},
         approvals={
             call: approval["id"]
-            for call, approval in asked.items()
+            for call, approval in approvals_asked.items()
             if isinstance(approval.get("id"), str) and str(calls[call].get("state")).startswith("approval-")
         },
     )
@@ -239,13 +239,13 @@ class _ModelMessages:
             if problem is not None and not self._parts:
                 raise problem
             return
-        said, problem = readable(content, lambda part: _model_part(part, where))
+        parts, problem = readable(content, lambda part: _model_part(part, where))
         if role == "user":
             self._close()
-            self._posted.append(PostedMessage(role="user", parts=said, id=named, problem=problem))
+            self._posted.append(PostedMessage(role="user", parts=parts, id=named, problem=problem))
             return
-        self._calls |= {part["toolCallId"]: part for part in said if part["type"] == "tool-call"}
-        self._parts += said
+        self._calls |= {part["toolCallId"]: part for part in parts if part["type"] == "tool-call"}
+        self._parts += parts
         self._id = self._id or named
         self._problem = self._problem or problem
 

@@ -75,10 +75,10 @@ class UIMessageStreamEncoder(MessageEncoder):
         if isinstance(event, InMessage):
             named = self._name(event)
             return named or self._begin(event.id if event.begins else None)
-        said = self._said(event)
-        return said if self._started or not said else self._begin(self._next) + said
+        frames = self._frames(event)
+        return frames if self._started or not frames else self._begin(self._next) + frames
 
-    def _said(self, event: Event) -> bytes:
+    def _frames(self, event: Event) -> bytes:
         if isinstance(event, StateReplaced):
             return _data("state", event.state, transient=True)
         if isinstance(event, StateChanged):

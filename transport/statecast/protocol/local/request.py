@@ -58,14 +58,14 @@ def read_local(data: bytes) -> Conversation:
     """
     body: LocalBody = decode(data, LocalBody)
     fields: dict[str, Any] = decode(data, dict[str, Any])
-    said: list[str] = [] if body.system is None else [body.system]
+    instructions: list[str] = [] if body.system is None else [body.system]
     messages: list[PostedMessage] = []
 
     def read(message: dict[str, Any], where: str) -> None:
         parts, problem = _parts(message, where)
         match message.get("role"):
             case "system":
-                said.append("".join(part["text"] for part in parts if part["type"] == "text"))
+                instructions.append("".join(part["text"] for part in parts if part["type"] == "text"))
             case "user" | "assistant" as role:
                 messages.append(_posted(message, role, parts, problem))
             case other:
@@ -81,13 +81,13 @@ def read_local(data: bytes) -> Conversation:
             problem = "expected a threadId with toolResults: without it, there is no call that they could be of"
             raise ThreadIdRequired(problem)
         messages.append(PostedMessage(role="assistant", parts=[_result_part(result) for result in body.tool_results]))
-    looks = not messages and body.thread_id is not None and not body.truncate
-    if not looks and (not messages or not _asks(messages[-1])):
+    only_reads = not messages and body.thread_id is not None and not body.truncate
+    if not only_reads and (not messages or not _asks(messages[-1])):
         expected = "messages that end with one of the user, or with results of tools"
         last = body.messages[-1] if body.messages else []
         raise unexpected("messages", expected, last.get("role") if isinstance(last, dict) else last)
     request = Request(
-        system="\n\n".join(filter(None, said)) or None,
+        system="\n\n".join(filter(None, instructions)) or None,
         tools=body.tools or {},
         call_settings=body.call_settings or CallSettings(),
         config=body.config or Config(),

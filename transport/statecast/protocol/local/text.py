@@ -31,7 +31,7 @@ class _TextEncoder(MessageEncoder):
     def __init__(self, projection: Projection) -> None:
         super().__init__(projection)
         self.over = False  #: whether the run's end was reached
-        self.says = False  #: whether the part that grows is a text
+        self.in_text = False  #: whether the part that grows is a text
         self._texts: set[int] = set()
         self._grown = False
         self._pauses = False  #: whether another text began since the last one grew
@@ -47,11 +47,11 @@ class _TextEncoder(MessageEncoder):
             self._texts.add(event.part)
             self._pauses = self._grown
         elif isinstance(event, chunks.TextDelta):
-            self.says = event.part in self._texts
-            if self.says:
-                pause = self.say(BETWEEN) if self._pauses else b""
+            self.in_text = event.part in self._texts
+            if self.in_text:
+                pause = self.frame_of(BETWEEN) if self._pauses else b""
                 self._grown, self._pauses = True, False
-                return pause + self.say(event.text)
+                return pause + self.frame_of(event.text)
         return b""
 
     def finish(self) -> bytes:
@@ -60,7 +60,7 @@ class _TextEncoder(MessageEncoder):
         return b""
 
     @abstractmethod
-    def say(self, text: str) -> bytes:
+    def frame_of(self, text: str) -> bytes:
         """Return the frame of a text."""
 
 
@@ -77,9 +77,9 @@ class PlainTextEncoder(_TextEncoder):
 
     def grown(self, piece: bytes) -> bytes:
         """Return the text of a JSON string."""
-        return _string.decode(piece).encode() if self.says else b""
+        return _string.decode(piece).encode() if self.in_text else b""
 
-    def say(self, text: str) -> bytes:
+    def frame_of(self, text: str) -> bytes:
         """Return the text."""
         return text.encode()
 
@@ -91,7 +91,7 @@ class ContentEventsEncoder(_TextEncoder):
     headers = EVENT_STREAM
     heartbeat = HEARTBEAT
 
-    def say(self, text: str) -> bytes:
+    def frame_of(self, text: str) -> bytes:
         """Return the event of a text."""
         return self.grows(b'data: {"content":', text, b"}\n\n")
 

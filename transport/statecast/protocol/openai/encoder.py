@@ -131,7 +131,7 @@ class ChatCompletionStreamEncoder(MessageEncoder):
         frames = super().snapshot(state, revision, rest)
         self._tools = tools
         self._waiting.extend(call for call in self._calls.values() if call.name in tools)
-        return frames + self._go_on()
+        return frames + self._send_waiting()
 
     def write(self, event: Event) -> bytes:
         """Return the chunks of an event; `b""` if there are none."""
@@ -144,13 +144,13 @@ class ChatCompletionStreamEncoder(MessageEncoder):
                 return self._grow_call(self._calls[event.part], event.text)
             case chunks.ArgsFinished() if event.part in self._calls:
                 self._calls[event.part].complete = True
-                return self._go_on()
+                return self._send_waiting()
             case chunks.ToolResult() if event.part in self._calls:
                 call = self._calls.pop(event.part)
                 call.complete = True
                 if call in self._waiting:
                     self._waiting.remove(call)
-                return self._go_on()
+                return self._send_waiting()
             case _:
                 pass
         return b""
@@ -177,7 +177,7 @@ class ChatCompletionStreamEncoder(MessageEncoder):
                 call = self._calls[number] = _Call(part.tool_call_id, part.tool_name)
                 if call.name in self._tools:
                     self._waiting.append(call)
-                    return self._go_on()
+                    return self._send_waiting()
             case _:
                 pass
         return b""
@@ -198,7 +198,7 @@ class ChatCompletionStreamEncoder(MessageEncoder):
         tail = b'}}]},"logprobs":null,"finish_reason":null}]' + self._after
         return self.grows(self._before + delta, text, tail)
 
-    def _go_on(self) -> bytes:
+    def _send_waiting(self) -> bytes:
         """Return the chunks of the calls that may be sent now."""
         frames = b""
         while self._waiting and (self._growing is None or self._growing.complete):

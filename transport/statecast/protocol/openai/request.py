@@ -126,8 +126,8 @@ def _tools(declared: list[dict[str, Any]]) -> dict[str, Json]:
         if tool.get("type") != "function" or not isinstance(function, dict):
             raise _wrong(f"{where}.type", 'a tool of the type "function"', tool.get("type"))
         name = _text(function.get("name"), f"{where}.function.name")
-        shown = {key: function[key] for key in ("description", "parameters", "strict") if function.get(key) is not None}
-        tools[name] = {"parameters": {"type": "object", "properties": {}}, **shown}
+        given = {key: function[key] for key in ("description", "parameters", "strict") if function.get(key) is not None}
+        tools[name] = {"parameters": {"type": "object", "properties": {}}, **given}
     return tools
 
 

@@ -183,8 +183,8 @@ class LoggedState:
             self.log.show(entry.revision)
             return
         kind, data = write_entry(entry)
-        goes_on = not entry.run.ended if isinstance(entry, RunEntry) else None
-        self.journal.add_entry(self.log, Appended(self.key, entry.revision, kind, data, goes_on))
+        is_open = not entry.run.ended if isinstance(entry, RunEntry) else None
+        self.journal.add_entry(self.log, Appended(self.key, entry.revision, kind, data, is_open))
         self._uncompacted += size
         if self._uncompacted > max(self._limits.keep_bytes, 2 * self._size):
             self.compact()

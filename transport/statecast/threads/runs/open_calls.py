@@ -26,11 +26,11 @@ def dismiss(run: Run) -> None:
     """Dismiss the calls that a run waits for."""
     for call in open_calls(run):
         try:
-            asked = run.waiting.wanted([AddToolResult(tool_call_id=call.id, tool_name=call.name)])
+            wanted = run.waiting.wanted([AddToolResult(tool_call_id=call.id, tool_name=call.name)])
         except BaseException:  # the agent's own `where` met what it did not expect
             _log.exception("run %s on thread %s cannot tell what it waits for", run.id, run.thread_id)
             continue
-        if asked:
+        if wanted:
             call.dismiss()
 
 
