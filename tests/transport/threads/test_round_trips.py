@@ -130,10 +130,10 @@ async def say(client: TestClient, monkeypatch: pytest.MonkeyPatch, meanwhile: Ca
         answers.append(await client.post("/chat", json={"id": "t", "messages": [USER, WORDS, MORE]}))
 
     async with anyio.create_task_group() as tasks:
-        monkeypatch.setattr(Conversation, "asks", wait)
+        monkeypatch.setattr(Conversation, "new_turn", wait)
         tasks.start_soon(post)
         await anyio.to_thread.run_sync(reading.wait)
-        monkeypatch.setattr(Conversation, "asks", asks)
+        monkeypatch.setattr(Conversation, "new_turn", asks)
         await meanwhile()
         go.set()
     (answer,) = answers
