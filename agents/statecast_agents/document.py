@@ -1,4 +1,4 @@
-"""The state of a thread: a JSON value that can be mutated as plain Python, and is kept as text while nobody reads it.
+"""The state of a thread: a JSON value that can be mutated as plain Python, and is held as JSON text until it is read.
 
 A document is made of four classes, each of which extends the one before: `SizeBudget` limits its size, `ChangeRecorder`
 records changes, `NodeFactory` makes nodes of assigned values, and `Document` holds the root.

@@ -5,8 +5,8 @@ Each module of endpoints returns its rows; `app` joins them; `openapi` describes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import msgspec
 from starlette.routing import Route
@@ -16,7 +16,7 @@ from statecast.protocol.messages.wire import AgentName
 
 from .response.errors import FormRoute
 
-__all__ = ["ANY_FILE", "DONE", "FILE", "UNCHANGED", "AgentName", "AnyCommand", "Operation", "Reply", "one_of"]
+__all__ = ["ANY_FILE", "DONE", "FILE", "UNCHANGED", "AgentName", "AnyCommand", "Operation", "Reply"]
 
 #: The media type of files, whatever they hold.
 ANY_FILE: Final = "*/*"
@@ -64,8 +64,3 @@ class Operation(msgspec.Struct, frozen=True):
     def to_route(self) -> Route:
         """Return the route."""
         return FormRoute(self.path, self.endpoint, form=self.form, methods=[self.method])
-
-
-def one_of(names: Iterable[str]) -> Any:
-    """Return the type of a text that is one of some names."""
-    return Literal.__getitem__(tuple(names))
