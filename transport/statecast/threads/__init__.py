@@ -6,8 +6,7 @@ from .hub import Hub, Submission
 from .limits import Limits
 from .log.reader import Reader
 from .offload import offload
-from .records.cascade import MESSAGE
-from .records.client_messages import can_follow, check_written, has_only, with_messages
+from .records.client_messages import with_messages
 from .records.directory import MAX_FIELD, Directory
 from .rules import Posted, ThreadGone, check_built_in, is_applied
 from .runs.batch import OnDisconnect
@@ -21,7 +20,6 @@ __all__ = [
     "EACH",
     "LEASE",
     "MAX_FIELD",
-    "MESSAGE",
     "Connections",
     "Directory",
     "Execution",
@@ -36,11 +34,8 @@ __all__ = [
     "Submission",
     "Thread",
     "ThreadGone",
-    "can_follow",
     "check_built_in",
-    "check_written",
     "first_state",
-    "has_only",
     "is_applied",
     "offload",
     "user_id",
