@@ -94,6 +94,11 @@ class CloudPage:
         self.do("wait", function=_TITLES, argument=["#regular", list(regular)])
         self.do("wait", function=_TITLES, argument=["#archived", list(archived)])
 
+    def new(self) -> None:
+        """Switch to a new thread. The page does so in its own time, with a composer of its own for the new thread."""
+        self.do("click", selector="#new")
+        assert self.shown(0) == []
+
     def open(self, title: str) -> None:
         """Switch to the thread of that title."""
         self.do("click", selector=".open", text=title)
