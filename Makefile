@@ -85,7 +85,7 @@ $(STAMP): pyproject.toml tools/setup.sh
 	@tools/setup.sh "$(PYTHON)" $@
 
 $(STAMP)-dev: $(STAMP)
-	@tools/setup.sh "$(PYTHON)" $@ dev
+	@tools/setup.sh "$(PYTHON)" $@ dev,frameworks
 
 $(STAMP)-bench: $(STAMP)-dev
 	@tools/setup.sh "$(PYTHON)" $@ bench
