@@ -11,6 +11,7 @@ from .errors import (
     CommandError,
     InvalidCommand,
     MessageConflict,
+    NoRun,
     NotJson,
     OperationError,
     PartTooLarge,
@@ -27,7 +28,7 @@ from .message import AssistantMessage, Message, ToolCall, new_id
 from .message_list import Messages
 from .operations import AppendText, Operation, Set
 from .parts import CallStream, Parts, Step
-from .run import CallSettings, Config, Request, Run
+from .run import CallSettings, Config, Request, Run, current_run
 from .values import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Json
 from .waiting import Listener
 
@@ -57,6 +58,7 @@ __all__ = [
     "MessageConflict",
     "Messages",
     "NewMessage",
+    "NoRun",
     "NotJson",
     "Operation",
     "OperationError",
@@ -77,6 +79,7 @@ __all__ = [
     "UntypedCommand",
     "Usage",
     "chunks",
+    "current_run",
     "new_id",
     "operations",
     "to_json",

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar, get_args
 
+from .activity import Activity
 from .commands import AnyCommand, Command, CommandSet
 from .document import to_json
 from .functions import is_async, yields
@@ -195,7 +196,7 @@ class Agent:
 
     async def perform(self, run: Run) -> None:
         """Call the handlers for the commands of `run`. The engine has already applied the built-in commands."""
-        with run.waiting.busy():
+        with Activity(run):
             if self._batch is not None:
                 await _call(self._batch, run, run)
                 return

@@ -13,6 +13,7 @@
     │   ├── StateTooLarge     a change that would make the state larger than it may be
     │   └── PartTooLarge      a piece of a message outside the state
     ├── RunEnded              a write by what is left of a run that has ended
+    ├── NoRun                 code that needs a run, and works for none
     └── AgentError            raised by an agent to fail its run with a text for the user
         └── ToolFailed        a frontend tool answered with an error
 
@@ -29,6 +30,7 @@ __all__ = [
     "CommandError",
     "InvalidCommand",
     "MessageConflict",
+    "NoRun",
     "NotJson",
     "OperationError",
     "PartTooLarge",
@@ -193,6 +195,19 @@ class RunEnded(StatecastError, RuntimeError):
         return (
             f'expected the run "{self.run_id}" to be under way, but it has ended; nothing can be changed through it. '
             "Wait for tasks and threads before the handler returns, or start tasks with run.start_soon()"
+        )
+
+
+class NoRun(StatecastError, RuntimeError):
+    """`current_run()` was called in code that works for no run."""
+
+    code = "no_run"
+
+    def __str__(self) -> str:
+        return (
+            "expected to be called for a run, got no run here: call it in a handler, or in tasks and threads that "
+            "copy its context, such as those of asyncio.create_task, asyncio.to_thread and run.in_thread; start a "
+            "thread of your own with contextvars.copy_context().run"
         )
 
 

@@ -12,18 +12,19 @@ from typing import Any, Protocol, TypeVar, TypeVarTuple
 import msgspec
 from anyio import to_thread
 
+from .activity import Activity, current_activity
 from .chunks import Chunk
 from .commands import AddToolResult, AnyCommand, Command, CommandSet
 from .document import Document
-from .errors import AgentError, ToolFailed
+from .errors import AgentError, NoRun, ToolFailed
 from .message import AssistantMessage
 from .message_list import Messages
 from .operations import Operation
 from .parts import Parts
 from .values import Json
-from .waiting import Activity, Listener, Waiting
+from .waiting import Listener, Waiting
 
-__all__ = ["CallSettings", "Config", "Request", "Run"]
+__all__ = ["CallSettings", "Config", "Request", "Run", "current_run"]
 
 _Args = TypeVarTuple("_Args")
 _Command = TypeVar("_Command", bound=Command)
@@ -193,7 +194,7 @@ class Run:
         """
         if self.tasks is None:
             raise RuntimeError("expected a run that is under way: start tasks from within a handler")
-        self.tasks.start_soon(self._run_task, self.waiting.busy().begin(), function, *args)
+        self.tasks.start_soon(self._run_task, Activity(self).begin(), function, *args)
 
     async def wait_for(self, *kinds: type[_Command] | str, where: Callable[[_Command], bool] | None = None) -> _Command:
         """Wait for a command of one of these kinds. The client's response ends meanwhile, so that it can send one.
@@ -261,8 +262,33 @@ class Run:
             return False
         return (result.get("approved") if isinstance(result, dict) else result) is True
 
+    def activity(self) -> Activity:
+        """Return an activity, for one of several tools that work at the same time: `with run.activity(): …`.
+
+        The run waits for its client when all of its activities do. Without this, all tools that a handler calls are
+        one activity, and the run waits as soon as one of them does. Enter it in the task or the thread in which the
+        tool works. The code that began it is assumed to wait for it.
+        """
+        return Activity(self, self.waiting.activities.current())
+
     async def _run_task(
         self, activity: Activity, function: Callable[[*_Args], Coroutine[Any, Any, Any]], *args: *_Args
     ) -> None:
         with activity:
             await function(*args)
+
+
+def current_run() -> Run:
+    """Return the run that the caller works for: in a handler, its tasks and threads, and the tools that they call.
+
+    It follows Python's context variables, which `asyncio` tasks, `asyncio.to_thread`, `run.in_thread` and the executors
+    of agent frameworks copy.
+
+    Raises:
+        NoRun: The caller works for none.
+    """
+    activity = current_activity()
+    if activity is None:
+        raise NoRun
+    run: Run = activity.run
+    return run

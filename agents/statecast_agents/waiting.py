@@ -6,13 +6,14 @@ delivers the next command that the run listens for here, rather than starting an
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from typing import Any, Final
 
 import anyio
 
+from .activity import Activities, Activity
 from .commands import AnyCommand, Command, CommandSet
 
 __all__ = ["Listener", "Waiting"]
@@ -47,17 +48,17 @@ class Listener:
         return [self._take() for _ in range(len(self._commands))]
 
     async def receive(self) -> Any:
-        """Return the next command. The run counts as waiting meanwhile, unless another part of it is at work."""
+        """Return the next command. The run counts as waiting meanwhile, unless another activity of it is at work."""
         while not self._commands:
-            receiver = anyio.Event(), self._waiting.current()
+            receiver = anyio.Event(), self._waiting.activities.current()
             self._receivers.append(receiver)
-            self._waiting.rest(receiver[1])
+            self._waiting.activities.update(receiver[1], receivers=1)
             try:
                 await receiver[0].wait()
             finally:
                 if receiver in self._receivers:
                     self._receivers.remove(receiver)
-                    self._waiting.resume(receiver[1])
+                    self._waiting.activities.update(receiver[1], receivers=-1)
         return self._take()
 
     def _take(self) -> AnyCommand:
@@ -94,12 +95,12 @@ class Listener:
         if self._receivers:
             event, activity = self._receivers.popleft()
             event.set()
-            self._waiting.resume(activity)
+            self._waiting.activities.update(activity, receivers=-1)
         return True
 
     @property
     def has_receiver(self) -> bool:
-        """Whether a part of the run waits for its next command."""
+        """Whether an activity of the run waits for its next command."""
         return bool(self._receivers)
 
 
@@ -107,15 +108,16 @@ class Waiting:
     """The listeners of a run, and whether the run can go on without a client.
 
     Args:
-        changed: Called with whether the run waits, when that changes.
+        changed: Called with whether the run waits, when that changes, from any thread.
         known: The commands that can come; None: any.
         taken: Called with each command that the agent receives, from any thread.
     """
 
     __slots__ = (
-        "_busy",
         "_changed",
         "_known",
+        "_lock",
+        "activities",
         "closed",
         "listeners",
         "taken",
@@ -133,12 +135,13 @@ class Waiting:
         self.taken = taken
         self._changed = changed
         self._known = known
-        self._busy = 0
+        self._lock = threading.Lock()
+        self.activities = Activities(self._settle)  #: what the run does at once
         self.waits = False  #: whether the run cannot go on without a client
 
     @property
     def asks(self) -> bool:
-        """Whether a part of the run waits for a client, even if other parts are at work."""
+        """Whether an activity of the run waits for a client, even if others are at work."""
         return self.waits or any(listener.once and listener.has_receiver for listener in self.listeners)
 
     def listen(self, kinds: Kinds, where: Callable[[Any], bool] | None = None, *, once: bool = False) -> Listener:
@@ -178,60 +181,11 @@ class Waiting:
         for listener in (*self.listeners, *self.closed):
             listener.clear()
 
-    def busy(self) -> Activity:
-        """Return an activity, for marking a part of the run as at work: `with waiting.busy(): …`."""
-        return Activity(self)
-
-    def current(self) -> Activity | None:
-        """Return the activity of the run that the caller belongs to, also from a task that the agent started itself."""
-        activity = _current.get()
-        return activity if activity is not None and activity.waiting is self else None
-
-    def rest(self, activity: Activity | None) -> None:
-        """Note that an activity waits for one more command."""
-        if activity is not None:
-            activity.receivers += 1
-        self._count(-1 if activity is not None and activity.receivers == 1 else 0)
-
-    def resume(self, activity: Activity | None) -> None:
-        """Note that an activity waits for one command less."""
-        if activity is not None:
-            activity.receivers -= 1
-        self._count(1 if activity is not None and activity.receivers == 0 and activity.lasts else 0)
-
-    def _count(self, by: int) -> None:
-        self._busy += by
-        waits = self._busy == 0 and any(listener.has_receiver for listener in self.listeners)
-        if waits != self.waits:
+    def _settle(self) -> None:
+        """Find out whether the run waits, from whichever thread an activity changed in."""
+        with self._lock:
+            waits = self.activities.busy == 0 and any(listener.has_receiver for listener in self.listeners)
+            if waits == self.waits:
+                return
             self.waits = waits
-            self._changed(waits)
-
-
-class Activity:
-    """A part of a run that is at work or waits: its handlers, or one of its tasks."""
-
-    __slots__ = ("_token", "lasts", "receivers", "waiting")
-
-    def __init__(self, waiting: Waiting) -> None:
-        self.waiting = waiting
-        self.receivers = 0  #: how many commands it waits for at once
-        self.lasts = False
-
-    def begin(self) -> Activity:
-        """Count it as at work from now on, though it is entered a turn later."""
-        if not self.lasts:
-            self.lasts = True
-            self.waiting._count(1)
-        return self
-
-    def __enter__(self) -> None:
-        self.begin()
-        self._token = _current.set(self)
-
-    def __exit__(self, *exc: object) -> None:
-        self.lasts = False
-        _current.reset(self._token)
-        self.waiting._count(0 if self.receivers else -1)
-
-
-_current: Final[ContextVar[Activity | None]] = ContextVar("statecast_activity", default=None)
+        self._changed(waits)

@@ -21,6 +21,7 @@ from statecast_agents import (
     ToolCall,
     ToolFailed,
     UntypedCommand,
+    current_run,
 )
 
 from .files import Uploads
@@ -54,5 +55,6 @@ __all__ = [
     "UntypedCommand",
     "Uploads",
     "create_app",
+    "current_run",
     "serve",
 ]

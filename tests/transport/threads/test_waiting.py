@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from statecast import (
     ToolFailed,
     UntypedCommand,
     create_app,
+    current_run,
 )
 from statecast.state import Json
 from statecast.testing import TestClient
@@ -553,6 +555,70 @@ async def test_a_run_does_not_wait_while_something_else_in_it_works() -> None:
             release.set()
             body = await response.read()
         assert b"computed" in body
+        assert await status_of(client) == "waiting"
+        assert (await client.run(GO, thread_id="t")).state == {"notes": ["computing", "computed", "go"]}
+
+
+async def test_a_tool_that_waits_leaves_the_response_to_another_one_that_works() -> None:
+    agent = Agent(commands=["go"])
+    release = anyio.Event()
+
+    async def compute() -> None:
+        run = current_run()
+        with run.activity():
+            note(run, "computing")
+            await release.wait()
+            note(run, "computed")
+
+    async def ask() -> None:
+        run = current_run()
+        with run.activity():
+            note(run, (await run.wait_for("go")).type)
+
+    @agent.on("work")
+    async def work(run: Run, command: UntypedCommand) -> None:
+        await asyncio.gather(ask(), compute())
+
+    async with TestClient(agent) as client:
+        async with client.stream("POST", PATH, json=posted(WORK)) as response:
+            await response.read_until(b"computing")
+            assert await status_of(client) == "running"
+            release.set()
+            assert b"computed" in await response.read()
+        assert await status_of(client) == "waiting"
+        assert (await client.run(GO, thread_id="t")).state == {"notes": ["computing", "computed", "go"]}
+        assert await status_of(client) == "completed"
+
+
+async def test_a_tool_in_a_thread_that_ends_last_lets_the_run_wait() -> None:
+    agent = Agent(commands=["go"])
+    begun, release = threading.Event(), threading.Event()
+
+    def compute() -> None:
+        run = current_run()
+        with run.activity():
+            note(run, "computing")
+            begun.set()
+            release.wait()
+            note(run, "computed")
+
+    async def ask() -> None:
+        run = current_run()
+        with run.activity():
+            note(run, (await run.wait_for("go")).type)
+
+    @agent.on("work")
+    async def work(run: Run, command: UntypedCommand) -> None:
+        computing = asyncio.ensure_future(run.in_thread(compute))
+        await asyncio.to_thread(begun.wait)
+        await asyncio.gather(ask(), computing)
+
+    async with TestClient(agent) as client:
+        async with client.stream("POST", PATH, json=posted(WORK)) as response:
+            await response.read_until(b"computing")
+            assert await status_of(client) == "running"
+            release.set()
+            assert b"computed" in await response.read()
         assert await status_of(client) == "waiting"
         assert (await client.run(GO, thread_id="t")).state == {"notes": ["computing", "computed", "go"]}
 

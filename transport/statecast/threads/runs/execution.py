@@ -366,20 +366,25 @@ class Execution:
         return "failed", self._explain(raised_one(failures))
 
     def _waits(self, waits: bool) -> None:
-        """Record that the run begins to wait for its client, or continues; waiting time has its own limit."""
-        if waits:
-            self.thread.loop.call_soon(self._begin_to_wait)  # what was started this turn may have work to do
-        elif self.state.status == "waiting":
-            self._clock.work(time.monotonic())
-            self._turn("running")
+        """Follow the run, which begins to wait for its client, or continues; waiting time has its own limit."""
+        if not self.thread.here:
+            self.thread.loop.call_soon_threadsafe(self._follow_waiting)
+        elif waits:
+            self.thread.loop.call_soon(self._follow_waiting)  # what was started this turn may have work to do
+        else:
+            self._follow_waiting()
 
-    def _begin_to_wait(self) -> None:
+    def _follow_waiting(self) -> None:
         assert self._run is not None, "it has begun"
-        if self._run.waiting.waits and self._run.tasks is not None and self.state.status == "running":
+        waits = self._run.waiting.waits
+        if waits and self._run.tasks is not None and self.state.status == "running":
             self._clock.wait(time.monotonic())
             self._turn("waiting")
             self.waits_since = self.thread.log.revision if self._stop is None else None
             self.thread.log.wake()
+        elif not waits and self.state.status == "waiting":
+            self._clock.work(time.monotonic())
+            self._turn("running")
 
     def _explain(self, failure: BaseException) -> RunError:
         return explain(failure, f"run {self.id} on thread {self.thread.id}", debug=self._debug)
