@@ -28,6 +28,7 @@ from statecast import (
     create_app,
     demo,
     errors,
+    frameworks,
     parts,
     state,
     stores,
@@ -64,6 +65,7 @@ SOURCES = [path for top in ("agents", "transport") for path in sorted((ROOT / to
         (state, ["State"]),
         (parts, ["Parts"]),
         (errors, ["Errors"]),
+        (frameworks, ["Frameworks"]),
         (wires, ["Wires"]),
     ],
 )

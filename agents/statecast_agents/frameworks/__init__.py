@@ -1,4 +1,1 @@
-"""Agent frameworks and model clients: each module copies what one of them does into a run.
-
-Rule: no module here imports a framework when it is imported, so that nobody needs one that they do not use.
-"""
+"""Adapters for agent frameworks, one file each, and what they have in common. A framework is imported on first use."""

@@ -263,3 +263,19 @@ async def test_parts_are_closed_at_the_end_of_a_run_however_it_ends(caplog: pyte
     finished = [chunk["path"] for chunk in chunks if chunk["type"] == "part-finish"]
     assert finished == [[0], [1]]
     assert chunks[-1]["type"] == "error"
+
+
+async def overloaded(run: Run) -> None:
+    raise AgentError("The provider is busy.", code="busy") from LookupError("the password is hunter2")
+
+
+async def test_the_cause_of_an_agents_own_error_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async with TestClient(agent_that(overloaded)) as client:
+        failed = await client.run(WORK)
+    async with TestClient(create_app(agent_that(overloaded), debug=True)) as client:
+        shown = await client.run(WORK)
+
+    assert failed.error == {"code": "busy", "message": "The provider is busy."}
+    assert "hunter2" in caplog.text
+    assert shown.code == "busy"
+    assert "hunter2" in (shown.error or {})["message"]

@@ -31,6 +31,8 @@ def raised_one(failures: Sequence[BaseException]) -> BaseException:
 def explain(failure: BaseException, what: str, *, debug: bool) -> RunError:
     """Return the error for clients, and log the details that they do not get.
 
+    An `AgentError` raised from another exception has such details: its cause.
+
     Args:
         failure: What was raised.
         what: What failed because of it, for the log: `run run_… on thread t`.
@@ -42,12 +44,16 @@ def explain(failure: BaseException, what: str, *, debug: bool) -> RunError:
         cause = failure
     if isinstance(cause, AgentError | MessageConflict | TooLarge):
         try:
-            return RunError(_code(cause.code), _sendable(str(cause)))
+            error = RunError(_code(cause.code), _sendable(str(cause)))
+            if cause.__cause__ is None:
+                return error
+            _log.error("%s failed", what, exc_info=failure)
+            return RunError(error.code, _details(failure)) if debug else error
         except Exception as unreadable:  # an agent's own `__str__`, which may raise anything
             failure = unreadable
     _log.error("%s failed", what, exc_info=failure)
     if debug:
-        return RunError("agent_failed", _sendable("".join(traceback.format_exception(failure))[-MAX_TEXT:]))
+        return RunError("agent_failed", _details(failure))
     return RunError("agent_failed", "The agent failed. The reason is in the server's log.")
 
 
@@ -104,6 +110,11 @@ def _cause(failure: BaseException) -> BaseException:
 def _code(code: object) -> str:
     """Return an error's code if it can be sent, else `agent_failed`."""
     return code if isinstance(code, str) and 0 < len(code) <= MAX_CODE and code.isprintable() else "agent_failed"
+
+
+def _details(failure: BaseException) -> str:
+    """Return the traceback of an exception, with those of its causes."""
+    return _sendable("".join(traceback.format_exception(failure))[-MAX_TEXT:])
 
 
 def _sendable(text: str) -> str:

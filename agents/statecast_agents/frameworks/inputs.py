@@ -1,0 +1,71 @@
+"""Inputs: the commands of a run, as what a framework is given.
+
+The engine has applied the commands to the messages already; here they are found again, with the ids that they have in
+the state, so that a framework can know messages by the same ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from msgspec import UNSET
+
+from statecast_agents.commands import AddMessage, AddToolResult
+from statecast_agents.message import Message
+from statecast_agents.run import Run
+from statecast_agents.values import Json
+
+__all__ = ["Inputs", "inputs"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What the client asked a run for."""
+
+    messages: Sequence[Message]  #: the new messages, as they are in the state
+    after: str | None  #: the id of the message that the first new one follows; None: it is the first
+    forks: bool  #: whether messages after `after` were taken out, so that a framework's history ends there, too
+    again: bool  #: whether the last message is one that was answered before, and is to be answered again
+    results: Mapping[str, AddToolResult]  #: answers to tool calls, by their ids
+    tools: Mapping[str, Json]  #: the frontend's tools: name → `{"description"?, "parameters": JSON Schema}`
+
+
+def inputs(run: Run) -> Inputs:
+    """Return what the client asked the run for."""
+    added = [command for command in run.commands if isinstance(command, AddMessage)]
+    places = _places(run, added)
+    first = places[0] if places else len(run.messages)
+    edits = [command for command in added if command.source_id is not None]
+    dropped = run.messages.dropped
+    after = run.messages[first - 1].id if first else None
+    again = bool(edits) and not any(
+        entry["parentId"] == after and entry["message"].get("role") == "user" for entry in dropped
+    )
+    return Inputs(
+        messages=[run.messages[place] for place in places],
+        after=after,
+        forks=bool(edits or dropped),
+        again=again,
+        results={command.tool_call_id: command for command in run.commands if isinstance(command, AddToolResult)},
+        tools=run.request.tools,
+    )
+
+
+def _places(run: Run, added: Sequence[AddMessage]) -> list[int]:
+    """Return the indexes of the messages that commands have added, in order; an edit may have taken some out again."""
+    found: list[int] = []
+    place = len(run.messages)
+    for command in reversed(added):
+        at = next((index for index in range(place - 1, -1, -1) if _is_of(run.messages[index], command)), None)
+        if at is not None:
+            found.append(at)
+            place = at
+    return found[::-1]
+
+
+def _is_of(message: Message, command: AddMessage) -> bool:
+    """Return whether a message may be the one that a command has added."""
+    given = command.message
+    known = given.id is not UNSET and message.id == given.id
+    return known or (message.role == given.role and message.parts == given.parts)

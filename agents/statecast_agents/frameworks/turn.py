@@ -1,0 +1,365 @@
+"""A turn: what a framework's run shows in the thread, written as its events come.
+
+Writers are found by namespace, message id and part. The namespace "" is the conversation; any other is the id of the
+tool call that a sub-agent works for, whose messages stand in that call's `messages`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Final, Literal, Self
+
+from msgspec import UNSET
+
+from statecast_agents.arguments import arguments_text, state_arguments
+from statecast_agents.calls import find_call
+from statecast_agents.errors import NotJson, OperationError, RunEnded
+from statecast_agents.message import AssistantMessage, ToolCall
+from statecast_agents.run import Run
+from statecast_agents.tracked import TrackedDict, TrackedList
+from statecast_agents.values import Json
+
+from .commit import commit, has_open_call, write_parts
+from .explain import explained
+
+__all__ = ["Turn"]
+
+Part = str | int
+Kind = Literal["text", "reasoning"]
+
+#: The part of a message that deltas without a part go to: the last one, or a new one.
+_LAST: Final = None
+
+
+class Turn:
+    """The messages that a framework's run shows. Enter it for the time of the framework's work: `with Turn(run)`.
+
+    When the block is left by an exception, the messages under way are marked as incomplete, as `status` with the
+    `reason` "cancelled" or "error", and an exception of a framework or a provider becomes an `AgentError` with a text
+    for the user (`explain.py`).
+
+    Message ids are those of the framework, and become those in the state: they must be unique within the thread. A
+    message that is in the state already is continued.
+
+    Args:
+        run: The run.
+    """
+
+    __slots__ = ("_calls", "_committed", "_shown", "run")
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._shown: dict[tuple[str, str], _Shown] = {}
+        self._calls: dict[str, tuple[_Shown, ToolCall]] = {}
+        self._committed: dict[str, set[str]] = {}  #: ids by namespace
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if error is None:
+            return
+        cancelled = isinstance(error, asyncio.CancelledError | GeneratorExit)
+        try:
+            self._mark_incomplete("cancelled" if cancelled else "error")
+        except RunEnded:  # the thread has a newer run, or is gone
+            pass
+        known = explained(error)
+        if known is not None:
+            raise known from error
+
+    @property
+    def open_calls(self) -> list[ToolCall]:
+        """The tool calls of this turn that have no result yet, in the order in which they began."""
+        return [call for shown, call in self._calls.values() if shown.listed and call.open]
+
+    def message(self, id: str, ns: str = "") -> AssistantMessage:  # the field's name
+        """Return the message with an id for writing, and add it if the namespace has none.
+
+        Raises:
+            OperationError: No tool call has the id `ns`.
+        """
+        return self._open(id, ns).message
+
+    def text(self, id: str, delta: str | None, part: Part | None = None, ns: str = "") -> None:  # the field's name
+        """Append to a text. An empty delta changes nothing.
+
+        Args:
+            id: The message's.
+            delta: What to append.
+            part: The part's key within the message, for frameworks that number them; None: the last part, if it is a
+                text, else a new one.
+            ns: The namespace.
+
+        Raises:
+            OperationError: No tool call has the id `ns`.
+            NotJson: `delta` holds a lone surrogate.
+        """
+        if delta:
+            shown = self._open(id, ns)
+            if part is _LAST:
+                shown.message.append_text(delta)
+            else:
+                shown.part(part, "text").append_text("text", delta)
+
+    def reasoning(self, id: str, delta: str | None, part: Part | None = None, ns: str = "") -> None:  # field
+        """Append to reasoning, as `text` does to a text."""
+        if delta:
+            shown = self._open(id, ns)
+            if part is _LAST:
+                shown.message.append_reasoning(delta)
+            else:
+                shown.part(part, "reasoning").append_text("text", delta)
+
+    def call(
+        self,
+        id: str,  # the field's name
+        call_id: str | None,
+        name: str,
+        args: Json = UNSET,
+        part: Part | None = None,
+        ns: str = "",
+    ) -> ToolCall:
+        """Add a tool call to a message, and return it; one that the message has already is returned.
+
+        Args:
+            id: The message's.
+            call_id: The call's; None: it gets one.
+            name: The tool's.
+            args: The whole arguments; left out: they are streamed with `args`.
+            part: The part's key within the message, for `args`.
+            ns: The namespace.
+
+        Raises:
+            OperationError: No tool call has the id `ns`.
+            NotJson: JSON cannot express `args`.
+        """
+        shown = self._open(id, ns)
+        call = self._known_call(shown, call_id)
+        if call is None:
+            call = shown.message.add_tool_call(name, args, id=call_id)
+            self._calls[call.id] = shown, call
+        elif args is not UNSET:
+            _set_args(call, args)
+        if part is not _LAST:
+            shown.parts[part] = call.part
+        shown.last_call = call
+        return call
+
+    def args(self, id: str, delta: str | None, part: Part | None = None, ns: str = "") -> None:  # the field's name
+        """Append to the arguments of a call; None as its part: of the call that the message got last.
+
+        Raises:
+            OperationError: There is no such call.
+        """
+        if delta:
+            self._call_of(id, part, ns).append_args(delta)
+
+    def finish_args(self, id: str, part: Part | None = None, ns: str = "") -> Json:  # the field's name
+        """Read the streamed arguments of a call, and return them. If a model wrote no JSON, they stay text.
+
+        Raises:
+            OperationError: There is no such call.
+        """
+        return _finish_args(self._call_of(id, part, ns))
+
+    def result(
+        self, call_id: str, result: Json, *, is_error: bool = False, artifact: Json = UNSET, ns: str = ""
+    ) -> None:
+        """Set the result of a call, of this turn or an earlier one. A call that is not shown has none.
+
+        Args:
+            call_id: The call's.
+            result: What the tool returned.
+            is_error: Whether it failed.
+            artifact: For the UI, not for the model.
+            ns: The namespace that the call is in.
+
+        Raises:
+            NotJson: The result is not something a state can hold.
+        """
+        call = self.find_call(call_id, ns)
+        if call is None:
+            return
+        if not call.args:
+            _finish_args(call)
+        given = {"result": result, "isError": is_error} | ({} if artifact is UNSET else {"artifact": artifact})
+        if any(key not in call.part or call.part[key] != value for key, value in given.items()):
+            call.set_result(result, is_error=is_error, artifact=artifact)
+
+    def find_call(self, call_id: str, ns: str = "") -> ToolCall | None:
+        """Return the call with an id, of this turn or an earlier one; None if none is shown."""
+        known = self._calls.get(call_id)
+        if known is not None and known[0].ns == ns:
+            return known[1]
+        part = find_call(self._items(ns), call_id)
+        return None if part is None else ToolCall(part)
+
+    def replace(self, id: str, parts: Sequence[Mapping[str, Json]], ns: str = "") -> None:  # the field's name
+        """Make `parts` the content of a message. Only what differs is sent.
+
+        Raises:
+            OperationError: No tool call has the id `ns`.
+            NotJson: A part is not something a state can hold.
+        """
+        shown = self._open(id, ns)
+        write_parts(shown.message.message["parts"], parts)
+        shown.parts.clear()
+        for call in shown.message.tool_calls:
+            self._calls[call.id] = shown, call
+
+    def rename(self, old: str, new: str, ns: str = "") -> None:
+        """Give a message another id. If the namespace has a message of the new id, the old one goes."""
+        shown = self._shown.pop((ns, old), None)
+        if shown is None or old == new:
+            return
+        items = self._items(ns)
+        if _find(items, new) is None:
+            shown.message.message["id"] = new
+            self._shown[ns, new] = shown
+        else:
+            _remove(items, shown)
+
+    def finish(self, id: str, ns: str = "") -> None:  # the field's name
+        """Note that a message is complete, for frameworks that do not `commit`."""
+        shown = self._shown.get((ns, id))
+        if shown is not None:
+            shown.complete = True
+
+    def commit(self, messages: Sequence[Mapping[str, Json]], ns: str = "") -> None:
+        """Bring the conversation in line with the framework's own messages, see `commit.py`.
+
+        A message of this turn that is not among them leaves the state, unless it has an open call; it comes back if
+        the framework goes on writing it. Messages of earlier runs stay where they were, unless this turn has seen them
+        committed.
+
+        Args:
+            messages: All of them, in order.
+            ns: The namespace.
+
+        Raises:
+            OperationError: No tool call has the id `ns`.
+            NotJson: A message is not something a state can hold.
+        """
+        items = self._items(ns)
+        shown = {id: each for (namespace, id), each in self._shown.items() if namespace == ns}
+        ids = {message["id"] for message in messages}
+        committed = self._committed.setdefault(ns, set())
+        commit(items, messages, committed | {id for id, each in shown.items() if each.begun})
+        for id, each in shown.items():
+            each.complete = id in ids
+            each.listed = each.complete or not each.begun or has_open_call(each.message.message)
+        self._committed[ns] = ids
+
+    def _open(self, id: str, ns: str) -> _Shown:
+        """Return the message for writing, in its list."""
+        shown = self._shown.get((ns, id))
+        if shown is not None and shown.listed:
+            return shown
+        items = self._items(ns)
+        if shown is not None:
+            items.append(shown.message.message)
+            shown.listed = True
+            return shown
+        found = _find(items, id)
+        begun = found is None
+        if found is None:
+            items.append({"id": id, "role": "assistant", "parts": []})
+            found = items[-1]
+        shown = self._shown[ns, id] = _Shown(AssistantMessage(found), ns, begun=begun)
+        return shown
+
+    def _items(self, ns: str) -> TrackedList:
+        """Return the messages of a namespace.
+
+        Raises:
+            OperationError: No tool call has the id `ns`.
+        """
+        if not ns:
+            return self.run.messages.items
+        known = self._calls.get(ns)
+        call = known[1] if known is not None else self.run.messages.find_tool_call(ns)
+        if call is None:
+            raise OperationError(f'expected a namespace that is "" or the id of a tool call, got "{ns}"')
+        return call.part.setdefault("messages", [])  # type: ignore[no-any-return]  # a list assigned is a tracked list
+
+    def _known_call(self, shown: _Shown, call_id: str | None) -> ToolCall | None:
+        known = self._calls.get(call_id or "")
+        if known is not None and known[0] is shown:
+            return known[1]
+        if shown.begun or not call_id:
+            return None
+        found = next((call for call in shown.message.tool_calls if call.id == call_id), None)
+        if found is not None:
+            self._calls[call_id] = shown, found
+        return found
+
+    def _call_of(self, id: str, part: Part | None, ns: str) -> ToolCall:
+        shown = self._shown.get((ns, id))
+        if shown is not None:
+            node = shown.parts.get(part) if part is not _LAST else None
+            call = shown.last_call if part is _LAST else None if node is None else ToolCall(node)
+            if call is not None:
+                return call
+        raise OperationError(f'expected a call that the message "{id}" has, got arguments of part {part!r}')
+
+    def _mark_incomplete(self, reason: Literal["cancelled", "error"]) -> None:
+        for (ns, _), shown in self._shown.items():
+            if shown.listed and not shown.complete:
+                shown.message.message["status"] = {"type": "incomplete", "reason": reason}
+            if ns:
+                for call in shown.message.tool_calls:
+                    if call.open:
+                        call.cut_off()
+
+
+class _Shown:
+    """A message that a turn writes."""
+
+    __slots__ = ("begun", "complete", "last_call", "listed", "message", "ns", "parts")
+
+    def __init__(self, message: AssistantMessage, ns: str, *, begun: bool) -> None:
+        self.message = message
+        self.ns = ns
+        self.begun = begun  #: whether this turn has added it
+        self.listed = True  #: whether it is in the state
+        self.complete = False
+        self.parts: dict[Part, TrackedDict] = {}  #: by the keys of the framework
+        self.last_call: ToolCall | None = None
+
+    def part(self, key: Part, kind: Kind) -> TrackedDict:
+        """Return the part with a key, and add one if there is none of that kind."""
+        found = self.parts.get(key)
+        if found is None or found["type"] != kind:
+            found = self.parts[key] = self.message.add_part({"type": kind, "text": ""})
+        return found
+
+
+def _set_args(call: ToolCall, args: Json) -> None:
+    given = {"args": state_arguments(args), "argsText": arguments_text(args)}
+    if call.args != given["args"]:
+        call.part.update(given)
+
+
+def _finish_args(call: ToolCall) -> Json:
+    try:
+        return call.finish_args()
+    except (OperationError, NotJson):  # a model may write anything, and the run goes on
+        return call.args
+
+
+def _find(items: TrackedList, id: str) -> TrackedDict | None:  # the field's name
+    """Return the last message with an id; None if there is none."""
+    return next((item for item in reversed(items) if isinstance(item, TrackedDict) and item.get("id") == id), None)
+
+
+def _remove(items: TrackedList, shown: _Shown) -> None:
+    for index in range(len(items) - 1, -1, -1):
+        if items[index] is shown.message.message:
+            del items[index]
+            shown.listed = False
+            return

@@ -1,0 +1,81 @@
+"""Foreign work: a framework's code, run in an asyncio task of its own.
+
+Frameworks clean up with awaits, and some start tasks that end only if their caller's cancellation arrives once. An
+anyio scope cancels again at every await. So the work has its own task, which is cancelled once, and which is awaited
+within a shield.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar, TypeVarTuple
+
+import anyio
+
+from statecast_agents.run import Run
+
+__all__ = ["CLEANUP_SECONDS", "foreign"]
+
+_T = TypeVar("_T")
+_Args = TypeVarTuple("_Args")
+
+#: Seconds that cancelled work gets to end. Less than an agent's `cancel_seconds` by default, so that the run ends in
+#: order even where the work does not.
+CLEANUP_SECONDS: Final = 8.0
+
+#: Work that did not end in time, as long as it goes on: the event loop has weak references only.
+_abandoned: Final[set[asyncio.Task[Any]]] = set()
+
+_log: Final = logging.getLogger("statecast")
+
+
+async def foreign(
+    run: Run,
+    function: Callable[[*_Args], Coroutine[Any, Any, _T]],
+    *args: *_Args,
+    bound: float = CLEANUP_SECONDS,
+) -> _T:
+    """Run `function(*args)` in a task of its own, with a copy of the caller's context variables; return its result.
+
+    When the caller is cancelled, the task is cancelled once, and awaited for up to `bound` seconds; then it is left
+    behind, and can no longer change the state. When the caller is cancelled again meanwhile, this stops waiting.
+
+    Args:
+        run: The run that the work belongs to.
+        function: A coroutine function of the framework, or one that calls it.
+        args: Its arguments.
+        bound: Seconds that cancelled work gets to clean up.
+
+    Raises:
+        BaseException: Whatever the function raises.
+    """
+    task = asyncio.create_task(function(*args))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.done():
+            task.cancel()
+            await _end(task, bound)
+        if not task.done():
+            _log.error("run %s on thread %s: the framework does not stop, and is left behind", run.id, run.thread_id)
+            _abandoned.add(task)
+            task.add_done_callback(_forget)
+        elif not task.cancelled():
+            task.exception()  # asyncio would log one that nobody has looked at
+        raise
+
+
+async def _end(task: asyncio.Task[Any], bound: float) -> None:
+    with anyio.CancelScope(shield=True):
+        try:
+            await asyncio.wait([task], timeout=bound)
+        except asyncio.CancelledError:  # asyncio's, which no scope holds up: whoever cancels has lost patience
+            task.cancel()
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    _abandoned.discard(task)
+    if not task.cancelled():
+        task.exception()

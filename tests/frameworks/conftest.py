@@ -1,0 +1,8 @@
+"""Fixtures of this folder."""
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
