@@ -3,9 +3,6 @@
 python examples/mounted.py      then POST to http://127.0.0.1:8000/agents/assistant
 """
 
-import contextlib
-from collections.abc import AsyncIterator
-
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -30,16 +27,8 @@ async def home(request: Request) -> PlainTextResponse:
     return PlainTextResponse("The agents are at /agents.")
 
 
-@contextlib.asynccontextmanager
-async def lifespan(app: Starlette) -> AsyncIterator[None]:
-    # A mounted app is not told when the server starts and stops, so it is said here.
-    await agents.hub.start()
-    yield
-    await agents.hub.aclose(grace=5)
-
-
-app = Starlette(routes=[Route("/", home), Mount("/agents", agents)], lifespan=lifespan)
+# A mounted app is not told when the server starts and stops: `lifespan` tells it.
+app = Starlette(routes=[Route("/", home), Mount("/agents", agents)], lifespan=agents.lifespan)
 
 if __name__ == "__main__":
-    # uvicorn ends open streams after this many seconds; without it, it waits for them.
-    uvicorn.run(app, host="127.0.0.1", port=8000, timeout_graceful_shutdown=5)
+    uvicorn.run(app, host="127.0.0.1", port=8000)

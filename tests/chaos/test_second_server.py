@@ -37,7 +37,8 @@ async def test_a_second_server_on_a_file_is_refused(tmp_path: Path) -> None:
         await first.aclose()
         await second.aclose()
     assert first.errors == b""
-    expected = f"statecast: expected {first.file} to be free, but another process has it open; give each its own file\n"
+    problem = f"expected {first.file} to be free, but another process has it open"
+    expected = f"statecast: {problem}; start one process (--workers 1), or give each its own file\n"
     assert second.errors.decode() == expected
 
 

@@ -20,8 +20,8 @@ import uvicorn
 from statecast_agents import Agent
 
 from . import demo, store_commands
-from .http import App, Cloud, create_app
-from .server import GRACE, Server, config_for
+from .http import GRACE, App, Cloud, create_app
+from .server import Server, config_for
 from .stores import Store, StoreUnavailable, store_of
 
 __all__ = ["main", "reloading_app"]

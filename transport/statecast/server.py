@@ -18,12 +18,10 @@ from statecast_agents import Agent
 from statecast_agents.settings import check_number
 
 from .connections import HttpProtocol, ServerConfig, SocketProtocol
-from .http import App, AppSettings, create_app
+from .http import GRACE, App, AppSettings, create_app
 from .shutdown import ShutdownTimer
 
 __all__ = ["Server", "config_for", "serve"]
-
-GRACE: Final = 10.0  #: seconds that runs get to end when the server is asked to stop
 
 #: Seconds beyond those of its runs that stopping may take, and those of it that connections get to end.
 STOPPING: Final = 10.0
@@ -52,6 +50,8 @@ class Server(uvicorn.Server):
         check_number("grace", grace, least=0)
         super().__init__(config)
         self._app = app
+        if app is not None:
+            app.chain_signals = False  # `shutdown` closes it
         self._grace = grace
         self._on_started = on_started  #: called with the port, once it is bound
         self._shutdown_timer: ShutdownTimer | None = None

@@ -2,5 +2,6 @@
 
 from .app import App, AppSettings, create_app
 from .cloud import Cloud, CloudReport, CloudUser, Issuer
+from .lifespan import GRACE
 
-__all__ = ["App", "AppSettings", "Cloud", "CloudReport", "CloudUser", "Issuer", "create_app"]
+__all__ = ["GRACE", "App", "AppSettings", "Cloud", "CloudReport", "CloudUser", "Issuer", "create_app"]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Router, WebSocketRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statecast.files import Uploads
 from statecast.stores import Store
 from statecast.threads import Hub, Limits, OnDisconnect
 from statecast_agents import Agent
+from statecast_agents.settings import check_number
 
 from .attachments import Attachments
 from .cloud import Cloud
@@ -31,10 +32,12 @@ from .endpoints.patch import patch_operations
 from .endpoints.socket import SocketEndpoint
 from .endpoints.threads import thread_operations
 from .endpoints.wires import wire_operations
+from .lifespan import GRACE, serving
 from .middleware.caching import Caching
 from .middleware.cors import Cors
 from .middleware.hosts import HostCheck
 from .middleware.request_limits import RequestLimits
+from .mounting import InFrontOf, MountedResponse, WithPrefix, checked_prefix
 from .openapi import AgentList, describe_agents, openapi
 from .operation import Operation, Reply
 from .request.caller import AppUsers, Authenticate, Identify
@@ -76,9 +79,66 @@ class App:
     ) -> None:
         self.hub = hub
         self.router = router
+        self.chain_signals = (
+            True  #: whether its lifespan closes it at a signal; a server that does so itself sets False
+        )
         self._authenticator = authenticator
         self.open_requests = OpenRequests(hub.limits)
         self._app = Caching(HostCheck(Cors(Errors(RequestLimits(router)), cors_origins), allowed_hosts))
+
+    def lifespan(self, app: object = None, *, grace: float = GRACE) -> AbstractAsyncContextManager[None]:
+        """Return a context manager that starts this app and ends it, for the lifespan of the app that it is mounted in.
+
+        Inside, SIGINT and SIGTERM close this app first, and its streams end; then the server's own handler is called.
+
+        Args:
+            app: The other app, which frameworks pass; it is not used.
+            grace: Seconds that runs get to end after the signal.
+
+        Raises:
+            ValueError: `grace` is negative.
+            StoreUnavailable: On entry: the store cannot be opened.
+        """
+        check_number("grace", grace, least=0)
+        return serving(self.hub, grace=grace, chain_signals=self.chain_signals)
+
+    def with_prefix(self, prefix: str) -> ASGIApp:
+        """Return this app for frameworks that cut the prefix off the path and set no `root_path`, as Litestar does.
+
+        Args:
+            prefix: Where the framework mounts it, such as `/agents`.
+
+        Raises:
+            ValueError: The prefix does not begin with a slash, or ends with one.
+        """
+        return WithPrefix(self, checked_prefix(prefix))
+
+    def in_front_of(self, other: ASGIApp, prefix: str) -> ASGIApp:
+        """Return an ASGI app that sends requests below the prefix to this app, and all others to `other`.
+
+        It runs the lifespan of both; `other` need not have one. What `other` does for its requests, such as sessions
+        and sign-in, does not happen for those below the prefix.
+
+        Args:
+            other: The ASGI app of a framework that mounts no others, such as Django or Quart.
+            prefix: The part of the path that is not this app's own, such as `/agents`.
+
+        Raises:
+            ValueError: The prefix does not begin with a slash, or ends with one.
+        """
+        return InFrontOf(other, self, checked_prefix(prefix), self.lifespan)
+
+    def response(self, prefix: str, *, user: object = None) -> Response:
+        """Return the response of this app to the request of a route of another app, which has done what comes first.
+
+        Args:
+            prefix: The part of the route's path that is not this app's own, such as `/agents`.
+            user: Who sends the request, for `identify` to find in `connection.scope["user"]`; None: the scope stays.
+
+        Raises:
+            ValueError: The prefix does not begin with a slash, or ends with one.
+        """
+        return MountedResponse(self, checked_prefix(prefix), user)
 
     async def revoke(self, workspace: str) -> None:
         """Revoke all tokens of the cloud API for a workspace, and end its streams.
@@ -192,7 +252,7 @@ def create_app(
     operations = _operations(service, origins, uploads, authenticator)
     routes: list[BaseRoute] = [operation.to_route() for operation in operations]
     routes.append(WebSocketRoute("/threads/{thread_id}/ws", SocketEndpoint(service, origins)))
-    router = Router(routes, redirect_slashes=False, lifespan=_lifespan)  # a redirect is wrong behind a proxy
+    router = Router(routes, redirect_slashes=False, lifespan=App.lifespan)  # a redirect is wrong behind a proxy
     if page is not None:
         router.default = Page(page)
     if authenticator is not None:
@@ -258,12 +318,3 @@ def _operations(
         Operation("GET", "/openapi.json", document, "This document", {200: Reply(dict[str, Any])}),
     ]
     return operations
-
-
-@contextlib.asynccontextmanager
-async def _lifespan(app: Any) -> AsyncIterator[None]:
-    await app.hub.start()
-    try:
-        yield
-    finally:
-        await app.hub.aclose()

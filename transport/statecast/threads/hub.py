@@ -38,6 +38,13 @@ __all__ = ["Hub", "Submission"]
 
 _T = TypeVar("_T")
 
+#: What the log says once if a request starts it.
+NO_LIFESPAN: Final = (
+    "the first request starts the agents, because the server did not: queued commands have waited for it, and streams "
+    "will be cut off when the server stops. If the app is mounted, give the outer app its lifespan, as in "
+    "FastAPI(lifespan=agents.lifespan)"
+)
+
 _log: Final = logging.getLogger("statecast")
 
 
@@ -72,6 +79,7 @@ class Hub:
         self.registry.cascade = self.cascade.go
         self._readiness = ReadinessCheck(self.registry)
         self._supervisor = Supervisor(self.registry, self._runs, self.limits)
+        self._told = False  #: whether the log says that nobody started it
 
     @property
     def threads(self) -> int:
@@ -139,6 +147,9 @@ class Hub:
     async def _start(self) -> None:
         """Start on the first request if no lifespan did; after `aclose`, only `start` starts it again."""
         if not self._runs.stopping:
+            if not self._supervisor.started and not self._told:
+                self._told = True
+                _log.warning(NO_LIFESPAN)
             try:
                 await self.start()
             except StoreUnavailable as error:

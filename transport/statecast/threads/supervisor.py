@@ -45,21 +45,26 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._last_sweep = 0.0
 
+    @property
+    def started(self) -> bool:
+        """Whether it runs, or is about to, on this event loop."""
+        loop = asyncio.get_running_loop()
+        return self._task is not None and self._task.get_loop() is loop and not self._task.done()
+
     async def start(self) -> None:
         """Open the store, start the task group of runs, and resume stored work; the first request also does so.
 
         Raises:
             StoreUnavailable: The store cannot be opened.
         """
-        loop = asyncio.get_running_loop()
-        if self._task is not None and self._task.get_loop() is loop and not self._task.done():
+        if self.started:
             await self._until_ready()
             return
         self._registry.restart()
         self._runs.restart()
         self._stop, self._ready = asyncio.Event(), asyncio.Event()
         # Whoever comes first starts it, but its context variables are nobody's.
-        self._task = loop.create_task(self._run(), name="statecast hub", context=Context())
+        self._task = asyncio.create_task(self._run(), name="statecast hub", context=Context())
         await self._until_ready()
 
     async def _until_ready(self) -> None:

@@ -17,7 +17,7 @@ from typing import Final
 from statecast.stores.clock import Clock
 from statecast.stores.errors import StoreUnavailable
 
-from .lock import make_private, remove_marker
+from .lock import in_use, make_private, remove_marker
 from .rows import as_text
 
 __all__ = ["MIGRATIONS", "OpenFiles", "begin_era", "clock_of", "era_of", "is_busy", "open_file", "store_time"]
@@ -129,8 +129,7 @@ def open_file(path: Path, *, durable: bool, patience: float) -> sqlite3.Connecti
     except sqlite3.OperationalError as error:
         connection.close()
         if "locked" in str(error):
-            message = f"expected {path} to be free, but another process has it open; give each its own file"
-            raise StoreUnavailable(message) from error
+            raise in_use(path) from error
         raise
     except (sqlite3.Error, StoreUnavailable):
         connection.close()

@@ -21,7 +21,7 @@ import msgspec
 
 from statecast.stores.errors import StoreUnavailable
 
-__all__ = ["PRIVATE", "Lock", "make_private", "remove_marker", "write_marker"]
+__all__ = ["PRIVATE", "Lock", "in_use", "make_private", "remove_marker", "write_marker"]
 
 #: Only the owner may read or write the files, whatever the umask says: they hold conversations, and keys.
 PRIVATE: Final = 0o600
@@ -61,8 +61,7 @@ class Lock:
         except sqlite3.OperationalError as error:
             self._connection.close()
             if "locked" in str(error):
-                message = f"expected {path} to be free, but another process has it open; give each its own file"
-                raise StoreUnavailable(message) from error
+                raise in_use(path) from error
             raise
         except BaseException:
             self._connection.close()
@@ -71,6 +70,12 @@ class Lock:
     def release(self) -> None:
         """Release the lock."""
         self._connection.close()
+
+
+def in_use(path: Path) -> StoreUnavailable:
+    """Return the error of a file that another process has open."""
+    problem = f"expected {path} to be free, but another process has it open"
+    return StoreUnavailable(f"{problem}; start one process (--workers 1), or give each its own file")
 
 
 def make_private(path: Path) -> None:
