@@ -24,7 +24,8 @@ from .errors import (
     UnknownCommand,
 )
 from .hooks import About, Feedback
-from .message import AssistantMessage, Message, ToolCall, new_id
+from .ids import new_id
+from .message import AssistantMessage, CallMessages, Message, MessageList, ToolCall
 from .message_list import Messages
 from .operations import AppendText, Operation, Set
 from .parts import CallStream, Parts, Step
@@ -43,6 +44,7 @@ __all__ = [
     "AgentError",
     "AppendText",
     "AssistantMessage",
+    "CallMessages",
     "CallSettings",
     "CallStream",
     "Changes",
@@ -56,6 +58,7 @@ __all__ = [
     "Listener",
     "Message",
     "MessageConflict",
+    "MessageList",
     "Messages",
     "NewMessage",
     "NoRun",

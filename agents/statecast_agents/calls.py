@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from msgspec import UNSET, UnsetType
@@ -10,10 +10,13 @@ from msgspec import UNSET, UnsetType
 from .tracked import TrackedDict
 from .values import Json
 
-__all__ = ["CUT_OFF", "CallIndex", "find_call", "is_call", "is_open"]
+__all__ = ["CUT_OFF", "NESTED", "CallIndex", "calls_in", "find_call", "is_call", "is_open"]
 
 #: The field of a call whose run was stopped before it had a result.
 CUT_OFF: Final = "cutOff"
+
+#: Where messages in a tool call have their parts; others have them under "parts".
+NESTED: Final = "content"
 
 
 class CallIndex:
@@ -27,14 +30,13 @@ class CallIndex:
         #: by their ids, and by the places of their messages: the message, and the parts in order
         self._found: dict[str, dict[int, tuple[TrackedDict, list[TrackedDict]]]] = {}
         for index, message in enumerate(items):
-            parts = message.get("parts") if isinstance(message, TrackedDict) else None
-            for part in parts if isinstance(parts, list) else ():
-                if is_call(part) and isinstance(part.get("toolCallId"), str):
+            for part in _outer_last(message):
+                if isinstance(part.get("toolCallId"), str):
                     found = self._found.setdefault(part["toolCallId"], {})
                     found.setdefault(index, (message, []))[1].append(part)
 
     def find(self, items: Sequence[Json], id: str, message_id: Json | UnsetType = UNSET) -> list[TrackedDict]:
-        """Return the calls with an id in the latest message that has any, last first.
+        """Return the calls with an id in the latest message that has any, last first; those of sub-agents at the end.
 
         Args:
             items: The messages that are looked at.
@@ -49,7 +51,12 @@ class CallIndex:
 
 
 def find_call(
-    items: Sequence[Json], id: str, message_id: Json | UnsetType = UNSET, index: CallIndex | None = None
+    items: Sequence[Json],
+    id: str,
+    message_id: Json | UnsetType = UNSET,
+    index: CallIndex | None = None,
+    *,
+    field: str = "parts",
 ) -> TrackedDict | None:
     """Return the last open call with an id in the given message, or in the latest that has one; None if none has.
 
@@ -58,9 +65,22 @@ def find_call(
         id: Of the call.
         message_id: Of the message; UNSET: any.
         index: Of the messages, where there is one.
+        field: Where the messages have their parts.
     """
-    found = _scan(items, id, message_id) if index is None else index.find(items, id, message_id)
+    found = _scan(items, id, message_id, field) if index is None else index.find(items, id, message_id)
     return next((part for part in found if is_open(part)), found[0] if found else None)
+
+
+def calls_in(message: Json, field: str = "parts") -> Iterator[TrackedDict]:
+    """Yield the tool calls in a message, each before those of the sub-agent that it began.
+
+    Args:
+        message: The message.
+        field: Where it has its parts.
+    """
+    for part in _own_calls(message, field):
+        yield part
+        yield from _calls_below(part)
 
 
 def is_call(part: Json) -> bool:
@@ -73,13 +93,28 @@ def is_open(call: TrackedDict) -> bool:
     return "result" not in call and CUT_OFF not in call
 
 
-def _scan(items: Sequence[Json], id: str, message_id: Json | UnsetType) -> list[TrackedDict]:
+def _own_calls(message: Json, field: str) -> list[TrackedDict]:
+    parts = message.get(field) if isinstance(message, dict) else None
+    return [part for part in parts if is_call(part)] if isinstance(parts, list) else []
+
+
+def _calls_below(call: TrackedDict) -> Iterator[TrackedDict]:
+    messages = call.get("messages")
+    for message in messages if isinstance(messages, list) else ():
+        yield from calls_in(message, NESTED)
+
+
+def _outer_last(message: Json, field: str = "parts") -> list[TrackedDict]:
+    """Return the tool calls in a message, those of sub-agents first."""
+    own = _own_calls(message, field)
+    return [*(below for call in own for below in _calls_below(call)), *own]
+
+
+def _scan(items: Sequence[Json], id: str, message_id: Json | UnsetType, field: str) -> list[TrackedDict]:
     """Return the same as `CallIndex.find`, without an index."""
     for message in reversed(items):
-        parts = message.get("parts") if isinstance(message, dict) else None
-        if not isinstance(parts, list) or message_id not in (UNSET, message.get("id")):
-            continue
-        found: list[TrackedDict] = [part for part in reversed(parts) if is_call(part) and part.get("toolCallId") == id]
-        if found:
-            return found
+        if isinstance(message, dict) and message_id in (UNSET, message.get("id")):
+            found = [part for part in reversed(_outer_last(message, field)) if part.get("toolCallId") == id]
+            if found:
+                return found
     return []

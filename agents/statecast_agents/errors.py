@@ -138,11 +138,12 @@ class InvalidCommand(CommandError):
 
 
 class MessageConflict(CommandError):
-    """A command that names an unknown message or tool call, or a tool call that has its result."""
+    """A command, or a handler, that names a message or tool call which is unknown, settled, or of another kind."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
-        self.code = code  #: "unknown_parent", "unknown_tool_call" or "tool_call_settled"
+        #: "unknown_parent", "unknown_tool_call", "tool_call_settled", "no_messages" or "message_id_taken"
+        self.code = code
 
 
 class TooLarge(StatecastError, ValueError):

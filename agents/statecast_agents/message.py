@@ -1,39 +1,42 @@
-"""One message in a state: its documented shape, and how agents read and write it.
+"""Messages in a state: their documented shape, and how agents read and write them.
 
 A message is `{"id", "role", "parts"}`; a part is `{"type": "text", "text"}`, `{"type": "reasoning", "text"}`,
 `{"type": "image", "image"}`, `{"type": "source", …}`, `{"type": "file", …}`, `{"type": "data", "name", "data"}` or
 `{"type": "tool-call", "toolCallId", "toolName", "args", "argsText"}` which gains `"result"` and `"isError"` when it
-settles, or `"cutOff": true` when its run was stopped before. Source: docs/protocol.md, "Messages".
+settles, or `"cutOff": true` when its run was stopped before. The conversation of a sub-agent is a list of messages in
+the call that began it, `"messages"`, in the shape in which assistant-ui draws them without a converter: their parts are
+under `"content"`, and the assistant's have a `"status"`. Source: docs/protocol.md, "Messages".
 
 Clients may send states with any JSON value in place of a message; reading one never raises.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Sequence
-from typing import Final, Literal
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Final, overload
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from .arguments import arguments_text, state_arguments
-from .calls import CUT_OFF, is_call, is_open
+from .calls import CUT_OFF, NESTED, calls_in, find_call, is_call, is_open
 from .commands import text_of
-from .errors import NotJson, OperationError
-from .surrogates import check_text, join_surrogates
-from .tracked import TrackedDict
+from .errors import MessageConflict, NotJson, OperationError
+from .ids import new_id
+from .part_writer import PartWriter
+from .tracked import TrackedDict, TrackedList, container_of
 from .values import Json
 
-__all__ = ["AssistantMessage", "Message", "ToolCall", "new_id"]
+__all__ = ["AssistantMessage", "CallMessages", "Message", "MessageList", "ToolCall"]
 
 #: The result of a question that the user left unanswered.
 DISMISSED: Final = {"dismissed": True}
 
-
-def new_id(kind: str) -> str:
-    """Return a new id such as `msg_4b1c…`, with 80 random bits so that ids of several servers do not collide."""
-    return f"{kind}_{secrets.token_hex(10)}"
+#: Statuses of messages in a call. assistant-ui throws at one of the assistant's without a status or `content`.
+RUNNING: Final = {"type": "running"}
+COMPLETE: Final = {"type": "complete", "reason": "stop"}
+CANCELLED: Final = {"type": "incomplete", "reason": "cancelled"}
 
 
 class Message:
@@ -41,25 +44,27 @@ class Message:
 
     Args:
         message: The message itself, as part of the state.
+        field: Where it has its parts: "parts", or "content" if it is in a tool call.
     """
 
-    def __init__(self, message: Json) -> None:
+    def __init__(self, message: Json, field: str = "parts") -> None:
         self.message = message  #: the message itself, as part of the state
+        self.field = field  #: where it has its parts
 
     @property
     def id(self) -> str:
         """The message's id; "" if it has none."""
-        return str(self._field("id") or "")
+        return str(self._get("id") or "")
 
     @property
     def role(self) -> str:
         """The message's role, "user" or "assistant"; "" if it has none."""
-        return str(self._field("role") or "")
+        return str(self._get("role") or "")
 
     @property
     def parts(self) -> Sequence[Json]:
         """The parts, as part of the state."""
-        parts = self._field("parts")
+        parts = self._get(self.field)
         return parts if isinstance(parts, list) else ()
 
     @property
@@ -72,27 +77,26 @@ class Message:
         """The tool calls among the parts."""
         return [ToolCall(part) for part in self.parts if is_call(part)]
 
-    def _field(self, name: str) -> Json:
+    def _get(self, name: str) -> Json:
         return self.message.get(name) if isinstance(self.message, dict) else None
 
 
-class AssistantMessage(Message):
+class AssistantMessage(PartWriter, Message):
     """A message of the assistant, written part by part."""
 
     message: TrackedDict
 
-    def append_text(self, delta: str) -> None:
-        """Append to the last part if it is a text; else add a text.
+    def rename(self, id: str) -> bool:  # the field's name
+        """Give the message another id, and return whether it has that id now.
 
-        Raises:
-            TypeError: `delta` is not a str.
-            NotJson: `delta` holds a lone surrogate; a high one at its end waits for the low one.
+        It keeps its own if another message of the list has `id`, or if `id` is empty. A stream in another protocol than
+        the state's goes on under the id that it began with.
         """
-        self._grow("text", delta)
-
-    def append_reasoning(self, delta: str) -> None:
-        """Append to the last part if it is reasoning; else add one. Raises what `append_text` raises."""
-        self._grow("reasoning", delta)
+        with self.message._document.lock:
+            if not id or any(_id_of(other) == id for other in self._others()):
+                return False
+            self.message["id"] = id
+            return True
 
     def add_tool_call(self, name: str, args: Json = UNSET, *, id: str | None = None) -> ToolCall:  # field
         """Add a tool call. Without `args`, stream its arguments with `ToolCall.append_args`.
@@ -114,34 +118,9 @@ class AssistantMessage(Message):
             )
         )
 
-    def add_source(self, url: str, *, title: str | None = None, id: str | None = None) -> None:  # field
-        """Add a web page that the answer cites."""
-        part = {"type": "source", "sourceType": "url", "id": id or new_id("src"), "url": url}
-        self.add_part(part if title is None else {**part, "title": title})
-
-    def add_file(self, data: str, mime_type: str) -> None:
-        """Add a file; `data` is base64 or a URL."""
-        self.add_part({"type": "file", "data": data, "mimeType": mime_type})
-
-    def add_data(self, name: str, data: Json) -> None:
-        """Add application data with a name."""
-        self.add_part({"type": "data", "name": name, "data": data})
-
-    def add_part(self, part: dict[str, Json]) -> TrackedDict:
-        """Add a part of any kind, and return it as part of the state."""
-        parts = self.message["parts"]
-        parts.append(part)
-        return parts[-1]  # type: ignore[no-any-return]  # a dict assigned is a tracked dict
-
-    def _grow(self, kind: Literal["text", "reasoning"], delta: str) -> None:
-        parts = self.message["parts"]
-        if parts and parts[-1].get("type") == kind:
-            parts[-1].append_text("text", delta)
-            return
-        text, half = join_surrogates(check_text(delta))
-        parts.append({"type": kind, "text": text})
-        if half:
-            parts[-1].append_text("text", half)
+    def _others(self) -> Iterator[Json]:
+        """Yield the other messages of the list that it is in."""
+        return (item for item in container_of(self.message) or () if item is not self.message)
 
 
 class ToolCall:
@@ -185,6 +164,11 @@ class ToolCall:
         """Whether the call can still get a result."""
         return is_open(self.part)
 
+    @property
+    def messages(self) -> CallMessages:
+        """The conversation of the sub-agent that the call began, which is written like `run.messages`."""
+        return CallMessages(self.part)
+
     def append_args(self, delta: str) -> None:
         """Append to the arguments' JSON text; `finish_args` decodes it into `args`.
 
@@ -221,6 +205,7 @@ class ToolCall:
         self.part.update(
             {"result": result, "isError": is_error} | ({} if artifact is UNSET else {"artifact": artifact}),
         )
+        self.messages.end(COMPLETE)
 
     def dismiss(self) -> None:
         """Set a result that says that the user left the question unanswered."""
@@ -229,3 +214,164 @@ class ToolCall:
     def cut_off(self) -> None:
         """Mark the call as stopped with its run, before it had a result."""
         self.part[CUT_OFF] = True
+        self.messages.end(CANCELLED)
+
+
+class MessageList(ABC):
+    """A list of messages in a state. `len`, indexes, slices and `for` read them; reading changes nothing."""
+
+    __slots__ = ()
+
+    field: ClassVar[str] = "parts"  #: where the messages have their parts
+
+    @property
+    @abstractmethod
+    def items(self) -> TrackedList:
+        """The list itself, as part of the state; created if there is none yet.
+
+        Raises:
+            MessageConflict: The state has something else where the messages should be.
+        """
+
+    @abstractmethod
+    def _peek(self) -> Sequence[Json]:
+        """Return what the list has, without creating it."""
+
+    def __len__(self) -> int:
+        return len(self._peek())
+
+    def __iter__(self) -> Iterator[Message]:
+        return map(self._read, self._peek())
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Message]: ...
+    def __getitem__(self, index: int | slice) -> Message | list[Message]:
+        items = self._peek()
+        return [*map(self._read, items[index])] if isinstance(index, slice) else self._read(items[index])
+
+    def find(self, id: str) -> Message | None:  # the field's name
+        """Return the last message with that id; None if there is none."""
+        at = self._place(id, len(self))
+        return None if at is None else self[at]
+
+    def assistant(self, *, id: str | None = None) -> AssistantMessage:  # the field's name
+        """Append a message of the assistant, and return it for writing.
+
+        If another message has `id` already, the new one gets a new id.
+        """
+        named = id if id and not self._has(id, len(self)) else new_id("msg")
+        self.items.append({"id": named, "role": "assistant", self.field: [], **self._more()})
+        return AssistantMessage(self.items[-1], self.field)
+
+    def open(self, id: str) -> AssistantMessage:  # the field's name
+        """Return the assistant's message with that id for writing; append one if there is none.
+
+        Raises:
+            MessageConflict: "message_id_taken": the message with that id is not the assistant's.
+        """
+        found = self.find(id)
+        if found is None:
+            return self.assistant(id=id)
+        if isinstance(found, AssistantMessage):
+            return found
+        text = f'expected "{id[:100]}" to name a message of the assistant, got one of the role "{found.role[:100]}"'
+        raise MessageConflict("message_id_taken", text)
+
+    def last_assistant(self) -> AssistantMessage:
+        """Return the last message if it is the assistant's; else append one."""
+        last = self[-1] if len(self) else None
+        return last if isinstance(last, AssistantMessage) else self.assistant()
+
+    def open_calls(self) -> list[ToolCall]:
+        """Return the tool calls after the user's last message that can still be answered, sub-agents' included."""
+        found: list[ToolCall] = []
+        for item in reversed(self._peek()):
+            if not isinstance(item, dict) or item.get("role") == "user":
+                break
+            found += [ToolCall(part) for part in reversed([*calls_in(item, self.field)]) if is_open(part)]
+        return found[::-1]
+
+    def find_tool_call(self, tool_call_id: str) -> ToolCall | None:
+        """Return the latest tool call with that id, if there is one; a sub-agent's if no other has it."""
+        part = find_call(self._peek(), tool_call_id, field=self.field)
+        return None if part is None else ToolCall(part)
+
+    def _more(self) -> dict[str, Json]:
+        """Return further fields of a new message of the assistant."""
+        return {}
+
+    def _read(self, item: Json) -> Message:
+        is_answer = isinstance(item, TrackedDict) and item.get("role") == "assistant"
+        return AssistantMessage(item, self.field) if is_answer else Message(item, self.field)
+
+    def _has(self, id: str, size: int) -> bool:
+        """Return whether one of the first `size` messages has the id."""
+        return self._place(id, size) is not None
+
+    def _place(self, id: Json | UnsetType, size: int) -> int | None:
+        """Return the index of the last of the first `size` messages that has the id; None if none has."""
+        if not isinstance(id, str):
+            return None
+        items = self._peek()
+        return next((index for index in range(size - 1, -1, -1) if _id_of(items[index]) == id), None)
+
+
+class CallMessages(MessageList):
+    """The messages in a tool call: a sub-agent's conversation.
+
+    The last message of the assistant is shown as running until another one follows it, or the call has its result.
+
+    Args:
+        part: The call, as part of the state.
+    """
+
+    __slots__ = ("_part",)
+
+    field = NESTED
+
+    def __init__(self, part: TrackedDict) -> None:
+        self._part = part
+
+    def user(self, text: str, *, id: str | None = None) -> Message:  # the field's name
+        """Append what the sub-agent was asked, as a message of the user, and return it.
+
+        If another message has `id` already, the new one gets a new id.
+        """
+        named = id if id and not self._has(id, len(self)) else new_id("msg")
+        parts = [{"type": "text", "text": text}]
+        message = {"id": named, "role": "user", self.field: parts, "attachments": [], "metadata": {"custom": {}}}
+        self.items.append(message)
+        return self[-1]
+
+    def end(self, status: dict[str, Json]) -> None:
+        """Set the status of the last message, unless that has ended or there is none."""
+        last = self._peek()[-1:]
+        if last and isinstance(last[0], TrackedDict) and last[0].get("status") == RUNNING:
+            last[0]["status"] = status
+
+    @property
+    def items(self) -> TrackedList:
+        found = self._part.get("messages")
+        if found is None:
+            with self._part._document.lock:
+                if self._part.get("messages") is None:
+                    self._part["messages"] = []
+                found = self._part["messages"]
+        if isinstance(found, TrackedList):
+            return found
+        text = f'expected a list of messages in the tool call "{self._part.get("toolCallId")}"'
+        raise MessageConflict("no_messages", f"{text}, got {type(found).__name__}")
+
+    def _more(self) -> dict[str, Json]:
+        self.end(COMPLETE)
+        return {"status": RUNNING, "metadata": {"custom": {}}}
+
+    def _peek(self) -> Sequence[Json]:
+        found = self._part.get("messages")
+        return found if isinstance(found, list) else ()
+
+
+def _id_of(message: Json) -> Json:
+    return message.get("id") if isinstance(message, dict) else None

@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 from .calls import CUT_OFF, CallIndex, find_call
 from .commands import AddMessage, AddToolResult, AnyCommand
 from .errors import MessageConflict
-from .message import new_id
+from .ids import new_id
 from .message_list import Messages
 from .tracked import TrackedDict
 from .values import Json, plain_copy

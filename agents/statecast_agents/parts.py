@@ -17,7 +17,7 @@ from . import chunks
 from .arguments import arguments_text
 from .document import to_json
 from .errors import NotJson, OperationError, PartTooLarge
-from .message import new_id
+from .ids import new_id
 from .surrogates import SurrogateJoiner, check_text
 from .values import Json
 

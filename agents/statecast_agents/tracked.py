@@ -22,7 +22,7 @@ from .size_budget import ESCAPED, SCALAR
 from .surrogates import check_text, join_surrogates
 from .values import FORBIDDEN_KEYS, MAX_INTEGER, Json, check_key, check_scalar, plain_copy
 
-__all__ = ["NODES", "Node", "TrackedDict", "TrackedList"]
+__all__ = ["NODES", "Node", "TrackedDict", "TrackedList", "container_of"]
 
 #: Characters. Below it a text grows by plain concatenation, which costs less than the trick of `grow`.
 GROW_IN_PLACE: Final = 16_384
@@ -385,6 +385,12 @@ class TrackedList(list[Json]):
 
 Node = TrackedDict | TrackedList
 NODES: Final = frozenset({TrackedDict, TrackedList})
+
+
+def container_of(node: Node) -> Node | None:
+    """Return the node that a node is in; None for the state itself, and for what is no part of it any more."""
+    parent = node._parent
+    return parent if type(parent) in NODES else None
 
 
 def _own_values(values: dict[str, Json], parent: Node, leaving: Collection[int]) -> dict[str, Json]:

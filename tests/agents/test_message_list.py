@@ -10,6 +10,7 @@ import pytest
 from statecast_agents import Document, Json, MessageConflict, Messages
 from statecast_agents.message_commands import apply_commands, check_commands
 from tests.agents.conversation import CONVERSATION, message, said
+from tests.agents.written import flushed
 
 PATHS: list[tuple[list[str], Json, Json]] = [
     (["messages"], {}, {"messages": []}),
@@ -94,6 +95,41 @@ def test_the_last_answer_goes_on_unless_the_user_spoke_since(before: Json, same:
     assert (answer.id == "a1") is same
     assert document.root["messages"][-1]["parts"] == [{"type": "text", "text": "hi"}]
     assert len(document.root["messages"]) == len(before or []) + (not same)
+
+
+def test_a_message_is_opened_by_its_id_whether_or_not_there_is_one() -> None:
+    document = Document({"messages": CONVERSATION})
+    messages = Messages(document, ["messages"])
+
+    messages.open("a1").append_text("!")
+    assert messages.open("a1").text == "?\n!"
+    messages.open("new").append_text("a")
+    messages.open("new").append_text("b")
+    assert [(each.id, each.text) for each in messages[-2:]] == [("a2", ""), ("new", "ab")]
+
+
+def test_a_message_of_the_user_is_not_opened_for_writing() -> None:
+    document = Document({"messages": CONVERSATION})
+    with pytest.raises(MessageConflict, match='expected "u1" to name a message of the assistant') as refused:
+        Messages(document, ["messages"]).open("u1")
+
+    assert refused.value.code == "message_id_taken"
+    assert document.flush().operations == b""
+
+
+def test_a_message_gets_another_id_unless_that_is_taken() -> None:
+    document = Document({"messages": CONVERSATION})
+    messages = Messages(document, ["messages"])
+    answer = messages.open("a2")
+
+    assert answer.rename("a2")
+    assert not answer.rename("u1")
+    assert not answer.rename("")
+    assert flushed(document) == []
+    assert answer.rename("resp_1")
+    assert flushed(document) == [("set", "messages/3/id", "resp_1")]
+    assert messages.find("a2") is None
+    assert messages.open("resp_1").message is answer.message
 
 
 def _found(messages: Messages, id: str) -> Any:

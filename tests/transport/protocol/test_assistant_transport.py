@@ -109,7 +109,10 @@ TABLE: list[tuple[str, Sequence[chunks.Chunk], list[str], list[str]]] = [
         [
             'b:{"toolCallId":"c","toolName":"look"}',
             'c:{"toolCallId":"c","argsTextDelta":"{}","isFinal":true}',
-            'a:{"toolCallId":"c","result":"no","artifact":null,"isError":true}',
+            (
+                'a:{"toolCallId":"c","result":"no","artifact":null,"modelContent":[{"type":"text"}],'
+                '"messages":[1],"isError":true}'
+            ),
         ],
     ),
     (

@@ -19,7 +19,7 @@ from statecast.protocol.local.text import ContentEventsEncoder, PlainTextEncoder
 from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.projection import Projection
 from statecast.protocol.openai.encoder import ChatCompletionEncoder, ChatCompletionStreamEncoder, Completion
-from statecast_agents import operations
+from statecast_agents import AssistantMessage, operations
 from tests.transport.answering_agent import RUN, Answering, projection
 
 pytestmark = pytest.mark.slow
@@ -31,6 +31,7 @@ action = st.one_of(
     st.tuples(st.sampled_from(["text", "reasoning"]), st.lists(piece, min_size=1, max_size=4)),
     st.tuples(st.sampled_from(["answered", "open", "streamed", "declared"]), st.just([""])),
     st.tuples(st.sampled_from(["message", "source", "data", "file", "title"]), st.just([""])),
+    st.tuples(st.sampled_from(["renamed", "listed", "asked"]), st.lists(piece, min_size=1, max_size=2)),
 )
 
 
@@ -68,12 +69,38 @@ def play(actions: list[tuple[str, list[str]]]) -> Answering:
                 message.add_source("https://example.com")
             case "data":
                 message.add_data("chart", {"x": 1})
+            case "renamed":
+                message.rename(message.id + "+")
+            case "listed":
+                answering.each(partial(rename_in_another_list, answering, message.id))
+                message = answering.messages.last_assistant()
+            case "asked":
+                ask_another(answering, message, pieces)
             case "file":
                 message.add_file("AAAA", "text/plain")
             case _:
                 answering.run.state["title"] = "Bees"
     answering.turn("completed")
     return answering
+
+
+def rename_in_another_list(answering: Answering, id: str) -> None:
+    """Put a copy of all messages in the place of the list, and give one of them another id."""
+    messages = [dict(message) for message in answering.document.plain()["messages"]]
+    answering.run.state["messages"] = [
+        {**message, "id": message["id"] + "-"} if message.get("id") == id else message for message in messages
+    ]
+
+
+def ask_another(answering: Answering, message: AssistantMessage, pieces: list[str]) -> None:
+    """Have a sub-agent answer, which asks another one."""
+    call = message.add_tool_call("research", {"x": 1})
+    call.messages.user("What?")
+    answer = call.messages.assistant()
+    answering.each(*[partial(answer.append_text, text) for text in pieces])
+    inner = answer.add_tool_call("look_up", {})
+    answering.each(*[partial(inner.messages.open("m").append_reasoning, text) for text in pieces])
+    answering.each(partial(inner.set_result, 1), partial(call.set_result, [1]))
 
 
 def in_state(answering: Answering) -> Told:

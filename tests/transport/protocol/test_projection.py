@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import msgspec
 import pytest
 
 from statecast.protocol import MESSAGE_PROTOCOLS, Entry, OperationsEntry, RunEntry, RunState
+from statecast.protocol.local.reply import JsonReplyEncoder
 from statecast.protocol.messages.projection import Projection
 from statecast_agents import Document, Json
-from tests.transport.answering_agent import RUN, Answering
+from tests.transport.answering_agent import RUN, Answering, projection
 from tests.transport.projections import TEXT, answered, body_of, chunks_of, deltas, lines, told
 
 
@@ -74,6 +76,100 @@ def test_what_is_emitted_outside_the_state_does_not_lend_its_name_to_what_grows_
         if chunk["type"] == "text-delta":
             texts[chunk["id"]] = texts.get(chunk["id"], "") + chunk["delta"]
     assert texts == {"0": "pp", "1": "sssss"}
+
+
+# Messages that get another id
+
+
+def renamed_in_place(answering: Answering) -> None:
+    answering.messages.open("m").rename("resp_1")
+
+
+def renamed_in_another_list(answering: Answering) -> None:
+    (message,) = answering.document.plain()["messages"]
+    answering.run.state["messages"] = [{**message, "id": "resp_1"}]
+
+
+def renamed_as_a_whole(answering: Answering) -> None:
+    (message,) = answering.document.plain()["messages"]
+    answering.messages.items[0] = {**message, "id": "resp_1"}
+
+
+@pytest.mark.parametrize("rename", [renamed_in_place, renamed_in_another_list, renamed_as_a_whole])
+def test_a_message_that_gets_another_id_goes_on_as_the_one_that_it_was(rename: Callable[[Answering], None]) -> None:
+    def write(answering: Answering) -> None:
+        message = answering.messages.assistant(id="m")
+        answering.each(
+            lambda: message.append_text("a"),
+            partial(rename, answering),
+            lambda: answering.messages.open("resp_1").append_text("b"),
+            lambda: answering.messages.items.append({"id": "u", "role": "user", "parts": []}),
+            lambda: answering.run.state.update(messages=answering.document.plain()["messages"]),
+        )
+
+    answering = answered(write)
+    found = told(answering)
+    assert [message.id for message in answering.messages] == ["resp_1", "u"]
+    assert [chunk["messageId"] for chunk in found if chunk["type"] == "start"] == ["m"]
+    assert deltas(found) == ["a", "b"]
+    assert [value for code, value in lines(answering) if code == "0"] == ["a", "b"]
+
+
+def test_an_earlier_answer_that_gets_another_id_is_not_shown_again() -> None:
+    answering = Answering([{"id": "m", "role": "assistant", "parts": [TEXT]}, {"id": "u", "role": "user", "parts": []}])
+    answering.each(
+        partial(renamed_earlier, answering),
+        lambda: answering.run.state.update(messages=answering.document.plain()["messages"]),
+        lambda: answering.messages.assistant().append_text("a"),
+    )
+    answering.turn("completed")
+
+    assert deltas(told(answering)) == ["a"]
+
+
+def renamed_earlier(answering: Answering) -> None:
+    assert answering.messages.open("m").rename("resp_1")
+
+
+# Sub-agents
+
+
+def asked(answering: Answering) -> None:
+    message = answering.messages.assistant(id="m")
+    call = message.add_tool_call("research", {"x": 1}, id="c1")
+    answering.flush()
+    answer = call.messages.assistant(id="s")
+    answering.each(*[partial(answer.append_text, piece) for piece in ("a", "b", "c")])
+    answering.each(lambda: answer.add_tool_call("ask", {"x": 2}, id="c2"), lambda: message.append_text("Wait. "))
+    answering.each(lambda: call.messages.items[0]["content"].append({"type": "text", "text": "d"}))
+    answering.each(lambda: call.set_result("done"), lambda: message.append_text("So."))
+
+
+def test_what_a_sub_agent_says_is_no_part_of_the_answer() -> None:
+    answering = answered(asked)
+    found = told(answering)
+
+    assert deltas(found) == ["Wait. ", "So."]
+    assert [chunk["toolCallId"] for chunk in found if chunk["type"] == "tool-input-available"] == ["c1"]
+    assert [value for code, value in lines(answering) if code == "0"] == ["Wait. ", "So."]
+
+
+def test_a_data_stream_has_the_conversation_of_a_sub_agent_with_its_result() -> None:
+    answering = answered(asked)
+    (result,) = [value for code, value in lines(answering) if code == "a"]
+
+    assert result["result"] == "done"
+    assert result["messages"] == answering.messages.items[0]["parts"][0]["messages"]
+    assert [part["type"] for part in result["messages"][0]["content"]] == ["text", "tool-call", "text"]
+
+
+def test_an_answer_in_one_piece_has_the_conversation_of_a_sub_agent() -> None:
+    answering = answered(asked)
+    encoder = JsonReplyEncoder(projection(answering))
+    for entry in answering.entries:
+        encoder.encode(entry)
+
+    assert msgspec.json.decode(encoder.finish())["parts"] == answering.messages.items[0]["parts"]
 
 
 # What else is in the state

@@ -124,9 +124,9 @@ class DataStreamLines:
             # object itself.
             return "c", {**call, "argsTextDelta": "" if key in self._with_args else "{}", "isFinal": True}
         if isinstance(chunk, chunks.ToolResult):
+            more = {"artifact": chunk.artifact, "modelContent": chunk.model_content, "messages": chunk.messages}
             result = {**call, "result": chunk.result}
-            if chunk.artifact is not msgspec.UNSET:
-                result["artifact"] = chunk.artifact
+            result |= {name: value for name, value in more.items() if value is not msgspec.UNSET}
             return "a", {**result, "isError": True} if chunk.is_error else result
         return None
 

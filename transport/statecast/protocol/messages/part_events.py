@@ -175,7 +175,7 @@ class PartEvents:
             self.within(message.id)
             self.events.append(chunks.PartStarted(part=part.number, init=_data_of(value)))
         if kind == "tool-call":
-            rewritten = self._emit_result(part, value) or rewritten
+            rewritten = self._emit_result(message, index, part, value) or rewritten
         return rewritten
 
     def _start_part(self, message: SentParts, index: int, value: dict[str, Any]) -> Part:
@@ -222,7 +222,7 @@ class PartEvents:
             self.grow(part, text[len(sent) :])
         return False
 
-    def _emit_result(self, part: Part, value: dict[str, Any]) -> bool:
+    def _emit_result(self, message: SentParts, index: int, part: Part, value: dict[str, Any]) -> bool:
         """Emit that a call's arguments are complete, and its result; return whether it lost a result."""
         has_result = "result" in value
         if part.args_open:
@@ -237,6 +237,7 @@ class PartEvents:
             return False
         if has_result:
             more = {key: value[name] for key, name in _MORE.items() if name in value}
+            more["messages"] = message.nested(index)
             failed = value.get("isError") is True
             self.within(part.message)
             self.events.append(chunks.ToolResult(part=part.number, result=value["result"], is_error=failed, **more))

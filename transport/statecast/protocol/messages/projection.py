@@ -18,7 +18,7 @@ from statecast_agents import Document, Json, chunks, operations
 
 from .client_copy import ClientCopy
 from .part_events import Event, PartEvents, RunTurned, StateChanged, StateReplaced
-from .sent import GROWING, Part, SentParts
+from .sent import GROWING, NESTED, Part, SentParts
 from .state_messages import id_of, items_in, list_in, role_of, without
 
 __all__ = ["Projection"]
@@ -64,7 +64,8 @@ class Projection:
             list[SentParts | None] | None
         ) = []  #: as in the state, None for a message that the stream does not show; or there is no list
         self._hidden: set[str] = set()  #: ids of messages that the client has, so that the stream does not show them
-        self._sent: dict[str, SentParts] = {}
+        self._sent: dict[str, SentParts] = {}  #: by the ids that the messages have in the state
+        self._gone: list[SentParts] = []  #: messages that are not in a list that is set anew, at least under their ids
         self._numbers: dict[int, int | None] = {}  #: of parts that were emitted outside the state
         self._growing: Part | None = None  #: the part that grew last
         #: a part that is to be looked at, and which of its fields were set
@@ -222,6 +223,8 @@ class Projection:
                 self._place(index, operation.value)
             return
         message = self._messages[index] if index < len(self._messages) else None
+        if path[1] == "id" and isinstance(operation, operations.Set):
+            self._rename(message, index, operation.value)
         if message is None:
             return
         listed = path[1] == "parts" and isinstance(message.value.get("parts"), list)
@@ -235,9 +238,12 @@ class Projection:
             inner: operations.Operation = operations.AppendText(tuple(path[1:]), operation.value)
         else:
             inner = operations.Set(tuple(path[1:]), operation.value)
+        if number is not None and len(path) > 4 and path[3] == NESTED:
+            message.apply(inner)  # no event says so before the call has a result
+            return
         if number is None or len(path) < 4:
             self._catch_up()
-            message.value = operations.apply(message.value, [inner])
+            message.apply(inner)
             if path[1] == "parts":
                 self._growth.look(message, number)
             return
@@ -245,7 +251,7 @@ class Projection:
             self._catch_up()
             self._due = message, number, set()
         self._due[2].add(path[3])
-        message.value = operations.apply(message.value, [inner])
+        message.apply(inner)
 
     def _catch_up(self) -> None:
         """Emit the part whose fields were set, all at once: a result and its error flag are one change."""
@@ -278,9 +284,37 @@ class Projection:
         for index in range(len(items or ()), before):  # one that comes here later without an id is another one
             self._hidden.discard(_nameless(index))
             self._sent.pop(_nameless(index), None)
+        ids = {_id(item, index) for index, item in enumerate(items or ())}
+        self._gone = [
+            message
+            for index, message in enumerate(self._messages or ())
+            if message is not None and _id(message.value, index) not in ids
+        ]
         self._messages = None if items is None else []
         for index, item in enumerate(items or ()):
             self._place(index, item)
+        self._gone = []
+
+    def _rename(self, message: SentParts | None, index: int, id: Json) -> None:
+        """Record that a message of the list gets another id. The stream goes on under the id that it began with."""
+        if not isinstance(id, str):
+            return
+        if message is None:
+            self._hidden.add(id)
+        else:
+            self._sent.pop(_id(message.value, index), None)
+            self._sent[id] = message
+
+    def _renamed(self, index: int, id: str, value: dict[str, Json]) -> SentParts | None:
+        """Return the message that is this one under another id, if it has left the list; None if there is none."""
+        assert self._messages is not None, "it is in the list"
+        before = self._gone if index == len(self._messages) else [self._messages[index]]
+        for message in before:
+            if message is not None and message.continues_as(value):
+                self._rename(message, index, id)
+                self._gone = [other for other in self._gone if other is not message]
+                return message
+        return None
 
     def _place(self, index: int, value: Json) -> None:
         """Put a message into the list, and emit what is new in it."""
@@ -288,13 +322,13 @@ class Projection:
         message: SentParts | None = None
         id = _id(value, index)
         if isinstance(value, dict) and role_of(value) == "assistant" and id not in self._hidden:
-            message = self._sent.get(id)
+            message = self._sent.get(id) or self._renamed(index, id, value)
             if message is None:
                 message = self._sent[id] = SentParts(id, value)
                 if self._growth.client_copy is None:
                     self._growth.within(id)
                 self._growth.known((id,))
-            message.value = value
+            message.set(value)
         if index < len(self._messages):
             self._messages[index] = message
         else:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast_agents import Json
+from statecast_agents import Document, Json, operations
 
 __all__ = ["BETWEEN", "GROWING", "Part", "SentParts", "error_text", "file_data", "file_url", "likeness"]
 
@@ -20,6 +20,8 @@ BETWEEN: Final = "\n\n"
 #: The field that grows, by the type of its part.
 GROWING: Final = {"text": "text", "reasoning": "text", "tool-call": "argsText"}
 
+#: The field of a tool call with the conversation of the sub-agent that it began.
+NESTED: Final = "messages"
 
 _URL: Final = re.compile("[A-Za-z][A-Za-z0-9+.-]*:")
 _BASE64: Final = re.compile("[A-Za-z0-9+/]{64,}={0,2}")
@@ -104,21 +106,70 @@ class Part:
 class SentParts:
     """An assistant message, as far as a stream has sent it."""
 
-    __slots__ = ("id", "parts", "value")
+    __slots__ = ("_nested", "_value", "id", "parts")
 
     def __init__(self, id: str, value: dict[str, Any]) -> None:
-        self.id = id
-        self.value = value  #: as the state has it, but for texts that have grown since they were set
+        self.id = id  #: by which the stream names it, whatever it is called in the state meanwhile
         self.parts: dict[int, Part] = {}  #: by their place in the message
+        self._value = value
+        self._nested: dict[int, Document] = {}  #: the conversations in its tool calls that have changed since
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The message as the state has it, but for what has grown since it was set: its texts, and conversations."""
+        return self._value
+
+    def set(self, value: dict[str, Any]) -> None:
+        """Set the message anew."""
+        self._value = value
+        self._nested.clear()
+
+    def apply(self, operation: operations.Operation) -> None:
+        """Apply an operation within the message. In the conversation of a sub-agent, it costs what it changes."""
+        path, parts = operation.path, self._value.get("parts")
+        in_part = path[0] == "parts" and len(path) > 1 and isinstance(parts, list)
+        if in_part and len(path) > 3 and path[2] == NESTED:
+            nested = self._nested.get(int(path[1]))
+            if nested is None:
+                nested = Document.adopting(self._value["parts"][int(path[1])].get(NESTED))
+                self._nested[int(path[1])] = nested
+            nested.apply(msgspec.structs.replace(operation, path=path[3:]))
+            nested.flush()  # nobody wants to know
+            return
+        self._value = operations.apply(self._value, [operation])
+        if path[0] == "parts" and not in_part:
+            self._nested.clear()
+        elif in_part and (len(path) == 2 or path[2] == NESTED):
+            self._nested.pop(int(path[1]), None)
+
+    def nested(self, number: int) -> Json:
+        """Return the conversation in a tool call, by its place in the message; UNSET if it has none."""
+        if number in self._nested:
+            return self._nested[number].plain()
+        return self._value["parts"][number].get(NESTED, msgspec.UNSET)
 
     def whole(self) -> dict[str, Json]:
-        """Return the whole message, as it is in the state."""
+        """Return the whole message, as it is in the state, under the id that it has in the stream."""
         parts = list(self.value.get("parts") or [])
+        for number in self._nested:
+            parts[number] = {**parts[number], NESTED: self.nested(number)}
         for number, part in self.parts.items():
             field = GROWING.get(part.kind)
             if field is not None and number < len(parts):
                 parts[number] = {**parts[number], field: part.text()}
-        return {**self.value, "parts": parts}
+        named = {"id": self.id} if isinstance(self.value.get("id"), str) else {}
+        return {**self.value, **named, "parts": parts}
+
+    def continues_as(self, value: Mapping[str, Any]) -> bool:
+        """Return whether a message of the state can be this one: it has each part that was sent, changed by growth."""
+        parts = value.get("parts")
+        parts = parts if isinstance(parts, list) else []
+        return all(
+            number < len(parts)
+            and isinstance(parts[number], dict)
+            and part.continues_as(kind_of(parts[number]), parts[number])
+            for number, part in self.parts.items()
+        )
 
     def rearrange(self, values: Sequence[Any]) -> bool:
         """Match the sent parts to the message's current parts; return whether some moved or were removed.
@@ -126,7 +177,7 @@ class SentParts:
         Parts at the same index match first, then those that moved; a replaced text is matched by its index.
         """
         remaining, found = dict(self.parts), dict[int, Part]()
-        kinds = {index: str(value.get("type")) for index, value in enumerate(values) if isinstance(value, dict)}
+        kinds = {index: kind_of(value) for index, value in enumerate(values) if isinstance(value, dict)}
         for index, kind in kinds.items():
             if index in remaining and remaining[index].continues_as(kind, values[index]):
                 found[index] = remaining.pop(index)
@@ -142,6 +193,11 @@ class SentParts:
                 found[index] = remaining.pop(index)
         self.parts = dict(sorted(found.items()))
         return moved or bool(remaining)
+
+
+def kind_of(part: Mapping[str, Any]) -> str:
+    """Return the type of a part."""
+    return str(part.get("type"))
 
 
 def likeness(kind: str, value: Mapping[str, Json]) -> tuple[str, str]:
