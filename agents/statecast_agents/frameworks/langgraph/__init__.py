@@ -1,0 +1,9 @@
+"""LangGraph: graphs, LangChain's agents and deep agents as agents of Statecast.
+
+Rule: nothing here imports LangGraph when it is imported; the other modules of this folder do, and are imported when a
+graph runs.
+"""
+
+from .agent import LangGraphAgent, run_graph
+
+__all__ = ["LangGraphAgent", "run_graph"]

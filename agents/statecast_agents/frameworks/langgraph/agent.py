@@ -1,0 +1,104 @@
+"""`LangGraphAgent`: an agent that is a graph; `run_graph`: the same for a handler of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from statecast_agents.agent import Agent
+from statecast_agents.frameworks.turn import Turn
+from statecast_agents.frameworks.work import foreign
+from statecast_agents.run import Run
+
+from .options import GraphOptions
+
+if TYPE_CHECKING:
+    from langgraph.pregel import Pregel
+
+__all__ = ["LangGraphAgent", "run_graph"]
+
+#: A compiled graph, whatever its state, context, input and output are.
+Graph: TypeAlias = "Pregel[Any, Any, Any, Any]"
+
+
+class LangGraphAgent(Agent):
+    """An agent that is a LangGraph graph: also what `create_agent` and `create_deep_agent` return.
+
+    Args:
+        graph: The compiled graph.
+        name: As in `Agent`.
+        channel: Where the graph's state has its messages.
+        custom: Where in the thread's state the values go that nodes and tools stream: the fields of a dict each to a
+            field of their own, any other value in place of the one before. None: nowhere.
+        input: Makes the graph's input of the run and of the messages that are new to the graph; default:
+            `{channel: messages}`.
+        config: LangGraph's config, or a function that makes it for a run. The thread's id is added.
+        context: Makes the context for the graph's nodes and tools, for a run.
+        restartable: As in `Agent`, but true: a graph goes on from its last checkpoint after a crash.
+        settings: As in `Agent`.
+
+    Raises:
+        TypeError, ValueError: One of these makes no sense; the text names it.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        name: str = "agent",
+        *,
+        channel: str = "messages",
+        custom: str | None = "custom",
+        input: Callable[[Run, Sequence[Any]], Any] | None = None,  # the framework's name
+        config: Mapping[str, Any] | Callable[[Run], Mapping[str, Any]] | None = None,
+        context: Callable[[Run], Any] | None = None,
+        restartable: bool = True,
+        **settings: Any,
+    ) -> None:
+        super().__init__(name, restartable=restartable, **settings)
+        if not callable(getattr(graph, "astream", None)):
+            raise TypeError(f"expected a compiled graph, got {graph!r:.80}; call its compile()")
+        self._graph = graph
+        self._options = GraphOptions(channel=channel, custom=custom, input=input, config=config, context=context)
+        self.batch(self._perform)
+
+    async def _perform(self, run: Run) -> None:
+        await _run(run, self._graph, self._options)
+
+
+async def run_graph(
+    run: Run,
+    graph: Graph,
+    *,
+    channel: str = "messages",
+    custom: str | None = "custom",
+    input: Callable[[Run, Sequence[Any]], Any] | None = None,  # the framework's name
+    config: Mapping[str, Any] | None = None,
+    context: Any = None,
+) -> None:
+    """Run a compiled graph for the commands of a run, and show in the thread what it does.
+
+    A new message, an edit and another answer go on from the checkpoint that ends with what the page has kept. A run
+    that had begun before a crash goes on where the graph stopped.
+
+    Args:
+        run: The run.
+        graph: The graph.
+        channel: As in `LangGraphAgent`, like the following.
+        custom: Where the values go that nodes and tools stream.
+        input: Makes the graph's input.
+        config: LangGraph's config.
+        context: The context itself.
+
+    Raises:
+        AgentError: The graph failed for a reason that users may read, such as `rate_limited`.
+        Exception: Whatever else the graph raises.
+    """
+    options = GraphOptions(channel=channel, custom=custom, input=input, config=config, context=lambda run: context)
+    await _run(run, graph, options)
+
+
+async def _run(run: Run, graph: Graph, options: GraphOptions) -> None:
+    from .performing import GraphRun
+
+    with Turn(run) as turn:
+        await foreign(run, GraphRun(turn, graph, options).perform)

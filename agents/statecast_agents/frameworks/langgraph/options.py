@@ -1,0 +1,31 @@
+"""How a graph is run, and what of it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from statecast_agents.run import Run
+
+__all__ = ["GraphOptions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphOptions:
+    """The options of `LangGraphAgent` and `run_graph`, as documented there."""
+
+    channel: str
+    custom: str | None
+    input: Callable[[Run, Sequence[Any]], Any] | None
+    config: Mapping[str, Any] | Callable[[Run], Mapping[str, Any]] | None
+    context: Callable[[Run], Any] | None
+
+    def config_for(self, run: Run) -> dict[str, Any]:
+        """Return LangGraph's config for a run."""
+        given = self.config(run) if callable(self.config) else self.config or {}
+        return {**given, "configurable": {"thread_id": run.thread_id, **given.get("configurable", {})}}
+
+    def context_for(self, run: Run) -> Any:
+        """Return the context of nodes and tools for a run."""
+        return None if self.context is None else self.context(run)

@@ -1,0 +1,87 @@
+"""A run of a graph: from the commands of a run to the end of the graph's stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from statecast_agents.commands import AddMessage
+from statecast_agents.frameworks.turn import Turn
+
+from .options import GraphOptions
+from .savers import asynchronous
+from .start import Graph, find_start
+from .stream import MODES, GraphStream
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
+
+__all__ = ["GraphRun"]
+
+
+class _Given(NamedTuple):
+    """What a graph is given."""
+
+    value: Any  #: its input
+    config: RunnableConfig  #: from which checkpoint
+
+
+class GraphRun:
+    """One run of a graph.
+
+    Args:
+        turn: Where its messages go.
+        graph: The graph.
+        options: How it is run, and what of it is shown.
+    """
+
+    def __init__(self, turn: Turn, graph: Graph, options: GraphOptions) -> None:
+        self._run = turn.run
+        self._graph = graph
+        self._options = options
+        self._config = cast("RunnableConfig", options.config_for(turn.run))
+        self._stream = GraphStream(turn, graph, options)
+
+    async def perform(self) -> None:
+        """Run the graph for the run's commands, and show what it does."""
+        self._graph = await self._with_memory()
+        given = await self._given()
+        if given is not None:
+            await self._copy(given)
+
+    async def _copy(self, given: _Given) -> None:
+        parts = self._graph.astream(
+            given.value,
+            given.config,
+            context=self._options.context_for(self._run),
+            stream_mode=[*MODES],
+            subgraphs=True,
+            version="v2",
+        )
+        async with aclosing(cast(AsyncGenerator[Mapping[str, Any], None], parts)) as stream:
+            async for part in stream:
+                self._stream.copy(part)
+
+    async def _with_memory(self) -> Graph:
+        """Return the graph with a checkpointer that works."""
+        saver = self._graph.checkpointer
+        if saver is None or isinstance(saver, bool):
+            return self._graph
+        found = await asynchronous(saver, self._config)
+        return self._graph if found is saver else self._graph.copy({"checkpointer": found})
+
+    async def _given(self) -> _Given | None:
+        """Return what the graph is given for the run's commands; None if there is nothing to do."""
+        count = sum(isinstance(command, AddMessage) for command in self._run.commands)
+        if not count:
+            return None
+        page = self._run.messages.items
+        start = await find_start(self._graph, self._config, self._options.channel, page, count)
+        if start is None:
+            return None
+        if start.messages is None:
+            return _Given(None, start.config)
+        if self._options.input is None:
+            return _Given({self._options.channel: start.messages}, start.config)
+        return _Given(self._options.input(self._run, start.messages), start.config)

@@ -1,0 +1,155 @@
+"""What a graph's stream shows in a run: tokens, calls and results as they come, and the state after each step.
+
+Rule: a token costs a few dictionary look-ups. What depends on the length of the conversation happens once a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
+
+from statecast_agents.frameworks.turn import Turn
+from statecast_agents.values import Json
+
+from .messages import page_messages, page_parts, result_fields
+from .namespaces import Namespaces
+from .options import GraphOptions
+from .start import Graph
+
+__all__ = ["MODES", "GraphStream"]
+
+#: What a graph is asked to stream.
+MODES: Final = ("messages", "values", "tasks", "custom")
+
+#: How LangChain's own ids of messages begin. A provider that names its message late changes one in its middle.
+OWN_ID: Final = "lc_run-"
+
+
+class GraphStream:
+    """Copies the parts of a graph's stream (`version="v2"`) into a run.
+
+    Args:
+        turn: Where the messages go.
+        graph: The graph.
+        options: What of it is shown.
+    """
+
+    def __init__(self, turn: Turn, graph: Graph, options: GraphOptions) -> None:
+        self._namespaces = Namespaces(graph, options.channel)
+        self._turn = turn
+        self._run = turn.run
+        self._channel = options.channel
+        self._custom = options.custom
+        self._chunks: dict[tuple[str, str], _Streamed] = {}  #: by the checkpoint's namespace and the message's id
+        self._unnamed: dict[str, _Streamed] = {}  #: those under way with an id of LangChain's own
+        self._agents: dict[str, dict[tuple[str, ...], list[dict[str, Json]]]] = {}  #: sub-agents' messages, by call
+
+    def copy(self, part: Mapping[str, Any]) -> None:
+        """Copy one part of the stream."""
+        match part["type"]:
+            case "messages":
+                message, metadata = part["data"]
+                self._message(part["ns"], message, metadata)
+            case "values":
+                self._state(part["ns"], part["data"], interrupted=bool(part["interrupts"]))
+            case "tasks":
+                self._namespaces.note_task(part["data"])
+            case "custom" if self._custom is not None:
+                self._show_custom(self._custom, part["data"])
+
+    def _message(self, ns: tuple[str, ...], message: BaseMessage, metadata: Mapping[str, Any]) -> None:
+        if type(message) is AIMessageChunk:
+            place = metadata["langgraph_checkpoint_ns"]
+            streamed = self._chunks.get((place, message.id or ""))
+            if streamed is None:
+                streamed = self._begin(ns, place, message.id or "")
+            if streamed.ns is not None:
+                self._chunk(message, streamed, streamed.ns)
+            if message.chunk_position == "last":
+                self._unnamed.pop(place, None)
+            return
+        space = self._namespaces.of(ns)
+        if space is None:
+            return
+        if isinstance(message, ToolMessage):
+            fields = result_fields(message)
+            result = fields.pop("result")
+            self._turn.result(message.tool_call_id, result, is_error=fields.pop("isError"), ns=space, **fields)
+        elif isinstance(message, AIMessage) and message.id:
+            self._turn.replace(message.id, page_parts(message), space)
+
+    def _begin(self, ns: tuple[str, ...], place: str, id: str) -> _Streamed:
+        own = id.startswith(OWN_ID)
+        streamed = None if own else self._unnamed.pop(place, None)
+        if streamed is None:
+            streamed = _Streamed(id, self._namespaces.of(ns))
+        else:
+            if streamed.ns is not None:
+                self._turn.rename(streamed.id, id, streamed.ns)
+            streamed.id = id
+        if own:
+            self._unnamed[place] = streamed
+        self._chunks[place, id] = streamed
+        return streamed
+
+    def _chunk(self, message: AIMessageChunk, streamed: _Streamed, ns: str) -> None:
+        turn, id = self._turn, streamed.id
+        content = message.content
+        if type(content) is str and not message.additional_kwargs:
+            turn.text(id, content, None, ns)
+        else:
+            blocks: list[Any] = message.content_blocks
+            for block in blocks:
+                if block["type"] == "text":
+                    turn.text(id, block.get("text"), block.get("index"), ns)
+                elif block["type"] == "reasoning":
+                    turn.reasoning(id, block.get("reasoning"), block.get("index"), ns)
+        for call in message.tool_call_chunks:
+            key = streamed.key(call["index"], call["id"])
+            if key not in streamed.calls and (call["id"] or call["name"]):
+                streamed.calls.append(key)
+                turn.call(id, call["id"], call["name"] or "", part=key, ns=ns)
+            if key in streamed.calls:
+                turn.args(id, call["args"], key, ns)
+        if message.chunk_position == "last":
+            for key in streamed.calls:
+                turn.finish_args(id, key, ns)
+
+    def _state(self, ns: tuple[str, ...], state: Any, *, interrupted: bool) -> None:
+        if not interrupted:
+            found = state.get(self._channel) if isinstance(state, dict) else getattr(state, self._channel, None)
+            messages = [message for message in found or () if isinstance(message, BaseMessage)]
+            call = self._namespaces.agent(ns)
+            if not ns:
+                self._turn.commit(page_messages(messages))
+            elif call is not None:
+                agents = self._agents.setdefault(call, {})
+                agents[ns] = page_messages(messages)
+                self._turn.commit([message for each in agents.values() for message in each], call)
+
+    def _show_custom(self, field: str, value: Any) -> None:
+        """Put a value that a node or a tool streamed into the thread's state."""
+        shown = self._run.state.get(field)
+        if isinstance(value, dict) and isinstance(shown, dict):
+            shown.update(value)
+        else:
+            self._run.state[field] = value
+
+
+class _Streamed:
+    """A message of a model that is under way."""
+
+    __slots__ = ("calls", "id", "ns")
+
+    def __init__(self, id: str, ns: str | None) -> None:
+        self.id = id
+        self.ns = ns  #: where it is shown; None: nowhere
+        self.calls: list[str | int] = []  #: the keys of its tool calls, in order
+
+    def key(self, index: int | str | None, id: str | None) -> str | int:
+        """Return the key of the call that a piece belongs to: its index, or its id where providers number none."""
+        if index is not None:
+            return index
+        return id or (self.calls[-1] if self.calls else "")
