@@ -123,11 +123,14 @@ def _django() -> ASGIApp:
     from django.conf import settings
     from django.core.asgi import get_asgi_application
     from django.http import HttpResponse
-    from django.urls import path
+    from django.urls import clear_url_caches, path
 
     urls = ModuleType("urls")
     urls.urlpatterns = [path("", lambda request: HttpResponse("home"))]  # type: ignore[attr-defined]  # made here
-    settings.configure(ROOT_URLCONF=urls, ALLOWED_HOSTS=["*"], SECRET_KEY="a key of the tests")
+    if not settings.configured:
+        settings.configure(SECRET_KEY="a key of the tests")
+    settings.ROOT_URLCONF, settings.ALLOWED_HOSTS = urls, ["*"]
+    clear_url_caches()
     django.setup()
     app: ASGIApp = get_asgi_application()
     return app
