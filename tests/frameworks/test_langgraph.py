@@ -13,8 +13,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
 from langgraph.graph import START, MessagesState, StateGraph
 
+from statecast import AddMessage, Agent, Run
+from statecast.frameworks import LangGraphAgent, run_graph
 from statecast.testing import Result, TestClient
-from statecast_agents.frameworks.langgraph import LangGraphAgent
 from tests.frameworks.langgraph_model import HANG, ScriptedModel, call, end, piece
 
 pytestmark = pytest.mark.anyio
@@ -269,3 +270,18 @@ async def test_something_else_than_a_compiled_graph_is_refused() -> None:
     graph: Any = StateGraph(MessagesState)
     with pytest.raises(TypeError, match="call its compile"):
         LangGraphAgent(graph)
+
+
+async def test_a_handler_of_ones_own_runs_a_graph_and_does_more() -> None:
+    graph = create_agent(ScriptedModel(answers=[["one"]]), [], checkpointer=InMemorySaver())
+    agent = Agent()
+
+    @agent.on(AddMessage)
+    async def answer(run: Run, command: AddMessage) -> None:
+        await run_graph(run, graph)
+        run.state["done"] = True
+
+    async with TestClient(agent) as client:
+        result = await client.run("a")
+    assert texts(result) == [("user", "a"), ("assistant", "one")]
+    assert result.state["done"] is True

@@ -2,7 +2,8 @@
 
 from statecast_agents.frameworks.explain import explained
 from statecast_agents.frameworks.inputs import Inputs, inputs
+from statecast_agents.frameworks.langgraph import LangGraphAgent, run_graph
 from statecast_agents.frameworks.turn import Turn
 from statecast_agents.frameworks.work import foreign
 
-__all__ = ["Inputs", "Turn", "explained", "foreign", "inputs"]
+__all__ = ["Inputs", "LangGraphAgent", "Turn", "explained", "foreign", "inputs", "run_graph"]
