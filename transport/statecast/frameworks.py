@@ -1,9 +1,27 @@
 """Adapters for agent frameworks, and their common parts. Each framework is imported when its adapter is first used."""
 
+from statecast_agents.frameworks.anthropic_requests import to_anthropic
 from statecast_agents.frameworks.explain import explained
 from statecast_agents.frameworks.inputs import Inputs, inputs
 from statecast_agents.frameworks.langgraph import LangGraphAgent, run_graph
+from statecast_agents.frameworks.openai_requests import to_openai, to_responses
+from statecast_agents.frameworks.streams import copy_stream
+from statecast_agents.frameworks.tools import Tool, tool
 from statecast_agents.frameworks.turn import Turn
 from statecast_agents.frameworks.work import foreign
 
-__all__ = ["Inputs", "LangGraphAgent", "Turn", "explained", "foreign", "inputs", "run_graph"]
+__all__ = [
+    "Inputs",
+    "LangGraphAgent",
+    "Tool",
+    "Turn",
+    "copy_stream",
+    "explained",
+    "foreign",
+    "inputs",
+    "run_graph",
+    "to_anthropic",
+    "to_openai",
+    "to_responses",
+    "tool",
+]

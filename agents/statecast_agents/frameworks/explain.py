@@ -11,7 +11,7 @@ from typing import Final
 
 from statecast_agents.errors import AgentError, StatecastError
 
-__all__ = ["TEXTS", "explained"]
+__all__ = ["TEXTS", "explained", "failure"]
 
 #: What users read, by the code that goes on the wire.
 TEXTS: Final = {
@@ -20,6 +20,7 @@ TEXTS: Final = {
     "model_request_rejected": "The model provider rejected the request.",
     "model_unavailable": "The model provider is not available. Try again in a moment.",
     "model_timeout": "The model provider took too long to answer. Try again.",
+    "model_cut_off": "The model's answer was cut off. Try again.",
     "connection_failed": "The connection to another service failed. Try again.",
     "context_too_long": "The conversation is too long for the model. Shorten it, or begin a new one.",
     "content_filtered": "The answer was stopped by a content filter or a guardrail.",
@@ -144,8 +145,13 @@ def explained(error: BaseException) -> AgentError | None:
             return None
         code = _code(cause)
         if code is not None:
-            return AgentError(TEXTS[code], code=code)
+            return failure(code)
     return None
+
+
+def failure(code: str) -> AgentError:
+    """Return the error with a code of `TEXTS`."""
+    return AgentError(TEXTS[code], code=code)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

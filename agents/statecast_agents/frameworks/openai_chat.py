@@ -1,0 +1,101 @@
+"""Read the stream of OpenAI's chat completions, as OpenAI, LiteLLM and every compatible server send it.
+
+Chunks are read by their attributes, whatever their classes. Fields that OpenAI does not define arrive as extra
+attributes: `reasoning_content` or `reasoning` (text), and `citations` (URLs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from statecast_agents.chunks import FinishReason
+from statecast_agents.message import ToolCall
+
+from .answer import Answer
+from .plain import attribute, counts, plain
+
+__all__ = ["ChatReader"]
+
+_REASONS: Final[Mapping[str, FinishReason]] = {
+    "stop": "stop",
+    "length": "length",
+    "content_filter": "content-filter",
+    "tool_calls": "tool-calls",
+    "function_call": "tool-calls",
+}
+
+
+class ChatReader:
+    """Copy chunks of a chat completion into an answer. Of several choices, only the first is read.
+
+    Args:
+        answer: The answer.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self._calls: dict[int, tuple[str | None, ToolCall]] = {}  #: the latest at each index, with the id it came with
+
+    def read(self, chunk: Any) -> None:
+        """Copy one chunk."""
+        for choice in chunk.choices or ():
+            if choice.index:
+                continue
+            if choice.delta is not None:
+                self._read_delta(_fields(choice.delta))
+            if choice.finish_reason:
+                self.answer.finish_reason = _REASONS.get(choice.finish_reason, "other")
+                self.answer.model = chunk.model
+        usage = getattr(chunk, "usage", None)
+        if usage is not None:
+            self.answer.usage = _usage(usage)
+        for url in getattr(chunk, "citations", None) or ():
+            self.answer.add_source(url)
+
+    def close(self) -> list[ToolCall]:
+        """Finish the answer, and return the calls to answer.
+
+        Raises:
+            AgentError: "model_cut_off".
+        """
+        return self.answer.close()
+
+    def _read_delta(self, delta: Mapping[str, Any]) -> None:
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        if isinstance(reasoning, str):
+            self.answer.append_reasoning(reasoning)
+        self.answer.append_text(delta.get("content") or delta.get("refusal"))
+        for piece in delta.get("tool_calls") or ():
+            self._read_call(piece)
+        for annotation in plain(delta.get("annotations")) or ():
+            cited = annotation.get("url_citation") or {}
+            self.answer.add_source(cited.get("url"), cited.get("title"))
+
+    def _read_call(self, piece: Any) -> None:
+        """Copy a piece of a call.
+
+        Some servers give every call the index 0 and another id; some repeat the id in each piece, or leave it empty.
+        """
+        index = piece.index or 0
+        known = self._calls.get(index)
+        if known is None or (piece.id and piece.id != known[0]):
+            known = piece.id or None, self.answer.add_call(piece.function.name or "", piece.id)
+            self._calls[index] = known
+        if piece.function is not None and piece.function.arguments:
+            known[1].append_args(piece.function.arguments)
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    """Return all fields of a value, also those that the package's class does not define."""
+    extra = getattr(value, "model_extra", None)
+    return {**vars(value), **extra} if extra else vars(value)
+
+
+def _usage(usage: Any) -> dict[str, int]:
+    return counts(
+        inputTokens=attribute(usage, "prompt_tokens"),
+        outputTokens=attribute(usage, "completion_tokens"),
+        cachedInputTokens=attribute(usage, "prompt_tokens_details", "cached_tokens"),
+        reasoningTokens=attribute(usage, "completion_tokens_details", "reasoning_tokens"),
+    )
