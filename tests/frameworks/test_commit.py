@@ -155,7 +155,22 @@ def test_a_conversation_of_a_sub_agent_is_committed_in_its_call() -> None:
     turn.text("b1", "Su", ns="c1")
     turn.commit([said("task", "Find tea"), said("b1", "Sub", "assistant")], ns="c1")
 
-    assert run.messages[1].tool_calls[0].part["messages"] == [said("task", "Find tea"), said("b1", "Sub", "assistant")]
+    assert run.messages[1].tool_calls[0].part["messages"] == [
+        {
+            "id": "task",
+            "role": "user",
+            "content": [{"type": "text", "text": "Find tea"}],
+            "attachments": [],
+            "metadata": {"custom": {}},
+        },
+        {
+            "id": "b1",
+            "role": "assistant",
+            "content": [{"type": "text", "text": "Sub"}],
+            "status": {"type": "complete", "reason": "stop"},
+            "metadata": {"custom": {}},
+        },
+    ]
     assert texts(run) == [("u1", "Tea?"), ("a1", "")]
 
 

@@ -133,9 +133,9 @@ def test_a_sub_agent_writes_into_the_call_that_it_works_for() -> None:
     (outer,) = run.messages[1].tool_calls
     (sub,) = outer.part["messages"]
     assert texts(run) == [("u1", "Tea?"), ("a1", "Main")]
-    assert (sub["id"], sub["parts"][0]["text"]) == ("b1", "Sub")
-    assert sub["parts"][1]["messages"][0]["parts"][0]["text"] == "Sub-sub"
-    assert sub["parts"][1]["result"] == 1
+    assert (sub["id"], sub["content"][0]["text"]) == ("b1", "Sub")
+    assert sub["content"][1]["messages"][0]["content"][0]["text"] == "Sub-sub"
+    assert sub["content"][1]["result"] == 1
 
 
 def test_a_namespace_without_a_call_is_an_error() -> None:
@@ -201,7 +201,7 @@ def test_messages_under_way_are_marked_when_the_work_ends_early(error: BaseExcep
     assert half.message["status"] == {"type": "incomplete", "reason": reason}
     (sub,) = half.tool_calls[0].part["messages"]
     assert sub["status"] == half.message["status"]
-    assert sub["parts"][0]["cutOff"] is True, "nobody answers a sub-agent that has gone"
+    assert sub["content"][0]["cutOff"] is True, "nobody answers a sub-agent that has gone"
 
 
 def test_a_known_exception_leaves_a_turn_as_a_text_for_the_user() -> None:

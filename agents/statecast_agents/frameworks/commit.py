@@ -17,7 +17,8 @@ import msgspec
 from msgspec import UNSET
 
 from statecast_agents.arguments import arguments_text, state_arguments
-from statecast_agents.calls import is_call, is_open
+from statecast_agents.calls import NESTED
+from statecast_agents.message import COMPLETE, Message, MessageList
 from statecast_agents.tracked import TrackedDict, TrackedList
 from statecast_agents.values import Json
 
@@ -27,11 +28,11 @@ __all__ = ["commit", "has_open_call", "write_parts"]
 _OF_MODELS: Final = frozenset({"text", "reasoning", "tool-call"})
 
 
-def commit(items: TrackedList, messages: Sequence[Mapping[str, Json]], droppable: Container[str]) -> None:
+def commit(shown: MessageList, messages: Sequence[Mapping[str, Json]], droppable: Container[str]) -> None:
     """Bring the messages in a state in line with a framework's.
 
     Args:
-        items: The messages in the state.
+        shown: The messages in the state, or a sub-agent's in a tool call.
         messages: The framework's: `{"id", "role", "parts"}`, and perhaps `metadata`, with parts as in a state. Of two
             with one id, the last counts, at the place of the first. A tool call without `result` leaves the result
             that is there; one without `argsText` leaves the text that its arguments were streamed as.
@@ -40,6 +41,7 @@ def commit(items: TrackedList, messages: Sequence[Mapping[str, Json]], droppable
     Raises:
         NotJson: A message is not something a state can hold.
     """
+    items = shown.items
     given = {message["id"]: message for message in messages}
     present: dict[Json, TrackedDict] = {}
     staying: dict[Json, list[Json]] = {}  # those that are not given, by the id of the given one that they follow
@@ -49,15 +51,15 @@ def commit(items: TrackedList, messages: Sequence[Mapping[str, Json]], droppable
         if id in given and id not in present:
             place = id
             present[id] = item
-        elif id not in droppable or has_open_call(item):
+        elif id not in droppable or has_open_call(shown._read(item)):
             staying.setdefault(place, []).append(item)
     order: list[Json] = staying.get(None, [])
     for id, message in given.items():
-        order.append(present[id] if id in present else _new_message(message))
+        order.append(present[id] if id in present else _new_message(message, shown.field))
         order += staying.get(id, ())
     _arrange(items, order)
     for id, item in present.items():
-        _write_message(item, given[id])
+        _write_message(item, given[id], shown.field)
 
 
 def write_parts(parts: TrackedList, given: Sequence[Mapping[str, Json]]) -> None:
@@ -93,28 +95,36 @@ def write_parts(parts: TrackedList, given: Sequence[Mapping[str, Json]]) -> None
             _write_part(part, each)
 
 
-def has_open_call(message: Json) -> bool:
+def has_open_call(message: Message) -> bool:
     """Return whether a message has a tool call that can still get a result."""
-    parts = message.get("parts") if isinstance(message, dict) else None
-    return isinstance(parts, list) and any(is_call(part) and is_open(part) for part in parts)
+    return any(call.open for call in message.tool_calls)
 
 
-def _write_message(item: TrackedDict, given: Mapping[str, Json]) -> None:
+def _write_message(item: TrackedDict, given: Mapping[str, Json], field: str) -> None:
     if item.get("role") != given["role"]:
         item["role"] = given["role"]
-    if isinstance(item.get("parts"), TrackedList):
-        write_parts(item["parts"], given["parts"])
+    if isinstance(item.get(field), TrackedList):
+        write_parts(item[field], given["parts"])
     else:
-        item["parts"] = [*map(_new_part, given["parts"])]
+        item[field] = [*map(_new_part, given["parts"])]
     if given.get("metadata"):
-        known = item.setdefault("metadata", {})
-        _update(known, given["metadata"])
-    if "status" in item:
-        del item["status"]  # it is not incomplete after all
+        _update(item.setdefault("metadata", {}), given["metadata"])
+    if "status" in item:  # it is complete, whatever became of the run that began it
+        if field == NESTED:
+            _update(item, {"status": COMPLETE})
+        else:
+            del item["status"]
 
 
-def _new_message(given: Mapping[str, Json]) -> dict[str, Json]:
-    return {**given, "parts": [*map(_new_part, given["parts"])]}
+def _new_message(given: Mapping[str, Json], field: str) -> dict[str, Json]:
+    message: dict[str, Json] = {"id": given["id"], "role": given["role"], field: [*map(_new_part, given["parts"])]}
+    if field == NESTED:
+        more: dict[str, Json] = {"status": COMPLETE} if given["role"] == "assistant" else {"attachments": []}
+        message |= more
+        message["metadata"] = {"custom": {}}
+    if given.get("metadata"):
+        message["metadata"] = {**message.get("metadata", {}), **given["metadata"]}
+    return message
 
 
 def _new_part(given: Mapping[str, Json]) -> dict[str, Json]:

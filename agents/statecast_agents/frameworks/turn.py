@@ -14,9 +14,8 @@ from typing import Final, Literal, Self
 from msgspec import UNSET
 
 from statecast_agents.arguments import arguments_text, state_arguments
-from statecast_agents.calls import find_call
 from statecast_agents.errors import NotJson, OperationError, RunEnded
-from statecast_agents.message import AssistantMessage, ToolCall
+from statecast_agents.message import COMPLETE, RUNNING, AssistantMessage, MessageList, ToolCall
 from statecast_agents.run import Run
 from statecast_agents.tracked import TrackedDict, TrackedList
 from statecast_agents.values import Json
@@ -82,6 +81,7 @@ class Turn:
 
         Raises:
             OperationError: No tool call has the id `ns`.
+            MessageConflict: The message is not the assistant's.
         """
         return self._open(id, ns).message
 
@@ -196,8 +196,7 @@ class Turn:
         known = self._calls.get(call_id)
         if known is not None and known[0].ns == ns:
             return known[1]
-        part = find_call(self._items(ns), call_id)
-        return None if part is None else ToolCall(part)
+        return self._messages(ns).find_tool_call(call_id)
 
     def replace(self, id: str, parts: Sequence[Mapping[str, Json]], ns: str = "") -> None:  # the field's name
         """Make `parts` the content of a message. Only what differs is sent.
@@ -207,28 +206,29 @@ class Turn:
             NotJson: A part is not something a state can hold.
         """
         shown = self._open(id, ns)
-        write_parts(shown.message.message["parts"], parts)
+        write_parts(shown.message.message[shown.message.field], parts)
         shown.parts.clear()
         for call in shown.message.tool_calls:
             self._calls[call.id] = shown, call
 
     def rename(self, old: str, new: str, ns: str = "") -> None:
         """Give a message another id. If the namespace has a message of the new id, the old one goes."""
-        shown = self._shown.pop((ns, old), None)
+        shown = self._shown.get((ns, old))
         if shown is None or old == new:
             return
-        items = self._items(ns)
-        if _find(items, new) is None:
-            shown.message.message["id"] = new
+        del self._shown[ns, old]
+        if shown.message.rename(new):
             self._shown[ns, new] = shown
         else:
-            _remove(items, shown)
+            _remove(self._messages(ns).items, shown)
 
     def finish(self, id: str, ns: str = "") -> None:  # the field's name
         """Note that a message is complete, for frameworks that do not `commit`."""
         shown = self._shown.get((ns, id))
         if shown is not None:
             shown.complete = True
+            if ns:
+                shown.message.message["status"] = COMPLETE
 
     def commit(self, messages: Sequence[Mapping[str, Json]], ns: str = "") -> None:
         """Bring the conversation in line with the framework's own messages, see `commit.py`.
@@ -245,14 +245,13 @@ class Turn:
             OperationError: No tool call has the id `ns`.
             NotJson: A message is not something a state can hold.
         """
-        items = self._items(ns)
         shown = {id: each for (namespace, id), each in self._shown.items() if namespace == ns}
         ids = {message["id"] for message in messages}
         committed = self._committed.setdefault(ns, set())
-        commit(items, messages, committed | {id for id, each in shown.items() if each.begun})
+        commit(self._messages(ns), messages, committed | {id for id, each in shown.items() if each.begun})
         for id, each in shown.items():
             each.complete = id in ids
-            each.listed = each.complete or not each.begun or has_open_call(each.message.message)
+            each.listed = each.complete or not each.begun or has_open_call(each.message)
         self._committed[ns] = ids
 
     def _open(self, id: str, ns: str) -> _Shown:
@@ -260,32 +259,28 @@ class Turn:
         shown = self._shown.get((ns, id))
         if shown is not None and shown.listed:
             return shown
-        items = self._items(ns)
+        messages = self._messages(ns)
         if shown is not None:
-            items.append(shown.message.message)
+            messages.items.append(shown.message.message)
             shown.listed = True
             return shown
-        found = _find(items, id)
-        begun = found is None
-        if found is None:
-            items.append({"id": id, "role": "assistant", "parts": []})
-            found = items[-1]
-        shown = self._shown[ns, id] = _Shown(AssistantMessage(found), ns, begun=begun)
+        begun = messages.find(id) is None
+        shown = self._shown[ns, id] = _Shown(messages.open(id), ns, begun=begun)
         return shown
 
-    def _items(self, ns: str) -> TrackedList:
+    def _messages(self, ns: str) -> MessageList:
         """Return the messages of a namespace.
 
         Raises:
             OperationError: No tool call has the id `ns`.
         """
         if not ns:
-            return self.run.messages.items
+            return self.run.messages
         known = self._calls.get(ns)
         call = known[1] if known is not None else self.run.messages.find_tool_call(ns)
         if call is None:
             raise OperationError(f'expected a namespace that is "" or the id of a tool call, got "{ns}"')
-        return call.part.setdefault("messages", [])  # type: ignore[no-any-return]  # a list assigned is a tracked list
+        return call.messages
 
     def _known_call(self, shown: _Shown, call_id: str | None) -> ToolCall | None:
         known = self._calls.get(call_id or "")
@@ -309,7 +304,8 @@ class Turn:
 
     def _mark_incomplete(self, reason: Literal["cancelled", "error"]) -> None:
         for (ns, _), shown in self._shown.items():
-            if shown.listed and not shown.complete:
+            ended = shown.complete or (ns and shown.message.message.get("status") != RUNNING)
+            if shown.listed and not ended:
                 shown.message.message["status"] = {"type": "incomplete", "reason": reason}
             if ns:
                 for call in shown.message.tool_calls:
@@ -350,11 +346,6 @@ def _finish_args(call: ToolCall) -> Json:
         return call.finish_args()
     except (OperationError, NotJson):  # a model may write anything, and the run goes on
         return call.args
-
-
-def _find(items: TrackedList, id: str) -> TrackedDict | None:  # the field's name
-    """Return the last message with an id; None if there is none."""
-    return next((item for item in reversed(items) if isinstance(item, TrackedDict) and item.get("id") == id), None)
 
 
 def _remove(items: TrackedList, shown: _Shown) -> None:

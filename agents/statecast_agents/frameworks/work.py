@@ -36,6 +36,7 @@ async def foreign(
     function: Callable[[*_Args], Coroutine[Any, Any, _T]],
     *args: *_Args,
     bound: float = CLEANUP_SECONDS,
+    stop: Callable[[], object] | None = None,
 ) -> _T:
     """Run `function(*args)` in a task of its own, with a copy of the caller's context variables; return its result.
 
@@ -47,6 +48,7 @@ async def foreign(
         function: A coroutine function of the framework, or one that calls it.
         args: Its arguments.
         bound: Seconds that cancelled work gets to clean up.
+        stop: Called when the caller is cancelled, before the task is: for a framework that has a switch of its own.
 
     Raises:
         BaseException: Whatever the function raises.
@@ -56,6 +58,8 @@ async def foreign(
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         if not task.done():
+            if stop is not None:
+                stop()
             task.cancel()
             await _end(task, bound)
         if not task.done():
