@@ -15,6 +15,7 @@ from . import (
     durable,
     fanout,
     followers,
+    graphs,
     growth,
     idle,
     joining,
@@ -42,6 +43,7 @@ MEASURES: dict[str, Callable[[Options], list[Result]]] = {
     "L": crowded.measure,
     "M": followers.measure,
     "N": projections.measure,
+    "O": graphs.measure,
 }
 
 DOCS = Path(__file__).parents[1] / "docs" / "performance.md"
