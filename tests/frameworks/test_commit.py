@@ -258,7 +258,18 @@ def _commits(turn: Turn, messages: list[dict[str, Json]], known: set[str]) -> No
     others = [id for id in before if id not in given and id != "u1"]
     open_ones = {message.id for message in run.messages if any(call.open for call in message.tool_calls)}
     stay = [id for id in others if id not in known or id in open_ones]
-    assert [id for id in ids if id not in given and id != "u1"] == stay, "the rest stays in order, or is dropped"
+    kept = {"u1", *given}
+    before = [id for id in before if id in kept or id in stay]
+    assert {id: _place(ids, id, kept) for id in ids if id not in kept} == {
+        id: _place(before, id, kept) for id in stay
+    }, "the rest stays where it was, or is dropped"
+
+
+def _place(ids: list[str], id: str, kept: set[str]) -> tuple[str, list[str]]:
+    """Return which of the kept ids comes before an id, and what stands between them."""
+    before = ids[: ids.index(id)]
+    last = max(index for index, other in enumerate(before) if other in kept)
+    return before[last], before[last + 1 :]
 
 
 def _content(parts: Any) -> list[tuple[str, Json]]:
