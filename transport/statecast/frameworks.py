@@ -2,6 +2,7 @@
 
 from statecast_agents.frameworks.anthropic_requests import to_anthropic
 from statecast_agents.frameworks.explain import explained
+from statecast_agents.frameworks.generators import CallbackAgent, GeneratorAgent, run_callbacks, run_generator
 from statecast_agents.frameworks.inputs import Inputs, inputs
 from statecast_agents.frameworks.langgraph import LangGraphAgent, run_graph
 from statecast_agents.frameworks.openai_requests import to_openai, to_responses
@@ -11,6 +12,8 @@ from statecast_agents.frameworks.turn import Turn
 from statecast_agents.frameworks.work import foreign
 
 __all__ = [
+    "CallbackAgent",
+    "GeneratorAgent",
     "Inputs",
     "LangGraphAgent",
     "Tool",
@@ -19,6 +22,8 @@ __all__ = [
     "explained",
     "foreign",
     "inputs",
+    "run_callbacks",
+    "run_generator",
     "run_graph",
     "to_anthropic",
     "to_openai",

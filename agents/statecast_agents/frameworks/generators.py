@@ -1,0 +1,234 @@
+"""Generators and callbacks: any function that yields, or emits, what a page is to see.
+
+What it yields is a text, or a part of a message as a dict. Texts grow: that of a `text` and a `reasoning`
+part, and the `argsText` of a `tool-call`. A call is known by its `toolCallId`: yielded again, with `args` or with a
+`result`, it gets them. Every other part is added as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import threading
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import Generator as SyncGenerator
+from typing import Any, Final, TypeAlias, cast
+
+from msgspec import UNSET
+
+from statecast_agents.agent import Agent
+from statecast_agents.errors import RunEnded
+from statecast_agents.functions import is_async, yields
+from statecast_agents.ids import new_id
+from statecast_agents.message import AssistantMessage, ToolCall
+from statecast_agents.run import Run
+from statecast_agents.values import Json
+
+from .inputs import inputs
+from .turn import Turn
+from .work import CLEANUP_SECONDS, foreign
+
+__all__ = ["CallbackAgent", "GeneratorAgent", "Item", "run_callbacks", "run_generator"]
+
+#: How much of an agent's `cancel_seconds` its function gets; the rest is for the run to end in order.
+SHARE: Final = 0.8
+
+
+Item: TypeAlias = str | Mapping[str, Json] | None
+Emit: TypeAlias = Callable[[Item], None]
+Generator: TypeAlias = Callable[[Run], Iterable[Item] | AsyncIterable[Item]]
+WithCallback: TypeAlias = Callable[[Run, Emit], Any]
+
+
+class GeneratorAgent(Agent):
+    """An agent that is a generator: `function(run)` yields what its page sees.
+
+    Args:
+        function: A generator or an async generator. A plain one runs in a worker thread, and is closed at its next
+            `yield` when the run is stopped.
+        name: The agent's name.
+        settings: Of `Agent`.
+
+    Raises:
+        TypeError: It is not a generator function.
+    """
+
+    def __init__(self, function: Generator, name: str = "agent", **settings: Any) -> None:
+        if not yields(function):
+            raise TypeError(f"expected a function with a `yield` in it, got {function!r}; see also CallbackAgent")
+        super().__init__(name, **settings)
+        self._function = function
+        self.batch(self._work)
+
+    async def _work(self, run: Run) -> None:
+        await run_generator(run, self._function, bound=SHARE * self.cancel_seconds)
+
+
+class CallbackAgent(Agent):
+    """An agent that is a function with a callback: `function(run, emit)` calls `emit` with what its page sees.
+
+    Args:
+        function: A function or a coroutine function. A plain one runs in a worker thread. `emit` may be called from any
+            thread; once the run was stopped, it raises RunEnded, which ends most libraries at their next piece.
+        name: The agent's name.
+        settings: Of `Agent`.
+    """
+
+    def __init__(self, function: WithCallback, name: str = "agent", **settings: Any) -> None:
+        super().__init__(name, **settings)
+        self._function = function
+        self.batch(self._work)
+
+    async def _work(self, run: Run) -> None:
+        await run_callbacks(run, self._function, bound=SHARE * self.cancel_seconds)
+
+
+async def run_generator(
+    run: Run,
+    function: Generator,
+    *,
+    bound: float = CLEANUP_SECONDS,
+    stop: Callable[[], object] | None = None,
+) -> None:
+    """Show what `function(run)` yields, within a handler of one's own.
+
+    Args:
+        run: The run.
+        function: A generator function, plain or async.
+        bound: Seconds that it gets to clean up when the run is stopped.
+        stop: Called when the run is stopped: for a library that has a switch of its own.
+
+    Raises:
+        TypeError: It yields something else than an `Item`.
+        NotJson: It yields something that a state cannot hold.
+        AgentError: What it raised, if the user may read of it, see `explained`.
+    """
+
+    async def copy() -> None:
+        async with contextlib.aclosing(cast(AsyncGenerator[Item, None], function(run))) as items:
+            async for item in items:
+                show(item)
+
+    def copy_in_thread() -> None:
+        with contextlib.closing(cast(SyncGenerator[Item, None, None], function(run))) as items:
+            for item in items:
+                if show.stopped:
+                    return
+                show(item)
+
+    with Turn(run) as turn, _Shown(turn) as show:
+        if inspect.isasyncgenfunction(inspect.unwrap(function)):
+            await foreign(run, copy, bound=bound, stop=stop)
+        else:
+            await foreign(run, _in_thread, run, copy_in_thread, bound=bound, stop=show.stopping(stop))
+
+
+async def run_callbacks(
+    run: Run,
+    function: WithCallback,
+    *,
+    bound: float = CLEANUP_SECONDS,
+    stop: Callable[[], object] | None = None,
+) -> None:
+    """Show what `function(run, emit)` emits, within a handler of one's own. Arguments and errors: `run_generator`."""
+
+    async def call() -> None:
+        await function(run, show.emit)
+
+    def call_in_thread() -> None:
+        try:
+            function(run, show.emit)
+        except RunEnded:
+            if not show.stopped:
+                raise
+
+    with Turn(run) as turn, _Shown(turn) as show:
+        if is_async(function):
+            await foreign(run, call, bound=bound, stop=show.stopping(stop))
+        else:
+            await foreign(run, _in_thread, run, call_in_thread, bound=bound, stop=show.stopping(stop))
+
+
+async def _in_thread(run: Run, function: Callable[[], None]) -> None:
+    await run.in_thread(function)
+
+
+class _Shown:
+    """What a function has shown, in one message of the assistant: the last one, where the run goes on from answers."""
+
+    def __init__(self, turn: Turn) -> None:
+        self.stopped = False
+        self._turn = turn
+        self._lock = threading.Lock()
+        run = turn.run
+        last = run.messages[-1] if len(run.messages) else None
+        goes_on = isinstance(last, AssistantMessage) and not inputs(run).messages
+        self._id = last.id if goes_on and last is not None else new_id("msg")
+
+    def __enter__(self) -> _Shown:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if exc[0] is None:
+            self._finish_arguments()
+
+    def stopping(self, stop: Callable[[], object] | None) -> Callable[[], None]:
+        """Return what a stop calls: no more is shown, and the library's own switch is thrown."""
+
+        def stop_both() -> None:
+            self.stopped = True
+            if stop is not None:
+                stop()
+
+        return stop_both
+
+    def emit(self, item: Item) -> None:
+        """Show an item.
+
+        Raises:
+            RunEnded: The run was stopped.
+        """
+        if self.stopped:
+            raise RunEnded(self._turn.run.id)
+        self(item)
+
+    def __call__(self, item: Item) -> None:
+        with self._lock:
+            match item:
+                case str():
+                    self._turn.text(self._id, item)
+                case None:
+                    pass
+                case {"type": "text" | "reasoning" as kind, "text": text}:
+                    write = self._turn.text if kind == "text" else self._turn.reasoning
+                    write(self._id, text)
+                case {"type": "tool-call"}:
+                    self._call(item)
+                case {"type": str()}:
+                    self._turn.message(self._id).add_part({**item})
+                case _:
+                    expected = 'a text or a part of a message such as {"type": "text", "text": …}'
+                    raise TypeError(f"expected {expected}, got {type(item).__name__}")
+
+    def _call(self, part: Mapping[str, Json]) -> None:
+        id = part.get("toolCallId")
+        call = self._turn.find_call(id) if isinstance(id, str) and "toolName" not in part else None
+        if call is None:
+            call = self._turn.call(self._id, id, str(part.get("toolName", "")), part.get("args", UNSET))
+        elif "args" in part:
+            call = self._turn.call(self._id, id, call.name, part["args"])
+        if part.get("argsText"):
+            call.append_args(part["argsText"])
+        if "result" in part:
+            artifact = part.get("artifact", UNSET)
+            self._turn.result(call.id, part["result"], is_error=bool(part.get("isError")), artifact=artifact)
+
+    def _finish_arguments(self) -> None:
+        for call in self._turn.open_calls:
+            _finish(call)
+
+
+def _finish(call: ToolCall) -> None:
+    if not call.args and call.args_text:
+        with contextlib.suppress(Exception):
+            call.finish_args()
