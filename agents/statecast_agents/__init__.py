@@ -4,11 +4,12 @@ from . import chunks, operations
 from .agent import Agent
 from .changes import Changes
 from .chunks import Usage
-from .commands import AddMessage, AddToolResult, Command, NewMessage, UntypedCommand
+from .commands import AddMessage, AddToolResult, Answer, Command, NewMessage, UntypedCommand
 from .document import Document, to_json
 from .errors import (
     AgentError,
     CommandError,
+    InvalidAnswer,
     InvalidCommand,
     MessageConflict,
     NoRun,
@@ -42,6 +43,7 @@ __all__ = [
     "AddToolResult",
     "Agent",
     "AgentError",
+    "Answer",
     "AppendText",
     "AssistantMessage",
     "CallMessages",
@@ -53,6 +55,7 @@ __all__ = [
     "Config",
     "Document",
     "Feedback",
+    "InvalidAnswer",
     "InvalidCommand",
     "Json",
     "Listener",

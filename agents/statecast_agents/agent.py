@@ -17,9 +17,10 @@ from .settings import (
     check_choice,
     check_function,
     check_list,
-    check_messages_path,
     check_name,
     check_number,
+    check_path,
+    check_pending,
     check_pointers,
     check_switch,
 )
@@ -49,13 +50,15 @@ class Agent:
             Default: an instance of `state` made of its defaults, or None.
         messages: Where in the state the messages are: a key, or several. None: the agent keeps messages in its own
             form, and applies `add-message` and `add-tool-result` itself.
+        pending: Where in the state the questions are that `ToolCall.ask` and `Run.ask` put: a key, or several. The list
+            is there from the first question on. None: the agent asks none. A declared state type need not have it.
         commands: Further command types; those with a handler are known already.
         adopt: Whether a client may supply the state of a thread that is new to the server.
         allow_assistant: Whether a client may add messages in the role of the assistant.
         accept_base_url: Whether `config.baseUrl` of a request reaches the agent.
         policy: What happens to a batch that comes while a run is under way, see `Policy`. A request may ask otherwise.
-        waiting_policy: What happens instead where a run waits for its client, and the batch has a message that it does
-            not wait for. By default the message answers it: the run is stopped, and its question dismissed.
+        waiting_policy: What happens instead where a run or the thread waits for its client, and the batch has a message
+            that it does not wait for. By default the run is stopped, and what was asked is dismissed.
         writable: Parts of the state that clients may patch, as JSON Pointers: `/title`, `/settings`. Default: none.
         restartable: Whether a run that a crash cut off is run again, rather than marked as interrupted.
         cancel_grace: Seconds between `run.cancelled` turning true and the handler being cancelled at its next await.
@@ -74,6 +77,7 @@ class Agent:
         state: Any = None,
         initial: Json | Callable[[], Json] = None,
         messages: str | Sequence[str] | None = "messages",
+        pending: str | Sequence[str] | None = "pending",
         commands: Sequence[type[Command] | str] = (),
         adopt: bool = True,
         allow_assistant: bool = False,
@@ -102,7 +106,8 @@ class Agent:
             to_json(initial)
         self.name = name
         self.state_type = StateType(state)
-        self.messages = check_messages_path(messages)
+        self.messages = check_path("messages", messages)
+        self.pending = check_pending(pending, self.messages)
         self.commands = CommandSet(commands)
         self.adopt = adopt
         self.allow_assistant = allow_assistant

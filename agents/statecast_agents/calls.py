@@ -10,13 +10,16 @@ from msgspec import UNSET, UnsetType
 from .tracked import TrackedDict
 from .values import Json
 
-__all__ = ["CUT_OFF", "NESTED", "CallIndex", "calls_in", "find_call", "is_call", "is_open"]
+__all__ = ["CUT_OFF", "DISMISSED", "NESTED", "CallIndex", "calls_in", "find_call", "is_call", "is_open"]
 
 #: The field of a call whose run was stopped before it had a result.
 CUT_OFF: Final = "cutOff"
 
 #: Where messages in a tool call have their parts; others have them under "parts".
 NESTED: Final = "content"
+
+#: The result of a call whose question the user left unanswered.
+DISMISSED: Final = {"dismissed": True}
 
 
 class CallIndex:

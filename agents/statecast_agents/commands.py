@@ -18,7 +18,16 @@ from msgspec import UNSET, UnsetType
 from .errors import InvalidCommand, UnknownCommand
 from .values import Json
 
-__all__ = ["AddMessage", "AddToolResult", "Command", "CommandSet", "NewMessage", "UntypedCommand", "check_command"]
+__all__ = [
+    "AddMessage",
+    "AddToolResult",
+    "Answer",
+    "Command",
+    "CommandSet",
+    "NewMessage",
+    "UntypedCommand",
+    "check_command",
+]
 
 MAX_ID: Final = 128  #: characters of a command id
 
@@ -82,6 +91,14 @@ class AddToolResult(Command, frozen=True, kw_only=True):
     model_content: list[Json] | UnsetType = UNSET  #: what to show the model instead of `result`
 
 
+class Answer(Command, frozen=True, kw_only=True):
+    """The user answered questions that `ToolCall.ask` or `Run.ask` put, some of them or all."""
+
+    #: by the question's id: `true`, `false`, an option's id, a text, a value, or an object with `approved`, `optionId`,
+    #: `text`, `reason` and `value`
+    answers: dict[str, Json]
+
+
 class UntypedCommand(msgspec.Struct, frozen=True):
     """A custom command that was registered by name only; its fields are unchecked."""
 
@@ -104,7 +121,7 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class CommandSet:
-    """The commands an agent understands; `add-message` and `add-tool-result` are always among them.
+    """The commands an agent understands; `add-message`, `add-tool-result` and `answer` are always among them.
 
     Args:
         types: Subclasses of `Command`, or names of untyped commands.
@@ -113,7 +130,7 @@ class CommandSet:
     def __init__(self, types: Iterable[type[Command] | str] = ()) -> None:
         self._types: dict[str, type[Command] | None] = {}
         self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
-        for kind in (AddMessage, AddToolResult, *types):
+        for kind in (AddMessage, AddToolResult, Answer, *types):
             self.add(kind)
 
     def add(self, kind: type[Command] | str) -> str:
@@ -190,7 +207,7 @@ class CommandSet:
         }
 
 
-def check_command(command: AddMessage | AddToolResult) -> None:
+def check_command(command: AddMessage | AddToolResult | Answer) -> None:
     """Check a built-in command that was not read from JSON as `CommandSet.decode` checks one that is.
 
     Raises:

@@ -36,10 +36,11 @@ class Document(NodeFactory):
         NotJson: `value` is not something a state can hold.
     """
 
-    __slots__ = ("_decoded", "_resting")
+    __slots__ = ("_decoded", "_resting", "questions_at")
 
     def __init__(self, value: Json = None, *, wake: Callable[[], None] | None = None) -> None:
         super().__init__(wake)
+        self.questions_at: Sequence[str] | None = None  #: keys to the list of open questions, if runs may ask any
         self._decoded: Json = None  #: a decoded container whose nodes are not made yet, see `adopting`
         self._resting: bytes | None = None  #: the state as JSON while it rests, see `rest`
         self._root = self.own(value, self, None)

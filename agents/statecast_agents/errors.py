@@ -7,6 +7,7 @@
     │   ├── CommandError      a command that was refused
     │   │   ├── UnknownCommand
     │   │   ├── InvalidCommand
+    │   │   ├── InvalidAnswer     an answer that its question does not accept
     │   │   └── MessageConflict   a well-formed command that does not fit the conversation
     │   └── StateInvalid      a state that the agent's declared type refuses
     ├── TooLarge              more than one frame can carry
@@ -28,6 +29,7 @@ from typing import ClassVar, Self
 __all__ = [
     "AgentError",
     "CommandError",
+    "InvalidAnswer",
     "InvalidCommand",
     "MessageConflict",
     "NoRun",
@@ -137,13 +139,26 @@ class InvalidCommand(CommandError):
         return f'in a "{self.command}" command: {self.problem}'
 
 
+class InvalidAnswer(CommandError):
+    """An answer that its question does not accept."""
+
+    code = "invalid_answer"
+
+    def __init__(self, question: str, problem: str) -> None:
+        super().__init__()
+        self.question = question  #: its id
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f'in the answer to the question "{self.question[:100]}": {self.problem}'
+
+
 class MessageConflict(CommandError):
-    """A command, or a handler, that names a message or tool call which is unknown, settled, or of another kind."""
+    """A command, or a handler, that names a message, call or question which is unknown, settled, or of another kind."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
-        #: "unknown_parent", "unknown_tool_call", "tool_call_settled", "no_messages" or "message_id_taken"
-        self.code = code
+        self.code = code  #: such as "unknown_parent", "unknown_tool_call", "message_id_taken" or "question_answered"
 
 
 class TooLarge(StatecastError, ValueError):

@@ -20,18 +20,18 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from .arguments import arguments_text, state_arguments
-from .calls import CUT_OFF, NESTED, calls_in, find_call, is_call, is_open
+from .calls import CUT_OFF, DISMISSED, NESTED, calls_in, find_call, is_call, is_open
 from .commands import text_of
-from .errors import MessageConflict, NotJson, OperationError
+from .document import Document
+from .errors import AgentError, MessageConflict, NotJson, OperationError
 from .ids import new_id
 from .part_writer import PartWriter
+from .pending import Pending
+from .questions import Kind, Option, question
 from .tracked import TrackedDict, TrackedList, container_of
 from .values import Json
 
 __all__ = ["AssistantMessage", "CallMessages", "Message", "MessageList", "ToolCall"]
-
-#: The result of a question that the user left unanswered.
-DISMISSED: Final = {"dismissed": True}
 
 #: Statuses of messages in a call. assistant-ui throws at one of the assistant's without a status or `content`.
 RUNNING: Final = {"type": "running"}
@@ -206,6 +206,40 @@ class ToolCall:
             {"result": result, "isError": is_error} | ({} if artifact is UNSET else {"artifact": artifact}),
         )
         self.messages.end(COMPLETE)
+
+    def ask(
+        self,
+        prompt: str | None = None,
+        *,
+        options: Sequence[Option] | None = None,
+        schema: Json = None,
+        kind: Kind = "approval",
+        id: str | None = None,  # the field's name
+    ) -> str:
+        """Ask the user about this call, and return the question's id. The answer comes to a later run.
+
+        The call's result stays free. Return from the handler when everything is asked: the thread then waits, and holds
+        nothing, until the user answers; `Run.answers` of the next run has the answer.
+
+        Args:
+            prompt: What the user is asked; default: the page asks by the call's name and arguments.
+            options: What the user may choose, as texts or as `{"id", "kind"?, "label"?, …}`.
+            schema: JSON Schema of the value that the answer carries.
+            kind: What is asked for: `approval`, `choice`, `text`, or `input`, a value that fits `schema`.
+            id: The question's id; default: a new one. A question that is open under it already is replaced.
+
+        Raises:
+            ValueError: The kind or the options make no sense; the text names them.
+            AgentError: `no_pending`: the agent's state has no place for questions.
+            RunEnded: The run has ended.
+        """
+        document = self.part._document
+        if not isinstance(document, Document) or document.questions_at is None:
+            raise AgentError("expected a call in the state of a run whose agent keeps questions", code="no_pending")
+        name = id or new_id("ask")
+        asked = question(name, kind=kind, prompt=prompt, options=options, schema=schema, call_id=self.id or None)
+        Pending(document, document.questions_at).ask(asked, self.part)
+        return name
 
     def dismiss(self) -> None:
         """Set a result that says that the user left the question unanswered."""

@@ -6,21 +6,25 @@ goes: `emit` and `flush`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 import msgspec
 from anyio import to_thread
 
 from .activity import Activity, current_activity
+from .answers import Answers
 from .chunks import Chunk
 from .commands import AddToolResult, AnyCommand, Command, CommandSet
 from .document import Document
 from .errors import AgentError, NoRun, ToolFailed
-from .message import AssistantMessage
+from .ids import new_id
+from .message import AssistantMessage, ToolCall
 from .message_list import Messages
 from .operations import Operation
 from .parts import Parts
+from .pending import Pending
+from .questions import Kind, Option, question
 from .values import Json
 from .waiting import Listener, Waiting
 
@@ -87,6 +91,8 @@ class Run:
         request: What else the request carried.
         user: Whom it is for, as the app's `identify` returned them.
         messages: The path of the messages in the state; None if the agent keeps its own form.
+        pending: The path of the open questions in the state; None if it has no place for any.
+        answers: The answers that no run has taken yet, by their questions' ids.
         emit: Takes chunks, in order, from any thread.
         flush: Sends what has changed, from any thread.
         waits: Called with whether the run waits for a client, when that changes.
@@ -105,6 +111,8 @@ class Run:
         request: Request | None = None,
         user: Any = None,  # the app's own type
         messages: Sequence[str] | None = ("messages",),
+        pending: Sequence[str] | None = ("pending",),
+        answers: Answers | None = None,
         emit: Callable[[Chunk], None] = lambda chunk: None,
         flush: Callable[[], None] = lambda: None,
         waits: Callable[[bool], None] = lambda waits: None,
@@ -123,7 +131,10 @@ class Run:
         self.tasks: TaskGroup | None = None  #: while it is under way
         self.waiting = Waiting(waits, known, taken)
         self.in_thread = in_thread
+        self.questions = Pending(document, pending)
+        self.given = Answers() if answers is None else answers
         self._document = document
+        document.questions_at = pending
         self._flush = flush
         self._messages = None if messages is None else Messages(document, messages)
 
@@ -156,6 +167,62 @@ class Run:
         if self._messages is None:
             raise AgentError("this agent keeps its messages in its own form")
         return self._messages
+
+    @property
+    def shown_messages(self) -> Sequence[Json]:
+        """The messages as part of the state; none if the agent keeps its own."""
+        return () if self._messages is None else self._messages._peek()
+
+    @property
+    def pending(self) -> list[dict[str, Json]]:
+        """The open questions: `{"id", "callId"?, "kind", "prompt"?, "options"?, "schema"?}`, the oldest first.
+
+        If there are any when the handler returns, the run ends, and the thread waits for their answers.
+        """
+        return self.questions.questions
+
+    @property
+    def answers(self) -> Mapping[str, dict[str, Json]]:
+        """The answers that questions of the thread have got, by the question's id. Reading them takes them.
+
+        An answer is `{"approved", "optionId"?, "text"?, "reason"?, "value"?, "dismissed"?}`. `approved` is true only if
+        the user gave what the question accepts. A question that was left for a message, or stopped, is `dismissed`.
+
+        The next run finds those that none has taken. One that needs all answers at once returns while `pending` is not
+        empty, without reading them.
+        """
+        return self.given.take(self.id)
+
+    def ask(
+        self,
+        prompt: str,
+        *,
+        kind: Kind = "approval",
+        schema: Json = None,
+        options: Sequence[Option] | None = None,
+        call: ToolCall | None = None,
+        id: str | None = None,  # the field's name
+    ) -> str:
+        """Ask the user something, and return the question's id. The answer comes to a later run, see `answers`.
+
+        Args:
+            prompt: What the user is asked.
+            kind: What is asked for: `approval`, `choice`, `text`, or `input`, a value that fits `schema`.
+            schema: JSON Schema of the value that the answer carries.
+            options: What the user may choose, as texts or as `{"id", "kind"?, "label"?, …}`.
+            call: The tool call that it is about; None: none.
+            id: The question's id; default: a new one. A question that is open under it already is replaced.
+
+        Raises:
+            ValueError: The kind or the options make no sense; the text names them.
+            AgentError: `no_pending`: the agent's state has no place for questions.
+            RunEnded: The run has ended.
+        """
+        if call is not None:
+            return call.ask(prompt, kind=kind, schema=schema, options=options, id=id)
+        name = id or new_id("ask")
+        self.questions.ask(question(name, kind=kind, prompt=prompt, options=options, schema=schema))
+        return name
 
     def append_text(self, path: Sequence[str | int], delta: str) -> None:
         """Append `delta` to the text at `path` of the state. O(delta), however long the text is.

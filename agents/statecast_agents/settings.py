@@ -19,10 +19,11 @@ __all__ = [
     "check_choice",
     "check_function",
     "check_list",
-    "check_messages_path",
     "check_name",
     "check_number",
     "check_numbers",
+    "check_path",
+    "check_pending",
     "check_pointers",
     "check_switch",
     "check_texts",
@@ -186,16 +187,38 @@ def check_pointers(what: str, pointers: Any) -> tuple[str, ...]:
     return tuple(pointers)
 
 
-def check_messages_path(messages: Any) -> tuple[str, ...] | None:
-    """Check the path of the messages in the state, and return its keys.
+def check_path(what: str, path: Any) -> tuple[str, ...] | None:
+    """Check the path of something in the state, and return its keys.
+
+    Args:
+        what: What is there, which is the setting's name.
+        path: A key, several, or None.
 
     Raises:
         TypeError: It is no key, and no list of keys.
         NotJson: A state cannot have one of the keys.
     """
-    if messages is None:
+    if path is None:
         return None
-    keys = (messages,) if isinstance(messages, str) else messages
+    keys = (path,) if isinstance(path, str) else path
     if isinstance(keys, bytes) or not isinstance(keys, Sequence) or not all(isinstance(key, str) for key in keys):
-        raise TypeError(f"expected messages to be a key, a list of keys, or None, got {messages!r}")
+        raise TypeError(f"expected {what} to be a key, a list of keys, or None, got {path!r}")
     return tuple(map(check_key, keys))
+
+
+def check_pending(pending: Any, messages: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Check the path of the open questions, and return its keys; None if the state is the list of messages itself.
+
+    Raises:
+        TypeError: It is no key, and no list of keys.
+        ValueError: It is the state itself, or within the messages, or they within it.
+        NotJson: A state cannot have one of the keys.
+    """
+    path = check_path("pending", pending)
+    if path is None or messages == ():
+        return None
+    if not path:
+        raise ValueError("expected pending to be a key of the state, got the state itself")
+    if messages is not None and path[: len(messages)] == messages[: len(path)]:
+        raise ValueError(f"expected pending to be apart from the messages, got {list(path)} beside {list(messages)}")
+    return path

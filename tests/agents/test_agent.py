@@ -183,7 +183,7 @@ def test_a_handler_makes_its_command_known() -> None:
     agent = Agent(commands=["first"])
     agent.on(SetTitle, "open")(plain)
 
-    assert agent.commands.names == ["add-message", "add-tool-result", "first", "set-title", "open"]
+    assert agent.commands.names == ["add-message", "add-tool-result", "answer", "first", "set-title", "open"]
 
 
 REGISTRATIONS: dict[str, tuple[Callable[[Agent], object], str]] = {

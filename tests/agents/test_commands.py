@@ -201,7 +201,7 @@ def test_an_unknown_command_is_refused_and_a_close_name_suggested(got: str, sugg
     error = refused.value
     assert (error.code, error.suggestion) == ("unknown_command", suggestion)
     assert error.got == got[:100]
-    assert error.expected == ["add-message", "add-tool-result", "set-title", "open"]
+    assert error.expected == ["add-message", "add-tool-result", "answer", "set-title", "open"]
     assert ("did you mean" in str(error)) is (suggestion is not None)
 
 
@@ -209,7 +209,8 @@ def test_an_unknown_command_says_what_was_expected() -> None:
     with pytest.raises(UnknownCommand) as refused:
         decode({"type": "add-mesage"}, types=())
     assert str(refused.value) == (
-        'expected a command of type "add-message", "add-tool-result", got "add-mesage" (did you mean "add-message"?)'
+        'expected a command of type "add-message", "add-tool-result", "answer", got "add-mesage" '
+        '(did you mean "add-message"?)'
     )
 
 
@@ -243,7 +244,7 @@ def test_a_batch_may_be_raw_json() -> None:
 def test_a_name_has_one_type() -> None:
     commands = CommandSet([SetTitle, SetTitle, "open", "open"])
 
-    assert commands.names == ["add-message", "add-tool-result", "set-title", "open"]
+    assert commands.names == ["add-message", "add-tool-result", "answer", "set-title", "open"]
     assert commands.add("set-title") == "set-title"
     with pytest.raises(TypeError, match='two commands are named "set-title"'):
         commands.add(AnotherTitle)
@@ -269,7 +270,7 @@ def test_the_text_of_a_message_is_that_of_its_parts(parts: list[Json], text: str
 def test_every_command_has_a_json_schema() -> None:
     schemas = CommandSet([SetTitle, "open"]).json_schema()
 
-    assert [*schemas] == ["add-message", "add-tool-result", "set-title", "open"]
+    assert [*schemas] == ["add-message", "add-tool-result", "answer", "set-title", "open"]
     title = schemas["set-title"]["$defs"]["SetTitle"]
     assert title["properties"] == {
         "type": {"enum": ["set-title"]},

@@ -305,7 +305,7 @@ def of(agent: Agent) -> Run:
 )
 async def test_what_the_agent_does_not_understand_is_not_waited_for(kind: Any, name: str) -> None:
     run = of(Agent(commands=[Go]))
-    known = r'out of "add-message", "add-tool-result", "go", '
+    known = r'out of "add-message", "add-tool-result", "answer", "go", '
     async with anyio.create_task_group() as run.tasks:
         with pytest.raises(ValueError, match=rf"{known}got {name}; declare it: Agent\(commands=\[{name}\]\)"):
             await run.wait_for(Go, kind)

@@ -132,6 +132,8 @@ def test_the_table_of_errors_has_every_code_with_its_status() -> None:
     # A run whose turn comes later fails with the code of what refuses its commands.
     for name in ("unknown_command", "invalid_command", "unknown_parent", "unknown_tool_call", "tool_call_settled"):
         found[name].add("run")
+    for name in ("invalid_answer", "question_answered", "unknown_question"):
+        found[name].add("run")
     found["no_messages"].add("run")
     found["message_id_taken"] = {"run"}  # an agent's own doing
     found["not_json"] |= {"422", "run"}
@@ -381,5 +383,5 @@ def test_the_steering_words_of_the_readme_are_those_of_the_demo() -> None:
     source = (ROOT / "transport" / "statecast" / "demo" / "agent.py").read_text(encoding="utf-8")
 
     assert words == set(re.findall(r'"(\w+)" in steering', source))
-    for command in demo.agent.commands.names[2:]:
+    for command in demo.agent.commands.names[3:]:
         assert f"`{command}`" in readme.section("Try it")

@@ -263,14 +263,14 @@ async def test_a_patch_that_is_done_is_not_refused(store: Slow) -> None:
 
 
 async def test_an_answer_that_was_delivered_is_not_refused(store: Slow) -> None:
-    agent = Agent(commands=["answer"])
+    agent = Agent(commands=["reply"])
 
     @agent.on("ask")
     async def ask(run: Run, command: UntypedCommand) -> None:
         note(run, "asked")
-        note(run, (await run.wait_for("answer")).body["text"])
+        note(run, (await run.wait_for("reply")).body["text"])
 
-    answer = {"type": "answer", "text": "yes", "id": "a"}
+    answer = {"type": "reply", "text": "yes", "id": "a"}
     async with TestClient(create_app(agent, store=store)) as client:
         await client.run({"type": "ask"}, thread_id="t")
         store.hold()

@@ -154,7 +154,7 @@ async def waits_for_ever(run: Run) -> None:
 
 
 async def asks(run: Run) -> None:
-    await run.wait_for("answer")
+    await run.wait_for("reply")
 
 
 async def ignores_that_it_was_cancelled(run: Run) -> None:

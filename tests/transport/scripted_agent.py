@@ -32,7 +32,7 @@ class Actor:
         def note(run: Run, command: Any) -> None:
             run.state["done"].append(command.body["n"])
 
-        @agent.on("add", "answer")
+        @agent.on("add", "reply")
         async def add(run: Run, command: UntypedCommand) -> None:
             note(run, command)
 
@@ -54,7 +54,7 @@ class Actor:
         async def ask(run: Run, command: UntypedCommand) -> None:
             self.asking.add(run.id)
             try:
-                answer: UntypedCommand = await run.wait_for("answer")
+                answer: UntypedCommand = await run.wait_for("reply")
             finally:
                 self.asking.discard(run.id)
                 await linger()

@@ -260,7 +260,7 @@ class Life:
         active = None if thread is None else thread.active
         listens = active is not None and active.id in self.actor.asking - self._stopping
         fresh = [command for command in batch if not command.known]
-        taken = [command for command in fresh if listens and command.body["type"] == "answer"][:1]
+        taken = [command for command in fresh if listens and command.body["type"] == "reply"][:1]
         prospect = Prospect(taken, [command for command in fresh if command not in taken])
         if prospect.others and thread is not None and live(thread):
             prospect.refusal = {"reject": "run_active", "deliver": "not_listening"}.get(policy)

@@ -3,6 +3,7 @@
 from statecast_agents import (
     AgentError,
     CommandError,
+    InvalidAnswer,
     InvalidCommand,
     MessageConflict,
     NoRun,
@@ -21,6 +22,7 @@ from statecast_agents import (
 __all__ = [
     "AgentError",
     "CommandError",
+    "InvalidAnswer",
     "InvalidCommand",
     "MessageConflict",
     "NoRun",

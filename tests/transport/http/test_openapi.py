@@ -163,7 +163,7 @@ async def test_agents_come_with_the_schemas_of_their_commands_and_states() -> No
     async with TestClient(create_app([agent(), Agent("other")])) as client:
         walker, other = (await client.get("/agents")).json()["agents"]
 
-    assert list(walker["commands"]) == ["add-message", "add-tool-result", "wave", "move-to"]
+    assert list(walker["commands"]) == ["add-message", "add-tool-result", "answer", "wave", "move-to"]
     assert walker["commands"]["wave"]["type"] == "object"
     assert "trail" in walker["state"]["$defs"]["State"]["properties"]
     assert (other["name"], other["state"]) == ("other", None)

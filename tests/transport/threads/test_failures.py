@@ -241,7 +241,7 @@ async def test_what_goes_wrong_with_a_batch_before_its_agent_runs_is_no_matter_o
             raise LookupError("an odd state")
 
     agent, release = held()
-    monkeypatch.setattr("statecast.threads.runs.execution.apply_messages", broken)
+    monkeypatch.setattr("statecast.threads.runs.execution.apply_built_in", broken)
     body = {"commands": [HOLD], "threadId": "other"}
     async with TestClient(agent) as client, client.stream("POST", "/assistant", json=body) as other:
         await other.read_until(b"held")

@@ -36,7 +36,7 @@ ACTS = st.lists(
             "wait",
             "wait",
             "give up",
-            "answer",
+            "reply",
             "occupy",
             "free",
             "thread",
@@ -77,7 +77,7 @@ class Puppet:
     """An agent that does what it is told, and the server it runs on."""
 
     def __init__(self) -> None:
-        self.agent = Agent(policy="rollback", commands=["answer"], cancel_seconds=0.05)
+        self.agent = Agent(policy="rollback", commands=["reply"], cancel_seconds=0.05)
         self.hub = Hub({self.agent.name: self.agent}, limits=Limits(threads=1))
         self.todo: asyncio.Queue[str] = asyncio.Queue()
         self.waits: list[anyio.CancelScope] = []
@@ -91,7 +91,7 @@ class Puppet:
                 case "wait":
                     with anyio.CancelScope() as scope:
                         self.waits.append(scope)
-                        await run.wait_for("answer")
+                        await run.wait_for("reply")
                 case "thread":
                     await run.in_thread(lambda: None)
                 case "thread beside":
@@ -99,7 +99,7 @@ class Puppet:
                 case "thread detached":
                     self.detach(run.in_thread(lambda: None))
                 case "wait detached":
-                    self.detach(run.wait_for("answer"))
+                    self.detach(run.wait_for("reply"))
                 case "raise":
                     raise ValueError
 
@@ -123,8 +123,8 @@ class Puppet:
                 await self.post("work", "enqueue")
             case "interrupt" | "rollback":
                 await self.post("work", act)
-            case "answer" if thread is not None and thread.active is not None and thread.active.asks:
-                await self.post("answer", "enqueue")
+            case "reply" if thread is not None and thread.active is not None and thread.active.asks:
+                await self.post("reply", "enqueue")
             case "give up" if self.waits:
                 self.waits.pop().cancel()
             case "occupy" if not self.occupied:
@@ -164,9 +164,9 @@ def impossible() -> Iterator[list[ImpossibleTransition]]:
     """Collect the transitions that are refused."""
     found: list[ImpossibleTransition] = []
 
-    def advanced(*args: Any) -> RunState:
+    def advanced(*args: Any, **more: Any) -> RunState:
         try:
-            return advance(*args)
+            return advance(*args, **more)
         except ImpossibleTransition as error:
             found.append(error)
             raise

@@ -39,7 +39,7 @@ SOON: dict[str, Any] = {"MOST": 12, "AT_ONCE": 4, "FULL": 4}  #: entries move to
 
 # Nothing that is drawn depends on what happened, which is not the same each time: what cannot be done is left out.
 threads = st.sampled_from(["a", "a", "b"])
-kinds = st.sampled_from(["add", "hold", "hold", "ask", "ask", "answer", "answer", "talk", "add-message"])
+kinds = st.sampled_from(["add", "hold", "hold", "ask", "ask", "reply", "reply", "talk", "add-message"])
 policies: st.SearchStrategy[Policy] = st.sampled_from(get_args(Policy))
 forms: st.SearchStrategy[Format] = st.sampled_from(get_args(Format))
 batches = st.tuples(st.lists(kinds, max_size=3), st.none() | policies)

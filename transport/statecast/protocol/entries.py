@@ -37,11 +37,12 @@ class RunState(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
     status: Status
     error: RunError | None = None
+    asks: bool = False  #: whether it has ended, and left questions that the thread waits for: its status is `waiting`
 
     @property
     def ended(self) -> bool:
         """Whether the run has ended."""
-        return self.status in ENDED
+        return self.asks or self.status in ENDED
 
 
 class OperationsEntry(msgspec.Struct, frozen=True, gc=False):

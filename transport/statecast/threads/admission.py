@@ -31,6 +31,7 @@ from .rules import (
     ThreadGone,
     check_messages,
     check_policy,
+    check_questions,
     chosen_policy,
     decode_commands,
     marks_of,
@@ -123,6 +124,7 @@ class Admission:
                 lasting=posted.thread_id is not None,
             )
             agreed = adopted or await agrees(posted.claim, thread)
+            check_questions(thread, commands)
             check_messages(thread, commands, agrees=agreed)
             fresh, _ = unapplied(thread, commands)
             return await self._accept(thread, posted, fresh, agreed=agreed, created=[thread.created()])
@@ -158,6 +160,7 @@ class Admission:
             if run is not None:
                 return Submission(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
             return Submission(thread=thread, run=None, run_id=original, revision=revision, snapshot=not agreed)
+        check_questions(thread, fresh)
         wanted = [] if active is None else active.wanted(fresh)
         others = [command for command in fresh if not any(command is one for one in wanted)]
         if others:

@@ -10,6 +10,7 @@ import msgspec
 from statecast.protocol import Cursor
 from statecast.protocol.errors import ForbiddenKey, NumberOutOfRange, StateLimitExceeded, TooDeep
 from statecast.protocol.json_checks import decode, same_json
+from statecast.protocol.messages.state_messages import list_in, without
 from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Document, Json, StateTooLarge
 from statecast_agents.values import is_javascript_integer
 
@@ -72,7 +73,7 @@ def _sorted(value: Json) -> bytes:
 async def adopt(claim: Claim, agent: Agent, *, limit: int, runs: bool) -> tuple[Document, bool]:
     """Create the document of a new thread from the claim, if the agent allows it, else from the agent's initial state.
 
-    Returns the document, and whether it was made from the claim. A claim of null counts as no state if the agent has an
+    Returns the document, and whether it is the claim. A claim of null counts as no state if the agent has an
     initial one.
 
     Args:
@@ -94,18 +95,21 @@ async def adopt(claim: Claim, agent: Agent, *, limit: int, runs: bool) -> tuple[
             return Document(initial), False
     if len(text) > limit:
         raise StateLimitExceeded(str(StateTooLarge(len(text), limit)), limit=limit)
-    return await offload(len(text), _adopted, text, agent, runs), True
+    return await offload(len(text), _adopted, text, agent, runs)
 
 
-def _adopted(text: bytes, agent: Agent, runs: bool) -> Document:
+def _adopted(text: bytes, agent: Agent, runs: bool) -> tuple[Document, bool]:
+    """Return the document of a claim, and whether it has all of it: not the questions, which nobody has asked here."""
     value = decode(text)
     _check(value)
     validate(agent, value)
+    if list_in(value, agent.pending):
+        return Document.adopting(without(value, agent.pending)), False
     # On one line it can be part of any frame; a client's own JSON is.
     document = Document.adopting(value, b"" if b"\n" in text or b"\r" in text else text)
     if runs:
         document.prepare(text, value)
-    return document
+    return document, True
 
 
 def _check(value: Any) -> None:

@@ -221,7 +221,7 @@ class Hub:
     async def cancel(
         self, thread_id: str, *, owner: str | None = None, run_id: str | None = None, queued: bool = False
     ) -> tuple[str | None, bool]:
-        """Cancel the active run of a thread; return its id, and whether there was one.
+        """Cancel a thread's active run, or dismiss what it waits for; return the run's id, and whether there was one.
 
         Args:
             thread_id: The thread.
@@ -234,13 +234,18 @@ class Hub:
         """
         thread = await self.find(thread_id, owner=owner)
         active, named = thread.active, thread.run
+        asked = thread.last_run if active is None and thread.asks else None
         if active is not None:
-            check_run(active, run_id)
+            check_run(active.id, run_id)
             active.cancel()
+        if asked is not None:
+            check_run(asked.id, run_id)
+            self._runs.dismiss(thread)
+            await self.registry.wait_stored_through_outages(thread.key)
         if queued and thread.inbox:
             self._runs.cancel_queued(thread, *thread.inbox)
             await self.registry.wait_stored_through_outages(thread.key)  # a crash is not to bring them back
-        return (None if named is None else named.id), active is not None
+        return (None if named is None else named.id), active is not None or asked is not None
 
     async def patch(self, thread_id: str, steps: Sequence[dict[str, Json]], *, owner: str | None = None) -> Cursor:
         """Apply a client's RFC 6902 patch to the writable parts of a state.

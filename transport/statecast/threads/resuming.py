@@ -30,7 +30,7 @@ async def resume(thread: Thread, claim: Claim, run_id: str | None) -> Submission
     thread.flush()
     active, latest = thread.active, thread.run
     if active is not None:
-        check_run(active, run_id, mismatch=ResumeMismatch)
+        check_run(active.id, run_id, mismatch=ResumeMismatch)
     last = None if latest is None else latest.id
     handed = None if run_id is None or claim is not msgspec.UNSET else ResumePoint.parse(run_id).place_in(thread)
     if handed is not None:
@@ -51,12 +51,12 @@ def resume_point(thread: Thread, run: Execution, revision: int) -> str:
     return str(ResumePoint(run.id, Cursor(thread.epoch, revision)))
 
 
-def check_run(active: Execution, run_id: str | None, *, mismatch: type[RunMismatch] = RunMismatch) -> None:
+def check_run(active: str, run_id: str | None, *, mismatch: type[RunMismatch] = RunMismatch) -> None:
     """Check that a client means the run that is active.
 
     Raises:
         RequestError: `run_mismatch`.
     """
-    if run_id is not None and ResumePoint.parse(run_id).run_id != active.id:
-        message = f'expected the id of the active run, "{active.id}", got "{run_id}"'
-        raise mismatch(message, run_id=active.id)
+    if run_id is not None and ResumePoint.parse(run_id).run_id != active:
+        message = f'expected the id of the active run, "{active}", got "{run_id}"'
+        raise mismatch(message, run_id=active)

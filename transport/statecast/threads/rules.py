@@ -10,16 +10,19 @@ import msgspec
 
 from statecast.protocol import Cursor
 from statecast.protocol.json_checks import check_nesting, check_values
+from statecast.protocol.messages.state_messages import items_in
 from statecast.stores import BatchApplied
-from statecast_agents import MAX_DEPTH, AddMessage, AddToolResult, Agent, Messages, Request
+from statecast_agents import MAX_DEPTH, AddMessage, AddToolResult, Agent, Answer, Messages, Request
 from statecast_agents.agent import Policy
+from statecast_agents.answering import answered_call, answers_in, check_answers
 from statecast_agents.commands import AnyCommand, check_command
 from statecast_agents.message_commands import check_commands
+from statecast_agents.pending import Pending
 
 from .claims import Claim
 from .errors import CommandIdReused, NotListening, PolicyNotAvailable, RoleNotAllowed, RunActive, TooManyCommands
 from .limits import Limits
-from .runs.batch import OnDisconnect
+from .runs.batch import OnDisconnect, says_instead
 from .runs.failures import agents_code
 from .thread import Thread
 
@@ -29,6 +32,7 @@ __all__ = [
     "check_built_in",
     "check_messages",
     "check_policy",
+    "check_questions",
     "chosen_policy",
     "decode_commands",
     "is_applied",
@@ -183,16 +187,37 @@ def check_messages(thread: Thread, commands: Sequence[AnyCommand], *, agrees: bo
         isinstance(command, AddMessage | AddToolResult) for command in commands
     ):
         return
-    check_commands(Messages(thread.document, thread.agent.messages), commands, agrees=agrees)
+    messages = Messages(thread.document, thread.agent.messages)
+    if len(Pending(thread.document, thread.agent.pending)):
+        items = items_in(thread.document.root, thread.agent.messages)
+        commands = [command for command in commands if answered_call(command, items) is None]
+    check_commands(messages, commands, agrees=agrees)
+
+
+def check_questions(thread: Thread, commands: Sequence[AnyCommand]) -> None:
+    """Check that the answers in a batch fit the questions that are open, and that no batch in front answers them.
+
+    Raises:
+        RequestError: `unknown_question`, `question_answered`, `invalid_answer`.
+    """
+    pending = Pending(thread.document, thread.agent.pending)
+    kinds = {type(command) for command in commands}
+    if Answer not in kinds and not (AddToolResult in kinds and len(pending)):
+        return
+    messages = items_in(thread.document.root, thread.agent.messages)
+    queued = [command for run in thread.queue.live if not run.begun for command in run.batch.commands]
+    spent = {id for command in queued for id in answers_in(command, messages)}
+    check_answers(pending, commands, messages, spent={*spent, *thread.answers}, dismisses=True)
 
 
 def chosen_policy(thread: Thread, posted: Posted, commands: Sequence[AnyCommand]) -> Policy:
     """Return the policy for a batch that arrives while a run is active."""
     if posted.policy is not None:
         return posted.policy
-    waits = thread.active is not None and thread.active.waits_since is not None
-    if waits and any(isinstance(command, AddMessage) for command in commands):
+    if thread.waits and any(isinstance(command, AddMessage) for command in commands):
         return posted.agent.waiting_policy
+    if all(isinstance(command, Answer) for command in commands):
+        return "enqueue"  # an answer never stops the run that another answer began
     return posted.agent.policy
 
 
@@ -202,10 +227,14 @@ def check_policy(thread: Thread, posted: Posted, commands: Sequence[AnyCommand])
     Raises:
         RequestError: `run_active` or `not_listening`; `policy_not_available`.
     """
-    active = next(iter(thread.queue.live), None)
+    active = next((run.state for run in thread.queue.live if not run.held), None)
+    if active is None and thread.asks and says_instead(commands):
+        active = thread.last_run
     if active is None:
         return
     policy = chosen_policy(thread, posted, commands)
+    if policy == "reject" and active.asks:
+        raise RunActive("the thread waits for answers; answer its questions, or dismiss them", run_id=active.id)
     if policy == "reject":
         raise RunActive(f'the run "{active.id}" is under way; wait for its end', run_id=active.id)
     if policy == "deliver":

@@ -18,8 +18,10 @@ import msgspec
 
 from statecast import stores
 from statecast.protocol import RunError, RunState
+from statecast.protocol.messages.state_messages import items_in
 from statecast.stores import Key
 from statecast_agents import Agent, CommandError
+from statecast_agents.pending import Pending
 
 from .errors import ServerStopping
 from .limits import Limits
@@ -275,6 +277,15 @@ class Scheduler:
     async def ended(self, run: Execution) -> None:
         """Wait until an active run has ended."""
         await self._awaited.setdefault(run.id, asyncio.Event()).wait()
+
+    def dismiss(self, thread: Thread) -> None:
+        """Dismiss the questions of a thread that waits for their answers, without a run."""
+        assert thread.last_run is not None, "it asks"
+        messages = items_in(thread.document.root, thread.agent.messages)
+        thread.answers.add(Pending(thread.document, thread.agent.pending).dismiss(messages))
+        thread.record(advance(thread.last_run, "cancelled"))
+        self.start_next(thread)
+        thread.log.wake()
 
     def cancel_queued(self, thread: Thread, *runs: Execution) -> None:
         """Cancel queued runs. Their entries follow when the active run has ended.

@@ -69,6 +69,7 @@ class Thread(LoggedState):
         thread.applied = saved.applied
         turns = [entry.run for entry in found.entries if isinstance(entry, RunEntry)]
         thread.last_run = turns[-1] if turns else found.run
+        thread.queue.asks_since = saved.revision + len(found.entries) if thread.asks else None
         thread._uncompacted = sum(map(size_of, found.entries))
         return thread
 
@@ -94,6 +95,11 @@ class Thread(LoggedState):
         return self.last_run if active is None else active.state
 
     @property
+    def waits(self) -> bool:
+        """Whether it waits for its client: its run does, or it has no run, and questions are open."""
+        return self.asks if self.active is None else self.active.waits_since is not None
+
+    @property
     def stored(self) -> bool:
         """Whether the store has it; else a crash could take it back, and it is not to be found."""
         return not self.log.hidden
@@ -102,6 +108,11 @@ class Thread(LoggedState):
     def readers(self) -> int:
         """The number of readers."""
         return len(self.log.readers)
+
+    def record(self, run: RunState) -> None:
+        """Append a run's new status."""
+        super().record(run)
+        self.queue.asks_since = self.log.revision if run.asks else None
 
     def is_unchanged(self, since: Cursor) -> bool:
         """Return whether the state is what it was at a cursor; False where the log no longer tells."""

@@ -19,6 +19,7 @@ from statecast.protocol.errors import RequestError
 from statecast.stores import Appended, Compacted, Key, write_entry
 from statecast.threads.limits import Limits
 from statecast_agents import Agent, Document, RunEnded, operations
+from statecast_agents.answers import Answers
 from statecast_agents.chunks import Chunk
 
 from .journal import Journal
@@ -47,6 +48,7 @@ class LoggedState:
         "_size",
         "_uncompacted",
         "agent",
+        "answers",
         "document",
         "journal",
         "key",
@@ -63,6 +65,7 @@ class LoggedState:
         self.log = Log(keep_entries=limits.keep_entries, keep_bytes=limits.keep_bytes)
         self.loop = asyncio.get_running_loop()
         self.last_run: RunState | None = None
+        self.answers = Answers()  #: those that no run has taken
         self._instant = journal.instant
         self._limits = limits
         self._home = threading.get_ident()
@@ -97,6 +100,11 @@ class LoggedState:
     def size(self) -> int:
         """The state's size as JSON in bytes, or slightly more."""
         return self._size + self._grown
+
+    @property
+    def asks(self) -> bool:
+        """Whether its last run has ended, and left questions that it waits for."""
+        return self.last_run is not None and self.last_run.asks
 
     def has_room(self, more: int) -> bool:
         """Return whether the state may grow by this many bytes."""

@@ -25,6 +25,10 @@ class QueuedRun(Protocol):
     def begun(self) -> bool:
         """Whether its first entries are in the log."""
 
+    @property
+    def held(self) -> bool:
+        """Whether it stays queued until the thread's questions are answered."""
+
     def commands(self) -> bytes:
         """Return the commands as JSON."""
 
@@ -39,11 +43,12 @@ class RunQueue(Generic[_Run]):
         log: The thread's log.
     """
 
-    __slots__ = ("_log", "_unstored", "active", "inbox", "turned")
+    __slots__ = ("_log", "_unstored", "active", "asks_since", "inbox", "turned")
 
     def __init__(self, log: Log) -> None:
         self.active: _Run | None = None  #: the run whose turn it is
         self.inbox: list[_Run] = []  #: those behind it; short, and an empty deque holds 760 bytes
+        self.asks_since: int | None = None  #: the revision at which the thread began to wait for answers, without a run
         self.turned = 0  #: how often the queue's frame has changed
         self._unstored: list[_Run] = []  #: those in the inbox that the store does not have yet
         self._log = log
@@ -61,9 +66,8 @@ class RunQueue(Generic[_Run]):
     @property
     def next(self) -> _Run | None:
         """The run whose turn is next, once the store has it; None while no turn can begin."""
-        if self.active is not None or not self.inbox or self.inbox[0] in self._unstored:
-            return None
-        return self.inbox[0]
+        following = next((run for run in self.inbox if not run.held), None)
+        return None if self.active is not None or following in self._unstored else following
 
     def put(self, place: int, run: _Run, *, stored: bool = True) -> None:
         """Put a run into the inbox.
@@ -95,13 +99,14 @@ class RunQueue(Generic[_Run]):
     def end_of(self, run_id: str) -> int | None:
         """Return the revision at which a run ended or began to wait for its client; None before that.
 
-        That is where it ended, or where it, or the run it is queued behind, began to wait for the user.
+        That is where it ended, or where it, the run it is queued behind, or the thread began to wait for the user.
         """
         active = self.active
         if active is not None and active.id == run_id:
             return active.waits_since
-        if any(waiting.id == run_id for waiting in self.inbox):
-            return None if active is None else active.waits_since
+        queued = next((run for run in self.inbox if run.id == run_id), None)
+        if queued is not None:
+            return (self.asks_since if queued.held else None) if active is None else active.waits_since
         return self._log.ends.get(run_id, 0)
 
     @property
@@ -111,13 +116,15 @@ class RunQueue(Generic[_Run]):
         return log.visible == log.revision if active is None else active.begun and log.visible > active.start
 
     def as_json(self) -> bytes:
-        """Return the batches that wait behind the active run, in order, as a JSON array of `{"runId", "commands"}`.
+        """Return the batches that wait behind the active run, or for answers: a JSON array of `{"runId", "commands"}`.
 
         Batches that are not stored yet are omitted; large ones appear without their commands.
         """
         listed: list[dict[str, Any]] = []
         size = 0
-        for run in self.stored_runs if self.active is not None else ():
+        for run in self.stored_runs:
+            if self.active is None and not run.held:
+                continue  # its turn comes at once
             commands = run.commands()
             size += len(commands)
             fits = {"commands": msgspec.Raw(commands)} if size <= MAX_COMMANDS else {}

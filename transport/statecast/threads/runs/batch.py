@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from statecast_agents import Request
+from statecast_agents import AddMessage, AddToolResult, Answer, Request
 from statecast_agents.commands import AnyCommand, CommandSet, UntypedCommand
 
 from .users import StoredUser, restored_user, stored_user
 
-__all__ = ["Batch", "OnDisconnect"]
+__all__ = ["Batch", "OnDisconnect", "says_instead"]
 
 OnDisconnect = Literal["continue", "cancel"]
 
@@ -27,6 +27,11 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     user: Any = None  #: whom it is for
     applied: bool = False  #: whether its commands are in the messages already, since an earlier run listened for them
     tries: int = 0  #: which try this is, if an earlier process accepted it
+
+    @property
+    def says_instead(self) -> bool:
+        """Whether it has a message, and nothing that may answer a question."""
+        return says_instead(self.commands)
 
     def encode(self) -> bytes:
         """Return the stored form."""
@@ -67,6 +72,12 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
             applied=stored.applied,
             tries=stored.tries,
         )
+
+
+def says_instead(commands: Sequence[AnyCommand]) -> bool:
+    """Return whether commands have a message, and nothing that may answer a question."""
+    kinds = {type(command) for command in commands}
+    return AddMessage in kinds and not kinds & {Answer, AddToolResult}
 
 
 class _StoredBatch(msgspec.Struct, frozen=True):

@@ -14,13 +14,14 @@ import msgspec
 
 from statecast.stores import BatchAccepted, BatchSettled
 from statecast.threads.log.logged_state import LoggedState
-from statecast_agents import Run
+from statecast_agents import AddMessage, Run
+from statecast_agents.answering import answers_in, apply_answers, check_answers
 from statecast_agents.commands import AnyCommand
-from statecast_agents.message_commands import apply_commands
+from statecast_agents.message_commands import apply_commands, check_commands
 
 from .batch import Batch
 
-__all__ = ["Deliveries", "Delivery", "apply_messages"]
+__all__ = ["Deliveries", "Delivery", "apply_built_in"]
 
 _log: Final = logging.getLogger("statecast")
 
@@ -63,7 +64,7 @@ class Deliveries:
             MessageConflict: It does not fit the messages.
         """
         (command,) = delivery.batch.commands
-        apply_messages(run, [command], agrees=agrees)
+        apply_built_in(run, [command], agrees=agrees)
         batch = msgspec.structs.replace(delivery.batch, applied=True)
         self._pending[id(command)] = msgspec.structs.replace(delivery, batch=batch)
         self._thread.journal.add(BatchAccepted(self._thread.key, delivery.run_id, batch.encode()))
@@ -96,12 +97,31 @@ class Deliveries:
         return pending
 
 
-def apply_messages(run: Run, commands: Sequence[AnyCommand], *, agrees: bool) -> None:
-    """Apply the built-in commands among these to the messages in the state, all or none.
+def apply_built_in(run: Run, commands: Sequence[AnyCommand], *, agrees: bool, begins: bool = False) -> None:
+    """Apply the built-in commands among these to the state, all or none.
+
+    Args:
+        run: The run.
+        commands: The commands, in order.
+        agrees: Whether the client had seen the state as it is.
+        begins: Whether the run begins with them: then a message dismisses the questions that are open.
 
     Raises:
         MessageConflict: One does not fit.
+        InvalidAnswer: A question does not accept its answer.
     """
+    questions = run.questions
+    messages = run.shown_messages
+    check_answers(questions, commands, messages, dismisses=begins)
+    answering = [command for command in commands if answers_in(command, messages)]
+    others = [command for command in commands if not any(command is one for one in answering)]
+    if answering and run.keeps_messages:
+        check_commands(run.messages, others, agrees=agrees)
+    for command in answering:
+        run.given.add(apply_answers(questions, command, messages))
     if run.keeps_messages:
-        apply_commands(run.messages, commands, agrees=agrees)
-        run.flush()
+        apply_commands(run.messages, others, agrees=agrees)
+    if begins and len(questions) and any(isinstance(command, AddMessage) for command in others):
+        questions.drop_lost(run.shown_messages)
+        run.given.add(questions.dismiss(run.shown_messages))
+    run.flush()

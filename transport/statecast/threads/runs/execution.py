@@ -15,12 +15,13 @@ from statecast.protocol import RunError, RunState, Status
 from statecast.threads.limits import Limits
 from statecast.threads.log.logged_state import LoggedState
 from statecast_agents import Run, ToolCall, new_id
+from statecast_agents.answering import as_answers
 from statecast_agents.commands import AnyCommand
 
 from .batch import Batch
 from .capacity import Capacity
 from .clock import RunClock
-from .deliveries import Deliveries, Delivery, apply_messages
+from .deliveries import Deliveries, Delivery, apply_built_in
 from .emitter import Emitter
 from .exit_guard import within_agent
 from .failures import explain, raised_one
@@ -132,6 +133,11 @@ class Execution:
         """Whether the client must act for the run, which may continue meanwhile."""
         return self._run is not None and self._stop is None and self._run.waiting.asks
 
+    @property
+    def held(self) -> bool:
+        """Whether it stays queued until the thread's questions are answered: it says something else."""
+        return self.thread.asks and not self.batch.next_up and self.batch.says_instead
+
     def execute(
         self,
         *,
@@ -171,6 +177,8 @@ class Execution:
             request=self.batch.request,
             user=self.batch.user,
             messages=thread.agent.messages,
+            pending=thread.agent.pending,
+            answers=thread.answers,
             emit=self._emitter.emit,
             flush=thread.flush_from_anywhere,
             waits=self._waits,
@@ -178,15 +186,18 @@ class Execution:
             taken=self._deliveries.mark_received,
             in_thread=self._in_thread,
         )
+        thread.answers.begin(self.id)
         self._turn("running")
-        if not self.batch.applied:
-            self._apply(agrees=agrees)
+        self._apply(self._run, agrees=agrees)
         self._open = open_calls(self._run)
 
-    def _apply(self, *, agrees: bool) -> None:
-        assert self._run is not None, "it begins"
+    def _apply(self, run: Run, *, agrees: bool) -> None:
+        """Apply the built-in commands, and give the agent those of them that answer questions as `Answer`s."""
+        applied, posted = self.batch.applied, self.batch.commands
         try:
-            apply_messages(self._run, self.batch.commands, agrees=agrees)
+            run.commands = as_answers(posted, run.shown_messages, answered=applied)
+            if not applied:
+                apply_built_in(run, posted, agrees=agrees, begins=True)
         except Exception as failure:  # it is this run that fails, not whoever begins it
             self._failure = self._explain(failure)
 
@@ -243,12 +254,13 @@ class Execution:
             return
         try:
             status, error = self._outcome()
+            asks = status == "completed" and run is not None and len(run.questions) > 0
             if run is not None:
                 run.tasks = None
                 run.waiting.end()
             if run is not None and not self.thread.gone:
                 self._clean_up(run)
-            self._turn(status, error)
+            self._turn("waiting" if asks else status, error, asks=asks)
         finally:
             self._ended(self)
 
@@ -259,6 +271,7 @@ class Execution:
             if self._emitter is not None:
                 self._emitter.flush()
             if self._stop is not None and self._stop.error is None:
+                run.given.add(run.questions.dismiss(run.shown_messages))
                 cut_off(run, self._open)
             if self._stop is not None and self._stop.roll_back and self._before is not None:
                 self.thread.put_back(self._before)
@@ -389,10 +402,10 @@ class Execution:
     def _explain(self, failure: BaseException) -> RunError:
         return explain(failure, f"run {self.id} on thread {self.thread.id}", debug=self._debug)
 
-    def _turn(self, status: Status, error: RunError | None = None) -> None:
-        """Take the status that follows, and record it."""
-        waited, self.state = self.state.status == "waiting", advance(self.state, status, error)
-        if waited != (status == "waiting"):
+    def _turn(self, status: Status, error: RunError | None = None, *, asks: bool = False) -> None:
+        """Take the status that follows, and record it; `asks`: it has ended, so that nothing waits but the thread."""
+        waited, self.state = self.state.status == "waiting", advance(self.state, status, error, asks=asks)
+        if waited != (status == "waiting" and not asks):
             self._room.wait(self.thread.owner, not waited)
         self.waits_since = None
         self.thread.record(self.state)

@@ -12,7 +12,7 @@ from statecast.protocol import RunError
 from statecast.protocol.errors import RequestError
 from statecast.threads.errors import AgentFailed
 from statecast_agents import Agent, AgentError, Json, StatecastError, TooLarge
-from statecast_agents.errors import MessageConflict
+from statecast_agents.errors import InvalidAnswer, MessageConflict
 
 __all__ = ["agents_code", "explain", "first_state", "raised_one", "validate"]
 
@@ -42,7 +42,7 @@ def explain(failure: BaseException, what: str, *, debug: bool) -> RunError:
         cause = _cause(failure)
     except RecursionError:  # groups within groups within groups
         cause = failure
-    if isinstance(cause, AgentError | MessageConflict | TooLarge):
+    if isinstance(cause, AgentError | InvalidAnswer | MessageConflict | TooLarge):
         try:
             error = RunError(_code(cause.code), _sendable(str(cause)))
             if cause.__cause__ is None:

@@ -45,12 +45,12 @@ class ImpossibleTransition(RuntimeError):
         self.status = status
 
 
-def advance(run: RunState, status: Status, error: RunError | None = None) -> RunState:
-    """Return a run with the status that follows.
+def advance(run: RunState, status: Status, error: RunError | None = None, *, asks: bool = False) -> RunState:
+    """Return a run with the status that follows; `asks`: it has ended, and waits for the answers to its questions.
 
     Raises:
         ImpossibleTransition: The status cannot follow.
     """
-    if status not in TRANSITIONS[run.status]:
+    if ("completed" if asks else status) not in TRANSITIONS[run.status]:
         raise ImpossibleTransition(run, status)
-    return RunState(run.id, status, error)
+    return RunState(run.id, status, error, asks)

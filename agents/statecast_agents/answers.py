@@ -1,0 +1,67 @@
+"""The answers that a thread's questions have got, until a run takes them.
+
+Rule 1: an answer is there from the moment it is applied, in one entry with what it changes in the state. A run that
+reads the answers takes them; they leave when another run begins. So a run that a crash cut off and that begins again
+finds what it had taken, and no other run does.
+Source: docs/protocol.md, "Questions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Final
+
+from .values import Json
+
+__all__ = ["Answers"]
+
+#: Where they are among what a thread keeps for its runs.
+SLOT: Final = "statecast.answers"
+
+
+class Answers:
+    """The answers that no run has taken yet, and those that the latest run took.
+
+    Args:
+        slots: What the thread keeps for its runs, by name.
+    """
+
+    __slots__ = ("_slots",)
+
+    def __init__(self, slots: MutableMapping[str, Json] | None = None) -> None:
+        self._slots = {} if slots is None else slots
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._entries()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries())
+
+    def add(self, answers: Mapping[str, Mapping[str, Json]]) -> None:
+        """Add answers, by their questions' ids."""
+        if answers:
+            self._write(self._entries() | {id: {"answer": dict(answer)} for id, answer in answers.items()})
+
+    def take(self, run_id: str) -> dict[str, Json]:
+        """Return all answers, by their questions' ids, and record that a run has taken them."""
+        entries = self._entries()
+        if any(entry.get("run") is None for entry in entries.values()):
+            self._write({id: {**entry, "run": run_id} for id, entry in entries.items()})
+        return {id: entry["answer"] for id, entry in entries.items()}
+
+    def begin(self, run_id: str) -> None:
+        """Forget what runs before this one have taken."""
+        entries = self._entries()
+        left = {id: entry for id, entry in entries.items() if entry.get("run") in (None, run_id)}
+        if len(left) < len(entries):
+            self._write(left)
+
+    def _entries(self) -> dict[str, dict[str, Json]]:
+        found = self._slots.get(SLOT)
+        return dict(found) if isinstance(found, dict) else {}
+
+    def _write(self, entries: dict[str, dict[str, Json]]) -> None:
+        if entries:
+            self._slots[SLOT] = entries
+        elif SLOT in self._slots:
+            del self._slots[SLOT]

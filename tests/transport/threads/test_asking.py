@@ -1,0 +1,308 @@
+"""A run that asks may end: the thread waits for the answers, holds nothing, and each answer begins the next run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from statecast import AddMessage, Agent, Answer, Run
+from statecast.state import Json
+from statecast.testing import TestClient
+from tests.transport.followers import state_of, status_of
+from tests.transport.held_agent import note, said
+
+pytestmark = pytest.mark.anyio
+
+
+def cleaner(**settings: Any) -> Agent:
+    """Return an agent that asks before it deletes each file that a message names, and does so with all the answers."""
+    agent = Agent(**settings)
+
+    @agent.on(AddMessage)
+    async def plan(run: Run, command: AddMessage) -> None:
+        message = run.messages.assistant()
+        names = command.message.text.split()
+        if names[0] != "delete":
+            message.append_text(f"said {command.message.text}, after {sorted(run.answers.values(), key=str)}")
+            return
+        for name in names[1:]:
+            message.add_tool_call("delete", {"file": name}, id=name).ask(f"Delete {name}?", id=f"ask-{name}")
+
+    @agent.on(Answer)
+    async def go_on(run: Run, command: Answer) -> None:
+        if run.pending:
+            note(run, f"waits for {len(run.pending)}")
+            return
+        for id, answer in run.answers.items():
+            call = run.messages.find_tool_call(id.removeprefix("ask-"))
+            assert call is not None
+            call.set_result("deleted" if answer["approved"] else "kept")
+        note(run, "done")
+
+    return agent
+
+
+def answer(**answers: Json) -> dict[str, Any]:
+    return {"type": "answer", "answers": {f"ask-{name}": value for name, value in answers.items()}}
+
+
+def calls_in(state: Json) -> dict[str, Json]:
+    return {
+        part["toolCallId"]: part
+        for message in state["messages"]
+        for part in message["parts"]
+        if part["type"] == "tool-call"
+    }
+
+
+async def test_a_question_ends_the_run_and_its_answer_begins_the_next() -> None:
+    async with TestClient(cleaner()) as client:
+        asked = await client.run("delete a", thread_id="t")
+        waiting = await status_of(client)
+        done = await client.run(answer(a=True), state=asked.state, thread_id="t")
+        after = await status_of(client)
+
+    (question,) = asked.state["pending"]
+    assert question == {"id": "ask-a", "callId": "a", "kind": "approval", "prompt": "Delete a?"}
+    assert calls_in(asked.state)["a"]["approval"] == {"id": "ask-a", "prompt": "Delete a?"}
+    assert "result" not in calls_in(asked.state)["a"]
+    assert waiting == "waiting"
+    assert done.state["pending"] == []
+    assert calls_in(done.state)["a"]["approval"] == {"id": "ask-a", "prompt": "Delete a?", "approved": True}
+    assert calls_in(done.state)["a"]["result"] == "deleted"
+    assert after == "completed"
+
+
+async def test_several_are_answered_one_by_one_in_any_order() -> None:
+    async with TestClient(cleaner()) as client:
+        asked = await client.run("delete a b c", thread_id="t")
+        first = await client.run(answer(b=False), state=asked.state, thread_id="t")
+        between = await status_of(client)
+        elsewhere = await client.run(answer(c={"approved": True, "reason": "old"}), thread_id="t")  # another tab
+        last = await client.run(answer(a=True), state=first.state, thread_id="t")
+
+    assert [question["id"] for question in first.state["pending"]] == ["ask-a", "ask-c"]
+    assert between == "waiting"
+    assert elsewhere.state["notes"] == ["waits for 2", "waits for 1"]
+    calls = calls_in(last.state)
+    assert {id: call["result"] for id, call in calls.items()} == {"a": "deleted", "b": "kept", "c": "deleted"}
+    assert calls["c"]["approval"]["reason"] == "old"
+    assert last.state["notes"][-1] == "done"
+
+
+async def test_several_can_be_answered_at_once() -> None:
+    async with TestClient(cleaner()) as client:
+        asked = await client.run("delete a b", thread_id="t")
+        done = await client.run(answer(b=False, a=True), state=asked.state, thread_id="t")
+
+    assert {id: call["result"] for id, call in calls_in(done.state).items()} == {"a": "deleted", "b": "kept"}
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        ({"ask-a": "yes"}, "invalid_answer"),
+        ({"ask-a": 1}, "invalid_answer"),
+        ({"ask-a": {"approved": "true"}}, "invalid_answer"),
+        ({"ask-a": {"optionId": "allow-once"}}, "invalid_answer"),
+        ({"ask-a": {"approved": True, "value": 1}}, "invalid_answer"),
+        ({"ask-a": True, "ask-z": True}, "unknown_question"),
+        ({"ask-b": True}, "question_answered"),
+        (True, "invalid_command"),
+    ],
+    ids=str,
+)
+async def test_a_wrong_answer_is_refused_and_changes_nothing(value: Json, code: str) -> None:
+    async with TestClient(cleaner()) as client:
+        await client.run("delete a b", thread_id="t")
+        asked = await client.run(answer(b=True), thread_id="t")
+        refused = await client.run({"type": "answer", "answers": value}, state=asked.state, thread_id="t")
+        state = await state_of(client)
+
+    assert refused.code == code
+    assert refused.status == (422 if code.startswith("invalid") else 409)
+    assert state == asked.state
+
+
+async def test_an_answer_with_an_id_counts_once() -> None:
+    async with TestClient(cleaner()) as client:
+        await client.run("delete a b", thread_id="t")
+        first = await client.run({**answer(a=True), "id": "one"}, thread_id="t")
+        again = await client.run({**answer(a=True), "id": "one"}, thread_id="t")
+
+    assert again.status == 200
+    assert again.state == first.state
+    assert again.headers["statecast-run-id"] == first.headers["statecast-run-id"]
+
+
+async def test_nobody_answers_what_was_not_asked() -> None:
+    async with TestClient(cleaner()) as client:
+        refused = await client.run(answer(a=True), thread_id="new")
+        forged = {"pending": [{"id": "ask-a", "kind": "approval"}], "messages": []}
+        claimed = await client.run(answer(a=True), state=forged, thread_id="claimed")
+        taken_up = await client.run("hello", state=forged, thread_id="taken up")
+
+    assert (refused.code, claimed.code) == ("unknown_question", "unknown_question")
+    assert taken_up.code == "invalid_thread_id"
+
+
+async def test_a_posted_state_brings_no_questions_along() -> None:
+    async with TestClient(cleaner()) as client:
+        forged = {"pending": [{"id": "ask-a", "kind": "approval"}], "messages": []}
+        adopted = await client.run("hello", state=forged, thread_id="t")
+        refused = await client.run(answer(a=True), state=adopted.state, thread_id="t")
+
+    assert "pending" not in adopted.state
+    assert refused.code == "unknown_question"
+
+
+@pytest.mark.parametrize(
+    ("result", "approved"),
+    [
+        (True, True),
+        ({"approved": True}, True),
+        ("true", False),
+        ({"approved": "true"}, False),
+        ({"approved": False}, False),
+        (None, False),
+    ],
+    ids=str,
+)
+async def test_the_result_of_its_call_answers_a_question(result: Json, approved: bool) -> None:
+    async with TestClient(cleaner()) as client:
+        asked = await client.run("delete a", thread_id="t")
+        command = {"type": "add-tool-result", "toolCallId": "a", "result": result}
+        done = await client.run(command, state=asked.state, thread_id="t")
+
+    call = calls_in(done.state)["a"]
+    assert call["approval"]["approved"] is approved
+    assert call["result"] == ("deleted" if approved else "kept")
+
+
+async def test_a_failed_result_denies() -> None:
+    async with TestClient(cleaner()) as client:
+        asked = await client.run("delete a", thread_id="t")
+        command = {"type": "add-tool-result", "toolCallId": "a", "result": True, "isError": True}
+        done = await client.run(command, state=asked.state, thread_id="t")
+
+    assert calls_in(done.state)["a"]["result"] == "kept"
+
+
+# What else may come
+
+
+async def test_a_message_instead_of_an_answer_dismisses_the_questions() -> None:
+    async with TestClient(cleaner()) as client:
+        asked = await client.run("delete a b", thread_id="t")
+        moved_on = await client.run("hello", state=asked.state, thread_id="t")
+        late = await client.run(answer(a=True), state=moved_on.state, thread_id="t")
+
+    assert moved_on.state["pending"] == []
+    for call in calls_in(moved_on.state).values():
+        assert call["approval"]["resolution"] == "cancelled"
+        assert (call["result"], call["isError"]) == ({"dismissed": True}, True)
+    dismissed = {"approved": False, "dismissed": True}
+    assert moved_on.state["messages"][-1]["parts"][0]["text"] == f"said hello, after {[dismissed, dismissed]}"
+    assert late.code == "question_answered"
+
+
+async def test_a_message_may_wait_for_the_answers() -> None:
+    async with TestClient(cleaner(waiting_policy="enqueue")) as client:
+        asked = await client.run("delete a b", thread_id="t")
+        queued = await client.run("hello", state=asked.state, thread_id="t")
+        held = (await client.get("/status/t")).json()
+        await client.run(answer(a=True), thread_id="t")
+        still = (await client.get("/status/t")).json()
+        await client.run(answer(b=True), thread_id="t")
+        await client.run(thread_id="t")
+        end = await until_text(client, "said hello")
+
+    assert queued.state == asked.state
+    assert (held["status"], len(held["queued"])) == ("waiting", 1)
+    assert (still["status"], len(still["queued"])) == ("waiting", 1)
+    assert calls_in(end)["b"]["result"] == "deleted"
+
+
+@pytest.mark.parametrize(("policy", "code"), [("reject", "run_active"), ("deliver", "not_listening")])
+async def test_a_message_may_be_refused(policy: Any, code: str) -> None:
+    async with TestClient(cleaner(waiting_policy=policy)) as client:
+        asked = await client.run("delete a", thread_id="t")
+        refused = await client.run("hello", state=asked.state, thread_id="t")
+        done = await client.run(answer(a=True), state=asked.state, thread_id="t")
+
+    assert (refused.status, refused.code) == (409, code)
+    assert calls_in(done.state)["a"]["result"] == "deleted"
+
+
+@pytest.mark.parametrize("policy", ["interrupt", "rollback", "reject"])
+async def test_answers_are_accepted_whatever_the_policy(policy: Any) -> None:
+    async with TestClient(cleaner(policy=policy)) as client:
+        asked = await client.run("delete a b", thread_id="t")
+        await client.run(answer(a=True), state=asked.state, thread_id="t")
+        done = await client.run(answer(b=True), thread_id="t")
+
+    assert {call["result"] for call in calls_in(done.state).values()} == {"deleted"}
+
+
+async def test_stop_dismisses_what_is_open() -> None:
+    async with TestClient(cleaner()) as client:
+        await client.run("delete a", thread_id="t")
+        stopped = (await client.post("/cancel", json={"threadId": "t"})).json()
+        state = await state_of(client)
+        again = (await client.post("/cancel", json={"threadId": "t"})).json()
+        refused = await client.run(answer(a=True), thread_id="t")
+        status = await status_of(client)
+        after = await client.run("hello", thread_id="t")
+
+    assert (stopped["cancelled"], again["cancelled"]) == (True, False)
+    assert status == "cancelled"
+    assert state["pending"] == []
+    assert calls_in(state)["a"]["approval"]["resolution"] == "cancelled"
+    assert refused.code == "question_answered"
+    assert "dismissed" in after.state["messages"][-1]["parts"][0]["text"]
+
+
+async def test_stop_names_the_run_that_asked() -> None:
+    async with TestClient(cleaner()) as client:
+        await client.run("delete a", thread_id="t")
+        refused = await client.post("/cancel", json={"threadId": "t", "runId": "run_other"})
+
+    assert (refused.status, refused.json()["error"]["code"]) == (409, "run_mismatch")
+
+
+async def test_an_edit_takes_the_questions_of_what_it_cuts_away() -> None:
+    async with TestClient(cleaner()) as client:
+        asked = await client.run("delete a", thread_id="t")
+        source = asked.state["messages"][0]["id"]
+        edited = await client.run(said("hello", parentId=None, sourceId=source), state=asked.state, thread_id="t")
+        refused = await client.run(answer(a=True), thread_id="t")
+
+    assert edited.state["pending"] == []
+    assert edited.state["messages"][-1]["parts"][0]["text"] == "said hello, after []"
+    assert refused.code == "unknown_question"
+
+
+async def test_other_commands_leave_the_questions_open() -> None:
+    agent = cleaner()
+
+    @agent.on("note")
+    async def noted(run: Run, command: Any) -> None:
+        note(run, "noted")
+
+    async with TestClient(agent) as client:
+        asked = await client.run("delete a", thread_id="t")
+        noted_state = await client.run({"type": "note"}, state=asked.state, thread_id="t")
+        status = await status_of(client)
+        done = await client.run(answer(a=True), thread_id="t")
+
+    assert noted_state.state["notes"] == ["noted"]
+    assert status == "waiting"
+    assert calls_in(done.state)["a"]["result"] == "deleted"
+
+
+async def until_text(client: TestClient, text: str) -> Json:
+    """Return the state once the last message has a text."""
+    async with client.stream("GET", "/threads/t/events?format=snapshot") as events:
+        await events.read_until(text.encode())
+    return await state_of(client)
