@@ -1,4 +1,4 @@
-"""The command line: `statecast serve module:agent`, `demo`, `send`, `watch`, `check` and `backup`."""
+"""The command line: `statecast serve module:agent`, `demo`, `types`, `send`, `watch`, `check` and `backup`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import uvicorn
 
 from statecast_agents import Agent
 
-from . import demo, store_commands
+from . import demo, store_commands, typescript
 from .http import GRACE, App, Cloud, create_app
 from .server import Server, config_for
 from .stores import Store, StoreUnavailable, store_of
@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return store_commands.check(options.file)
     if options.command == "backup":
         return store_commands.backup(options.file, options.to)
+    if options.command == "types":
+        return _print_types(options.target)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     try:
         app = _app(options)
@@ -80,6 +82,20 @@ def _run_client(options: argparse.Namespace) -> int:
         commands = [options.text] if options.text is not None else options.json
         return console.run(console.send(options.url, options.thread, options.agent, commands))
     return console.run(console.watch(options.url, options.thread, once=options.once, lines=options.json))
+
+
+def _print_types(targets: Sequence[str]) -> int:
+    """Print the TypeScript declarations of what the targets declare."""
+    try:
+        agents: list[Agent] = []
+        for target in targets:
+            found = _load(target)
+            agents += found.hub.agents.values() if isinstance(found, App) else _agents_in(found)
+        print(typescript.declarations(list(create_app(agents).hub.agents.values())), end="")
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        print(f"statecast: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 async def _try(store: Store) -> None:
@@ -156,6 +172,8 @@ def _parser() -> argparse.ArgumentParser:
             metavar="SECONDS",
             help="how long runs get to end when the server is asked to stop (default: %(default)g)",
         )
+    types = commands.add_parser("types", help="print the TypeScript declarations of agents: states and commands")
+    types.add_argument("target", nargs="+", help="module:attribute of an agent, of a list of agents, or of an app")
     _add_client_commands(commands)
     store_commands.add_commands(commands)
     return parser
@@ -212,7 +230,7 @@ def _app(options: argparse.Namespace) -> App:
             if isinstance(found, App):
                 _check_settings(options, target)
                 return found
-            agents += [found] if isinstance(found, Agent) else found
+            agents += _agents_in(found)
     return create_app(
         agents,
         cors_origins=options.cors_origin,
@@ -262,6 +280,10 @@ def _load(target: str) -> Any:
     if not (isinstance(found, (Agent, App)) or several):
         raise TypeError(f'expected "{target}" to be an Agent, a list of them, or an App, got {type(found).__name__}')
     return found
+
+
+def _agents_in(found: Agent | Sequence[Agent]) -> Sequence[Agent]:
+    return [found] if isinstance(found, Agent) else found
 
 
 def _serve_reloading(options: argparse.Namespace) -> int:
