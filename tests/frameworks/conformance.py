@@ -5,16 +5,24 @@ A case that a framework cannot do is in `GAPS` of its rig, with the reason. `doc
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from .provider import CallArgs, CallBegin, Fail, Hang, Reasoning, Step, Text, call
 from .stage import Stage
 
 __all__ = ["CASES", "Case"]
 
+ROOT = Path(__file__).parents[2]
+
 HELLO = [Text("Hel"), Text("lo")]
 BYE = [Text("Good"), Text("bye")]
+Play = Callable[[Stage], Awaitable[None]]
+
 CANCELLED = {"type": "incomplete", "reason": "cancelled"}
 
 
@@ -23,17 +31,20 @@ class Case:
     """A case of the table."""
 
     title: str  #: what works, as `docs/frameworks.md` has it
-    play: Callable[[Stage], Awaitable[None]]
+    play: Play
+    slow: bool  #: whether `make quick` leaves it out
 
 
 CASES: dict[str, Case] = {}
 
 
-def case(title: str) -> Callable[[Callable[[Stage], Awaitable[None]]], Callable[[Stage], Awaitable[None]]]:
+def case(
+    title: str, *, slow: bool = False
+) -> Callable[[Callable[[Stage], Awaitable[None]]], Callable[[Stage], Awaitable[None]]]:
     """Register the decorated function as a case, under its own name."""
 
     def register(play: Callable[[Stage], Awaitable[None]]) -> Callable[[Stage], Awaitable[None]]:
-        CASES[play.__name__] = Case(title, play)
+        CASES[play.__name__] = Case(title, play, slow)
         return play
 
     return register
@@ -44,12 +55,22 @@ async def text(stage: Stage) -> None:
     async with stage.serve([*HELLO, Hang(), Text("!")]) as page:
         async with page.saying("Hi"):
             await page.provider.hangs()
-            while await page.said() != [("user", "Hi"), ("assistant", "Hello")]:
-                assert (await page.status())["isRunning"], await page.said()
+            await page.hears("Hello")
             page.provider.release()
         assert await page.said() == [("user", "Hi"), ("assistant", "Hello!")]
         assert page.provider.requests[0].of("user") == ["Hi"]
         assert (await page.messages())[1].get("status", {}).get("type") != "incomplete"
+
+
+@case("A page that is loaded in the middle sees the same as one that was there")
+async def reload(stage: Stage) -> None:
+    async with stage.serve([*HELLO, *call("c1", "weather", '{"city": "Bonn"}')], [*BYE, Hang(), Text("!")]) as page:
+        async with page.saying("Weather?") as response:
+            await page.provider.hangs()
+            await page.hears("HelloGoodbye")
+            assert "sunny in Bonn" in str((await page.call("c1"))["result"])
+            page.provider.release()
+        assert (await response).state == await page.state()
 
 
 @case("Reasoning is a part of its own")
@@ -270,3 +291,22 @@ async def regenerate(stage: Stage) -> None:
         request = page.provider.requests[2]
 
     assert (request.of("user"), request.of("assistant")) == (["First", "Second"], ["One"])
+
+
+@case("After `kill -9` in the middle, what was shown is there, and the next message is answered", slow=True)
+async def killed(stage: Stage) -> None:
+    """Only a process that dies without a word shows what the store has at that moment."""
+    command = [sys.executable, "-m", "tests.frameworks.killed", stage.rig.__name__, str(stage.folder)]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stderr=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(60):
+        _, errors = await process.communicate()
+    assert process.returncode == -signal.SIGKILL, errors.decode()
+
+    async with stage.serve(BYE, BYE) as page:  # one answer is for the run that was cut off, if it runs again
+        assert ("user", "Hi") in await page.said()
+        assert "Hello" in str(await page.messages())
+        await page.over()
+        await page.say("Bye")
+        assert [text for role, text in await page.said() if role == "user"] == ["Hi", "Bye"]
+        assert (await page.said())[-1] == ("assistant", "Goodbye")
+        assert page.provider.requests[-1].of("user") == ["Hi", "Bye"]

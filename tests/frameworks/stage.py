@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ class Rig(Protocol):
     It imports its framework in `agent` only, so that the table of gaps can be read without it.
     """
 
+    __name__: str
     TITLE: str  #: of its column in the table
     GAPS: Mapping[str, str]  #: why a case cannot be, by the case's name
 
@@ -121,8 +122,29 @@ class Scene:
         """Stop the run, and wait until it has ended."""
         response = await self.client.post("/cancel", json={"threadId": THREAD})
         assert response.json()["cancelled"] is True
+        await self.over("cancelled", "failed")
+
+    async def over(self, *statuses: str) -> None:
+        """Wait until no run is under way, and the last one has ended with one of these statuses, if some are given."""
+
+        async def ended() -> bool:
+            status = await self.status()
+            return status["status"] in statuses if statuses else not status["isRunning"]
+
+        await self.eventually(ended)
+
+    async def hears(self, text: str) -> None:
+        """Wait until the last answer has a text."""
+
+        async def heard() -> bool:
+            return (await self.said())[-1] == ("assistant", text)
+
+        await self.eventually(heard)
+
+    async def eventually(self, fact: Callable[[], Awaitable[bool]]) -> None:
+        """Wait for a fact."""
         async with asyncio.timeout(PATIENCE):
-            while (await self.status())["status"] not in ("cancelled", "failed"):  # noqa: ASYNC110  # the server's
+            while not await fact():  # noqa: ASYNC110  # what is asked is the server
                 await asyncio.sleep(0.002)
 
     # What the page sees

@@ -14,7 +14,13 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(
-    ("name", "case"), [(name, case) for name, rig in RIGS.items() for case in CASES if case not in rig.GAPS]
+    ("name", "case"),
+    [
+        pytest.param(name, case, marks=pytest.mark.slow if CASES[case].slow else ())
+        for name, rig in RIGS.items()
+        for case in CASES
+        if case not in rig.GAPS
+    ],
 )
 async def test_an_adapter_does(name: str, case: str, tmp_path: Path) -> None:
     await CASES[case].play(Stage(RIGS[name], tmp_path))
