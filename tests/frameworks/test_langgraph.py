@@ -213,7 +213,7 @@ async def test_a_sub_agent_speaks_at_its_call_and_not_in_the_conversation() -> N
     assert [message["role"] for message in one["messages"]] == ["user", "assistant", "assistant"]
 
 
-async def test_a_subgraph_that_shares_the_messages_speaks_in_the_conversation() -> None:
+async def test_a_subgraph_speaks_in_the_conversation_only_if_it_shares_the_messages() -> None:
     writer = create_agent(ScriptedModel(answers=[["one ", "two"]]), [], name="writer")
     other = ScriptedModel(answers=[["secret"]])
     helper = create_agent(other, [], name="helper")
@@ -230,7 +230,10 @@ async def test_a_subgraph_that_shares_the_messages_speaks_in_the_conversation() 
     async with TestClient(LangGraphAgent(graph.compile(checkpointer=InMemorySaver()))) as client:
         result = await client.run("a")
     assert [text for _, text in texts(result)] == ["a", "one two", "done"]
-    assert "secret" not in str(result.chunks)
+    ((namespace, shown),) = result.state["subgraphs"].items()
+    assert namespace.startswith("helper:")
+    assert shown["name"] == "helper"
+    assert [message["parts"][0]["text"] for message in shown["messages"]] == ["psst", "secret"]
 
 
 async def test_a_subgraph_that_shares_the_messages_streams_its_tokens() -> None:

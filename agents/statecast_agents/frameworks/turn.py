@@ -1,7 +1,8 @@
 """A turn: what a framework's run shows in the thread, written as its events come.
 
 Writers are found by namespace, message id and part. The namespace "" is the conversation; any other is the id of the
-tool call that a sub-agent works for, whose messages stand in that call's `messages`.
+tool call that a sub-agent works for, whose messages stand in that call's `messages`, or a name that was given to a list
+of messages elsewhere in the state (`Turn.show_in`).
 """
 
 from __future__ import annotations
@@ -46,13 +47,14 @@ class Turn:
         run: The run.
     """
 
-    __slots__ = ("_calls", "_committed", "_shown", "run")
+    __slots__ = ("_calls", "_committed", "_lists", "_shown", "run")
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self._shown: dict[tuple[str, str], _Shown] = {}
         self._calls: dict[str, tuple[_Shown, ToolCall]] = {}
         self._committed: dict[str, set[str]] = {}  #: ids by namespace
+        self._lists: dict[str, MessageList] = {}  #: those that have been given a namespace
 
     def __enter__(self) -> Self:
         return self
@@ -75,6 +77,10 @@ class Turn:
     def open_calls(self) -> list[ToolCall]:
         """The tool calls of this turn that have no result yet, in the order in which they began."""
         return [call for shown, call in self._calls.values() if shown.listed and call.open]
+
+    def show_in(self, ns: str, messages: MessageList) -> None:
+        """Show the messages of a namespace in a list of the state: those of a part that no tool call has begun."""
+        self._lists[ns] = messages
 
     def message(self, id: str, ns: str = "") -> AssistantMessage:  # the field's name
         """Return the message with an id for writing, and add it if the namespace has none.
@@ -254,6 +260,15 @@ class Turn:
             each.listed = each.complete or not each.begun or has_open_call(each.message)
         self._committed[ns] = ids
 
+    def suspend(self) -> None:
+        """Mark what the framework has not committed as incomplete, where it waits and may write it anew.
+
+        Messages with open calls are left as they are: their calls are what is waited for.
+        """
+        for shown in self._shown.values():
+            if shown.listed and not shown.complete and not has_open_call(shown.message):
+                shown.message.message["status"] = {"type": "incomplete", "reason": "other"}
+
     def _open(self, id: str, ns: str) -> _Shown:
         """Return the message for writing, in its list."""
         shown = self._shown.get((ns, id))
@@ -276,6 +291,8 @@ class Turn:
         """
         if not ns:
             return self.run.messages
+        if ns in self._lists:
+            return self._lists[ns]
         known = self._calls.get(ns)
         call = known[1] if known is not None else self.run.messages.find_tool_call(ns)
         if call is None:

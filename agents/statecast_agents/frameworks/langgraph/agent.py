@@ -30,6 +30,8 @@ class LangGraphAgent(Agent):
         channel: Where the graph's state has its messages.
         custom: Where in the thread's state the values go that nodes and tools stream: the fields of a dict each to a
             field of their own, any other value in place of the one before. None: nowhere.
+        subgraphs: Where in the thread's state the messages go of subgraphs that have a conversation of their own, and
+            that no tool call has begun: `{namespace: {"name", "messages"}}`, of the latest run. None: nowhere.
         input: Makes the graph's input of the run and of the messages that are new to the graph; default:
             `{channel: messages}`.
         config: LangGraph's config, or a function that makes it for a run. The thread's id is added.
@@ -48,6 +50,7 @@ class LangGraphAgent(Agent):
         *,
         channel: str = "messages",
         custom: str | None = "custom",
+        subgraphs: str | None = "subgraphs",
         input: Callable[[Run, Sequence[Any]], Any] | None = None,  # the framework's name
         config: Mapping[str, Any] | Callable[[Run], Mapping[str, Any]] | None = None,
         context: Callable[[Run], Any] | None = None,
@@ -58,7 +61,9 @@ class LangGraphAgent(Agent):
         if not callable(getattr(graph, "astream", None)):
             raise TypeError(f"expected a compiled graph, got {graph!r:.80}; call its compile()")
         self._graph = graph
-        self._options = GraphOptions(channel=channel, custom=custom, input=input, config=config, context=context)
+        self._options = GraphOptions(
+            channel=channel, custom=custom, subgraphs=subgraphs, input=input, config=config, context=context
+        )
         self.batch(self._perform)
 
     async def _perform(self, run: Run) -> None:
@@ -71,6 +76,7 @@ async def run_graph(
     *,
     channel: str = "messages",
     custom: str | None = "custom",
+    subgraphs: str | None = "subgraphs",
     input: Callable[[Run, Sequence[Any]], Any] | None = None,  # the framework's name
     config: Mapping[str, Any] | None = None,
     context: Any = None,
@@ -85,6 +91,7 @@ async def run_graph(
         graph: The graph.
         channel: As in `LangGraphAgent`, like the following.
         custom: Where the values go that nodes and tools stream.
+        subgraphs: Where the messages of subgraphs go.
         input: Makes the graph's input.
         config: LangGraph's config.
         context: The context itself.
@@ -93,7 +100,9 @@ async def run_graph(
         AgentError: The graph failed for a reason that users may read, such as `rate_limited`.
         Exception: Whatever else the graph raises.
     """
-    options = GraphOptions(channel=channel, custom=custom, input=input, config=config, context=lambda run: context)
+    options = GraphOptions(
+        channel=channel, custom=custom, subgraphs=subgraphs, input=input, config=config, context=lambda run: context
+    )
     await _run(run, graph, options)
 
 

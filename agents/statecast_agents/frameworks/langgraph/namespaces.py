@@ -1,4 +1,4 @@
-"""Where the messages of a graph's namespaces are shown: in the conversation, at a tool call, or nowhere.
+"""Where the messages of a graph's namespaces are shown: in the conversation, at a tool call, or in a list of their own.
 
 A namespace of LangGraph names the tasks that lead to a subgraph. The one link from a sub-agent to the tool call that it
 works for is the input of the task that performs the call.
@@ -38,7 +38,7 @@ class Namespaces:
             self._calls[task["id"]] = call
 
     def of(self, ns: tuple[str, ...]) -> str | None:
-        """Return where the messages of a namespace are shown: "" the conversation, or a call's id; None: nowhere."""
+        """Return where the messages of a namespace are shown: "" the conversation, or a call's id; None: neither."""
         if ns not in self._known:
             calls = (self._calls.get(_task(step)) for step in reversed(ns))
             call = next((call for call in calls if call is not None), None)
@@ -46,10 +46,10 @@ class Namespaces:
             self._known[ns] = "" if call is None and speaks else call
         return self._known[ns]
 
-    def agent(self, ns: tuple[str, ...]) -> str | None:
-        """Return the tool call whose sub-agent has this very namespace; None if none has."""
+    def is_agent(self, ns: tuple[str, ...]) -> bool:
+        """Return whether a namespace is that of a graph which a tool call has begun, and not of a graph within it."""
         steps = [step for step in ns if ":" in step]
-        return self._calls.get(_task(steps[-1])) if steps else None
+        return bool(steps) and _task(steps[-1]) in self._calls
 
 
 def _task(step: str) -> str:

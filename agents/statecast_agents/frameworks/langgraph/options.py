@@ -17,6 +17,7 @@ class GraphOptions:
 
     channel: str
     custom: str | None
+    subgraphs: str | None
     input: Callable[[Run, Sequence[Any]], Any] | None
     config: Mapping[str, Any] | Callable[[Run], Mapping[str, Any]] | None
     context: Callable[[Run], Any] | None

@@ -11,6 +11,7 @@ from typing import Any, Final
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 
 from statecast_agents.frameworks.turn import Turn
+from statecast_agents.message_list import Messages
 from statecast_agents.values import Json
 
 from .messages import page_messages, page_parts, result_fields
@@ -25,6 +26,9 @@ MODES: Final = ("messages", "values", "tasks", "custom")
 
 #: How LangChain's own ids of messages begin. A provider that names its message late changes one in its middle.
 OWN_ID: Final = "lc_run-"
+
+#: How the turn's namespaces of subgraphs begin that no tool call has begun.
+SUBGRAPH: Final = "subgraph "
 
 
 class GraphStream:
@@ -42,9 +46,12 @@ class GraphStream:
         self._run = turn.run
         self._channel = options.channel
         self._custom = options.custom
+        self._subgraphs = options.subgraphs
+        self._places: dict[tuple[str, ...], str | None] = {}  #: the namespaces of the turn, by those of the graph
         self._chunks: dict[tuple[str, str], _Streamed] = {}  #: by the checkpoint's namespace and the message's id
         self._unnamed: dict[str, _Streamed] = {}  #: those under way with an id of LangChain's own
-        self._agents: dict[str, dict[tuple[str, ...], list[dict[str, Json]]]] = {}  #: sub-agents' messages, by call
+        #: the messages of sub-agents and subgraphs, by where they are shown, and by the graph's namespace
+        self._inner: dict[str, dict[tuple[str, ...], list[dict[str, Json]]]] = {}
 
     def copy(self, part: Mapping[str, Any]) -> None:
         """Copy one part of the stream."""
@@ -70,7 +77,7 @@ class GraphStream:
             if message.chunk_position == "last":
                 self._unnamed.pop(place, None)
             return
-        space = self._namespaces.of(ns)
+        space = self._place(ns)
         if space is None:
             return
         if isinstance(message, ToolMessage):
@@ -84,7 +91,7 @@ class GraphStream:
         own = id.startswith(OWN_ID)
         streamed = None if own else self._unnamed.pop(place, None)
         if streamed is None:
-            streamed = _Streamed(id, self._namespaces.of(ns))
+            streamed = _Streamed(id, self._place(ns))
         else:
             if streamed.ns is not None:
                 self._turn.rename(streamed.id, id, streamed.ns)
@@ -118,16 +125,37 @@ class GraphStream:
                 turn.finish_args(id, key, ns)
 
     def _state(self, ns: tuple[str, ...], state: Any, *, interrupted: bool) -> None:
-        if not interrupted:
-            found = state.get(self._channel) if isinstance(state, dict) else getattr(state, self._channel, None)
-            messages = [message for message in found or () if isinstance(message, BaseMessage)]
-            call = self._namespaces.agent(ns)
-            if not ns:
-                self._turn.commit(page_messages(messages))
-            elif call is not None:
-                agents = self._agents.setdefault(call, {})
-                agents[ns] = page_messages(messages)
-                self._turn.commit([message for each in agents.values() for message in each], call)
+        if interrupted:  # it lacks what the tasks beside the one that interrupts have done
+            return
+        place = self._place(ns)
+        if ns and (place is None or (place == "" or not (self._namespaces.is_agent(ns) or place.startswith(SUBGRAPH)))):
+            return
+        found = state.get(self._channel) if isinstance(state, dict) else getattr(state, self._channel, None)
+        messages = page_messages(message for message in found or () if isinstance(message, BaseMessage))
+        if not ns:
+            self._turn.commit(messages)
+        else:
+            inner = self._inner.setdefault(place or "", {})
+            inner[ns] = messages
+            self._turn.commit([message for each in inner.values() for message in each], place or "")
+
+    def _place(self, ns: tuple[str, ...]) -> str | None:
+        """Return the turn's namespace for a graph's; None: it is not shown."""
+        if ns not in self._places:
+            place = self._namespaces.of(ns)
+            if place is None and self._subgraphs is not None:
+                place = self._add_subgraph(self._subgraphs, ns)
+            self._places[ns] = place
+        return self._places[ns]
+
+    def _add_subgraph(self, field: str, ns: tuple[str, ...]) -> str:
+        """Add a subgraph to the thread's state, for its messages. Those of earlier runs leave it."""
+        name = "|".join(ns)
+        if not any(place is not None and place.startswith(SUBGRAPH) for place in self._places.values()):
+            self._run.state[field] = {}
+        self._run.state[field][name] = {"name": ns[-1].partition(":")[0], "messages": []}
+        self._turn.show_in(SUBGRAPH + name, Messages(self._run._document, (field, name, "messages")))
+        return SUBGRAPH + name
 
     def _show_custom(self, field: str, value: Any) -> None:
         """Put a value that a node or a tool streamed into the thread's state."""
