@@ -29,6 +29,7 @@ class Namespaces:
         self._channel = channel
         self._speaking = _speaking(graph, channel)
         self._calls: dict[str, str] = {}  #: the tool calls that tasks perform, by the tasks' ids
+        self._interrupted: dict[str, str | None] = {}  #: likewise, by the ids of interrupts
         self._known: dict[tuple[str, ...], str | None] = {(): ""}
 
     def note_task(self, task: Mapping[str, Any]) -> None:
@@ -36,6 +37,12 @@ class Namespaces:
         call = _call_of(task.get("input"), self._channel)
         if call is not None:
             self._calls[task["id"]] = call
+        for interrupt in task.get("interrupts") or ():
+            self._interrupted.setdefault(interrupt["id"], self._calls.get(task["id"]))
+
+    def interrupted_call(self, interrupt: str) -> str | None:
+        """Return the tool call that an interrupt came from, if it came from one."""
+        return self._interrupted.get(interrupt)
 
     def of(self, ns: tuple[str, ...]) -> str | None:
         """Return where the messages of a namespace are shown: "" the conversation, or a call's id; None: neither."""

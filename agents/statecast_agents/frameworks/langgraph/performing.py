@@ -6,9 +6,12 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from langgraph.types import Command
+
 from statecast_agents.commands import AddMessage
 from statecast_agents.frameworks.turn import Turn
 
+from .interrupts import ask, resumption
 from .options import GraphOptions
 from .savers import asynchronous
 from .start import Graph, find_start
@@ -37,6 +40,7 @@ class GraphRun:
     """
 
     def __init__(self, turn: Turn, graph: Graph, options: GraphOptions) -> None:
+        self._turn = turn
         self._run = turn.run
         self._graph = graph
         self._options = options
@@ -44,11 +48,17 @@ class GraphRun:
         self._stream = GraphStream(turn, graph, options)
 
     async def perform(self) -> None:
-        """Run the graph for the run's commands, and show what it does."""
+        """Run the graph for the run's commands, show what it does, and ask what it waits for at the end."""
         self._graph = await self._with_memory()
         given = await self._given()
-        if given is not None:
-            await self._copy(given)
+        if given is None:
+            return
+        await self._copy(given)
+        if self._graph.checkpointer:
+            newest = await self._graph.aget_state(self._config)
+            if newest.interrupts:
+                self._turn.suspend()
+                ask(self._run, newest.interrupts, self._stream.call_of)
 
     async def _copy(self, given: _Given) -> None:
         parts = self._graph.astream(
@@ -75,7 +85,7 @@ class GraphRun:
         """Return what the graph is given for the run's commands; None if there is nothing to do."""
         count = sum(isinstance(command, AddMessage) for command in self._run.commands)
         if not count:
-            return None
+            return await self._to_go_on()
         page = self._run.messages.items
         start = await find_start(self._graph, self._config, self._options.channel, page, count)
         if start is None:
@@ -85,3 +95,13 @@ class GraphRun:
         if self._options.input is None:
             return _Given({self._options.channel: start.messages}, start.config)
         return _Given(self._options.input(self._run, start.messages), start.config)
+
+    async def _to_go_on(self) -> _Given | None:
+        """Return what the graph goes on with in a run without a new message; None if it has nothing to do, or waits."""
+        if not self._graph.checkpointer:
+            return None
+        newest = await self._graph.aget_state(self._config)
+        if not newest.interrupts:
+            return _Given(None, self._config) if newest.next else None
+        answers = resumption(self._run, newest.interrupts)
+        return None if answers is None else _Given(Command(resume=answers), self._config)

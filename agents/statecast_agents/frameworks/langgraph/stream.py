@@ -53,6 +53,10 @@ class GraphStream:
         #: the messages of sub-agents and subgraphs, by where they are shown, and by the graph's namespace
         self._inner: dict[str, dict[tuple[str, ...], list[dict[str, Json]]]] = {}
 
+    def call_of(self, interrupt: str) -> str | None:
+        """Return the tool call that an interrupt came from, if it came from one."""
+        return self._namespaces.interrupted_call(interrupt)
+
     def copy(self, part: Mapping[str, Any]) -> None:
         """Copy one part of the stream."""
         match part["type"]:

@@ -1,0 +1,169 @@
+"""A graph's interrupts as questions of the thread, and their answers as what the graph is resumed with.
+
+A question has the id of its interrupt, so nothing else needs to be remembered between the run that asks and the one
+that goes on. The graph is resumed when everything that it waits for has its answer: each resumption repeats the nodes
+that are still waiting.
+
+Source: LangChain's `HumanInTheLoopMiddleware`, for what its interrupts hold and which decisions it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from statecast_agents.arguments import arguments_text
+from statecast_agents.message import ToolCall
+from statecast_agents.run import Run
+from statecast_agents.values import Json, plain_copy
+
+if TYPE_CHECKING:
+    from langgraph.types import Interrupt
+
+__all__ = ["PAGE_CALL", "ask", "resumption"]
+
+#: The field of an interrupt that names the call of a page's tool; see `page_tools.py`.
+PAGE_CALL: Final = "pageCall"
+
+#: What the user may choose for a call, by LangChain's name of the decision.
+DECISIONS: Final[Mapping[str, Mapping[str, Json]]] = {
+    "approve": {"id": "approve", "kind": "allow-once", "label": "Approve"},
+    "edit": {"id": "edit", "kind": "allow-once", "label": "Edit"},
+    "reject": {"id": "reject", "kind": "reject-once", "label": "Reject"},
+    "respond": {"id": "respond", "kind": "reject-once", "label": "Respond"},
+}
+
+#: JSON Schema of the value of an answer that edits a call.
+EDITED: Final[Json] = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "args": {"type": "object"}},
+    "required": ["args"],
+}
+
+#: Fields of an interrupt that may hold the question in words.
+PROMPTS: Final = ("question", "prompt", "message", "description", "title")
+
+
+class _Action(NamedTuple):
+    """One call that LangChain's middleware asks about."""
+
+    id: str  #: of the question
+    name: str
+    args: Json
+    description: str | None
+    decisions: Sequence[str]
+
+
+def ask(run: Run, interrupts: Sequence[Interrupt], call_of: Callable[[str], str | None]) -> None:
+    """Ask what a graph waits for, as far as it has not been asked.
+
+    Args:
+        run: The run.
+        interrupts: What the graph waits for.
+        call_of: Returns the id of the tool call that an interrupt came from, given the interrupt's id.
+    """
+    asked = {question["id"] for question in run.pending}
+    open_calls = run.messages.open_calls()
+    for interrupt in interrupts:
+        actions = [*_actions(interrupt)]
+        for action in actions:
+            call = _take(open_calls, action)
+            if action.id in asked:
+                continue
+            options = [DECISIONS[decision] for decision in action.decisions if decision in DECISIONS]
+            schema = EDITED if "edit" in action.decisions else None
+            prompt = action.description or f"Run {action.name}?"
+            run.ask(prompt, options=options, schema=schema, call=call, id=action.id)
+        if not actions and interrupt.id not in asked and _page_call(interrupt) is None:
+            id = call_of(interrupt.id)
+            call = None if id is None else run.messages.find_tool_call(id)
+            schema = interrupt.response_schema
+            run.ask(_prompt(interrupt.value), kind="input", schema=schema, call=call, id=interrupt.id)
+
+
+def resumption(run: Run, interrupts: Sequence[Interrupt]) -> dict[str, Any] | None:
+    """Return what each interrupt is answered with, by its id; None while an answer is missing."""
+    open_ids = {question["id"] for question in run.pending}
+    needed = {action.id for interrupt in interrupts for action in _actions(interrupt)}
+    plain = {one.id for one in interrupts if not [*_actions(one)] and _page_call(one) is None}
+    calls = [id for one in interrupts if (id := _page_call(one)) is not None]
+    if open_ids & (needed | plain) or not all(_settled(run, id) for id in calls):
+        return None
+    answers = run.answers
+    if not answers.keys() >= needed | plain:
+        return None
+    return {interrupt.id: _resumed(run, interrupt, answers) for interrupt in interrupts}
+
+
+def _resumed(run: Run, interrupt: Interrupt, answers: Mapping[str, Mapping[str, Json]]) -> Any:
+    call = _page_call(interrupt)
+    if call is not None:
+        found = run.messages.find_tool_call(call)
+        assert found is not None, "a call that is settled is there"
+        return {"result": plain_copy(found.result), "isError": found.part.get("isError") is True}
+    actions = [*_actions(interrupt)]
+    if actions:
+        return {"decisions": [_decision(action, answers[action.id]) for action in actions]}
+    answer = answers[interrupt.id]
+    return next((answer[key] for key in ("value", "text", "optionId") if key in answer), answer["approved"])
+
+
+def _decision(action: _Action, answer: Mapping[str, Json]) -> dict[str, Json]:
+    """Return a decision in LangChain's form. What is not clearly one of the others rejects."""
+    chosen = answer.get("optionId")
+    words = answer.get("text") or answer.get("reason")
+    if chosen == "respond" and words:
+        return {"type": "respond", "message": words}
+    edited = answer.get("value")
+    if answer.get("approved") is True and chosen == "edit" and isinstance(edited, dict):
+        return {"type": "edit", "edited_action": {"name": edited.get("name", action.name), "args": edited["args"]}}
+    if answer.get("approved") is True and chosen in (None, "approve"):
+        return {"type": "approve"}
+    return {"type": "reject"} | ({"message": words} if words else {})
+
+
+def _actions(interrupt: Interrupt) -> Iterator[_Action]:
+    """Yield what LangChain's middleware asks about in an interrupt; nothing if it is not the middleware's."""
+    value = interrupt.value
+    if not isinstance(value, dict) or not isinstance(value.get("action_requests"), list):
+        return
+    allowed = {
+        review["action_name"]: review.get("allowed_decisions", ())
+        for review in value.get("review_configs") or ()
+        if isinstance(review, dict) and "action_name" in review
+    }
+    for index, action in enumerate(value["action_requests"]):
+        name = action["name"]
+        id = f"{interrupt.id}.{index}"
+        yield _Action(id, name, action.get("args"), action.get("description"), allowed.get(name, [*DECISIONS]))
+
+
+def _take(calls: list[ToolCall], action: _Action) -> ToolCall | None:
+    """Return the first of the calls that an action is about, and take it off them: the middleware gives no ids."""
+    found = next((call for call in calls if call.name == action.name and call.args == action.args), None)
+    found = found or next((call for call in calls if call.name == action.name), None)
+    if found is not None:
+        calls.remove(found)
+    return found
+
+
+def _page_call(interrupt: Interrupt) -> str | None:
+    value = interrupt.value
+    id = value.get(PAGE_CALL) if isinstance(value, dict) else None
+    return id if isinstance(id, str) else None
+
+
+def _settled(run: Run, call: str) -> bool:
+    found = run.messages.find_tool_call(call)
+    return found is not None and found.settled
+
+
+def _prompt(value: Any) -> str:
+    """Return the question of an interrupt in words; its JSON if it has none."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        found = next((value[key] for key in PROMPTS if isinstance(value.get(key), str)), None)
+        if found is not None:
+            return str(found)
+    return arguments_text(value)
