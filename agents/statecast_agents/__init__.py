@@ -24,6 +24,7 @@ from .errors import (
     ToolFailed,
     UnknownCommand,
 )
+from .foreign import to_state
 from .hooks import About, Feedback
 from .ids import new_id
 from .message import AssistantMessage, CallMessages, Message, MessageList, ToolCall
@@ -89,4 +90,5 @@ __all__ = [
     "new_id",
     "operations",
     "to_json",
+    "to_state",
 ]

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, get_args
 from .activity import Activity
 from .commands import AnyCommand, Command, CommandSet
 from .document import to_json
+from .foreign import LeftOut
 from .functions import is_async, yields
 from .hooks import Hooks
 from .run import Run
@@ -119,6 +120,7 @@ class Agent:
         self.cancel_grace = cancel_grace
         self.cancel_seconds = cancel_seconds
         self.hooks = Hooks()
+        self.left_out = LeftOut(name)  #: what `Run.put` could not convert, so that the log says it once
         self._initial = initial
         self._handlers: dict[str, Callable[..., Any]] = {}
         self._batch: Callable[[Run], Any] | None = None

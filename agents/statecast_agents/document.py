@@ -6,14 +6,15 @@ records changes, `NodeFactory` makes nodes of assigned values, and `Document` ho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from .errors import OperationError
 from .moves import Fence
-from .operations import AppendText, Operation, check_path, keys_of
+from .operations import AppendText, Operation, Set, apply, check_path, diff, encode, keys_of
 from .ownership import NodeFactory, adopt
 from .surrogates import check_text
 from .tracked import NODES, TrackedDict, TrackedList
@@ -23,6 +24,7 @@ __all__ = ["Document", "to_json"]
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+_ABSENT: Final = object()
 
 
 class Document(NodeFactory):
@@ -132,6 +134,35 @@ class Document(NodeFactory):
                     self.root = {operation.path[0]: value}
                 else:
                     _put(at, keys[depth], value)
+
+    def put(self, path: Sequence[str], value: Json) -> None:
+        """Make what is at `path` equal to `value`, by the smallest operations; missing parents are made.
+
+        A text that has grown is appended to, and what has not changed is not sent. Compares all of `value`.
+
+        Raises:
+            OperationError: Nothing can be at `path`; the state is unchanged.
+            NotJson: `value` is not something a state can hold; the state is unchanged.
+            StateTooLarge: The state would be larger than its limit; it is unchanged.
+        """
+        with self.lock:
+            check_path(self.root, path)
+            before = self.root
+            for key in keys_of(before, path):
+                before = before[key] if _holds(before, key) else _ABSENT
+            if before is not _ABSENT and _encode(before) == _encode(value):
+                return  # told ten times as fast as by looking for differences
+            changed = [Set(tuple(path), value)] if before is _ABSENT else diff(before, value, path)
+            growth = len(encode(changed)) if changed and self.limit is not None else 0
+            if not self.has_room(growth):
+                self.reserve_for(len(_encode(apply(self.root, changed))))
+                growth = 0
+            left, self.left = self.left - growth, math.inf  # all of it is counted; half of it may be larger than all
+            try:
+                for operation in changed:
+                    self.apply(operation)
+            finally:
+                self.left = left
 
     def rest(self) -> bytes:
         """Keep the state as JSON until it is next read, and return that JSON. Flush first.

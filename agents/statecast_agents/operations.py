@@ -35,6 +35,9 @@ class AppendText(msgspec.Struct, frozen=True, tag_field="type", tag="append-text
 
 Operation = Set | AppendText
 
+#: Changes in one list up to which nobody asks whether the whole list is shorter, as it is if its items have moved.
+FEW: Final = 8
+
 _decoder: Final = msgspec.json.Decoder(list[Operation])
 _encoder: Final = msgspec.json.Encoder()
 _INDEX: Final = re.compile("0|[1-9][0-9]{0,15}")
@@ -183,13 +186,13 @@ def from_json_patch(before: Json, patch: Sequence[dict[str, Json]]) -> list[Oper
     return operations
 
 
-def diff(before: Json, after: Json) -> list[Operation]:
-    """Return the smallest operations that turn one whole state into another.
+def diff(before: Json, after: Json, path: Sequence[str] = ()) -> list[Operation]:
+    """Return the smallest operations that turn one whole state, or what it has at `path`, into another.
 
     For agents that produce whole states; tracked mutation costs less.
     """
     operations: list[Operation] = []
-    _diff(before, after, (), operations.append)
+    _diff(before, after, tuple(path), operations.append)
     return operations
 
 
@@ -201,22 +204,37 @@ def _diff(before: Json, after: Json, path: tuple[str, ...], emit: Callable[[Oper
             emit(AppendText(path, after[len(before) :]))
     elif isinstance(before, dict) and isinstance(after, dict) and before.keys() <= after.keys():
         for key, value in after.items():
-            if key in before:
-                _diff(before[key], value, (*path, key), emit)
-            else:
+            if key not in before:
                 emit(Set((*path, key), value))
+            elif not _same(old := before[key], value):
+                _diff(old, value, (*path, key), emit)
     elif isinstance(before, list) and isinstance(after, list) and len(before) <= len(after) and (before or not after):
+        changed: list[Operation] = []
         for index, value in enumerate(after):
-            if index < len(before):
-                _diff(before[index], value, (*path, str(index)), emit)
-            else:
-                emit(Set((*path, str(index)), value))
+            if index >= len(before):
+                changed.append(Set((*path, str(index)), value))
+            elif not _same(old := before[index], value):
+                _diff(old, value, (*path, str(index)), changed.append)
+        whole = Set(path, after)
+        for operation in [whole] if len(changed) > FEW and _is_shorter(whole, changed) else changed:
+            emit(operation)
     elif not _same(before, after):
         emit(Set(path, after))
 
 
+def _is_shorter(one: Operation, others: list[Operation]) -> bool:
+    return len(encode([one])) < len(encode(others))
+
+
 def _same(one: Json, other: Json) -> bool:
-    """Compare as JSON does: True is not 1. Both are of different kinds, or scalars, or containers that shrank."""
+    """Return whether two scalars are the same JSON: True is not 1. Of containers only their being one object counts."""
+    if one is other:
+        return True
+    kind = type(other)
+    if kind is str or kind is int:
+        return type(one) is kind and bool(one == other)
+    if kind is dict or kind is list:
+        return False
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other) and not isinstance(one, (dict, list))
 
 

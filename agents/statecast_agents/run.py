@@ -18,6 +18,7 @@ from .chunks import Chunk
 from .commands import AddToolResult, AnyCommand, Command, CommandSet
 from .document import Document
 from .errors import AgentError, NoRun, ToolFailed
+from .foreign import LeftOut, Select, to_state
 from .ids import new_id
 from .message import AssistantMessage, ToolCall
 from .message_list import Messages
@@ -99,6 +100,7 @@ class Run:
         known: The commands that can come while it goes on; None: any.
         taken: Called with each command that the agent receives from a listener, from any thread.
         in_thread: Calls a function in a worker thread.
+        left_out: Takes what `put` leaves out.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class Run:
         known: CommandSet | None = None,
         taken: Callable[[AnyCommand], None] = lambda command: None,
         in_thread: Callable[..., Awaitable[Any]] = to_thread.run_sync,
+        left_out: LeftOut | None = None,
     ) -> None:
         self.id = id  #: `run_…`
         self.thread_id = thread_id  #: the thread it runs on
@@ -133,6 +136,7 @@ class Run:
         self.in_thread = in_thread
         self.questions = Pending(document, pending)
         self.given = Answers() if answers is None else answers
+        self._left_out = left_out or LeftOut(thread_id)
         self._document = document
         document.questions_at = pending
         self._flush = flush
@@ -243,6 +247,28 @@ class Run:
         """
         for operation in operations:
             self._document.apply(operation)
+
+    def put(self, path: str | Sequence[str | int], value: object, select: Select | None = None) -> None:
+        """Make what is at `path` of the state equal to `value`, and send only what differs.
+
+        For the states of agent frameworks. `value` may be any object: it is converted as `to_state` says, and what JSON
+        cannot express is left out, which the log says once. Text that has grown is appended to. It costs what `value`
+        holds, whatever has changed: call it once per step of a framework, not once per token.
+
+        Args:
+            path: A key, or the keys and indexes that lead to the place; parents that are missing are made.
+            value: What is to be there.
+            select: Which keys of `value` are taken: these, or those for which a function returns true; None: all.
+
+        Raises:
+            OperationError: Something else than a dict or list is above `path`; the state is unchanged.
+            StateTooLarge: The value, or the state with it, would be too large; the state is unchanged.
+            TypeError: `select` is given for a value that has no keys.
+            RunEnded: The run has ended.
+        """
+        keys = (path,) if isinstance(path, str) else tuple(map(str, path))
+        limit = {} if self._document.limit is None else {"limit": self._document.limit}
+        self._document.put(keys, to_state(value, select=select, path=keys, left_out=self._left_out.report, **limit))
 
     def flush(self) -> None:
         """Send changes now, rather than at the end of the event loop's turn.

@@ -73,6 +73,14 @@ class SizeBudget:
             growth = sum(len(_encode(value)) for value in values) - sum(len(_encode(item)) for item in replaced)
             self._measured(now, now + growth + around)
 
+    def reserve_for(self, size: int) -> None:
+        """Reserve the bytes of a change after which the state has `size` bytes as JSON.
+
+        Raises:
+            StateTooLarge: That is more than its limit.
+        """
+        self._measured(len(self.encode()), size)
+
     def check_growth(self, node: Any, key: Any, delta: str) -> None:
         """Measure the state after the text at `key` of `node` grew by `delta`; undo that if the state is too large.
 

@@ -18,6 +18,7 @@ from statecast_agents import (
     new_id,
     operations,
     to_json,
+    to_state,
 )
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "new_id",
     "operations",
     "to_json",
+    "to_state",
 ]

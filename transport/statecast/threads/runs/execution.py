@@ -185,6 +185,7 @@ class Execution:
             known=thread.agent.commands,
             taken=self._deliveries.mark_received,
             in_thread=self._in_thread,
+            left_out=thread.agent.left_out,
         )
         thread.answers.begin(self.id)
         self._turn("running")
