@@ -11,6 +11,7 @@ from .errors import (
     CommandError,
     InvalidAnswer,
     InvalidCommand,
+    MemoryTooLarge,
     MessageConflict,
     NoRun,
     NotJson,
@@ -27,6 +28,7 @@ from .errors import (
 from .foreign import to_state
 from .hooks import About, Feedback
 from .ids import new_id
+from .memory import Memory
 from .message import AssistantMessage, CallMessages, Message, MessageList, ToolCall
 from .message_list import Messages
 from .operations import AppendText, Operation, Set
@@ -60,6 +62,8 @@ __all__ = [
     "InvalidCommand",
     "Json",
     "Listener",
+    "Memory",
+    "MemoryTooLarge",
     "Message",
     "MessageConflict",
     "MessageList",

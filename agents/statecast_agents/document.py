@@ -6,8 +6,9 @@ records changes, `NodeFactory` makes nodes of assigned values, and `Document` ho
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -189,6 +190,14 @@ class Document(NodeFactory):
             self.lock = Fence(refusal)
             self._pending = self.lock  # who waits for the lock at this moment gets it, and comes no further than here
             return text
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the lock for a write beside the state, which is refused as one to the state would be."""
+        with self.lock:
+            if self.ended:  # while this waited for the lock
+                self._pending.append((self, None, None))
+            yield
 
     @property
     def ended(self) -> bool:

@@ -10,9 +10,10 @@
     │   │   ├── InvalidAnswer     an answer that its question does not accept
     │   │   └── MessageConflict   a well-formed command that does not fit the conversation
     │   └── StateInvalid      a state that the agent's declared type refuses
-    ├── TooLarge              more than one frame can carry
+    ├── TooLarge              more than a limit allows
     │   ├── StateTooLarge     a change that would make the state larger than it may be
-    │   └── PartTooLarge      a piece of a message outside the state
+    │   ├── PartTooLarge      a piece of a message outside the state
+    │   └── MemoryTooLarge    a write that would make a memory larger than it may be
     ├── RunEnded              a write by what is left of a run that has ended
     ├── NoRun                 code that needs a run, and works for none
     └── AgentError            raised by an agent to fail its run with a text for the user
@@ -31,6 +32,7 @@ __all__ = [
     "CommandError",
     "InvalidAnswer",
     "InvalidCommand",
+    "MemoryTooLarge",
     "MessageConflict",
     "NoRun",
     "NotJson",
@@ -162,30 +164,42 @@ class MessageConflict(CommandError):
 
 
 class TooLarge(StatecastError, ValueError):
-    """A value larger than one frame can carry. Nothing changes."""
+    """A value larger than it may be. Nothing changes."""
 
+    WHAT: ClassVar = "value"
+    UNIT: ClassVar = "bytes as JSON"
     WHY: ClassVar = "a frame may carry all of it, and assistant-ui refuses frames of more than 16 Mi characters"
 
     def __init__(self, size: int, limit: int) -> None:
         super().__init__()
-        self.size = size  #: bytes as JSON that it would have
-        self.limit = limit  #: bytes as JSON that it may have
+        self.size = size  #: bytes that it would have
+        self.limit = limit  #: bytes that it may have
 
     def __str__(self) -> str:
-        what = "state" if isinstance(self, StateTooLarge) else "part"
-        return f"expected a {what} of at most {self.limit} bytes as JSON, got {self.size}: {self.WHY}"
+        return f"expected a {self.WHAT} of at most {self.limit} {self.UNIT}, got {self.size}: {self.WHY}"
 
 
 class StateTooLarge(TooLarge):
     """A change that would exceed the state's limit. The state is unchanged."""
 
+    WHAT = "state"
     code = "state_too_large"
 
 
 class PartTooLarge(TooLarge):
     """A message part outside the state that is larger than a frame can carry. It is not emitted."""
 
+    WHAT = "part"
     code = "part_too_large"
+
+
+class MemoryTooLarge(TooLarge):
+    """A write that would exceed the limit of the thread's memory. The memory is unchanged."""
+
+    WHAT = "memory"
+    UNIT = "bytes"
+    WHY = "it is all held in the server's memory; delete what is not needed any more, or raise `Limits.memory`"
+    code = "memory_too_large"
 
 
 class StateInvalid(RequestError):

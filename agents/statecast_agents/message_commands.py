@@ -15,6 +15,7 @@ from .calls import CUT_OFF, CallIndex, find_call
 from .commands import AddMessage, AddToolResult, AnyCommand
 from .errors import MessageConflict
 from .ids import new_id
+from .memory import Memory
 from .message_list import Messages
 from .tracked import TrackedDict
 from .values import Json, plain_copy
@@ -36,13 +37,16 @@ def check_commands(messages: Messages, commands: Sequence[AnyCommand], *, agrees
     _check(messages, commands, agrees, _index(messages, commands))
 
 
-def apply_commands(messages: Messages, commands: Sequence[AnyCommand], *, agrees: bool) -> None:
+def apply_commands(
+    messages: Messages, commands: Sequence[AnyCommand], *, agrees: bool, memory: Memory | None = None
+) -> None:
     """Apply the built-in commands of a batch to the messages, all or none.
 
     Args:
         messages: The messages.
         commands: The batch, in order.
         agrees: Whether the client had seen the state as it is.
+        memory: The memory, which goes back with the messages that are dropped.
 
     Raises:
         MessageConflict: As in `check_commands`; nothing was applied.
@@ -52,7 +56,7 @@ def apply_commands(messages: Messages, commands: Sequence[AnyCommand], *, agrees
     _check(messages, commands, agrees, index)
     for command in commands:
         if isinstance(command, AddMessage):
-            _add_message(messages, command, agrees)
+            _add_message(messages, command, agrees, memory)
             agrees = False
         elif isinstance(command, AddToolResult):
             _add_result(messages, command, index)
@@ -77,7 +81,7 @@ def _check(messages: Messages, commands: Sequence[AnyCommand], agrees: bool, ind
             settled.add((command.message_id, command.tool_call_id))
 
 
-def _add_message(messages: Messages, command: AddMessage, agrees: bool) -> None:
+def _add_message(messages: Messages, command: AddMessage, agrees: bool, memory: Memory | None) -> None:
     items = messages.items
     keep = _kept(messages, command, agrees, len(items))
     given = command.message.id
@@ -91,7 +95,10 @@ def _add_message(messages: Messages, command: AddMessage, agrees: bool) -> None:
         message["metadata"] = command.message.metadata
     dropped = _dropped(items, keep, message)
     if keep < len(items):
+        ids = [_id_of(item) for item in items]
         items[keep:] = [message]
+        if memory is not None:
+            memory.cut(ids, keep)
     else:
         items.append(message)
     messages.dropped += dropped

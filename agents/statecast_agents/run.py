@@ -20,6 +20,7 @@ from .document import Document
 from .errors import AgentError, NoRun, ToolFailed
 from .foreign import LeftOut, Select, to_state
 from .ids import new_id
+from .memory import Memory
 from .message import AssistantMessage, ToolCall
 from .message_list import Messages
 from .operations import Operation
@@ -94,6 +95,7 @@ class Run:
         messages: The path of the messages in the state; None if the agent keeps its own form.
         pending: The path of the open questions in the state; None if it has no place for any.
         answers: The answers that no run has taken yet, by their questions' ids.
+        memory: What the agent keeps for itself on the thread; default: an empty one.
         emit: Takes chunks, in order, from any thread.
         flush: Sends what has changed, from any thread.
         waits: Called with whether the run waits for a client, when that changes.
@@ -115,6 +117,7 @@ class Run:
         messages: Sequence[str] | None = ("messages",),
         pending: Sequence[str] | None = ("pending",),
         answers: Answers | None = None,
+        memory: Memory | None = None,
         emit: Callable[[Chunk], None] = lambda chunk: None,
         flush: Callable[[], None] = lambda: None,
         waits: Callable[[bool], None] = lambda waits: None,
@@ -141,6 +144,8 @@ class Run:
         document.questions_at = pending
         self._flush = flush
         self._messages = None if messages is None else Messages(document, messages)
+        #: what the agent keeps for itself on the thread, as JSON or bytes under names; no client ever gets it
+        self.memory = Memory(document, self._messages) if memory is None else memory
 
     @property
     def state(self) -> Json:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
@@ -18,6 +18,9 @@ from statecast import Agent, Limits, Run, UntypedCommand, create_app
 from statecast.stores import Change, SqliteStore
 from statecast.threads.runs import tries
 from tests.stores.small_store import little
+
+#: Of so many pieces, one is noted in the memory before it is said.
+KEPT: Final = 4
 
 
 def _first_state() -> dict[str, Any]:
@@ -32,6 +35,8 @@ async def echo(run: Run, command: UntypedCommand) -> None:
     run.state["order"].append(name)
     run.state["runs"][name] = run.id
     for piece in range(command.body["pieces"]):
+        if piece % KEPT == 0:
+            run.memory["piece"] = f"{name}.{piece}"
         run.state["text"] += f"{name}.{piece} "
         run.parts.append_text(f"{piece} ")
         await anyio.sleep(command.body["pause"])

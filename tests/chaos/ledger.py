@@ -11,8 +11,10 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from statecast.protocol import OperationsEntry, RunEntry
-from statecast.stores import Key, SqliteStore, read_entry
-from statecast_agents import operations
+from statecast.stores import Key, SavedThread, SqliteStore, read_entry
+from statecast.threads.log.restore import restore
+from statecast_agents import Document, Memory, operations
+from tests.chaos.echo_agents import KEPT
 
 ENDS: Final = {"completed", "failed", "cancelled", "interrupted"}
 
@@ -211,8 +213,19 @@ class Ledger:
             figures["revisions"] += last
             figures["compacted"] += saved.revision > 0
             self.check(thread, state, again=agent == "again")
+            _check_memory(saved, state["text"].split())
         for ends in self.ends.values():
             figures["completed"] += "completed" in ends
             figures["interrupted"] += "interrupted" in ends
         await store.aclose()
         return figures
+
+
+def _check_memory(saved: SavedThread, pieces: list[str]) -> None:
+    """Check that a thread's memory is not behind its text: the agent notes some pieces before it says them."""
+    noted = [piece for piece in pieces if int(piece.rpartition(".")[2]) % KEPT == 0]
+    if noted:
+        memory = Memory(Document(), records=restore(saved).memory)
+        assert memory["piece"] not in noted[:-1] or memory["piece"] == noted[-1], (
+            f"{saved.key.thread_id} has said {noted[-1]}, and its memory has {memory['piece']}"
+        )

@@ -139,6 +139,7 @@ def test_the_table_of_errors_has_every_code_with_its_status() -> None:
     found["not_json"] |= {"422", "run"}
     found["state_too_large"] = {"413", "run"}
     found["part_too_large"] = {"run"}
+    found["memory_too_large"] = {"run"}
     found["run_interrupted"].add("503")
     found["unknown_frame"].add("frame")
     found["http_error"] = {"any"}  # starlette's, or the app's own

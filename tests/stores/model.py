@@ -45,6 +45,7 @@ def after(held: Held, changes: Iterable[Change]) -> Held:
                 entries=[],
                 inbox=[],
                 applied={},
+                memory=[],
             )
             held[change.key] = empty, False
         elif isinstance(change, Deleted):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from statecast.protocol import ChunkEntry, Entry, OperationsEntry, RunEntry, RunError, RunState
 from statecast.stores import (
+    MEMORY,
     Appended,
     Assigned,
     BatchAccepted,
@@ -26,6 +27,9 @@ from statecast.stores import (
     Created,
     Deleted,
     Key,
+    Moved,
+    RecordErased,
+    RecordWritten,
     SavedThread,
     Store,
     clock,
@@ -79,9 +83,26 @@ async def test_a_thread_is_as_it_was_created(store: Store, lasting: bool) -> Non
         entries=[],
         inbox=[],
         applied={},
+        memory=[],
     )
     assert await store.unfinished() == []
     assert await store.load(Key(None, "other")) is None
+
+
+async def test_a_memory_is_loaded_with_its_thread_and_goes_where_it_goes(store: Store, make: Make) -> None:
+    written = [RecordWritten(KEY, MEMORY, str(number), BYTES[number:]) for number in (1, 10, 2)]
+    await store.commit([CREATED, *written, RecordWritten(KEY, "other", "3", b"other"), entry(1)])
+    await store.commit([RecordErased(KEY, MEMORY, "10"), RecordWritten(KEY, MEMORY, "1", b"again")])
+    expected = [("1", b"again"), ("2", BYTES[2:])]
+    assert list((await loaded(store)).memory) == expected
+
+    await store.commit([Created(Key("ann", "u"), "agent", "epoch", True, b"0"), Moved(KEY, "ann")])
+    store = await reopened(store, make)
+    assert list((await loaded(store, Key("ann", "t"))).memory) == expected
+    assert list((await loaded(store, Key("ann", "u"))).memory) == []
+
+    await store.commit([Deleted(Key("ann", "t")), Created(Key("ann", "t"), "agent", "epoch", True, b"0")])
+    assert list((await loaded(store, Key("ann", "t"))).memory) == []
 
 
 async def test_entries_come_back_in_their_order(store: Store) -> None:

@@ -183,6 +183,7 @@ async def test_what_the_first_version_kept_is_all_there_and_goes_on(path: Path) 
         entries=[(3, "operations", b"[3]")],
         inbox=[("r2", b"batch")],
         applied={"c1": (b"\x00\xff", "r1")},
+        memory=[],
     )
     store = await opened(path)
     found = await store.load(KEY)

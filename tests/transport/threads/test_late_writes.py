@@ -33,6 +33,7 @@ class Left:
         self.messages = run.messages
         self.items = run.state["messages"]
         run.state["n"] = 0
+        run.memory["n"] = 0
         run.state["row"] = [3, 1, 2]
         self.row = run.state["row"]
         self.stream = run.parts.add_tool_call("elsewhere")
@@ -64,6 +65,8 @@ WRITES: dict[str, Write] = {
     "a list's pop": lambda left: left.row.pop(),
     "a list's +=": lambda left: left.row.__iadd__([5]),
     "the messages' clear": lambda left: left.items.clear(),
+    "memory[k] = v": lambda left: left.run.memory.__setitem__("n", 1),
+    "memory.clear()": lambda left: left.run.memory.clear(),
     "parts.append_text": lambda left: left.run.parts.append_text("x"),
     "parts.add_source": lambda left: left.run.parts.add_source("https://example.com"),
     "parts.finish": lambda left: left.run.parts.finish(),

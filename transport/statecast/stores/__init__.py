@@ -9,6 +9,7 @@ from .entries import read_entry, write_entry
 from .errors import ChangeRefused, Damaged, StoreUnavailable
 from .key import Key
 from .log import (
+    MEMORY,
     Appended,
     Assigned,
     BatchAccepted,
@@ -25,6 +26,7 @@ from .records import File, RecordErased, RecordStore, RecordWritten, Summary, Su
 from .sqlite import SqliteStore
 
 __all__ = [
+    "MEMORY",
     "Appended",
     "Assigned",
     "BatchAccepted",

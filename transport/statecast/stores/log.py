@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 
 from .key import Key
 
 __all__ = [
+    "MEMORY",
     "Appended",
     "Assigned",
     "BatchAccepted",
@@ -25,6 +26,9 @@ __all__ = [
 ]
 
 Kind = Literal["operations", "chunk", "run"]
+
+#: The kind of the records that are loaded with a thread: what its agent keeps for itself.
+MEMORY: Final = "memory"
 
 
 class Created(msgspec.Struct, frozen=True):
@@ -99,7 +103,7 @@ LogChange = Created | Appended | BatchAccepted | BatchChanged | BatchApplied | B
 
 
 class SavedThread(msgspec.Struct, frozen=True):
-    """All that a store has of a thread, but its summary and its records."""
+    """All that a store has of a thread, but its summary and its other records."""
 
     key: Key
     agent: str
@@ -111,6 +115,7 @@ class SavedThread(msgspec.Struct, frozen=True):
     entries: Sequence[tuple[int, Kind, bytes]]  #: after the snapshot, in order
     inbox: Sequence[tuple[str, bytes]]  #: run id and data, in the order accepted
     applied: dict[str, tuple[bytes, str]]  #: command id → digest, run id
+    memory: Sequence[tuple[str, bytes]]  #: its records of the kind `MEMORY`, as `records` returns them
 
 
 class LogStore(Protocol):

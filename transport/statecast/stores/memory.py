@@ -13,6 +13,7 @@ from .clock import Clock
 from .errors import ChangeRefused, Damaged
 from .key import Key
 from .log import (
+    MEMORY,
     Appended,
     Assigned,
     BatchAccepted,
@@ -95,6 +96,7 @@ class MemoryStore:
             entries=list(row.entries),
             inbox=list(row.inbox.items()),
             applied=dict(row.applied),
+            memory=await self.records(key, MEMORY),
         )
 
     async def unfinished(self) -> list[Key]:

@@ -21,6 +21,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     nesting: int = 128  #: containers within one another in a body
     commands: int = 64  #: commands in one request
     state: int = 12 * 2**20  #: bytes of a state as JSON; clients refuse frames of more than 16 Mi characters
+    memory: int = 8 * 2**20  #: bytes of what agents keep in `run.memory`, of each thread
+    memory_versions: int = 256  #: messages that an edit takes it back to; to one further back, it is empty then
     body_seconds: float = 30.0  #: until the whole body has arrived
     heartbeat_seconds: float = 15.0  #: of silence on a stream until it gets a heartbeat
     runs: int = 1_000  #: queued or under way, on the whole server; hooks count too

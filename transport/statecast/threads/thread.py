@@ -67,6 +67,8 @@ class Thread(LoggedState):
         before = [] if found.run is None else [RunEntry(saved.revision, found.run)]
         thread.log.restore(saved.revision, found.entries, before)
         thread.applied = saved.applied
+        if found.memory:
+            thread._memory = thread._new_memory(found.memory)
         turns = [entry.run for entry in found.entries if isinstance(entry, RunEntry)]
         thread.last_run = turns[-1] if turns else found.run
         thread.queue.asks_since = saved.revision + len(found.entries) if thread.asks else None

@@ -26,6 +26,7 @@ __all__ = [
     "move",
     "names",
     "owner_name",
+    "records",
     "secret",
     "summaries",
     "summary_named",

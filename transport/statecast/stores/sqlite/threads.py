@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from statecast.stores.errors import Damaged
 from statecast.stores.key import Key
-from statecast.stores.log import SavedThread
+from statecast.stores.log import MEMORY, SavedThread
 
 from .entries import Entries
-from .records import names
+from .records import names, records
 from .rows import checked, from_names, is_corrupt, readable_rows
 
 __all__ = ["idle_since", "load", "unfinished"]
@@ -66,6 +66,7 @@ def _load(connection: sqlite3.Connection, entries: Entries, era: str, key: Key) 
         entries=entries.after(connection, row, revision),
         inbox=[(run_id, data) for run_id, data in checked("the inbox", inbox, str, bytes)],
         applied={id: (digest, run_id) for id, digest, run_id in checked("the ids", applied, str, bytes, str)},
+        memory=records(connection, key, MEMORY),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
@@ -16,11 +16,12 @@ import msgspec
 from statecast.protocol import ChunkEntry, Entry, OperationsEntry, RunEntry, RunState
 from statecast.protocol.entries import ENTRY, size_of
 from statecast.protocol.errors import RequestError
-from statecast.stores import Appended, Compacted, Key, write_entry
+from statecast.stores import MEMORY, Appended, Compacted, Key, RecordErased, RecordWritten, write_entry
 from statecast.threads.limits import Limits
-from statecast_agents import Agent, Document, RunEnded, operations
+from statecast_agents import Agent, Document, Memory, Messages, RunEnded, operations
 from statecast_agents.answers import Answers
 from statecast_agents.chunks import Chunk
+from statecast_agents.memory_versions import Record
 
 from .journal import Journal
 from .log import Log
@@ -45,10 +46,10 @@ class LoggedState:
         "_home",
         "_instant",
         "_limits",
+        "_memory",
         "_size",
         "_uncompacted",
         "agent",
-        "answers",
         "document",
         "journal",
         "key",
@@ -65,13 +66,13 @@ class LoggedState:
         self.log = Log(keep_entries=limits.keep_entries, keep_bytes=limits.keep_bytes)
         self.loop = asyncio.get_running_loop()
         self.last_run: RunState | None = None
-        self.answers = Answers()  #: those that no run has taken
         self._instant = journal.instant
         self._limits = limits
         self._home = threading.get_ident()
         self._encoded: bytes | None = None  #: until the state changes
         self._grown = 0  #: bytes of operations since then
         self._uncompacted = 0  #: bytes of entries since the store's snapshot
+        self._memory: Memory | None = None  #: made when a run begins, or the thread is restored with one
         document.flush()
         self._size = document.bound(limits.state)  #: bytes of the state, when it was last encoded whole
         document.wake = self._wake
@@ -113,6 +114,8 @@ class LoggedState:
     def flush(self) -> None:
         """Append the state's changes to the log, if there are any."""
         changes = self.document.flush()
+        if self._memory is not None and self._memory.changed:
+            self._store_memory(self._memory)
         encoded = changes.operations
         if encoded:
             delta = changes.delta
@@ -120,6 +123,37 @@ class LoggedState:
             self._encoded = None
             self._grown += size
             self._append(OperationsEntry(self.log.revision + 1, encoded, changes.grew_at, delta), size)
+
+    @property
+    def memory(self) -> Memory:
+        """What the agent keeps for itself on the thread, until its run ends."""
+        if self._memory is None:
+            self._memory = self._new_memory()
+        return self._memory
+
+    @property
+    def answers(self) -> Answers:
+        """The answers to the thread's questions that no run has taken."""
+        return Answers(self.memory.slots)
+
+    def _new_memory(self, records: Sequence[Record] = ()) -> Memory:
+        limits = self._limits
+        messages = self._messages()
+        return Memory(self.document, messages, records=records, limit=limits.memory, versions=limits.memory_versions)
+
+    def _messages(self) -> Messages | None:
+        return None if self.agent.messages is None else Messages(self.document, self.agent.messages)
+
+    def _store_memory(self, memory: Memory) -> None:
+        """Store what has changed in the memory; the entries that follow are stored no earlier."""
+        changes = [
+            RecordErased(self.key, MEMORY, str(number))
+            if data is None
+            else RecordWritten(self.key, MEMORY, str(number), data)
+            for number, data in memory.take()
+        ]
+        if changes:
+            self.journal.add(*changes)
 
     def flush_from_anywhere(self) -> None:
         """Flush from any thread: at once on the event loop's, else soon."""
@@ -142,8 +176,9 @@ class LoggedState:
         if run.ended:
             self.log.end(run.id)
 
-    def put_back(self, before: bytes) -> None:
-        """Change the state to what it was before, as JSON; a reader gets what differs."""
+    def put_back(self, before: bytes, memory: Sequence[Record]) -> None:
+        """Change the state to what it was before, as JSON, and the memory; a reader gets what differs."""
+        self.memory.restore(memory)
         for operation in operations.diff(self.document.root, msgspec.json.decode(before)):
             self.document.apply(operation)
 
@@ -158,6 +193,8 @@ class LoggedState:
         self.document = Document.adopting(None, state)
         self._size, self._grown = self.document.bound(self._limits.state), 0
         self.document.wake = self._wake
+        if self._memory is not None:
+            self._memory = self._memory.following(self.document, self._messages())
 
     def retire(self, error: Callable[[], RequestError]) -> None:
         """Refuse further changes: the thread was deleted, moved, damaged or unloaded.
@@ -167,6 +204,7 @@ class LoggedState:
         """
         if not self.gone:
             self.document.end(error)
+            self._memory = None  # nothing more of it is stored
             self.log.close()
 
     def snapshot(self) -> tuple[int, bytes]:

@@ -9,6 +9,7 @@ import msgspec
 from statecast.protocol import Entry, RunState
 from statecast.stores import Damaged, SavedThread, read_entry
 from statecast_agents import Document, operations
+from statecast_agents.memory_versions import Record, decode
 
 __all__ = ["RestoredThread", "replay", "restore"]
 
@@ -19,6 +20,7 @@ class RestoredThread(msgspec.Struct, frozen=True):
     document: Document
     entries: Sequence[Entry]  #: after the store's snapshot
     run: RunState | None  #: the latest at the snapshot
+    memory: Sequence[Record]  #: the versions of its memory
 
 
 def restore(saved: SavedThread) -> RestoredThread:
@@ -28,7 +30,8 @@ def restore(saved: SavedThread) -> RestoredThread:
     if [entry.revision for entry in entries] != list(range(first, first + len(entries))):
         raise Damaged(f"entries are missing after revision {saved.revision}")
     run = msgspec.json.decode(saved.run, type=RunState | None)
-    return RestoredThread(replay(saved), entries, run)
+    memory = sorted(Record(int(number), decode(data)) for number, data in saved.memory)
+    return RestoredThread(replay(saved), entries, run, memory)
 
 
 def replay(saved: SavedThread, until: int | None = None) -> Document:

@@ -120,7 +120,7 @@ def apply_built_in(run: Run, commands: Sequence[AnyCommand], *, agrees: bool, be
     for command in answering:
         run.given.add(apply_answers(questions, command, messages))
     if run.keeps_messages:
-        apply_commands(run.messages, others, agrees=agrees)
+        apply_commands(run.messages, others, agrees=agrees, memory=run.memory)
     if begins and len(questions) and any(isinstance(command, AddMessage) for command in others):
         questions.drop_lost(run.shown_messages)
         run.given.add(questions.dismiss(run.shown_messages))

@@ -17,6 +17,7 @@ from statecast.threads.log.logged_state import LoggedState
 from statecast_agents import Run, ToolCall, new_id
 from statecast_agents.answering import as_answers
 from statecast_agents.commands import AnyCommand
+from statecast_agents.memory_versions import Record
 
 from .batch import Batch
 from .capacity import Capacity
@@ -116,7 +117,8 @@ class Execution:
         self._clock = RunClock(limits)
         self._deliveries = Deliveries(thread, self.context)
         self._run: Run | None = None
-        self._before: bytes | None = None  #: the state it found, where it may be rolled back
+        #: the state and the memory it found, where it may be rolled back
+        self._before: tuple[bytes, Sequence[Record]] | None = None
         self._tasks: Tasks | None = None
         self._emitter: Emitter | None = None
         self._stop: Stop | None = None  #: how it was asked to end
@@ -165,7 +167,7 @@ class Execution:
         thread = self.thread
         agrees = self._agrees_at == thread.log.revision
         if "rollback" in (thread.agent.policy, thread.agent.waiting_policy):
-            _, self._before = thread.snapshot()
+            self._before = thread.snapshot()[1], thread.memory.records
         self.start = thread.log.revision
         thread.log.discard_parts()
         self._emitter = Emitter(self.id, thread)
@@ -179,6 +181,7 @@ class Execution:
             messages=thread.agent.messages,
             pending=thread.agent.pending,
             answers=thread.answers,
+            memory=thread.memory,
             emit=self._emitter.emit,
             flush=thread.flush_from_anywhere,
             waits=self._waits,
@@ -275,7 +278,7 @@ class Execution:
                 run.given.add(run.questions.dismiss(run.shown_messages))
                 cut_off(run, self._open)
             if self._stop is not None and self._stop.roll_back and self._before is not None:
-                self.thread.put_back(self._before)
+                self.thread.put_back(*self._before)
         except Exception:  # the state is the agent's, and may be anything; the run has ended all the same
             _log.exception("run %s on thread %s could not be tidied up", self.id, self.thread.id)
         finally:
