@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from statecast import AddMessage, Agent, Answer, Run
+from statecast import AddMessage, Agent, Answer, Run, create_app
 from statecast.state import Json
 from statecast.testing import TestClient
-from tests.transport.followers import state_of, status_of
+from tests.transport.followers import reopened, state_of, status_of, store_of
 from tests.transport.held_agent import note, said
 
 pytestmark = pytest.mark.anyio
@@ -89,6 +90,23 @@ async def test_several_are_answered_one_by_one_in_any_order() -> None:
     assert {id: call["result"] for id, call in calls.items()} == {"a": "deleted", "b": "kept", "c": "deleted"}
     assert calls["c"]["approval"]["reason"] == "old"
     assert last.state["notes"][-1] == "done"
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_answers_and_questions_outlive_a_restart(tmp_path: Path, kind: str) -> None:
+    store = store_of(kind, tmp_path)
+    async with TestClient(create_app(cleaner(), store=store)) as client:
+        asked = await client.run("delete a b", thread_id="t")
+        await client.run(answer(b=False), state=asked.state, thread_id="t")
+    store = reopened(store)
+    async with TestClient(create_app(cleaner(), store=store)) as client:
+        between = await status_of(client)
+        again = await client.run(answer(b=True), thread_id="t")
+        done = await client.run(answer(a=True), thread_id="t")
+
+    assert between == "waiting"
+    assert again.error is not None
+    assert {id: call["result"] for id, call in calls_in(done.state).items()} == {"a": "deleted", "b": "kept"}
 
 
 async def test_several_can_be_answered_at_once() -> None:
