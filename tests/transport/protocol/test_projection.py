@@ -115,6 +115,19 @@ def test_a_message_that_gets_another_id_goes_on_as_the_one_that_it_was(rename: C
     assert [value for code, value in lines(answering) if code == "0"] == ["a", "b"]
 
 
+def test_an_empty_message_that_another_one_replaces_is_not_taken_for_it() -> None:
+    def write(answering: Answering) -> None:
+        answering.messages.assistant(id="m")
+        answering.flush()
+        answering.messages.items.pop()
+        answering.messages.assistant(id="n").append_text("a")
+
+    read = projection(answered(write))
+    for entry in answered(write).entries:
+        read.read(entry)
+    assert [message["id"] for message in read.messages()] == ["n"]
+
+
 def test_an_earlier_answer_that_gets_another_id_is_not_shown_again() -> None:
     answering = Answering([{"id": "m", "role": "assistant", "parts": [TEXT]}, {"id": "u", "role": "user", "parts": []}])
     answering.each(

@@ -161,15 +161,12 @@ class SentParts:
         return {**self.value, **named, "parts": parts}
 
     def continues_as(self, value: Mapping[str, Any]) -> bool:
-        """Return whether a message of the state can be this one: it has each part that was sent, changed by growth."""
-        parts = value.get("parts")
-        parts = parts if isinstance(parts, list) else []
-        return all(
-            number < len(parts)
-            and isinstance(parts[number], dict)
-            and part.continues_as(kind_of(parts[number]), parts[number])
-            for number, part in self.parts.items()
-        )
+        """Return whether a message of the state can be this one: it has each part that was sent, and some was."""
+        found = value.get("parts")
+        parts = dict(enumerate(found)) if isinstance(found, list) else {}
+        values = [(part, parts.get(number)) for number, part in self.parts.items()]
+        same = (isinstance(value, dict) and part.continues_as(kind_of(value), value) for part, value in values)
+        return bool(values) and all(same)
 
     def rearrange(self, values: Sequence[Any]) -> bool:
         """Match the sent parts to the message's current parts; return whether some moved or were removed.
