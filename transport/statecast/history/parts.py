@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast.protocol.ai_sdk.ui_stream import APPROVAL, answer_of
+from statecast.protocol.messages.approvals import APPROVAL, answer_of, is_answered
 from statecast.protocol.messages.sent import error_text, file_url
 from statecast_agents import Json, chunks
 
@@ -229,6 +229,9 @@ def _ui_call(call: dict[str, Any]) -> dict[str, Json]:
     id, args, text = call["toolCallId"], call.get("args"), call.get("argsText")
     head = {"type": f"tool-{call['toolName']}", "toolCallId": id}
     given = {"input": _args_of(text or "") if args is None else args}
+    asked = call.get("approval")
+    if isinstance(asked, dict) and isinstance(asked.get("id"), str) and "display" not in asked:
+        return _gated(call, {**head, **given}, asked)
     if "result" not in call:
         if call["toolName"] == APPROVAL:
             return {**head, "state": "approval-requested", **given, "approval": {"id": id}}
@@ -245,6 +248,25 @@ def _ui_call(call: dict[str, Any]) -> dict[str, Json]:
     if failed:
         return {**head, "state": "output-error", **given, "errorText": error_text(result), **executed, **answered}
     return {**head, "state": "output-available", **given, "output": result, **executed, **answered}
+
+
+def _gated(call: Mapping[str, Any], head: dict[str, Json], asked: Mapping[str, Json]) -> dict[str, Json]:
+    """Return a call that the user is asked about, or was."""
+    approval: dict[str, Json] = {"id": asked["id"]}
+    if not is_answered(asked):
+        why = {"requestReason": asked["prompt"]} if isinstance(asked.get("prompt"), str) else {}
+        return {**head, "state": "approval-requested", "approval": approval | why}
+    approval["approved"] = asked.get("approved") is True
+    if isinstance(asked.get("reason"), str):
+        approval["reason"] = asked["reason"]
+    head["approval"] = approval
+    if not approval["approved"]:
+        return {**head, "state": "output-denied"}
+    if "result" not in call:
+        return {**head, "state": "approval-responded"}
+    if call.get("isError") is True:
+        return {**head, "state": "output-error", "errorText": error_text(call["result"]), "providerExecuted": True}
+    return {**head, "state": "output-available", "output": call["result"], "providerExecuted": True}
 
 
 def _is_json(text: str) -> bool:

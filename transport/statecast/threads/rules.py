@@ -54,7 +54,7 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
 
     agent: Agent
     #: as JSON, which the agent's set reads; or built-in ones, see `check_built_in`
-    commands: Sequence[bytes | msgspec.Raw | AddMessage | AddToolResult] = ()
+    commands: Sequence[bytes | msgspec.Raw | AddMessage | AddToolResult | Answer] = ()
     thread_id: str | None = None  #: None: a thread of its own that nobody can name
     claim: Claim = msgspec.UNSET  #: the client's state
     since: Cursor | None = None  #: instead of a claim, where the thread was that the client is taken to have seen
@@ -95,7 +95,7 @@ def decode_commands(posted: Posted, limits: Limits) -> list[AnyCommand]:
     ]
 
 
-def check_built_in(agent: Agent, commands: Sequence[AddMessage | AddToolResult | bytes]) -> None:
+def check_built_in(agent: Agent, commands: Sequence[AddMessage | AddToolResult | Answer | bytes]) -> None:
     """Check commands that are not from JSON as the body's reader and `decode_commands` check those that are.
 
     Raises:

@@ -201,7 +201,8 @@ def _view_of(thread: Thread) -> ThreadView:
         id=thread.id,
         epoch=thread.epoch,
         active=None if active is None else active.id,
-        waits=active is not None and active.waits_since is not None,
+        waits=thread.waits,
+        pending=thread.agent.pending,
     )
 
 

@@ -17,8 +17,18 @@ from statecast.protocol.event_stream import EVENT_STREAM, HEARTBEAT, typed_event
 from statecast.protocol.json_checks import same_json
 from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.full_projection import FullProjection
-from statecast.protocol.messages.part_events import Event, InMessage, Rewritten, RunTurned, StateChanged, StateReplaced
-from statecast.protocol.messages.state_messages import parts_of
+from statecast.protocol.messages.part_events import (
+    ApprovalAnswered,
+    ApprovalAsked,
+    Event,
+    InMessage,
+    Rewritten,
+    RunTurned,
+    StateChanged,
+    StateReplaced,
+)
+from statecast.protocol.messages.state_messages import id_of, items_in, parts_of
+from statecast.protocol.messages.wire import ThreadView
 from statecast.protocol.state_deltas import StateDeltas
 from statecast_agents import Json, chunks
 
@@ -31,7 +41,7 @@ __all__ = ["VERSION", "AgUiEncoder"]
 VERSION: Final = "1.0"  #: what we speak to a client that says which version it speaks
 
 #: What the tool answers by which an agent asks for an approval, see `Run.approval`.
-_APPROVAL: Final = {
+_APPROVAL: Final[dict[str, Any]] = {
     "type": "object",
     "properties": {"approved": {"type": "boolean"}, "reason": {"type": "string"}},
     "required": ["approved"],
@@ -64,11 +74,14 @@ class AgUiEncoder(MessageEncoder):
         run_input: RunInput,
         *,
         follows: bool = True,
+        thread: ThreadView | None = None,
         known_users: set[str] | None = None,
     ) -> None:
         super().__init__(projection)
         self._input = run_input
         self._follows = follows
+        self._pending = None if thread is None else thread.pending
+        self._asks = not follows and thread is not None and thread.waits
         self._posted = {message.get("id") for message in run_input.messages}
         self._run = {"threadId": run_input.conversation.thread_id, "runId": run_input.run_id}
         self._over = False
@@ -228,6 +241,8 @@ class AgUiEncoder(MessageEncoder):
         match event:
             case InMessage() | RunTurned() | Rewritten() | chunks.MessageFinished():
                 return b""  # the parts in it say so, or the end of the stream
+            case ApprovalAsked() | ApprovalAnswered():
+                return b""  # what is open at the end of the stream is an interrupt
             case StateReplaced():
                 return self._replace(event.state)
             case StateChanged():
@@ -361,14 +376,27 @@ class AgUiEncoder(MessageEncoder):
             return {"outcome": {"type": "cancelled"}}
         calls = {**self._open_in_state(), **self._unanswered}
         if self._follows and (run is None or run.status == "waiting"):  # without a run, the one in front waits
-            asks = [_interrupt(id, call) for id, call in calls.items() if _tool(call) not in self._input.tools]
-            if run is not None and not calls:
+            questions = self._questions()
+            asked = {question.get("toolCallId") for question in questions}
+            asks = [
+                _interrupt(id, call)
+                for id, call in calls.items()
+                if _tool(call) not in self._input.tools and id not in asked and not (run is not None and run.asks)
+            ]
+            if run is not None and not calls and not questions:
                 asks = [{"id": run.id, "reason": "input_required"}]
-            if asks:
-                return {"outcome": {"type": "interrupt", "interrupts": asks}}
+            if asks or questions:
+                return {"outcome": {"type": "interrupt", "interrupts": [*questions, *asks]}}
+        if self._asks and (questions := self._questions()):
+            return {"outcome": {"type": "interrupt", "interrupts": questions}}
         if self._tally == calls.keys():
             return {}  # it knows them; and assistant-ui takes any outcome for one that leaves nothing open
         return {"outcome": {"type": "success", "pendingToolCallIds": list(calls)}}
+
+    def _questions(self) -> list[dict[str, Json]]:
+        """Return the interrupts of the open questions in the state."""
+        questions = items_in(self._state.state, self._pending)
+        return [_question(asked) for asked in questions if isinstance(asked, dict) and id_of(asked) is not None]
 
     def _open_in_state(self) -> dict[str, Json]:
         """Return the calls in the answer to the user's last message that have no result."""
@@ -389,6 +417,24 @@ def _interrupt(id: str, call: Mapping[str, Json]) -> dict[str, Json]:
     question = args.get("question") if isinstance(args, dict) else None
     fields = {"message": question} if isinstance(question, str) else {}
     return {"id": id, "reason": "tool_call", "toolCallId": id, "responseSchema": _APPROVAL, **fields}
+
+
+def _question(asked: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the interrupt of a question that the state holds."""
+    kind, call, prompt = asked.get("kind"), asked.get("callId"), asked.get("prompt")
+    options = [id_of(option) for option in asked.get("options") or ()]
+    schema: Json = asked.get("schema", True)
+    reason = "input_required"
+    if kind == "approval":
+        reason = "confirmation" if call is None else "tool_call"
+        more = {"optionId": {"enum": options}} if options else {}
+        schema = {**_APPROVAL, "properties": {**_APPROVAL["properties"], **more}}
+    elif kind in ("choice", "text"):
+        schema = {"enum": options} if kind == "choice" else {"type": "string"}
+    fields: dict[str, Json] = {"id": asked["id"], "reason": reason, "toolCallId": call, "message": prompt}
+    if schema is not True:
+        fields["responseSchema"] = schema
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _custom(name: str, value: Json) -> bytes:

@@ -17,9 +17,9 @@ from statecast.protocol.json_checks import decode, read_value, same_json
 from statecast.protocol.lenient import read_past, readable
 from statecast.protocol.messages.client_copy import ClientCopy
 from statecast.protocol.messages.conversation import Conversation, NewCommand, NewTurn, PostedMessage, check_last
-from statecast.protocol.messages.state_messages import id_of, parts_of, role_of
+from statecast.protocol.messages.state_messages import id_of, items_in, parts_of, role_of
 from statecast.protocol.messages.wire import Exchange
-from statecast_agents import AddMessage, AddToolResult, CallSettings, Config, Json, Request
+from statecast_agents import AddMessage, AddToolResult, Answer, CallSettings, Config, Json, Request
 
 __all__ = ["AgUiConversation", "Resume", "RunAgentInput", "RunInput", "read_run_input"]
 
@@ -72,6 +72,7 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
     known_users: Collection[str] = ()  #: the user messages that some AG-UI client knows
     waiting: str | None = None  #: the run that waits for the user
     answering: bool = False  #: whether a run is under way
+    pending: Sequence[str] | None = None  #: where in the state beside the messages the open questions are
 
     def new_turn(
         self, thread_messages: Sequence[Json] | None, beside: Json | msgspec.UnsetType = msgspec.UNSET
@@ -84,7 +85,7 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
         Raises:
             RequestError: `unknown_interrupt`; `invalid_resume`.
         """
-        resumed = self._resumed(thread_messages)
+        resumed = self._resumed(thread_messages, beside)
         behind = beside is not msgspec.UNSET and not same_json(self.claim or {}, beside or {})
         safe = msgspec.structs.replace(self, means="say")
         turn = Conversation.new_turn(safe if self.resume or behind else self, thread_messages)
@@ -101,7 +102,7 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
         Raises:
             RequestError: `unknown_interrupt`: nothing waits in it.
         """
-        self._resumed([])
+        self._resumed([], None)
         return Conversation.first(self)
 
     @property
@@ -132,8 +133,9 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
         known = {*self.known_users, *(one.id for one in self.messages)}
         return all(isinstance(id, str) and id in known for id in users[users.index(first) :])
 
-    def _resumed(self, thread_messages: Sequence[Json] | None) -> list[tuple[Json, NewCommand]]:
+    def _resumed(self, thread_messages: Sequence[Json] | None, beside: Json) -> list[tuple[Json, NewCommand]]:
         """Return the answers to interrupts that nobody else has given yet, as commands, and the calls they name."""
+        questions = {id_of(question): question for question in items_in(beside, self.pending)}
         calls: dict[str, tuple[Json, Mapping[str, Any]]] = {}  #: by id the latest, and above it the latest open
         for message in thread_messages or ():
             for part in parts_of(message):
@@ -142,6 +144,11 @@ class AgUiConversation(Conversation, frozen=True, kw_only=True):
                     calls[id] = message.get("id"), part
         commands: list[tuple[Json, NewCommand]] = []
         for entry in self.resume:
+            asked = questions.get(entry.interrupt_id)
+            if asked is not None:
+                value = entry.payload if entry.status == "resolved" else False
+                commands.append((asked.get("callId"), Answer(answers={entry.interrupt_id: value})))
+                continue
             place, call = calls.get(entry.interrupt_id, (None, None))
             if entry.interrupt_id == self.waiting:
                 if entry.status == "resolved":

@@ -55,6 +55,7 @@ class AgUiWire(Wire[RunInput]):
             known_users=self._known_users.get(_key(thread), ()),
             answering=thread.active is not None,
             waiting=thread.active if thread.waits else None,
+            pending=thread.pending,
         )
         return msgspec.structs.replace(exchange, conversation=conversation)
 
@@ -62,7 +63,9 @@ class AgUiWire(Wire[RunInput]):
         """Return the encoder, which records the user messages that it sends."""
         assert isinstance(opening.projection, FullProjection), "it was asked for"
         known = set() if opening.thread is None else self._users_known_in(opening.thread)
-        return AgUiEncoder(opening.projection, exchange, follows=opening.follows, known_users=known)
+        return AgUiEncoder(
+            opening.projection, exchange, follows=opening.follows, thread=opening.thread, known_users=known
+        )
 
     def _users_known_in(self, thread: ThreadView) -> set[str]:
         known = self._known_users.setdefault(_key(thread), set())

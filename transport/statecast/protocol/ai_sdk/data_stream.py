@@ -13,11 +13,18 @@ import msgspec
 
 from statecast.protocol.assistant_transport.data_stream import DataStreamEncoder, DataStreamLines
 from statecast.protocol.messages.encoder import MessageEncoder
-from statecast.protocol.messages.part_events import Event, InMessage, Rewritten, RunTurned, StateChanged, StateReplaced
+from statecast.protocol.messages.part_events import (
+    ApprovalAnswered,
+    ApprovalAsked,
+    Event,
+    InMessage,
+    Rewritten,
+    RunTurned,
+    StateChanged,
+    StateReplaced,
+)
 from statecast.protocol.messages.projection import Projection
 from statecast_agents import chunks
-
-from .ui_stream import APPROVAL, answer_of
 
 __all__ = ["DataStreamMessagesEncoder"]
 
@@ -37,8 +44,7 @@ class DataStreamMessagesEncoder(MessageEncoder):
 
     def __init__(self, projection: Projection, *, approvals: bool = False) -> None:
         super().__init__(projection)
-        self._approvals = approvals
-        self._asks: dict[int, str] = {}  #: the calls that ask for an approval, by part
+        self._sends_approvals = approvals
         self._lines = DataStreamLines()
         self._started = False
         self._in_step = False
@@ -63,17 +69,13 @@ class DataStreamMessagesEncoder(MessageEncoder):
                 if part in self._sent:
                     return self._lines.write("2", [{"name": data.name, "data": data.data}])
                 self._sent.add(part)
-            case chunks.PartStarted(part=part, init=chunks.ToolCallPart() as call):
-                if self._approvals and call.tool_name == APPROVAL:
-                    self._asks[part] = call.tool_call_id
-            case chunks.ArgsFinished(part=part) if part in self._asks:
-                return (self._lines.of("", event) or b"") + self._ask(self._asks[part])
+            case ApprovalAsked() | ApprovalAnswered():
+                fields = {"toolCallId": event.call_id, "approval": event.approval}
+                return self._lines.write("aui-tool-call-approval", fields) if self._sends_approvals else b""
             case chunks.ToolResult():
                 if event.part in self._sent:
                     return b""
                 self._sent.add(event.part)
-                if event.part in self._asks:
-                    return self._answer(self._asks[event.part], event) + (self._lines.of("", event) or b"")
             case _:
                 pass
         line = self._lines.of("", event)
@@ -92,17 +94,6 @@ class DataStreamMessagesEncoder(MessageEncoder):
             lines.append(self._lines.write("e", {**self._why(self.step_usage or self.usage), "isContinued": False}))
         lines.append(self._lines.write("d", self._why(self.usage)))
         return b"".join(lines)
-
-    def _ask(self, id: str) -> bytes:
-        """Return the approval request, unless it was answered."""
-        return b"" if self.projection.has_result(id) else self._approval(id)
-
-    def _answer(self, id: str, result: chunks.ToolResult) -> bytes:
-        approved, why = answer_of(result)
-        return self._approval(id, approved=approved, **why)
-
-    def _approval(self, id: str, **answer: Any) -> bytes:
-        return self._lines.write("aui-tool-call-approval", {"toolCallId": id, "approval": {"id": id, **answer}})
 
     def _why(self, usage: chunks.Usage | None) -> dict[str, Any]:
         return {"finishReason": self.finish_reason, "usage": usage or chunks.Usage()}

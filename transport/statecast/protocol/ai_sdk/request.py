@@ -16,9 +16,11 @@ from statecast.protocol.errors import InvalidRequest, RequestError
 from statecast.protocol.fields import fields_as, fields_of, string_at, unexpected
 from statecast.protocol.json_checks import decode
 from statecast.protocol.lenient import read_past, readable
+from statecast.protocol.messages.approvals import APPROVAL
 from statecast.protocol.messages.conversation import Conversation, PostedMessage, check_last
 from statecast.protocol.messages.sent import file_url
 from statecast_agents import CallSettings, Config, Json, Request
+from statecast_agents.calls import DISMISSED
 
 __all__ = ["ChatBody", "read_chat", "read_ui_part"]
 
@@ -148,7 +150,9 @@ def _from_ui(message: Mapping[str, Any], where: str) -> PostedMessage:
         approvals={
             call: approval["id"]
             for call, approval in approvals_asked.items()
-            if isinstance(approval.get("id"), str) and str(calls[call].get("state")).startswith("approval-")
+            if isinstance(approval.get("id"), str)
+            and str(calls[call].get("state")).startswith("approval-")
+            and _tool_of(calls[call]) == APPROVAL
         },
     )
 
@@ -175,22 +179,31 @@ def read_ui_part(part: Any, where: str) -> dict[str, Any] | None:
         named = {"id": part["id"]} if isinstance(part.get("id"), str) else {}
         return {"type": "data", "name": kind.removeprefix("data-"), "data": part.get("data"), **named}
     if kind == "dynamic-tool" or kind.startswith("tool-"):
-        return _ui_call(
-            part, str(part.get("toolName") if kind == "dynamic-tool" else kind.removeprefix("tool-")), where
-        )
+        return _ui_call(part, _tool_of(part), where)
     return None
+
+
+def _tool_of(part: Mapping[str, Any]) -> str:
+    """Return the name of the tool that a part is a call of."""
+    kind = str(part.get("type"))
+    return str(part.get("toolName") if kind == "dynamic-tool" else kind.removeprefix("tool-"))
 
 
 def _ui_call(part: dict[str, Any], name: str, where: str) -> dict[str, Any]:
     args = part.get("input")
     call = _call(string_at(part.get("toolCallId"), where), name, {} if args is None else args)
     approval = part.get("approval")
+    if name != APPROVAL and isinstance(approval, dict):
+        fields = {key: approval[key] for key in ("id", "approved", "reason") if key in approval}
+        call["approval"] = fields | ({"resolution": "cancelled"} if part.get("state") == "output-denied" else {})
     match part.get("state"):
         case "output-available":
             return {**call, "result": part.get("output"), "isError": False}
         case "output-error":
             return {**call, "result": part.get("errorText"), "isError": True}
-        case "approval-responded" | "output-denied" if isinstance(approval, dict):
+        case "output-denied" if name != APPROVAL:
+            return {**call, "result": DISMISSED, "isError": True}
+        case "approval-responded" | "output-denied" if name == APPROVAL and isinstance(approval, dict):
             answer = {"approved": approval.get("approved") is True}
             why = {"reason": approval["reason"]} if isinstance(approval.get("reason"), str) else {}
             return {**call, "result": answer | why, "isError": False}

@@ -15,21 +15,27 @@ import msgspec
 
 from statecast.protocol.event_stream import EVENT_STREAM, HEARTBEAT, typed_event
 from statecast.protocol.messages.encoder import MessageEncoder
-from statecast.protocol.messages.part_events import Event, InMessage, Rewritten, RunTurned, StateChanged, StateReplaced
+from statecast.protocol.messages.part_events import (
+    ApprovalAnswered,
+    ApprovalAsked,
+    Event,
+    InMessage,
+    Rewritten,
+    RunTurned,
+    StateChanged,
+    StateReplaced,
+)
 from statecast.protocol.messages.projection import Projection
 from statecast.protocol.messages.sent import error_text, file_url
 from statecast_agents import Json, chunks
 
-__all__ = ["APPROVAL", "UIMessageStreamEncoder", "answer_of"]
+__all__ = ["UIMessageStreamEncoder"]
 
 _encode: Final = msgspec.json.Encoder().encode
 _string: Final = msgspec.json.Decoder(str)
 
 #: Why a message ended, where this protocol has no word for the agent's.
 _REASONS: Final = {"unknown": "other"}
-
-#: The tool by which an agent asks its user for approval; clients have a form of their own for that.
-APPROVAL: Final = "approval"
 
 #: Characters of a tool's error. It may be JSON in JSON, longer than in the state, and clients refuse frames of more
 #: than 16 Mi; the state has all of it.
@@ -57,8 +63,7 @@ class UIMessageStreamEncoder(MessageEncoder):
         self._growing: _Call | None = None  #: what grew last, if that was a call
         self._annotations: list[Json] = []
         self._failure: str | None = None  #: the failure that the agent emitted
-        #: under which ids the client was asked to approve calls
-        self._approvals = {} if projection.client_copy is None else dict(projection.client_copy.approvals)
+        self._denied: set[str] = set()  #: calls that the user has denied in this stream
 
     def grown(self, piece: bytes) -> bytes:
         """Return by what a call's arguments grew."""
@@ -85,6 +90,10 @@ class UIMessageStreamEncoder(MessageEncoder):
             return _data("state-operations", list(event.operations), transient=True)
         if isinstance(event, InMessage | RunTurned | Rewritten):
             return b""  # the last two are sent at the end; and a client keeps what it shows
+        if isinstance(event, ApprovalAsked):
+            return _ask(event)
+        if isinstance(event, ApprovalAnswered):
+            return self._answer(event)
         return self._chunk(event)
 
     def finish(self) -> bytes:
@@ -110,7 +119,7 @@ class UIMessageStreamEncoder(MessageEncoder):
                 call = self._calls.get(chunk.part)
                 if call is None or (self.projection.cut_off and not call.complete):
                     return b""  # nobody is to answer it, be it with the error that its arguments would be
-                return call.available() + self._approval(call.part)
+                return call.available()
             case chunks.ToolResult():
                 return self._write_result(chunk)
             case chunks.PartFinished():
@@ -162,31 +171,26 @@ class UIMessageStreamEncoder(MessageEncoder):
         fields = {"type": f"{self._texts[chunk.part]}-delta", "id": str(chunk.part)}
         return self.grows(b'data: %b,"delta":' % _encode(fields)[:-1], chunk.text, b"}\n\n")
 
-    def _approval(self, part: chunks.ToolCallPart) -> bytes:
-        """Return that the user is asked, if that is what a call does."""
-        id = part.tool_call_id
-        if part.tool_name != APPROVAL or self.projection.has_result(id):
-            return b""
-        self._approvals[id] = id
-        return typed_event("tool-approval-request", approvalId=id, toolCallId=id)
+    def _answer(self, answered: ApprovalAnswered) -> bytes:
+        approval, approved = answered.approval, answered.approved
+        end = b"" if approved else typed_event("tool-output-denied", toolCallId=answered.call_id)
+        if not approved:
+            self._denied.add(answered.call_id)
+        if "display" in approval:
+            return end
+        why = {"reason": approval["reason"]} if "reason" in approval else {}
+        return typed_event("tool-approval-response", approvalId=approval["id"], approved=approved, **why) + end
 
     def _write_result(self, result: chunks.ToolResult) -> bytes:
         """Return a result; it is the agent's, or another client's, so this one must not send it back as its own."""
         call_id = self.projection.call_id(result.part)
-        if call_id is None:
+        if call_id is None or call_id in self._denied or self.projection.denied(call_id):
             return b""
         call = {"toolCallId": call_id}
-        begin = b""
-        approval = self._approvals.pop(call_id, None)
-        if approval is not None:
-            approved, why = answer_of(result)
-            begin = typed_event("tool-approval-response", approvalId=approval, approved=approved, **why)
-            if not approved:
-                return begin + typed_event("tool-output-denied", **call)
         if result.is_error:
             text = error_text(result.result)[:MAX_ERROR]
-            return begin + typed_event("tool-output-error", **call, errorText=text, providerExecuted=True)
-        return begin + typed_event("tool-output-available", **call, output=result.result, providerExecuted=True)
+            return typed_event("tool-output-error", **call, errorText=text, providerExecuted=True)
+        return typed_event("tool-output-available", **call, output=result.result, providerExecuted=True)
 
     def _fail(self, failure: chunks.Failure) -> bytes:
         """Return what is no end of the run as data: a client reads nothing behind an `error`."""
@@ -265,13 +269,14 @@ class _Call:
             return msgspec.UNSET
 
 
-def answer_of(result: chunks.ToolResult) -> tuple[bool, dict[str, Json]]:
-    """Return whether a user has approved, and the reason that was given."""
-    given = result.result
-    if result.is_error or not isinstance(given, dict):
-        return given is True and not result.is_error, {}
-    reason = given.get("reason")
-    return given.get("approved") is True, {"reason": reason} if isinstance(reason, str) else {}
+def _ask(asked: ApprovalAsked) -> bytes:
+    """Return that the user is asked to approve a call. A choice or a text is answered as a tool's output."""
+    approval = asked.approval
+    if "display" in approval:
+        return b""
+    why = {"reason": approval["prompt"]} if "prompt" in approval else {}
+    more = {"approvalDescriptor": {"options": approval["options"]}} if "options" in approval else {}
+    return typed_event("tool-approval-request", approvalId=approval["id"], toolCallId=asked.call_id, **why, **more)
 
 
 def _data(name: str, data: Any, **fields: Any) -> bytes:

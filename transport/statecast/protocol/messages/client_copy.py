@@ -67,6 +67,8 @@ class ClientCopy:
         _mark_sent(part, left.popleft())
         if part.identity in self._unconfirmed:
             part.result = None  # so that the thread's result is sent, which the client waits for
+            asked = part.approval or {}
+            part.approval = {"id": asked["id"]} if "id" in asked else None
         part.early = part.result is not None
         return True
 
@@ -111,3 +113,5 @@ def _mark_sent(part: Part, value: Mapping[str, Json]) -> None:
     if isinstance(name := value.get("id"), str) and part.kind == "data":
         part.name = name
     part.record_result(value)
+    approval = value.get("approval")
+    part.approval = approval if isinstance(approval, dict) else None

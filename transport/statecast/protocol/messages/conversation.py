@@ -15,12 +15,13 @@ import msgspec
 
 from statecast.protocol.errors import RequestError
 from statecast.protocol.lenient import held_part, held_result, holdable
-from statecast_agents import AddMessage, AddToolResult, Json, NewMessage, Request, new_id
+from statecast_agents import AddMessage, AddToolResult, Answer, Json, NewMessage, Request, new_id
 
+from .approvals import answers_call, is_answered, is_asked
 from .client_copy import ClientCopy
 from .sent import file_data
 from .state_messages import id_of, parts_of, role_of
-from .turns import calls_in, paired
+from .turns import Call, calls_in, paired
 
 __all__ = ["Conversation", "NewCommand", "NewTurn", "PostedMessage", "check_last"]
 
@@ -212,8 +213,11 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
     def _results(
         self, thread_messages: Sequence[Json], users: Sequence[int], posted: Sequence[PostedMessage], same: int
-    ) -> list[AddToolResult]:
-        """Return the results for calls that have none yet, as commands; each belongs to a call in its own message."""
+    ) -> list[AddToolResult | Answer]:
+        """Return the results for calls that have none yet, and the answers to approvals that are open, as commands.
+
+        Each belongs to a call in its own message.
+        """
         client_calls = list(calls_in((message.role, message.id, message.parts) for message in self.messages))
         thread_calls = list(
             calls_in((role_of(message), id_of(message), parts_of(message)) for message in thread_messages)
@@ -228,12 +232,15 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         for call in client_calls:
             if call.turn not in turns and call.message is not None and call.message in answers:
                 turns[call.turn] = answers[call.message]
-        found = [
-            (call, thread_call)
-            for call, thread_call in paired(client_calls, thread_calls, turns)
-            if "result" in call.part and thread_call.open and call.id not in by_others[id(call.part)]
-        ]
-        return [_result(call.part, thread_call.message) for call, thread_call in reversed(found)]
+        results: list[AddToolResult | Answer] = []
+        given: dict[str, Json] = {}
+        for call, thread_call in reversed(list(paired(client_calls, thread_calls, turns))):
+            answer = _answer(call.part, thread_call.part)
+            if answer is not None:
+                given |= answer
+            elif _is_new(call, thread_call) and call.id not in by_others[id(call.part)]:
+                results.append(_result(call.part, thread_call.message))
+        return [*([Answer(answers=given)] if given else ()), *results]
 
     def _own_results(self, message: PostedMessage) -> list[AddToolResult]:
         """Return the results that the client produced in a message, when no thread says which calls were open."""
@@ -267,7 +274,7 @@ def check_last(messages: Sequence[PostedMessage]) -> None:
 
 
 #: What a conversation asks for: a built-in command; or another one as JSON, which the agent's set is to read.
-NewCommand = AddMessage | AddToolResult | bytes
+NewCommand = AddMessage | AddToolResult | Answer | bytes
 
 
 class NewTurn(msgspec.Struct, frozen=True, kw_only=True):
@@ -301,6 +308,27 @@ def _result(part: Mapping[str, Any], message: Json = None) -> AddToolResult:
         result=held_result(part["result"]),
         is_error=part.get("isError") is True,
     )
+
+
+def _answer(part: Mapping[str, Any], thread_part: Mapping[str, Any]) -> dict[str, Json] | None:
+    """Return the answer that a client's call has to the approval that is open on the thread's; None if it has none."""
+    asked, given = thread_part.get("approval"), part.get("approval")
+    if not is_asked(asked) or not is_answered(given) or given.get("id") != asked["id"]:
+        return None
+    if "approved" not in given:
+        return None
+    fields = {name: given[name] for name in ("optionId", "text", "reason") if name in given}
+    return {asked["id"]: {"approved": given["approved"] is True, **fields}}
+
+
+def _is_new(call: Call, thread_call: Call) -> bool:
+    """Return whether a client has a result for an open call that says more than what its approval was answered with."""
+    if not thread_call.open or "result" not in call.part:
+        return False
+    approval = thread_call.part.get("approval")
+    if not is_answered(approval):
+        return True
+    return approval.get("approved") is True and not answers_call(approval, call.part["result"])
 
 
 def _distinct(messages: list[dict[str, Json]]) -> list[dict[str, Json]]:

@@ -15,6 +15,7 @@ import msgspec
 from statecast.protocol.entries import Entry, RunError, RunState
 from statecast_agents import chunks
 
+from .approvals import ApprovalCalls
 from .part_events import Event, RunTurned
 from .projection import Projection
 
@@ -42,6 +43,7 @@ class MessageEncoder(ABC):
         self.usage: chunks.Usage | None = None  #: of the whole answer, as far as the agent has reported it
         self.step_usage: chunks.Usage | None = None  #: of the step that ended last
         self.reason: chunks.FinishReason | None = None  #: as the agent gave it
+        self._approvals = ApprovalCalls(projection)
         self.turned: RunTurned | None = None  #: the last status of the run
         #: the frame by which the part that grew last grows again, with `%b` for its JSON string; None: `grown` is asked
         self.frame: bytes | None = None
@@ -113,7 +115,8 @@ class MessageEncoder(ABC):
 
     def written(self, events: Sequence[Event]) -> bytes:
         """Return the frames of events."""
-        return b"".join([self._write_recorded(event) for event in events])
+        around = self._approvals.around
+        return b"".join([self._write_recorded(one) for event in events for one in around(event)])
 
     def _write_recorded(self, event: Event) -> bytes:
         if isinstance(event, chunks.TextDelta):

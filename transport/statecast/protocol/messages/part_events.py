@@ -7,7 +7,7 @@ something else began continues as a new part. A tool call begins once in a strea
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +19,17 @@ from statecast_agents.arguments import state_arguments
 from .client_copy import ClientCopy
 from .sent import GROWING, Part, SentParts
 
-__all__ = ["Event", "InMessage", "PartEvents", "Rewritten", "RunTurned", "StateChanged", "StateReplaced"]
+__all__ = [
+    "ApprovalAnswered",
+    "ApprovalAsked",
+    "Event",
+    "InMessage",
+    "PartEvents",
+    "Rewritten",
+    "RunTurned",
+    "StateChanged",
+    "StateReplaced",
+]
 
 #: Characters of arguments in one event. They are JSON in JSON, longer than in the state: a character takes up to 6, and
 #: clients refuse frames of more than 16 Mi.
@@ -57,9 +67,35 @@ class RunTurned(msgspec.Struct, frozen=True):
     run: RunState
 
 
-Event = InMessage | Rewritten | StateReplaced | StateChanged | RunTurned | chunks.Chunk
+class ApprovalAsked(msgspec.Struct, frozen=True):
+    """The user is asked about a tool call."""
+
+    part: int  #: of the call
+    call_id: str
+    approval: Mapping[str, Json]  #: as assistant-ui has it: `id`, `prompt`, `display`, `options`
+
+
+class ApprovalAnswered(msgspec.Struct, frozen=True):
+    """The user has answered, or left the question for something else."""
+
+    part: int  #: of the call
+    call_id: str
+    approval: Mapping[str, Json]  #: with `approved`, `optionId`, `text` and `reason`, or `resolution`
+
+    @property
+    def approved(self) -> bool:
+        """Whether the user has approved."""
+        return self.approval.get("approved") is True
+
+
+Event = (
+    InMessage | Rewritten | StateReplaced | StateChanged | RunTurned | ApprovalAsked | ApprovalAnswered | chunks.Chunk
+)
 
 _encode: Final = msgspec.json.Encoder().encode
+
+#: The fields of an approval that come with its answer.
+ANSWER: Final = frozenset({"approved", "isAutomatic", "optionId", "reason", "resolution", "text"})
 
 #: How a result's other fields are named in the state.
 _MORE: Final = {"artifact": "artifact", "model_content": "modelContent"}
@@ -175,6 +211,7 @@ class PartEvents:
             self.within(message.id)
             self.events.append(chunks.PartStarted(part=part.number, init=_data_of(value)))
         if kind == "tool-call":
+            self._emit_approval(part, value)
             rewritten = self._emit_result(message, index, part, value) or rewritten
         return rewritten
 
@@ -244,6 +281,23 @@ class PartEvents:
             if not had_result:
                 self.events.append(chunks.PartFinished(part=part.number))
         return not has_result
+
+    def _emit_approval(self, part: Part, value: dict[str, Any]) -> None:
+        """Emit that the user is asked about a call, or has answered. A call that is asked about is complete."""
+        approval = value.get("approval")
+        if approval == part.approval or not isinstance(approval, dict) or not isinstance(approval.get("id"), str):
+            return
+        before, part.approval = part.approval, approval
+        if part.args_open:
+            self._growing.pop(part.number, None)
+            self._finish_args(part, value)
+        call = part.identity
+        asked = {name: item for name, item in approval.items() if name not in ANSWER}
+        self.within(part.message)
+        if before is None or before.get("id") != approval["id"]:
+            self.events.append(ApprovalAsked(part.number, call, asked))
+        if len(asked) < len(approval):
+            self.events.append(ApprovalAnswered(part.number, call, approval))
 
     def _finish_args(self, part: Part, value: dict[str, Any]) -> None:
         self.within(part.message)

@@ -96,6 +96,12 @@ class Projection:
         part = self._growth.calls.get(call_id)
         return part is not None and part.result is not None
 
+    def denied(self, call_id: str) -> bool:
+        """Return whether the user was asked about a tool call, and has not approved it."""
+        part = self._growth.calls.get(call_id)
+        approval = None if part is None else part.approval
+        return approval is not None and (approval.get("approved") is False or "resolution" in approval)
+
     def data_id(self, number: int) -> str:
         """Return the id of a data part within the client's message, by the part's number."""
         return self._growth.data_ids.get(number, str(number))

@@ -38,6 +38,7 @@ class Part:
 
     __slots__ = (
         "_text_sent",
+        "approval",
         "args_open",
         "data",
         "early",
@@ -59,6 +60,7 @@ class Part:
         self.open = False  #: whether a text may grow without being begun anew
         self.args_open = self.kind == "tool-call"
         self.result: tuple[Json, bool] | None = None  #: of a tool call, and whether it is an error
+        self.approval: Mapping[str, Json] | None = None  #: of a tool call, what the user is asked about it
         self.early = False  #: of a tool call, whether the client has the result before the thread
         self.data: Json = value.get("data")  #: of a data part
         self.name: str | None = None  #: of a data part, what the client calls it

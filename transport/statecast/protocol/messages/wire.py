@@ -9,7 +9,7 @@ To add one: docs/guides/add-a-protocol.md.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
@@ -63,7 +63,8 @@ class ThreadView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     epoch: str  #: names the thread's log: another thread of the same id has another one
     active: str | None  #: the run that is under way
-    waits: bool  #: whether that run waits for its user
+    waits: bool  #: whether that run, or the thread without one, waits for its user
+    pending: Sequence[str] | None  #: where in the state the open questions are
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
