@@ -64,10 +64,10 @@ async def text(stage: Stage) -> None:
 
 @case("A page that is loaded in the middle sees the same as one that was there")
 async def reload(stage: Stage) -> None:
-    async with stage.serve([*HELLO, *call("c1", "weather", '{"city": "Bonn"}')], [*BYE, Hang(), Text("!")]) as page:
+    async with stage.serve(call("c1", "weather", '{"city": "Bonn"}'), [*BYE, Hang(), Text("!")]) as page:
         async with page.saying("Weather?") as response:
             await page.provider.hangs()
-            await page.hears("HelloGoodbye")
+            await page.hears("Goodbye")
             assert "sunny in Bonn" in str((await page.call("c1"))["result"])
             page.provider.release()
         assert (await response).state == await page.state()
@@ -96,10 +96,10 @@ async def history(stage: Stage) -> None:
 
 @case("A tool of the server runs, its call and its result are shown")
 async def backend_tool(stage: Stage) -> None:
-    async with stage.serve([*HELLO, *call("c1", "weather", '{"city": "Bonn"}')], BYE) as page:
+    async with stage.serve(call("c1", "weather", '{"city": "Bonn"}'), BYE) as page:
         await page.say("Weather?")
         shown = await page.call("c1")
-        assert await page.said() == [("user", "Weather?"), ("assistant", "HelloGoodbye")]
+        assert await page.said() == [("user", "Weather?"), ("assistant", "Goodbye")]
         second = page.provider.requests[1]
 
     assert (shown["toolName"], shown["args"], shown["isError"]) == ("weather", {"city": "Bonn"}, False)

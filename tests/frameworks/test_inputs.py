@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from statecast import AddToolResult, Request
+from statecast import AddToolResult, Answer, Request, Run
 from statecast.frameworks import inputs
 from statecast_agents import AddMessage, NewMessage
+from statecast_agents.answering import apply_answers
 from tests.agents.conversation import call
 from tests.frameworks.runs import run_on, said
 
@@ -77,3 +78,36 @@ def test_answers_to_calls_are_given_by_their_ids_and_nothing_is_new() -> None:
 
     assert (given.results, given.messages, given.after) == ({"c1": answer}, [], "a1")
     assert given.tools == {"ask": {"parameters": {}}}
+
+
+def asking(*ids: str) -> Run:
+    """Return a run whose thread waits for answers about calls with these ids."""
+    run = run_on(TALK[0], {"id": "a1", "role": "assistant", "parts": [call(id) for id in ids]})
+    for each in run.messages.open_calls():
+        each.ask("Do it?", id=f"ask {each.id}")
+    return run
+
+
+def test_answers_are_given_when_none_is_missing() -> None:
+    run = asking("c1", "c2")
+    run.commands.append(Answer(answers={"ask c1": True}))
+    run.given.add(apply_answers(run.questions, run.commands[0], run.shown_messages))
+    assert (inputs(run).waits, inputs(run).answers) == (True, {})
+
+    run.given.add(apply_answers(run.questions, Answer(answers={"ask c2": False}), run.shown_messages))
+    given = inputs(run)
+    assert (given.waits, given.answers) == (False, {"ask c1": {"approved": True}, "ask c2": {"approved": False}})
+
+
+def test_a_result_waits_for_the_results_of_the_pages_other_tools() -> None:
+    waiting = {"id": "a1", "role": "assistant", "parts": [call("c1"), call("c2")]}
+    one = AddToolResult(tool_call_id="c1", result="Tea")
+    assert inputs(run_on(TALK[0], waiting, commands=[one])).waits
+
+    assert not inputs(run_on(TALK[0], waiting, commands=[one, AddToolResult(tool_call_id="c2")])).waits
+
+
+def test_a_message_waits_for_nothing() -> None:
+    waiting = {"id": "a1", "role": "assistant", "parts": [call("c1")]}
+
+    assert not inputs(run_on(TALK[0], waiting, commands=[asks("Never mind")])).waits

@@ -6,6 +6,7 @@ from statecast_agents.frameworks.generators import CallbackAgent, GeneratorAgent
 from statecast_agents.frameworks.inputs import Inputs, inputs
 from statecast_agents.frameworks.langgraph import LangGraphAgent, run_graph
 from statecast_agents.frameworks.openai_requests import to_openai, to_responses
+from statecast_agents.frameworks.smolagents import SmolagentsAgent, run_smolagents
 from statecast_agents.frameworks.streams import copy_stream
 from statecast_agents.frameworks.tools import Tool, tool
 from statecast_agents.frameworks.turn import Turn
@@ -16,6 +17,7 @@ __all__ = [
     "GeneratorAgent",
     "Inputs",
     "LangGraphAgent",
+    "SmolagentsAgent",
     "Tool",
     "Turn",
     "copy_stream",
@@ -25,6 +27,7 @@ __all__ = [
     "run_callbacks",
     "run_generator",
     "run_graph",
+    "run_smolagents",
     "to_anthropic",
     "to_openai",
     "to_responses",

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias, cast
 from msgspec import UNSET
 
 from statecast_agents.agent import Agent
+from statecast_agents.commands import AddMessage
 from statecast_agents.errors import RunEnded
 from statecast_agents.functions import is_async, yields
 from statecast_agents.ids import new_id
@@ -24,7 +25,6 @@ from statecast_agents.message import AssistantMessage, ToolCall
 from statecast_agents.run import Run
 from statecast_agents.values import Json
 
-from .inputs import inputs
 from .turn import Turn
 from .work import CLEANUP_SECONDS, foreign
 
@@ -162,8 +162,8 @@ class _Shown:
         self._lock = threading.Lock()
         run = turn.run
         last = run.messages[-1] if len(run.messages) else None
-        goes_on = isinstance(last, AssistantMessage) and not inputs(run).messages
-        self._id = last.id if goes_on and last is not None else new_id("msg")
+        asked = any(isinstance(command, AddMessage) for command in run.commands)
+        self._id = last.id if isinstance(last, AssistantMessage) and not asked else new_id("msg")
 
     def __enter__(self) -> _Shown:
         return self

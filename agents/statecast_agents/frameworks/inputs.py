@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from msgspec import UNSET
 
 from statecast_agents.commands import AddMessage, AddToolResult
-from statecast_agents.message import Message
+from statecast_agents.message import Message, ToolCall
 from statecast_agents.run import Run
 from statecast_agents.values import Json
 
@@ -27,12 +27,17 @@ class Inputs:
     after: str | None  #: the id of the message that the first new one follows; None: it is the first
     forks: bool  #: whether messages after `after` were taken out, so that a framework's history ends there, too
     again: bool  #: whether the last message is one that was answered before, and is to be answered again
-    results: Mapping[str, AddToolResult]  #: answers to tool calls, by their ids
+    results: Mapping[str, AddToolResult]  #: results of tool calls that the page has run, by their ids
+    #: the answers that questions have got, by the questions' ids, see `Run.answers`; none while the thread `waits`
+    answers: Mapping[str, Mapping[str, Json]]
+    #: whether the run was begun by an answer or a result, and others are still missing: a framework that needs all of
+    #: them at once has nothing to do yet
+    waits: bool
     tools: Mapping[str, Json]  #: the frontend's tools: name → `{"description"?, "parameters": JSON Schema}`
 
 
 def inputs(run: Run) -> Inputs:
-    """Return what the client asked the run for."""
+    """Return what the client asked the run for. It takes the answers, if none is missing."""
     added = [command for command in run.commands if isinstance(command, AddMessage)]
     places = _places(run, added)
     first = places[0] if places else len(run.messages)
@@ -42,14 +47,22 @@ def inputs(run: Run) -> Inputs:
     again = bool(edits) and not any(
         entry["parentId"] == after and entry["message"].get("role") == "user" for entry in dropped
     )
+    waits = not added and (bool(run.pending) or any(map(_needs_page, run.messages.open_calls())))
     return Inputs(
         messages=[run.messages[place] for place in places],
         after=after,
         forks=bool(edits or dropped),
         again=again,
         results={command.tool_call_id: command for command in run.commands if isinstance(command, AddToolResult)},
+        answers={} if waits else run.answers,
+        waits=waits,
         tools=run.request.tools,
     )
+
+
+def _needs_page(call: ToolCall) -> bool:
+    """Return whether an open call gets its result from the page: nobody was asked for approval of it."""
+    return "approval" not in call.part
 
 
 def _places(run: Run, added: Sequence[AddMessage]) -> list[int]:

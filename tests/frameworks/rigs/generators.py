@@ -6,22 +6,25 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from statecast import Run
-from statecast.frameworks import GeneratorAgent
+from statecast.frameworks import GeneratorAgent, inputs
 from statecast_agents import Agent, Json
 from tests.frameworks.provider import CallArgs, CallBegin, Provider, Reasoning, Request, Text
 from tests.frameworks.tools import Tools
 
 TITLE = "Generators"
 
-GAPS: Mapping[str, str] = {
-    "approvals": "A generator asks nobody: questions are asked in a handler, with `call.ask`.",
-    "denial": "A generator asks nobody: questions are asked in a handler, with `call.ask`.",
-    "message_instead": "A generator asks nobody: questions are asked in a handler, with `call.ask`.",
-}
+GAPS: Mapping[str, str] = {"approvals": "Answers that no run has taken are lost in a restart."}
 
 
 def agent(provider: Provider, tools: Tools) -> Agent:
     async def answer(run: Run) -> AsyncIterator[Json]:
+        given = inputs(run)
+        if given.waits:
+            return
+        for call in run.messages.open_calls():  # those that were approved or denied since
+            approved = given.answers[call.part["approval"]["id"]]["approved"]
+            booked: Json = await tools.book(**call.args) if approved else "The user refused."
+            yield {"type": "tool-call", "toolCallId": call.id, "result": booked, "isError": not approved}
         while True:
             calls: dict[int, str] = {}
             async for step in provider.answer(_request(run)):
@@ -46,7 +49,7 @@ def agent(provider: Provider, tools: Tools) -> Agent:
 
 
 async def _result(run: Run, provider: Provider, tools: Tools, id: str) -> str | None:
-    """Return the result of a call; None for one of the page's."""
+    """Return the result of a call; None for one that waits for the user."""
     call = run.messages.find_tool_call(id)
     assert call is not None
     args: Any = call.finish_args()
@@ -63,6 +66,8 @@ async def _result(run: Run, provider: Provider, tools: Tools, id: str) -> str | 
                 assert isinstance(step, Text)
                 message.append_text(step.delta)
             return message.text
+        case "book":
+            call.ask("Book it?")
     return None
 
 
@@ -71,4 +76,4 @@ def _request(run: Run) -> Request:
     for message in run.messages:
         messages.append((message.role, message.text))
         messages += [("tool", str(call.result)) for call in message.tool_calls if call.settled]
-    return Request(messages, ["weather", "fails", "block", "expert", *run.request.tools])
+    return Request(messages, ["weather", "book", "fails", "block", "expert", *run.request.tools])
