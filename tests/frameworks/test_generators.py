@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from statecast import AddMessage, Agent, Run
 from statecast.errors import RunEnded
-from statecast.frameworks import CallbackAgent, GeneratorAgent, run_callbacks, run_generator
+from statecast.frameworks import CallbackAgent, GeneratorAgent, State, run_callbacks, run_generator
 from statecast.testing import TestClient
 from statecast_agents import Json
 from tests.frameworks.provider import until
@@ -107,6 +108,39 @@ async def test_what_a_function_yields_or_emits_is_one_message(agent: Agent) -> N
     assert message["parts"] == PARTS
 
 
+async def test_a_state_is_shown_in_the_threads_and_only_what_differs_is_sent() -> None:
+    @dataclass
+    class Plan:
+        steps: list[str]
+        note: str
+        seen: object = field(default_factory=object)
+
+    async def plan(run: Run) -> AsyncIterator[Any]:
+        yield State({"plan": Plan(["a"], "Fir"), "old": 1})
+        run.flush()
+        yield State({"plan": Plan(["a", "b"], "First")})
+        yield State({"deep": [1, 2]}, path=("more", "here"))
+
+    async with TestClient(GeneratorAgent(plan)) as client:
+        result = await client.run("Hi")
+
+    assert result.state.keys() == {"messages", "plan", "more"}
+    assert result.state["plan"] == {"steps": ["a", "b"], "note": "First"}
+    assert result.state["more"] == {"here": {"deep": [1, 2]}}
+    operations = [one for chunk in result.chunks for one in chunk.get("operations", ())]
+    assert {"type": "append-text", "path": ["plan", "note"], "value": "st"} in operations
+
+
+async def test_a_state_without_keys_has_no_place(caplog: Any) -> None:
+    def answer(run: Run) -> Iterator[Any]:
+        yield State([1])
+
+    async with TestClient(GeneratorAgent(answer)) as client:
+        await client.run("Hi")
+
+    assert "TypeError: expected a State of keys and values, or one with a path, got list" in caplog.text
+
+
 async def test_a_run_that_goes_on_from_an_answer_continues_the_message() -> None:
     def ask_back(run: Run) -> Iterator[Json]:
         call = run.messages.find_tool_call("c1")
@@ -134,7 +168,7 @@ async def test_anything_else_is_an_error_that_says_what_is_expected(item: Any, c
         result = await client.run("Hi")
 
     assert result.code == "agent_failed"
-    assert "TypeError: expected a text or a part of a message such as" in caplog.text
+    assert "TypeError: expected a text, a part of a message such as" in caplog.text
     assert f"got {type(item).__name__}" in caplog.text
 
 

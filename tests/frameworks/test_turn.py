@@ -112,6 +112,14 @@ def test_a_result_reaches_a_call_of_an_earlier_run() -> None:
     assert (run.messages[1].tool_calls[0].result, run.messages[1].tool_calls[0].part["isError"]) == ([1], True)
 
 
+def test_what_a_state_cannot_hold_of_a_result_is_left_out() -> None:
+    turn = Turn(run := run_on(QUESTION))
+    turn.call("a1", "c1", "f", {})
+    turn.result("c1", {"found": {2, 1}, "raw": b"", "odds": float("nan")})
+
+    assert run.messages[1].tool_calls[0].result == {"found": [1, 2], "odds": None}
+
+
 def test_a_message_that_is_there_is_continued() -> None:
     turn = Turn(run := run_on(QUESTION, {**said("a1", "Ye", "assistant", call("c1"))}))
     turn.call("a1", "c1", "f", {"late": 1})

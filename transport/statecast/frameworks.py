@@ -2,7 +2,7 @@
 
 from statecast_agents.frameworks.anthropic_requests import to_anthropic
 from statecast_agents.frameworks.explain import explained
-from statecast_agents.frameworks.generators import CallbackAgent, GeneratorAgent, run_callbacks, run_generator
+from statecast_agents.frameworks.generators import CallbackAgent, GeneratorAgent, State, run_callbacks, run_generator
 from statecast_agents.frameworks.inputs import Inputs, inputs
 from statecast_agents.frameworks.langgraph import LangGraphAgent, run_graph
 from statecast_agents.frameworks.openai_requests import to_openai, to_responses
@@ -18,6 +18,7 @@ __all__ = [
     "Inputs",
     "LangGraphAgent",
     "SmolagentsAgent",
+    "State",
     "Tool",
     "Turn",
     "copy_stream",

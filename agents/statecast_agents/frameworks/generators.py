@@ -1,6 +1,6 @@
 """Generators and callbacks: any function that yields, or emits, what a page is to see.
 
-What it yields is a text, or a part of a message as a dict. Texts grow: that of a `text` and a `reasoning`
+What it yields is a text, a part of a message as a dict, or a `State`. Texts grow: that of a `text` and a `reasoning`
 part, and the `argsText` of a `tool-call`. A call is known by its `toolCallId`: yielded again, with `args` or with a
 `result`, it gets them. Every other part is added as it is.
 """
@@ -12,6 +12,7 @@ import inspect
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from collections.abc import Generator as SyncGenerator
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
 from msgspec import UNSET
@@ -19,6 +20,7 @@ from msgspec import UNSET
 from statecast_agents.agent import Agent
 from statecast_agents.commands import AddMessage
 from statecast_agents.errors import RunEnded
+from statecast_agents.foreign import to_state
 from statecast_agents.functions import is_async, yields
 from statecast_agents.ids import new_id
 from statecast_agents.message import AssistantMessage, ToolCall
@@ -28,13 +30,26 @@ from statecast_agents.values import Json
 from .turn import Turn
 from .work import CLEANUP_SECONDS, foreign
 
-__all__ = ["CallbackAgent", "GeneratorAgent", "Item", "run_callbacks", "run_generator"]
+__all__ = ["CallbackAgent", "GeneratorAgent", "Item", "State", "run_callbacks", "run_generator"]
 
 #: How much of an agent's `cancel_seconds` its function gets; the rest is for the run to end in order.
 SHARE: Final = 0.8
 
 
-Item: TypeAlias = str | Mapping[str, Json] | None
+@dataclass(frozen=True)
+class State:
+    """The state as a library has it, to be shown in the thread's: only what differs is sent.
+
+    Yield it once per step of the library, not once per token: comparing costs what `value` holds.
+    """
+
+    #: a mapping, or an object with fields; what JSON cannot express is left out, see `Run.put`
+    value: object
+    #: where in the thread's state it is; (): its keys are keys of the thread's state, and go when it has them no more
+    path: tuple[str | int, ...] = ()
+
+
+Item: TypeAlias = str | Mapping[str, Json] | State | None
 Emit: TypeAlias = Callable[[Item], None]
 Generator: TypeAlias = Callable[[Run], Iterable[Item] | AsyncIterable[Item]]
 WithCallback: TypeAlias = Callable[[Run, Emit], Any]
@@ -160,6 +175,7 @@ class _Shown:
         self.stopped = False
         self._turn = turn
         self._lock = threading.Lock()
+        self._keys: set[str] = set()  #: of the thread's state, that are the library's
         run = turn.run
         last = run.messages[-1] if len(run.messages) else None
         asked = any(isinstance(command, AddMessage) for command in run.commands)
@@ -199,6 +215,8 @@ class _Shown:
                     self._turn.text(self._id, item)
                 case None:
                     pass
+                case State():
+                    self._put(item)
                 case {"type": "text" | "reasoning" as kind, "text": text}:
                     write = self._turn.text if kind == "text" else self._turn.reasoning
                     write(self._id, text)
@@ -207,7 +225,7 @@ class _Shown:
                 case {"type": str()}:
                     self._turn.message(self._id).add_part({**item})
                 case _:
-                    expected = 'a text or a part of a message such as {"type": "text", "text": …}'
+                    expected = 'a text, a part of a message such as {"type": "text", "text": …}, or a State'
                     raise TypeError(f"expected {expected}, got {type(item).__name__}")
 
     def _call(self, part: Mapping[str, Json]) -> None:
@@ -222,6 +240,20 @@ class _Shown:
         if "result" in part:
             artifact = part.get("artifact", UNSET)
             self._turn.result(call.id, part["result"], is_error=bool(part.get("isError")), artifact=artifact)
+
+    def _put(self, state: State) -> None:
+        run = self._turn.run
+        if state.path:
+            run.put(state.path, state.value)
+            return
+        value = to_state(state.value)
+        if not isinstance(value, dict):
+            raise TypeError(f"expected a State of keys and values, or one with a path, got {type(value).__name__}")
+        for key in self._keys - value.keys():
+            run.state.pop(key, None)
+        for key, item in value.items():
+            run.put(key, item)
+        self._keys = set(value)
 
     def _finish_arguments(self) -> None:
         for call in self._turn.open_calls:

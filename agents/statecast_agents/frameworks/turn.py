@@ -16,6 +16,7 @@ from msgspec import UNSET
 
 from statecast_agents.arguments import arguments_text, state_arguments
 from statecast_agents.errors import NotJson, OperationError, RunEnded
+from statecast_agents.foreign import to_state
 from statecast_agents.message import COMPLETE, RUNNING, AssistantMessage, MessageList, ToolCall
 from statecast_agents.run import Run
 from statecast_agents.tracked import TrackedDict, TrackedList
@@ -180,19 +181,21 @@ class Turn:
 
         Args:
             call_id: The call's.
-            result: What the tool returned.
+            result: What the tool returned: any object, of which a state gets what it can hold, see `Run.put`.
             is_error: Whether it failed.
             artifact: For the UI, not for the model.
             ns: The namespace that the call is in.
 
         Raises:
-            NotJson: The result is not something a state can hold.
+            StateTooLarge: The state has no room for the result.
+            NotJson: The artifact is not something a state can hold.
         """
         call = self.find_call(call_id, ns)
         if call is None:
             return
         if not call.args:
             _finish_args(call)
+        result = to_state(result)
         given = {"result": result, "isError": is_error} | ({} if artifact is UNSET else {"artifact": artifact})
         if any(key not in call.part or call.part[key] != value for key, value in given.items()):
             call.set_result(result, is_error=is_error, artifact=artifact)
