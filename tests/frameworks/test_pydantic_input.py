@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic_ai.messages import AudioUrl, BinaryContent, DocumentUrl, ImageUrl
 
-from statecast_agents.frameworks.pydantic_input import page_tools, user_content
+from statecast_agents.frameworks.pydantic_ai.input import page_tools, user_content
 from tests.ids import stable
 
 PIXEL = "data:image/png;base64,AAEC"

@@ -6,6 +6,7 @@ from statecast_agents.frameworks.generators import CallbackAgent, GeneratorAgent
 from statecast_agents.frameworks.inputs import Inputs, inputs
 from statecast_agents.frameworks.langgraph import LangGraphAgent, run_graph
 from statecast_agents.frameworks.openai_requests import to_openai, to_responses
+from statecast_agents.frameworks.pydantic_ai import PydanticAgent, run_pydantic_ai, sub_agent_events
 from statecast_agents.frameworks.smolagents import SmolagentsAgent, run_smolagents
 from statecast_agents.frameworks.streams import copy_stream
 from statecast_agents.frameworks.tools import Tool, tool
@@ -17,6 +18,7 @@ __all__ = [
     "GeneratorAgent",
     "Inputs",
     "LangGraphAgent",
+    "PydanticAgent",
     "SmolagentsAgent",
     "State",
     "Tool",
@@ -28,7 +30,9 @@ __all__ = [
     "run_callbacks",
     "run_generator",
     "run_graph",
+    "run_pydantic_ai",
     "run_smolagents",
+    "sub_agent_events",
     "to_anthropic",
     "to_openai",
     "to_responses",

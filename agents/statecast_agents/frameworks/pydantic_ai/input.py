@@ -9,14 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from statecast_agents.values import Json
+from pydantic_ai import ToolDefinition
+from pydantic_ai.messages import AudioUrl, BinaryContent, DocumentUrl, ImageUrl, UserContent, VideoUrl
+from pydantic_ai.toolsets import ExternalToolset
 
-if TYPE_CHECKING:
-    from pydantic_ai.messages import UserContent
-    from pydantic_ai.toolsets import ExternalToolset
+from statecast_agents.values import Json
 
 __all__ = ["page_tools", "user_content"]
 
@@ -39,9 +39,6 @@ def page_tools(tools: Mapping[str, Json]) -> ExternalToolset[Any] | None:
     Args:
         tools: Name → `{"description"?, "parameters"?: JSON Schema}`, as in `run.request.tools`.
     """
-    from pydantic_ai import ToolDefinition
-    from pydantic_ai.toolsets import ExternalToolset
-
     definitions = []
     for name, tool in tools.items():
         fields = tool if isinstance(tool, dict) else {}
@@ -77,8 +74,6 @@ def _file(data: str, media_type: str) -> UserContent | None:
         data: A URL, a data URL, or base64.
         media_type: What the page says it is; a data URL's own type comes before it.
     """
-    from pydantic_ai.messages import AudioUrl, BinaryContent, DocumentUrl, ImageUrl, VideoUrl
-
     if data.startswith(("http://", "https://")):
         kinds: dict[str, type[ImageUrl | AudioUrl | VideoUrl | DocumentUrl]] = {
             "image": ImageUrl,
