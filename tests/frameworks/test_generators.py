@@ -16,6 +16,7 @@ from statecast.frameworks import CallbackAgent, GeneratorAgent, State, run_callb
 from statecast.testing import TestClient
 from statecast_agents import Json
 from tests.frameworks.provider import until
+from tests.frameworks.runs import run_on, said
 
 pytestmark = pytest.mark.anyio
 
@@ -115,20 +116,23 @@ async def test_a_state_is_shown_in_the_threads_and_only_what_differs_is_sent() -
         note: str
         seen: object = field(default_factory=object)
 
+    sent: list[bytes] = []
+
     async def plan(run: Run) -> AsyncIterator[Any]:
         yield State({"plan": Plan(["a"], "Fir"), "old": 1})
-        run.flush()
+        run._document.flush()
+        yield State({"plan": Plan(["a"], "First"), "old": 1})
+        sent.append(run._document.flush().operations)
         yield State({"plan": Plan(["a", "b"], "First")})
         yield State({"deep": [1, 2]}, path=("more", "here"))
 
-    async with TestClient(GeneratorAgent(plan)) as client:
-        result = await client.run("Hi")
-
-    assert result.state.keys() == {"messages", "plan", "more"}
-    assert result.state["plan"] == {"steps": ["a", "b"], "note": "First"}
-    assert result.state["more"] == {"here": {"deep": [1, 2]}}
-    operations = [one for chunk in result.chunks for one in chunk.get("operations", ())]
-    assert {"type": "append-text", "path": ["plan", "note"], "value": "st"} in operations
+    await run_generator(run := run_on(said("u1", "Hi")), plan)
+    assert sent == [b'[{"type":"append-text","path":["plan","note"],"value":"st"}]']
+    assert run.state == {
+        "messages": [said("u1", "Hi")],
+        "plan": {"steps": ["a", "b"], "note": "First"},
+        "more": {"here": {"deep": [1, 2]}},
+    }
 
 
 async def test_a_state_without_keys_has_no_place(caplog: Any) -> None:
