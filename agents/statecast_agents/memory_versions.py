@@ -109,10 +109,27 @@ class Replay:
                 data[change.start : len(data) - change.end] = change.data
                 self._forms[change.name] = change.form
 
-    def values(self, names: Iterable[str] | None = None) -> dict[str, Value]:
-        """Return copies of the values of some names, as far as there are any; None: of all."""
-        found = self._data.keys() if names is None else self._data.keys() & set(names)
-        return {name: Value(self._forms[name], bytes(self._data[name])) for name in found}
+    def values(self) -> dict[str, Value]:
+        """Return copies of all values."""
+        return {name: Value(self._forms[name], bytes(data)) for name, data in self._data.items()}
+
+    def merge(self, versions: Sequence[Version]) -> Version:
+        """Apply the next versions, and return one that does the same. It belongs to the place of the last."""
+        there = set(self._data)
+        stays: dict[str, tuple[int, int]] = {}
+        for version in versions:
+            for change in version.changes:
+                start, end = stays.get(change.name, (change.start, change.end))
+                stays[change.name] = min(start, change.start), min(end, change.end)  # nothing stays of what was deleted
+            self.apply(version)
+        changes: list[Change] = []
+        for name, (start, end) in stays.items():
+            if name in self._data:
+                data = self._data[name]
+                changes.append(Change(name, self._forms[name], start, end, bytes(data[start : len(data) - end])))
+            elif name in there:
+                changes.append(Change(name, None))
+        return Version(versions[-1].place, changes)
 
 
 def kept(versions: Sequence[Version], ids: Sequence[Any], keep: int) -> int:
@@ -152,17 +169,11 @@ def squash(records: Sequence[Record], *, most: int, most_bytes: int) -> list[Rec
         size += sizes[first]
         first -= 1
     groups = [[record for group in groups[: first + 1] for record in group], *groups[first + 1 :]]
-    found: list[Record] = []
     replay = Replay()
+    found: list[Record] = []
     for group in groups:
-        names = {change.name for record in group for change in record.version.changes} if len(group) > 1 else set()
-        before = replay.values(names)
-        for record in group:
-            replay.apply(record.version)
-        if len(group) > 1:
-            changes = differences({name: before.get(name) for name in sorted(names)}, replay.values(names))
-            group = [Record(group[-1].number, Version(group[-1].version.place, changes))]
-        found += group
+        merged = replay.merge([record.version for record in group])
+        found.append(group[0] if len(group) == 1 else Record(group[-1].number, merged))
     return found
 
 
