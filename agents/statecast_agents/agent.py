@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Literal, TypeVar, get_args
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 from .activity import Activity
 from .commands import AnyCommand, Command, CommandSet
@@ -12,7 +13,7 @@ from .document import to_json
 from .foreign import LeftOut
 from .functions import is_async, yields
 from .hooks import Hooks
-from .run import Run
+from .run import Run, StateT
 from .schema import StateType
 from .settings import (
     check_choice,
@@ -25,6 +26,7 @@ from .settings import (
     check_pointers,
     check_switch,
 )
+from .typed_view import view_of
 from .values import Json
 
 __all__ = ["Agent", "Policy"]
@@ -37,8 +39,11 @@ Policy = Literal["enqueue", "reject", "interrupt", "rollback", "deliver"]
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 
 
-class Agent:
+class Agent(Generic[StateT]):
     """An agent: handlers for commands, over a state.
+
+    `Agent[State]("name")` declares the type of the state as `Agent("name", state=State)` does, and its runs, which are
+    `Run[State]`, read and write the state by the fields of the type: `run.state.topic`.
 
     Handlers are `async def`, or plain `def`, which then runs in a worker thread. Either the agent has handlers per
     command (`on`), called one after the other in the order of the batch, or one function over the batch (`batch`).
@@ -71,6 +76,16 @@ class Agent:
         NotJson: `initial` is not something a state can hold.
     """
 
+    _parameter: ClassVar[Any] = None  #: `State` of `Agent[State]`
+
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, parameter: Any) -> Any:
+            """Return the class whose agents have states of this type, as `typing` does for parameters of functions."""
+            if isinstance(parameter, TypeVar):
+                return super().__class_getitem__(parameter)
+            return _parametrized(cls, parameter)
+
     def __init__(
         self,
         name: str = "agent",
@@ -90,6 +105,10 @@ class Agent:
         cancel_grace: float = 0.0,
         cancel_seconds: float = 10.0,
     ) -> None:
+        if self._parameter is not None:
+            if state not in (None, self._parameter):
+                raise TypeError(f"expected one type of the state, got {self._parameter!r} and {state!r}")
+            state = self._parameter
         check_name(name)
         for what, choice in (("policy", policy), ("waiting_policy", waiting_policy)):
             check_choice(what, choice, get_args(Policy))
@@ -107,6 +126,7 @@ class Agent:
             to_json(initial)
         self.name = name
         self.state_type = StateType(state)
+        self.view = None if self._parameter is None else view_of(self._parameter)  #: of the state, for its runs
         self.messages = check_path("messages", messages)
         self.pending = check_pending(pending, self.messages)
         self.commands = CommandSet(commands)
@@ -211,6 +231,13 @@ class Agent:
                 handler = self._handlers.get(command.type)
                 if handler is not None:
                     await _call(handler, run, run, command)
+
+
+@cache
+def _parametrized(kind: type[Agent], parameter: Any) -> type[Agent]:
+    """Return the class of agents with a type of their state."""
+    name = f"{kind.__name__}[{getattr(parameter, '__name__', parameter)}]"
+    return type(name, (kind,), {"_parameter": parameter, "__module__": kind.__module__, "__doc__": kind.__doc__})
 
 
 def _check_returns(function: Callable[..., Any]) -> None:

@@ -7,7 +7,7 @@ goes: `emit` and `flush`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, TypeVarTuple, cast
 
 import msgspec
 from anyio import to_thread
@@ -27,8 +27,16 @@ from .operations import Operation
 from .parts import Parts
 from .pending import Pending
 from .questions import Kind, Option, question
+from .typed_view import View, unwrapped
 from .values import Json
 from .waiting import Listener, Waiting
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault  # in `typing` from Python 3.13 on
+
+    StateT = TypeVarWithDefault("StateT", default=Any)
+else:
+    StateT = TypeVar("StateT")
 
 __all__ = ["CallSettings", "Config", "Request", "Run", "current_run"]
 
@@ -82,8 +90,8 @@ class TaskGroup(Protocol):
         """Start a task."""
 
 
-class Run:
-    """One execution of an agent.
+class Run(Generic[StateT]):
+    """One execution of an agent. `Run[State]` is one of an agent that was made as `Agent[State](…)`.
 
     Args:
         id: The run's id.
@@ -103,6 +111,7 @@ class Run:
         taken: Called with each command that the agent receives from a listener, from any thread.
         in_thread: Calls a function in a worker thread.
         left_out: Takes what `put` leaves out.
+        view: Makes the view of the state by the fields of its type; None: the state is read as it is.
     """
 
     def __init__(
@@ -125,6 +134,7 @@ class Run:
         taken: Callable[[AnyCommand], None] = lambda command: None,
         in_thread: Callable[..., Awaitable[Any]] = to_thread.run_sync,
         left_out: LeftOut | None = None,
+        view: View | None = None,
     ) -> None:
         self.id = id  #: `run_…`
         self.thread_id = thread_id  #: the thread it runs on
@@ -141,6 +151,7 @@ class Run:
         self.given = Answers() if answers is None else answers
         self._left_out = left_out or LeftOut(thread_id)
         self._document = document
+        self._view = view
         document.questions_at = pending
         self._flush = flush
         self._messages = None if messages is None else Messages(document, messages)
@@ -148,18 +159,22 @@ class Run:
         self.memory = Memory(document, self._messages) if memory is None else memory
 
     @property
-    def state(self) -> Json:
+    def state(self) -> StateT:
         """The thread's state: change it as plain Python. Assigning replaces it whole.
+
+        It is made of dicts and lists, or shows them by the fields of their type if the agent was made as
+        `Agent[State](…)`.
 
         Raises:
             NotJson: The assigned value is not something a state can hold; the state is unchanged.
             RunEnded: The run has ended; the state can still be read. So does whatever else changes the state.
         """
-        return self._document.root
+        root = self._document.root
+        return cast("StateT", root if self._view is None or root is None else self._view(root))
 
     @state.setter
-    def state(self, value: Json) -> None:
-        self._document.root = value
+    def state(self, value: StateT) -> None:
+        self._document.root = value if self._view is None else unwrapped(value)
 
     @property
     def keeps_messages(self) -> bool:

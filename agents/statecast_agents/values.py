@@ -27,6 +27,7 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_INTEGER",
     "Json",
+    "StateView",
     "check_key",
     "check_scalar",
     "is_javascript_integer",
@@ -98,6 +99,13 @@ def check_scalar(value: Json) -> Json:
     return value
 
 
+class StateView:
+    """Shows a dict or a list of a state as something else; see `typed_view`."""
+
+    __slots__ = ("_raw",)
+    _raw: Json
+
+
 def plain(value: object) -> Json:
     """Convert a value that is not of JSON's exact types into one that is, one level deep.
 
@@ -107,6 +115,8 @@ def plain(value: object) -> Json:
     Raises:
         NotJson: JSON has no form for it.
     """
+    if isinstance(value, StateView):
+        return plain(value._raw)
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, dict):

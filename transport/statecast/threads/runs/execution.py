@@ -189,6 +189,7 @@ class Execution:
             taken=self._deliveries.mark_received,
             in_thread=self._in_thread,
             left_out=thread.agent.left_out,
+            view=thread.agent.view,
         )
         thread.answers.begin(self.id)
         self._turn("running")
