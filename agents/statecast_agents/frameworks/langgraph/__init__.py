@@ -4,6 +4,6 @@ Rule: nothing here imports LangGraph when it is imported; the other modules of t
 graph runs.
 """
 
-from .agent import LangGraphAgent, run_graph
+from .agent import LangGraphAgent, page_tools_middleware, run_graph
 
-__all__ = ["LangGraphAgent", "run_graph"]
+__all__ = ["LangGraphAgent", "page_tools_middleware", "run_graph"]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from statecast_agents.agent import Agent
+from statecast_agents.foreign import Select
 from statecast_agents.frameworks.turn import Turn
 from statecast_agents.frameworks.work import foreign
 from statecast_agents.run import Run
@@ -13,9 +14,10 @@ from statecast_agents.run import Run
 from .options import GraphOptions
 
 if TYPE_CHECKING:
+    from langchain.agents.middleware import AgentMiddleware
     from langgraph.pregel import Pregel
 
-__all__ = ["LangGraphAgent", "run_graph"]
+__all__ = ["LangGraphAgent", "page_tools_middleware", "run_graph"]
 
 #: A compiled graph, whatever its state, context, input and output are.
 Graph: TypeAlias = "Pregel[Any, Any, Any, Any]"
@@ -28,6 +30,10 @@ class LangGraphAgent(Agent):
         graph: The compiled graph.
         name: As in `Agent`.
         channel: Where the graph's state has its messages.
+        values: Where in the thread's state the graph's state goes after each of its steps: a key, or several. What JSON
+            cannot express is left out. None: nowhere.
+        select: Which keys of the graph's state go there: these, or those for which a function returns true; default:
+            all but the messages.
         custom: Where in the thread's state the values go that nodes and tools stream: the fields of a dict each to a
             field of their own, any other value in place of the one before. None: nowhere.
         subgraphs: Where in the thread's state the messages go of subgraphs that have a conversation of their own, and
@@ -49,6 +55,8 @@ class LangGraphAgent(Agent):
         name: str = "agent",
         *,
         channel: str = "messages",
+        values: str | Sequence[str] | None = None,
+        select: Select | None = None,
         custom: str | None = "custom",
         subgraphs: str | None = "subgraphs",
         input: Callable[[Run, Sequence[Any]], Any] | None = None,  # the framework's name
@@ -62,7 +70,14 @@ class LangGraphAgent(Agent):
             raise TypeError(f"expected a compiled graph, got {graph!r:.80}; call its compile()")
         self._graph = graph
         self._options = GraphOptions(
-            channel=channel, custom=custom, subgraphs=subgraphs, input=input, config=config, context=context
+            channel=channel,
+            values=values,
+            select=select,
+            custom=custom,
+            subgraphs=subgraphs,
+            input=input,
+            config=config,
+            context=context,
         )
         self.batch(self._perform)
 
@@ -75,6 +90,8 @@ async def run_graph(
     graph: Graph,
     *,
     channel: str = "messages",
+    values: str | Sequence[str] | None = None,
+    select: Select | None = None,
     custom: str | None = "custom",
     subgraphs: str | None = "subgraphs",
     input: Callable[[Run, Sequence[Any]], Any] | None = None,  # the framework's name
@@ -90,6 +107,8 @@ async def run_graph(
         run: The run.
         graph: The graph.
         channel: As in `LangGraphAgent`, like the following.
+        values: Where the graph's state goes.
+        select: Which keys of it.
         custom: Where the values go that nodes and tools stream.
         subgraphs: Where the messages of subgraphs go.
         input: Makes the graph's input.
@@ -101,9 +120,29 @@ async def run_graph(
         Exception: Whatever else the graph raises.
     """
     options = GraphOptions(
-        channel=channel, custom=custom, subgraphs=subgraphs, input=input, config=config, context=lambda run: context
+        channel=channel,
+        values=values,
+        select=select,
+        custom=custom,
+        subgraphs=subgraphs,
+        input=input,
+        config=config,
+        context=lambda run: context,
     )
     await _run(run, graph, options)
+
+
+def page_tools_middleware() -> AgentMiddleware[Any, Any]:
+    """Return a middleware for `create_agent` that offers the tools of the page to the model.
+
+    A call of one ends the run. The page performs it, and its result begins the next run, in which the agent goes on.
+
+    Raises:
+        ModuleNotFoundError: LangChain is not installed.
+    """
+    from .page_tools import PageTools
+
+    return PageTools()
 
 
 async def _run(run: Run, graph: Graph, options: GraphOptions) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 from statecast_agents.arguments import arguments_text
+from statecast_agents.foreign import to_state
 from statecast_agents.values import Json, plain_copy
 
 __all__ = [
@@ -67,9 +68,8 @@ def block_parts(block: Mapping[str, Any]) -> Iterator[dict[str, Json]]:
 
 def result_fields(message: ToolMessage) -> dict[str, Json]:
     """Return the result of a tool call, as fields of its part."""
-    content: Any = message.content
-    fields = {"result": content, "isError": message.status == "error"}
-    return fields if message.artifact is None else {**fields, "artifact": message.artifact}
+    fields = {"result": to_state(message.content), "isError": message.status == "error"}
+    return fields if message.artifact is None else {**fields, "artifact": to_state(message.artifact)}
 
 
 def page_messages(messages: Iterable[BaseMessage]) -> list[dict[str, Json]]:

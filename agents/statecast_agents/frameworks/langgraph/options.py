@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from statecast_agents.foreign import Select
 from statecast_agents.run import Run
 
 __all__ = ["GraphOptions"]
@@ -16,11 +17,19 @@ class GraphOptions:
     """The options of `LangGraphAgent` and `run_graph`, as documented there."""
 
     channel: str
+    values: str | Sequence[str] | None
+    select: Select | None
     custom: str | None
     subgraphs: str | None
     input: Callable[[Run, Sequence[Any]], Any] | None
     config: Mapping[str, Any] | Callable[[Run], Mapping[str, Any]] | None
     context: Callable[[Run], Any] | None
+
+    def selects(self, key: str) -> bool:
+        """Return whether a key of the graph's state is shown: all but the messages, if nothing else is said."""
+        if self.select is None:
+            return key != self.channel
+        return bool(self.select(key)) if callable(self.select) else key in self.select
 
     def config_for(self, run: Run) -> dict[str, Any]:
         """Return LangGraph's config for a run."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
+from langgraph.channels.delta import DeltaChannel
 from langgraph.types import Command
 
 from statecast_agents.commands import AddMessage
 from statecast_agents.frameworks.turn import Turn
 
+from .checkpointer import SlotSaver
 from .interrupts import ask, resumption
 from .options import GraphOptions
 from .savers import asynchronous
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
 __all__ = ["GraphRun"]
+
+#: The name in a thread's memory that holds the checkpoints of a graph without a checkpointer.
+SLOT: Final = "langgraph"
 
 
 class _Given(NamedTuple):
@@ -74,11 +79,15 @@ class GraphRun:
                 self._stream.copy(part)
 
     async def _with_memory(self) -> Graph:
-        """Return the graph with a checkpointer that works."""
+        """Return the graph with a checkpointer that works: its own, or one in the thread's memory."""
         saver = self._graph.checkpointer
-        if saver is None or isinstance(saver, bool):
+        if isinstance(saver, bool):
             return self._graph
-        found = await asynchronous(saver, self._config)
+        if saver is None:
+            grown = {name for name, channel in self._graph.channels.items() if isinstance(channel, DeltaChannel)}
+            found: Any = SlotSaver(self._run.memory, SLOT, thread_id=self._run.thread_id, grown=grown)
+        else:
+            found = await asynchronous(saver, self._config)
         return self._graph if found is saver else self._graph.copy({"checkpointer": found})
 
     async def _given(self) -> _Given | None:

@@ -44,9 +44,7 @@ class GraphStream:
         self._namespaces = Namespaces(graph, options.channel)
         self._turn = turn
         self._run = turn.run
-        self._channel = options.channel
-        self._custom = options.custom
-        self._subgraphs = options.subgraphs
+        self._options = options
         self._places: dict[tuple[str, ...], str | None] = {}  #: the namespaces of the turn, by those of the graph
         self._chunks: dict[tuple[str, str], _Streamed] = {}  #: by the checkpoint's namespace and the message's id
         self._unnamed: dict[str, _Streamed] = {}  #: those under way with an id of LangChain's own
@@ -67,8 +65,8 @@ class GraphStream:
                 self._state(part["ns"], part["data"], interrupted=bool(part["interrupts"]))
             case "tasks":
                 self._namespaces.note_task(part["data"])
-            case "custom" if self._custom is not None:
-                self._show_custom(self._custom, part["data"])
+            case "custom" if self._options.custom is not None:
+                self._show_custom(self._options.custom, part["data"])
 
     def _message(self, ns: tuple[str, ...], message: BaseMessage, metadata: Mapping[str, Any]) -> None:
         if type(message) is AIMessageChunk:
@@ -129,26 +127,31 @@ class GraphStream:
                 turn.finish_args(id, key, ns)
 
     def _state(self, ns: tuple[str, ...], state: Any, *, interrupted: bool) -> None:
-        if interrupted:  # it lacks what the tasks beside the one that interrupts have done
+        if not ns and self._options.values is not None:
+            self._run.put(self._options.values, state, select=self._options.selects)
+        if interrupted:  # its messages lack what the tasks beside the one that interrupts have said
+            return
+        if not ns:
+            self._turn.commit(self._messages(state))
             return
         place = self._place(ns)
-        if ns and (place is None or (place == "" or not (self._namespaces.is_agent(ns) or place.startswith(SUBGRAPH)))):
-            return
-        found = state.get(self._channel) if isinstance(state, dict) else getattr(state, self._channel, None)
-        messages = page_messages(message for message in found or () if isinstance(message, BaseMessage))
-        if not ns:
-            self._turn.commit(messages)
-        else:
-            inner = self._inner.setdefault(place or "", {})
-            inner[ns] = messages
-            self._turn.commit([message for each in inner.values() for message in each], place or "")
+        if place and (self._namespaces.is_agent(ns) or place.startswith(SUBGRAPH)):
+            inner = self._inner.setdefault(place, {})
+            inner[ns] = self._messages(state)
+            self._turn.commit([message for each in inner.values() for message in each], place)
+
+    def _messages(self, state: Any) -> list[dict[str, Json]]:
+        """Return the messages in the state of a graph as a page's."""
+        channel = self._options.channel
+        found = state.get(channel) if isinstance(state, dict) else getattr(state, channel, None)
+        return page_messages(message for message in found or () if isinstance(message, BaseMessage))
 
     def _place(self, ns: tuple[str, ...]) -> str | None:
         """Return the turn's namespace for a graph's; None: it is not shown."""
         if ns not in self._places:
             place = self._namespaces.of(ns)
-            if place is None and self._subgraphs is not None:
-                place = self._add_subgraph(self._subgraphs, ns)
+            if place is None and self._options.subgraphs is not None:
+                place = self._add_subgraph(self._options.subgraphs, ns)
             self._places[ns] = place
         return self._places[ns]
 
@@ -163,11 +166,11 @@ class GraphStream:
 
     def _show_custom(self, field: str, value: Any) -> None:
         """Put a value that a node or a tool streamed into the thread's state."""
-        shown = self._run.state.get(field)
-        if isinstance(value, dict) and isinstance(shown, dict):
-            shown.update(value)
+        if isinstance(value, dict) and isinstance(self._run.state.get(field, {}), dict):
+            for key, each in value.items():
+                self._run.put((field, str(key)), each)
         else:
-            self._run.state[field] = value
+            self._run.put(field, value)
 
 
 class _Streamed:
