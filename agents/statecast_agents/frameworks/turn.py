@@ -8,7 +8,7 @@ of messages elsewhere in the state (`Turn.show_in`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Literal, Self
 
@@ -262,6 +262,10 @@ class Turn:
             each.complete = id in ids
             each.listed = each.complete or not each.begun or has_open_call(each.message)
         self._committed[ns] = ids
+
+    def take_over(self, ids: Iterable[str], ns: str = "") -> None:
+        """Treat messages that an earlier try of the run has shown as this turn's: a commit without them drops them."""
+        self._committed.setdefault(ns, set()).update(ids)
 
     def suspend(self) -> None:
         """Mark what the framework has not committed as incomplete, where it waits and may write it anew.

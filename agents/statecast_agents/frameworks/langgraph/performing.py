@@ -99,6 +99,7 @@ class GraphRun:
         start = await find_start(self._graph, self._config, self._options.channel, page, count)
         if start is None:
             return None
+        self._turn.take_over(start.drafts)
         if start.messages is None:
             return _Given(None, start.config)
         if self._options.input is None:

@@ -35,6 +35,7 @@ class Start(NamedTuple):
 
     messages: list[BaseMessage] | None  #: what it is given; None: it goes on where it stopped
     config: RunnableConfig  #: from which checkpoint
+    drafts: Sequence[str] = ()  #: ids of messages that an earlier try of the run has shown, and the graph has not kept
 
 
 class _Page(NamedTuple):
@@ -79,7 +80,7 @@ async def find_start(
         answered = known[known.index(asked) + 1 :]
         is_same = not answered or any(_id(message) in answered for message in split.after)
         if newest.next and is_same:
-            return Start(None, config)
+            return Start(None, config, [id for message in split.after if (id := _id(message)) not in known])
         if is_same and answered:
             return None
     return await _after(graph, config, channel, split, messages)
