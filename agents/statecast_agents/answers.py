@@ -8,6 +8,7 @@ Source: docs/protocol.md, "Questions".
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Final
 
@@ -26,10 +27,11 @@ class Answers:
         slots: What the thread keeps for its runs, by name.
     """
 
-    __slots__ = ("_slots",)
+    __slots__ = ("_lock", "_slots")
 
     def __init__(self, slots: MutableMapping[str, Json] | None = None) -> None:
         self._slots = {} if slots is None else slots
+        self._lock = threading.Lock()  #: an agent may take them in a thread, while another answer arrives
 
     def __contains__(self, id: object) -> bool:
         return id in self._entries()
@@ -39,22 +41,26 @@ class Answers:
 
     def add(self, answers: Mapping[str, Mapping[str, Json]]) -> None:
         """Add answers, by their questions' ids."""
-        if answers:
+        if not answers:
+            return
+        with self._lock:
             self._write(self._entries() | {id: {"answer": dict(answer)} for id, answer in answers.items()})
 
     def take(self, run_id: str) -> dict[str, Json]:
         """Return all answers, by their questions' ids, and record that a run has taken them."""
-        entries = self._entries()
-        if any(entry.get("run") is None for entry in entries.values()):
-            self._write({id: {**entry, "run": run_id} for id, entry in entries.items()})
+        with self._lock:
+            entries = self._entries()
+            if any(entry.get("run") is None for entry in entries.values()):
+                self._write({id: {**entry, "run": run_id} for id, entry in entries.items()})
         return {id: entry["answer"] for id, entry in entries.items()}
 
     def begin(self, run_id: str) -> None:
         """Forget what runs before this one have taken."""
-        entries = self._entries()
-        left = {id: entry for id, entry in entries.items() if entry.get("run") in (None, run_id)}
-        if len(left) < len(entries):
-            self._write(left)
+        with self._lock:
+            entries = self._entries()
+            left = {id: entry for id, entry in entries.items() if entry.get("run") in (None, run_id)}
+            if len(left) < len(entries):
+                self._write(left)
 
     def _entries(self) -> dict[str, dict[str, Json]]:
         found = self._slots.get(SLOT)

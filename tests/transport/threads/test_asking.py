@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
+import msgspec
 import pytest
 
-from statecast import AddMessage, Agent, Answer, Run, create_app
+from statecast import AddMessage, Agent, AgentError, Answer, Run, create_app
 from statecast.state import Json
-from statecast.testing import TestClient
-from tests.transport.followers import reopened, state_of, status_of, store_of
+from statecast.testing import Response, TestClient
+from tests.transport.followers import (
+    PATH,
+    posted,
+    reopened,
+    state_of,
+    status_of,
+    store_of,
+)
 from tests.transport.held_agent import note, said
 
 pytestmark = pytest.mark.anyio
@@ -317,6 +327,133 @@ async def test_other_commands_leave_the_questions_open() -> None:
     assert noted_state.state["notes"] == ["noted"]
     assert status == "waiting"
     assert calls_in(done.state)["a"]["result"] == "deleted"
+
+
+# Where the questions are
+
+
+class Files(msgspec.Struct, forbid_unknown_fields=True):
+    messages: list[Any] = []
+    title: str = ""
+
+
+@pytest.mark.parametrize("state", [Files, None], ids=["strict type", "no type"])
+async def test_clients_patch_a_state_with_questions_but_not_the_questions(state: Any) -> None:
+    agent = cleaner(state=state, initial={"messages": [], "title": ""}, writable=["/title", "/pending", ""])
+
+    async with TestClient(agent) as client:
+        asked = await client.run("delete a", thread_id="t")
+        titled = await patched(client, {"op": "replace", "path": "/title", "value": "Files"})
+        forged = {"op": "add", "path": "/pending/-", "value": {"id": "ask-b", "kind": "approval"}}
+        refused = [
+            await patched(client, step)
+            for step in (forged, {"op": "remove", "path": "/pending"}, {"op": "replace", "path": "", "value": {}})
+        ]
+        after = await state_of(client)
+
+    assert titled.status == 200
+    assert {(response.status, response.json()["error"]["code"]) for response in refused} == {(403, "not_writable")}
+    assert after == {**asked.state, "title": "Files"}
+
+
+async def test_the_questions_are_where_the_agent_declares_them() -> None:
+    async with TestClient(cleaner(pending=["chat", "open"])) as client:
+        asked = await client.run("delete a", thread_id="t")
+        done = await client.run(answer(a=True), state=asked.state, thread_id="t")
+
+    assert asked.state["chat"]["open"][0]["id"] == "ask-a"
+    assert done.state["chat"] == {"open": []}
+
+
+async def test_a_thread_without_questions_has_no_list_of_them() -> None:
+    async with TestClient(cleaner()) as client:
+        assert "pending" not in (await client.run("hello", thread_id="t")).state
+
+
+# With a run under way
+
+
+async def test_a_run_that_waits_is_given_the_answer_itself() -> None:
+    agent = Agent()
+
+    @agent.on(AddMessage)
+    async def ask(run: Run, command: AddMessage) -> None:
+        id = run.ask("Where to?", kind="text")
+        given = await run.wait_for(Answer, where=lambda answer: id in answer.answers)
+        note(run, f"{given.answers[id]} {run.answers[id]['text']} {run.pending}")
+
+    async with TestClient(agent) as client:
+        asked = await client.run("go", thread_id="t")
+        (question,) = asked.state["pending"]
+        done = await client.run({"type": "answer", "answers": {question["id"]: "home"}}, thread_id="t")
+        status = await status_of(client)
+
+    assert done.state["notes"] == ["home home []"]
+    assert status == "completed"
+
+
+async def test_a_question_can_be_answered_before_its_run_has_ended() -> None:
+    agent, asked, release = cleaner(), anyio.Event(), anyio.Event()
+
+    @agent.on("slow")
+    async def slow(run: Run, command: Any) -> None:
+        run.messages.assistant().add_tool_call("delete", {}, id="a").ask(id="ask-a")
+        asked.set()
+        await release.wait()
+        note(run, "asked")
+
+    async with TestClient(agent) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(client.run, {"type": "slow"}, thread_id="t"))
+        await asked.wait()
+        async with client.stream("POST", PATH, json=posted(answer(a=True))) as stream:
+            twice = await client.run(answer(a=True), thread_id="t")
+            release.set()
+            await stream.read()
+        state = await state_of(client)
+
+    assert twice.code == "question_answered"
+    assert state["notes"] == ["asked", "done"]
+    assert calls_in(state)["a"]["result"] == "deleted"
+
+
+async def test_questions_of_a_run_that_fails_stay_open() -> None:
+    agent = cleaner()
+
+    @agent.on("fail")
+    async def fail(run: Run, command: Any) -> None:
+        run.messages.assistant().add_tool_call("delete", {}, id="a").ask(id="ask-a")
+        raise AgentError("The library is closed.")
+
+    async with TestClient(agent) as client:
+        failed = await client.run({"type": "fail"}, thread_id="t")
+        status = await status_of(client)
+        done = await client.run(answer(a=True), state=failed.state, thread_id="t")
+
+    assert (failed.code, status) == ("agent_failed", "failed")
+    assert calls_in(done.state)["a"]["result"] == "deleted"
+
+
+async def test_questions_of_a_run_that_is_stopped_are_dismissed() -> None:
+    agent = cleaner()
+
+    @agent.on("hang")
+    async def hang(run: Run, command: Any) -> None:
+        run.messages.assistant().add_tool_call("delete", {}, id="a").ask(id="ask-a")
+        await anyio.sleep_forever()
+
+    async with TestClient(agent) as client:
+        async with client.stream("POST", PATH, json=posted({"type": "hang"})) as stream:
+            await stream.read_until(b"ask-a")
+            await client.post("/cancel", json={"threadId": "t"})
+            await stream.read()
+        state = await state_of(client)
+
+    assert state["pending"] == []
+    assert calls_in(state)["a"]["result"] == {"dismissed": True}
+
+
+async def patched(client: TestClient, step: dict[str, Json]) -> Response:
+    return await client.request("PATCH", "/threads/t/state", json=[step])
 
 
 async def until_text(client: TestClient, text: str) -> Json:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from reprlib import repr as brief
 
 from statecast.protocol.json_patch import Budget, Edit, PatchConflict, Patching
+from statecast.protocol.messages.state_messages import items_in
 from statecast_agents import Document, Json
 
 from .errors import InvalidPatch, NotWritable, PatchFailed
@@ -35,6 +36,8 @@ def patch(thread: Thread, steps: Sequence[dict[str, Json]], limits: Limits) -> N
             except PatchConflict as error:
                 named = f'{step["op"]} at "{step["path"][:100]}", operation {number} of the patch'
                 raise PatchFailed(f"{named}, does not apply: {error}") from None
+        if items_in(patching.value, thread.agent.pending) != items_in(document.root, thread.agent.pending):
+            raise NotWritable("expected a patch that leaves the open questions as they are; answer them with a command")
         validate(thread.agent, patching.value)
         for edit in patching.edits:
             _edit(document, edit)

@@ -10,8 +10,9 @@ from typing import Final
 
 from statecast.protocol import RunError
 from statecast.protocol.errors import RequestError
+from statecast.protocol.messages.state_messages import list_in, without
 from statecast.threads.errors import AgentFailed
-from statecast_agents import Agent, AgentError, Json, StatecastError, TooLarge
+from statecast_agents import Agent, AgentError, Json, StatecastError, StateInvalid, TooLarge
 from statecast_agents.errors import InvalidAnswer, MessageConflict
 
 __all__ = ["agents_code", "explain", "first_state", "raised_one", "validate"]
@@ -89,14 +90,19 @@ def first_state(agent: Agent) -> Json:
 
 
 def validate(agent: Agent, state: Json) -> None:
-    """Check a state against the agent's state type.
+    """Check a state against the agent's state type, which need not have a place for questions.
 
     Raises:
         StateInvalid: It is not.
         RequestError: `agent_failed`.
     """
     with agents_code("validating a state"):
-        agent.state_type.validate(state)
+        try:
+            agent.state_type.validate(state)
+        except StateInvalid:
+            if list_in(state, agent.pending) is None:
+                raise
+            agent.state_type.validate(without(state, agent.pending))
 
 
 def _cause(failure: BaseException) -> BaseException:
