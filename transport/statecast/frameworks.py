@@ -5,6 +5,7 @@ from statecast_agents.frameworks.explain import explained
 from statecast_agents.frameworks.generators import CallbackAgent, GeneratorAgent, State, run_callbacks, run_generator
 from statecast_agents.frameworks.inputs import Inputs, inputs
 from statecast_agents.frameworks.langgraph import LangGraphAgent, page_tools_middleware, run_graph
+from statecast_agents.frameworks.mcp import open_mcp
 from statecast_agents.frameworks.openai_requests import to_openai, to_responses
 from statecast_agents.frameworks.pydantic_ai import PydanticAgent, run_pydantic_ai, sub_agent_events
 from statecast_agents.frameworks.smolagents import SmolagentsAgent, run_smolagents
@@ -27,6 +28,7 @@ __all__ = [
     "explained",
     "foreign",
     "inputs",
+    "open_mcp",
     "page_tools_middleware",
     "run_callbacks",
     "run_generator",

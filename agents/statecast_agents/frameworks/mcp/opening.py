@@ -1,0 +1,67 @@
+"""`open_mcp`: connect to an MCP server for the time of a run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from statecast_agents.frameworks.explain import failure
+from statecast_agents.frameworks.tools import Approval
+
+if TYPE_CHECKING:
+    from mcp import StdioServerParameters
+    from mcp.client import Transport
+    from mcp.server.mcpserver import MCPServer
+
+    from .tool import MCPTool
+
+__all__ = ["open_mcp"]
+
+#: A URL, a command to start, or a server in this process.
+Server: TypeAlias = "str | StdioServerParameters | Transport | MCPServer[Any]"
+
+
+@contextlib.asynccontextmanager
+async def open_mcp(
+    server: Server, *, name: str | None = None, prefix: str = "", needs_approval: Approval = False, **options: Any
+) -> AsyncIterator[list[MCPTool]]:
+    """Connect to an MCP server, and return its tools for the time of the block.
+
+    `async with open_mcp("https://example.com/mcp") as tools` goes around `run_tools`. A call of one of the tools shows
+    on the tool call in the state how far it is, what the server asks the user, and the app of the tool, if it has one.
+
+    A server of the protocol of 2026-07-28 asks by ending the call. The question waits in the state, also over a
+    restart, and the answer repeats the call. Questions that an older server asks within a call are cancelled.
+
+    Args:
+        server: A URL, `mcp.StdioServerParameters` to start a command, or an `MCPServer` in this process.
+        name: The server's name, which pages get with its apps.
+        prefix: Put in front of the names of the tools, where several servers have tools of one name.
+        needs_approval: Whether the user must approve a call first, or a function that decides it from the arguments.
+        options: Further arguments of `mcp.Client`.
+
+    Raises:
+        ImportError: The package `mcp` is not installed.
+        AgentError: "connection_failed": the server cannot be reached, or does not speak MCP.
+    """
+    try:
+        from mcp import Client
+    except ImportError as error:
+        raise ImportError("expected the package mcp, got none: pip install 'statecast[mcp]'") from error
+    from .tool import Connection, MCPTool, cancel_question
+
+    raised: Exception | None = None
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(Client(server, elicitation_callback=cancel_question, **options))
+            connection = Connection(client, name)
+            definitions = await connection.definitions()
+        except Exception as error:
+            raise failure("connection_failed") from error
+        try:
+            yield [MCPTool(connection, one, prefix, needs_approval=needs_approval) for one in definitions]
+        except Exception as error:  # the client's task groups would put it into groups of theirs
+            raised = error
+    if raised is not None:
+        raise raised

@@ -1,0 +1,269 @@
+"""The tools of an MCP server, as tools that models may call.
+
+The package's client hides what a failed tool raised. What a server says of other errors goes to the log only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+import anyio
+from mcp import Client, MCPError
+from mcp.types import (
+    CallToolResult,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    ElicitRequestParams,
+    ElicitResult,
+    InputRequiredResult,
+)
+from mcp.types import Tool as Definition
+
+from statecast_agents.document import to_json
+from statecast_agents.errors import AgentError, NotJson
+from statecast_agents.frameworks.conversation import arguments_of
+from statecast_agents.frameworks.tools import Approval, Tool
+from statecast_agents.message import ToolCall
+from statecast_agents.run import Run
+from statecast_agents.values import Json
+
+__all__ = ["Connection", "MCPTool", "cancel_question"]
+
+#: What a model reads of a call that the server did not answer.
+FAILED: Final = "The tool failed."
+
+#: How often a call is repeated for a server that asks for that without asking the user, and after how many seconds.
+REPEATS: Final = 20
+REPEAT_SECONDS: Final = 0.25
+
+_log: Final = logging.getLogger("statecast")
+
+
+class MCPTool(Tool):
+    """A tool of an MCP server. `await tool(**arguments)` calls it from anywhere within the run.
+
+    Args:
+        connection: The server.
+        definition: The tool, as the server describes it.
+        prefix: Put in front of its name.
+        needs_approval: Whether the user must approve a call first.
+    """
+
+    def __init__(
+        self, connection: Connection, definition: Definition, prefix: str = "", *, needs_approval: Approval = False
+    ) -> None:
+        super().__init__(
+            prefix + definition.name,
+            definition.description or "",
+            definition.input_schema,
+            self.__call__,
+            needs_approval=needs_approval,
+        )
+        self.__name__ = self.name
+        self.__doc__ = self.description
+        self.definition = definition  #: as the server describes it
+        self._connection = connection
+
+    async def __call__(self, **args: Json) -> Json:
+        """Call the tool, and return its result. Questions of the server are cancelled, because no call can show them.
+
+        Raises:
+            AgentError: "tool_failed": the server reports an error; the text is the server's.
+        """
+        result = await self._connection.client.call_tool(self.definition.name, args)
+        if result.is_error:
+            raise AgentError(_text(result) or FAILED, code="tool_failed")
+        return _value(result)
+
+    async def answer(self, run: Run, call: ToolCall) -> None:
+        """Call the tool for a call of the state. Its result is set, or the user is asked."""
+        await self._show_app(call)
+        await self._send(run, call, {}, None)
+
+    async def resume(self, run: Run, call: ToolCall, answers: Mapping[str, Mapping[str, Json]]) -> bool:
+        """Repeat a call whose questions are answered; return whether the call waits for questions of the server.
+
+        Args:
+            run: The run.
+            call: The call.
+            answers: Those that the run has got, by the question's id. They are kept until all are there.
+        """
+        waiting = run.memory.get(_slot(call))
+        if waiting is None:
+            return False
+        given = {**waiting["given"], **{id: dict(answers[id]) for id in waiting["keys"] if id in answers}}
+        if len(given) < len(waiting["keys"]):
+            run.memory[_slot(call)] = {**waiting, "given": given}
+            return True
+        del run.memory[_slot(call)]
+        responses = {key: _response(given[id]) for id, key in waiting["keys"].items()}
+        await self._send(run, call, responses, waiting["state"])
+        return True
+
+    async def _send(self, run: Run, call: ToolCall, responses: Mapping[str, ElicitResult], state: str | None) -> None:
+        """Call the tool, with answers to its questions, and show on the call what comes of it."""
+        try:
+            found = await self._request(call, responses, state)
+        except MCPError:
+            _log.exception('the tool "%s" of an MCP server failed in run %s', self.name, run.id)
+            found = None
+        call.part.pop("progress", None)
+        if found is None:
+            call.set_result(FAILED, is_error=True)
+        elif isinstance(found, CallToolResult):
+            self._settle(call, found)
+        else:
+            self._ask(run, call, found)
+
+    async def _request(
+        self, call: ToolCall, responses: Mapping[str, ElicitResult], state: str | None
+    ) -> CallToolResult | InputRequiredResult:
+        """Call the tool. While the server asks to be called again without asking the user, it is.
+
+        Raises:
+            MCPError: The server, or the connection, failed.
+        """
+
+        async def show(progress: float, total: float | None, message: str | None) -> None:
+            fields = {"progress": progress, "total": total, "message": message}
+            call.part["progress"] = {name: value for name, value in fields.items() if value is not None}
+
+        for _ in range(REPEATS):
+            found = await self._connection.client.session.call_tool(
+                self.definition.name,
+                arguments_of(call) or {},
+                input_responses=dict(responses) or None,
+                request_state=state,
+                progress_callback=show,
+                allow_input_required=True,
+            )
+            if not isinstance(found, InputRequiredResult) or found.input_requests:
+                return found
+            responses, state = {}, found.request_state
+            await anyio.sleep(REPEAT_SECONDS)
+        return found
+
+    def _ask(self, run: Run, call: ToolCall, required: InputRequiredResult) -> None:
+        """Ask the user on the call what the server asks, or fail the call if it asks for anything else."""
+        requests = required.input_requests or {}
+        asked = {key: one.params for key, one in requests.items() if isinstance(one, ElicitRequest)}
+        if not asked or len(asked) < len(requests):
+            call.set_result(FAILED, is_error=True)
+            return
+        keys = {_question(call, params): key for key, params in asked.items()}
+        run.memory[_slot(call)] = {"keys": keys, "state": required.request_state, "given": {}}
+
+    def _settle(self, call: ToolCall, result: CallToolResult) -> None:
+        if "mcp" not in call.part:
+            call.set_result(_value(result), is_error=result.is_error)
+            return
+        # The app reads the result as the server gave it; the model reads its texts.
+        call.part["modelContent"] = [{"type": "text", "text": _text(result)}]
+        whole = result.model_dump(mode="json", by_alias=True, exclude_none=True)
+        call.set_result(_state_value(whole, _text(result)), is_error=result.is_error)
+
+    async def _show_app(self, call: ToolCall) -> None:
+        """Show on the call what a page needs for the tool's app, if the tool has one."""
+        ui = _ui(self.definition)
+        if not isinstance(ui.get("resourceUri"), str):
+            return
+        app = {"resourceUri": ui["resourceUri"], "serverId": self._connection.name}
+        call.part["mcp"] = {"app": {name: value for name, value in app.items() if value is not None}}
+        resource = await self._connection.resource(ui["resourceUri"])
+        if resource is not None:
+            call.part["artifact"] = {"resource": resource}
+
+
+class Connection:
+    """A connection to a server, for one run."""
+
+    def __init__(self, client: Client, name: str | None) -> None:
+        self.client = client
+        self.name = name
+        self._resources: dict[str, Json] = {}
+
+    async def definitions(self) -> list[Definition]:
+        """Return the server's tools, without those that are for its apps only."""
+        found: list[Definition] = []
+        cursor: str | None = None
+        while True:
+            page = await self.client.list_tools(cursor=cursor)
+            found += page.tools
+            cursor = page.next_cursor
+            if not cursor:
+                return [one for one in found if "model" in _ui(one).get("visibility", ["model"])]
+
+    async def resource(self, uri: str) -> Json:
+        """Return the document of an app, as assistant-ui's `McpAppResource`; None if the server has none."""
+        if uri not in self._resources:
+            try:
+                read = await self.client.read_resource(uri)
+            except MCPError:
+                _log.exception('the app "%s" of an MCP server cannot be read', uri)
+                return None
+            self._resources[uri] = next(filter(None, map(_document, read.contents)), None)
+        return self._resources[uri]
+
+
+def _document(content: Any) -> Json:
+    html = getattr(content, "text", None)
+    if not isinstance(html, str):
+        return None
+    meta = (content.meta or {}).get("ui")
+    fields = {"uri": content.uri, "mimeType": content.mime_type, "html": html, "meta": meta}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+async def cancel_question(context: Any, params: Any) -> ElicitResult:
+    """Answer a question that no call can show, because the server asks within the call."""
+    return ElicitResult(action="cancel")
+
+
+def _question(call: ToolCall, params: ElicitRequestParams) -> str:
+    """Ask the user on a call, and return the question's id."""
+    if isinstance(params, ElicitRequestFormParams):
+        return call.ask(params.message, kind="input", schema=params.requested_schema)
+    return call.ask(f"{params.message}\n{params.url}")
+
+
+def _response(answer: Mapping[str, Json]) -> ElicitResult:
+    """Return a user's answer as the server reads it."""
+    if answer.get("approved") is True:
+        return ElicitResult(action="accept", content=answer.get("value"))
+    return ElicitResult(action="cancel" if answer.get("dismissed") else "decline")
+
+
+def _value(result: CallToolResult) -> Json:
+    """Return a result as a value: its structured content, its text, or, if it has other content, all of that."""
+    structured, text = result.structured_content, _text(result)
+    if structured is not None:
+        wrapped = isinstance(structured, dict) and structured.keys() == {"result"}
+        return _state_value(structured["result"] if wrapped else structured, text)
+    if all(content.type == "text" for content in result.content):
+        return text
+    return [content.model_dump(mode="json", by_alias=True, exclude_none=True) for content in result.content]
+
+
+def _state_value(value: Json, text: str) -> Json:
+    """Return a value that a state can hold: `value`, or `text` if the state cannot."""
+    try:
+        return to_json(value)
+    except NotJson:
+        return text
+
+
+def _text(result: CallToolResult) -> str:
+    return "\n".join(content.text for content in result.content if content.type == "text")
+
+
+def _ui(definition: Definition) -> Mapping[str, Json]:
+    """Return what a tool says of its app; empty if it has none."""
+    ui = (definition.meta or {}).get("ui")
+    return ui if isinstance(ui, dict) else {}
+
+
+def _slot(call: ToolCall) -> str:
+    """Return the name in `run.memory` of what a call waits for."""
+    return f"mcp:{call.id}"
