@@ -16,7 +16,7 @@ from statecast import Run
 from statecast_agents.frameworks.anthropic_requests import to_anthropic
 from statecast_agents.frameworks.openai_requests import to_openai, to_responses
 
-from .providers import SECRET
+from .wires import SECRET
 
 #: Asks a provider at a URL for the stream of the next answer.
 Ask = Callable[[str, Run, Sequence[Any]], Awaitable[Any]]

@@ -12,8 +12,9 @@ from statecast.testing import TestClient
 from statecast_agents.frameworks.streams import copy_stream
 
 from .model_clients import ASKS, Ask, ask_anthropic, ask_chat, ask_responses
-from .providers import SECRET, provider
+from .model_server import provider
 from .runs import run_on, said
+from .wires import SECRET
 
 pytestmark = pytest.mark.anyio
 

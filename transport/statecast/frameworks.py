@@ -6,10 +6,12 @@ from statecast_agents.frameworks.generators import CallbackAgent, GeneratorAgent
 from statecast_agents.frameworks.inputs import Inputs, inputs
 from statecast_agents.frameworks.langgraph import LangGraphAgent, page_tools_middleware, run_graph
 from statecast_agents.frameworks.mcp import open_mcp
+from statecast_agents.frameworks.openai_agents import OpenAIAgentsAgent, run_openai_agents, show_sub_agent
 from statecast_agents.frameworks.openai_requests import to_openai, to_responses
 from statecast_agents.frameworks.pydantic_ai import PydanticAgent, run_pydantic_ai, sub_agent_events
 from statecast_agents.frameworks.smolagents import SmolagentsAgent, run_smolagents
 from statecast_agents.frameworks.streams import copy_stream
+from statecast_agents.frameworks.tool_loop import run_tools
 from statecast_agents.frameworks.tools import Tool, tool
 from statecast_agents.frameworks.turn import Turn
 from statecast_agents.frameworks.work import foreign
@@ -19,6 +21,7 @@ __all__ = [
     "GeneratorAgent",
     "Inputs",
     "LangGraphAgent",
+    "OpenAIAgentsAgent",
     "PydanticAgent",
     "SmolagentsAgent",
     "State",
@@ -33,8 +36,11 @@ __all__ = [
     "run_callbacks",
     "run_generator",
     "run_graph",
+    "run_openai_agents",
     "run_pydantic_ai",
     "run_smolagents",
+    "run_tools",
+    "show_sub_agent",
     "sub_agent_events",
     "to_anthropic",
     "to_openai",

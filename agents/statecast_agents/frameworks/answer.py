@@ -7,20 +7,29 @@ leaves no empty message.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from statecast_agents.chunks import FinishReason
-from statecast_agents.errors import OperationError
+from statecast_agents.errors import MemoryTooLarge, OperationError
 from statecast_agents.ids import new_id
 from statecast_agents.message import AssistantMessage, ToolCall
+from statecast_agents.values import Json
 
 from .explain import failure
 from .turn import Turn
 
-__all__ = ["BAD_ARGUMENTS", "Answer"]
+__all__ = ["BAD_ARGUMENTS", "Answer", "Form", "memory_name"]
+
+#: The API whose items an answer keeps.
+Form = Literal["chat", "responses", "anthropic"]
 
 #: The result of a call whose arguments cannot be read: the model reads it, and can call the tool again.
 BAD_ARGUMENTS: Final = "The arguments of this call are not complete JSON. The tool was not called."
+
+
+def memory_name(message_id: str) -> str:
+    """Return the name under which `run.memory` holds the provider's own items of an answer."""
+    return f"model:{message_id}"
 
 
 class Answer:
@@ -79,6 +88,26 @@ class Answer:
         if isinstance(url, str) and url and url not in self._urls:
             self._urls.add(url)
             self.message.add_source(url, title=title if isinstance(title, str) else None)
+
+    def keep(self, form: Form, items: Json) -> None:
+        """Keep what the provider wants back with the next request, and the message cannot express.
+
+        Args:
+            form: The API that the items belong to.
+            items: The items, as JSON. They stand for the parts that the message has now.
+
+        Raises:
+            MemoryTooLarge: The memory has no room for them.
+        """
+        memory, parts = self._turn.run.memory, len(self.message.parts)
+        kept = {"form": form, "parts": parts, "items": items}
+        try:
+            memory[memory_name(self.id)] = kept
+        except MemoryTooLarge:  # a request can do without those of earlier answers
+            for name in memory:
+                if name.startswith(memory_name("")):
+                    del memory[name]
+            memory[memory_name(self.id)] = kept
 
     def close(self) -> list[ToolCall]:
         """Finish the answer, and return the calls to answer.

@@ -76,7 +76,10 @@ class AnthropicReader:
         """
         if not self._complete:
             self.answer.finish_reason = None
-        return self.answer.close()
+        calls = self.answer.close()
+        if any(block.start["type"] not in _EXPRESSED for block in self._blocks.values()):
+            self.answer.keep("anthropic", [block.content() for block in self._blocks.values()])
+        return calls
 
     def _begin(self, index: int, content: Any) -> None:
         kind = content.type

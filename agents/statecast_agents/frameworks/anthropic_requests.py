@@ -9,7 +9,7 @@ from statecast_agents.message import Message
 from statecast_agents.run import Run
 from statecast_agents.values import Json
 
-from .conversation import Call, File, files, rounds
+from .conversation import Call, File, calls_of, files, kept, rounds
 from .tools import Tool
 
 __all__ = ["to_anthropic"]
@@ -38,7 +38,7 @@ def to_anthropic(
         if message.role == "user":
             _add(listed, "user", map(_block, files(message)))
         elif message.role == "assistant":
-            for role, blocks in _answer(message):
+            for role, blocks in _answer(run, message):
                 _add(listed, role, blocks)
     request: dict[str, Any] = {"messages": listed, "stream": True}
     if system:
@@ -48,9 +48,14 @@ def to_anthropic(
     return request
 
 
-def _answer(message: Message) -> Iterator[tuple[str, Iterable[Json]]]:
+def _answer(run: Run, message: Message) -> Iterator[tuple[str, Iterable[Json]]]:
     """Yield the content of an answer, and after each round the results of its calls, each with its role."""
-    for one in rounds(message):
+    first, blocks = kept(run, message, "anthropic")
+    if blocks:
+        calls = calls_of(message)
+        yield "assistant", blocks
+        yield "user", [_result(calls[block["id"]]) for block in blocks if block["type"] == "tool_use"]
+    for one in rounds(message, first):
         text = [{"type": "text", "text": one.text}] if one.text.strip() else []
         uses = [{"type": "tool_use", "id": call.id, "name": call.name, "input": call.args} for call in one.calls]
         yield "assistant", [*text, *uses]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -18,9 +18,24 @@ import msgspec
 
 from statecast_agents.calls import CUT_OFF
 from statecast_agents.message import Message, ToolCall
+from statecast_agents.run import Run
 from statecast_agents.values import Json, plain_copy
 
-__all__ = ["STOPPED", "Call", "File", "Round", "arguments_of", "calls_of", "files", "rounds"]
+from .answer import Form, memory_name
+
+__all__ = [
+    "STOPPED",
+    "Call",
+    "File",
+    "Round",
+    "arguments_of",
+    "calls_of",
+    "denied",
+    "files",
+    "kept",
+    "result_text",
+    "rounds",
+]
 
 #: What a model reads as the result of a call that has none.
 UNANSWERED: Final = "The user did not answer this call."
@@ -113,6 +128,20 @@ def calls_of(message: Message) -> dict[str, Call]:
     return {call.id: call for one in rounds(message) for call in one.calls}
 
 
+def kept(run: Run, message: Message, form: Form) -> tuple[int, Json]:
+    """Return what the provider wants back for an answer, and how many of the message's first parts it stands for.
+
+    Args:
+        run: The run whose memory holds it.
+        message: The message.
+        form: The API that it is sent to.
+    """
+    found = run.memory.get(memory_name(message.id))
+    if found is None or found["form"] != form or found["parts"] > len(message.parts):
+        return 0, None
+    return found["parts"], found["items"]
+
+
 def _call(call: ToolCall) -> Call | None:
     """Return a call and its result; None if it was stopped before its arguments were complete."""
     args = arguments_of(call)
@@ -121,7 +150,7 @@ def _call(call: ToolCall) -> Call | None:
     if not call.settled:
         result = STOPPED if CUT_OFF in call.part else UNANSWERED
         return Call(call.id, call.name, args or {}, result, True)
-    return Call(call.id, call.name, args or {}, _result_text(call), call.part.get("isError") is True)
+    return Call(call.id, call.name, args or {}, result_text(call), call.part.get("isError") is True)
 
 
 def arguments_of(call: ToolCall) -> dict[str, Json] | None:
@@ -133,13 +162,19 @@ def arguments_of(call: ToolCall) -> dict[str, Json] | None:
     return args if isinstance(args, dict) else None
 
 
-def _result_text(call: ToolCall) -> str:
+def result_text(call: ToolCall) -> str:
     """Return what the model reads as the result: the call's `modelContent` where there is some, else its result."""
     content = call.part.get("modelContent")
     if isinstance(content, list):
         texts = [part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
         return "\n".join(texts)
     return call.result if isinstance(call.result, str) else msgspec.json.encode(plain_copy(call.result)).decode()
+
+
+def denied(answer: Mapping[str, Json]) -> str:
+    """Return what the model reads as the result of a call that the user did not approve."""
+    reason = answer.get("reason") or answer.get("text")
+    return f"The user denied this call: {reason}" if isinstance(reason, str) else "The user denied this call."
 
 
 def _file(part: dict[str, Json], field: str, default: str) -> File:

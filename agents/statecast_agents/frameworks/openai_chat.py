@@ -1,7 +1,8 @@
 """Read the stream of OpenAI's chat completions, as OpenAI, LiteLLM and every compatible server send it.
 
 Chunks are read by their attributes, whatever their classes. Fields that OpenAI does not define arrive as extra
-attributes: `reasoning_content` or `reasoning` (text), and `citations` (URLs).
+attributes: `reasoning_content` or `reasoning` (text), `citations` (URLs), and what the next request must send back:
+`thinking_blocks`, `reasoning_details`, and `extra_content` or `provider_specific_fields` of a call.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 from statecast_agents.chunks import FinishReason
 from statecast_agents.message import ToolCall
+from statecast_agents.values import Json
 
 from .answer import Answer
 from .plain import attribute, counts, plain
@@ -25,6 +27,10 @@ _REASONS: Final[Mapping[str, FinishReason]] = {
     "function_call": "tool-calls",
 }
 
+#: Fields of the message and of its calls that the next request must have.
+_SENT_BACK: Final = ("thinking_blocks", "reasoning_details")
+_SENT_BACK_OF_CALLS: Final = ("extra_content", "provider_specific_fields")
+
 
 class ChatReader:
     """Copy chunks of a chat completion into an answer. Of several choices, only the first is read.
@@ -36,6 +42,8 @@ class ChatReader:
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
         self._calls: dict[int, tuple[str | None, ToolCall]] = {}  #: the latest at each index, with the id it came with
+        self._kept: dict[str, list[Json]] = {}  #: fields of the message for the next request
+        self._extra: dict[str, Json] = {}  #: likewise of each call, by the calls' ids
 
     def read(self, chunk: Any) -> None:
         """Copy one chunk."""
@@ -59,7 +67,10 @@ class ChatReader:
         Raises:
             AgentError: "model_cut_off".
         """
-        return self.answer.close()
+        calls = self.answer.close()
+        if self._kept or self._extra:
+            self.answer.keep("chat", {"message": self._kept, "calls": self._extra})
+        return calls
 
     def _read_delta(self, delta: Mapping[str, Any]) -> None:
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
@@ -68,6 +79,9 @@ class ChatReader:
         self.answer.append_text(delta.get("content") or delta.get("refusal"))
         for piece in delta.get("tool_calls") or ():
             self._read_call(piece)
+        for name in _SENT_BACK:
+            for block in plain(delta.get(name)) or ():
+                _add_block(self._kept.setdefault(name, []), block)
         for annotation in plain(delta.get("annotations")) or ():
             cited = annotation.get("url_citation") or {}
             self.answer.add_source(cited.get("url"), cited.get("title"))
@@ -82,6 +96,9 @@ class ChatReader:
         if known is None or (piece.id and piece.id != known[0]):
             known = piece.id or None, self.answer.add_call(piece.function.name or "", piece.id)
             self._calls[index] = known
+            extra = {name: value for name, value in _fields(piece).items() if name in _SENT_BACK_OF_CALLS and value}
+            if extra:
+                self._extra[known[1].id] = plain(extra)
         if piece.function is not None and piece.function.arguments:
             known[1].append_args(piece.function.arguments)
 
@@ -90,6 +107,17 @@ def _fields(value: Any) -> Mapping[str, Any]:
     """Return all fields of a value, also those that the package's class does not define."""
     extra = getattr(value, "model_extra", None)
     return {**vars(value), **extra} if extra else vars(value)
+
+
+def _add_block(kept: list[Json], block: dict[str, Json]) -> None:
+    """Add a block, or what continues the last one: it has the same type and index, and that one has no signature."""
+    last = kept[-1] if kept else {"signature": "none yet"}
+    if last.get("signature") or any(last.get(name) != block.get(name) for name in ("type", "index")):
+        kept.append(block)
+        return
+    for name, value in block.items():
+        grows = name in ("thinking", "text", "summary", "data") and isinstance(value, str)
+        last[name] = (last.get(name) or "") + value if grows else value
 
 
 def _usage(usage: Any) -> dict[str, int]:

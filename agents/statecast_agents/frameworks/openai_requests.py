@@ -11,7 +11,7 @@ from statecast_agents.message import Message
 from statecast_agents.run import Run
 from statecast_agents.values import Json
 
-from .conversation import Call, File, files, rounds
+from .conversation import Call, File, calls_of, files, kept, rounds
 from .tools import Tool
 
 __all__ = ["to_openai", "to_responses"]
@@ -41,7 +41,7 @@ def to_openai(
         if message.role == "user":
             listed += [{"role": "user", "content": [_chat_part(part) for part in files(message)]}]
         elif message.role == "assistant":
-            listed += _chat_answer(message, reasoning)
+            listed += _chat_answer(run, message, reasoning)
     request: dict[str, Any] = {"messages": listed, "stream": True, "stream_options": {"include_usage": True}}
     if tools:
         request["tools"] = [one if isinstance(one, dict) else _chat_tool(one) for one in tools]
@@ -71,7 +71,7 @@ def to_responses(
         if message.role == "user":
             items += [{"role": "user", "content": [_input_part(part) for part in files(message)]}]
         elif message.role == "assistant":
-            items += _response_items(message)
+            items += _response_items(run, message)
     request: dict[str, Any] = {"input": items, "stream": True}
     if system:
         request["instructions"] = system
@@ -80,13 +80,17 @@ def to_responses(
     return request
 
 
-def _chat_answer(message: Message, reasoning: bool) -> Iterator[Json]:
-    for one in rounds(message):
+def _chat_answer(run: Run, message: Message, reasoning: bool) -> Iterator[Json]:
+    _, extra = kept(run, message, "chat")
+    extra = extra or {"message": {}, "calls": {}}
+    for number, one in enumerate(rounds(message)):
         answer: dict[str, Json] = {"role": "assistant", "content": one.text or None}
         if one.calls:
-            answer["tool_calls"] = [_chat_call(call) for call in one.calls]
+            answer["tool_calls"] = [_chat_call(call) | extra["calls"].get(call.id, {}) for call in one.calls]
         if reasoning and one.reasoning:
             answer["reasoning_content"] = "\n".join(one.reasoning)
+        if number == 0:
+            answer |= extra["message"]
         yield answer
         for call in one.calls:
             yield {"role": "tool", "tool_call_id": call.id, "content": call.result}
@@ -96,8 +100,15 @@ def _chat_call(call: Call) -> dict[str, Json]:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _json(call.args)}}
 
 
-def _response_items(message: Message) -> Iterator[Json]:
-    for one in rounds(message):
+def _response_items(run: Run, message: Message) -> Iterator[Json]:
+    first, items = kept(run, message, "responses")
+    calls = calls_of(message)
+    yield from items or ()
+    for item in items or ():
+        call = calls.get(item.get("call_id", ""))
+        if call is not None and item["type"] in ("function_call", "custom_tool_call"):
+            yield {"type": f"{item['type']}_output", "call_id": call.id, "output": call.result}
+    for one in rounds(message, first):
         if one.text:
             yield {"role": "assistant", "content": one.text}
         for call in one.calls:

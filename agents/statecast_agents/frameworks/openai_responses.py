@@ -6,7 +6,7 @@ tools, whose input is text rather than JSON, appear as calls with the arguments 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, Final
 
 from statecast_agents.arguments import arguments_text
@@ -22,6 +22,9 @@ __all__ = ["ResponsesReader"]
 
 _INCOMPLETE: Final[Mapping[str, FinishReason]] = {"max_output_tokens": "length", "content_filter": "content-filter"}
 
+#: Items that a message expresses: any other must be sent back with the next request as it is.
+_EXPRESSED: Final = frozenset({"message", "function_call"})
+
 #: Fields of a hosted tool's item that are no part of its result.
 _ARGUMENTS: Final = ("action", "queries", "code", "arguments", "server_label")
 _NOT_RESULT: Final = frozenset({"id", "type", "name", "status", *_ARGUMENTS})
@@ -32,10 +35,15 @@ class ResponsesReader:
 
     Args:
         answer: The answer.
+        hidden: The names of functions whose calls are not shown.
+        keeps: Whether to keep what the next request needs; if not, someone else does.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, *, hidden: Container[str] = (), keeps: bool = True) -> None:
         self.answer = answer
+        self._hidden = hidden
+        self._keeps = keeps
+        self._output: list[Any] = []  #: the items, once the response is complete
         self._calls: dict[int, ToolCall] = {}  #: by the places of their items in the output
         self._summary: tuple[int, int] | None = None  #: the last part of the reasoning's summary: item, part
 
@@ -52,7 +60,7 @@ class ResponsesReader:
                 self._read_reasoning(event.delta, (event.output_index, event.summary_index))
             case "response.reasoning_text.delta":
                 self._read_reasoning(event.delta, (event.output_index, event.content_index))
-            case "response.function_call_arguments.delta":
+            case "response.function_call_arguments.delta" if event.output_index in self._calls:
                 self._calls[event.output_index].append_args(event.delta)
             case "response.output_item.added":
                 self._begin_item(event.output_index, event.item)
@@ -72,7 +80,10 @@ class ResponsesReader:
         Raises:
             AgentError: "model_cut_off".
         """
-        return self.answer.close()
+        calls = self.answer.close()
+        if self._keeps and any(item.type not in _EXPRESSED for item in self._output):
+            self.answer.keep("responses", plain(self._output))
+        return calls
 
     def _read_reasoning(self, delta: str, part: tuple[int, int]) -> None:
         if self._summary is not None and self._summary[0] == part[0] and self._summary != part:
@@ -81,7 +92,7 @@ class ResponsesReader:
         self.answer.append_reasoning(delta)
 
     def _begin_item(self, index: int, item: Any) -> None:
-        if item.type == "function_call":
+        if item.type == "function_call" and item.name not in self._hidden:
             self._calls[index] = self.answer.add_call(item.name, item.call_id)
             self._calls[index].append_args(item.arguments or "")
 
@@ -108,6 +119,7 @@ class ResponsesReader:
     def _finish(self, response: Any) -> None:
         details = response.incomplete_details
         self.answer.model = response.model
+        self._output = response.output
         if details is not None:
             self.answer.finish_reason = _INCOMPLETE.get(details.reason or "", "other")
         else:

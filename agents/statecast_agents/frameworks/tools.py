@@ -1,7 +1,8 @@
 """Tools that a model may call: Python functions, and those that the page registers.
 
 A function's parameters become the JSON Schema that the model sees, and the model's arguments are checked against them
-before the function is called. A parameter annotated with `Run` receives the run, and no model sees it.
+before the function is called. Parameters annotated with `Run` and `ToolCall` receive the run and the call; no model
+sees them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import msgspec
 
 from statecast_agents.functions import is_async
+from statecast_agents.message import ToolCall
 from statecast_agents.run import Run
 from statecast_agents.values import Json
 
@@ -53,7 +55,7 @@ class Tool:
         """Return whether the user must approve a call with these arguments."""
         return self.needs_approval(args) if callable(self.needs_approval) else self.needs_approval
 
-    async def call(self, run: Run, args: dict[str, Json]) -> Any:
+    async def call(self, run: Run, call: ToolCall, args: dict[str, Json]) -> Any:
         """Call the function, a plain `def` in a worker thread, and return its result.
 
         Raises:
@@ -80,12 +82,13 @@ class FunctionTool(Tool):
 
     def __init__(self, function: Callable[..., Any], *, needs_approval: Approval = False) -> None:
         hints = typing.get_type_hints(function, include_extras=True)
-        self._run_name: str | None = None
+        self._given: dict[str, type] = {}  #: by name, the parameters that no model passes
         fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
         for parameter in inspect.signature(function).parameters.values():
             kind = hints.get(parameter.name, Any)
-            if kind is Run or typing.get_origin(kind) is Run:
-                self._run_name = parameter.name
+            given = typing.get_origin(kind) or kind
+            if given in (Run, ToolCall):
+                self._given[parameter.name] = given
             elif parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
                 raise TypeError(f"expected parameters of a tool that have a name, got {parameter} in {function!r}")
             elif parameter.default is parameter.empty:
@@ -97,11 +100,9 @@ class FunctionTool(Tool):
         description = inspect.getdoc(function) or ""
         super().__init__(name, description, self._arguments.schema, function, needs_approval=needs_approval)
 
-    async def call(self, run: Run, args: dict[str, Json]) -> Any:
-        values = self._arguments.read(args)
-        if self._run_name is not None:
-            values[self._run_name] = run
-        return await super().call(run, values)
+    async def call(self, run: Run, call: ToolCall, args: dict[str, Json]) -> Any:
+        given = {name: run if kind is Run else call for name, kind in self._given.items()}
+        return await super().call(run, call, self._arguments.read(args) | given)
 
 
 @typing.overload
@@ -119,10 +120,10 @@ def tool(function: Callable[..., Any] | None = None, /, *, needs_approval: Appro
     return lambda decorated: FunctionTool(decorated, needs_approval=needs_approval)
 
 
-def page_tools(run: Run) -> list[Tool]:
-    """Return the tools that the page registers, as its request brought them."""
+def page_tools(tools: Mapping[str, Json]) -> list[Tool]:
+    """Return the tools that the page registers, as `run.request.tools` has them."""
     found = []
-    for name, declared in run.request.tools.items():
+    for name, declared in tools.items():
         given = declared if isinstance(declared, dict) else {}
         parameters = given.get("parameters")
         description = given.get("description")

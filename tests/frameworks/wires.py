@@ -1,123 +1,34 @@
-"""A model provider on this machine, in the test's event loop, for the real clients of OpenAI, Anthropic and LiteLLM.
+"""The wires of model providers, `/v1/chat/completions`, `/v1/responses` and `/v1/messages`: deltas as events.
 
-It speaks the wire of `/v1/chat/completions`, `/v1/responses` and `/v1/messages`, streaming. Each request takes the next
-turn of the script, and it notes the requests, and whether their connections were closed before it had finished.
+A delta is `("text", delta)`, `("reasoning", delta)`, `("call", id, name)`, `("args", id, delta)`, `("length",)` or
+`("error",)`; some wires know more.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Any
 
-Json = Any
+__all__ = ["SECRET", "WIRES", "Wire", "frame"]
 
-#: One delta of a model: `("text", delta)`, `("reasoning", delta)`, `("call", id, name)`, `("args", id, delta)`,
-#: `("signature", text)`, `("usage", input, output)`, `("length",)`; or what goes wrong: `("refuse", status)` before the
-#: response, `("error",)` in the stream, `("cut",)` the connection, `("end",)` the stream without a reason, `("hang",)`.
-Delta = tuple[Any, ...]
+Json = Any
 
 SECRET = "sk-secret-of-the-provider"
 
 
-@dataclass
-class Provider:
-    """The provider's side of a test."""
-
-    script: list[Sequence[Delta]]
-    url: str = ""  #: of the server
-    requests: list[Json] = field(default_factory=list)  #: the bodies
-    left: asyncio.Event = field(default_factory=asyncio.Event)  #: a connection was closed during an answer
-    hanging: asyncio.Event = field(default_factory=asyncio.Event)  #: an answer hangs
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)  #: of the connections
-
-    def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer a new connection."""
-        self.tasks.add(asyncio.ensure_future(self.answer(reader, writer)))
-
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one connection's request."""
-        with contextlib.suppress(ConnectionError), contextlib.closing(writer):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-            path = head.split()[1]
-            length = int(head.split("content-length: ")[1].split("\r\n")[0])
-            self.requests.append(json.loads(await reader.readexactly(length)))
-            turn = self.script.pop(0) if self.script else [("text", "Nothing more.")]
-            if turn[0][0] == "refuse":
-                self._refuse(writer, turn[0][1])
-                await writer.drain()
-                return
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n")
-            writer.write(b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n")
-            left = asyncio.ensure_future(reader.read(1))
-            stream = asyncio.ensure_future(self._stream(_WIRES[path](), turn, writer))
-            try:
-                await asyncio.wait([left, stream], return_when=asyncio.FIRST_COMPLETED)
-                if not stream.done():
-                    self.left.set()
-            finally:
-                await _end(left, stream)
-
-    def _refuse(self, writer: asyncio.StreamWriter, status: int) -> None:
-        problem = {"type": "error", "message": f"no access with the key {SECRET}", "code": "refused"}
-        body = json.dumps({"type": "error", "error": problem}).encode()
-        head = f"HTTP/1.1 {status} No\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        writer.write(head.encode() + b"connection: close\r\n\r\n" + body)
-
-    async def _stream(self, wire: _Wire, turn: Sequence[Delta], writer: asyncio.StreamWriter) -> None:
-        for event in wire.begin():
-            _send(writer, event)
-        for delta in turn:
-            match delta[0]:
-                case "hang":
-                    self.hanging.set()
-                    await asyncio.Event().wait()
-                case "cut":
-                    return
-                case "end":
-                    writer.write(b"0\r\n\r\n")
-                    return
-                case _:
-                    for event in wire.events(*delta):
-                        _send(writer, event)
-            await writer.drain()
-            await asyncio.sleep(0)
-        for event in wire.end():
-            _send(writer, event)
-        writer.write(b"0\r\n\r\n")
-        await writer.drain()
-
-
-@contextlib.asynccontextmanager
-async def provider(*script: Sequence[Delta]) -> AsyncIterator[Provider]:
-    """Yield a provider whose model says `script`, one turn a request."""
-    model = Provider([*script])
-    server = await asyncio.start_server(model.connect, "127.0.0.1", 0)
-    model.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
-        yield model
-    finally:
-        server.close()
-        await _end(*model.tasks)
-
-
-async def _end(*tasks: asyncio.Future[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _send(writer: asyncio.StreamWriter, event: Json) -> None:
+def frame(event: Json) -> bytes:
+    """Return an event as one of an event stream."""
     data = event if isinstance(event, str) else json.dumps(event)
     name = f"event: {event['type']}\n" if isinstance(event, dict) and "type" in event else ""
-    frame = f"{name}data: {data}\n\n".encode()
-    writer.write(f"{len(frame):x}\r\n".encode() + frame + b"\r\n")
+    return f"{name}data: {data}\n\n".encode()
 
 
-class _Wire:
+def _text(values: tuple[str, ...]) -> str:
+    return values[0] if values else f"out of memory at {SECRET}"
+
+
+class Wire:
     """The events of one API."""
 
     def begin(self) -> Iterator[Json]:
@@ -130,7 +41,7 @@ class _Wire:
         raise NotImplementedError
 
 
-class _Chat(_Wire):
+class _Chat(Wire):
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.reason = "stop"
@@ -156,7 +67,7 @@ class _Chat(_Wire):
                 self.reason = "tool_calls"
                 function = {"name": values[1], "arguments": ""}
                 piece = {"index": len(self.calls) - 1, "id": values[0], "type": "function", "function": function}
-                yield self.chunk({"tool_calls": [piece | dict(*values[2:])]})
+                yield self.chunk({"tool_calls": [piece | dict(values[2:])]})
             case "args":
                 piece = {"index": self.calls.index(values[0]), "function": {"arguments": values[1]}}
                 yield self.chunk({"tool_calls": [piece]})
@@ -167,7 +78,13 @@ class _Chat(_Wire):
             case "length":
                 self.reason = "length"
             case "error":
-                yield {"error": {"message": f"out of memory at {SECRET}", "type": "server_error", "code": "oom"}}
+                yield {
+                    "error": {
+                        "message": _text(values),
+                        "type": "server_error",
+                        "code": "oom",
+                    }
+                }
 
     def end(self) -> Iterator[Json]:
         yield self.chunk({}, self.reason)
@@ -177,7 +94,7 @@ class _Chat(_Wire):
         yield "[DONE]"
 
 
-class _Responses(_Wire):
+class _Responses(Wire):
     def __init__(self) -> None:
         self.number = 0
         self.items: list[Json] = []
@@ -232,7 +149,7 @@ class _Responses(_Wire):
             case "length":
                 self.incomplete = {"reason": "max_output_tokens"}
             case "error":
-                error = {"code": "server_error", "message": f"out of memory at {SECRET}"}
+                error = {"code": "server_error", "message": _text(values)}
                 yield self.event("response.failed", response=self.response("failed", error=error))
 
     def end(self) -> Iterator[Json]:
@@ -261,7 +178,7 @@ class _Responses(_Wire):
         yield self.event("response.output_item.added", item=self.items[-1], output_index=len(self.items) - 1)
 
 
-class _Anthropic(_Wire):
+class _Anthropic(Wire):
     def __init__(self) -> None:
         self.blocks: list[Json] = []
         self.reason = "end_turn"
@@ -308,7 +225,13 @@ class _Anthropic(_Wire):
             case "length":
                 self.reason = "max_tokens"
             case "error":
-                yield {"type": "error", "error": {"type": "overloaded_error", "message": f"overloaded at {SECRET}"}}
+                yield {
+                    "type": "error",
+                    "error": {
+                        "type": "overloaded_error",
+                        "message": _text(values),
+                    },
+                }
 
     def end(self) -> Iterator[Json]:
         for place in range(len(self.blocks)):
@@ -331,7 +254,7 @@ class _Anthropic(_Wire):
         return {"type": "content_block_delta", "index": index, "delta": delta}
 
 
-_WIRES: dict[str, Callable[[], _Wire]] = {
+WIRES: dict[str, Callable[[], Wire]] = {
     "/v1/chat/completions": _Chat,
     "/v1/responses": _Responses,
     "/v1/messages": _Anthropic,

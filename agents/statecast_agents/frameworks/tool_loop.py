@@ -1,0 +1,140 @@
+"""The tool loop: a model is asked, its calls are answered, and it is asked again until it calls nothing more.
+
+Calls of Python functions are answered here, several at once. Calls of the page's tools, and calls that need the user's
+approval, end the run; the page's answers begin the next one, which continues the loop, also after a restart.
+
+Rule: a function is called only by the run that the model's call or the user's approval reached, so that nothing is done
+twice. A call that a crash cut off gets an error as its result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from statecast_agents.document import to_json
+from statecast_agents.errors import AgentError, RunEnded
+from statecast_agents.message import ToolCall
+from statecast_agents.run import Run
+
+from .answer import Answer
+from .conversation import STOPPED, arguments_of, denied
+from .explain import failure
+from .streams import ModelStream, copy_answer
+from .tools import FunctionTool, InvalidArguments, Tool, page_tools
+from .turn import Turn
+
+__all__ = ["run_tools"]
+
+_log: Final = logging.getLogger("statecast")
+
+
+async def run_tools(
+    run: Run,
+    ask: Callable[[Sequence[Tool]], ModelStream],
+    tools: Sequence[Tool | Callable[..., Any]] = (),
+    *,
+    max_steps: int = 20,
+) -> None:
+    """Ask a model, answer its calls, and ask it again until it calls nothing more.
+
+    Call it in a function over the batch (`@agent.batch`), because the page's answers continue the loop like messages.
+
+    Args:
+        run: The run.
+        ask: Asks the model: receives the tools to offer, and returns the client's stream, awaited or not.
+        tools: Python functions, or tools made of them with `tool`. The page's tools are offered as well, under the
+            names that no function has.
+        max_steps: How often a run asks the model at most.
+
+    Raises:
+        AgentError: As `copy_stream`; "step_limit_reached": the model still calls tools after `max_steps` answers.
+        TypeError: A parameter of a function has a type without a JSON Schema.
+    """
+    own = {one.name: one for one in (_tool(given) for given in tools)}
+    offered = [*own.values(), *(one for one in page_tools(run.request.tools) if one.name not in own)]
+    loop = _Loop(run, own, {one.name for one in offered})
+    with Turn(run) as turn:
+        if not await loop.resume():
+            return
+        for _ in range(max_steps):
+            answer = Answer(turn)
+            calls = await copy_answer(ask(offered), answer)
+            if not await loop.answer(calls) or not (answer.has_calls or answer.paused):
+                return
+    raise failure("step_limit_reached")
+
+
+class _Loop:
+    """Answers the calls of a run.
+
+    Args:
+        run: The run.
+        tools: Those that are called here, by their names.
+        offered: The names of all tools that the model may call.
+    """
+
+    def __init__(self, run: Run, tools: Mapping[str, Tool], offered: set[str]) -> None:
+        self._run = run
+        self._tools = tools
+        self._offered = offered
+
+    async def resume(self) -> bool:
+        """Call what the user has approved, and return whether no call is open any more."""
+        answers = self._run.answers
+        approved: list[ToolCall] = []
+        for call in self._run.messages.open_calls():
+            if call.name not in self._tools or "approval" not in call.part:
+                if call.name in self._tools:
+                    call.set_result(STOPPED, is_error=True)
+                continue
+            answer = answers.get(call.part["approval"]["id"])
+            if answer is not None and answer["approved"] is True:
+                approved.append(call)
+            elif answer is not None:
+                call.set_result(denied(answer), is_error=True)
+            elif "approved" in call.part["approval"]:
+                call.set_result(STOPPED, is_error=True)
+        await self._call_all(approved)
+        return not self._run.messages.open_calls()
+
+    async def answer(self, calls: Sequence[ToolCall]) -> bool:
+        """Answer the calls of a model, and return whether none is open any more."""
+        ready: list[ToolCall] = []
+        for call in calls:
+            tool = self._tools.get(call.name)
+            if tool is not None and tool.must_ask(arguments_of(call) or {}):
+                call.ask()
+            elif tool is not None:
+                ready.append(call)
+            elif call.name not in self._offered:
+                call.set_result(f"There is no tool {call.name}.", is_error=True)
+        await self._call_all(ready)
+        return not any(call.open for call in calls)
+
+    async def _call_all(self, calls: Sequence[ToolCall]) -> None:
+        # Unlike a task group, it passes every cancellation on, so that a blocked worker thread is left behind in time.
+        await asyncio.gather(*map(self._call, calls))
+
+    async def _call(self, call: ToolCall) -> None:
+        """Call the function, and set its result; an exception becomes an error that says nothing of it."""
+        with self._run.activity():
+            try:
+                result = to_json(await self._tools[call.name].call(self._run, call, arguments_of(call) or {}))
+            except InvalidArguments as error:
+                call.set_result(f"The arguments do not fit: {error}", is_error=True)
+            except RunEnded:
+                raise
+            except AgentError as error:
+                call.set_result(str(error), is_error=True)
+            except Exception:  # of the tool: the model can go on without it
+                _log.exception('the tool "%s" failed in run %s', call.name, self._run.id)
+                call.set_result("The tool failed.", is_error=True)
+            else:
+                call.set_result(result)
+
+
+def _tool(given: Tool | Callable[..., Any]) -> Tool:
+    return given if isinstance(given, Tool) else FunctionTool(given)

@@ -1,0 +1,55 @@
+"""A concierge made with OpenAI's client. It looks things up, asks before it books, and uses the page's tools.
+
+pip install 'statecast[openai]'
+export OPENAI_API_KEY=…            # not needed by most local servers
+export OPENAI_BASE_URL=…           # left out: OpenAI's own; or for instance http://127.0.0.1:11434/v1
+export OPENAI_MODEL=…              # default: gpt-5-mini
+statecast serve examples.openai_tools.agent:agent         from the folder above
+python examples/openai_tools/agent.py                     the same
+
+README.md in this folder says what to try.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from openai import AsyncOpenAI
+
+from statecast import Agent, AgentError, Run, serve
+from statecast.frameworks import Tool, run_tools, to_openai, tool
+
+SYSTEM = "You are a concierge. Look restaurants up before you suggest one. Book what the user wants."
+TABLES = {"Trattoria Bella": ["19:00", "21:00"], "Sushi Kai": ["20:00"]}
+
+agent = Agent("concierge", initial={"bookings": []})
+
+
+def find_restaurants(time: str | None = None) -> dict[str, list[str]]:
+    """List the restaurants that have a free table, with the times; `time` as "19:00"."""
+    return {name: times for name, times in TABLES.items() if time is None or time in times}
+
+
+@tool(needs_approval=True)
+def book_table(restaurant: str, time: str, run: Run) -> str:
+    """Book a table."""
+    if time not in TABLES.get(restaurant, ()):
+        raise AgentError(f"{restaurant} has no table at {time}.")
+    run.state["bookings"].append({"restaurant": restaurant, "time": time})
+    return "Booked."
+
+
+@agent.batch  # also the page's answers reach it: a tool's result, an approval
+async def answer(run: Run) -> None:
+    client = AsyncOpenAI(api_key=os.environ.get("OPENAI_API_KEY", "none"))
+    model = os.environ.get("OPENAI_MODEL", "gpt-5-mini")
+
+    def ask(tools: Sequence[Tool]) -> Any:
+        return client.chat.completions.create(model=model, **to_openai(run, tools, system=SYSTEM))
+
+    async with client:
+        await run_tools(run, ask, [find_restaurants, book_table])
+
+
+if __name__ == "__main__":
+    serve(agent)
