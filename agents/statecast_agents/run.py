@@ -155,8 +155,7 @@ class Run(Generic[StateT]):
         document.questions_at = pending
         self._flush = flush
         self._messages = None if messages is None else Messages(document, messages)
-        #: what the agent keeps for itself on the thread, as JSON or bytes under names; no client ever gets it
-        self.memory = Memory(document, self._messages) if memory is None else memory
+        self._memory = Memory(document, self._messages) if memory is None else memory
 
     @property
     def state(self) -> StateT:
@@ -175,6 +174,11 @@ class Run(Generic[StateT]):
     @state.setter
     def state(self, value: StateT) -> None:
         self._document.root = value if self._view is None else unwrapped(value)
+
+    @property
+    def memory(self) -> Memory:
+        """What the agent keeps for itself on the thread: JSON values or bytes, under names. No client ever gets it."""
+        return self._memory
 
     @property
     def keeps_messages(self) -> bool:
