@@ -31,6 +31,7 @@ from .ids import new_id
 from .memory import Memory
 from .message import AssistantMessage, CallMessages, Message, MessageList, ToolCall
 from .message_list import Messages
+from .metadata import Timing
 from .operations import AppendText, Operation, Set
 from .parts import CallStream, Parts, Step
 from .run import CallSettings, Config, Request, Run, current_run
@@ -83,6 +84,7 @@ __all__ = [
     "StateTooLarge",
     "StatecastError",
     "Step",
+    "Timing",
     "TooLarge",
     "ToolCall",
     "ToolFailed",

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from .tracked import TrackedDict
 from .values import Json
 
-__all__ = ["CUT_OFF", "DISMISSED", "NESTED", "CallIndex", "calls_in", "find_call", "is_call", "is_open"]
+__all__ = ["CUT_OFF", "DISMISSED", "NESTED", "CallIndex", "calls_in", "find_call", "is_call", "is_open", "open_calls"]
 
 #: The field of a call whose run was stopped before it had a result.
 CUT_OFF: Final = "cutOff"
@@ -84,6 +84,21 @@ def calls_in(message: Json, field: str = "parts") -> Iterator[TrackedDict]:
     for part in _own_calls(message, field):
         yield part
         yield from _calls_below(part)
+
+
+def open_calls(items: Sequence[Json], field: str) -> list[TrackedDict]:
+    """Return the calls after the user's last message that can still get a result, sub-agents' included.
+
+    Args:
+        items: The messages.
+        field: Where they have their parts.
+    """
+    found: list[TrackedDict] = []
+    for item in reversed(items):
+        if not isinstance(item, dict) or item.get("role") == "user":
+            break
+        found += [part for part in reversed([*calls_in(item, field)]) if is_open(part)]
+    return found[::-1]
 
 
 def is_call(part: Json) -> bool:

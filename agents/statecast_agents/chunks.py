@@ -100,6 +100,17 @@ class Usage(msgspec.Struct, frozen=True, rename="camel"):
 
     input_tokens: int = 0
     output_tokens: int = 0
+    reasoning_tokens: int | UnsetType = UNSET  #: of those written; UNSET: unknown
+    cached_input_tokens: int | UnsetType = UNSET  #: of those read, from the provider's cache
+
+    def __add__(self, other: Usage) -> Usage:
+        """Return the tokens of both calls."""
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            _sum(self.reasoning_tokens, other.reasoning_tokens),
+            _sum(self.cached_input_tokens, other.cached_input_tokens),
+        )
 
 
 class PartStarted(_Wire, tag="part-start", frozen=True, kw_only=True):
@@ -193,3 +204,10 @@ Chunk = (
     | MessageFinished
     | Failure
 )
+
+
+def _sum(one: int | UnsetType, other: int | UnsetType) -> int | UnsetType:
+    """Return the sum of what is known."""
+    if isinstance(one, UnsetType):
+        return other
+    return one if isinstance(other, UnsetType) else one + other

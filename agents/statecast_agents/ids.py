@@ -1,12 +1,19 @@
-"""Ids of messages, calls and sources, as an agent makes them."""
+"""Ids of messages, calls and sources: making one, and reading that of a message."""
 
 from __future__ import annotations
 
 import secrets
 
-__all__ = ["new_id"]
+from .values import Json
+
+__all__ = ["id_of", "new_id"]
 
 
 def new_id(kind: str) -> str:
     """Return a new id such as `msg_4b1c…`, with 80 random bits so that ids of several servers do not collide."""
     return f"{kind}_{secrets.token_hex(10)}"
+
+
+def id_of(message: Json) -> Json:
+    """Return the id of a message in a state, which may be any JSON; None if it has none."""
+    return message.get("id") if isinstance(message, dict) else None

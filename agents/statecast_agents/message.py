@@ -20,11 +20,12 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from .arguments import arguments_text, state_arguments
-from .calls import CUT_OFF, DISMISSED, NESTED, calls_in, find_call, is_call, is_open
+from .calls import CUT_OFF, DISMISSED, NESTED, find_call, is_call, is_open, open_calls
 from .commands import text_of
 from .document import Document
 from .errors import AgentError, MessageConflict, NotJson, OperationError
-from .ids import new_id
+from .ids import id_of, new_id
+from .metadata import MetadataWriter
 from .part_writer import PartWriter
 from .pending import Pending
 from .questions import Kind, Option, question
@@ -81,7 +82,7 @@ class Message:
         return self.message.get(name) if isinstance(self.message, dict) else None
 
 
-class AssistantMessage(PartWriter, Message):
+class AssistantMessage(PartWriter, MetadataWriter, Message):
     """A message of the assistant, written part by part."""
 
     message: TrackedDict
@@ -93,7 +94,8 @@ class AssistantMessage(PartWriter, Message):
         the state's goes on under the id that it began with.
         """
         with self.message._document.lock:
-            if not id or any(_id_of(other) == id for other in self._others()):
+            siblings = container_of(self.message) or ()
+            if not id or any(id_of(other) == id and other is not self.message for other in siblings):
                 return False
             self.message["id"] = id
             return True
@@ -117,10 +119,6 @@ class AssistantMessage(PartWriter, Message):
                 }
             )
         )
-
-    def _others(self) -> Iterator[Json]:
-        """Yield the other messages of the list that it is in."""
-        return (item for item in container_of(self.message) or () if item is not self.message)
 
 
 class ToolCall:
@@ -320,12 +318,7 @@ class MessageList(ABC):
 
     def open_calls(self) -> list[ToolCall]:
         """Return the tool calls after the user's last message that can still be answered, sub-agents' included."""
-        found: list[ToolCall] = []
-        for item in reversed(self._peek()):
-            if not isinstance(item, dict) or item.get("role") == "user":
-                break
-            found += [ToolCall(part) for part in reversed([*calls_in(item, self.field)]) if is_open(part)]
-        return found[::-1]
+        return [ToolCall(part) for part in open_calls(self._peek(), self.field)]
 
     def find_tool_call(self, tool_call_id: str) -> ToolCall | None:
         """Return the latest tool call with that id, if there is one; a sub-agent's if no other has it."""
@@ -349,7 +342,7 @@ class MessageList(ABC):
         if not isinstance(id, str):
             return None
         items = self._peek()
-        return next((index for index in range(size - 1, -1, -1) if _id_of(items[index]) == id), None)
+        return next((index for index in range(size - 1, -1, -1) if id_of(items[index]) == id), None)
 
 
 class CallMessages(MessageList):
@@ -405,7 +398,3 @@ class CallMessages(MessageList):
     def _peek(self) -> Sequence[Json]:
         found = self._part.get("messages")
         return found if isinstance(found, list) else ()
-
-
-def _id_of(message: Json) -> Json:
-    return message.get("id") if isinstance(message, dict) else None

@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 from .calls import CUT_OFF, CallIndex, find_call
 from .commands import AddMessage, AddToolResult, AnyCommand
 from .errors import MessageConflict
-from .ids import new_id
+from .ids import id_of, new_id
 from .memory import Memory
 from .message_list import Messages
 from .tracked import TrackedDict
@@ -95,7 +95,7 @@ def _add_message(messages: Messages, command: AddMessage, agrees: bool, memory: 
         message["metadata"] = command.message.metadata
     dropped = _dropped(items, keep, message)
     if keep < len(items):
-        ids = [_id_of(item) for item in items]
+        ids = [id_of(item) for item in items]
         items[keep:] = [message]
         if memory is not None:
             memory.cut(ids, keep)
@@ -134,15 +134,15 @@ def _kept(messages: Messages, command: AddMessage, agrees: bool, size: int) -> i
 
 def _dropped(items: Sequence[Json], keep: int, new: dict[str, Json]) -> list[dict[str, Json]]:
     """Return the messages that `new` replaces, as entries of `Messages.dropped`."""
-    parent = _id_of(items[keep - 1]) if keep else None
+    parent = id_of(items[keep - 1]) if keep else None
     found: list[dict[str, Json]] = []
     for message in plain_copy(items[keep:]):
-        if _id_of(message) != new["id"]:
+        if id_of(message) != new["id"]:
             found.append({"parentId": parent, "message": message})
         elif message.get("parts") != new["parts"]:
             message["id"] = new_id("msg")
             found.append({"parentId": parent, "message": message})
-        parent = _id_of(message)
+        parent = id_of(message)
     return found
 
 
@@ -158,7 +158,3 @@ def _open_call(
     if CUT_OFF in part:
         raise MessageConflict("tool_call_settled", f'the tool call "{name[:100]}" was stopped, with its run')
     return part
-
-
-def _id_of(message: Json) -> Json:
-    return message.get("id") if isinstance(message, dict) else None

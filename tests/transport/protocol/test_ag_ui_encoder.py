@@ -94,6 +94,16 @@ def test_what_was_used_is_told_at_the_end() -> None:
     assert reading.events[-1]["usage"] == [{"inputTokens": 30, "outputTokens": 3}]
 
 
+def test_the_metadata_of_messages_are_told_at_the_end() -> None:
+    answering = Answering([USER])
+    answering.messages.assistant().set_metadata(usage=Usage(3, 4, reasoning_tokens=2), model="bee-1")
+    answering.turn("completed")
+    reading = read(answering, encoder_of(answering, SAID, protocolVersion="1.0"), SAID)
+
+    used = {"inputTokens": 3, "outputTokens": 4, "reasoningTokens": 2, "model": "bee-1"}
+    assert reading.events[-1]["usage"] == [used]
+
+
 def test_steps_of_one_name_are_told_apart() -> None:
     answering = Answering([USER])
     with answering.parts.step("one"), answering.parts.step("one"):

@@ -33,7 +33,7 @@ from statecast.protocol.state_deltas import StateDeltas
 from statecast_agents import Json, chunks
 
 from .client_view import ClientView
-from .message_format import EMITTED, agree, content_of, places, render, result_id
+from .message_format import EMITTED, agree, content_of, places, render, result_id, used
 from .request import RunInput
 
 __all__ = ["VERSION", "AgUiEncoder"]
@@ -139,7 +139,7 @@ class AgUiEncoder(MessageEncoder):
             frames.append(self._snapshots(render(self.projection.everything(), self._input.results)))
         elif self._follows and not self.projection.begun:
             frames.append(self._snapshots_while_queued())
-        usage = {"usage": [self.usage]} if self._input.modern and self.usage not in (None, chunks.Usage()) else {}
+        usage = used(self.report) if self._input.modern else {}
         error = self.error if self._follows else None
         if error is not None:
             frames.append(typed_event("RUN_ERROR", message=error.message, code=error.code, **usage))

@@ -14,9 +14,10 @@ from typing import Any, Final
 import msgspec
 
 from statecast.protocol.json_checks import read_value, same_json
-from statecast_agents import Json
+from statecast_agents import Json, chunks
+from statecast_agents.metadata import Report
 
-__all__ = ["EMITTED", "agree", "content_of", "places", "render", "result_id"]
+__all__ = ["EMITTED", "agree", "content_of", "places", "render", "result_id", "used"]
 
 #: How ids begin of messages that are in no state: they are named for their run.
 EMITTED: Final = "run_"
@@ -209,3 +210,12 @@ def _facts(messages: Iterable[Mapping[str, Any]]) -> list[_Fact]:
             case _:
                 pass
     return facts
+
+
+def used(report: Report) -> dict[str, Any]:
+    """Return the field with the tokens of a run, and the model if it is known; none if no tokens are reported."""
+    if report.usage in (None, chunks.Usage()):
+        return {}
+    model = report.more.get("modelId")
+    named = {"model": model} if isinstance(model, str) else {}
+    return {"usage": [{**msgspec.to_builtins(report.usage), **named}]}

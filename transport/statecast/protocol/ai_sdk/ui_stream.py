@@ -106,8 +106,10 @@ class UIMessageStreamEncoder(MessageEncoder):
             end += typed_event("error", errorText=failure)
         elif run is not None and run.status in ("cancelled", "interrupted"):
             end += typed_event("abort")
-        usage = {} if self.usage is None else {"usage": self.usage, "messageMetadata": {"usage": self.usage}}
-        return end + typed_event("finish", finishReason=self._reason(), **usage) + b"data: [DONE]\n\n"
+        report = self.report
+        usage = {} if report.usage is None else {"usage": report.usage}
+        metadata = {"messageMetadata": {**report.more, **usage}} if report.more or usage else {}
+        return end + typed_event("finish", finishReason=self._reason(), **usage, **metadata) + b"data: [DONE]\n\n"
 
     def _chunk(self, chunk: chunks.Chunk) -> bytes:
         match chunk:

@@ -14,6 +14,7 @@ import msgspec
 
 from statecast.protocol.entries import Entry, RunError, RunState
 from statecast_agents import chunks
+from statecast_agents.metadata import Report
 
 from .approvals import ApprovalCalls
 from .part_events import Event, RunTurned
@@ -40,9 +41,9 @@ class MessageEncoder(ABC):
 
     def __init__(self, projection: Projection) -> None:
         self.projection = projection
-        self.usage: chunks.Usage | None = None  #: of the whole answer, as far as the agent has reported it
         self.step_usage: chunks.Usage | None = None  #: of the step that ended last
-        self.reason: chunks.FinishReason | None = None  #: as the agent gave it
+        self._emitted_usage: chunks.Usage | None = None  #: of the whole answer, as far as the agent emitted it
+        self._emitted_reason: chunks.FinishReason | None = None  #: why the answer ends, as the agent emitted it
         self._approvals = ApprovalCalls(projection)
         self.turned: RunTurned | None = None  #: the last status of the run
         #: the frame by which the part that grew last grows again, with `%b` for its JSON string; None: `grown` is asked
@@ -104,6 +105,18 @@ class MessageEncoder(ABC):
         return False
 
     @property
+    def report(self) -> Report:
+        """What the agent says of its model calls: what it emitted, else what the metadata of its messages say."""
+        report = self.projection.report
+        usage, reason = self._emitted_usage or report.usage, self._emitted_reason or report.finish_reason
+        return msgspec.structs.replace(report, usage=usage, finish_reason=reason)
+
+    @property
+    def usage(self) -> chunks.Usage | None:
+        """The tokens of the whole answer; None if the agent has not reported any."""
+        return self.report.usage
+
+    @property
     def finish_reason(self) -> chunks.FinishReason:
         """Why the message ends, once the run has ended or waits."""
         run = None if self.turned is None else self.turned.run
@@ -111,7 +124,7 @@ class MessageEncoder(ABC):
             return "error"
         if run is not None and run.status in ("cancelled", "interrupted"):
             return "other"
-        return "tool-calls" if self.projection.open_calls else self.reason or "stop"
+        return "tool-calls" if self.projection.open_calls else self.report.finish_reason or "stop"
 
     def written(self, events: Sequence[Event]) -> bytes:
         """Return the frames of events."""
@@ -122,14 +135,10 @@ class MessageEncoder(ABC):
         if isinstance(event, chunks.TextDelta):
             self.frame, self._part = None, event.part
         elif isinstance(event, chunks.StepFinished):
-            before = self.usage or chunks.Usage()
-            self.step_usage, self.reason = event.usage, event.finish_reason
-            self.usage = chunks.Usage(
-                input_tokens=before.input_tokens + event.usage.input_tokens,
-                output_tokens=before.output_tokens + event.usage.output_tokens,
-            )
+            self.step_usage, self._emitted_reason = event.usage, event.finish_reason
+            self._emitted_usage = (self._emitted_usage or chunks.Usage()) + event.usage
         elif isinstance(event, chunks.MessageFinished):
-            self.usage, self.reason = event.usage, event.finish_reason
+            self._emitted_usage, self._emitted_reason = event.usage, event.finish_reason
         elif isinstance(event, RunTurned):
             self.turned = event
         return self.write(event)

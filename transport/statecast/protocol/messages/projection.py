@@ -15,6 +15,7 @@ import msgspec
 from statecast.protocol.entries import ChunkEntry, Entry, OperationsEntry, RunEntry
 from statecast.protocol.json_checks import same_json
 from statecast_agents import Document, Json, chunks, operations
+from statecast_agents.metadata import Report
 
 from .client_copy import ClientCopy
 from .part_events import Event, PartEvents, RunTurned, StateChanged, StateReplaced
@@ -78,7 +79,7 @@ class Projection:
             False  #: whether its own run has ended or waits; until then, the end of the stream cuts parts off
         )
         if base is not msgspec.UNSET and begun:
-            self._begin(base, client_copy or ClientCopy())
+            self._begin(base, client_copy or ClientCopy(), goes_on=True)
         elif base is not msgspec.UNSET:
             self._before = Document.adopting(base)
 
@@ -150,6 +151,11 @@ class Projection:
         """The numbers of the parts that the agent emitted outside the state."""
         return {number for number in self._numbers.values() if number is not None}
 
+    @property
+    def report(self) -> Report:
+        """What the messages' metadata say of the answer's model calls."""
+        return sum((message.report for message in self._messages or () if message is not None), Report())
+
     def messages(self) -> list[dict[str, Json]]:
         """Return the assistant messages that the stream shows, complete."""
         return [message.whole() for message in self._messages or () if message is not None]
@@ -158,10 +164,13 @@ class Projection:
         events, self._growth.events = self._growth.events, []
         return events
 
-    def _begin(self, state: Json, client_copy: ClientCopy | None, *, hide_all: bool = False) -> None:
+    def _begin(
+        self, state: Json, client_copy: ClientCopy | None, *, hide_all: bool = False, goes_on: bool = False
+    ) -> None:
         """Begin to show the answer, without what the client has of it.
 
-        With `hide_all`, all present messages belong to earlier answers.
+        With `hide_all`, all present messages belong to earlier answers; with `goes_on`, an earlier stream of the same
+        run has shown the beginning, and not told how it ended.
         """
         self._begun = True
         self._before = None
@@ -178,6 +187,9 @@ class Projection:
         self._growth.client_copy = client_copy
         self._relist(list_in(state, self._path))
         self._growth.client_copy = None
+        for message in self._messages or () if client_copy is not None and not goes_on else ():
+            if message is not None:
+                message.skip_steps()
 
     # Entries
 

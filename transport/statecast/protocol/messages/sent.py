@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from statecast_agents import Document, Json, operations
+from statecast_agents.metadata import Report, report_of, steps_in
 
 __all__ = ["BETWEEN", "GROWING", "Part", "SentParts", "error_text", "file_data", "file_url", "likeness"]
 
@@ -108,11 +109,12 @@ class Part:
 class SentParts:
     """An assistant message, as far as a stream has sent it."""
 
-    __slots__ = ("_nested", "_value", "id", "parts")
+    __slots__ = ("_known_steps", "_nested", "_value", "id", "parts")
 
     def __init__(self, id: str, value: dict[str, Any]) -> None:
         self.id = id  #: by which the stream names it, whatever it is called in the state meanwhile
         self.parts: dict[int, Part] = {}  #: by their place in the message
+        self._known_steps: list[Json] = []  #: of its metadata, those that an earlier answer told of
         self._value = value
         self._nested: dict[int, Document] = {}  #: the conversations in its tool calls that have changed since
 
@@ -121,10 +123,24 @@ class SentParts:
         """The message as the state has it, but for what has grown since it was set: its texts, and conversations."""
         return self._value
 
+    def skip_steps(self) -> None:
+        """Record that the client has been told of what its metadata say now."""
+        self._known_steps = steps_in(self.metadata)
+
     def set(self, value: dict[str, Any]) -> None:
         """Set the message anew."""
         self._value = value
         self._nested.clear()
+
+    @property
+    def metadata(self) -> Json:
+        """Its metadata; None if it has none."""
+        return self._value.get("metadata")
+
+    @property
+    def report(self) -> Report:
+        """What its metadata say that no earlier answer told of."""
+        return report_of(self.metadata, self._known_steps)
 
     def apply(self, operation: operations.Operation) -> None:
         """Apply an operation within the message. In the conversation of a sub-agent, it costs what it changes."""

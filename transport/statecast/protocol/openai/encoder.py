@@ -236,9 +236,18 @@ class _Call:
         self.pieces: list[str] = []  #: of its arguments, until then
 
 
-def _used(usage: chunks.Usage | None) -> dict[str, int]:
-    read, written = (usage.input_tokens, usage.output_tokens) if usage is not None else (0, 0)
-    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+def _used(usage: chunks.Usage | None) -> dict[str, Any]:
+    used = chunks.Usage() if usage is None else usage
+    found: dict[str, Any] = {
+        "prompt_tokens": used.input_tokens,
+        "completion_tokens": used.output_tokens,
+        "total_tokens": used.input_tokens + used.output_tokens,
+    }
+    if used.cached_input_tokens is not msgspec.UNSET:
+        found["prompt_tokens_details"] = {"cached_tokens": used.cached_input_tokens}
+    if used.reasoning_tokens is not msgspec.UNSET:
+        found["completion_tokens_details"] = {"reasoning_tokens": used.reasoning_tokens}
+    return found
 
 
 def _call(part: dict[str, Json]) -> dict[str, Any]:
