@@ -212,6 +212,7 @@ class ToolCall:
         options: Sequence[Option] | None = None,
         schema: Json = None,
         kind: Kind = "approval",
+        details: Json = None,
         id: str | None = None,  # the field's name
     ) -> str:
         """Ask the user about this call, and return the question's id. The answer comes to a later run.
@@ -224,6 +225,7 @@ class ToolCall:
             options: What the user may choose, as texts or as `{"id", "kind"?, "label"?, …}`.
             schema: JSON Schema of the value that the answer carries.
             kind: What is asked for: `approval`, `choice`, `text`, or `input`, a value that fits `schema`.
+            details: Whatever else the page needs to ask, as it is in the question in the state.
             id: The question's id; default: a new one. A question that is open under it already is replaced.
 
         Raises:
@@ -235,7 +237,10 @@ class ToolCall:
         if not isinstance(document, Document) or document.questions_at is None:
             raise AgentError("expected a call in the state of a run whose agent keeps questions", code="no_pending")
         name = id or new_id("ask")
-        asked = question(name, kind=kind, prompt=prompt, options=options, schema=schema, call_id=self.id or None)
+        call_id = self.id or None
+        asked = question(
+            name, kind=kind, prompt=prompt, options=options, schema=schema, details=details, call_id=call_id
+        )
         Pending(document, document.questions_at).ask(asked, self.part)
         return name
 

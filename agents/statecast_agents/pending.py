@@ -76,7 +76,7 @@ class Pending:
             else:
                 items.append(asked)
             if call is not None and asked["kind"] == "input":
-                payload = {name: asked[name] for name in ("id", "prompt", "schema") if name in asked}
+                payload = {name: asked[name] for name in ("id", "prompt", "schema", "details") if name in asked}
                 call[_INTERRUPT] = {"type": "human", "payload": payload}
             elif call is not None:
                 call[_APPROVAL] = approval_of(asked)

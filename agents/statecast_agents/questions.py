@@ -1,7 +1,7 @@
 """Questions to the user that outlive the run which asks them: what they hold, and which answers they accept.
 
-A question is `{"id", "callId"?, "kind", "prompt"?, "options"?, "schema"?}` in the state. An answer, as the next run
-gets it, is always `{"approved", "optionId"?, "text"?, "reason"?, "value"?, "dismissed"?}`.
+A question is `{"id", "callId"?, "kind", "prompt"?, "options"?, "schema"?, "details"?}` in the state. An answer, as the
+next run gets it, is always `{"approved", "optionId"?, "text"?, "reason"?, "value"?, "dismissed"?}`.
 
 Rule: it fails closed. `approved` is true only where the user gave exactly what the question accepts.
 Source: docs/protocol.md, "Questions".
@@ -52,6 +52,7 @@ def question(
     prompt: str | None = None,
     options: Sequence[Option] | None = None,
     schema: Json = None,
+    details: Json = None,
     call_id: str | None = None,
 ) -> dict[str, Json]:
     """Return a question as the state holds it.
@@ -69,7 +70,7 @@ def question(
     if len({option["id"] for option in listed}) < len(listed):
         raise ValueError("expected options with different ids, got one twice")
     fields: dict[str, Json] = {"id": id, "callId": call_id, "kind": kind, "prompt": prompt, "schema": schema}
-    given = {name: value for name, value in fields.items() if value is not None}
+    given = {name: value for name, value in (fields | {"details": details}).items() if value is not None}
     return given | ({"options": listed} if listed else {})
 
 

@@ -203,7 +203,7 @@ class Run(Generic[StateT]):
 
     @property
     def pending(self) -> list[dict[str, Json]]:
-        """The open questions: `{"id", "callId"?, "kind", "prompt"?, "options"?, "schema"?}`, the oldest first.
+        """The open questions: `{"id", "callId"?, "kind", "prompt"?, …}`, the oldest first.
 
         If there are any when the handler returns, the run ends, and the thread waits for their answers.
         """
@@ -228,6 +228,7 @@ class Run(Generic[StateT]):
         kind: Kind = "approval",
         schema: Json = None,
         options: Sequence[Option] | None = None,
+        details: Json = None,
         call: ToolCall | None = None,
         id: str | None = None,  # the field's name
     ) -> str:
@@ -238,6 +239,7 @@ class Run(Generic[StateT]):
             kind: What is asked for: `approval`, `choice`, `text`, or `input`, a value that fits `schema`.
             schema: JSON Schema of the value that the answer carries.
             options: What the user may choose, as texts or as `{"id", "kind"?, "label"?, …}`.
+            details: Whatever else the page needs to ask, as it is in the question in the state.
             call: The tool call that it is about; None: none.
             id: The question's id; default: a new one. A question that is open under it already is replaced.
 
@@ -247,9 +249,9 @@ class Run(Generic[StateT]):
             RunEnded: The run has ended.
         """
         if call is not None:
-            return call.ask(prompt, kind=kind, schema=schema, options=options, id=id)
+            return call.ask(prompt, kind=kind, schema=schema, options=options, details=details, id=id)
         name = id or new_id("ask")
-        self.questions.ask(question(name, kind=kind, prompt=prompt, options=options, schema=schema))
+        self.questions.ask(question(name, kind=kind, prompt=prompt, options=options, schema=schema, details=details))
         return name
 
     def append_text(self, path: Sequence[str | int], delta: str) -> None:

@@ -177,3 +177,14 @@ def test_an_agent_that_keeps_no_questions_cannot_ask() -> None:
             ask()
         assert refused.value.code == "no_pending"
     assert "approval" not in call.part
+
+
+def test_a_question_has_the_details_that_its_page_needs() -> None:
+    run = Run(id="run_1", thread_id="t", document=Document())
+    call = run.messages.assistant().add_tool_call("paint", {})
+
+    run.ask("Which color?", kind="input", details={"colors": ["red"]}, id="q-1")
+    call.ask("Which wall?", kind="input", details={"walls": 4}, id="q-2")
+
+    assert [question["details"] for question in run.pending] == [{"colors": ["red"]}, {"walls": 4}]
+    assert call.part["interrupt"]["payload"] == {"id": "q-2", "prompt": "Which wall?", "details": {"walls": 4}}

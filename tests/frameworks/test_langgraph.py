@@ -95,6 +95,16 @@ async def test_a_message_that_gets_its_id_in_its_middle_stays_one() -> None:
     assert result.state["messages"][1]["id"] == "resp-1"
 
 
+async def test_tokens_model_and_finish_reason_are_in_the_metadata() -> None:
+    model = ScriptedModel(answers=[["Yes.", end(12, 5)]])
+    async with TestClient(an_agent(model)) as client:
+        result = await client.run("hi")
+    assert result.state["messages"][1]["metadata"] == {
+        "steps": [{"usage": {"inputTokens": 12, "outputTokens": 5}}],
+        "custom": {"modelId": "m-1", "finishReason": "stop"},
+    }
+
+
 async def test_reasoning_is_a_part_of_its_own() -> None:
     thinking = piece("", additional_kwargs={"reasoning_content": "Hm."})
     model = ScriptedModel(answers=[[thinking, "Yes."]])

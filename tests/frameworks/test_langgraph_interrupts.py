@@ -122,6 +122,7 @@ async def test_an_interrupt_of_a_node_is_answered_with_any_value(value: Any, giv
         asked = await client.run("a", thread_id="t")
         (question,) = asked.state["pending"]
         assert (question["kind"], question["prompt"]) == ("input", "Which color?")
+        assert question["details"] == {"question": "Which color?", "hint": "Any."}
         done = await client.run(answer(**{question["id"]: value}), thread_id="t", state=asked.state)
     assert got == [given]
     assert done.state["messages"][-1]["parts"] == [{"type": "text", "text": "ok"}]
@@ -157,3 +158,52 @@ async def test_what_a_node_said_before_it_interrupted_stays_as_incomplete() -> N
         (question,) = asked.state["pending"]
         done = await client.run(answer(**{question["id"]: True}), thread_id="t", state=asked.state)
     assert [message["parts"][0]["text"] for message in done.state["messages"]] == ["a", "draft", "final"]
+
+
+async def test_two_nodes_that_interrupt_at_once_are_resumed_when_both_are_answered() -> None:
+    ran: list[str] = []
+
+    def asking_for(name: str) -> Any:
+        async def node(state: Any) -> Any:
+            answered = interrupt(name)
+            ran.append(name)
+            return {"messages": [("ai", f"{name}: {answered}")]}
+
+        return node
+
+    graph = StateGraph(MessagesState)
+    for name in ("left", "right"):
+        graph.add_node(name, asking_for(name))
+        graph.add_edge(START, name)
+    async with TestClient(LangGraphAgent(graph.compile())) as client:
+        asked = await client.run("a", thread_id="t")
+        ids = {question["prompt"]: question["id"] for question in asked.state["pending"]}
+        half = await client.run(answer(**{ids["right"]: 1}), thread_id="t", state=asked.state)
+        assert [question["prompt"] for question in half.state["pending"]] == ["left"]
+        done = await client.run(answer(**{ids["left"]: 2}), thread_id="t", state=half.state)
+    assert sorted(ran) == ["left", "right"]
+    said = sorted(message["parts"][0]["text"] for message in done.state["messages"][1:])
+    assert said == ["left: 2", "right: 1"]
+
+
+async def test_a_sub_agents_calls_are_approved_where_they_are_shown() -> None:
+    approval = HumanInTheLoopMiddleware(interrupt_on={"add": True})
+    inner = ScriptedModel(answers=[TWO[:1], ["three"]])
+    helper = create_agent(inner, [add], middleware=[approval], name="helper")
+
+    @tool
+    async def help_me(question: str) -> str:
+        """Help."""
+        found = await helper.ainvoke({"messages": [{"role": "user", "content": question}]})
+        return str(found["messages"][-1].text)
+
+    model = ScriptedModel(answers=[[call(0, '{"question": "1+2"}', id="h-1", name="help_me")], ["done"]])
+    async with TestClient(LangGraphAgent(create_agent(model, [help_me]))) as client:
+        asked = await client.run("a", thread_id="t")
+        (question,) = asked.state["pending"]
+        assert question["callId"] == "c-1"
+        done = await client.run(answer(**{question["id"]: True}), thread_id="t", state=asked.state)
+    assert results(done) == {"h-1": "three"}
+    (shown,) = [part for message in done.state["messages"] for part in message["parts"] if part["type"] == "tool-call"]
+    inner_calls = [part for message in shown["messages"] for part in message["content"] if part["type"] == "tool-call"]
+    assert [part["result"] for part in inner_calls] == ["3"]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from statecast_agents.arguments import arguments_text
+from statecast_agents.foreign import to_state
 from statecast_agents.message import ToolCall
 from statecast_agents.run import Run
 from statecast_agents.values import Json, plain_copy
@@ -77,8 +78,9 @@ def ask(run: Run, interrupts: Sequence[Interrupt], call_of: Callable[[str], str 
         if not actions and interrupt.id not in asked and _page_call(interrupt) is None:
             id = call_of(interrupt.id)
             call = None if id is None else run.messages.find_tool_call(id)
-            schema = interrupt.response_schema
-            run.ask(_prompt(interrupt.value), kind="input", schema=schema, call=call, id=interrupt.id)
+            schema, value = interrupt.response_schema, to_state(interrupt.value)
+            details = None if isinstance(value, str) else value
+            run.ask(_prompt(value), kind="input", schema=schema, details=details, call=call, id=interrupt.id)
 
 
 def resumption(run: Run, interrupts: Sequence[Interrupt]) -> dict[str, Any] | None:
@@ -158,7 +160,7 @@ def _settled(run: Run, call: str) -> bool:
     return found is not None and found.settled
 
 
-def _prompt(value: Any) -> str:
+def _prompt(value: Json) -> str:
     """Return the question of an interrupt in words; its JSON if it has none."""
     if isinstance(value, str):
         return value

@@ -15,6 +15,8 @@ from statecast_agents.arguments import arguments_text
 from statecast_agents.foreign import to_state
 from statecast_agents.values import Json, plain_copy
 
+from .metadata import metadata_of
+
 __all__ = [
     "STOPPED",
     "block_parts",
@@ -80,7 +82,10 @@ def page_messages(messages: Iterable[BaseMessage]) -> list[dict[str, Json]]:
         if isinstance(message, AIMessage):
             parts = page_parts(message)
             calls |= {part["toolCallId"]: part for part in parts if part["type"] == "tool-call"}
-            page.append({"id": message.id, "role": "assistant", "parts": parts})
+            metadata = metadata_of(message)
+            page.append(
+                {"id": message.id, "role": "assistant", "parts": parts} | ({"metadata": metadata} if metadata else {})
+            )
         elif isinstance(message, HumanMessage):
             page.append({"id": message.id, "role": "user", "parts": user_parts(message)})
         elif isinstance(message, ToolMessage) and message.tool_call_id in calls:
