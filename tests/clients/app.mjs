@@ -32,6 +32,8 @@ const toPart = (part) => {
         ...(part.argsText !== undefined && { argsText: part.argsText }),
         ...(part.result !== undefined && { result: part.result }),
         ...(part.isError !== undefined && { isError: part.isError }),
+        ...(part.approval !== undefined && { approval: part.approval }),
+        ...(part.interrupt !== undefined && { interrupt: part.interrupt }),
       };
     default:
       return { type: "data", name: String(part.type), data: part };

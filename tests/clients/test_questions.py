@@ -6,6 +6,7 @@ The agent wants to delete the files that the user names, asks about each, and go
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import httpx
@@ -14,14 +15,16 @@ import pytest
 from statecast import AddMessage, Agent, Answer, Run, create_app
 from tests.clients import ag_ui, chat
 from tests.clients.chat import chatting, send
-from tests.clients.node import need_node
+from tests.clients.node import Protocol, Transport, need_node
 from tests.clients.serving import served
 from tests.clients.test_ag_ui_client import open_clients, say
+from tests.clients.transport_checks import check, settings
 
 Json: TypeAlias = Any
 
 #: The step that follows waits for the answer's end.
 IDLE = {"for": "idle"}
+WAIT = {"do": "wait", "for": "idle"}
 
 
 def cleaner() -> Agent:
@@ -75,6 +78,46 @@ def results(state: Json) -> list[Json]:
 
 def tools(report: Any) -> list[Json]:
     return [part for message in report.main["messages"] for part in message["parts"] if "toolCallId" in part]
+
+
+# assistant-ui's hook for Assistant Transport
+
+
+@pytest.mark.parametrize("protocol", ["assistant-transport", "data-stream"])
+def test_two_tabs_answer_one_by_one_around_a_restart(tmp_path: Path, protocol: Protocol) -> None:
+    store, threads = f"sqlite:///{tmp_path}/threads.db", {"threadId": "t"}
+    with served(create_app(cleaner(), store=store)) as url, Transport(settings(url, protocol, **threads)) as page:
+        page.step("append", text="delete a b")
+        page.step(**WAIT)
+        asked = page.told()
+        first, second = asked.final_state["pending"]
+        page.step("command", command=answer(second, False))
+        page.step(**WAIT)
+        between = page.told()
+        check(between, url)
+    with (
+        served(create_app(cleaner(), store=store)) as url,
+        Transport(settings(url, protocol, **threads, initialState=between.final_state)) as tab,
+    ):
+        waiting = status_of(url, "t")
+        tab.step("command", command=answer(first, True))
+        tab.step(**WAIT)
+        report = tab.told()
+        check(report, url)
+
+    parts = [part for part in asked.messages[-1]["content"] if part["type"] == "tool-call"]
+    assert [part["approval"] for part in parts] == [
+        {"id": one["id"], "prompt": one["prompt"]} for one in (first, second)
+    ]
+    assert asked.messages[-1]["status"]["type"] == "requires-action"
+    assert between.final_state["pending"] == [first]
+    assert waiting == "waiting"
+    assert results(report.final_state) == ["gone", "kept"]
+    assert report.final_state["messages"][-1]["parts"][-1]["text"] == "Done."
+
+
+def answer(question: Json, value: Json) -> Json:
+    return {"type": "answer", "answers": {question["id"]: value}}
 
 
 # The AI SDK
@@ -180,3 +223,36 @@ def test_a_question_without_a_call_is_an_interrupt_without_one(url: str) -> None
     assert "toolCallId" not in interrupt
     state = state_of(url, report.main["threadId"])
     assert state["messages"][-1]["parts"][-1]["text"] == "Done. Ada"
+
+
+# A local runtime's adapters, and OpenAI's clients
+
+
+def test_an_adapter_finds_the_approval_on_its_call_and_posts_it_with_the_answer(url: str) -> None:
+    said = {"role": "user", "content": "delete a b"}
+    asked = httpx.post(f"{url}/json", json={"threadId": "local", "messages": [said]}).json()
+    gates = [{**part["approval"], "approved": index == 0} for index, part in enumerate(asked["parts"])]
+    answered = [{**part, "approval": gate} for part, gate in zip(asked["parts"], gates, strict=True)]
+    answered[1] |= {"result": {"error": "Tool approval denied"}, "isError": True}  # as its runtime does
+    messages = [said, {"role": "assistant", "content": answered}]
+    done = httpx.post(f"{url}/json", json={"threadId": "local", "messages": messages}).json()
+
+    assert [part["approval"]["prompt"] for part in asked["parts"]] == ["Delete a?", "Delete b?"]
+    assert done["text"] == "Done."
+    assert results(state_of(url, "local")) == ["gone", "kept"]
+
+
+def test_a_tool_message_of_openai_answers_a_question_once(url: str) -> None:
+    def post(*messages: Json) -> Json:
+        body = {"model": "agent", "messages": [{"role": "user", "content": "delete a b"}, *messages]}
+        answer = httpx.post(f"{url}/v1/chat/completions", json={**body, "metadata": {"thread_id": "openai"}})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["choices"][0]["message"]
+
+    asked = post()
+    calls = [call["id"] for call in asked["tool_calls"]]
+    said = [{"role": "tool", "tool_call_id": call, "content": "true"} for call in calls]
+    post(asked, said[0])
+    post(asked, *said)
+
+    assert results(state_of(url, "openai")) == ["gone", "gone"]
