@@ -23,6 +23,7 @@ from . import (
     operations,
     posted,
     projections,
+    putting,
     stalled,
     stream,
 )
@@ -44,6 +45,7 @@ MEASURES: dict[str, Callable[[Options], list[Result]]] = {
     "M": followers.measure,
     "N": projections.measure,
     "O": graphs.measure,
+    "P": putting.measure,
 }
 
 DOCS = Path(__file__).parents[1] / "docs" / "performance.md"

@@ -21,7 +21,7 @@ from statecast_agents import Document
 
 from .harness import PEER, Options, Result, compare, interleave
 
-__all__ = ["KINDS", "cost_of_limit", "cost_of_ours", "cost_of_peer", "measure", "state_of"]
+__all__ = ["KINDS", "append", "cost_of", "cost_of_limit", "cost_of_ours", "cost_of_peer", "measure", "state_of"]
 
 COUNT = 10_000
 
@@ -45,6 +45,7 @@ def add(state: Any, index: int) -> None:
 
 
 def append(state: Any, index: int) -> None:
+    """The explicit append."""
     state["messages"][-1]["parts"][0].append_text("text", "tok ")
 
 
@@ -92,8 +93,13 @@ def cost_of_limit(kind: str, count: int = COUNT) -> float:
 
 
 def cost_of_ours(kind: str, state: Any, count: int = COUNT) -> float:
+    """Return the seconds from a mutation of a kind to its frame, turn included."""
+    return cost_of(KINDS[kind][0], state, count)
+
+
+def cost_of(mutate: Callable[[Any, int], None], state: Any, count: int = COUNT) -> float:
     """Return the seconds from a mutation to its frame, turn included."""
-    return uvloop.run(_ours(KINDS[kind][0], state, count))
+    return uvloop.run(_ours(mutate, state, count))
 
 
 def cost_of_peer(kind: str, state: Any, count: int = COUNT) -> float:
