@@ -13,10 +13,14 @@ from mcp.server.apps import Apps
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.resolve import Elicit, Resolve
 from pydantic import BaseModel
+from pydantic_ai import Agent as PydanticAIAgent
+from pydantic_ai import FunctionToolset, Tool
 
 from statecast import AddMessage, Agent, Run, create_app
-from statecast.frameworks import open_mcp
+from statecast.frameworks import open_mcp, run_pydantic_ai
 from statecast.testing import TestClient
+from tests.frameworks.pydantic_models import Script
+from tests.frameworks.pydantic_models import call as call_of
 
 pytestmark = pytest.mark.anyio
 
@@ -237,6 +241,23 @@ async def test_a_tool_is_called_as_a_function_as_well() -> None:
         done = await client.run("Count")
 
     assert done.state["count"] == 1
+
+
+async def test_the_tools_of_a_server_are_functions_for_other_frameworks() -> None:
+    script = Script([call_of("count", '{"dishes": ["a", "b"]}', "call_1")], ["Two."])
+    counter = PydanticAIAgent(script.model)
+    agent = Agent()
+
+    @agent.batch
+    async def work(run: Run) -> None:
+        async with open_mcp(Restaurants().server) as tools:
+            given = [Tool.from_schema(one, one.name, one.description, one.parameters) for one in tools]
+            await run_pydantic_ai(run, counter, toolsets=[FunctionToolset(given)])
+
+    async with TestClient(agent) as client:
+        done = await client.run("Count")
+
+    assert [part.get("result", part.get("text")) for part in done.state["messages"][1]["parts"]] == [2, "Two."]
 
 
 async def test_a_server_that_cannot_be_reached_fails_the_run_with_a_text_for_the_user() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 from pydantic_ai import Agent as PydanticAIAgent
-from pydantic_ai import CustomEvent, ModelRetry, RunContext
+from pydantic_ai import CustomEvent, ModelRetry, RunContext, ToolReturn
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ThinkingPart
 
@@ -197,6 +197,29 @@ async def test_events_of_a_tool_are_data_parts_unless_they_are_not_for_pages() -
 
     data = [part for part in parts_of(result.state) if part["type"] == "data"]
     assert data == [{"type": "data", "name": "statecast_progress", "data": {"done": 3}}]
+
+
+async def test_metadata_of_a_result_is_the_calls_artifact_and_an_mcp_app_is_on_the_call() -> None:
+    app = {"resource_uri": "ui://menu/app.html", "tool_input": {}, "result": {"content": []}, "toolset_id": "food"}
+    script = Script([call("menu", "{}", "a", index=1), call("chart", "{}", "b", index=2)], ["Done."])
+    agent = PydanticAIAgent(script.model)
+
+    @agent.tool_plain
+    def menu() -> ToolReturn:  # as Pydantic AI's own MCP client returns it
+        return ToolReturn("soup", metadata={"mcp_app": app})
+
+    @agent.tool_plain
+    def chart() -> ToolReturn:
+        return ToolReturn("drawn", metadata={"points": {1}})
+
+    async with TestClient(PydanticAgent(agent)) as client:
+        result = await client.run("Menu")
+
+    shown, drawn, _ = parts_of(result.state)
+    assert shown["mcp"] == {"app": {"resourceUri": "ui://menu/app.html", "serverId": "food"}}
+    assert shown["result"] == {"content": []}
+    assert (drawn["result"], drawn["artifact"]) == ("drawn", {"points": [1]})
+    assert "points" not in str(script.texts())
 
 
 @pytest.mark.parametrize("before", [[], ["Well, "]], ids=["before the first token", "after it"])

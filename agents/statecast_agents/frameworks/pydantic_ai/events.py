@@ -155,10 +155,12 @@ class Events:
         call = self._turn.find_call(part.tool_call_id, self._ns)
         if call is None or call.settled:
             return  # the page itself has given the result
+        result = as_json(part.content)
         artifact: Json = UNSET if part.metadata is None else as_json(part.metadata)
         app = artifact.get(MCP_APP) if isinstance(artifact, dict) else None
-        if isinstance(app, dict):
+        if isinstance(app, dict):  # the app reads the server's own result
             named = {"resourceUri": app.get("resource_uri"), "serverId": app.get("toolset_id")}
             call.part["mcp"] = {"app": {name: value for name, value in named.items() if value is not None}}
+            result = app.get("result", result)
         failed = part.outcome != "success"
-        self._turn.result(part.tool_call_id, as_json(part.content), is_error=failed, artifact=artifact, ns=self._ns)
+        self._turn.result(part.tool_call_id, result, is_error=failed, artifact=artifact, ns=self._ns)
