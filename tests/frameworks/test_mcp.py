@@ -5,85 +5,23 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
 from mcp import StdioServerParameters
-from mcp.server.apps import Apps
-from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.mcpserver.resolve import Elicit, Resolve
-from pydantic import BaseModel
 from pydantic_ai import Agent as PydanticAIAgent
 from pydantic_ai import FunctionToolset, Tool
 
 from statecast import AddMessage, Agent, Run, create_app
 from statecast.frameworks import open_mcp, run_pydantic_ai
 from statecast.testing import TestClient
+from tests.frameworks.mcp_server import Restaurants
 from tests.frameworks.pydantic_models import Script
 from tests.frameworks.pydantic_models import call as call_of
 
 pytestmark = pytest.mark.anyio
 
 Json = Any
-
-
-class Guest(BaseModel):
-    name: str
-
-
-class Table(BaseModel):
-    size: int
-
-
-async def ask_guest(place: str) -> Elicit[Guest]:
-    return Elicit(f"Who goes to {place}?", Guest)
-
-
-async def ask_table() -> Elicit[Table]:
-    return Elicit("How large a table?", Table)
-
-
-class Restaurants:
-    """A server in this process, and what reached it."""
-
-    def __init__(self) -> None:
-        self.begun = asyncio.Event()
-        self.go_on = asyncio.Event()
-        self.cancelled = False
-        apps = Apps()
-
-        @apps.tool(resource_uri="ui://menu/app.html", description="The menu.")
-        def menu() -> dict[str, list[str]]:
-            return {"dishes": ["soup"]}
-
-        apps.add_html_resource("ui://menu/app.html", "<b>Menu</b>", prefers_border=True)
-        self.server = MCPServer("restaurants", extensions=[apps], log_level="CRITICAL")
-
-        @self.server.tool()
-        async def book(
-            place: str, guest: Annotated[Guest, Resolve(ask_guest)], table: Annotated[Table, Resolve(ask_table)]
-        ) -> str:
-            """Book a table."""
-            return f"{place}: {guest.name}, {table.size}"
-
-        @self.server.tool()
-        async def cook(ctx: Context) -> dict[str, int]:
-            await ctx.report_progress(1, 3, "chopping")
-            self.begun.set()
-            try:
-                await self.go_on.wait()
-            except asyncio.CancelledError:
-                self.cancelled = True
-                raise
-            return {"portions": 2}
-
-        @self.server.tool()
-        def burn() -> str:
-            raise RuntimeError("sk-secret")
-
-        @self.server.tool()
-        def count(dishes: list[str]) -> int:
-            return len(dishes)
 
 
 def calling(server: Any, name: str, args: Json, /, **options: Any) -> Agent:
@@ -95,9 +33,10 @@ def calling(server: Any, name: str, args: Json, /, **options: Any) -> Agent:
         async with open_mcp(server, **options) as tools:
             tool = next(tool for tool in tools if tool.name == name)
             if isinstance(run.commands[0], AddMessage):
-                await tool.answer(run, run.messages.assistant().add_tool_call(name, args, id="call_1"))
+                await tool.settle(run, run.messages.assistant().add_tool_call(name, args, id="call_1"), args)
             else:
                 (call,) = run.messages.open_calls()
+                assert tool.holds(run, call)
                 await tool.resume(run, call, run.answers)
 
     return agent

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
-from statecast_agents.document import to_json
 from statecast_agents.errors import AgentError, RunEnded
 from statecast_agents.message import ToolCall
 from statecast_agents.run import Run
@@ -82,10 +81,14 @@ class _Loop:
         self._offered = offered
 
     async def resume(self) -> bool:
-        """Call what the user has approved, and return whether no call is open any more."""
+        """Continue what the user has answered, and return whether no call is open any more."""
         answers = self._run.answers
+        calls = self._run.messages.open_calls()
+        held = [call for call in calls if call.name in self._tools and self._tools[call.name].holds(self._run, call)]
         approved: list[ToolCall] = []
-        for call in self._run.messages.open_calls():
+        for call in calls:
+            if call in held:
+                continue
             if call.name not in self._tools or "approval" not in call.part:
                 if call.name in self._tools:
                     call.set_result(STOPPED, is_error=True)
@@ -97,7 +100,8 @@ class _Loop:
                 call.set_result(denied(answer), is_error=True)
             elif "approved" in call.part["approval"]:
                 call.set_result(STOPPED, is_error=True)
-        await self._call_all(approved)
+        await self._work(approved, self._settle)
+        await self._work(held, lambda call: self._tools[call.name].resume(self._run, call, answers))
         return not self._run.messages.open_calls()
 
     async def answer(self, calls: Sequence[ToolCall]) -> bool:
@@ -111,18 +115,22 @@ class _Loop:
                 ready.append(call)
             elif call.name not in self._offered:
                 call.set_result(f"There is no tool {call.name}.", is_error=True)
-        await self._call_all(ready)
+        await self._work(ready, self._settle)
         return not any(call.open for call in calls)
 
-    async def _call_all(self, calls: Sequence[ToolCall]) -> None:
-        # Unlike a task group, it passes every cancellation on, so that a blocked worker thread is left behind in time.
-        await asyncio.gather(*map(self._call, calls))
+    def _settle(self, call: ToolCall) -> Awaitable[None]:
+        return self._tools[call.name].settle(self._run, call, arguments_of(call) or {})
 
-    async def _call(self, call: ToolCall) -> None:
-        """Call the function, and set its result; an exception becomes an error that says nothing of it."""
+    async def _work(self, calls: Sequence[ToolCall], work: Callable[[ToolCall], Awaitable[None]]) -> None:
+        """Work on several calls at once."""
+        # Unlike a task group, it passes every cancellation on, so that a blocked worker thread is left behind in time.
+        await asyncio.gather(*(self._work_on(call, work) for call in calls))
+
+    async def _work_on(self, call: ToolCall, work: Callable[[ToolCall], Awaitable[None]]) -> None:
+        """Work on a call. An exception becomes an error of the call that says nothing of it."""
         with self._run.activity():
             try:
-                result = to_json(await self._tools[call.name].call(self._run, call, arguments_of(call) or {}))
+                await work(call)
             except InvalidArguments as error:
                 call.set_result(f"The arguments do not fit: {error}", is_error=True)
             except RunEnded:
@@ -132,8 +140,6 @@ class _Loop:
             except Exception:  # of the tool: the model can go on without it
                 _log.exception('the tool "%s" failed in run %s', call.name, self._run.id)
                 call.set_result("The tool failed.", is_error=True)
-            else:
-                call.set_result(result)
 
 
 def _tool(given: Tool | Callable[..., Any]) -> Tool:

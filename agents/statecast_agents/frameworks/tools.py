@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from statecast_agents.document import to_json
 from statecast_agents.functions import is_async
 from statecast_agents.message import ToolCall
 from statecast_agents.run import Run
@@ -67,6 +68,31 @@ class Tool:
             return await function(**args)
         result = await run.in_thread(lambda: function(**args))
         return await result if inspect.isawaitable(result) else result
+
+    async def settle(self, run: Run, call: ToolCall, args: dict[str, Json]) -> None:
+        """Call the tool, and set the result of the call. A tool that asks the user on the call leaves it open.
+
+        Raises:
+            NotJson: The result is not something a state can hold.
+            Exception: As `call`.
+        """
+        call.set_result(to_json(await self.call(run, call, args)))
+
+    def holds(self, run: Run, call: ToolCall) -> bool:
+        """Return whether the tool itself has left a call open, and continues it with `resume`."""
+        return False
+
+    async def resume(self, run: Run, call: ToolCall, answers: Mapping[str, Mapping[str, Json]]) -> None:
+        """Continue a call that the tool holds.
+
+        Args:
+            run: The run.
+            call: The call.
+            answers: What the run has got, by the question's id.
+
+        Raises:
+            Exception: As `settle`.
+        """
 
 
 class FunctionTool(Tool):

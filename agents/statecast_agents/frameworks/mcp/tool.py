@@ -77,35 +77,36 @@ class MCPTool(Tool):
             raise AgentError(_text(result) or FAILED, code="tool_failed")
         return _value(result)
 
-    async def answer(self, run: Run, call: ToolCall) -> None:
+    async def settle(self, run: Run, call: ToolCall, args: dict[str, Json]) -> None:
         """Call the tool for a call of the state. Its result is set, or the user is asked."""
         await self._show_app(call)
-        await self._send(run, call, {}, None)
+        await self._send(run, call, args, {}, None)
 
-    async def resume(self, run: Run, call: ToolCall, answers: Mapping[str, Mapping[str, Json]]) -> bool:
-        """Repeat a call whose questions are answered; return whether the call waits for questions of the server.
+    def holds(self, run: Run, call: ToolCall) -> bool:
+        return _slot(call) in run.memory
 
-        Args:
-            run: The run.
-            call: The call.
-            answers: Those that the run has got, by the question's id. They are kept until all are there.
-        """
-        waiting = run.memory.get(_slot(call))
-        if waiting is None:
-            return False
+    async def resume(self, run: Run, call: ToolCall, answers: Mapping[str, Mapping[str, Json]]) -> None:
+        """Repeat a call when all of its questions are answered. Until then, the answers are kept."""
+        waiting = run.memory[_slot(call)]
         given = {**waiting["given"], **{id: dict(answers[id]) for id in waiting["keys"] if id in answers}}
         if len(given) < len(waiting["keys"]):
             run.memory[_slot(call)] = {**waiting, "given": given}
-            return True
+            return
         del run.memory[_slot(call)]
         responses = {key: _response(given[id]) for id, key in waiting["keys"].items()}
-        await self._send(run, call, responses, waiting["state"])
-        return True
+        await self._send(run, call, arguments_of(call) or {}, responses, waiting["state"])
 
-    async def _send(self, run: Run, call: ToolCall, responses: Mapping[str, ElicitResult], state: str | None) -> None:
+    async def _send(
+        self,
+        run: Run,
+        call: ToolCall,
+        args: dict[str, Json],
+        responses: Mapping[str, ElicitResult],
+        state: str | None,
+    ) -> None:
         """Call the tool, with answers to its questions, and show on the call what comes of it."""
         try:
-            found = await self._request(call, responses, state)
+            found = await self._request(call, args, responses, state)
         except MCPError:
             _log.exception('the tool "%s" of an MCP server failed in run %s', self.name, run.id)
             found = None
@@ -118,7 +119,7 @@ class MCPTool(Tool):
             self._ask(run, call, found)
 
     async def _request(
-        self, call: ToolCall, responses: Mapping[str, ElicitResult], state: str | None
+        self, call: ToolCall, args: dict[str, Json], responses: Mapping[str, ElicitResult], state: str | None
     ) -> CallToolResult | InputRequiredResult:
         """Call the tool. While the server asks to be called again without asking the user, it is.
 
@@ -133,7 +134,7 @@ class MCPTool(Tool):
         for _ in range(REPEATS):
             found = await self._connection.client.session.call_tool(
                 self.definition.name,
-                arguments_of(call) or {},
+                args,
                 input_responses=dict(responses) or None,
                 request_state=state,
                 progress_callback=show,
