@@ -6,6 +6,7 @@ import asyncio
 from typing import Annotated
 
 from mcp.server.apps import Apps
+from mcp.server.elicitation import AcceptedElicitation
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.resolve import Elicit, Resolve
 from pydantic import BaseModel
@@ -51,6 +52,11 @@ class Restaurants:
         ) -> str:
             """Book a table."""
             return f"{place}: {guest.name}, {table.size}"
+
+        @self.server.tool()
+        async def reserve(place: str, ctx: Context) -> str:
+            asked = await ctx.elicit(f"Who goes to {place}?", Guest)  # within the call, as older servers do
+            return f"{place}: {asked.data.name}" if isinstance(asked, AcceptedElicitation) else asked.action
 
         @self.server.tool()
         async def cook(ctx: Context) -> dict[str, int]:

@@ -94,3 +94,22 @@ async def test_the_model_reads_the_text_of_a_tool_with_an_app() -> None:
     (read,) = results(model)
     assert "soup" in read
     assert "<b>" not in read
+
+
+@pytest.mark.parametrize(
+    ("value", "read"), [({"name": "Ann"}, "Noma: Ann"), (False, "decline")], ids=["accepted", "declined"]
+)
+async def test_a_server_of_an_older_protocol_asks_within_its_call(value: Json, read: str) -> None:
+    calls = [*calling("a", "reserve", '{"place": "Noma"}'), *calling("b", "count", '{"dishes": ["x"]}')]
+
+    async with provider(calls, [("text", "Done.")]) as model:
+        async with TestClient(concierge(model.url, Restaurants().server, mode="legacy")) as client:
+            asked = await client.run("Reserve", thread_id="t")
+            (question,) = asked.state["pending"]
+            status = (await client.get("/status/t")).json()["status"]
+            answer = {"type": "answer", "answers": {question["id"]: value}}
+            done = await client.run(answer, thread_id="t", state=asked.state)
+
+    assert (status, question["prompt"]) == ("waiting", "Who goes to Noma?")
+    assert results(model) == [read, "1"]
+    assert done.state["messages"][-1]["parts"][0]["text"] == "Done."

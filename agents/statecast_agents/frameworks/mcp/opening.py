@@ -32,7 +32,7 @@ async def open_mcp(
     on the tool call in the state how far it is, what the server asks the user, and the app of the tool, if it has one.
 
     A server of the protocol of 2026-07-28 asks by ending the call. The question waits in the state, also over a
-    restart, and the answer repeats the call. Questions that an older server asks within a call are cancelled.
+    restart, and the answer repeats the call. An older server asks within the call, and the run waits for the answer.
 
     Args:
         server: A URL, `mcp.StdioServerParameters` to start a command, or an `MCPServer` in this process.
@@ -49,14 +49,14 @@ async def open_mcp(
         from mcp import Client
     except ImportError as error:
         raise ImportError("expected the package mcp, got none: pip install 'statecast[mcp]'") from error
-    from .tool import Connection, MCPTool, cancel_question
+    from .tool import Connection, MCPTool
 
+    connection = Connection(name)
     raised: Exception | None = None
     async with contextlib.AsyncExitStack() as stack:
         try:
-            client = await stack.enter_async_context(Client(server, elicitation_callback=cancel_question, **options))
-            connection = Connection(client, name)
-            definitions = await connection.definitions()
+            client = Client(server, elicitation_callback=connection.elicit, **options)
+            definitions = await connection.open(await stack.enter_async_context(client))
         except Exception as error:
             raise failure("connection_failed") from error
         try:

@@ -5,9 +5,12 @@ The package's client hides what a failed tool raised. What a server says of othe
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import contextvars
 import logging
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 import anyio
 from mcp import Client, MCPError
@@ -21,6 +24,7 @@ from mcp.types import (
 )
 from mcp.types import Tool as Definition
 
+from statecast_agents.commands import Answer
 from statecast_agents.document import to_json
 from statecast_agents.errors import AgentError, NotJson
 from statecast_agents.frameworks.conversation import arguments_of
@@ -29,7 +33,7 @@ from statecast_agents.message import ToolCall
 from statecast_agents.run import Run
 from statecast_agents.values import Json
 
-__all__ = ["Connection", "MCPTool", "cancel_question"]
+__all__ = ["Connection", "MCPTool"]
 
 #: What a model reads of a call that the server did not answer.
 FAILED: Final = "The tool failed."
@@ -78,7 +82,6 @@ class MCPTool(Tool):
         return _value(result)
 
     async def settle(self, run: Run, call: ToolCall, args: dict[str, Json]) -> None:
-        """Call the tool for a call of the state. Its result is set, or the user is asked."""
         await self._show_app(call)
         await self._send(run, call, args, {}, None)
 
@@ -106,7 +109,8 @@ class MCPTool(Tool):
     ) -> None:
         """Call the tool, with answers to its questions, and show on the call what comes of it."""
         try:
-            found = await self._request(call, args, responses, state)
+            with self._connection.asking(run, call):
+                found = await self._request(call, args, responses, state)
         except MCPError:
             _log.exception('the tool "%s" of an MCP server failed in run %s', self.name, run.id)
             found = None
@@ -153,7 +157,7 @@ class MCPTool(Tool):
         if not asked or len(asked) < len(requests):
             call.set_result(FAILED, is_error=True)
             return
-        keys = {_question(call, params): key for key, params in asked.items()}
+        keys = {_question(run, call, params): key for key, params in asked.items()}
         run.memory[_slot(call)] = {"keys": keys, "state": required.request_state, "given": {}}
 
     def _settle(self, call: ToolCall, result: CallToolResult) -> None:
@@ -177,24 +181,59 @@ class MCPTool(Tool):
             call.part["artifact"] = {"resource": resource}
 
 
-class Connection:
-    """A connection to a server, for one run."""
+class _Asking(NamedTuple):
+    """A call that is under way."""
 
-    def __init__(self, client: Client, name: str | None) -> None:
-        self.client = client
+    run: Run
+    call: ToolCall
+    variables: contextvars.Context  #: of the code that made it
+
+
+class Connection:
+    """A connection to a server.
+
+    Args:
+        name: The server's name.
+    """
+
+    def __init__(self, name: str | None) -> None:
         self.name = name
+        self._calls: list[_Asking] = []  #: that are under way, and can show questions
         self._resources: dict[str, Json] = {}
 
-    async def definitions(self) -> list[Definition]:
-        """Return the server's tools, without those that are for its apps only."""
+    async def open(self, client: Client) -> list[Definition]:
+        """Take the client, and return the server's tools, without those that are for its apps only."""
+        self.client = client
         found: list[Definition] = []
         cursor: str | None = None
         while True:
-            page = await self.client.list_tools(cursor=cursor)
+            page = await client.list_tools(cursor=cursor)
             found += page.tools
             cursor = page.next_cursor
             if not cursor:
                 return [one for one in found if "model" in _ui(one).get("visibility", ["model"])]
+
+    @contextlib.contextmanager
+    def asking(self, run: Run, call: ToolCall) -> Iterator[None]:
+        """Show what the server asks within a call on it, for the time of the block."""
+        entry = _Asking(run, call, contextvars.copy_context())
+        self._calls.append(entry)
+        try:
+            yield
+        finally:
+            self._calls.remove(entry)
+
+    async def elicit(self, context: Any, params: ElicitRequestParams) -> ElicitResult:
+        """Ask the user what a server of an older protocol asks within a call, and wait for the answer.
+
+        Such a server does not say which call asks. If several are under way, the question is on none of them.
+        """
+        if not self._calls:
+            return ElicitResult(action="cancel")
+        run, call, variables = self._calls[0]
+        on = call if len(self._calls) == 1 else None
+        # In the context of the call, so that the run counts the tool as waiting.
+        return await asyncio.create_task(_wait_for_answer(run, on, params), context=variables)
 
     async def resource(self, uri: str) -> Json:
         """Return the document of an app, as assistant-ui's `McpAppResource`; None if the server has none."""
@@ -217,16 +256,17 @@ def _document(content: Any) -> Json:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-async def cancel_question(context: Any, params: Any) -> ElicitResult:
-    """Answer a question that no call can show, because the server asks within the call."""
-    return ElicitResult(action="cancel")
+async def _wait_for_answer(run: Run, call: ToolCall | None, params: ElicitRequestParams) -> ElicitResult:
+    asked = _question(run, call, params)
+    await run.wait_for(Answer, where=lambda command: asked in command.answers)
+    return _response(run.answers[asked])
 
 
-def _question(call: ToolCall, params: ElicitRequestParams) -> str:
-    """Ask the user on a call, and return the question's id."""
+def _question(run: Run, call: ToolCall | None, params: ElicitRequestParams) -> str:
+    """Ask the user, and return the question's id."""
     if isinstance(params, ElicitRequestFormParams):
-        return call.ask(params.message, kind="input", schema=params.requested_schema)
-    return call.ask(f"{params.message}\n{params.url}")
+        return run.ask(params.message, kind="input", schema=params.requested_schema, call=call)
+    return run.ask(f"{params.message}\n{params.url}", call=call)
 
 
 def _response(answer: Mapping[str, Json]) -> ElicitResult:
