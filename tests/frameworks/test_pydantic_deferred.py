@@ -196,7 +196,7 @@ async def test_the_user_may_change_the_arguments_of_a_call_with_a_schema() -> No
         ({"prompt": "Name?"}, "text", "Ann", "Ann"),
         ({"prompt": "Colour?", "options": ["red", "blue"]}, "choice", "blue", "blue"),
         ({"prompt": "Size?", "schema": {"type": "integer"}}, "input", 3, "3"),
-        ({"prompt": "Name?"}, "text", False, "The user did not answer this call."),
+        ({"prompt": "Name?"}, "text", False, "The user denied this call."),
     ],
     ids=["text", "choice", "input", "declined"],
 )

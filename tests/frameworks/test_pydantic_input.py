@@ -29,10 +29,6 @@ PIXEL = "data:image/png;base64,AAEC"
             DocumentUrl(url="https://a.example/b", media_type="application/pdf"),
         ),
         (
-            {"type": "audio", "audio": {"data": "AAEC", "format": "mp3"}},
-            BinaryContent(b"\0\1\2", media_type="audio/mpeg"),
-        ),
-        (
             {"type": "file", "data": "https://a.example/b", "mimeType": "audio/wav"},
             AudioUrl(url="https://a.example/b", media_type="audio/wav"),
         ),

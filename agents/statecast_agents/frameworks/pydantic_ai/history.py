@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 from pydantic_ai import DeferredToolRequests, DeferredToolResults, ToolApproved, ToolDenied, ToolReturn
 from pydantic_ai.exceptions import ToolFailed
 from pydantic_ai.messages import (
@@ -32,7 +31,7 @@ from pydantic_ai.messages import (
 
 from statecast_agents.calls import DISMISSED
 from statecast_agents.commands import AddToolResult
-from statecast_agents.frameworks.conversation import rounds
+from statecast_agents.frameworks.conversation import UNANSWERED, denied, result_text, rounds
 from statecast_agents.frameworks.turn import Turn
 from statecast_agents.message import Message, ToolCall
 from statecast_agents.questions import Kind
@@ -46,12 +45,6 @@ __all__ = ["History", "Request"]
 #: `{"last": the id of the last user message in the history, "waiting": {call id: {"kind", "question"?: its id}},
 #: "running"?: while the agent has more to do, how many parts of its message the history has}`.
 PROGRESS: Final = "pydantic_ai"
-
-#: What the model reads of a call that the user has not answered.
-UNANSWERED: Final = "The user did not answer this call."
-
-#: What the model reads of a call that the user has denied without a reason.
-DENIED: Final = "The user denied this call."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,24 +196,21 @@ def _approval_of(answer: Mapping[str, Json]) -> ToolApproved | ToolDenied:
     if answer.get("approved") is True:
         edited = answer.get("value")
         return ToolApproved(override_args=edited if isinstance(edited, dict) else None)
-    default = UNANSWERED if answer.get("dismissed") else DENIED
-    return ToolDenied(answer.get("reason") or answer.get("text") or default)
+    return ToolDenied(UNANSWERED if answer.get("dismissed") else denied(answer))
 
 
 def _answer_of(answer: Mapping[str, Json]) -> ToolReturn[Any] | ToolFailed:
     if answer.get("approved") is not True:
-        return ToolFailed(answer.get("reason") or UNANSWERED)
+        return ToolFailed(UNANSWERED if answer.get("dismissed") else denied(answer))
     return ToolReturn(next((answer[name] for name in ("value", "text", "optionId") if name in answer), True))
 
 
 def _result_of(call: ToolCall | None) -> ToolReturn[Any] | ToolFailed:
     if call is None or not call.settled or call.result == DISMISSED:
         return ToolFailed(UNANSWERED)
-    content = call.part.get("modelContent")
-    result = user_content(content) if isinstance(content, list) else plain_copy(call.result)
     if call.part.get("isError"):
-        return ToolFailed(result if isinstance(result, str) else msgspec.json.encode(result).decode())
-    return ToolReturn(result)
+        return ToolFailed(result_text(call))
+    return ToolReturn(result_text(call) if "modelContent" in call.part else plain_copy(call.result))
 
 
 def _converted(message: Message) -> Iterator[ModelMessage]:
