@@ -1,0 +1,14 @@
+"""Fixtures of this folder. Async tests carry `pytestmark = pytest.mark.anyio`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.clients.fixtures import accumulator
+
+__all__ = ["accumulator", "anyio_backend"]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"

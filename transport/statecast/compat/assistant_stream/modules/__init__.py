@@ -1,0 +1,1 @@
+"""What adds the events of other libraries to a state."""
