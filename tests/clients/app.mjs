@@ -34,6 +34,7 @@ const toPart = (part) => {
         ...(part.isError !== undefined && { isError: part.isError }),
         ...(part.approval !== undefined && { approval: part.approval }),
         ...(part.interrupt !== undefined && { interrupt: part.interrupt }),
+        ...(part.messages !== undefined && { messages: part.messages }),
       };
     default:
       return { type: "data", name: String(part.type), data: part };

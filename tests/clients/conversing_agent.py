@@ -144,6 +144,26 @@ def conversing(gates: Gates | None = None) -> Agent:
         await spoken(run.messages.assistant(), "Second.")
 
     @script
+    async def rename(run: Run, message: AssistantMessage) -> None:
+        message.append_text("Half ")
+        await asyncio.sleep(0)
+        assert message.rename(f"resp_{run.id}")
+        await spoken(message, "and half.")
+        run.state = {**run.state}  # which sends all messages once more
+        await spoken(run.messages.open(f"resp_{run.id}"), " That is all.")
+
+    @script
+    async def delegate(run: Run, message: AssistantMessage) -> None:
+        call = message.add_tool_call("research", {"topic": "sea"})
+        call.messages.user("How many waves?")
+        researcher = call.messages.assistant()
+        await spoken(researcher, "I count the waves.")
+        researcher.add_tool_call("count", {}).set_result(3)
+        await spoken(researcher, "Three.")
+        call.set_result({"waves": 3})
+        await spoken(message, "There are three.")
+
+    @script
     async def fail(run: Run, message: AssistantMessage) -> None:
         await spoken(message, "I try.")
         raise AgentError("The library is closed.", code="closed")

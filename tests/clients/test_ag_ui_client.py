@@ -94,7 +94,7 @@ def types(events: list[Json]) -> list[str]:
     return [event["type"] for event in events]
 
 
-SAID = ["text", "think", "look", "both", "show", "progress", "title", "steps", "several"]
+SAID = ["text", "think", "look", "both", "show", "progress", "title", "steps", "several", "rename", "delegate"]
 
 
 @pytest.mark.parametrize("text", SAID)

@@ -57,7 +57,7 @@ def types(events: list[Json]) -> list[str]:
     return [event["type"] for event in events]
 
 
-@pytest.mark.parametrize("text", ["text", "think", "show", "title", "steps", "several"])
+@pytest.mark.parametrize("text", ["text", "think", "show", "title", "steps", "several", "rename", "delegate"])
 def test_what_the_page_shows_is_what_the_state_holds(url: str, version: str, text: str) -> None:
     report = play(url, version, say(text), say("text again"))
 

@@ -18,7 +18,9 @@ from tests.clients.serving import served
 from tests.clients.transport_checks import PATIENCE
 
 
-@pytest.mark.parametrize("text", ["text", "think", "look", "both", "show", "progress", "title", "steps", "several"])
+@pytest.mark.parametrize(
+    "text", ["text", "think", "look", "both", "show", "progress", "title", "steps", "several", "rename", "delegate"]
+)
 def test_what_the_chat_shows_is_what_the_state_holds(url: str, text: str) -> None:
     report = play(url, send(text))
 

@@ -45,7 +45,7 @@ def say(text: str) -> Json:
 
 
 def test_a_conversation_and_its_state_are_shown(url: str, version: Version) -> None:
-    texts = ["text", "think", "look", "title", "steps", "several"]
+    texts = ["text", "think", "look", "title", "steps", "several", "rename", "delegate"]
     report = play(url, version, *map(say, texts))
 
     assert [request["url"] for request in report.requests] == [f"{url}/ag-ui"] * len(texts)

@@ -67,7 +67,7 @@ def agrees(report: PagesReport, url: str, page: str = "main") -> Said:
     return said
 
 
-@pytest.mark.parametrize("text", ["text", "think", "look", "show", "title", "several"])
+@pytest.mark.parametrize("text", ["text", "think", "look", "show", "title", "several", "rename", "delegate"])
 def test_what_the_page_shows_is_what_the_state_holds(url: str, protocol: str, text: str) -> None:
     report = play(url, protocol, append(text), append("text"))
 

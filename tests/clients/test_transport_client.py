@@ -66,6 +66,57 @@ def test_the_first_state_that_the_client_shows_has_the_users_message(protocol: P
     assert said(report.states[1])[0] == ("user", "hello")
 
 
+def test_a_sub_agents_conversation_is_in_the_tool_call_as_the_page_draws_it(protocol: Protocol) -> None:
+    agent = Agent("lead")
+
+    @agent.on(AddMessage)
+    async def delegate(run: Run, command: AddMessage) -> None:
+        call = run.messages.assistant().add_tool_call("research", {})
+        call.messages.user("How many?")
+        for word in ("One. ", "Two. "):
+            researcher = call.messages.assistant()
+            researcher.append_text(word)
+            await asyncio.sleep(0)
+            inner = researcher.add_tool_call("count", {})
+            inner.messages.assistant().append_text("Counting.")
+            await asyncio.sleep(0)
+            inner.set_result(1)
+        call.set_result(2)
+
+    report = play(agent, protocol, {"do": "append", "text": "hello"}, IDLE)
+    (call,) = report.messages[1]["content"]
+    talk = [
+        (each["role"], each.get("status", {}).get("type"), [part["type"] for part in each["content"]])
+        for each in call["messages"]
+    ]
+
+    assert talk == [
+        ("user", None, ["text"]),
+        ("assistant", "complete", ["text", "tool-call"]),
+        ("assistant", "complete", ["text", "tool-call"]),
+    ]
+    assert call["messages"][1]["content"][1]["messages"][0]["content"] == [{"type": "text", "text": "Counting."}]
+
+
+def test_a_message_that_gets_another_id_while_it_grows_is_shown_once(protocol: Protocol) -> None:
+    agent = Agent("relay")
+
+    @agent.on(AddMessage)
+    async def answer(run: Run, command: AddMessage) -> None:
+        message = run.messages.assistant(id="early")
+        message.append_text("Half ")
+        await asyncio.sleep(0)
+        message.rename("late")
+        await asyncio.sleep(0)
+        message.append_text("and half.")
+
+    report = play(agent, protocol, {"do": "append", "text": "hello"}, IDLE, {"do": "append", "text": "more"}, IDLE)
+
+    assert said(report.final_state)[1] == ("assistant", "Half and half.")
+    assert [message["role"] for message in report.messages] == ["user", "assistant"] * 2
+    assert report.messages[1]["id"] == "late"
+
+
 def test_two_turns_are_one_conversation(protocol: Protocol) -> None:
     report = play(echo(), protocol, {"do": "append", "text": "one"}, IDLE, {"do": "append", "text": "two"}, IDLE)
 
