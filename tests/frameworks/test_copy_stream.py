@@ -18,8 +18,9 @@ from .wires import SECRET
 
 pytestmark = pytest.mark.anyio
 
-#: The import of litellm takes seconds.
-CLIENTS = [pytest.param(ask, id=name, marks=[pytest.mark.slow] * (name == "litellm")) for name, ask in ASKS.items()]
+#: The import of litellm takes seconds, and it uses what pydantic has deprecated.
+LITELLM = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Accessing the 'model_:DeprecationWarning")]
+CLIENTS = [pytest.param(ask, id=name, marks=LITELLM if name == "litellm" else []) for name, ask in ASKS.items()]
 
 
 def parts(run: Run) -> list[Any]:
@@ -118,6 +119,18 @@ async def test_stopping_the_run_closes_the_connection_to_the_provider(ask: Ask) 
     assert result.error is None
     assert result.state["messages"][1]["parts"] == [{"type": "text", "text": "Once upon "}]
     assert result.state["messages"][1]["status"] == {"type": "incomplete", "reason": "cancelled"}
+
+
+@pytest.mark.parametrize("ask", CLIENTS)
+async def test_the_message_has_the_tokens_the_model_and_the_finish_reason(ask: Ask) -> None:
+    run = run_on(said("u", "Hi"))
+    async with provider([("text", "Hello"), ("usage", 70, 30), ("length",)]) as model:
+        await copy_stream(run, ask(model.url, run, []))
+
+    metadata = run.messages[-1].message["metadata"]
+    (step,) = metadata["steps"]
+    assert (step["usage"]["inputTokens"], step["usage"]["outputTokens"]) == (70, 30)
+    assert metadata["custom"] == {"modelId": "fake", "finishReason": "length"}
 
 
 async def test_what_is_no_stream_is_refused_with_what_to_do() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-from statecast_agents.chunks import FinishReason
+from statecast_agents.chunks import FinishReason, Usage
 from statecast_agents.errors import MemoryTooLarge, OperationError
 from statecast_agents.ids import new_id
 from statecast_agents.message import AssistantMessage, ToolCall
@@ -40,7 +40,7 @@ class Answer:
         ns: The namespace of the turn that it belongs to.
     """
 
-    __slots__ = ("_calls", "_turn", "_urls", "finish_reason", "id", "model", "ns", "paused", "usage")
+    __slots__ = ("_calls", "_turn", "_urls", "finish_reason", "id", "model", "ns", "opened", "paused", "usage")
 
     def __init__(self, turn: Turn, ns: str = "") -> None:
         self.id = new_id(
@@ -50,7 +50,8 @@ class Answer:
         self.finish_reason: FinishReason | None = None  #: None until the model has finished
         self.model: str | None = None  #: its name, as the provider reports it
         self.paused = False  #: whether the provider paused a long turn, which the next request continues
-        self.usage: dict[str, int] | None = None  #: tokens: `{"inputTokens", "outputTokens", …}`
+        self.opened = False  #: whether there is a message
+        self.usage: dict[str, int] = {}  #: the fields of `Usage` that the provider reported
         self._turn = turn
         self._calls: list[ToolCall] = []
         self._urls: set[str] = set()
@@ -58,6 +59,7 @@ class Answer:
     @property
     def message(self) -> AssistantMessage:
         """The message, opened if it was not."""
+        self.opened = True
         return self._turn.message(self.id, self.ns)
 
     @property
@@ -67,20 +69,25 @@ class Answer:
 
     def append_text(self, delta: str | None) -> None:
         """Append to the text. An empty delta does nothing."""
-        self._turn.text(self.id, delta, ns=self.ns)
+        if delta:
+            self.opened = True
+            self._turn.text(self.id, delta, ns=self.ns)
 
     def append_reasoning(self, delta: str | None) -> None:
         """Append to the reasoning. An empty delta does nothing."""
-        self._turn.reasoning(self.id, delta, ns=self.ns)
+        if delta:
+            self.opened = True
+            self._turn.reasoning(self.id, delta, ns=self.ns)
 
     def add_call(self, name: str, id: str | None = None) -> ToolCall:  # the field's name
         """Add a call for the agent or the page to answer; its arguments are streamed."""
-        call = self._turn.call(self.id, id or None, name, ns=self.ns)
+        call = self.add_hosted_call(name, id)
         self._calls.append(call)
         return call
 
     def add_hosted_call(self, name: str, id: str | None = None) -> ToolCall:  # the field's name
         """Add a call of a tool that the provider runs itself; its arguments are streamed."""
+        self.opened = True
         return self._turn.call(self.id, id or None, name, ns=self.ns)
 
     def add_source(self, url: Any, title: Any = None) -> None:
@@ -125,4 +132,7 @@ class Answer:
             except OperationError:
                 call.set_result(BAD_ARGUMENTS, is_error=True)
         self._turn.finish(self.id, self.ns)
+        if self.opened:
+            usage = Usage(**self.usage) if self.usage else None
+            self.message.set_metadata(usage=usage, model=self.model, finish_reason=self.finish_reason)
         return [call for call in self._calls if call.open]

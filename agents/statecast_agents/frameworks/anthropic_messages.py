@@ -129,12 +129,16 @@ class AnthropicReader:
 
     def _count(self, usage: Any) -> None:
         """Note the numbers of tokens: the input's come with the first event, the output's with the last."""
-        found = counts(
-            inputTokens=attribute(usage, "input_tokens"),
-            outputTokens=attribute(usage, "output_tokens"),
-            cachedInputTokens=attribute(usage, "cache_read_input_tokens"),
+        read = counts(
+            new=attribute(usage, "input_tokens"),
+            cached=attribute(usage, "cache_read_input_tokens"),
+            written=attribute(usage, "cache_creation_input_tokens"),
         )
-        self.answer.usage = {**(self.answer.usage or {}), **found}
+        if "new" in read:
+            self.answer.usage["input_tokens"] = sum(read.values())
+        if "cached" in read:
+            self.answer.usage["cached_input_tokens"] = read["cached"]
+        self.answer.usage |= counts(output_tokens=attribute(usage, "output_tokens"))
 
 
 class _Block:

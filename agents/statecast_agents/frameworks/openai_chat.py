@@ -122,8 +122,8 @@ def _add_block(kept: list[Json], block: dict[str, Json]) -> None:
 
 def _usage(usage: Any) -> dict[str, int]:
     return counts(
-        inputTokens=attribute(usage, "prompt_tokens"),
-        outputTokens=attribute(usage, "completion_tokens"),
-        cachedInputTokens=attribute(usage, "prompt_tokens_details", "cached_tokens"),
-        reasoningTokens=attribute(usage, "completion_tokens_details", "reasoning_tokens"),
+        input_tokens=attribute(usage, "prompt_tokens"),
+        output_tokens=attribute(usage, "completion_tokens"),
+        cached_input_tokens=attribute(usage, "prompt_tokens_details", "cached_tokens"),
+        reasoning_tokens=attribute(usage, "completion_tokens_details", "reasoning_tokens"),
     )

@@ -94,12 +94,14 @@ class ResponsesReader:
     def _begin_item(self, index: int, item: Any) -> None:
         if item.type == "function_call" and item.name not in self._hidden:
             self._calls[index] = self.answer.add_call(item.name, item.call_id)
-            self._calls[index].append_args(item.arguments or "")
 
     def _finish_item(self, index: int, item: Any) -> None:
         if item.type == "function_call":
             if index not in self._calls:
                 self._begin_item(index, item)
+            call = self._calls.get(index)
+            if call is not None and not call.args_text:
+                call.append_args(item.arguments)
         elif item.type == "custom_tool_call":
             self.answer.add_call(item.name, item.call_id).append_args(arguments_text({"input": item.input}))
         elif item.type == "image_generation_call":
@@ -126,8 +128,8 @@ class ResponsesReader:
             self.answer.finish_reason = "tool-calls" if self._calls else "stop"
         usage = response.usage
         self.answer.usage = counts(
-            inputTokens=attribute(usage, "input_tokens"),
-            outputTokens=attribute(usage, "output_tokens"),
-            cachedInputTokens=attribute(usage, "input_tokens_details", "cached_tokens"),
-            reasoningTokens=attribute(usage, "output_tokens_details", "reasoning_tokens"),
+            input_tokens=attribute(usage, "input_tokens"),
+            output_tokens=attribute(usage, "output_tokens"),
+            cached_input_tokens=attribute(usage, "input_tokens_details", "cached_tokens"),
+            reasoning_tokens=attribute(usage, "output_tokens_details", "reasoning_tokens"),
         )
