@@ -2,7 +2,7 @@
 
 pip install 'statecast[anthropic]'
 export ANTHROPIC_API_KEY=…
-export ANTHROPIC_MODEL=…           # default: claude-sonnet-4-5
+export ANTHROPIC_MODEL=…           # default: claude-sonnet-5-5
 statecast serve examples.anthropic_tools.agent:agent      from the folder above
 python examples/anthropic_tools/agent.py                  the same
 
@@ -22,7 +22,7 @@ from statecast.state import Json
 SYSTEM = "You keep the books. Read the open bills before you answer. Pay what the user wants paid."
 BILLS = [{"number": 1, "from": "Power & Light", "amount": 120}, {"number": 2, "from": "Roof Repairs", "amount": 4800}]
 
-agent = Agent("bookkeeper", initial={"bills": BILLS})
+agent = Agent("bookkeeper", initial={"bills": BILLS}, adopt=False)  # no page makes up bills
 
 
 def open_bills(run: Run) -> list[dict[str, Json]]:
@@ -44,13 +44,13 @@ def pay(number: int, run: Run) -> str:
 @agent.batch  # also the page's answers reach it: a tool's result, an approval
 async def answer(run: Run) -> None:
     client = AsyncAnthropic()
-    model = os.environ.get("ANTHROPIC_MODEL", "claude-sonnet-4-5")
+    model = os.environ.get("ANTHROPIC_MODEL", "claude-sonnet-5-5")
 
     def ask(tools: Sequence[Tool]) -> Any:
         return client.messages.create(
             model=model,
             max_tokens=8000,
-            thinking={"type": "enabled", "budget_tokens": 2000},
+            thinking={"type": "adaptive", "display": "summarized"},
             **to_anthropic(run, tools, system=SYSTEM),
         )
 

@@ -20,7 +20,7 @@ MODEL = os.environ.get("MODEL", "gpt-5-mini")
 
 
 @function_tool(needs_approval=True)
-def refund(context: RunContextWrapper[Run], order: str, amount: float) -> str:
+def refund(context: RunContextWrapper[Run], order: str, amount: int) -> str:
     """Refund a part of an order."""
     state = context.context.state  # the thread's state: pages see what tools change here
     state.setdefault("refunds", []).append({"order": order, "amount": amount})

@@ -22,7 +22,7 @@ from statecast.frameworks import Tool, run_tools, to_openai, tool
 SYSTEM = "You are a concierge. Look restaurants up before you suggest one. Book what the user wants."
 TABLES = {"Trattoria Bella": ["19:00", "21:00"], "Sushi Kai": ["20:00"]}
 
-agent = Agent("concierge", initial={"bookings": []})
+agent = Agent("concierge", initial={"bookings": []}, adopt=False)
 
 
 def find_restaurants(time: str | None = None) -> dict[str, list[str]]:
