@@ -21,7 +21,7 @@ class Note(Command, frozen=True):
 
 def make(**settings: Any) -> tuple[Agent, threading.Event]:
     """Return an agent, and what lets its held runs go on, from any thread."""
-    agent = Agent(initial=lambda: {"notes": [], "text": "hello"}, writable=["/notes"], commands=["answer"], **settings)
+    agent = Agent(initial=lambda: {"notes": [], "text": "hello"}, writable=["/notes"], commands=["reply"], **settings)
     gate = threading.Event()
 
     @agent.on(Note)
@@ -36,7 +36,7 @@ def make(**settings: Any) -> tuple[Agent, threading.Event]:
 
     @agent.on("wait")
     async def wait(run: Run, command: UntypedCommand) -> None:
-        answer: UntypedCommand = await run.wait_for("answer")
+        answer: UntypedCommand = await run.wait_for("reply")
         run.state["notes"].append(answer.body["text"])
 
     @agent.on("fail")

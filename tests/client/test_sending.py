@@ -257,7 +257,7 @@ async def test_a_run_that_waits_is_returned_and_goes_on_with_the_next_command(se
     async with Client(server.url) as client:
         thread = client.thread()
         waiting = await thread.ask({"type": "wait"})
-        ended = await thread.ask({"type": "answer", "text": "yes"})
+        ended = await thread.ask({"type": "reply", "text": "yes"})
     assert waiting.run is not None
     assert ended.run is not None
     assert (waiting.run.status, ended.run.status) == ("waiting", "completed")
