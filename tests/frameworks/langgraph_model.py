@@ -1,4 +1,4 @@
-"""A chat model for LangChain that says what a test wants, and records what it was asked and how it was stopped."""
+"""Stand-ins for LangChain and LangGraph: a chat model that says what a test wants, and a checkpointer."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 from langchain_core.language_models.chat_models import BaseChatModel, agenerate_from_stream, generate_from_stream
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import ConfigDict, Field
 
-__all__ = ["HANG", "ScriptedModel", "call", "end", "piece"]
+__all__ = ["HANG", "ScriptedModel", "Synchronous", "call", "end", "piece"]
 
 #: In an answer: the model says nothing more, until it is stopped.
 HANG = object()
@@ -82,6 +84,16 @@ class ScriptedModel(BaseChatModel):
                 raise given
             message = piece(given) if isinstance(given, str) else given
             yield None if given is HANG else ChatGenerationChunk(message=message.model_copy())
+
+
+class Synchronous(BaseCheckpointSaver[str]):
+    """A checkpointer without asynchronous methods."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        saver = InMemorySaver()
+        for name in ("get_tuple", "list", "put", "put_writes", "delete_thread", "get_next_version"):
+            setattr(self, name, getattr(saver, name))
 
 
 def piece(content: Any, **fields: Any) -> AIMessageChunk:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 from typing import Any
 
 import pytest
@@ -13,10 +15,10 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
 from langgraph.graph import START, MessagesState, StateGraph
 
-from statecast import AddMessage, Agent, Run
-from statecast.frameworks import LangGraphAgent, run_graph
+from statecast import AddMessage, Agent, Run, current_run
+from statecast.frameworks import LangGraphAgent, page_tools_middleware, run_graph
 from statecast.testing import Result, TestClient
-from tests.frameworks.langgraph_model import HANG, ScriptedModel, call, end, piece
+from tests.frameworks.langgraph_model import HANG, ScriptedModel, Synchronous, call, end, piece
 
 pytestmark = pytest.mark.anyio
 
@@ -279,10 +281,55 @@ async def test_an_answer_that_the_graph_does_not_keep_leaves_the_page() -> None:
     assert texts(result) == [("user", "a"), ("assistant", "answer")]
 
 
-async def test_something_else_than_a_compiled_graph_is_refused() -> None:
+async def test_what_makes_no_sense_is_refused_at_once() -> None:
     graph: Any = StateGraph(MessagesState)
     with pytest.raises(TypeError, match="call its compile"):
         LangGraphAgent(graph)
+    with pytest.raises(ValueError, match="messages=None"):
+        LangGraphAgent(create_agent(ScriptedModel(answers=[]), []), messages=None)
+
+
+async def test_a_page_tool_without_langchain_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "langchain.agents.middleware", None)
+    monkeypatch.delitem(sys.modules, "statecast_agents.frameworks.langgraph.page_tools", raising=False)
+    with pytest.raises(ModuleNotFoundError, match="pip install 'statecast"):
+        page_tools_middleware()
+
+
+async def test_tools_find_their_run_also_in_threads() -> None:
+    found: list[Run] = []
+
+    @tool
+    def in_thread() -> str:
+        """Look."""
+        found.append(current_run())
+        current_run().state["seen"] = threading.current_thread() is not threading.main_thread()
+        return "ok"
+
+    @tool
+    async def in_task() -> str:
+        """Look."""
+        found.append(current_run())
+        return "ok"
+
+    both = [call(0, "{}", id="c-1", name="in_thread"), call(1, "{}", id="c-2", name="in_task")]
+    async with TestClient(an_agent(ScriptedModel(answers=[both, ["ok"]]), in_thread, in_task)) as client:
+        result = await client.run("a")
+    assert len({run.id for run in found}) == 1
+    assert result.state["seen"] is True
+
+
+async def test_a_graph_with_a_synchronous_checkpointer_is_stopped_like_any_other() -> None:
+    model = ScriptedModel(answers=[["begun", HANG], ["after"]])
+    agent = LangGraphAgent(create_agent(model, [], checkpointer=Synchronous()))
+    async with TestClient(agent) as client:
+        running = asyncio.create_task(client.run("a", thread_id="t"))
+        await asyncio.wait_for(model.hanging.wait(), 10)
+        await client.post("/cancel", json={"threadId": "t"})
+        await running
+        after = await client.run("b", thread_id="t")
+    assert model.stopped == 1
+    assert [text for _, text in texts(after)] == ["a", "begun", "b", "after"]
 
 
 async def test_a_handler_of_ones_own_runs_a_graph_and_does_more() -> None:

@@ -10,13 +10,12 @@ from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langchain_core.tools import tool
 from langgraph.channels.delta import DeltaChannel
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from statecast_agents.frameworks.langgraph.checkpointer import SlotSaver
 from statecast_agents.frameworks.langgraph.savers import ThreadSaver, asynchronous
-from tests.frameworks.langgraph_model import ScriptedModel, call
+from tests.frameworks.langgraph_model import ScriptedModel, Synchronous, call
 
 pytestmark = pytest.mark.anyio
 
@@ -99,16 +98,6 @@ async def test_each_version_of_a_slot_begins_with_the_conversation_of_the_one_be
     same = next(place for place, (old, new) in enumerate(zip(before, slots["graph"], strict=False)) if old != new)
     assert same > 19 * 500
     assert len(before) - same < 3_000
-
-
-class Synchronous(BaseCheckpointSaver[str]):
-    """A checkpointer without asynchronous methods."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        saver = InMemorySaver()
-        for name in ("get_tuple", "list", "put", "put_writes", "delete_thread", "get_next_version"):
-            setattr(self, name, getattr(saver, name))
 
 
 async def test_a_synchronous_checkpointer_serves_an_asynchronous_graph() -> None:

@@ -134,7 +134,7 @@ class Story:
 
 def plain(message: dict[str, Any]) -> Any:
     """Return what page and graph have in common of a message; a call that was left open has no result in the page."""
-    parts = []
+    parts: list[Any] = []
     for part in message["parts"]:
         if part["type"] == "tool-call":
             parts.append((part["toolCallId"], part["toolName"], part["args"]))

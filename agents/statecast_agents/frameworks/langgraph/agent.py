@@ -68,6 +68,10 @@ class LangGraphAgent(Agent):
         super().__init__(name, restartable=restartable, **settings)
         if not callable(getattr(graph, "astream", None)):
             raise TypeError(f"expected a compiled graph, got {graph!r:.80}; call its compile()")
+        if self.messages is None:
+            raise ValueError(
+                "expected a place for the messages, got messages=None: a graph's messages are in the state"
+            )
         self._graph = graph
         self._options = GraphOptions(
             channel=channel,
@@ -138,10 +142,13 @@ def page_tools_middleware() -> AgentMiddleware[Any, Any]:
     A call of one ends the run. The page performs it, and its result begins the next run, in which the agent goes on.
 
     Raises:
-        ModuleNotFoundError: LangChain is not installed.
+        ModuleNotFoundError: LangChain is not installed; the text says what to do.
     """
-    from .page_tools import PageTools
-
+    try:
+        from .page_tools import PageTools
+    except ModuleNotFoundError as error:
+        message = "expected LangChain to be installed, for its middleware: pip install 'statecast[langgraph]' langchain"
+        raise ModuleNotFoundError(message, name=error.name) from error
     return PageTools()
 
 

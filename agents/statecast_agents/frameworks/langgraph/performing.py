@@ -92,7 +92,8 @@ class GraphRun:
 
     async def _given(self) -> _Given | None:
         """Return what the graph is given for the run's commands; None if there is nothing to do."""
-        count = sum(isinstance(command, AddMessage) for command in self._run.commands)
+        said = [command for command in self._run.commands if isinstance(command, AddMessage)]
+        count = sum(command.message.role == "user" for command in said)
         if not count:
             return await self._to_go_on()
         page = self._run.messages.items
