@@ -311,3 +311,5 @@ async def killed(stage: Stage) -> None:
         assert [text for role, text in await page.said() if role == "user"] == ["Hi", "Bye"]
         assert (await page.said())[-1] == ("assistant", "Goodbye")
         assert page.provider.requests[-1].of("user") == ["Hi", "Bye"]
+        half = [message for message in await page.messages() if "Hello" in str(message)]
+        assert [message["status"]["type"] for message in half] in ([], ["incomplete"])

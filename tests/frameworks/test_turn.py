@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from statecast import Run
 from statecast.errors import AgentError
 from statecast.frameworks import Turn
 from statecast_agents import OperationError, RunEnded
@@ -232,3 +233,39 @@ def test_work_that_outlives_its_run_leaves_no_other_error_than_its_own() -> None
     run = run_on(QUESTION)
     with pytest.raises(LookupError), Turn(run) as turn:
         work(turn)
+
+
+def test_what_a_crash_cut_off_is_marked_when_the_next_turn_begins() -> None:
+    run = run_on(QUESTION)
+    cut_off = Turn(run).__enter__()
+    cut_off.text("a1", "Whole")
+    cut_off.finish("a1")
+    cut_off.call("a2", "c1", "expert", {})
+    cut_off.text("b1", "Half", ns="c1")
+    later = Run(id="run_2", thread_id="t", document=run._document, memory=run.memory)
+    with Turn(later):
+        pass
+
+    whole, half = run.messages[1], run.messages[2]
+    assert "status" not in whole.message
+    assert half.message["status"] == {"type": "incomplete", "reason": "other"}
+    assert half.tool_calls[0].part["messages"][0]["status"] == {"type": "incomplete", "reason": "other"}
+
+
+@pytest.mark.parametrize("settle", ["leave", "finish", "commit"])
+def test_a_turn_that_ended_leaves_nothing_in_the_memory(settle: str) -> None:
+    run = run_on(QUESTION)
+    with Turn(run) as turn, Turn(run) as beside:
+        turn.text("a1", "Yes")
+        beside.text("a2", "No")
+        beside.finish("a2")
+        assert "turn" in run.memory, "the other one goes on"
+        if settle == "finish":
+            turn.finish("a1")
+            assert "turn" not in run.memory
+        if settle == "commit":
+            turn.commit([QUESTION, said("a1", "Yes", "assistant")])
+            assert "turn" not in run.memory
+
+    assert "turn" not in run.memory
+    assert "status" not in run.messages[1].message

@@ -24,6 +24,7 @@ from statecast_agents.values import Json
 
 from .commit import commit, has_open_call, write_parts
 from .explain import explained
+from .under_way import UnderWay
 
 __all__ = ["Turn"]
 
@@ -39,7 +40,7 @@ class Turn:
 
     When the block is left by an exception, the messages under way are marked as incomplete, as `status` with the
     `reason` "cancelled" or "error", and an exception of a framework or a provider becomes an `AgentError` with a text
-    for the user (`explain.py`).
+    for the user (`explain.py`). After a crash, the next turn of the thread marks them, with the reason "other".
 
     Message ids are those of the framework, and become those in the state: they must be unique within the thread. A
     message that is in the state already is continued.
@@ -48,7 +49,7 @@ class Turn:
         run: The run.
     """
 
-    __slots__ = ("_calls", "_committed", "_lists", "_shown", "run")
+    __slots__ = ("_calls", "_committed", "_lists", "_shown", "_under_way", "run")
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -56,18 +57,26 @@ class Turn:
         self._calls: dict[str, tuple[_Shown, ToolCall]] = {}
         self._committed: dict[str, set[str]] = {}  #: ids by namespace
         self._lists: dict[str, MessageList] = {}  #: those that have been given a namespace
+        self._under_way = UnderWay(run)
 
     def __enter__(self) -> Self:
+        for ns, id in self._under_way.take_interrupted():
+            messages = self._find_messages(ns)
+            message = None if messages is None else messages.find(id)
+            if isinstance(message, AssistantMessage) and message.message.get("status") in (None, RUNNING):
+                message.message["status"] = {"type": "incomplete", "reason": "other"}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         if error is None:
+            self._under_way.note([])
             return
         cancelled = isinstance(error, asyncio.CancelledError | GeneratorExit)
         try:
             self._mark_incomplete("cancelled" if cancelled else "error")
+            self._under_way.note([])
         except RunEnded:  # the thread has a newer run, or is gone
             pass
         known = explained(error)
@@ -175,7 +184,7 @@ class Turn:
         return _finish_args(self._call_of(id, part, ns))
 
     def result(
-        self, call_id: str, result: Json, *, is_error: bool = False, artifact: Json = UNSET, ns: str = ""
+        self, call_id: str, result: object, *, is_error: bool = False, artifact: Json = UNSET, ns: str = ""
     ) -> None:
         """Set the result of a call, of this turn or an earlier one. A call that is not shown has none.
 
@@ -228,6 +237,7 @@ class Turn:
         del self._shown[ns, old]
         if shown.message.rename(new):
             self._shown[ns, new] = shown
+            self._note()
         else:
             _remove(self._messages(ns).items, shown)
 
@@ -236,6 +246,7 @@ class Turn:
         shown = self._shown.get((ns, id))
         if shown is not None:
             shown.complete = True
+            self._note()
             if ns:
                 shown.message.message["status"] = COMPLETE
 
@@ -262,6 +273,7 @@ class Turn:
             each.complete = id in ids
             each.listed = each.complete or not each.begun or has_open_call(each.message)
         self._committed[ns] = ids
+        self._note()
 
     def take_over(self, ids: Iterable[str], ns: str = "") -> None:
         """Treat messages that an earlier try of the run has shown as this turn's: a commit without them drops them."""
@@ -285,10 +297,14 @@ class Turn:
         if shown is not None:
             messages.items.append(shown.message.message)
             shown.listed = True
-            return shown
-        begun = messages.find(id) is None
-        shown = self._shown[ns, id] = _Shown(messages.open(id), ns, begun=begun)
+        else:
+            begun = messages.find(id) is None
+            shown = self._shown[ns, id] = _Shown(messages.open(id), ns, begun=begun)
+        self._note()
         return shown
+
+    def _note(self) -> None:
+        self._under_way.note([[*key] for key, shown in self._shown.items() if shown.listed and not shown.complete])
 
     def _messages(self, ns: str) -> MessageList:
         """Return the messages of a namespace.
@@ -296,15 +312,19 @@ class Turn:
         Raises:
             OperationError: No tool call has the id `ns`.
         """
+        found = self._find_messages(ns)
+        if found is None:
+            raise OperationError(f'expected a namespace that is "" or the id of a tool call, got "{ns}"')
+        return found
+
+    def _find_messages(self, ns: str) -> MessageList | None:
         if not ns:
             return self.run.messages
         if ns in self._lists:
             return self._lists[ns]
         known = self._calls.get(ns)
         call = known[1] if known is not None else self.run.messages.find_tool_call(ns)
-        if call is None:
-            raise OperationError(f'expected a namespace that is "" or the id of a tool call, got "{ns}"')
-        return call.messages
+        return None if call is None else call.messages
 
     def _known_call(self, shown: _Shown, call_id: str | None) -> ToolCall | None:
         known = self._calls.get(call_id or "")

@@ -13,7 +13,7 @@ from tests.frameworks.tools import Tools
 
 TITLE = "Generators"
 
-GAPS: Mapping[str, str] = {"approvals": "Answers that no run has taken are lost in a restart."}
+GAPS: Mapping[str, str] = {}
 
 
 def agent(provider: Provider, tools: Tools) -> Agent:
