@@ -123,6 +123,24 @@ async def test_questions_of_a_server_wait_in_the_state_and_are_answered_apart_an
     assert done.state["pending"] == []
 
 
+async def test_a_server_that_was_started_anew_gets_the_answers_when_it_asks_the_same(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/threads.db"
+    answers: list[Json] = [{"size": 4}, {"name": "Ann"}]
+
+    state: Json = None
+    for answered in ([], [1], [0]):  # each by a server whose key for what it wants back is a new one
+        agent = calling(Restaurants().server, "book", {"place": "Noma"})
+        async with TestClient(create_app(agent, store=store)) as client:
+            if not answered:
+                state = (await client.run("Book", thread_id="t")).state
+                questions = [question["id"] for question in state["pending"][::-1]]
+            for place in answered:
+                answer = {"type": "answer", "answers": {questions[place]: answers[place]}}
+                state = (await client.run(answer, thread_id="t", state=state)).state
+
+    assert call_in(state)["result"] == "Noma: Ann, 4"
+
+
 async def test_a_question_that_the_user_declines_fails_the_call() -> None:
     async with TestClient(calling(Restaurants().server, "book", {"place": "Noma"})) as client:
         asked = await client.run("Book", thread_id="t")

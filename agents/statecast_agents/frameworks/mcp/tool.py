@@ -9,12 +9,13 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import anyio
 from mcp import Client, MCPError
 from mcp.types import (
+    INVALID_PARAMS,
     CallToolResult,
     ElicitRequest,
     ElicitRequestFormParams,
@@ -83,7 +84,7 @@ class MCPTool(Tool):
 
     async def settle(self, run: Run, call: ToolCall, args: dict[str, Json]) -> None:
         await self._show_app(call)
-        await self._send(run, call, args, {}, None)
+        await self._show(run, call, self._request(call, args, {}, None))
 
     def holds(self, run: Run, call: ToolCall) -> bool:
         return _slot(call) in run.memory
@@ -97,20 +98,13 @@ class MCPTool(Tool):
             return
         del run.memory[_slot(call)]
         responses = {key: _response(given[id]) for id, key in waiting["keys"].items()}
-        await self._send(run, call, arguments_of(call) or {}, responses, waiting["state"])
+        await self._show(run, call, self._repeat(call, responses, waiting["state"], waiting["requests"]))
 
-    async def _send(
-        self,
-        run: Run,
-        call: ToolCall,
-        args: dict[str, Json],
-        responses: Mapping[str, ElicitResult],
-        state: str | None,
-    ) -> None:
-        """Call the tool, with answers to its questions, and show on the call what comes of it."""
+    async def _show(self, run: Run, call: ToolCall, request: Awaitable[CallToolResult | InputRequiredResult]) -> None:
+        """Send a request, and show on the call what comes of it."""
         try:
             with self._connection.asking(run, call):
-                found = await self._request(call, args, responses, state)
+                found = await request
         except MCPError:
             _log.exception('the tool "%s" of an MCP server failed in run %s', self.name, run.id)
             found = None
@@ -121,6 +115,34 @@ class MCPTool(Tool):
             self._settle(call, found)
         else:
             self._ask(run, call, found)
+
+    async def _repeat(
+        self, call: ToolCall, responses: Mapping[str, ElicitResult], state: str | None, requests: Json
+    ) -> CallToolResult | InputRequiredResult:
+        """Repeat a call with answers to its questions.
+
+        A server that was started anew may not know the call any more. Then it is called as if for the first time, and
+        gets the answers if it asks the same.
+
+        Args:
+            call: The call.
+            responses: The answers, by the server's keys.
+            state: What the server wants back.
+            requests: What it had asked.
+
+        Raises:
+            MCPError: The server, or the connection, failed.
+        """
+        args = arguments_of(call) or {}
+        try:
+            return await self._request(call, args, responses, state)
+        except MCPError as error:
+            if error.code != INVALID_PARAMS:
+                raise
+        found = await self._request(call, args, {}, None)
+        if isinstance(found, InputRequiredResult) and _requests(found) == requests:
+            return await self._request(call, args, responses, found.request_state)
+        return found
 
     async def _request(
         self, call: ToolCall, args: dict[str, Json], responses: Mapping[str, ElicitResult], state: str | None
@@ -158,7 +180,12 @@ class MCPTool(Tool):
             call.set_result(FAILED, is_error=True)
             return
         keys = {_question(run, call, params): key for key, params in asked.items()}
-        run.memory[_slot(call)] = {"keys": keys, "state": required.request_state, "given": {}}
+        run.memory[_slot(call)] = {
+            "keys": keys,
+            "state": required.request_state,
+            "requests": _requests(required),
+            "given": {},
+        }
 
     def _settle(self, call: ToolCall, result: CallToolResult) -> None:
         if "mcp" not in call.part:
@@ -267,6 +294,12 @@ def _question(run: Run, call: ToolCall | None, params: ElicitRequestParams) -> s
     if isinstance(params, ElicitRequestFormParams):
         return run.ask(params.message, kind="input", schema=params.requested_schema, call=call)
     return run.ask(f"{params.message}\n{params.url}", call=call)
+
+
+def _requests(required: InputRequiredResult) -> Json:
+    """Return what a server asks, by its keys."""
+    requests = required.input_requests or {}
+    return {key: one.model_dump(mode="json", by_alias=True, exclude_none=True) for key, one in requests.items()}
 
 
 def _response(answer: Mapping[str, Json]) -> ElicitResult:
