@@ -55,7 +55,6 @@ def _broken() -> Iterator[Json]:
 SCRIPTS: Final = {
     "text": lambda: _text("Grüße aus der Ferne 😀."),
     "calls": lambda: _calls(ASK_USER, LOOK_UP),
-    "cut-off": lambda: _calls(["call_c", "look_up", ['{"word": "gr']]),
     "reasoning": lambda: _reasoning("reasoning"),
     "reasoning_content": lambda: _reasoning("reasoning_content"),
     "broken": _broken,
