@@ -130,6 +130,22 @@ async def test_the_arguments_of_an_output_tool_are_the_output_and_no_call() -> N
     ]
 
 
+async def test_the_tokens_and_the_model_are_in_the_messages_metadata() -> None:
+    script = Script(["Look. ", call("look", "{}", "a")], ["Done."])
+    agent = PydanticAIAgent(script.model)
+
+    @agent.tool_plain
+    def look() -> str:
+        return "nothing"
+
+    async with TestClient(PydanticAgent(agent)) as client:
+        result = await client.run("Hi")
+
+    metadata = result.state["messages"][-1]["metadata"]
+    assert [step["usage"]["inputTokens"] > 0 for step in metadata["steps"]] == [True, True]
+    assert metadata["custom"]["modelId"] == script.model.model_name
+
+
 async def test_tools_change_the_state_that_their_dependencies_hold() -> None:
     script = Script([call("plan", '{"step": "buy"}', "a")], ["Done."])
     agent = PydanticAIAgent(script.model, deps_type=Deps)

@@ -9,7 +9,7 @@ read when the call is made. A response has ended when its last part ends with no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import UNSET
@@ -18,6 +18,7 @@ from pydantic_ai.messages import (
     BaseToolCallPart,
     BaseToolReturnPart,
     CustomEvent,
+    ModelMessage,
     PartDeltaEvent,
     PartEndEvent,
     PartStartEvent,
@@ -26,9 +27,10 @@ from pydantic_ai.messages import (
 )
 
 from statecast_agents.frameworks.turn import Turn
-from statecast_agents.message import ToolCall
+from statecast_agents.message import AssistantMessage, ToolCall
 from statecast_agents.values import Json
 
+from .metadata import record_responses
 from .values import as_json
 
 __all__ = ["Events"]
@@ -65,6 +67,16 @@ class Events:
             "custom": self._custom,
         }
         self._output_tool: str | None = None  #: the output tool that was called last
+
+    def record(self, history: Sequence[ModelMessage]) -> None:
+        """Record the responses that the message shows in its metadata.
+
+        Args:
+            history: All messages of the agent.
+        """
+        message = self._turn.run.messages.find(self._id)
+        if isinstance(message, AssistantMessage):
+            record_responses(message, history)
 
     @property
     def size(self) -> int:

@@ -79,6 +79,7 @@ class AgentRun:
             with contextlib.suppress(UserError):  # the run had not begun
                 if stream is not None:
                     self._history.save(stream.all_messages())
+                    events.record(stream.all_messages())
 
     def _arguments(self) -> dict[str, Any]:
         """Return the caller's arguments, with the page's tools and our hooks added."""
