@@ -48,7 +48,11 @@ async def test_each_call_of_the_middleware_is_a_question_about_that_call() -> No
         asked = await client.run("a", thread_id="t")
     pending = asked.state["pending"]
     assert [(one["callId"], one["kind"]) for one in pending] == [("c-1", "approval"), ("c-2", "approval")]
-    assert [option["id"] for option in pending[0]["options"]] == ["approve", "edit", "reject", "respond"]
+    assert pending[0]["details"] == {
+        "name": "add",
+        "args": {"a": 1, "b": 2},
+        "decisions": ["approve", "edit", "reject", "respond"],
+    }
     assert "Tool: add" in pending[0]["prompt"]
 
 
@@ -56,13 +60,12 @@ async def test_each_call_of_the_middleware_is_a_question_about_that_call() -> No
     ("value", "outcome"),
     [
         (True, "3"),
-        ("approve", "3"),
-        ({"approved": True, "optionId": "edit", "value": {"args": {"a": 5, "b": 5}}}, "10"),
-        ({"optionId": "respond", "text": "It is three."}, "It is three."),
+        ({"approved": True, "value": {"args": {"a": 5, "b": 5}}}, "10"),
+        ({"approved": False, "text": "It is three."}, "It is three."),
         ({"approved": False, "reason": "No sums today."}, "No sums today."),
         (False, "User rejected"),
     ],
-    ids=["yes", "approve", "edit", "respond", "reject with a reason", "no"],
+    ids=["yes", "edit", "respond", "reject with a reason", "no"],
 )
 async def test_an_answer_is_the_decision_that_the_middleware_takes(value: Any, outcome: str) -> None:
     model = ScriptedModel(answers=[TWO[:1], ["done"]])
@@ -72,6 +75,39 @@ async def test_an_answer_is_the_decision_that_the_middleware_takes(value: Any, o
         done = await client.run(answer(**{question["id"]: value}), thread_id="t", state=asked.state)
     assert outcome in results(done)["c-1"]
     assert done.state["messages"][-1]["parts"] == [{"type": "text", "text": "done"}]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "value", "outcome"),
+    [(["edit", "reject"], True, "User rejected"), (["approve", "respond"], False, "The user declined this tool call.")],
+    ids=["no approval", "no rejection"],
+)
+async def test_an_answer_that_the_middleware_does_not_take_never_runs_the_tool(
+    allowed: Any, value: Any, outcome: str
+) -> None:
+    approval = HumanInTheLoopMiddleware(interrupt_on={"add": {"allowed_decisions": allowed}})
+    graph = create_agent(ScriptedModel(answers=[TWO[:1], ["done"]]), [add], middleware=[approval])
+    async with TestClient(LangGraphAgent(graph)) as client:
+        asked = await client.run("a", thread_id="t")
+        (question,) = asked.state["pending"]
+        done = await client.run(answer(**{question["id"]: value}), thread_id="t", state=asked.state)
+    assert outcome in results(done)["c-1"]
+
+
+@pytest.mark.parametrize(("value", "ran"), [(True, ["first", "second"]), (False, ["first"])], ids=["yes", "no"])
+async def test_a_graph_that_stops_before_a_node_asks_whether_to_go_on(value: bool, ran: list[str]) -> None:
+    done: list[str] = []
+    graph = StateGraph(MessagesState)
+    graph.add_node("first", lambda state: done.append("first"))
+    graph.add_node("second", lambda state: done.append("second"))
+    graph.add_edge(START, "first")
+    graph.add_edge("first", "second")
+    async with TestClient(LangGraphAgent(graph.compile(interrupt_before=["second"]))) as client:
+        asked = await client.run("a", thread_id="t")
+        (question,) = asked.state["pending"]
+        assert (question["prompt"], question["details"]) == ("Go on with second?", {"next": ["second"]})
+        await client.run(answer(**{question["id"]: value}), thread_id="t", state=asked.state)
+    assert done == ran
 
 
 async def test_a_graph_goes_on_when_the_last_answer_is_there() -> None:

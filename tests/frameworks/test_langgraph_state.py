@@ -13,6 +13,7 @@ from langchain.agents import create_agent
 from langchain.agents.middleware import TodoListMiddleware
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.func import entrypoint, task
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import interrupt
 from pydantic import BaseModel
@@ -66,6 +67,28 @@ async def test_a_graphs_state_is_converted_whatever_class_it_has(schema: Any) ->
         result = await client.run("Tides")
     assert result.state["graph"]["state"] == {"topic": "Tides", "tags": ["a", "b"]}
     assert said(result) == ["Tides"]
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["a dict", "a number"])
+async def test_an_entrypoint_of_functions_is_a_graph_too(last: bool) -> None:
+    model = ScriptedModel(answers=[["one ", "two"]])
+
+    @task
+    async def ask(messages: Any) -> Any:
+        return await model.ainvoke(messages)
+
+    @entrypoint()
+    async def flow(given: Any) -> Any:
+        said = await ask(given["messages"])
+        sure = interrupt("Sure?")
+        return 7 if last else {"messages": [*given["messages"], said], "sure": sure}
+
+    async with TestClient(LangGraphAgent(flow, values="flow")) as client:
+        asked = await client.run("a", thread_id="t")
+        answer = {"type": "answer", "answers": {asked.state["pending"][0]["id"]: "yes"}}
+        done = await client.run(answer, thread_id="t", state=asked.state)
+    assert done.state["flow"] == (7 if last else {"sure": "yes"})
+    assert said(done) == ["a", "one two"]
 
 
 async def test_a_plan_appears_while_it_is_worked_off() -> None:
@@ -221,6 +244,17 @@ async def test_a_run_that_a_crash_cut_off_goes_on_from_the_last_checkpoint() -> 
     await run_graph(after, graph)
     assert [text for _, text in texts(after)] == ["How much?", "", "Three."]
     assert [kind for kind, _ in model.said()] == ["human", "ai", "tool"], "the call is not made again"
+
+
+async def test_what_the_graph_had_done_before_a_crash_is_shown_even_if_the_page_had_nothing_of_it() -> None:
+    model = ScriptedModel(answers=[["one"]])
+    graph = create_agent(model, [], checkpointer=InMemorySaver())
+    command = AddMessage(message=NewMessage(role="user", parts=[{"type": "text", "text": "a"}], id="u-1"))
+    await run_graph(run_on(commands=[command]), graph)
+    after = run_on(commands=[command])
+    await run_graph(after, graph)
+    assert [text for _, text in texts(after)] == ["a", "one"]
+    assert len(model.asked) == 1
 
 
 async def test_a_run_that_a_crash_cut_off_at_its_end_does_nothing() -> None:

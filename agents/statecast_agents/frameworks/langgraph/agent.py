@@ -66,7 +66,7 @@ class LangGraphAgent(Agent):
         **settings: Any,
     ) -> None:
         super().__init__(name, restartable=restartable, **settings)
-        if not callable(getattr(graph, "astream", None)):
+        if not callable(getattr(graph, "astream", None)) or not hasattr(graph, "channels"):
             raise TypeError(f"expected a compiled graph, got {graph!r:.80}; call its compile()")
         if self.messages is None:
             raise ValueError(

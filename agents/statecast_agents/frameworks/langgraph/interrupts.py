@@ -19,20 +19,12 @@ from statecast_agents.run import Run
 from statecast_agents.values import Json, plain_copy
 
 if TYPE_CHECKING:
-    from langgraph.types import Interrupt
+    from langgraph.types import Interrupt, StateSnapshot
 
-__all__ = ["PAGE_CALL", "ask", "resumption"]
+__all__ = ["PAGE_CALL", "ask", "ask_to_go_on", "goes_on", "resumption"]
 
 #: The field of an interrupt that names the call of a page's tool; see `page_tools.py`.
 PAGE_CALL: Final = "pageCall"
-
-#: What the user may choose for a call, by LangChain's name of the decision.
-DECISIONS: Final[Mapping[str, Mapping[str, Json]]] = {
-    "approve": {"id": "approve", "kind": "allow-once", "label": "Approve"},
-    "edit": {"id": "edit", "kind": "allow-once", "label": "Edit"},
-    "reject": {"id": "reject", "kind": "reject-once", "label": "Reject"},
-    "respond": {"id": "respond", "kind": "reject-once", "label": "Respond"},
-}
 
 #: JSON Schema of the value of an answer that edits a call.
 EDITED: Final[Json] = {
@@ -40,6 +32,9 @@ EDITED: Final[Json] = {
     "properties": {"name": {"type": "string"}, "args": {"type": "object"}},
     "required": ["args"],
 }
+
+#: What the model reads of a call that was declined where its middleware takes no rejection.
+DECLINED: Final = "The user declined this tool call."
 
 #: Fields of an interrupt that may hold the question in words.
 PROMPTS: Final = ("question", "prompt", "message", "description", "title")
@@ -71,16 +66,35 @@ def ask(run: Run, interrupts: Sequence[Interrupt], call_of: Callable[[str], str 
             call = _take(open_calls, action)
             if action.id in asked:
                 continue
-            options = [DECISIONS[decision] for decision in action.decisions if decision in DECISIONS]
             schema = EDITED if "edit" in action.decisions else None
+            details = {"name": action.name, "args": action.args, "decisions": [*action.decisions]}
             prompt = action.description or f"Run {action.name}?"
-            run.ask(prompt, options=options, schema=schema, call=call, id=action.id)
+            run.ask(prompt, schema=schema, details=details, call=call, id=action.id)
         if not actions and interrupt.id not in asked and _page_call(interrupt) is None:
             id = call_of(interrupt.id)
             call = None if id is None else run.messages.find_tool_call(id)
-            schema, value = interrupt.response_schema, to_state(interrupt.value)
-            details = None if isinstance(value, str) else value
-            run.ask(_prompt(value), kind="input", schema=schema, details=details, call=call, id=interrupt.id)
+            value = to_state(interrupt.value)
+            run.ask(
+                _prompt(value),
+                kind="input",
+                schema=interrupt.response_schema,
+                details=None if isinstance(value, str) else value,
+                call=call,
+                id=interrupt.id,
+            )
+
+
+def ask_to_go_on(run: Run, snapshot: StateSnapshot) -> None:
+    """Ask whether a graph goes on that stopped before or after a node, as it was compiled to."""
+    run.ask(f"Go on with {', '.join(snapshot.next)}?", details={"next": [*snapshot.next]}, id=_stop_id(snapshot))
+
+
+def goes_on(run: Run, snapshot: StateSnapshot) -> bool:
+    """Return whether a graph that has stopped without an interrupt goes on: not if the user was asked and declined."""
+    if any(question["id"] == _stop_id(snapshot) for question in run.pending):
+        return False
+    answer = run.answers.get(_stop_id(snapshot))
+    return answer is None or answer["approved"] is True
 
 
 def resumption(run: Run, interrupts: Sequence[Interrupt]) -> dict[str, Any] | None:
@@ -111,16 +125,15 @@ def _resumed(run: Run, interrupt: Interrupt, answers: Mapping[str, Mapping[str, 
 
 
 def _decision(action: _Action, answer: Mapping[str, Json]) -> dict[str, Json]:
-    """Return a decision in LangChain's form. What is not clearly one of the others rejects."""
-    chosen = answer.get("optionId")
-    words = answer.get("text") or answer.get("reason")
-    if chosen == "respond" and words:
-        return {"type": "respond", "message": words}
-    edited = answer.get("value")
-    if answer.get("approved") is True and chosen == "edit" and isinstance(edited, dict):
-        return {"type": "edit", "edited_action": {"name": edited.get("name", action.name), "args": edited["args"]}}
-    if answer.get("approved") is True and chosen in (None, "approve"):
-        return {"type": "approve"}
+    """Return a decision in LangChain's form. What is not clearly one of the others, and allowed, rejects."""
+    words, edited = answer.get("text") or answer.get("reason"), answer.get("value")
+    if answer.get("approved") is True:
+        if isinstance(edited, dict) and "edit" in action.decisions:
+            return {"type": "edit", "edited_action": {"name": edited.get("name", action.name), "args": edited["args"]}}
+        if edited is None and "approve" in action.decisions:
+            return {"type": "approve"}
+    if "respond" in action.decisions and ("text" in answer or "reject" not in action.decisions):
+        return {"type": "respond", "message": words or DECLINED}
     return {"type": "reject"} | ({"message": words} if words else {})
 
 
@@ -137,7 +150,7 @@ def _actions(interrupt: Interrupt) -> Iterator[_Action]:
     for index, action in enumerate(value["action_requests"]):
         name = action["name"]
         id = f"{interrupt.id}.{index}"
-        yield _Action(id, name, action.get("args"), action.get("description"), allowed.get(name, [*DECISIONS]))
+        yield _Action(id, name, action.get("args"), action.get("description"), allowed.get(name, ("approve", "reject")))
 
 
 def _take(calls: list[ToolCall], action: _Action) -> ToolCall | None:
@@ -147,6 +160,10 @@ def _take(calls: list[ToolCall], action: _Action) -> ToolCall | None:
     if found is not None:
         calls.remove(found)
     return found
+
+
+def _stop_id(snapshot: StateSnapshot) -> str:
+    return str(snapshot.config["configurable"]["checkpoint_id"])
 
 
 def _page_call(interrupt: Interrupt) -> str | None:

@@ -13,7 +13,7 @@ from statecast_agents.commands import AddMessage
 from statecast_agents.frameworks.turn import Turn
 
 from .checkpointer import SlotSaver
-from .interrupts import ask, resumption
+from .interrupts import ask, ask_to_go_on, goes_on, resumption
 from .options import GraphOptions
 from .savers import asynchronous
 from .start import Graph, find_start
@@ -64,6 +64,8 @@ class GraphRun:
             if newest.interrupts:
                 self._turn.suspend()
                 ask(self._run, newest.interrupts, self._stream.call_of)
+            elif newest.next:
+                ask_to_go_on(self._run, newest)
 
     async def _copy(self, given: _Given) -> None:
         parts = self._graph.astream(
@@ -97,10 +99,12 @@ class GraphRun:
         if not count:
             return await self._to_go_on()
         page = self._run.messages.items
-        start = await find_start(self._graph, self._config, self._options.channel, page, count)
-        if start is None:
-            return None
+        edits = any(command.source_id is not None for command in said)
+        start = await find_start(self._graph, self._config, self._options.channel, page, count, edits=edits)
         self._turn.take_over(start.drafts)
+        if start.done:
+            self._stream.show((await self._graph.aget_state(self._config)).values)
+            return None
         if start.messages is None:
             return _Given(None, start.config)
         if self._options.input is None:
@@ -113,6 +117,6 @@ class GraphRun:
             return None
         newest = await self._graph.aget_state(self._config)
         if not newest.interrupts:
-            return _Given(None, self._config) if newest.next else None
+            return _Given(None, self._config) if newest.next and goes_on(self._run, newest) else None
         answers = resumption(self._run, newest.interrupts)
         return None if answers is None else _Given(Command(resume=answers), self._config)

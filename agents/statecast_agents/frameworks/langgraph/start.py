@@ -36,6 +36,7 @@ class Start(NamedTuple):
     messages: list[BaseMessage] | None  #: what it is given; None: it goes on where it stopped
     config: RunnableConfig  #: from which checkpoint
     drafts: Sequence[str] = ()  #: ids of messages that an earlier try of the run has shown, and the graph has not kept
+    done: bool = False  #: whether an earlier try of the run has done it all
 
 
 class _Page(NamedTuple):
@@ -59,8 +60,10 @@ async def find_start(
     channel: str,
     page: Sequence[Json],
     count: int,
-) -> Start | None:
-    """Return how a graph starts for the user's last messages in a page; None if it has answered them already.
+    *,
+    edits: bool,
+) -> Start:
+    """Return how a graph starts for the user's last messages in a page.
 
     Args:
         graph: The graph.
@@ -68,6 +71,7 @@ async def find_start(
         channel: Where its state has the messages.
         page: The page's messages.
         count: How many of the user's last messages are new.
+        edits: Whether one of them replaces another, or is to be answered again.
     """
     split = _split(page, count)
     if not graph.checkpointer or graph.checkpointer is True:
@@ -76,13 +80,13 @@ async def find_start(
     messages = conversation(newest, channel)
     known = _shown(messages)
     asked = split.new[-1].get("id") if split.new else None
-    if asked in known:
+    if asked in known:  # from an earlier try of the run, unless the message is to be answered again
         answered = known[known.index(asked) + 1 :]
-        is_same = not answered or any(_id(message) in answered for message in split.after)
-        if newest.next and is_same:
-            return Start(None, config, [id for message in split.after if (id := _id(message)) not in known])
-        if is_same and answered:
-            return None
+        if not edits or not answered or any(_id(message) in answered for message in split.after):
+            drafts = [id for message in split.after if (id := _id(message)) not in known]
+            done = bool(answered) and not newest.next
+            if done or newest.next:
+                return Start(None, config, drafts, done)
     return await _after(graph, config, channel, split, messages)
 
 

@@ -68,6 +68,10 @@ class GraphStream:
             case "custom" if self._options.custom is not None:
                 self._show_custom(self._options.custom, part["data"])
 
+    def show(self, state: Any) -> None:
+        """Show the state of the main graph."""
+        self._state((), state, interrupted=False)
+
     def _message(self, ns: tuple[str, ...], message: BaseMessage, metadata: Mapping[str, Any]) -> None:
         if type(message) is AIMessageChunk:
             place = metadata["langgraph_checkpoint_ns"]
@@ -127,8 +131,11 @@ class GraphStream:
                 turn.finish_args(id, key, ns)
 
     def _state(self, ns: tuple[str, ...], state: Any, *, interrupted: bool) -> None:
-        if not ns and self._options.values is not None:
-            self._run.put(self._options.values, state, select=self._options.selects)
+        if not ns and self._options.values is not None and state is not None:
+            keyed = not isinstance(
+                state, str | bytes | int | float | list | tuple | set
+            )  # a function's may be anything
+            self._run.put(self._options.values, state, self._options.selects if keyed else None)
         if interrupted:  # its messages lack what the tasks beside the one that interrupts have said
             return
         if not ns:
