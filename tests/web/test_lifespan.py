@@ -170,6 +170,18 @@ async def test_with_its_lifespan_the_log_is_empty(caplog: pytest.LogCaptureFixtu
     assert caplog.records == []
 
 
+async def test_a_worker_that_gets_no_signal_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As hypercorn's, which its main process stops by an event that nobody else can see."""
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    monkeypatch.setattr("multiprocessing.parent_process", lambda: object())
+    async with create_app(Agent()).lifespan():
+        pass
+    (record,) = caplog.records
+    assert "hypercorn --workers 0" in record.getMessage()
+
+
 async def test_a_file_that_another_process_has_open_is_refused_with_what_to_do(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'threads.db'}"
     async with create_app(Agent(), store=url).lifespan():

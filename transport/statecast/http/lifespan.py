@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import multiprocessing
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +25,14 @@ GRACE: Final = 10.0  #: seconds that runs get to end when the server is asked to
 
 #: The signals that stop a server.
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+#: What the log says in a worker process that its server stops without a signal.
+NO_SIGNAL: Final = (
+    "this server stops its worker process without a signal, so open streams will be cut off; serve from the main "
+    "process: hypercorn --workers 0 --graceful-timeout 20"
+)
+
+_log: Final = logging.getLogger("statecast")
 
 _Handler: TypeAlias = Callable[[int, FrameType | None], Any]
 
@@ -77,6 +87,8 @@ class SignalChain:
         """Take the place of the server's handlers."""
         if threading.current_thread() is not threading.main_thread():  # Python sets handlers there only
             return
+        if multiprocessing.parent_process() is not None and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            _log.warning(NO_SIGNAL)
         for number in SIGNALS:
             handler = signal.getsignal(number)
             if callable(handler) and handler is not signal.default_int_handler:

@@ -147,7 +147,12 @@ class RunController:
         """
         if not isinstance(text_delta, str):
             raise TypeError(f"Can only append str (not '{type(text_delta).__name__}') as text delta")
-        self._output.document.apply(AppendText(tuple(map(str, path)), text_delta))
+        document = self._output.document
+        keys = _keys_of(document.root, path)
+        if keys is not None:
+            document.append_text(text_delta, keys)
+        else:
+            document.apply(AppendText(tuple(map(str, path)), text_delta))
 
     def flush(self) -> None:
         """Send what changed in the state now."""
@@ -286,6 +291,19 @@ async def create_run(
                 # A task of its own: whoever closes this stream may be cancelled at every await.
                 await asyncio.shield(keep(asyncio.create_task(_stop(work))))
     await work
+
+
+def _keys_of(state: Json, path: Sequence[str | int]) -> list[str | int] | None:
+    """Return the keys to a text that is in a state; None if there is none at the path."""
+    keys: list[str | int] = []
+    for segment in path:
+        try:
+            key = int(segment) if isinstance(state, list) else str(segment)
+            state = state[key]
+        except (LookupError, TypeError, ValueError):
+            return None
+        keys.append(key)
+    return keys if isinstance(state, str) else None
 
 
 def keep(task: asyncio.Task[None]) -> asyncio.Task[None]:
