@@ -82,6 +82,16 @@ async def reasoning(stage: Stage) -> None:
     assert [(part["type"], part["text"]) for part in parts] == [("reasoning", "Let me see."), ("text", "Hello")]
 
 
+@case("The tokens of each answer are in the message's metadata")
+async def usage(stage: Stage) -> None:
+    async with stage.serve(call("c1", "weather", '{"city": "Bonn"}'), BYE) as page:
+        await page.say("Weather?")
+        steps = [step["usage"] for message in (await page.messages())[1:] for step in message["metadata"]["steps"]]
+
+    assert len(steps) == 2
+    assert all(step["inputTokens"] > 0 and step["outputTokens"] > 0 for step in steps)
+
+
 @case("The model is given the conversation so far, also after a restart")
 async def history(stage: Stage) -> None:
     async with stage.serve(HELLO) as page:

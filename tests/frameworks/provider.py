@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 __all__ = [
     "SECRET",
+    "USAGE",
     "CallArgs",
     "CallBegin",
     "Fail",
@@ -27,6 +28,9 @@ __all__ = [
 
 #: What no client may ever see: it is in the text of every exception that the provider and the tools raise.
 SECRET = "sk-secret-4242"
+
+#: Tokens that an answer has read and written, for fake models that say so.
+USAGE = (7, 3)
 
 #: Seconds until a test gives up that waits for a fact.
 PATIENCE = 20.0

@@ -14,7 +14,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from statecast_agents.agent import Agent
-from statecast_agents.message import Message
+from statecast_agents.chunks import Usage
+from statecast_agents.message import AssistantMessage, Message
 from statecast_agents.run import Run
 from statecast_agents.values import Json
 
@@ -75,7 +76,7 @@ async def run_smolagents(run: Run, make: Callable[[], MultiStepAgent], *, bound:
             agents.append(agent)
             ids = {message.id for message in given.messages}
             _remember(agent, [message for message in run.messages if message.id not in ids])
-            yield from _items(agent, "\n\n".join(message.text for message in given.messages))
+            yield from _items(run, agent, "\n\n".join(message.text for message in given.messages))
 
     def stop() -> None:
         for agent in agents:
@@ -107,13 +108,14 @@ def _remember(agent: MultiStepAgent, messages: Sequence[Message]) -> None:
     agent.memory.steps = steps
 
 
-def _items(agent: MultiStepAgent, task: str) -> Iterator[Item]:
+def _items(run: Run, agent: MultiStepAgent, task: str) -> Iterator[Item]:
     """Run an agent, and yield what the page sees of it."""
     from smolagents.agents import ToolOutput
     from smolagents.memory import ActionStep, FinalAnswerStep, PlanningStep, ToolCall
     from smolagents.models import ChatMessageStreamDelta
 
     answer, thoughts, calls = StringArgument(ARGUMENT), "", _Calls()
+    usage: list[Usage] = []
     events: Any = agent.run(task, stream=True, reset=False)
     try:
         for event in events:
@@ -131,6 +133,11 @@ def _items(agent: MultiStepAgent, task: str) -> Iterator[Item]:
                     failed = event.error is not None
                     for id in list(calls.open):
                         yield calls.result(id, FAILED if failed else event.observations or "", is_error=failed)
+                    if event.token_usage is not None:
+                        usage.append(Usage(event.token_usage.input_tokens, event.token_usage.output_tokens))
+                        last = run.messages[-1]
+                        if isinstance(last, AssistantMessage):
+                            last.set_metadata(steps=usage, model=agent.model.model_id)
                     answer, thoughts = (StringArgument(ARGUMENT) if failed else answer), ""
                 case PlanningStep() if not thoughts:
                     yield {"type": "reasoning", "text": event.plan}

@@ -7,8 +7,9 @@ from typing import Any
 
 from statecast import Run
 from statecast.frameworks import GeneratorAgent, inputs
+from statecast.parts import Usage
 from statecast_agents import Agent, Json
-from tests.frameworks.provider import CallArgs, CallBegin, Provider, Reasoning, Request, Text
+from tests.frameworks.provider import USAGE, CallArgs, CallBegin, Provider, Reasoning, Request, Text
 from tests.frameworks.tools import Tools
 
 TITLE = "Generators"
@@ -25,6 +26,7 @@ def agent(provider: Provider, tools: Tools) -> Agent:
             approved = given.answers[call.part["approval"]["id"]]["approved"]
             booked: Json = await tools.book(**call.args) if approved else "The user refused."
             yield {"type": "tool-call", "toolCallId": call.id, "result": booked, "isError": not approved}
+        used: list[Usage] = []
         while True:
             calls: dict[int, str] = {}
             async for step in provider.answer(_request(run)):
@@ -38,6 +40,8 @@ def agent(provider: Provider, tools: Tools) -> Agent:
                         yield {"type": "tool-call", "toolCallId": id, "toolName": name}
                     case CallArgs(delta, index):
                         yield {"type": "tool-call", "toolCallId": calls[index], "argsText": delta}
+            used.append(Usage(*USAGE))
+            run.messages.last_assistant().set_metadata(steps=used)
             results = [await _result(run, provider, tools, id) for id in calls.values()]
             for id, result in zip(calls.values(), results, strict=True):
                 if result is not None:

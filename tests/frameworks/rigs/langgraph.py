@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from statecast_agents import Agent
-from tests.frameworks.provider import CallArgs, CallBegin, Provider, Reasoning, Request, Step, Text
+from tests.frameworks.provider import USAGE, CallArgs, CallBegin, Provider, Reasoning, Request, Step, Text
 from tests.frameworks.tools import Tools
 
 if TYPE_CHECKING:
@@ -42,7 +42,12 @@ def agent(provider: Provider, tools: Tools) -> Agent:
 
 def _model(provider: Provider) -> Any:
     from langchain_core.language_models.chat_models import BaseChatModel, agenerate_from_stream
+    from langchain_core.messages import AIMessageChunk
+    from langchain_core.messages.ai import UsageMetadata
     from langchain_core.outputs import ChatGenerationChunk
+
+    read, written = USAGE
+    used = UsageMetadata(input_tokens=read, output_tokens=written, total_tokens=read + written)
 
     class Model(BaseChatModel):
         bound: Sequence[str] = ()
@@ -66,6 +71,7 @@ def _model(provider: Provider) -> Any:
                 if run_manager is not None:
                     await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                 yield chunk
+            yield ChatGenerationChunk(message=AIMessageChunk(content="", usage_metadata=used, chunk_position="last"))
 
     return Model()
 

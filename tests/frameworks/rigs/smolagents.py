@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from statecast.frameworks import SmolagentsAgent
 from statecast_agents import Agent
-from tests.frameworks.provider import CallArgs, CallBegin, Provider, Reasoning, Request, Text
+from tests.frameworks.provider import USAGE, CallArgs, CallBegin, Provider, Reasoning, Request, Text
 from tests.frameworks.tools import Tools
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def agent(provider: Provider, tools: Tools) -> Agent:
     from smolagents.models import ChatMessageStreamDelta
     from smolagents.models import ChatMessageToolCallFunction as Function
     from smolagents.models import ChatMessageToolCallStreamDelta as CallDelta
+    from smolagents.monitoring import TokenUsage
 
     class FakeModel(Model):
         def generate_stream(
@@ -60,6 +61,7 @@ def agent(provider: Provider, tools: Tools) -> Agent:
                         yield call(index, delta)
             if answers:
                 yield call(0, '"}')
+            yield ChatMessageStreamDelta(token_usage=TokenUsage(*USAGE))
 
     class Weather(Tool):
         name = "weather"
