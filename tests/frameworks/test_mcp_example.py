@@ -9,6 +9,7 @@ import pytest
 
 from examples.mcp import agent as example
 from statecast import create_app
+from tests.clients.driver import Driver
 from tests.clients.node import Transport, TransportReport, need_node
 from tests.clients.serving import served
 from tests.clients.transport_checks import check, settings
@@ -36,10 +37,24 @@ async def test_the_waiter_shows_the_menu_and_books_when_the_user_has_answered(mo
     shown, booked = report.final_state["messages"][1]["parts"]
     assert question["prompt"] == "Who comes at 19:00?"
     assert question["schema"]["properties"]["guests"]["maximum"] == 12
-    assert shown["mcp"]["app"] == {"resourceUri": "ui://restaurant/menu.html", "serverId": "restaurant"}
-    assert "<h1>Today</h1>" in shown["artifact"]["resource"]["html"]
+    assert shown["result"]["structuredContent"] == {"result": ["Tomato soup", "Mushroom risotto"]}
+    found, none = _apps_in(report.final_state["messages"][1])
+    assert found["app"] == {"resourceUri": "ui://restaurant/menu.html", "serverId": "restaurant"}
+    assert found["resource"]["mimeType"] == "text/html;profile=mcp-app"
+    assert "<h1>Today</h1>" in found["resource"]["html"]
+    assert none == {"app": None, "resource": None}
     assert booked["result"] == "Booked at 19:00 for Ann, 2 guests."
     assert report.final_state["messages"][-1]["parts"] == [{"type": "text", "text": "Booked."}]
+
+
+def _apps_in(message: Json) -> Json:
+    """Return the app of each tool call, as assistant-ui finds it."""
+    driver = Driver("mcp_apps.mjs")
+    try:
+        driver.tell(message)
+        return driver.hear()
+    finally:
+        driver.close()
 
 
 def _order() -> tuple[Json, TransportReport]:

@@ -15,9 +15,9 @@ from pydantic_ai import CustomEvent, ModelRetry, RunContext, ToolReturn
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ThinkingPart
 
-from statecast import create_app
+from statecast import Agent, Run, create_app
+from statecast.frameworks import PydanticAgent, run_pydantic_ai, sub_agent_events
 from statecast.testing import TestClient
-from statecast_agents.frameworks.pydantic_ai import PydanticAgent, sub_agent_events
 from tests.frameworks.pydantic_models import HANG, Script, call, think
 
 pytestmark = pytest.mark.anyio
@@ -79,6 +79,34 @@ async def test_the_history_stays_on_the_server_with_what_the_page_lacks() -> Non
     assert isinstance(thinking, ThinkingPart)
     assert thinking.signature == "sig"
     assert "sig" not in str(first.state)
+
+
+async def test_a_history_that_cannot_be_read_is_replaced_by_the_messages(caplog: pytest.LogCaptureFixture) -> None:
+    script = Script(["Hello."], ["Still here."], ["And here."])
+    framework = PydanticAIAgent(script.model)
+    agent = Agent()
+
+    @agent.batch
+    async def work(run: Run) -> None:
+        if run.messages[-1].text == "Again":
+            run.memory["pydantic_ai:0"] = b"[1]"
+        await run_pydantic_ai(run, framework)
+
+    async with TestClient(agent) as client:
+        state: Json = None
+        for text in ("Hi", "Again", "Once more"):
+            state = (await client.run(text, thread_id="t", state=state)).state
+
+    assert "cannot be read" in caplog.text
+    assert script.texts(1) == ["user-prompt: Hi", "text: Hello.", "user-prompt: Again"]
+    assert script.texts(2) == [*script.texts(1), "text: Still here.", "user-prompt: Once more"]
+
+
+@pytest.mark.parametrize("wrong", ["agent", "messages"])
+def test_settings_that_make_no_sense_are_refused(wrong: str) -> None:
+    framework: Any = object() if wrong == "agent" else PydanticAIAgent(Script().model)
+    with pytest.raises((TypeError, ValueError), match="expected"):
+        PydanticAgent(framework, messages=None)
 
 
 async def test_a_stopped_answer_goes_on_at_the_next_prompt() -> None:

@@ -39,6 +39,9 @@ __all__ = ["Connection", "MCPTool"]
 #: What a model reads of a call that the server did not answer.
 FAILED: Final = "The tool failed."
 
+#: The beginning of the names in `run.memory` of what calls wait for; the call's id follows.
+SLOT: Final = "mcp:"
+
 #: How often a call is repeated for a server that asks for that without asking the user, and after how many seconds.
 REPEATS: Final = 20
 REPEAT_SECONDS: Final = 0.25
@@ -179,6 +182,7 @@ class MCPTool(Tool):
         if not asked or len(asked) < len(requests):
             call.set_result(FAILED, is_error=True)
             return
+        _forget_answered(run)
         keys = {_question(run, call, params): key for key, params in asked.items()}
         run.memory[_slot(call)] = {
             "keys": keys,
@@ -340,4 +344,12 @@ def _ui(definition: Definition) -> Mapping[str, Json]:
 
 def _slot(call: ToolCall) -> str:
     """Return the name in `run.memory` of what a call waits for."""
-    return f"mcp:{call.id}"
+    return f"{SLOT}{call.id}"
+
+
+def _forget_answered(run: Run) -> None:
+    """Forget what calls waited for that are open no more, because their questions were dismissed."""
+    for name in [name for name in run.memory if name.startswith(SLOT)]:
+        call = run.messages.find_tool_call(name.removeprefix(SLOT))
+        if call is None or not call.open:
+            del run.memory[name]

@@ -49,6 +49,8 @@ class PydanticAgent(Agent):
         super().__init__(name, **settings)
         if not callable(getattr(agent, "run_stream_events", None)):
             raise TypeError(f"expected an agent of Pydantic AI, got {agent!r:.80}")
+        if self.messages is None:
+            raise ValueError("expected a place for the messages, got messages=None: the agent's answers go there")
         self._agent = agent
         self._deps = deps
         self._options = options

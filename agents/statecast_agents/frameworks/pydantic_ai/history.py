@@ -10,10 +10,13 @@ the user writes a message instead; then the calls without an answer are denied.
 
 from __future__ import annotations
 
+import itertools
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydantic import ValidationError
 from pydantic_ai import DeferredToolRequests, DeferredToolResults, ToolApproved, ToolDenied, ToolReturn
 from pydantic_ai.exceptions import ToolFailed
 from pydantic_ai.messages import (
@@ -46,6 +49,8 @@ __all__ = ["History", "Request"]
 #: "running"?: while the agent has more to do, how many parts of its message the history has}`.
 PROGRESS: Final = "pydantic_ai"
 
+_log: Final = logging.getLogger("statecast")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -69,10 +74,12 @@ class History:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._stored: list[list[ModelMessage]] = []
-        while (encoded := run.memory.get(_name(len(self._stored)))) is not None:
-            self._stored.append(ModelMessagesTypeAdapter.validate_json(encoded))
         progress: Mapping[str, Any] = run.memory.get(PROGRESS) or {}
+        try:
+            self._stored = [*_stored(run.memory)]
+        except ValidationError:  # of another version of Pydantic AI, perhaps
+            _log.exception("the history of thread %s cannot be read; its messages stand for it", run.thread_id)
+            self._stored, progress = [], {}
         self._last: str | None = progress.get("last")
         self._waiting: dict[str, dict[str, Json]] = dict(progress.get("waiting") or {})
         self._running: int | None = progress.get("running")
@@ -108,8 +115,8 @@ class History:
             if [*messages[start : start + len(stored)]] != stored:
                 break
             same, start = same + 1, start + len(stored)
-        for place in range(same, len(self._stored)):
-            memory.pop(_name(place), None)
+        for place in itertools.takewhile(lambda place: _name(place) in memory, itertools.count(same)):
+            del memory[_name(place)]
         if start < len(messages):
             memory[_name(same)] = ModelMessagesTypeAdapter.dump_json([*messages[start:]])
         memory[PROGRESS] = {"last": self._last, "waiting": self._waiting, "running": running}
@@ -184,6 +191,19 @@ class History:
 def _name(place: int) -> str:
     """Return the name in `run.memory` of the messages of a run, as Pydantic AI encodes them."""
     return f"pydantic_ai:{place}"
+
+
+def _stored(memory: Mapping[str, Any]) -> Iterator[list[ModelMessage]]:
+    """Yield the messages of each run.
+
+    Raises:
+        ValidationError: Pydantic AI cannot read them.
+    """
+    for place in itertools.count():
+        encoded = memory.get(_name(place))
+        if encoded is None:
+            return
+        yield ModelMessagesTypeAdapter.validate_json(encoded)
 
 
 def _question_kind(kind: str, asked: Mapping[str, Json]) -> Kind:
