@@ -34,7 +34,8 @@ from .message_list import Messages
 from .metadata import Timing
 from .operations import AppendText, Operation, Set
 from .parts import CallStream, Parts, Step
-from .run import CallSettings, Config, Request, Run, current_run
+from .request import CallSettings, Config, Request
+from .run import Run, current_run
 from .values import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Json
 from .waiting import Listener
 

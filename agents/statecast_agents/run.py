@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, TypeVarTuple, cast
 
-import msgspec
 from anyio import to_thread
 
 from .activity import Activity, current_activity
@@ -27,6 +26,7 @@ from .operations import Operation
 from .parts import Parts
 from .pending import Pending
 from .questions import Kind, Option, question
+from .request import Request
 from .typed_view import View, unwrapped
 from .values import Json
 from .waiting import Listener, Waiting
@@ -38,49 +38,10 @@ if TYPE_CHECKING:
 else:
     StateT = TypeVar("StateT")
 
-__all__ = ["CallSettings", "Config", "Request", "Run", "current_run"]
+__all__ = ["Run", "current_run"]
 
 _Args = TypeVarTuple("_Args")
 _Command = TypeVar("_Command", bound=Command)
-
-
-class CallSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The page's wishes for the model call."""
-
-    max_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = msgspec.field(name="topP", default=None)
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    seed: int | None = None
-
-
-class Config(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The model that the page asks for. `repr` never shows the key, and nothing stores it."""
-
-    api_key: str | None = None
-    base_url: str | None = None  #: None unless the agent was made with `accept_base_url=True`
-    model_name: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Config({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
-
-    __str__ = __repr__
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        key = None if self.api_key is None else "…"
-        return [("api_key", key), ("base_url", self.base_url), ("model_name", self.model_name)]
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A request's fields, without its commands and its state."""
-
-    system: str | None = None
-    tools: dict[str, Json] = {}  #: the frontend's tools: name → `{"description"?, "parameters": JSON Schema}`
-    call_settings: CallSettings = CallSettings()
-    config: Config = Config()
-    parent_id: str | None = None
-    extra: dict[str, Json] = {}  #: every other field of the body, as the app's own code in the page added it
 
 
 class TaskGroup(Protocol):
