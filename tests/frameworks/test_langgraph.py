@@ -245,6 +245,7 @@ async def test_a_subgraph_speaks_in_the_conversation_only_if_it_shares_the_messa
     ((namespace, shown),) = result.state["subgraphs"].items()
     assert namespace.startswith("helper:")
     assert shown["name"] == "helper"
+    assert result.state["messages"][1]["metadata"]["custom"]["agent"] == "writer"
     assert [message["parts"][0]["text"] for message in shown["messages"]] == ["psst", "secret"]
 
 
@@ -287,6 +288,8 @@ async def test_what_makes_no_sense_is_refused_at_once() -> None:
         LangGraphAgent(graph)
     with pytest.raises(ValueError, match="messages=None"):
         LangGraphAgent(create_agent(ScriptedModel(answers=[]), []), messages=None)
+    with pytest.raises(ValueError, match='expected a graph whose state has "said", got messages'):
+        LangGraphAgent(create_agent(ScriptedModel(answers=[]), []), channel="said")
 
 
 async def test_a_page_tool_without_langchain_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,3 +348,16 @@ async def test_a_handler_of_ones_own_runs_a_graph_and_does_more() -> None:
         result = await client.run("a")
     assert texts(result) == [("user", "a"), ("assistant", "one")]
     assert result.state["done"] is True
+
+
+async def test_a_command_of_the_apps_own_does_not_go_on_with_a_stopped_graph() -> None:
+    model = ScriptedModel(answers=[["begun", HANG]])
+    agent = LangGraphAgent(create_agent(model, [], checkpointer=InMemorySaver()), commands=["refresh"])
+    async with TestClient(agent) as client:
+        running = asyncio.create_task(client.run("a", thread_id="t"))
+        await asyncio.wait_for(model.hanging.wait(), 10)
+        await client.post("/cancel", json={"threadId": "t"})
+        await running
+        refreshed = await client.run({"type": "refresh"}, thread_id="t")
+    assert refreshed.error is None
+    assert len(model.asked) == 1

@@ -81,7 +81,7 @@ async def test_a_slot_put_back_to_an_earlier_value_is_the_graph_as_it_was(made: 
 @pytest.mark.parametrize(("made", "each"), [(an_agent, 1_000), (a_deep_agent, 4_000)], ids=["agent", "deep agent"])
 async def test_a_slot_holds_the_conversation_and_not_its_checkpoints(made: Any, each: int) -> None:
     slots: dict[str, Any] = {}
-    turns = 40
+    turns = 20
     graph = made(*[[f"answer {turn}"] for turn in range(turns)])
     for turn in range(turns):
         await on(slots, graph).ainvoke(said(f"m-{turn}"), CONFIG)

@@ -157,7 +157,7 @@ def unanswered_in(messages: list[BaseMessage]) -> list[str]:
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["its checkpointer", "the thread's memory"])
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 async def test_a_page_and_its_graph_have_the_same_conversation(
     seed: int, own: bool, caplog: pytest.LogCaptureFixture
 ) -> None:

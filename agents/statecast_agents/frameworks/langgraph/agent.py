@@ -69,9 +69,10 @@ class LangGraphAgent(Agent):
         if not callable(getattr(graph, "astream", None)) or not hasattr(graph, "channels"):
             raise TypeError(f"expected a compiled graph, got {graph!r:.80}; call its compile()")
         if self.messages is None:
-            raise ValueError(
-                "expected a place for the messages, got messages=None: a graph's messages are in the state"
-            )
+            raise ValueError("expected a key for the messages, got messages=None: a graph's are in the thread's state")
+        if input is None and hasattr(graph, "builder") and channel not in graph.channels:
+            message = f'expected a graph whose state has "{channel}", got {", ".join(graph.builder.channels)}'
+            raise ValueError(f"{message}; name its messages with channel=, or make its input with input=")
         self._graph = graph
         self._options = GraphOptions(
             channel=channel,

@@ -30,12 +30,14 @@ REASONS: Final[Mapping[str, FinishReason]] = {
 
 
 def metadata_of(message: AIMessage) -> dict[str, Json]:
-    """Return the metadata of a message of the model: its tokens, the model, and why it ended, as far as it has them."""
+    """Return the metadata of a message: its tokens, model, agent, and why it ended, as far as it has them."""
     report = message.response_metadata
     custom: dict[str, Json] = {}
     model = report.get("model_name") or report.get("model")
     if isinstance(model, str):
         custom["modelId"] = model
+    if message.name:
+        custom["agent"] = message.name
     reason = next((report[key] for key in ("finish_reason", "stop_reason", "status") if report.get(key)), None)
     if isinstance(reason, str):
         custom["finishReason"] = REASONS.get(reason.lower(), "other")

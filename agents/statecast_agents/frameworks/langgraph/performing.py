@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from langgraph.channels.delta import DeltaChannel
 from langgraph.types import Command
 
-from statecast_agents.commands import AddMessage
+from statecast_agents.commands import AddMessage, AddToolResult, Answer
 from statecast_agents.frameworks.turn import Turn
 
 from .checkpointer import SlotSaver
@@ -113,10 +113,11 @@ class GraphRun:
 
     async def _to_go_on(self) -> _Given | None:
         """Return what the graph goes on with in a run without a new message; None if it has nothing to do, or waits."""
-        if not self._graph.checkpointer:
+        answers = any(isinstance(command, AddToolResult | Answer) for command in self._run.commands)
+        if not answers or not self._graph.checkpointer:
             return None
         newest = await self._graph.aget_state(self._config)
         if not newest.interrupts:
             return _Given(None, self._config) if newest.next and goes_on(self._run, newest) else None
-        answers = resumption(self._run, newest.interrupts)
-        return None if answers is None else _Given(Command(resume=answers), self._config)
+        resumed = resumption(self._run, newest.interrupts)
+        return None if resumed is None else _Given(Command(resume=resumed), self._config)

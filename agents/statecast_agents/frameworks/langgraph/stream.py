@@ -131,21 +131,26 @@ class GraphStream:
                 turn.finish_args(id, key, ns)
 
     def _state(self, ns: tuple[str, ...], state: Any, *, interrupted: bool) -> None:
-        if not ns and self._options.values is not None and state is not None:
-            keyed = not isinstance(
-                state, str | bytes | int | float | list | tuple | set
-            )  # a function's may be anything
-            self._run.put(self._options.values, state, self._options.selects if keyed else None)
+        if not ns and state is not None:
+            self._show_values(state)
         if interrupted:  # its messages lack what the tasks beside the one that interrupts have said
             return
+        messages = self._messages(state)
         if not ns:
-            self._turn.commit(self._messages(state))
+            self._turn.commit(messages)
             return
-        place = self._place(ns)
+        place = self._place(ns) if messages or ns in self._places else None
         if place and (self._namespaces.is_agent(ns) or place.startswith(SUBGRAPH)):
             inner = self._inner.setdefault(place, {})
-            inner[ns] = self._messages(state)
+            inner[ns] = messages
             self._turn.commit([message for each in inner.values() for message in each], place)
+
+    def _show_values(self, state: Any) -> None:
+        """Put the graph's state into the thread's. That of a function may be any value, and has no keys to select."""
+        path = self._options.values
+        if path is not None:
+            plain = isinstance(state, str | bytes | int | float | list | tuple | set)
+            self._run.put(path, state, None if plain else self._options.selects)
 
     def _messages(self, state: Any) -> list[dict[str, Json]]:
         """Return the messages in the state of a graph as a page's."""
