@@ -20,6 +20,7 @@ from . import (
     idle,
     joining,
     many,
+    models,
     operations,
     posted,
     projections,
@@ -46,6 +47,7 @@ MEASURES: dict[str, Callable[[Options], list[Result]]] = {
     "N": projections.measure,
     "O": graphs.measure,
     "P": putting.measure,
+    "Q": models.measure,
 }
 
 DOCS = Path(__file__).parents[1] / "docs" / "performance.md"
