@@ -153,12 +153,12 @@ class Record(StateView):
         return field.wire
 
 
-class ListView(StateView, MutableSequence[Any]):
-    """A list of the state whose items are views.
+class _Items(StateView):
+    """A list or dict of the state whose items are views.
 
     Args:
         item: Makes the view of an item.
-        value: The list.
+        value: The list or dict.
     """
 
     __slots__ = ("_item",)
@@ -170,6 +170,20 @@ class ListView(StateView, MutableSequence[Any]):
     def __len__(self) -> int:
         return len(self._raw)
 
+    def __delitem__(self, key: Any) -> None:
+        del self._raw[key]
+
+    def __eq__(self, other: object) -> bool:
+        return _equal(self._raw, other)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+
+class ListView(_Items, MutableSequence[Any]):
+    """A list of the state whose items are views."""
+
+    __slots__ = ()
+
     @overload
     def __getitem__(self, index: int) -> Any: ...
     @overload
@@ -180,9 +194,6 @@ class ListView(StateView, MutableSequence[Any]):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         self._raw[index] = unwrapped(list(value) if isinstance(index, slice) else value)
-
-    def __delitem__(self, index: Any) -> None:
-        del self._raw[index]
 
     def insert(self, index: int, value: Any) -> None:
         """Insert an item."""
@@ -203,29 +214,14 @@ class ListView(StateView, MutableSequence[Any]):
     def __add__(self, other: Iterable[Any]) -> list[Any]:
         return [*self, *other]
 
-    def __eq__(self, other: object) -> bool:
-        return _equal(self._raw, other)
-
     def __repr__(self) -> str:
         return repr(list(self))
 
 
-class DictView(StateView, MutableMapping[str, Any]):
-    """A dict of the state whose values are views.
+class DictView(_Items, MutableMapping[str, Any]):
+    """A dict of the state whose values are views."""
 
-    Args:
-        item: Makes the view of a value.
-        value: The dict.
-    """
-
-    __slots__ = ("_item",)
-
-    def __init__(self, item: View, value: Any) -> None:
-        self._raw = value
-        self._item = item
-
-    def __len__(self) -> int:
-        return len(self._raw)
+    __slots__ = ()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._raw)
@@ -236,17 +232,11 @@ class DictView(StateView, MutableMapping[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         self._raw[key] = unwrapped(value)
 
-    def __delitem__(self, key: str) -> None:
-        del self._raw[key]
-
     def setdefault(self, key: str, default: Any = None) -> Any:
         """Return the value of a key, which is set to the default if it is not there."""
         if key not in self._raw:
             self[key] = default
         return self[key]
-
-    def __eq__(self, other: object) -> bool:
-        return _equal(self._raw, other)
 
     def __repr__(self) -> str:
         return repr(dict(self))

@@ -94,6 +94,39 @@ async def test_a_stream_flows_and_a_lost_connection_is_noticed(framework: str) -
             await events.read_until(b"cancelled")
 
 
+@pytest.mark.parametrize("framework", [name for name in HOSTS if name != "fastapi-route"])
+async def test_a_websocket_below_the_prefix_connects(framework: str) -> None:
+    app = HOSTS[framework](agents())
+    scope = {
+        "type": "websocket",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "scheme": "ws",
+        "path": "/agents/threads/t/ws",
+        "raw_path": b"/agents/threads/t/ws",
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1"), (b"x-user", b"ada")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8000),
+        "subprotocols": [],
+        "state": {},
+    }
+    sent: list[str] = []
+    messages = iter([{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}])
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    async with TestClient(app, headers=ADA) as client:
+        await client.run("hi", path="/agents/assistant", thread_id="t")
+        await app(scope, receive, send)
+    assert sent[0] == "websocket.accept"
+
+
 async def test_a_request_without_a_user_is_refused_by_the_frameworks_dependency() -> None:
     from fastapi import APIRouter, Depends, FastAPI, HTTPException
 

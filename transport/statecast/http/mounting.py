@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
-from starlette._utils import get_route_path
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -48,7 +47,7 @@ class WithPrefix:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] in CONNECTIONS:
-            scope = _mounted(scope, self._prefix, get_route_path(scope))
+            scope = _mounted(scope, self._prefix, _path_of(scope))
         await self._app(scope, receive, send)
 
 
@@ -102,7 +101,7 @@ class MountedResponse(Response):
         """Send it."""
         own = _below(scope, self._prefix)
         if own is None:
-            raise ValueError(f"expected a route below the prefix {self._prefix!r}, got {get_route_path(scope)[:200]!r}")
+            raise ValueError(f"expected a route below the prefix {self._prefix!r}, got {_path_of(scope)[:200]!r}")
         scope = _mounted(scope, self._prefix, own)
         if self._user is not None:
             scope["user"] = self._user
@@ -111,9 +110,16 @@ class MountedResponse(Response):
             await self.background()
 
 
+def _path_of(scope: Scope) -> str:
+    """Return a request's path without the server's `root_path`, which servers put in front of it, or do not."""
+    path: str = scope["path"]
+    root = scope.get("root_path", "")
+    return path[len(root) :] if root and (path == root or path.startswith(f"{root}/")) else path
+
+
 def _below(scope: Scope, prefix: str) -> str | None:
     """Return the part of a request's path behind a prefix; None if it is not below the prefix."""
-    path = get_route_path(scope)
+    path = _path_of(scope)
     return path.removeprefix(prefix) if path == prefix or path.startswith(f"{prefix}/") else None
 
 
