@@ -291,6 +291,22 @@ async def test_stop_dismisses_what_is_open() -> None:
     assert "dismissed" in after.state["messages"][-1]["parts"][0]["text"]
 
 
+@pytest.mark.parametrize("drop", [True, False], ids=["and drops what waits", "and what waits runs"])
+async def test_stop_ends_the_wait_of_a_message(drop: bool) -> None:
+    async with TestClient(cleaner(waiting_policy="enqueue")) as client:
+        asked = await client.run("delete a", thread_id="t")
+        await client.run("hello", state=asked.state, thread_id="t")
+        await client.post("/cancel", json={"threadId": "t", "queued": drop})
+        if not drop:
+            await until_text(client, "said hello")
+        state, status = await state_of(client), (await client.get("/status/t")).json()
+
+    assert state["pending"] == []
+    assert calls_in(state)["a"]["result"] == {"dismissed": True}
+    assert status["queued"] == []
+    assert len(state["messages"]) == (2 if drop else 4)
+
+
 async def test_stop_names_the_run_that_asked() -> None:
     async with TestClient(cleaner()) as client:
         await client.run("delete a", thread_id="t")

@@ -234,18 +234,19 @@ class Hub:
         """
         thread = await self.find(thread_id, owner=owner)
         active, named = thread.active, thread.run
-        asked = thread.last_run if active is None and thread.asks else None
+        asks = active is None and thread.asks
+        if named is not None and (active is not None or asks):
+            check_run(named.id, run_id)
         if active is not None:
-            check_run(active.id, run_id)
             active.cancel()
-        if asked is not None:
-            check_run(asked.id, run_id)
-            self._runs.dismiss(thread)
-            await self.registry.wait_stored_through_outages(thread.key)
-        if queued and thread.inbox:
+        drops = queued and bool(thread.inbox)
+        if drops:
             self._runs.cancel_queued(thread, *thread.inbox)
+        if asks:
+            self._runs.dismiss(thread)
+        if drops or asks:
             await self.registry.wait_stored_through_outages(thread.key)  # a crash is not to bring them back
-        return (None if named is None else named.id), active is not None or asked is not None
+        return (None if named is None else named.id), active is not None or asks
 
     async def patch(self, thread_id: str, steps: Sequence[dict[str, Json]], *, owner: str | None = None) -> Cursor:
         """Apply a client's RFC 6902 patch to the writable parts of a state.

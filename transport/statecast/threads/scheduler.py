@@ -301,9 +301,13 @@ class Scheduler:
         thread.queue.turn()
 
     def _end_cancelled(self, thread: Thread) -> None:
-        for run in [run for run in self._cancelled if run.thread is thread]:
+        asked = thread.last_run if thread.asks else None
+        ended = [run for run in self._cancelled if run.thread is thread]
+        for run in ended:
             self._cancelled.remove(run)
             run.cancel_queued()
+        if asked is not None and ended:
+            thread.record(asked)  # the thread waits as before
 
     def _add(self, run: Execution) -> None:
         self._live[run.id] = run
