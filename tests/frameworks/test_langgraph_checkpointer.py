@@ -14,7 +14,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from statecast_agents.frameworks.langgraph.checkpointer import SlotSaver
-from statecast_agents.frameworks.langgraph.savers import ThreadSaver, asynchronous
+from statecast_agents.frameworks.langgraph.savers import ThreadSaver, asynchronous, with_checkpointer
 from tests.frameworks.langgraph_model import ScriptedModel, Synchronous, call
 
 pytestmark = pytest.mark.anyio
@@ -118,3 +118,12 @@ async def test_a_synchronous_checkpointer_serves_an_asynchronous_graph() -> None
 async def test_an_asynchronous_checkpointer_is_used_as_it_is() -> None:
     saver = InMemorySaver()
     assert await asynchronous(saver, CONFIG) is saver
+
+
+async def test_a_graph_with_another_checkpointer_keeps_what_a_strict_serializer_may_read() -> None:
+    graph = an_agent()
+    graph._serde_allowlist = {("app", "Item")}
+    saver = InMemorySaver()
+    other = with_checkpointer(graph, saver)
+    assert (graph.checkpointer, other.checkpointer) == (None, saver)
+    assert other._serde_allowlist == {("app", "Item")}

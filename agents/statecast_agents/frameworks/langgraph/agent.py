@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from statecast_agents.agent import Agent
 from statecast_agents.foreign import Select
@@ -11,16 +11,12 @@ from statecast_agents.frameworks.turn import Turn
 from statecast_agents.frameworks.work import foreign
 from statecast_agents.run import Run
 
-from .options import GraphOptions
+from .options import Graph, GraphOptions
 
 if TYPE_CHECKING:
     from langchain.agents.middleware import AgentMiddleware
-    from langgraph.pregel import Pregel
 
 __all__ = ["LangGraphAgent", "page_tools_middleware", "run_graph"]
-
-#: A compiled graph, whatever its state, context, input and output are.
-Graph: TypeAlias = "Pregel[Any, Any, Any, Any]"
 
 
 class LangGraphAgent(Agent):

@@ -7,12 +7,12 @@ works for is the input of the task that performs the call.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_core.messages import AIMessage
+from langgraph.pregel import Pregel
 
-if TYPE_CHECKING:
-    from langgraph.pregel import Pregel
+from .options import Graph
 
 __all__ = ["Namespaces"]
 
@@ -25,7 +25,7 @@ class Namespaces:
         channel: Where its state has its messages.
     """
 
-    def __init__(self, graph: Pregel[Any, Any, Any, Any], channel: str) -> None:
+    def __init__(self, graph: Graph, channel: str) -> None:
         self._channel = channel
         self._speaking = _speaking(graph, channel)
         self._calls: dict[str, str] = {}  #: the tool calls that tasks perform, by the tasks' ids
@@ -77,12 +77,10 @@ def _call_of(given: Any, channel: str) -> str | None:
     return None
 
 
-def _speaking(graph: Pregel[Any, Any, Any, Any], channel: str) -> set[tuple[str, ...]]:
+def _speaking(graph: Graph, channel: str) -> set[tuple[str, ...]]:
     """Return the paths of the nodes that are graphs themselves and share the messages with the graph they are in."""
-    from langgraph.pregel import Pregel
-
     found: set[tuple[str, ...]] = set()
-    pending: list[tuple[tuple[str, ...], Pregel[Any, Any, Any, Any]]] = [((), graph)]
+    pending: list[tuple[tuple[str, ...], Graph]] = [((), graph)]
     while pending:
         path, graph = pending.pop()
         for name, node in graph.nodes.items():

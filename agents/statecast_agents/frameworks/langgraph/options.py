@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from statecast_agents.foreign import Select
 from statecast_agents.run import Run
 
-__all__ = ["GraphOptions"]
+if TYPE_CHECKING:
+    from langgraph.pregel import Pregel
+
+__all__ = ["Graph", "GraphOptions"]
+
+#: A compiled graph, whatever its state, context, input and output are.
+Graph: TypeAlias = "Pregel[Any, Any, Any, Any]"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,9 @@ from statecast_agents.frameworks.turn import Turn
 
 from .checkpointer import SlotSaver
 from .interrupts import ask, ask_to_go_on, goes_on, resumption
-from .options import GraphOptions
-from .savers import asynchronous
-from .start import Graph, find_start
+from .options import Graph, GraphOptions
+from .savers import asynchronous, with_checkpointer
+from .start import find_start
 from .stream import MODES, GraphStream
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class GraphRun:
             found: Any = SlotSaver(self._run.memory, SLOT, thread_id=self._run.thread_id, grown=grown)
         else:
             found = await asynchronous(saver, self._config)
-        return self._graph if found is saver else self._graph.copy({"checkpointer": found})
+        return self._graph if found is saver else with_checkpointer(self._graph, found)
 
     async def _given(self) -> _Given | None:
         """Return what the graph is given for the run's commands; None if there is nothing to do."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import copy
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from langgraph.checkpoint.base import (
@@ -15,10 +16,12 @@ from langgraph.checkpoint.base import (
     DeltaChannelHistory,
 )
 
+from .options import Graph
+
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
-__all__ = ["ThreadSaver", "asynchronous"]
+__all__ = ["ThreadSaver", "asynchronous", "with_checkpointer"]
 
 #: The classes of checkpointers that were found to have no asynchronous methods.
 _synchronous: Final[set[type]] = set()
@@ -37,6 +40,17 @@ async def asynchronous(saver: BaseCheckpointSaver[Any], config: RunnableConfig) 
         except NotImplementedError:
             _synchronous.add(type(saver))
     return ThreadSaver(saver) if type(saver) in _synchronous else saver
+
+
+def with_checkpointer(graph: Graph, saver: BaseCheckpointSaver[Any]) -> Graph:
+    """Return a graph with another checkpointer.
+
+    LangGraph's own `copy` forgets which classes of the graph's state a strict serializer may read
+    (`LANGGRAPH_STRICT_MSGPACK`).
+    """
+    found = copy.copy(graph)
+    found.checkpointer = saver
+    return found
 
 
 class ThreadSaver(BaseCheckpointSaver[Any]):
@@ -92,6 +106,9 @@ class ThreadSaver(BaseCheckpointSaver[Any]):
             return self._saver.get_delta_channel_history(config=config, channels=channels)
 
         return await self._call(found)  # type: ignore[no-any-return]  # of that function
+
+    def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> BaseCheckpointSaver[Any]:
+        return ThreadSaver(self._saver.with_allowlist(extra_allowlist))
 
     def get_next_version(self, current: Any, channel: None) -> Any:
         return self._saver.get_next_version(current, channel)

@@ -7,7 +7,7 @@ sides, so comparing ids is enough: a new message, an edit, another answer and a 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, RemoveMessage
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
@@ -15,16 +15,13 @@ from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from statecast_agents.values import Json
 
 from .messages import from_page, human, unanswered
+from .options import Graph
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
-    from langgraph.pregel import Pregel
     from langgraph.types import StateSnapshot
 
-#: A compiled graph, whatever its state, context, input and output are.
-Graph: TypeAlias = "Pregel[Any, Any, Any, Any]"
-
-__all__ = ["Graph", "Start", "conversation", "find_start", "merged"]
+__all__ = ["Start", "conversation", "find_start", "merged"]
 
 #: How many checkpoints are searched for the one that the page went back to.
 SEARCHED: Final = 1_000

@@ -16,8 +16,7 @@ from statecast_agents.values import Json
 
 from .messages import page_messages, page_parts, result_fields
 from .namespaces import Namespaces
-from .options import GraphOptions
-from .start import Graph
+from .options import Graph, GraphOptions
 
 __all__ = ["MODES", "GraphStream"]
 
