@@ -193,6 +193,27 @@ async def test_a_handler_of_ones_own_may_use_a_session_of_ones_own() -> None:
     session.close()
 
 
+async def test_files_of_the_user_are_in_the_state_and_not_a_second_time_in_the_memory() -> None:
+    provider = scripted([Text("A bee.")], [Text("Still a bee.")])
+    picture = "data:image/png;base64," + "A" * 1000
+    kept: list[Any] = []
+    agent = Agent()
+
+    @agent.batch
+    async def answer(run: Run) -> None:
+        await run_openai_agents(run, agents.Agent("Host", model=model(provider)))
+        kept[:] = [run.memory[name] for name in run.memory]
+
+    async with TestClient(agent) as client:
+        parts = [{"type": "text", "text": "What is this?"}, {"type": "image", "image": picture}]
+        message = {"type": "add-message", "message": {"role": "user", "parts": parts}}
+        first = await client.run(message, thread_id="t")
+        await client.run("Sure?", thread_id="t", state=first.state)
+
+    assert provider.requests[1].of("user") == ["What is this?", "Sure?"]
+    assert picture not in str(kept)
+
+
 async def test_too_many_turns_are_explained() -> None:
     provider = scripted(*[call(f"c{n}", "again") for n in range(2)])
 

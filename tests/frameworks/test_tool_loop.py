@@ -159,6 +159,20 @@ async def test_the_model_reads_why_the_user_denied_a_call() -> None:
     assert call_of(result, "b")["approval"]["approved"] is False
 
 
+async def test_what_does_not_fit_is_not_asked_about() -> None:
+    @tool(needs_approval=lambda args: args["n"] > 3)
+    def spend(n: int = 5) -> str:
+        return "spent"
+
+    calls = [*calling("a", "spend", '{"n": "all"}'), *calling("b", "spend")]
+    async with provider(calls) as model:
+        async with TestClient(chat_loop(model.url, spend)) as client:
+            asked = await client.run("Spend")
+
+    assert call_of(asked, "a")["result"].startswith("The arguments do not fit")
+    assert [question["callId"] for question in asked.state["pending"]] == ["b"], "the default counts"
+
+
 async def test_an_approved_call_that_a_crash_cut_off_is_not_called_again() -> None:
     @tool(needs_approval=True)
     def spend() -> None:

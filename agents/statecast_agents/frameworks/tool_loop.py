@@ -106,17 +106,17 @@ class _Loop:
 
     async def answer(self, calls: Sequence[ToolCall]) -> bool:
         """Answer the calls of a model, and return whether none is open any more."""
-        ready: list[ToolCall] = []
         for call in calls:
-            tool = self._tools.get(call.name)
-            if tool is not None and tool.must_ask(arguments_of(call) or {}):
-                call.ask()
-            elif tool is not None:
-                ready.append(call)
-            elif call.name not in self._offered:
+            if call.name not in self._offered:
                 call.set_result(f"There is no tool {call.name}.", is_error=True)
-        await self._work(ready, self._settle)
+        await self._work([call for call in calls if call.name in self._tools], self._begin)
         return not any(call.open for call in calls)
+
+    async def _begin(self, call: ToolCall) -> None:
+        if self._tools[call.name].must_ask(arguments_of(call) or {}):
+            call.ask()
+        else:
+            await self._settle(call)
 
     def _settle(self, call: ToolCall) -> Awaitable[None]:
         return self._tools[call.name].settle(self._run, call, arguments_of(call) or {})

@@ -22,8 +22,8 @@ from statecast_agents.values import Json
 
 __all__ = ["FunctionTool", "InvalidArguments", "Tool", "page_tools", "tool"]
 
-#: Whether a call needs the user's approval, or a function that decides it from the arguments.
-Approval = bool | Callable[[dict[str, Json]], bool]
+#: Whether a call needs the user's approval, or a function that decides it from the arguments in the parameters' types.
+Approval = bool | Callable[[dict[str, Any]], bool]
 
 
 class Tool:
@@ -53,7 +53,11 @@ class Tool:
         self.needs_approval = needs_approval
 
     def must_ask(self, args: dict[str, Json]) -> bool:
-        """Return whether the user must approve a call with these arguments."""
+        """Return whether the user must approve a call with these arguments.
+
+        Raises:
+            InvalidArguments: The arguments do not fit the function's parameters, so there is nothing to approve.
+        """
         return self.needs_approval(args) if callable(self.needs_approval) else self.needs_approval
 
     async def call(self, run: Run, call: ToolCall, args: dict[str, Json]) -> Any:
@@ -125,6 +129,9 @@ class FunctionTool(Tool):
         self._arguments = _arguments(name, fields)
         description = inspect.getdoc(function) or ""
         super().__init__(name, description, self._arguments.schema, function, needs_approval=needs_approval)
+
+    def must_ask(self, args: dict[str, Json]) -> bool:
+        return self.needs_approval is not False and super().must_ask(self._arguments.read(args))
 
     async def call(self, run: Run, call: ToolCall, args: dict[str, Json]) -> Any:
         given = {name: run if kind is Run else call for name, kind in self._given.items()}

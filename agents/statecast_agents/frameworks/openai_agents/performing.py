@@ -8,7 +8,6 @@ from agents import Agent, RunContextWrapper, Runner, RunState
 
 from statecast_agents.frameworks.conversation import denied
 from statecast_agents.frameworks.inputs import inputs
-from statecast_agents.frameworks.openai_requests import to_responses
 from statecast_agents.frameworks.plain import plain
 from statecast_agents.frameworks.tools import page_tools
 from statecast_agents.frameworks.turn import Turn
@@ -16,7 +15,7 @@ from statecast_agents.frameworks.turn import Turn
 from .events import Conversation, current
 from .graph import Graph
 from .options import Options
-from .session import MemorySession
+from .session import MemorySession, items_of
 
 __all__ = ["AgentRun"]
 
@@ -43,6 +42,7 @@ class AgentRun:
         #: what the page declares now, and what it declared when the calls were made that it answers now
         self._page_tools = {**(self._waiting or {}).get("tools", {}), **self._run.request.tools}
         self._graph = Graph(agent, page_tools(self._page_tools), self._run)
+        self._new = inputs(self._run).messages
         self._context = None if options.context is None else options.context(self._run)
 
     async def perform(self) -> None:
@@ -57,7 +57,7 @@ class AgentRun:
             self._graph.find(run.memory.get(LAST_AGENT)),
             given,
             context=self._context,
-            session=MemorySession(run) if options.session is None else options.session(run),
+            session=MemorySession(run, self._new) if options.session is None else options.session(run),
             run_config=options.run_config,
             **({} if options.max_turns is None else {"max_turns": options.max_turns}),
         )
@@ -72,12 +72,10 @@ class AgentRun:
     async def _given(self) -> list[Any] | RunState[Any, Any] | None:
         """Return the new messages, or the run that waited, with its answers; None if there is nothing to go on with."""
         run, waiting = self._run, self._waiting
-        given = inputs(run)
-        if waiting is None or given.messages:
+        if waiting is None or self._new:
             if waiting is not None:
                 del run.memory[WAITING]
-            found: list[Any] = to_responses(run, messages=given.messages)["input"]
-            return found or None
+            return items_of(run, *self._new) or None
         state: RunState[Any, Any] = await RunState.from_json(
             self._graph.start, waiting["state"], context_override=RunContextWrapper(self._context)
         )
