@@ -134,11 +134,22 @@ async def test_a_server_that_is_asked_to_stop_ends_its_streams_and_stops(server:
     assert (tmp_path / "threads.db-stopped").exists(), "the store was not closed"
 
 
-@pytest.mark.parametrize("server", TWO_WORKERS)
-async def test_a_second_worker_is_refused_with_what_to_do(server: str, tmp_path: Path) -> None:
+async def output_of_two_workers(server: str, folder: Path) -> bytes:
+    """Start a server with two workers, and return what it wrote until it ended."""
+    folder.mkdir()
     command = f"{SERVERS[server].format(port=free_port())} {TWO_WORKERS[server]}"
-    async with started(tmp_path, command) as process:
+    async with started(folder, command) as process:
         async with asyncio.timeout(PATIENCE):
             output, _ = await process.communicate()
-    assert b"another process has it open; start one process (--workers 1), or give each its own file" in output
-    assert b"sqlite3" not in output, "the traceback is one of the store's insides"
+    return output
+
+
+async def test_a_second_worker_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    """All servers at once: each waits for most of the time."""
+    outputs = await asyncio.gather(
+        *(output_of_two_workers(server, tmp_path / str(place)) for place, server in enumerate(TWO_WORKERS))
+    )
+    for server, output in zip(TWO_WORKERS, outputs, strict=True):
+        text = output.decode()
+        assert "another process has it open; start one process (--workers 1), or give each its own file" in text, server
+        assert "sqlite3" not in text, f"{server}: the traceback is one of the store's insides"
