@@ -15,6 +15,7 @@ from . import (
     durable,
     fanout,
     followers,
+    generators,
     graphs,
     growth,
     idle,
@@ -48,6 +49,7 @@ MEASURES: dict[str, Callable[[Options], list[Result]]] = {
     "O": graphs.measure,
     "P": putting.measure,
     "Q": models.measure,
+    "R": generators.measure,
 }
 
 DOCS = Path(__file__).parents[1] / "docs" / "performance.md"

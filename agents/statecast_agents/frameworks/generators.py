@@ -175,6 +175,7 @@ class _Shown:
         self.stopped = False
         self._turn = turn
         self._lock = threading.Lock()
+        self._append: Callable[[str], None] = self._append_first
         self._keys: set[str] = set()  #: of the thread's state, that are the library's
         run = turn.run
         last = run.messages[-1] if len(run.messages) else None
@@ -212,7 +213,8 @@ class _Shown:
         with self._lock:
             match item:
                 case str():
-                    self._turn.text(self._id, item)
+                    if item:
+                        self._append(item)
                 case None:
                     pass
                 case State():
@@ -227,6 +229,10 @@ class _Shown:
                 case _:
                     expected = 'a text, a part of a message such as {"type": "text", "text": …}, or a State'
                     raise TypeError(f"expected {expected}, got {type(item).__name__}")
+
+    def _append_first(self, text: str) -> None:
+        self._append = self._turn.message(self._id).append_text  # a turn would look it up for each token
+        self._append(text)
 
     def _call(self, part: Mapping[str, Json]) -> None:
         id = part.get("toolCallId")
