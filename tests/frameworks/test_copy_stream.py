@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import anthropic
+import openai
 import pytest
 
 from statecast import AddMessage, Agent, AgentError, Run
@@ -131,6 +133,23 @@ async def test_the_message_has_the_tokens_the_model_and_the_finish_reason(ask: A
     (step,) = metadata["steps"]
     assert (step["usage"]["inputTokens"], step["usage"]["outputTokens"]) == (70, 30)
     assert metadata["custom"] == {"modelId": "fake", "finishReason": "length"}
+
+
+async def test_the_streams_with_derived_events_are_read_alike() -> None:
+    deltas = [("text", "So. "), ("text", "Look."), ("call", "c1", "look"), ("args", "c1", "{}")]
+    run = run_on(said("u", "Hi"))
+    async with provider(deltas, deltas) as model:
+        claude = anthropic.AsyncAnthropic(base_url=model.url, api_key=SECRET)
+        asked: Any = [{"role": "user", "content": "Hi"}]
+        async with claude.messages.stream(model="fake", max_tokens=9, messages=asked) as stream:
+            await copy_stream(run, stream)
+        gpt = openai.AsyncOpenAI(base_url=f"{model.url}/v1", api_key=SECRET)
+        async with gpt.responses.stream(model="fake", input="Hi") as events:
+            await copy_stream(run, events)
+
+    for message in run.messages[1:]:
+        text, call = message.parts
+        assert (text["text"], call["toolName"], call["argsText"]) == ("So. Look.", "look", "{}")
 
 
 async def test_what_is_no_stream_is_refused_with_what_to_do() -> None:

@@ -126,8 +126,12 @@ class _Responses(Wire):
     def events(self, kind: str, *values: Any) -> Iterator[Json]:
         match kind:
             case "text":
+                begins = not self.items or self.items[-1]["type"] != "message"
                 yield from self._open("message", {"role": "assistant", "content": [], "status": "in_progress"})
                 at = {"item_id": self.items[-1]["id"], "output_index": len(self.items) - 1, "content_index": 0}
+                if begins:
+                    part = {"type": "output_text", "text": "", "annotations": []}
+                    yield self.event("response.content_part.added", part=part, **at)
                 self.items[-1]["text"] = self.items[-1].get("text", "") + values[0]
                 yield self.event("response.output_text.delta", delta=values[0], logprobs=[], **at)
             case "reasoning":
