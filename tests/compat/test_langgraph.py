@@ -67,6 +67,19 @@ async def test_chunks_of_arguments_merge_and_change_only_what_differs() -> None:
     )
 
 
+async def test_the_last_chunk_brings_what_is_no_text() -> None:
+    async def callback(controller: RunController) -> None:
+        usage: Any = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+        last: Any = AIMessageChunk(content="b", id="m1", usage_metadata=usage, response_metadata={"model": "m"})
+        for chunk in (AIMessageChunk(content="a", id="m1"), last):
+            append_langgraph_event(controller.state, (), "messages", (chunk, {}))
+
+    state, _ = await run_of(callback, {})
+    (message,) = state["messages"]
+    assert (message["content"], message["usage_metadata"]["total_tokens"]) == ("ab", 3)
+    assert message["response_metadata"] == {"model": "m"}
+
+
 async def test_updates_set_channels_and_other_messages_replace_theirs() -> None:
     async def callback(controller: RunController) -> None:
         add = append_langgraph_event

@@ -97,7 +97,8 @@ def _add_message(messages: list[Json], message: Any) -> None:
 def _is_text(chunk: AIMessageChunk) -> bool:
     """Return whether a chunk holds nothing but text."""
     more = (chunk.tool_call_chunks, chunk.additional_kwargs, chunk.response_metadata, chunk.usage_metadata)
-    return isinstance(chunk.content, str) and not any(more)
+    last = getattr(chunk, "chunk_position", None) is not None  # a field of newer versions
+    return isinstance(chunk.content, str) and not any(more) and not last
 
 
 def _dumped(message: Any) -> dict[str, Json]:
