@@ -113,3 +113,22 @@ async def test_a_server_of_an_older_protocol_asks_within_its_call(value: Json, r
     assert (status, question["prompt"]) == ("waiting", "Who goes to Noma?")
     assert results(model) == [read, "1"]
     assert done.state["messages"][-1]["parts"][0]["text"] == "Done."
+
+
+async def test_calls_of_one_answer_ask_at_the_same_time() -> None:
+    calls = [*calling("a", "reserve", '{"place": "Noma"}'), *calling("b", "reserve", '{"place": "Kadeau"}')]
+
+    async with provider(calls, [("text", "Done.")]) as model:
+        async with TestClient(concierge(model.url, Restaurants().server, mode="legacy")) as client:
+            state = (await client.run("Reserve", thread_id="t")).state
+            prompts = set()
+            while state["pending"]:
+                assert (await client.get("/status/t")).json()["status"] == "waiting"
+                (first, *_) = state["pending"]
+                prompts.add(first["prompt"])
+                answer = {"type": "answer", "answers": {first["id"]: {"name": first["prompt"][12:-1]}}}
+                state = (await client.run(answer, thread_id="t", state=state)).state
+
+    assert prompts == {"Who goes to Kadeau?", "Who goes to Noma?"}
+    assert results(model) == ["Noma: Noma", "Kadeau: Kadeau"]
+    assert state["messages"][-1]["parts"][0]["text"] == "Done."

@@ -257,14 +257,22 @@ class Connection:
     async def elicit(self, context: Any, params: ElicitRequestParams) -> ElicitResult:
         """Ask the user what a server of an older protocol asks within a call, and wait for the answer.
 
-        Such a server does not say which call asks. If several are under way, the question is on none of them.
+        Such a server does not say which call asks. If several are under way, the question is on none of them, and all
+        of them count as waiting.
         """
         if not self._calls:
             return ElicitResult(action="cancel")
-        run, call, variables = self._calls[0]
-        on = call if len(self._calls) == 1 else None
-        # In the context of the call, so that the run counts the tool as waiting.
-        return await asyncio.create_task(_wait_for_answer(run, on, params), context=variables)
+        run, call, _ = self._calls[0]
+        asked = _question(run, call if len(self._calls) == 1 else None, params)
+        waits = [
+            asyncio.create_task(_wait_for_answer(run, asked), context=variables) for _, _, variables in self._calls
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        return _response(run.answers[asked])
 
     async def resource(self, uri: str) -> Json:
         """Return the document of an app, as assistant-ui's `McpAppResource`; None if the server has none."""
@@ -287,10 +295,8 @@ def _document(content: Any) -> Json:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-async def _wait_for_answer(run: Run, call: ToolCall | None, params: ElicitRequestParams) -> ElicitResult:
-    asked = _question(run, call, params)
+async def _wait_for_answer(run: Run, asked: str) -> None:
     await run.wait_for(Answer, where=lambda command: asked in command.answers)
-    return _response(run.answers[asked])
 
 
 def _question(run: Run, call: ToolCall | None, params: ElicitRequestParams) -> str:
