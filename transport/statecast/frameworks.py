@@ -3,6 +3,7 @@
 from statecast_agents.frameworks.anthropic_requests import to_anthropic
 from statecast_agents.frameworks.explain import explained
 from statecast_agents.frameworks.generators import CallbackAgent, GeneratorAgent, State, run_callbacks, run_generator
+from statecast_agents.frameworks.google_adk import GoogleADKAgent, run_google_adk
 from statecast_agents.frameworks.inputs import Inputs, inputs
 from statecast_agents.frameworks.langgraph import LangGraphAgent, page_tools_middleware, run_graph
 from statecast_agents.frameworks.mcp import open_mcp
@@ -19,6 +20,7 @@ from statecast_agents.frameworks.work import foreign
 __all__ = [
     "CallbackAgent",
     "GeneratorAgent",
+    "GoogleADKAgent",
     "Inputs",
     "LangGraphAgent",
     "OpenAIAgentsAgent",
@@ -35,6 +37,7 @@ __all__ = [
     "page_tools_middleware",
     "run_callbacks",
     "run_generator",
+    "run_google_adk",
     "run_graph",
     "run_openai_agents",
     "run_pydantic_ai",

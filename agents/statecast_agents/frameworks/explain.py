@@ -99,6 +99,11 @@ _CODES: Final = {
     "smolagents.AgentParsingError": "invalid_answer",
     "smolagents.AgentToolExecutionError": "tool_failed",
     "smolagents.AgentToolCallError": "tool_failed",
+    # Google ADK, and Google's model client
+    "google.LlmCallsLimitExceededError": "step_limit_reached",
+    "google.ClientError": "model_request_rejected",
+    "google.ServerError": "model_unavailable",
+    "google.APIError": "model_unavailable",
     # MCP
     "mcp.MCPError": "tool_failed",
     "mcp.McpError": "tool_failed",
@@ -109,8 +114,14 @@ _CODES: Final = {
     "httpx2.TransportError": "connection_failed",
 }
 
-#: Packages whose exceptions have the provider's HTTP status as `status_code`, which says more than their class.
-_WITH_STATUS: Final = frozenset({"openai", "anthropic", "litellm", "pydantic_ai"})
+#: Packages whose exceptions have the provider's HTTP status, which says more than their class; and where they have it.
+_WITH_STATUS: Final = {
+    "openai": "status_code",
+    "anthropic": "status_code",
+    "litellm": "status_code",
+    "pydantic_ai": "status_code",
+    "google": "code",
+}
 
 _STATUS: Final = {
     401: "model_authentication_failed",
@@ -170,7 +181,7 @@ def _code(error: BaseException) -> str | None:
         package = kind.__module__.partition(".")[0]
         code = _CODES.get(f"{package}.{kind.__name__}")
         if package in _WITH_STATUS:
-            code = _by_status(getattr(error, "status_code", None)) or code
+            code = _by_status(getattr(error, _WITH_STATUS[package], None)) or code
         if code == "model_request_rejected":
             return _reason(error) or code
         if code is not None:
