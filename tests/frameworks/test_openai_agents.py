@@ -173,6 +173,62 @@ async def test_an_approval_within_a_sub_agent_is_asked_in_its_call() -> None:
     assert texts(done.state)[-1] == "Done."
 
 
+async def test_calls_of_the_server_of_the_page_and_for_approval_mix_in_one_answer() -> None:
+    answer: list[Step] = [
+        *call("a", "add", '{"a": 1, "b": 2}', 0),
+        *call("b", "book", '{"room": "A"}', 1),
+        *call("c", "pick_color", '{"of": "sky"}', 2),
+    ]
+    provider = scripted(answer, [Text("All done.")])
+
+    @agents.function_tool
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    @agents.function_tool(needs_approval=True)
+    def book(room: str) -> str:
+        return f"booked {room}"
+
+    host = agents.Agent("Host", tools=[add, book], model=model(provider))
+    async with TestClient(OpenAIAgentsAgent(host)) as client:
+        asked = await client.run("Go", thread_id="t", tools=PAGE_TOOLS)
+        chosen = {"type": "add-tool-result", "toolCallId": "c", "toolName": "pick_color", "result": "blue"}
+        waiting = await client.run(chosen, thread_id="t", state=asked.state, tools=PAGE_TOOLS)
+        (question,) = waiting.state["pending"]
+        allowed = {"type": "answer", "answers": {question["id"]: True}}
+        done = await client.run(allowed, thread_id="t", state=waiting.state, tools=PAGE_TOOLS)
+
+    assert [part.get("result") for part in asked.state["messages"][1]["parts"]] == [3, None, None]
+    assert [part.get("result") for part in done.state["messages"][1]["parts"]] == [3, "booked A", "blue"]
+    assert sorted(provider.requests[1].of("tool")) == ["3", "blue", "booked A"]
+    assert texts(done.state)[-1] == "All done."
+
+
+async def test_a_message_after_one_of_two_answers_goes_on_with_what_was_done() -> None:
+    both: list[Step] = [*call("a", "book", '{"room": "A"}', 0), *call("b", "book", '{"room": "B"}', 1)]
+    provider = scripted(both, [Text("Fine.")])
+    booked: list[str] = []
+
+    @agents.function_tool(needs_approval=True)
+    def book(room: str) -> str:
+        booked.append(room)
+        return f"booked {room}"
+
+    host = agents.Agent("Host", tools=[book], model=model(provider))
+    async with TestClient(OpenAIAgentsAgent(host)) as client:
+        asked = await client.run("Book", thread_id="t")
+        first = next(question["id"] for question in asked.state["pending"] if question["callId"] == "a")
+        allowed = {"type": "answer", "answers": {first: True}}
+        waiting = await client.run(allowed, thread_id="t", state=asked.state)
+        done = await client.run("Leave B", thread_id="t", state=waiting.state)
+
+    assert booked == ["A"]
+    assert done.state.get("pending", []) == []
+    assert provider.requests[1].of("user") == ["Book", "Leave B"]
+    assert provider.requests[1].of("tool") == ["booked A"]
+    assert texts(done.state)[-1] == "Fine."
+
+
 async def test_a_handler_of_ones_own_may_use_a_session_of_ones_own() -> None:
     provider = scripted([Text("One.")], [Text("Two.")])
     host = agents.Agent("Host", model=model(provider))

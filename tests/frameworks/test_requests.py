@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import base64
+import string
+from itertools import pairwise
 from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from statecast import Run
 from statecast_agents.frameworks.anthropic_requests import to_anthropic
@@ -115,6 +121,41 @@ def test_anthropic_is_sent_results_in_the_message_after_their_calls() -> None:
     ]
     no = {"type": "tool_result", "tool_use_id": "c2", "content": "no", "is_error": True}
     assert listed[2]["content"][1] == no
+
+
+SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.text(string.printable, max_size=6)
+JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner))
+FIELDS = ["text", "image", "data", "mimeType", "filename", "toolCallId", "toolName", "args", "argsText", "result"]
+KINDS = st.sampled_from(["text", "reasoning", "image", "file", "tool-call", "source"])
+PARTS = st.builds(
+    lambda kind, fields: {"type": kind, **fields},
+    KINDS | JSON,
+    st.dictionaries(st.sampled_from([*FIELDS, "modelContent", "isError", "cutOff"]), JSON | st.just('{"a":1}')),
+)
+MESSAGES = st.builds(
+    lambda id, role, parts: {"id": id, "role": role, "parts": parts},
+    st.text(string.ascii_letters, max_size=2),
+    st.sampled_from(["user", "assistant", "system"]),
+    st.lists(PARTS | JSON, max_size=4) | JSON,
+)
+
+
+@given(st.lists(MESSAGES | JSON, max_size=4))
+def test_whatever_a_state_holds_becomes_a_request_in_which_every_call_has_its_result(messages: list[Any]) -> None:
+    run = run_on(*messages)
+    chat, responses, claude = to_openai(run), to_responses(run), to_anthropic(run)
+
+    for request in (chat, responses, claude):
+        msgspec.json.encode(request)
+    assert all(message["content"] for message in chat["messages"] if message["role"] == "user")
+    called = [call["id"] for message in chat["messages"] for call in message.get("tool_calls") or ()]
+    assert called == [message["tool_call_id"] for message in chat["messages"] if message["role"] == "tool"]
+    kinds = [item.get("type") for item in responses["input"]]
+    assert kinds.count("function_call") == kinds.count("function_call_output") == len(called)
+    for before, after in pairwise([*claude["messages"], {"content": []}]):
+        assert before["content"]
+        uses = [block["id"] for block in before["content"] if block["type"] == "tool_use"]
+        assert uses == [block["tool_use_id"] for block in after["content"] if block["type"] == "tool_result"]
 
 
 def test_some_of_the_messages_can_be_sent() -> None:

@@ -93,8 +93,8 @@ def files(message: Message) -> Iterator[str | File]:
     """Yield the parts of a message of the user: texts, and images and files. Other parts are left out."""
     for part in message.parts:
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind == "text" and part.get("text"):
-            yield part["text"]
+        if kind == "text" and _text(part).strip():  # providers refuse empty texts
+            yield _text(part)
         elif kind == "image":
             yield _file(part, "image", "image/*")
         elif kind == "file":
@@ -111,10 +111,10 @@ def rounds(message: Message, first: int = 0) -> list[Round]:
     found: list[Round] = []
     for part in message.parts[first:]:
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind in ("text", "reasoning") and part.get("text"):
+        if kind in ("text", "reasoning") and _text(part):
             if not found or found[-1].calls:
                 found.append(Round())
-            (found[-1].texts if kind == "text" else found[-1].reasoning).append(part["text"])
+            (found[-1].texts if kind == "text" else found[-1].reasoning).append(_text(part))
         elif kind == "tool-call":
             call = _call(ToolCall(part))
             if call is not None:
@@ -156,7 +156,7 @@ def _call(call: ToolCall) -> Call | None:
 def arguments_of(call: ToolCall) -> dict[str, Json] | None:
     """Return the arguments that the model wrote; None if they are not complete."""
     try:
-        args = msgspec.json.decode(call.args_text or "{}")
+        args = msgspec.json.decode(call.args_text) if call.args_text else plain_copy(call.args)
     except (msgspec.DecodeError, RecursionError):
         return None
     return args if isinstance(args, dict) else None
@@ -175,6 +175,12 @@ def denied(answer: Mapping[str, Json]) -> str:
     """Return what the model reads as the result of a call that the user did not approve."""
     reason = answer.get("reason") or answer.get("text")
     return f"The user denied this call: {reason}" if isinstance(reason, str) else "The user denied this call."
+
+
+def _text(part: Mapping[str, Json]) -> str:
+    """Return the text of a part; "" if it has none, as any state may say anything."""
+    text = part.get("text")
+    return text if isinstance(text, str) else ""
 
 
 def _file(part: dict[str, Json], field: str, default: str) -> File:

@@ -39,7 +39,7 @@ def to_openai(
     listed: list[Json] = [{"role": "system", "content": system}] if system else []
     for message in run.messages if messages is None else messages:
         if message.role == "user":
-            listed += [{"role": "user", "content": [_chat_part(part) for part in files(message)]}]
+            listed += _asked([_chat_part(part) for part in files(message)])
         elif message.role == "assistant":
             listed += _chat_answer(run, message, reasoning)
     request: dict[str, Any] = {"messages": listed, "stream": True, "stream_options": {"include_usage": True}}
@@ -69,7 +69,7 @@ def to_responses(
     items: list[Json] = []
     for message in run.messages if messages is None else messages:
         if message.role == "user":
-            items += [{"role": "user", "content": [_input_part(part) for part in files(message)]}]
+            items += _asked([_input_part(part) for part in files(message)])
         elif message.role == "assistant":
             items += _response_items(run, message)
     request: dict[str, Any] = {"input": items, "stream": True}
@@ -78,6 +78,11 @@ def to_responses(
     if tools:
         request["tools"] = [one if isinstance(one, dict) else _function(one) for one in tools]
     return request
+
+
+def _asked(content: list[Json]) -> list[Json]:
+    """Return a message of the user as a list; an empty one is left out, because providers refuse it."""
+    return [{"role": "user", "content": content}] if content else []
 
 
 def _chat_answer(run: Run, message: Message, reasoning: bool) -> Iterator[Json]:
