@@ -1,12 +1,11 @@
 """A travel agent made with Pydantic AI. Its plan is in the state, and it asks before it books.
 
-pip install 'statecast[pydantic-ai]' 'pydantic-ai-slim[openai]'
-export OPENAI_API_KEY=…
-export MODEL=…                                           # any of Pydantic AI's; default: openai:gpt-5-mini
+pip install 'statecast[pydantic-ai]'
 statecast serve examples.pydantic_ai.agent:agent         from the folder above
-python examples/pydantic_ai/agent.py                     the same
+python -m examples.pydantic_ai.agent                     the same
 
-README.md in this folder says what to try.
+With MODEL and a key in the environment, such as MODEL=openai:gpt-5-mini (pip install 'pydantic-ai-slim[openai]'), it
+asks that model. Without, stand-ins play the models. README.md in this folder says what to try.
 """
 
 import os
@@ -15,11 +14,12 @@ from dataclasses import dataclass
 from pydantic_ai import Agent, RunContext
 from pydantic_ai.exceptions import ApprovalRequired
 
+from examples.pydantic_ai import offline
 from statecast import serve
 from statecast.frameworks import PydanticAgent, sub_agent_events
 from statecast.state import Json
 
-MODEL = os.environ.get("MODEL", "openai:gpt-5-mini")
+MODEL = os.environ.get("MODEL")
 
 
 @dataclass
@@ -29,11 +29,10 @@ class Trip:
     state: dict[str, Json]  # the thread's state: pages see what tools change here
 
 
-guide = Agent(MODEL, defer_model_check=True, instructions="You know every city. Answer in two sentences.")
+guide = Agent(MODEL or offline.guide, instructions="You know every city. Answer in two sentences.")
 travel = Agent(
-    MODEL,
+    MODEL or offline.travel,
     deps_type=Trip,
-    defer_model_check=True,
     instructions="You plan trips. Ask the guide what to see, add every stop to the plan, and book what the user wants.",
 )
 

@@ -1,32 +1,23 @@
-"""The example with Pydantic AI: through assistant-ui's client, with models that answer from a script."""
+"""The example with Pydantic AI: through assistant-ui's client, with its stand-ins for models."""
 
 from __future__ import annotations
 
 import pytest
 
 from examples.pydantic_ai import agent as example
+from examples.pydantic_ai import offline
 from statecast import create_app
 from tests.clients.node import Transport, need_node
 from tests.clients.serving import served
 from tests.clients.transport_checks import check, settings
-from tests.frameworks.pydantic_models import Script, call
 
 
 def test_the_travel_agent_plans_asks_its_guide_and_books_when_the_user_approves(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     need_node()
-    travel = Script(
-        [
-            "Let me see. ",
-            call("ask_guide", '{"city": "Rome", "question": "What to see?"}', "call_g", index=1),
-            call("add_stop", '{"city": "Rome", "nights": 2}', "call_a", index=2),
-        ],
-        [call("book", '{"city": "Rome"}', "call_b", index=1)],
-        ["All is booked."],
-    )
-    monkeypatch.setattr(example.travel, "model", travel.model)
-    monkeypatch.setattr(example.guide, "model", Script(["Walk the Forum."]).model)
+    monkeypatch.setattr(example.travel, "model", offline.travel)  # whatever the environment names
+    monkeypatch.setattr(example.guide, "model", offline.guide)
 
     with (
         served(create_app(example.agent)) as url,
@@ -45,5 +36,5 @@ def test_the_travel_agent_plans_asks_its_guide_and_books_when_the_user_approves(
     assert asked["plan"] == [{"city": "Rome", "nights": 2, "booked": False}]
     assert report.final_state["plan"][0]["booked"] is True
     _, guided, added, booked, last = report.final_state["messages"][1]["parts"]
-    assert guided["messages"][1]["content"] == [{"type": "text", "text": "Walk the Forum."}]
-    assert (added["result"], booked["result"], last["text"]) == ("Rome is stop 1.", "Booked Rome.", "All is booked.")
+    assert guided["messages"][1]["content"][0]["text"].startswith("Walk the Forum")
+    assert (added["result"], booked["result"], last["text"]) == ("Rome is stop 1.", "Booked Rome.", "Rome is booked. ")
