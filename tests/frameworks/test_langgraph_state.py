@@ -22,7 +22,7 @@ from statecast import create_app
 from statecast.frameworks import LangGraphAgent, page_tools_middleware, run_graph
 from statecast.testing import Result, TestClient
 from statecast_agents.commands import AddMessage, NewMessage
-from statecast_agents.frameworks.langgraph.messages import page_messages
+from statecast_agents.frameworks.langgraph.messages import PageMessages
 from tests.frameworks.langgraph_model import HANG, ScriptedModel, call
 from tests.frameworks.runs import run_on, texts
 
@@ -163,7 +163,7 @@ async def test_at_the_end_the_thread_has_the_messages_of_the_graph() -> None:
         {**message, "parts": [{key: part[key] for key in part if key != "argsText"} for part in message["parts"]]}
         for message in result.state["messages"]
     ]
-    expected = page_messages(kept.values["messages"])
+    expected = PageMessages().convert(kept.values["messages"])
     for message in expected:
         for part in message["parts"]:
             part.pop("argsText", None)

@@ -15,7 +15,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from statecast.frameworks import LangGraphAgent, page_tools_middleware
 from statecast.testing import Result, TestClient
-from statecast_agents.frameworks.langgraph.messages import page_messages
+from statecast_agents.frameworks.langgraph.messages import PageMessages
 from tests.frameworks.langgraph_model import HANG, ScriptedModel, call
 
 pytestmark = pytest.mark.anyio
@@ -123,7 +123,7 @@ class Story:
         shown = [message for message in (await self.state())["messages"] if "status" not in message]
         if self.graph is not None:
             kept = (await self.graph.aget_state(CONFIG)).values.get("messages", [])
-            assert [*map(plain, shown)] == [*map(plain, page_messages(kept))]
+            assert [*map(plain, shown)] == [*map(plain, PageMessages().convert(kept))]
         for asked in self.model.asked:
             assert unanswered_in(asked) == []
         if self.model.asked:

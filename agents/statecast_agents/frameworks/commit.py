@@ -28,7 +28,12 @@ __all__ = ["commit", "has_open_call", "write_parts"]
 _OF_MODELS: Final = frozenset({"text", "reasoning", "tool-call"})
 
 
-def commit(shown: MessageList, messages: Sequence[Mapping[str, Json]], droppable: Container[str]) -> None:
+def commit(
+    shown: MessageList,
+    messages: Sequence[Mapping[str, Json]],
+    droppable: Container[str],
+    unchanged: Container[str] = (),
+) -> None:
     """Bring the messages in a state in line with a framework's.
 
     Args:
@@ -37,6 +42,7 @@ def commit(shown: MessageList, messages: Sequence[Mapping[str, Json]], droppable
             with one id, the last counts, at the place of the first. A tool call without `result` leaves the result
             that is there; one without `argsText` leaves the text that its arguments were streamed as.
         droppable: The ids of messages that leave the state if they are not among `messages`, and have no open call.
+        unchanged: The ids of messages whose content is in the state already, and need not be compared.
 
     Raises:
         NotJson: A message is not something a state can hold.
@@ -59,7 +65,8 @@ def commit(shown: MessageList, messages: Sequence[Mapping[str, Json]], droppable
         order += staying.get(id, ())
     _arrange(items, order)
     for id, item in present.items():
-        _write_message(item, given[id], shown.field)
+        if id not in unchanged:
+            _write_message(item, given[id], shown.field)
 
 
 def write_parts(parts: TrackedList, given: Sequence[Mapping[str, Json]]) -> None:

@@ -49,13 +49,14 @@ class Turn:
         run: The run.
     """
 
-    __slots__ = ("_calls", "_committed", "_lists", "_shown", "_under_way", "run")
+    __slots__ = ("_calls", "_committed", "_given", "_lists", "_shown", "_under_way", "run")
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self._shown: dict[tuple[str, str], _Shown] = {}
         self._calls: dict[str, tuple[_Shown, ToolCall]] = {}
         self._committed: dict[str, set[str]] = {}  #: ids by namespace
+        self._given: dict[str, dict[str, Mapping[str, Json]]] = {}  #: what was committed last, by namespace and id
         self._lists: dict[str, MessageList] = {}  #: those that have been given a namespace
         self._under_way = UnderWay(run)
 
@@ -258,7 +259,8 @@ class Turn:
         committed.
 
         Args:
-            messages: All of them, in order.
+            messages: All of them, in order. One that is the same object as in the commit before, and that the turn has
+                not written itself, is not compared again.
             ns: The namespace.
 
         Raises:
@@ -268,7 +270,10 @@ class Turn:
         shown = {id: each for (namespace, id), each in self._shown.items() if namespace == ns}
         ids = {message["id"] for message in messages}
         committed = self._committed.setdefault(ns, set())
-        commit(self._messages(ns), messages, committed | {id for id, each in shown.items() if each.begun})
+        before = self._given.get(ns, {})
+        same = {id for message in messages if before.get(id := message["id"]) is message and id not in shown}
+        commit(self._messages(ns), messages, committed | {id for id, each in shown.items() if each.begun}, same)
+        self._given[ns] = {message["id"]: message for message in messages}
         for id, each in shown.items():
             each.complete = id in ids
             each.listed = each.complete or not each.begun or has_open_call(each.message)

@@ -19,10 +19,10 @@ from .metadata import metadata_of
 
 __all__ = [
     "STOPPED",
+    "PageMessages",
     "block_parts",
     "from_page",
     "human",
-    "page_messages",
     "page_parts",
     "result_fields",
     "unanswered",
@@ -74,26 +74,45 @@ def result_fields(message: ToolMessage) -> dict[str, Json]:
     return fields if message.artifact is None else {**fields, "artifact": to_state(message.artifact)}
 
 
-def page_messages(messages: Iterable[BaseMessage]) -> list[dict[str, Json]]:
-    """Return a graph's messages as a page's; results of tools are at their calls, and system messages left out."""
-    page: list[dict[str, Json]] = []
-    calls: dict[Json, dict[str, Json]] = {}
-    for message in messages:
-        if isinstance(message, AIMessage):
-            parts = page_parts(message)
-            calls |= {part["toolCallId"]: part for part in parts if part["type"] == "tool-call"}
-            metadata = metadata_of(message)
-            page.append(
-                {"id": message.id, "role": "assistant", "parts": parts} | ({"metadata": metadata} if metadata else {})
-            )
-        elif isinstance(message, HumanMessage):
-            page.append({"id": message.id, "role": "user", "parts": user_parts(message)})
-        elif isinstance(message, ToolMessage) and message.tool_call_id in calls:
-            calls[message.tool_call_id] |= result_fields(message)
-    return [message for message in page if message["id"]]
+class PageMessages:
+    """The messages of a graph as a page's. What has not changed since the last time is the same object again."""
+
+    def __init__(self) -> None:
+        #: by the identities of a message and of its results, which are held with what they were converted to
+        self._known: dict[tuple[int, ...], tuple[list[BaseMessage], dict[str, Json]]] = {}
+
+    def convert(self, messages: Iterable[BaseMessage]) -> list[dict[str, Json]]:
+        """Return messages as a page's; results of tools are at their calls, and system messages left out."""
+        groups: list[list[BaseMessage]] = []
+        of_call: dict[str | None, list[BaseMessage]] = {}
+        for message in messages:
+            if isinstance(message, HumanMessage | AIMessage) and message.id:
+                groups.append([message])
+                if isinstance(message, AIMessage):
+                    of_call |= {call["id"]: groups[-1] for call in message.tool_calls}
+            elif isinstance(message, ToolMessage) and message.tool_call_id in of_call:
+                of_call[message.tool_call_id].append(message)
+        known, self._known = self._known, {}
+        for group in groups:
+            key = tuple(map(id, group))
+            self._known[key] = known.get(key) or (group, _page_message(*group))
+        return [page for _, page in self._known.values()]
 
 
-def user_parts(message: HumanMessage) -> list[dict[str, Json]]:
+def _page_message(message: BaseMessage, *results: BaseMessage) -> dict[str, Json]:
+    """Return a message of the user, or one of the model with the results of its calls."""
+    if not isinstance(message, AIMessage):
+        return {"id": message.id, "role": "user", "parts": user_parts(message)}
+    parts = page_parts(message)
+    calls = {part["toolCallId"]: part for part in parts if part["type"] == "tool-call"}
+    for result in results:
+        if isinstance(result, ToolMessage):
+            calls[result.tool_call_id] |= result_fields(result)
+    metadata = metadata_of(message)
+    return {"id": message.id, "role": "assistant", "parts": parts} | ({"metadata": metadata} if metadata else {})
+
+
+def user_parts(message: BaseMessage) -> list[dict[str, Json]]:
     """Return the parts of a message of the user."""
     if isinstance(message.content, str):
         return [{"type": "text", "text": message.content}]

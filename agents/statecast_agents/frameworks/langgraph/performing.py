@@ -59,13 +59,18 @@ class GraphRun:
         if given is None:
             return
         await self._copy(given)
-        if self._graph.checkpointer:
+        if self._graph.checkpointer and self._may_wait():
             newest = await self._graph.aget_state(self._config)
             if newest.interrupts:
                 self._turn.suspend()
                 ask(self._run, newest.interrupts, self._stream.call_of)
             elif newest.next:
                 ask_to_go_on(self._run, newest)
+
+    def _may_wait(self) -> bool:
+        """Return whether the graph may wait for something at the end of its stream; its state says for what."""
+        stops = self._graph.interrupt_before_nodes, self._graph.interrupt_after_nodes
+        return self._stream.interrupted or any(stops)
 
     async def _copy(self, given: _Given) -> None:
         parts = self._graph.astream(

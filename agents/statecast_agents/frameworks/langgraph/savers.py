@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ThreadSaver", "asynchronous", "with_checkpointer"]
 
-#: The classes of checkpointers that were found to have no asynchronous methods.
-_synchronous: Final[set[type]] = set()
+#: Whether checkpointers of a class have asynchronous methods, as far as it is known.
+_asynchronous: Final[dict[type, bool]] = {}
 
 
 async def asynchronous(saver: BaseCheckpointSaver[Any], config: RunnableConfig) -> BaseCheckpointSaver[Any]:
@@ -34,12 +34,13 @@ async def asynchronous(saver: BaseCheckpointSaver[Any], config: RunnableConfig) 
         saver: The checkpointer.
         config: Of any thread; reading its checkpoint shows whether they do.
     """
-    if type(saver) not in _synchronous:
+    if type(saver) not in _asynchronous:
         try:
             await saver.aget_tuple(config)
+            _asynchronous[type(saver)] = True
         except NotImplementedError:
-            _synchronous.add(type(saver))
-    return ThreadSaver(saver) if type(saver) in _synchronous else saver
+            _asynchronous[type(saver)] = False
+    return saver if _asynchronous[type(saver)] else ThreadSaver(saver)
 
 
 def with_checkpointer(graph: Graph, saver: BaseCheckpointSaver[Any]) -> Graph:

@@ -14,7 +14,7 @@ from statecast_agents.frameworks.turn import Turn
 from statecast_agents.message_list import Messages
 from statecast_agents.values import Json
 
-from .messages import page_messages, page_parts, result_fields
+from .messages import PageMessages, page_parts, result_fields
 from .namespaces import Namespaces
 from .options import Graph, GraphOptions
 
@@ -46,7 +46,9 @@ class GraphStream:
         self._options = options
         self._places: dict[tuple[str, ...], str | None] = {}  #: the namespaces of the turn, by those of the graph
         self._chunks: dict[tuple[str, str], _Streamed] = {}  #: by the checkpoint's namespace and the message's id
+        self.interrupted = False  #: whether a task has interrupted the graph
         self._unnamed: dict[str, _Streamed] = {}  #: those under way with an id of LangChain's own
+        self._pages: dict[tuple[str, ...], PageMessages] = {}
         #: the messages of sub-agents and subgraphs, by where they are shown, and by the graph's namespace
         self._inner: dict[str, dict[tuple[str, ...], list[dict[str, Json]]]] = {}
 
@@ -132,9 +134,10 @@ class GraphStream:
     def _state(self, ns: tuple[str, ...], state: Any, *, interrupted: bool) -> None:
         if not ns and state is not None:
             self._show_values(state)
+        self.interrupted = self.interrupted or interrupted
         if interrupted:  # its messages lack what the tasks beside the one that interrupts have said
             return
-        messages = self._messages(state)
+        messages = self._messages(ns, state)
         if not ns:
             self._turn.commit(messages)
             return
@@ -151,11 +154,13 @@ class GraphStream:
             plain = isinstance(state, str | bytes | int | float | list | tuple | set)
             self._run.put(path, state, None if plain else self._options.selects)
 
-    def _messages(self, state: Any) -> list[dict[str, Json]]:
+    def _messages(self, ns: tuple[str, ...], state: Any) -> list[dict[str, Json]]:
         """Return the messages in the state of a graph as a page's."""
         channel = self._options.channel
         found = state.get(channel) if isinstance(state, dict) else getattr(state, channel, None)
-        return page_messages(message for message in found or () if isinstance(message, BaseMessage))
+        return self._pages.setdefault(ns, PageMessages()).convert(
+            message for message in found or () if isinstance(message, BaseMessage)
+        )
 
     def _place(self, ns: tuple[str, ...]) -> str | None:
         """Return the turn's namespace for a graph's; None: it is not shown."""
