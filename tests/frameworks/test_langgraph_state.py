@@ -281,14 +281,15 @@ async def test_calls_of_page_tools_are_answered_one_by_one_also_by_a_page_withou
     model = ScriptedModel(answers=[two, ["Done."]])
     graph = create_agent(model, [add], middleware=[page_tools_middleware()])
 
-    def picked(id: str, color: str) -> dict[str, Any]:
+    def picked(id: str, color: Any) -> dict[str, Any]:
         return {"type": "add-tool-result", "toolCallId": id, "toolName": "pick_color", "result": color}
 
     async with TestClient(LangGraphAgent(graph)) as client:
         asked = await client.run("Paint", tools=COLOR, thread_id="t")
         half = await client.run(picked("c-2", "blue"), thread_id="t", state=asked.state)
-        done = await client.run(picked("c-1", "red"), thread_id="t", state=half.state)
+        done = await client.run(picked("c-1", {"color": "red"}), thread_id="t", state=half.state)
     assert [getattr(one, "name", None) or one["function"]["name"] for one in model.tools[0]] == ["add", "pick_color"]
     assert said(half) == ["Paint", ""]
     assert said(done) == ["Paint", "", "Done."]
-    assert model.said()[-2:] == [("tool", "red"), ("tool", "blue")]
+    assert model.said()[-2:] == [("tool", '{"color":"red"}'), ("tool", "blue")]
+    assert [part["result"] for part in done.state["messages"][1]["parts"]] == [{"color": "red"}, "blue"]

@@ -18,13 +18,12 @@ from statecast_agents.message import ToolCall
 from statecast_agents.run import Run
 from statecast_agents.values import Json, plain_copy
 
+from .messages import PAGE_CALL
+
 if TYPE_CHECKING:
     from langgraph.types import Interrupt, StateSnapshot
 
-__all__ = ["PAGE_CALL", "ask", "ask_to_go_on", "goes_on", "resumption"]
-
-#: The field of an interrupt that names the call of a page's tool; see `page_tools.py`.
-PAGE_CALL: Final = "pageCall"
+__all__ = ["ask", "ask_to_go_on", "goes_on", "resumption"]
 
 #: JSON Schema of the value of an answer that edits a call.
 EDITED: Final[Json] = {
@@ -116,7 +115,8 @@ def _resumed(run: Run, interrupt: Interrupt, answers: Mapping[str, Mapping[str, 
     if call is not None:
         found = run.messages.find_tool_call(call)
         assert found is not None, "a call that is settled is there"
-        return {"result": plain_copy(found.result), "isError": found.part.get("isError") is True}
+        result = found.part.get("modelContent", found.result)
+        return {"result": plain_copy(result), "isError": found.part.get("isError") is True}
     actions = [*_actions(interrupt)]
     if actions:
         return {"decisions": [_decision(action, answers[action.id]) for action in actions]}

@@ -7,7 +7,7 @@ same id on both sides.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
@@ -18,6 +18,7 @@ from statecast_agents.values import Json, plain_copy
 from .metadata import metadata_of
 
 __all__ = [
+    "PAGE_CALL",
     "STOPPED",
     "PageMessages",
     "block_parts",
@@ -29,8 +30,11 @@ __all__ = [
     "user_parts",
 ]
 
+#: The field of an interrupt, and of the message of a result, that names the call of a page's tool; see `page_tools.py`.
+PAGE_CALL: Final = "pageCall"
+
 #: What the model reads as the result of a call that was stopped before it had one.
-STOPPED = "The tool call was cancelled before it had a result."
+STOPPED: Final = "The tool call was cancelled before it had a result."
 
 
 def page_parts(message: AIMessage) -> list[dict[str, Json]]:
@@ -69,7 +73,9 @@ def block_parts(block: Mapping[str, Any]) -> Iterator[dict[str, Json]]:
 
 
 def result_fields(message: ToolMessage) -> dict[str, Json]:
-    """Return the result of a tool call, as fields of its part."""
+    """Return the result of a tool call, as fields of its part; none for a tool of the page, whose result is there."""
+    if PAGE_CALL in message.response_metadata:
+        return {}
     fields = {"result": to_state(message.content), "isError": message.status == "error"}
     return fields if message.artifact is None else {**fields, "artifact": to_state(message.artifact)}
 

@@ -18,7 +18,7 @@ from statecast_agents.arguments import arguments_text
 from statecast_agents.run import Run, current_run
 from statecast_agents.values import Json
 
-from .interrupts import PAGE_CALL
+from .messages import PAGE_CALL
 
 __all__ = ["PageTools"]
 
@@ -50,7 +50,8 @@ class PageTools(AgentMiddleware[Any, Any]):
         result = answer["result"]
         content = result if isinstance(result, str) else arguments_text(result)
         status: Any = "error" if answer["isError"] else "success"
-        return ToolMessage(content, tool_call_id=call["id"], name=call["name"], status=status)
+        mark = {PAGE_CALL: call["id"]}
+        return ToolMessage(content, tool_call_id=call["id"], name=call["name"], status=status, response_metadata=mark)
 
 
 def _tools(run: Run) -> Mapping[str, Json]:

@@ -89,8 +89,9 @@ class GraphStream:
             return
         if isinstance(message, ToolMessage):
             fields = result_fields(message)
-            result = fields.pop("result")
-            self._turn.result(message.tool_call_id, result, is_error=fields.pop("isError"), ns=space, **fields)
+            if fields:
+                result, is_error = fields.pop("result"), fields.pop("isError")
+                self._turn.result(message.tool_call_id, result, is_error=is_error, ns=space, **fields)
         elif isinstance(message, AIMessage) and message.id:
             self._turn.replace(message.id, page_parts(message), space)
 
