@@ -204,6 +204,22 @@ async def test_a_refusal_is_text_and_citations_are_sources() -> None:
     assert (source["type"], source["url"], source["title"]) == ("source", "https://bees.example", "Bees")
 
 
+async def test_what_a_failed_response_says_goes_to_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
+    agent = Agent()
+    async with provider([("error",)]) as model:
+
+        @agent.on(AddMessage)
+        async def answer(run: Run, command: AddMessage) -> None:
+            await copy_stream(run, ask_responses(model.url, run, []))
+
+        async with TestClient(agent) as client:
+            result = await client.run("Hi")
+
+    assert result.code == "model_unavailable"
+    assert SECRET not in str(result.error)
+    assert SECRET in caplog.text
+
+
 async def test_tools_that_openai_runs_itself_have_their_result() -> None:
     search = {"action": {"type": "search", "query": "bees"}, "status": "completed"}
     drawing = {"result": "AAAA", "status": "completed"}

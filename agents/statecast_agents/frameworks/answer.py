@@ -43,9 +43,7 @@ class Answer:
     __slots__ = ("_calls", "_turn", "_urls", "finish_reason", "id", "model", "ns", "opened", "paused", "usage")
 
     def __init__(self, turn: Turn, ns: str = "") -> None:
-        self.id = new_id(
-            "msg"
-        )  #: of the message. Providers' ids are not unique, with some servers not even in a thread
+        self.id = new_id("msg")  #: the message's. A provider may use an id twice in a thread
         self.ns = ns
         self.finish_reason: FinishReason | None = None  #: None until the model has finished
         self.model: str | None = None  #: its name, as the provider reports it

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from statecast_agents.arguments import arguments_text
 from statecast_agents.chunks import FinishReason
+from statecast_agents.errors import AgentError
 from statecast_agents.message import ToolCall
 from statecast_agents.values import Json
 
@@ -51,7 +52,7 @@ class ResponsesReader:
         """Copy one event.
 
         Raises:
-            AgentError: "model_unavailable": the response failed.
+            AgentError: "rate_limited", "model_unavailable": the response failed.
         """
         match event.type:
             case "response.output_text.delta" | "response.refusal.delta":
@@ -71,8 +72,10 @@ class ResponsesReader:
                 self.answer.add_source(annotation.get("url"), annotation.get("title"))
             case "response.completed" | "response.incomplete":
                 self._finish(event.response)
-            case "response.failed" | "error":
-                raise failure("model_unavailable")
+            case "response.failed":
+                raise _failed(event.response.error)
+            case "error":
+                raise _failed(event)
 
     def close(self) -> list[ToolCall]:
         """Finish the answer, and return the calls to answer.
@@ -133,3 +136,11 @@ class ResponsesReader:
             cached_input_tokens=attribute(usage, "input_tokens_details", "cached_tokens"),
             reasoning_tokens=attribute(usage, "output_tokens_details", "reasoning_tokens"),
         )
+
+
+def _failed(error: Any) -> AgentError:
+    """Return what users read of a response's error, whose own text goes to the log."""
+    limited = attribute(error, "code") == "rate_limit_exceeded"
+    known = failure("rate_limited" if limited else "model_unavailable")
+    known.__cause__ = RuntimeError(f"the response failed: {plain(error)}")
+    return known
