@@ -10,18 +10,17 @@ from pathlib import Path
 import msgspec
 
 from . import (
+    adapters,
     burst,
     crowded,
     durable,
     fanout,
     followers,
-    generators,
     graphs,
     growth,
     idle,
     joining,
     many,
-    models,
     operations,
     posted,
     projections,
@@ -48,8 +47,7 @@ MEASURES: dict[str, Callable[[Options], list[Result]]] = {
     "N": projections.measure,
     "O": graphs.measure,
     "P": putting.measure,
-    "Q": models.measure,
-    "R": generators.measure,
+    "Q": adapters.measure,
 }
 
 DOCS = Path(__file__).parents[1] / "docs" / "performance.md"

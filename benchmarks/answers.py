@@ -1,0 +1,297 @@
+"""Agents that answer with so many tokens: for each framework, one that its adapter runs and one written by hand.
+
+Both use the framework's own model and stream. The one written by hand appends each token to a message of the assistant,
+and shows nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, NamedTuple
+
+import agents
+import anthropic
+import httpx2
+import openai
+import pydantic_ai
+from langchain.agents import create_agent
+from langchain_core.language_models.chat_models import BaseChatModel, agenerate_from_stream
+from langchain_core.messages import AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
+from langgraph.checkpoint.memory import InMemorySaver
+from pydantic_ai.models.function import FunctionModel
+
+from statecast import AddMessage, Agent, Run
+from statecast.frameworks import (
+    GeneratorAgent,
+    LangGraphAgent,
+    OpenAIAgentsAgent,
+    PydanticAgent,
+    copy_stream,
+    to_anthropic,
+    to_openai,
+    to_responses,
+)
+from tests.frameworks.wires import WIRES, frame
+
+from .plan import token
+
+__all__ = ["PAIRS", "Pair", "Tokens", "a_graph"]
+
+#: Asks a model for its stream.
+Ask = Callable[[Run], Any]
+
+#: Stands for the token in the bytes of an event.
+HOLE = b"HOLE"
+
+
+class Tokens:
+    """What a model answers: a text in one piece, then tokens, each in a turn of the event loop.
+
+    Args:
+        count: How many tokens.
+        before: Characters of the text.
+    """
+
+    def __init__(self, count: int, before: int = 0) -> None:
+        self.count = count
+        self.before = before
+
+    def __iter__(self) -> Iterator[str]:
+        if self.before:
+            yield "x" * self.before
+        yield from map(token, range(self.count))
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        for piece in self:
+            await asyncio.sleep(0)  # as a network does
+            yield piece
+
+
+class Pair(NamedTuple):
+    """The two agents of a framework."""
+
+    adapter: Callable[[Tokens], Agent]
+    by_hand: Callable[[Tokens], Agent]
+
+
+def by_hand(read: Callable[[Run, Any], AsyncIterator[str]]) -> Agent:
+    """Return an agent that writes the texts that `read` yields for a run and the user's message."""
+    agent = Agent()
+
+    @agent.on(AddMessage)
+    async def answer(run: Run, command: AddMessage) -> None:
+        message = run.messages.assistant()
+        async for delta in read(run, command.message):
+            message.append_text(delta)
+
+    return agent
+
+
+class ChatModel(BaseChatModel):
+    """LangChain's."""
+
+    tokens: Any
+
+    @property
+    def _llm_type(self) -> str:
+        return "tokens"
+
+    def _generate(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError
+
+    async def _agenerate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> Any:
+        return await agenerate_from_stream(self._astream(messages, stop, run_manager))
+
+    async def _astream(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> Any:
+        async for piece in self.tokens:
+            chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece))
+            if run_manager is not None:
+                await run_manager.on_llm_new_token(piece, chunk=chunk)
+            yield chunk
+
+
+def a_graph(tokens: Tokens) -> Any:
+    return create_agent(ChatModel(tokens=tokens), [], checkpointer=InMemorySaver())
+
+
+def langgraph_by_hand(tokens: Tokens) -> Agent:
+    graph = a_graph(tokens)
+
+    async def read(run: Run, message: Any) -> AsyncIterator[str]:
+        given = {"messages": [{"role": "user", "content": message.text}]}
+        config = {"configurable": {"thread_id": run.thread_id}}
+        async for chunk, _ in graph.astream(given, config, stream_mode="messages"):
+            if chunk.content:
+                yield chunk.content
+
+    return by_hand(read)
+
+
+def an_agent(tokens: Tokens) -> agents.Agent:
+    agents.set_tracing_disabled(True)  # it would send traces over the network
+    return agents.Agent(name="Host", model=agents.OpenAIResponsesModel("fake", a_client(tokens)))
+
+
+def openai_agents_by_hand(tokens: Tokens) -> Agent:
+    host = an_agent(tokens)
+
+    async def read(run: Run, message: Any) -> AsyncIterator[str]:
+        result = agents.Runner.run_streamed(host, message.text)
+        async for event in result.stream_events():
+            if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
+                yield event.data.delta
+
+    return by_hand(read)
+
+
+def a_pydantic_agent(tokens: Tokens) -> pydantic_ai.Agent:
+    async def stream(messages: Any, info: Any) -> AsyncIterator[str]:
+        async for piece in tokens:
+            yield piece
+
+    return pydantic_ai.Agent(FunctionModel(stream_function=stream))
+
+
+def pydantic_by_hand(tokens: Tokens) -> Agent:
+    framework = a_pydantic_agent(tokens)
+
+    async def read(run: Run, message: Any) -> AsyncIterator[str]:
+        async with framework.run_stream_events(message.text) as events:
+            async for event in events:
+                if event.event_kind == "part_start" and event.part.part_kind == "text":
+                    yield event.part.content
+                elif event.event_kind == "part_delta" and event.delta.part_delta_kind == "text":
+                    yield event.delta.content_delta
+
+    return by_hand(read)
+
+
+class _Provider(httpx2.AsyncBaseTransport):
+    """The provider that the clients of OpenAI and Anthropic reach."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        await request.aread()
+        stream = _Frames(self._tokens, request.url.path)
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=stream)
+
+
+class _Frames(httpx2.AsyncByteStream):
+    def __init__(self, tokens: Tokens, path: str) -> None:
+        self._frames = _frames(tokens, path)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._frames
+
+
+async def _frames(tokens: Tokens, path: str) -> AsyncIterator[bytes]:
+    wire = WIRES[path]()
+    yield b"".join(map(frame, [*wire.begin(), *wire.events("text", "")]))
+    form = b"".join(map(frame, wire.events("text", HOLE.decode())))
+    async for piece in tokens:
+        yield form.replace(HOLE, piece.encode())
+    yield b"".join(map(frame, wire.end()))
+
+
+def a_client(tokens: Tokens) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(api_key="any", http_client=httpx2.AsyncClient(transport=_Provider(tokens)))
+
+
+def chat(tokens: Tokens) -> Ask:
+    client = a_client(tokens)
+    return lambda run: client.chat.completions.create(model="fake", **to_openai(run))
+
+
+def chat_text(chunk: Any) -> str | None:
+    return chunk.choices[0].delta.content if chunk.choices else None
+
+
+def responses(tokens: Tokens) -> Ask:
+    client = a_client(tokens)
+    return lambda run: client.responses.create(model="fake", **to_responses(run))
+
+
+def responses_text(event: Any) -> str | None:
+    return event.delta if event.type == "response.output_text.delta" else None
+
+
+def claude(tokens: Tokens) -> Ask:
+    client = anthropic.AsyncAnthropic(api_key="any", http_client=httpx2.AsyncClient(transport=_Provider(tokens)))
+    return lambda run: client.messages.create(model="fake", max_tokens=100, **to_anthropic(run))
+
+
+def claude_text(event: Any) -> str | None:
+    return event.delta.text if event.type == "content_block_delta" and event.delta.type == "text_delta" else None
+
+
+def a_pair(asking: Callable[[Tokens], Ask], text: Callable[[Any], str | None]) -> Pair:
+    """Return the agents of a client: one copies its stream, the other reads the texts in it."""
+
+    def copying(tokens: Tokens) -> Agent:
+        agent, ask = Agent(), asking(tokens)
+
+        @agent.on(AddMessage)
+        async def answer(run: Run, command: AddMessage) -> None:
+            await copy_stream(run, ask(run))
+
+        return agent
+
+    def reading(tokens: Tokens) -> Agent:
+        ask = asking(tokens)
+
+        async def read(run: Run, message: Any) -> AsyncIterator[str]:
+            async for event in await ask(run):
+                delta = text(event)
+                if delta:
+                    yield delta
+
+        return by_hand(read)
+
+    return Pair(copying, reading)
+
+
+def generator(tokens: Tokens) -> Agent:
+    async def answer(run: Run) -> AsyncIterator[str]:
+        async for piece in tokens:
+            yield piece
+
+    return GeneratorAgent(answer)
+
+
+def plain_generator(tokens: Tokens) -> Agent:
+    def answer(run: Run) -> Iterator[str]:
+        yield from tokens
+
+    return GeneratorAgent(answer)
+
+
+def plain_by_hand(tokens: Tokens) -> Agent:
+    agent = Agent()
+
+    @agent.on(AddMessage)
+    async def answer(run: Run, command: AddMessage) -> None:
+        message = run.messages.assistant()
+
+        def work() -> None:
+            for piece in tokens:
+                message.append_text(piece)
+
+        await run.in_thread(work)
+
+    return agent
+
+
+PAIRS: dict[str, Pair] = {
+    "LangGraph": Pair(lambda tokens: LangGraphAgent(a_graph(tokens)), langgraph_by_hand),
+    "OpenAI Agents SDK": Pair(lambda tokens: OpenAIAgentsAgent(an_agent(tokens)), openai_agents_by_hand),
+    "Pydantic AI": Pair(lambda tokens: PydanticAgent(a_pydantic_agent(tokens)), pydantic_by_hand),
+    "OpenAI, chat completions": a_pair(chat, chat_text),
+    "OpenAI, responses": a_pair(responses, responses_text),
+    "Anthropic": a_pair(claude, claude_text),
+    "an async generator": Pair(generator, lambda tokens: by_hand(lambda run, message: aiter(tokens))),
+    "a generator in a thread": Pair(plain_generator, plain_by_hand),
+}
