@@ -79,6 +79,8 @@ def write_parts(parts: TrackedList, given: Sequence[Mapping[str, Json]]) -> None
     Raises:
         NotJson: A part is not something a state can hold.
     """
+    if parts == given:
+        return
     kinds = {part["type"] for part in given}
     free: dict[Any, list[TrackedDict]] = {}
     for part in parts:
