@@ -7,7 +7,7 @@ and shows nothing else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
 
 import agents
@@ -15,19 +15,30 @@ import anthropic
 import httpx2
 import openai
 import pydantic_ai
+from google.adk.agents import LlmAgent, RunConfig
+from google.adk.agents._streaming_mode import StreamingMode
+from google.adk.models.base_llm import BaseLlm
+from google.adk.models.llm_response import LlmResponse
+from google.adk.runners import InMemoryRunner
+from google.genai.types import Content, GenerateContentResponseUsageMetadata, Part
 from langchain.agents import create_agent
 from langchain_core.language_models.chat_models import BaseChatModel, agenerate_from_stream
 from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic_ai.models.function import FunctionModel
+from smolagents import LogLevel, Model, ToolCallingAgent
+from smolagents.models import ChatMessage, ChatMessageStreamDelta, ChatMessageToolCallFunction
+from smolagents.models import ChatMessageToolCallStreamDelta as CallDelta
 
 from statecast import AddMessage, Agent, Run
 from statecast.frameworks import (
     GeneratorAgent,
+    GoogleADKAgent,
     LangGraphAgent,
     OpenAIAgentsAgent,
     PydanticAgent,
+    SmolagentsAgent,
     copy_stream,
     to_anthropic,
     to_openai,
@@ -74,6 +85,7 @@ class Pair(NamedTuple):
 
     adapter: Callable[[Tokens], Agent]
     by_hand: Callable[[Tokens], Agent]
+    flat: bool = True  #: whether a token costs the framework itself as much in a long answer as in a short one
 
 
 def by_hand(read: Callable[[Run, Any], AsyncIterator[str]]) -> Agent:
@@ -164,6 +176,41 @@ def pydantic_by_hand(tokens: Tokens) -> Agent:
                     yield event.part.content
                 elif event.event_kind == "part_delta" and event.delta.part_delta_kind == "text":
                     yield event.delta.content_delta
+
+    return by_hand(read)
+
+
+class AdkModel(BaseLlm):
+    """Google ADK's."""
+
+    tokens: Any
+
+    async def generate_content_async(self, llm_request: Any, stream: bool = False) -> AsyncGenerator[LlmResponse, None]:
+        async for piece in self.tokens:
+            yield LlmResponse(content=Content(role="model", parts=[Part(text=piece)]), partial=True)
+        whole = Content(role="model", parts=[Part(text="".join(self.tokens))])
+        used = GenerateContentResponseUsageMetadata(prompt_token_count=1, candidates_token_count=1)
+        yield LlmResponse(content=whole, partial=False, usage_metadata=used)
+
+
+def an_adk_agent(tokens: Tokens) -> LlmAgent:
+    return LlmAgent(name="host", model=AdkModel(model="fake", tokens=tokens))
+
+
+def adk_by_hand(tokens: Tokens) -> Agent:
+    runner = InMemoryRunner(an_adk_agent(tokens))
+
+    async def read(run: Run, message: Any) -> AsyncIterator[str]:
+        session = await runner.session_service.create_session(app_name=runner.app_name, user_id="u")
+        events = runner.run_async(
+            user_id="u",
+            session_id=session.id,
+            new_message=Content(role="user", parts=[Part(text=message.text)]),
+            run_config=RunConfig(streaming_mode=StreamingMode.SSE),
+        )
+        async for event in events:
+            if event.partial and event.content and event.content.parts:
+                yield event.content.parts[0].text or ""
 
     return by_hand(read)
 
@@ -285,13 +332,53 @@ def plain_by_hand(tokens: Tokens) -> Agent:
     return agent
 
 
+class SmolModel(Model):
+    """The one of smolagents."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        super().__init__(model_id="tokens")
+        self._tokens = tokens
+
+    def generate_stream(self, messages: list[ChatMessage], **options: Any) -> Iterator[ChatMessageStreamDelta]:
+        yield call_delta('{"answer": "', "c1")
+        yield from map(call_delta, self._tokens)
+        yield call_delta('"}')
+
+
+def call_delta(text: str, id: str | None = None) -> ChatMessageStreamDelta:
+    function = ChatMessageToolCallFunction(name="final_answer" if id else "", arguments=text)
+    return ChatMessageStreamDelta(tool_calls=[CallDelta(index=0, id=id, function=function)])
+
+
+def a_smolagent(tokens: Tokens) -> ToolCallingAgent:
+    agent = ToolCallingAgent(tools=[], model=SmolModel(tokens), stream_outputs=True, verbosity_level=LogLevel.OFF)
+    agent.logger.console.quiet = True
+    return agent
+
+
+def smolagents_by_hand(tokens: Tokens) -> Agent:
+    agent = Agent()
+
+    @agent.on(AddMessage)
+    def answer(run: Run, command: AddMessage) -> None:
+        message = run.messages.assistant()
+        for event in a_smolagent(tokens).run(command.message.text, stream=True):
+            if isinstance(event, ChatMessageStreamDelta):
+                message.append_text(event.tool_calls[0].function.arguments)
+
+    return agent
+
+
 PAIRS: dict[str, Pair] = {
     "LangGraph": Pair(lambda tokens: LangGraphAgent(a_graph(tokens)), langgraph_by_hand),
     "OpenAI Agents SDK": Pair(lambda tokens: OpenAIAgentsAgent(an_agent(tokens)), openai_agents_by_hand),
     "Pydantic AI": Pair(lambda tokens: PydanticAgent(a_pydantic_agent(tokens)), pydantic_by_hand),
+    "Google ADK": Pair(lambda tokens: GoogleADKAgent(an_adk_agent(tokens)), adk_by_hand),
     "OpenAI, chat completions": a_pair(chat, chat_text),
     "OpenAI, responses": a_pair(responses, responses_text),
     "Anthropic": a_pair(claude, claude_text),
     "an async generator": Pair(generator, lambda tokens: by_hand(lambda run, message: aiter(tokens))),
     "a generator in a thread": Pair(plain_generator, plain_by_hand),
+    # It draws the whole answer anew with each token.
+    "smolagents": Pair(lambda tokens: SmolagentsAgent(lambda: a_smolagent(tokens)), smolagents_by_hand, flat=False),
 }
