@@ -45,6 +45,7 @@ const messageConverter = createMessageConverter((message) => ({
   id: message.id,
   role: message.role,
   content: (message.parts ?? []).map(toPart),
+  ...(message.status && { status: message.status }),
   convertConfig: { joinStrategy: "none" },
 }));
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 
-from statecast import Agent, create_app
+from statecast import Agent, Run, create_app
+from statecast.frameworks import GeneratorAgent
 from tests.clients.node import Transport, TransportReport, need_node
 from tests.clients.serving import served
 from tests.clients.transport_checks import check, settings
@@ -39,6 +43,27 @@ def test_the_report_shows_its_steps_its_totals_and_its_text(monkeypatch: pytest.
     assert [part["type"] for part in shown] == ["tool-call"] * 3 + ["text"]
     assert shown[0]["result"] == [120, 80, 95]
     assert shown[-1]["text"] == "North sold most, 295 of 690. "
+
+
+def test_a_page_shows_that_an_answer_was_stopped() -> None:
+    need_node()
+
+    async def story(run: Run) -> AsyncIterator[str]:
+        yield "Once"
+        await asyncio.Event().wait()
+
+    with served(create_app(GeneratorAgent(story))) as url:
+        with Transport(settings(url, "assistant-transport", threadId="t", steps=[])) as page:
+            page.step("append", text="Tell me a story")
+            page.step("wait", **{"for": {"path": ["messages", 1, "parts", 0, "text"], "equals": "Once"}})
+            httpx.post(f"{url}/cancel", json={"threadId": "t"}).raise_for_status()
+            page.step("wait", **{"for": "idle"})
+            report = page.report()
+        check(report, url)
+
+    answer: Any = report.messages[1]
+    assert answer["content"] == [{"type": "text", "text": "Once"}]
+    assert answer["status"] == {"type": "incomplete", "reason": "cancelled"}
 
 
 def test_the_librarian_searches_and_remembers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,6 +135,26 @@ async def test_a_state_is_shown_in_the_threads_and_only_what_differs_is_sent() -
     }
 
 
+async def test_a_generator_that_yields_nothing_but_states_leaves_turns_to_others() -> None:
+    turns: list[int] = []
+    over = asyncio.Event()
+
+    async def other() -> None:
+        while not over.is_set():
+            turns.append(1)
+            await asyncio.sleep(0)
+
+    async def plan(run: Run) -> AsyncIterator[Any]:
+        for step in range(10):
+            yield State({"step": step})
+
+    beside = asyncio.create_task(other())
+    await run_generator(run_on(), plan)
+    over.set()
+    await beside
+    assert len(turns) >= 10
+
+
 async def test_a_state_without_keys_has_no_place(caplog: Any) -> None:
     def answer(run: Run) -> Iterator[Any]:
         yield State([1])

@@ -23,6 +23,7 @@ const settled = (part: Part): Part =>
   part.type === "tool-call" && part.cutOff ? { ...part, result: "Stopped before it had a result", isError: true } : part;
 
 const statusOf = (message: Message, running: boolean): Status => {
+  if (message.status) return message.status;
   if (running) return RUNNING;
   return message.parts.some(unanswered) ? ASKING : COMPLETE;
 };

@@ -28,6 +28,8 @@ export type Message = {
   readonly id: string;
   readonly role: "user" | "assistant";
   readonly parts: readonly Part[];
+  /** Of an answer that its run did not finish. */
+  readonly status?: { readonly type: "incomplete"; readonly reason: "cancelled" | "error" | "other" };
 };
 
 export type Step = { readonly title: string; readonly status: "pending" | "running" | "done" };
