@@ -15,7 +15,7 @@ from pydantic_ai import CustomEvent, ModelRetry, RunContext, ToolReturn
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ThinkingPart
 
-from statecast import Agent, Run, create_app
+from statecast import Agent, Run, create_app, current_run
 from statecast.frameworks import PydanticAgent, run_pydantic_ai, sub_agent_events
 from statecast.testing import TestClient
 from tests.frameworks.pydantic_models import HANG, Script, call, think
@@ -187,6 +187,37 @@ async def test_tools_change_the_state_that_their_dependencies_hold() -> None:
         result = await client.run("Plan")
 
     assert result.state["plan"] == ["buy"]
+
+
+async def test_a_tool_may_wait_for_the_user_while_another_works() -> None:
+    script = Script([call("order", "{}", "a", index=1), call("cook", "{}", "b", index=2)], ["Served."])
+    agent = PydanticAIAgent(script.model)
+    asked, cooked = asyncio.Event(), asyncio.Event()
+
+    @agent.tool_plain
+    async def order() -> str:
+        asked.set()
+        return str(await current_run().call_tool("ask_user", {"question": "Salt?"}))
+
+    @agent.tool_plain
+    async def cook() -> str:
+        await cooked.wait()
+        return "risotto"
+
+    async with TestClient(PydanticAgent(agent)) as client:
+        running = asyncio.create_task(client.run("Risotto, please", thread_id="t"))
+        await asyncio.wait_for(asked.wait(), 10)
+        cooking = (await client.get("/status/t")).json()["status"]
+        cooked.set()
+        waiting = await running
+        (question,) = [part for part in parts_of(waiting.state) if part["toolName"] == "ask_user"]
+        salted = {"type": "add-tool-result", "toolCallId": question["toolCallId"], "result": "yes"}
+        done = await client.run(salted, thread_id="t", state=waiting.state)
+
+    assert cooking == "running"
+    results = {part["toolName"]: part.get("result") for part in parts_of(waiting.state)}
+    assert results == {"order": None, "cook": "risotto", "ask_user": None}
+    assert parts_of(done.state)[-1]["text"] == "Served."
 
 
 async def test_a_sub_agent_speaks_under_the_call_that_runs_it() -> None:

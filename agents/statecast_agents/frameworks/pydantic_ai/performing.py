@@ -45,6 +45,8 @@ class AgentRun:
         self._history = history
         self._options = options
         self._output_tools: set[str] = set()  #: names
+        #: by the calls' ids, the activities of tools that have returned, until their results are shown
+        self._returned: dict[str, contextlib.ExitStack] = {}
 
     async def perform(self, request: Request) -> AgentRunResult[Any]:
         """Run the agent, and store its history, whatever becomes of it."""
@@ -69,12 +71,16 @@ class AgentRun:
                     if event.event_kind == "part_start" and event.index == 0:
                         self._history.save(stream.all_messages(), running=events.size)
                     events.copy(event)
+                    if event.event_kind == "function_tool_result":
+                        self._end_activity(event.tool_call_id)
             if isinstance(result.output, DeferredToolRequests):
                 self._history.ask(self._turn, result.output)
             else:
                 events.show_output(result.output)
             return result
         finally:
+            for call_id in [*self._returned]:
+                self._end_activity(call_id)
             # Only now does the history of a stopped run have the answer as far as it came.
             with contextlib.suppress(UserError):  # the run had not begun
                 if stream is not None:
@@ -100,9 +106,20 @@ class AgentRun:
     async def _execute(
         self, ctx: RunContext[Any], *, call: Any, tool_def: Any, args: Any, handler: Callable[[Any], Awaitable[Any]]
     ) -> Any:
-        """Execute a tool as a part of the run of its own, so that it may wait while others work."""
-        with self._turn.run.activity():
-            return await handler(args)
+        """Execute a tool as an activity, so that it may wait while others work.
+
+        The activity goes on until the result is shown: the page's response ends when all others wait.
+        """
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._turn.run.activity())
+            result = await handler(args)
+            self._returned[call.tool_call_id] = stack.pop_all()
+        return result
+
+    def _end_activity(self, call_id: str) -> None:
+        activity = self._returned.pop(call_id, None)
+        if activity is not None:
+            activity.close()
 
 
 def show_sub_agent(ctx: RunContext[Any]) -> EventStreamHandler[Any]:
