@@ -1,5 +1,6 @@
 """Adapters for agent frameworks, and their common parts. Each framework is imported when its adapter is first used."""
 
+from statecast_agents.frameworks.agent_framework import MicrosoftAgent, run_microsoft_agent, show_agent_updates
 from statecast_agents.frameworks.anthropic_requests import to_anthropic
 from statecast_agents.frameworks.explain import explained
 from statecast_agents.frameworks.generators import CallbackAgent, GeneratorAgent, State, run_callbacks, run_generator
@@ -23,6 +24,7 @@ __all__ = [
     "GoogleADKAgent",
     "Inputs",
     "LangGraphAgent",
+    "MicrosoftAgent",
     "OpenAIAgentsAgent",
     "PydanticAgent",
     "SmolagentsAgent",
@@ -39,10 +41,12 @@ __all__ = [
     "run_generator",
     "run_google_adk",
     "run_graph",
+    "run_microsoft_agent",
     "run_openai_agents",
     "run_pydantic_ai",
     "run_smolagents",
     "run_tools",
+    "show_agent_updates",
     "show_sub_agent",
     "sub_agent_events",
     "to_anthropic",

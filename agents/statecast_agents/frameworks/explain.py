@@ -104,6 +104,16 @@ _CODES: Final = {
     "google.ClientError": "model_request_rejected",
     "google.ServerError": "model_unavailable",
     "google.APIError": "model_unavailable",
+    # Microsoft Agent Framework. Its general exceptions say less than what caused them.
+    "agent_framework.ChatClientInvalidAuthException": "model_authentication_failed",
+    "agent_framework.ChatClientInvalidRequestException": "model_request_rejected",
+    "agent_framework.ChatClientInvalidResponseException": "invalid_answer",
+    "agent_framework.ChatClientContentFilterException": "content_filtered",
+    "agent_framework.AgentInvalidAuthException": "model_authentication_failed",
+    "agent_framework.AgentInvalidRequestException": "model_request_rejected",
+    "agent_framework.AgentInvalidResponseException": "invalid_answer",
+    "agent_framework.AgentContentFilterException": "content_filtered",
+    "agent_framework.ToolException": "tool_failed",
     # MCP
     "mcp.MCPError": "tool_failed",
     "mcp.McpError": "tool_failed",
