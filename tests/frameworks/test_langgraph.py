@@ -292,6 +292,16 @@ async def test_what_makes_no_sense_is_refused_at_once() -> None:
         LangGraphAgent(create_agent(ScriptedModel(answers=[]), []), channel="said")
 
 
+async def test_settings_of_the_shown_state_that_make_no_sense_are_refused() -> None:
+    graph = create_agent(ScriptedModel(answers=[]), [])
+    with pytest.raises(ValueError, match="apart from the messages as values"):
+        LangGraphAgent(graph, values="messages")
+    with pytest.raises(ValueError, match="expected values beside select"):
+        LangGraphAgent(graph, select=["todos"])
+    with pytest.raises(TypeError, match=r'got the text "todos"; write \["todos"\]'):
+        LangGraphAgent(graph, values="agent", select="todos")
+
+
 async def test_a_page_tool_without_langchain_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "langchain.agents.middleware", None)
     monkeypatch.delitem(sys.modules, "statecast_agents.frameworks.langgraph.page_tools", raising=False)

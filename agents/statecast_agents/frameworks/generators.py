@@ -29,6 +29,7 @@ from statecast_agents.message import AssistantMessage, ToolCall
 from statecast_agents.run import Run
 from statecast_agents.values import Json
 
+from .checks import check_functions
 from .turn import Turn
 from .work import CLEANUP_SECONDS, foreign
 
@@ -89,10 +90,14 @@ class CallbackAgent(Agent):
             thread; once the run was stopped, it raises RunEnded, which ends most libraries at their next piece.
         name: The agent's name.
         settings: Of `Agent`.
+
+    Raises:
+        TypeError: It is no function.
     """
 
     def __init__(self, function: WithCallback, name: str = "agent", **settings: Any) -> None:
         super().__init__(name, **settings)
+        check_functions("run, emit", function=function)
         self._function = function
         self.batch(self._work)
 

@@ -19,6 +19,7 @@ from statecast_agents.message import AssistantMessage, Message
 from statecast_agents.run import Run
 from statecast_agents.values import Json
 
+from .checks import check_functions
 from .generators import SHARE, Item, run_generator
 from .inputs import inputs
 from .work import CLEANUP_SECONDS
@@ -45,10 +46,14 @@ class SmolagentsAgent(Agent):
         make: Returns the agent for a run: one that no other run uses, because it has one conversation at a time.
         name: The agent's name.
         settings: Of `Agent`.
+
+    Raises:
+        TypeError: `make` is no function.
     """
 
     def __init__(self, make: Callable[[], MultiStepAgent], name: str = "agent", **settings: Any) -> None:
         super().__init__(name, **settings)
+        check_functions("", make=make)
         self._make = make
         self.batch(self._work)
 

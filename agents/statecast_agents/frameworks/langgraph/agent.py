@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from statecast_agents.agent import Agent
 from statecast_agents.foreign import Select
+from statecast_agents.frameworks.checks import check_functions, check_places
 from statecast_agents.frameworks.turn import Turn
 from statecast_agents.frameworks.work import foreign
 from statecast_agents.run import Run
@@ -69,6 +70,13 @@ class LangGraphAgent(Agent):
         if input is None and hasattr(graph, "builder") and channel not in graph.channels:
             message = f'expected a graph whose state has "{channel}", got {", ".join(graph.builder.channels)}'
             raise ValueError(f"{message}; name its messages with channel=, or make its input with input=")
+        check_functions(context=context)
+        check_functions("run, messages", input=input)
+        check_places(self, values=values, custom=custom, subgraphs=subgraphs)
+        if select is not None and values is None:
+            raise ValueError("expected values beside select: where the selected keys go, got None")
+        if isinstance(select, str):
+            raise TypeError(f'expected keys or a function as select, got the text "{select}"; write ["{select}"]')
         self._graph = graph
         self._options = GraphOptions(
             channel=channel,

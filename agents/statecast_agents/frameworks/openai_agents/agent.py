@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from statecast_agents.agent import Agent
+from statecast_agents.frameworks.checks import check_functions, check_places
 from statecast_agents.frameworks.turn import Turn
 from statecast_agents.frameworks.work import foreign
 from statecast_agents.run import Run
@@ -54,6 +55,8 @@ class OpenAIAgentsAgent(Agent):
         super().__init__(name, **settings)
         if not hasattr(agent, "handoffs"):
             raise TypeError(f"expected an agent of the OpenAI Agents SDK, got {agent!r:.80}")
+        check_functions(context=context, session=session)
+        check_places(self, shown=shown)
         self._agent = agent
         self._options = Options(
             context=context, session=session, shown=shown, max_turns=max_turns, run_config=run_config

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from statecast_agents.agent import Agent
+from statecast_agents.frameworks.checks import check_functions
 from statecast_agents.frameworks.turn import Turn
 from statecast_agents.frameworks.work import foreign
 from statecast_agents.run import Run
@@ -51,6 +52,7 @@ class PydanticAgent(Agent):
             raise TypeError(f"expected an agent of Pydantic AI, got {agent!r:.80}")
         if self.messages is None:
             raise ValueError("expected a place for the messages, got messages=None: the agent's answers go there")
+        check_functions(deps=deps, options=options)
         self._agent = agent
         self._deps = deps
         self._options = options
