@@ -76,6 +76,12 @@ def make(**settings: Any) -> tuple[Agent, threading.Event]:
         result = await run.wait_for(AddToolResult, where=lambda command: command.tool_call_id == call.id)
         message.append_text(f"You said {result.result}.")
 
+    @agent.on("ask")
+    async def ask(run: Run, command: UntypedCommand) -> None:
+        call = run.messages.assistant().add_tool_call("delete", {"file": "a.txt"}, id="call_1")
+        call.ask("Delete it?\nIt is old.")
+        run.ask("Why?", kind="text")
+
     @agent.on("grow")
     async def grow(run: Run, command: UntypedCommand) -> None:
         run.state["text"] += command.body["text"]

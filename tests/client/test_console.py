@@ -78,6 +78,17 @@ def test_a_run_that_waits_has_a_status_of_its_own_and_says_what_for(url: str) ->
     assert answered == (0, "You said so.\n", "completed, thread a5\n")
 
 
+def test_open_questions_are_shown_with_their_ids(url: str) -> None:
+    status, answer, said = ran("send", "--url", url, "--thread", "a6", "--command", '{"type":"ask"}')
+    first, second = httpx.get(f"{url}/threads/a6/state").json()["state"]["pending"]
+    assert (status, answer) == (3, "")
+    assert said == (
+        f'delete {{"file":"a.txt"}} waits for an answer, as {first["id"]}: Delete it? It is old.\n'
+        f"text waits for an answer, as {second['id']}: Why?\n"
+        "waiting, thread a6\n"
+    )
+
+
 @pytest.mark.parametrize("command", [["send", "hello"], ["watch", "t"], ["watch", "t", "--once"]])
 def test_without_a_server_it_is_said_how_to_start_one(command: list[str]) -> None:
     status, answer, said = ran(*command, "--url", "http://127.0.0.1:9")

@@ -9,7 +9,7 @@ from statecast_agents import Json
 
 from .output import write
 
-__all__ = ["AnswerPrinter", "last_parts"]
+__all__ = ["AnswerPrinter", "last_parts", "open_lines"]
 
 
 class AnswerPrinter:
@@ -46,6 +46,20 @@ def last_parts(change: Change) -> list[Mapping[str, Json]]:
     messages = _messages(change.state)
     parts = messages[-1].get("parts") if messages else None
     return [part for part in (*(parts if isinstance(parts, list) else ()), *change.parts) if isinstance(part, dict)]
+
+
+def open_lines(change: Change) -> list[str]:
+    """Return a line for each open question, and for each call in the last message that has no result."""
+    calls = [part for part in last_parts(change) if part.get("type") == "tool-call" and "result" not in part]
+    shown = {call.get("toolCallId"): f"{call.get('toolName')} {call.get('argsText')}" for call in calls}
+    lines: list[str] = []
+    pending = change.state.get("pending") if isinstance(change.state, dict) else None
+    for question in pending if isinstance(pending, list) else ():
+        if isinstance(question, dict):
+            about = shown.pop(question.get("callId"), None) or question.get("kind")
+            prompt = " ".join(str(question.get("prompt", "")).split())
+            lines.append(f"{about} waits for an answer, as {question.get('id')}" + (f": {prompt}" if prompt else ""))
+    return lines + [f"{call} waits for its result, as {id}" for id, call in shown.items()]
 
 
 def _messages(state: Json) -> list[Mapping[str, Json]]:

@@ -15,7 +15,7 @@ import msgspec
 from statecast.client import Change, Client, ClientError, ConnectionLost, Refused, Snapshot, Thread
 from statecast_agents import Json
 
-from .answer import AnswerPrinter, last_parts
+from .answer import AnswerPrinter, open_lines
 from .output import OUT, STATUS_STYLES, report, write
 from .screen import Screen
 from .state_rows import StateRows
@@ -68,9 +68,8 @@ async def send(url: str, thread_id: str | None, agent: str | None, commands: Seq
             answer.end()
     assert last is not None, "a stream ends behind a change"
     assert last.run is not None, "what was followed is a run"
-    for part in last_parts(last):
-        if part.get("type") == "tool-call" and "result" not in part:
-            report(f"{part.get('toolName')} {part.get('argsText')} waits for its result, as {part.get('toolCallId')}")
+    for line in open_lines(last):
+        report(line)
     if last.run.error is not None:
         report(f"statecast: {last.run.error.message}")
     status = last.run.status
