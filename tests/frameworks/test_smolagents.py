@@ -140,6 +140,20 @@ async def test_a_tool_that_fails_shows_no_exception_and_the_agent_tries_again() 
     assert SECRET in asked[1], "the model is told why"
 
 
+async def test_a_model_that_fails_after_the_last_step_shows_no_exception() -> None:
+    def fail(*args: Any, **options: Any) -> ChatMessage:
+        raise RuntimeError(SECRET)
+
+    model = fake(says("Hm."))
+    model.generate = fail
+    async with TestClient(SmolagentsAgent(tool_agent(model, max_steps=1))) as client:
+        result = await client.run("Sum?", thread_id="t")
+
+    assert result.error is not None
+    assert result.error["code"] == "step_limit_reached"
+    assert SECRET not in str(result.state)
+
+
 async def test_it_runs_in_a_handler_and_does_nothing_without_a_message() -> None:
     agent = Agent(commands=["poke"])
     made: list[int] = []

@@ -35,6 +35,9 @@ ANSWER: Final = "final_answer"
 ARGUMENT: Final = "answer"
 
 
+#: How the answer begins that smolagents makes of an exception, if the model fails once its steps are used up.
+NO_ANSWER: Final = "Error in generating final LLM output:"
+
 #: What a page sees of a tool that failed. The model is given the exception's text, which may hold anything.
 FAILED: Final = "The tool failed."
 
@@ -118,6 +121,7 @@ def _items(run: Run, agent: MultiStepAgent, task: str) -> Iterator[Item]:
     from smolagents.agents import ToolOutput
     from smolagents.memory import ActionStep, FinalAnswerStep, PlanningStep, ToolCall
     from smolagents.models import ChatMessageStreamDelta
+    from smolagents.utils import AgentMaxStepsError
 
     answer, thoughts, calls = StringArgument(ARGUMENT), "", _Calls()
     usage: list[Usage] = []
@@ -146,10 +150,20 @@ def _items(run: Run, agent: MultiStepAgent, task: str) -> Iterator[Item]:
                     answer, thoughts = (StringArgument(ARGUMENT) if failed else answer), ""
                 case PlanningStep() if not thoughts:
                     yield {"type": "reasoning", "text": event.plan}
+                case FinalAnswerStep() if _is_exception(event.output):
+                    raise AgentMaxStepsError("the model failed to answer after the last step", agent.logger)
                 case FinalAnswerStep() if str(event.output) != answer.text:
                     yield f"\n\n{event.output}" if answer.text else str(event.output)
     finally:
         _close(events)
+
+
+def _is_exception(output: Any) -> bool:
+    """Return whether an answer is the text of the exception that the model raised instead of giving one."""
+    match output:
+        case [{"text": str(text)}]:
+            return text.startswith(NO_ANSWER)
+    return False
 
 
 def _close(events: Generator[Any]) -> None:
