@@ -184,7 +184,7 @@ class _Shown:
     def __init__(self, turn: Turn) -> None:
         self.stopped = False
         self._turn = turn
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  #: of `emit`: a generator yields one item at a time
         self._append: Callable[[str], None] = self._append_first
         self._keys: set[str] = set()  #: of the thread's state, that are the library's
         run = turn.run
@@ -217,28 +217,28 @@ class _Shown:
         """
         if self.stopped:
             raise RunEnded(self._turn.run.id)
-        self(item)
+        with self._lock:
+            self(item)
 
     def __call__(self, item: Item) -> None:
-        with self._lock:
-            match item:
-                case str():
-                    if item:
-                        self._append(item)
-                case None:
-                    pass
-                case State():
-                    self._put(item)
-                case {"type": "text" | "reasoning" as kind, "text": text}:
-                    write = self._turn.text if kind == "text" else self._turn.reasoning
-                    write(self._id, text)
-                case {"type": "tool-call"}:
-                    self._call(item)
-                case {"type": str()}:
-                    self._turn.message(self._id).add_part({**item})
-                case _:
-                    expected = 'a text, a part of a message such as {"type": "text", "text": …}, or a State'
-                    raise TypeError(f"expected {expected}, got {type(item).__name__}")
+        match item:
+            case str():
+                if item:
+                    self._append(item)
+            case None:
+                pass
+            case State():
+                self._put(item)
+            case {"type": "text" | "reasoning" as kind, "text": text}:
+                write = self._turn.text if kind == "text" else self._turn.reasoning
+                write(self._id, text)
+            case {"type": "tool-call"}:
+                self._call(item)
+            case {"type": str()}:
+                self._turn.message(self._id).add_part({**item})
+            case _:
+                expected = 'a text, a part of a message such as {"type": "text", "text": …}, or a State'
+                raise TypeError(f"expected {expected}, got {type(item).__name__}")
 
     def _append_first(self, text: str) -> None:
         self._append = self._turn.message(self._id).append_text  # a turn would look it up for each token
