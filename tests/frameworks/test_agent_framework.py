@@ -124,6 +124,30 @@ async def test_a_message_instead_of_answers_closes_approvals_and_calls_of_the_pa
     assert len([text for text in script.texts() if text.startswith("result")]) == 2
 
 
+async def test_an_approved_call_is_not_made_again_after_the_model_has_failed() -> None:
+    booked: list[str] = []
+
+    @tool(approval_mode="always_require")
+    def book(room: str) -> str:
+        booked.append(room)
+        return f"booked {room}"
+
+    script = Script([call("book", "c1", '{"room": "A"}')], [RuntimeError("sk-secret")], ["It is booked."], ["Yes."])
+    async with TestClient(MicrosoftAgent(Agent(script, tools=[book]))) as client:
+        asked = await client.run("Book", thread_id="t")
+        answer = {"type": "answer", "answers": {asked.state["pending"][0]["id"]: True}}
+        failed = await client.run(answer, thread_id="t", state=asked.state)
+        done = await client.run("And?", thread_id="t")
+        again = await client.run("Sure?", thread_id="t", state=done.state)
+
+    assert failed.error is not None
+    assert booked == ["A"]
+    assert done.state["messages"][-1]["parts"] == [{"type": "text", "text": "It is booked."}]
+    assert again.error is None
+    assert script.texts(2) == ["user: Book", "call: book", "result: booked A", "user: And?"]
+    assert script.texts(3) == [*script.texts(2), "assistant: It is booked.", "user: Sure?"]
+
+
 async def test_what_a_stopped_answer_had_said_is_part_of_the_next_question() -> None:
     script = Script(["Hel", "lo", HANG], ["Bye"])
     async with TestClient(MicrosoftAgent(Agent(script))) as client:

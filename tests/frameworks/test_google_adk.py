@@ -179,6 +179,45 @@ async def test_a_run_that_a_crash_cut_off_begins_anew_and_replaces_what_it_had_s
     assert scripts[1].texts(0) == ["user: Go"]
 
 
+async def test_a_confirmed_call_is_not_made_again_after_the_model_has_failed() -> None:
+    booked: list[str] = []
+
+    def book(room: str) -> str:
+        booked.append(room)
+        return f"booked {room}"
+
+    script = Script([call("book", "c1", room="A")], [RuntimeError("sk-secret")], ["It is booked."])
+    agent = LlmAgent(name="host", model=script, tools=[FunctionTool(book, require_confirmation=True)])
+    async with TestClient(GoogleADKAgent(agent)) as client:
+        asked = await client.run("Book", thread_id="t")
+        answer = {"type": "answer", "answers": {asked.state["pending"][0]["id"]: True}}
+        failed = await client.run(answer, thread_id="t", state=asked.state)
+        done = await client.run("And?", thread_id="t")
+
+    assert failed.error is not None
+    assert booked == ["A"]
+    assert done.state["messages"][-1]["parts"] == [{"type": "text", "text": "It is booked."}]
+    assert script.texts() == ["user: Book", "call: book {'room': 'A'}", "result: {'result': 'booked A'}", "user: And?"]
+
+
+async def test_a_tool_that_failed_leaves_a_call_that_the_next_question_closes() -> None:
+    def fails() -> str:
+        raise RuntimeError("sk-secret")
+
+    script = Script([call("fails", "c1")], ["Sorry."])
+    async with TestClient(GoogleADKAgent(LlmAgent(name="host", model=script, tools=[fails]))) as client:
+        failed = await client.run("Go", thread_id="t")
+        done = await client.run("And?", thread_id="t")
+
+    assert "sk-secret" not in str(failed.chunks) + str(done.chunks)
+    assert script.texts() == [
+        "user: Go",
+        "call: fails {}",
+        "result: {'error': 'This call was stopped before it had a result.'}",
+        "user: And?",
+    ]
+
+
 async def test_what_a_stopped_answer_had_said_is_part_of_the_next_question() -> None:
     script = Script(["Hel", "lo", HANG], ["Bye"])
     async with TestClient(GoogleADKAgent(LlmAgent(name="host", model=script))) as client:

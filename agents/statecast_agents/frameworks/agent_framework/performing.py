@@ -55,12 +55,12 @@ class AgentRun:
         if not any(isinstance(command, AddMessage) for command in run.commands) and self._waits():
             return None
         self._begin()
-        messages = [*self._settled(), *self._unread()]
+        stored = StoredSession(run, self._agent)
+        messages = [*self._settled(stored), *self._unread()]
         if not messages:
             return None
         last = run.messages[-1]
         updates = Updates(self._turn, last.id if isinstance(last, AssistantMessage) else new_id("msg"))
-        stored = StoredSession(run, self._agent)
         arguments = options_with(self._options, tools=offered(self._tools), middleware=[Activities(self._turn)])
         stream = self._agent.run(messages, stream=True, session=stored.session, **arguments)
         async for update in stream:
@@ -112,7 +112,7 @@ class AgentRun:
             for message in unread:
                 yield from converted(message)
 
-    def _settled(self) -> Iterator[Message]:
+    def _settled(self, stored: StoredSession) -> Iterator[Message]:
         """Yield what has become of the calls that the session waits for; those without an answer are denied."""
         answers = self._run.answers  # reading them takes them
         decisions: list[Content] = []
@@ -122,7 +122,8 @@ class AgentRun:
                 asked = Content.from_dict(request)
                 answer = answers.get(asked.id or "", {})
                 decisions.append(asked.to_function_approval_response(answer.get("approved") is True))
-            elif call is not None:
+            elif call is not None:  # if it was approved, the run that performed it has failed since
+                stored.drop_request(call_id)
                 yield result_message(call)
         if decisions:
             yield Message("user", decisions)

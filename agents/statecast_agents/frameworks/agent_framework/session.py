@@ -13,7 +13,7 @@ from agent_framework import AgentSession
 from statecast_agents.run import Run
 
 if TYPE_CHECKING:
-    from agent_framework import SupportsAgentRun
+    from agent_framework import Content, SupportsAgentRun
 
 __all__ = ["StoredSession"]
 
@@ -47,6 +47,11 @@ class StoredSession:
             data["state"].setdefault(_HISTORY, {})["messages"] = messages
         self.session = AgentSession.from_dict(data)
 
+    def drop_request(self, call_id: str) -> None:
+        """Drop the request for the approval of a call from the messages: providers do not know what it is."""
+        for message in self.session.state.get(_HISTORY, {}).get("messages", ()):
+            message.contents = [content for content in message.contents if not _requests(content, call_id)]
+
     def save(self) -> None:
         """Store the session."""
         data = json.loads(json.dumps(self.session.to_dict(), default=str))
@@ -61,6 +66,11 @@ class StoredSession:
         if start < len(messages):
             self._memory[_name(same)] = json.dumps(messages[start:]).encode()
         self._memory[_SESSION] = json.dumps(data).encode()
+
+
+def _requests(content: Content, call_id: str) -> bool:
+    function = content.function_call if content.type == "function_approval_request" else None
+    return function is not None and function.call_id == call_id
 
 
 def _name(place: int) -> str:
