@@ -134,15 +134,15 @@ class _Conversion:
 
     def opened(self, value: Any) -> Any:
         """Return a value as one of JSON's types, one level deep; `_OMITTED` if it is none of those that convert."""
-        items = getattr(value, "size", None) if hasattr(value, "dtype") else None
-        if items is None and isinstance(value, Sized):
-            items = len(value)
-        if isinstance(items, int) and items > self._left:  # a range may have more items than there is memory
-            raise StateTooLarge(self._limit - self._left + items, self._limit)
         try:
-            return _opened(value)
+            items = getattr(value, "size", None) if hasattr(value, "dtype") else None
+            if items is None and isinstance(value, Sized):
+                items = len(value)
+            if not isinstance(items, int) or items <= self._left:
+                return _opened(value)
         except Exception:  # code of the value's own, such as a serializer, see rule 1
             return _OMITTED
+        raise StateTooLarge(self._limit - self._left + items, self._limit)  # a range may have more than there is memory
 
     def _branch(self, value: dict[Any, Any]) -> dict[str, Json]:
         found: dict[str, Json] = {}
@@ -250,7 +250,7 @@ def _name(key: object) -> str | None:
         return _digits(int(key))
     try:
         found = plain(key)
-    except NotJson:
+    except Exception:  # it has no form in JSON, or code of its own that fails, see rule 1
         return None
     return found if isinstance(found, str) else None
 

@@ -67,6 +67,18 @@ class Broken:
         raise RuntimeError("a secret")
 
 
+class Opaque:
+    """A proxy that fails whatever is asked of it."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("a secret")
+
+
+class Unsized(collections.UserList[str]):
+    def __len__(self) -> int:
+        raise RuntimeError("a secret")
+
+
 class Letters(collections.UserList[str]):
     pass
 
@@ -117,7 +129,19 @@ def numbers() -> Iterator[int]:
     yield 1
 
 
-LEFT_OUT: list[object] = [b"a", bytearray(b"a"), memoryview(b"a"), numbers(), len, object(), Broken(), int, iter([1])]
+LEFT_OUT: list[object] = [
+    b"a",
+    bytearray(b"a"),
+    memoryview(b"a"),
+    numbers(),
+    len,
+    object(),
+    Broken(),
+    Opaque(),
+    Unsized(),
+    int,
+    iter([1]),
+]
 
 
 @pytest.mark.parametrize("value", LEFT_OUT, ids=[type(value).__name__ for value in LEFT_OUT])
@@ -137,11 +161,12 @@ def test_what_json_cannot_express_is_left_out_and_named(value: object) -> None:
 def test_keys_that_no_client_accepts_are_left_out() -> None:
     left: list[str] = []
     found = to_state(
-        {"__proto__": 1, (1, 2): 2, b"a": 3, "a": 4}, left_out=lambda path, item: left.append(str(path[-1]))
+        {"__proto__": 1, (1, 2): 2, b"a": 3, Broken(): 4, "a": 4},
+        left_out=lambda path, item: left.append(str(path[-1])),
     )
 
     assert found == {"a": 4}
-    assert left == ["__proto__", "*", "*"]
+    assert left == ["__proto__", "*", "*", "*"]
 
 
 def test_cycles_and_what_is_too_deep_are_left_out() -> None:
