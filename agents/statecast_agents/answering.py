@@ -71,12 +71,12 @@ def check_answers(
         MessageConflict: "unknown_question" or "question_answered".
         InvalidAnswer: A question does not accept its answer.
     """
-    gone = set(spent)
+    gone, open_now = set(spent), pending.by_id
     for command in commands:
         if isinstance(command, AddMessage) and dismisses:
-            gone |= pending.ids
+            gone |= open_now.keys()
         for id, value in answers_in(command, messages).items():
-            asked = None if id in gone else pending.find(id)
+            asked = None if id in gone else open_now.get(id)
             if asked is None:
                 raise conflict(id, known=id in gone or was_asked(id, messages))
             if isinstance(command, Answer):
@@ -93,15 +93,16 @@ def apply_answers(pending: Pending, command: AnyCommand, messages: Sequence[Json
         messages: The thread's.
     """
     given: dict[str, dict[str, Json]] = {}
+    open_now = pending.by_id
     for id, value in answers_in(command, messages).items():
-        asked = pending.find(id)
+        asked = open_now.get(id)
         if asked is None:
             continue
         if isinstance(command, AddToolResult):
             given[id] = lenient_answer_to(asked, value, is_error=command.is_error)
         else:
             given[id] = answer_to(asked, value)
-        pending.settle(id, given[id], messages)
+    pending.settle(given, messages)
     return given
 
 

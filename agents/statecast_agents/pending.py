@@ -47,14 +47,9 @@ class Pending:
         return [plain_copy(item) for item in self._peek() if isinstance(item, dict)]
 
     @property
-    def ids(self) -> set[str]:
-        """The ids of the open questions."""
-        return {item["id"] for item in self._peek() if isinstance(item, dict) and isinstance(item.get("id"), str)}
-
-    def find(self, id: str) -> dict[str, Json] | None:  # the field's name
-        """Return a copy of an open question; None if there is none of that id."""
-        found = (item for item in self._peek() if isinstance(item, dict) and item.get("id") == id)
-        return next(map(plain_copy, found), None)
+    def by_id(self) -> dict[str, Mapping[str, Json]]:
+        """The open questions by their ids, as part of the state."""
+        return {item["id"]: item for item in self._peek() if isinstance(item, dict) and isinstance(item.get("id"), str)}
 
     def ask(self, asked: dict[str, Json], call: TrackedDict | None = None) -> None:
         """Add a question. One that is open under its id already is replaced.
@@ -75,29 +70,40 @@ class Pending:
                 items[places[0]] = asked
             else:
                 items.append(asked)
+            if call is not None:
+                for field, id in _open_at(call).items():
+                    if id == asked["id"]:
+                        del call[field]  # it is replaced, perhaps by one of another kind
             if call is not None and asked["kind"] == "input":
                 payload = {name: asked[name] for name in ("id", "prompt", "schema", "details") if name in asked}
                 call[_INTERRUPT] = {"type": "human", "payload": payload}
             elif call is not None:
                 call[_APPROVAL] = approval_of(asked)
 
-    def settle(self, id: str, answer: Mapping[str, Json], messages: Sequence[Json] = ()) -> None:
-        """Take an answered question off the list, and show the answer on its call.
+    def settle(self, answers: Mapping[str, Mapping[str, Json]], messages: Sequence[Json] = ()) -> None:
+        """Take answered questions off the list, and show the answers on their calls. O(questions + messages).
 
         Args:
-            id: Of the question.
-            answer: As `answer_to` returns it.
-            messages: Where its call may be.
+            answers: By the ids of open questions, as `answer_to` returns them.
+            messages: Where their calls may be.
         """
         with self._document.lock:
-            asked = self.find(id)
-            if asked is None:
-                return
-            call = next((part for part in _calls(messages) if question_at(part) == id), None)
-            if call is not None:  # first, so that the question stays open if the state has no room for its answer
-                _show(call, asked, answer)
-            items = self._list()
-            items[:] = [item for item in items if not (isinstance(item, dict) and item.get("id") == id)]
+            asked = {id: plain_copy(item) for id, item in self.by_id.items() if id in answers}
+            shown = {id for id, item in asked.items() if "callId" not in item}
+            try:
+                calls = _calls(messages)
+                while len(shown) < len(asked) and (call := next(calls, None)) is not None:
+                    for field, id in _open_at(call).items():
+                        if id in asked and id not in shown:
+                            _show(call, field, asked[id], answers[id])
+                            shown.add(id)
+                shown.update(asked)
+            finally:  # a question stays open if the state has no room for its answer
+                if shown:
+                    items = self._list()
+                    items[:] = [
+                        item for item in items if not (isinstance(item, dict) and _text(item.get("id")) in shown)
+                    ]
 
     def dismiss(self, messages: Sequence[Json] = ()) -> dict[str, dict[str, Json]]:
         """Dismiss all open questions, and return their answers by id.
@@ -105,16 +111,15 @@ class Pending:
         Args:
             messages: Where their calls may be.
         """
-        gone = {id: dict(DISMISSED_QUESTION) for id in self.ids}
-        for id, answer in gone.items():
-            self.settle(id, answer, messages)
+        gone = {id: dict(DISMISSED_QUESTION) for id in self.by_id}
+        self.settle(gone, messages)
         if len(self):
             self._list().clear()  # what is left is no question, and nobody could answer it
         return gone
 
     def drop_lost(self, messages: Sequence[Json]) -> None:
         """Drop the questions whose calls have left the messages, because an edit has cut them."""
-        there = {question_at(part) for part in _calls(messages)}
+        there = {id for part in _calls(messages) for id in _open_at(part).values()}
         lost = {asked["id"] for asked in self.questions if "callId" in asked and asked["id"] not in there}
         if lost:
             items = self._list()
@@ -153,19 +158,29 @@ def question_at(call: Mapping[str, Json], *, answered: bool = False) -> str | No
         call: The call.
         answered: Whether a question that was answered counts as well.
     """
-    approval, interrupt = call.get(_APPROVAL), call.get(_INTERRUPT)
-    if isinstance(approval, dict) and (answered or not {"approved", "resolution"} & approval.keys()):
+    approval = call.get(_APPROVAL)
+    if answered and isinstance(approval, dict):
         return _text(approval.get("id"))
+    return next(iter(_open_at(call).values()), None)
+
+
+def _open_at(call: Mapping[str, Json]) -> dict[str, str]:
+    """Return the ids of the open questions on a call, by the fields that they have there."""
+    approval, interrupt = call.get(_APPROVAL), call.get(_INTERRUPT)
+    if isinstance(approval, dict) and {"approved", "resolution"} & approval.keys():
+        approval = None
     payload = interrupt.get("payload") if isinstance(interrupt, dict) else None
-    return _text(payload.get("id")) if isinstance(payload, dict) else None
+    fields = {_APPROVAL: approval, _INTERRUPT: payload}
+    found = {name: _text(field.get("id")) for name, field in fields.items() if isinstance(field, dict)}
+    return {name: id for name, id in found.items() if id is not None}
 
 
-def _show(call: TrackedDict, asked: Mapping[str, Json], answer: Mapping[str, Json]) -> None:
-    """Show the answer to a question on the call that it is about."""
-    if asked["kind"] == "input":
-        del call[_INTERRUPT]
+def _show(call: TrackedDict, field: str, asked: Mapping[str, Json], answer: Mapping[str, Json]) -> None:
+    """Show the answer to a question in the field of the call that it is about."""
+    if field == _INTERRUPT:
+        del call[field]
     else:
-        call[_APPROVAL] = approval_of(asked, answer)
+        call[field] = approval_of(asked, answer)
     if answer.get("dismissed") is True and is_open(call):
         call.update({"result": DISMISSED, "isError": True})
 

@@ -9,7 +9,9 @@ import pytest
 from statecast import Agent, AgentError, Run
 from statecast.errors import InvalidAnswer
 from statecast.state import Document, Json
+from statecast_agents import pending
 from statecast_agents.json_schema import misfit
+from statecast_agents.pending import question_at
 from statecast_agents.questions import answer_to, approval_of, lenient_answer_to, question
 
 TEA = [{"id": "tea"}, {"id": "coffee", "label": "Coffee"}]
@@ -188,3 +190,45 @@ def test_a_question_has_the_details_that_its_page_needs() -> None:
 
     assert [question["details"] for question in run.pending] == [{"colors": ["red"]}, {"walls": 4}]
     assert call.part["interrupt"]["payload"] == {"id": "q-2", "prompt": "Which wall?", "details": {"walls": 4}}
+
+
+def test_a_question_that_is_asked_again_as_another_kind_leaves_nothing_of_the_first_on_its_call() -> None:
+    run = Run(id="run_1", thread_id="t", document=Document())
+    call = run.messages.assistant().add_tool_call("paint", {})
+
+    call.ask("Which wall?", kind="input", id="q")
+    call.ask("Paint?", id="q")
+    run.questions.settle({"q": {"approved": True}}, run.shown_messages)
+
+    assert call.part["approval"] == {"id": "q", "prompt": "Paint?", "approved": True}
+    assert "interrupt" not in call.part
+    assert question_at(call.part) is None
+
+
+@pytest.mark.parametrize("order", [["yes", "form"], ["form", "yes"]], ids=str)
+def test_two_kinds_of_questions_on_a_call_are_answered_in_any_order(order: list[str]) -> None:
+    run = Run(id="run_1", thread_id="t", document=Document())
+    call = run.messages.assistant().add_tool_call("paint", {})
+    call.ask("Paint?", id="yes")
+    call.ask("Which wall?", kind="input", id="form")
+
+    for id in order:
+        run.questions.settle({id: {"approved": True}}, run.shown_messages)
+
+    assert call.part["approval"]["approved"] is True
+    assert "interrupt" not in call.part
+    assert run.pending == []
+
+
+def test_many_answers_cost_one_search_of_the_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[Json] = []
+    calls_in = pending.calls_in
+    monkeypatch.setattr(pending, "calls_in", lambda message: searched.append(message) or calls_in(message))
+    run = Run(id="run_1", thread_id="t", document=Document())
+    for _ in range(100):
+        run.messages.assistant().add_tool_call("paint", {}).ask()
+
+    run.questions.dismiss(run.shown_messages)
+
+    assert len(searched) == 100
+    assert all(call.settled for message in run.messages for call in message.tool_calls)
