@@ -94,6 +94,25 @@ async def test_a_message_behind_an_earlier_one_takes_it_back_if_its_client_has_s
         assert text_of((await client.run(behind, thread_id="t", state=state)).state) == "one 2"
 
 
+@both_stores
+async def test_a_patch_that_removes_messages_takes_it_back(tmp_path: Path, kind: str) -> None:
+    patch_type = {"content-type": "application/json-patch+json"}
+    store = store_of(kind, tmp_path)
+    async with TestClient(create_app(keeper(writable=["/messages"]), store=store)) as client:
+        for text in ("one", "two", "three"):
+            await client.run(text, thread_id="t")
+        for steps in (
+            [{"op": "replace", "path": "/messages/0/parts/0/text", "value": "uno"}],  # nothing is removed
+            [{"op": "remove", "path": "/messages/2"}, {"op": "remove", "path": "/messages/2"}],
+        ):
+            changed = await client.request("PATCH", "/threads/t/state", json=steps, headers=patch_type)
+            assert changed.status == 200
+            if steps[0]["op"] == "replace":
+                assert text_of((await client.run("four", thread_id="t")).state) == "one two three four"
+    async with TestClient(create_app(keeper(), store=reopened(store))) as client:
+        assert text_of((await client.run("five", thread_id="t")).state) == "one five"
+
+
 async def test_an_answer_that_is_generated_again_finds_what_the_first_one_found() -> None:
     message = {"id": "u1", "role": "user", "parts": [{"type": "text", "text": "one"}]}
     async with TestClient(keeper()) as client:

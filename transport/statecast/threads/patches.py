@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from reprlib import repr as brief
 
 from statecast.protocol.json_patch import Budget, Edit, PatchConflict, Patching
-from statecast.protocol.messages.state_messages import items_in
+from statecast.protocol.messages.state_messages import id_of, items_in
 from statecast_agents import Document, Json
 
 from .errors import InvalidPatch, NotWritable, PatchFailed
@@ -18,7 +18,9 @@ __all__ = ["patch"]
 
 
 def patch(thread: Thread, steps: Sequence[dict[str, Json]], limits: Limits) -> None:
-    """Apply an RFC 6902 patch to a thread's state, in place. O(what it touches).
+    """Apply an RFC 6902 patch to a thread's state, in place. O(what it touches and the messages).
+
+    The agent's memory goes back with the first message that the patch removes or replaces by one of another id.
 
     Raises:
         RequestError: `not_writable`; `patch_failed`; `state_too_large` or `patch_too_large`; `invalid_patch`,
@@ -39,8 +41,18 @@ def patch(thread: Thread, steps: Sequence[dict[str, Json]], limits: Limits) -> N
         if items_in(patching.value, thread.agent.pending) != items_in(document.root, thread.agent.pending):
             raise NotWritable("expected a patch that leaves the open questions as they are; answer them with a command")
         validate(thread.agent, patching.value)
+        before = _message_ids(thread)
         for edit in patching.edits:
             _edit(document, edit)
+        if before:
+            after = _message_ids(thread)
+            keep = next((at for at, id in enumerate(before) if after[at : at + 1] != [id]), len(before))
+            if keep < len(before):
+                thread.memory.cut(before, keep)
+
+
+def _message_ids(thread: Thread) -> list[Json]:
+    return [id_of(item) for item in items_in(thread.document.root, thread.agent.messages)]
 
 
 def _check(step: dict[str, Json], allowed: Sequence[str]) -> None:
