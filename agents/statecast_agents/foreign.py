@@ -245,7 +245,7 @@ def _name(key: object) -> str | None:
     if isinstance(key, str):
         return _well_formed(str.__str__(key))
     if key is None or isinstance(key, (bool, float)):
-        return _encode(key).decode()
+        return _encode(key if key is None or isinstance(key, bool) else float.__float__(key)).decode()
     if isinstance(key, int):
         return _digits(int(key))
     try:
