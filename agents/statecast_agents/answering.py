@@ -14,7 +14,7 @@ from .pending import Pending, conflict, question_at, was_asked
 from .questions import answer_to, lenient_answer_to
 from .values import Json
 
-__all__ = ["answered_call", "apply_answers", "as_answers", "check_answers"]
+__all__ = ["answered_call", "apply_answers", "as_answers", "check_answers", "takes_answers"]
 
 
 def answered_call(command: AnyCommand, messages: Sequence[Json], *, answered: bool = False) -> str | None:
@@ -112,3 +112,8 @@ def answers_in(command: AnyCommand, messages: Sequence[Json]) -> Mapping[str, Js
         return command.answers
     id = answered_call(command, messages)
     return {id: command.result} if id is not None and isinstance(command, AddToolResult) else {}
+
+
+def takes_answers(commands: Sequence[AnyCommand]) -> bool:
+    """Return whether a run of these commands is one that answers are for: a message or an answer began it."""
+    return any(isinstance(command, AddMessage | Answer) for command in commands)

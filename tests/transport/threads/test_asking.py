@@ -477,3 +477,32 @@ async def until_text(client: TestClient, text: str) -> Json:
     async with client.stream("GET", "/threads/t/events?format=snapshot") as events:
         await events.read_until(text.encode())
     return await state_of(client)
+
+
+async def test_answers_that_a_run_did_not_read_are_not_kept_for_ever() -> None:
+    agent = Agent()
+
+    @agent.on(AddMessage)
+    async def ask(run: Run, command: AddMessage) -> None:
+        run.ask("Where to?", kind="text", id="where")
+        run.ask("By train?", id="train")
+
+    @agent.on(Answer)
+    async def go(run: Run, command: Answer) -> None:
+        note(run, str(command.answers))
+
+    @agent.on("look")
+    async def look(run: Run, command: Any) -> None:
+        note(run, str(sorted(run.answers)))
+
+    async with TestClient(agent) as client:
+        await client.run("travel", thread_id="t")
+        await client.run({"type": "answer", "answers": {"where": "home"}}, thread_id="t")
+        await client.run({"type": "answer", "answers": {"train": True}}, thread_id="t")
+        await client.run({"type": "look"}, thread_id="t")
+        await client.run("travel", thread_id="t")
+        await client.post("/cancel", json={"threadId": "t"})
+        await client.run({"type": "look"}, thread_id="t")
+        state = await state_of(client)
+
+    assert state["notes"] == ["{'where': 'home'}", "{'train': True}", "[]", "['train', 'where']"]

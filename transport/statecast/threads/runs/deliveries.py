@@ -82,6 +82,11 @@ class Deliveries:
         if delivery is not None:
             self._thread.journal.add(BatchSettled(self._thread.key, delivery.run_id))
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there are commands that the agent has not received."""
+        return bool(self._pending)
+
     def undelivered(self, *, rolled_back: bool) -> list[Delivery]:
         """Return the commands that the agent did not receive, now that the run has ended.
 

@@ -15,7 +15,7 @@ from statecast.protocol import RunError, RunState, Status
 from statecast.threads.limits import Limits
 from statecast.threads.log.logged_state import LoggedState
 from statecast_agents import Run, ToolCall, new_id
-from statecast_agents.answering import as_answers
+from statecast_agents.answering import as_answers, takes_answers
 from statecast_agents.commands import AnyCommand
 from statecast_agents.memory_versions import Record
 
@@ -264,13 +264,13 @@ class Execution:
                 run.tasks = None
                 run.waiting.end()
             if run is not None and not self.thread.gone:
-                self._clean_up(run)
+                self._clean_up(run, over=status == "completed" and not asks)
             self._turn("waiting" if asks else status, error, asks=asks)
         finally:
             self._ended(self)
 
-    def _clean_up(self, run: Run) -> None:
-        """Clean up the thread after the run, and fence the run off."""
+    def _clean_up(self, run: Run, *, over: bool) -> None:
+        """Clean up the thread after the run, and fence the run off; `over`: it did its work, and asks nothing."""
         try:
             run.parts.close()
             if self._emitter is not None:
@@ -278,6 +278,8 @@ class Execution:
             if self._stop is not None and self._stop.error is None:
                 run.given.add(run.questions.dismiss(run.shown_messages))
                 cut_off(run, self._open)
+            if over and not self._deliveries.waiting and takes_answers(run.commands):
+                run.given.take(run.id)
             if self._stop is not None and self._stop.roll_back and self._before is not None:
                 self.thread.put_back(*self._before)
         except Exception:  # the state is the agent's, and may be anything; the run has ended all the same
