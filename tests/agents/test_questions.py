@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from statecast import Agent, AgentError, Run
 from statecast.errors import InvalidAnswer
 from statecast.state import Document, Json
 from statecast_agents import pending
+from statecast_agents.calls import calls_in
 from statecast_agents.json_schema import misfit
 from statecast_agents.pending import question_at
 from statecast_agents.questions import answer_to, approval_of, lenient_answer_to, question
+from statecast_agents.tracked import TrackedDict
 
 TEA = [{"id": "tea"}, {"id": "coffee", "label": "Coffee"}]
 CUSTOM = [{"id": "edit", "kind": "_edit"}, "allow-once", "reject-once"]
@@ -222,8 +225,12 @@ def test_two_kinds_of_questions_on_a_call_are_answered_in_any_order(order: list[
 
 def test_many_answers_cost_one_search_of_the_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     searched: list[Json] = []
-    calls_in = pending.calls_in
-    monkeypatch.setattr(pending, "calls_in", lambda message: searched.append(message) or calls_in(message))
+
+    def search(message: Json) -> Iterator[TrackedDict]:
+        searched.append(message)
+        return calls_in(message)
+
+    monkeypatch.setattr(pending, "calls_in", search)
     run = Run(id="run_1", thread_id="t", document=Document())
     for _ in range(100):
         run.messages.assistant().add_tool_call("paint", {}).ask()
