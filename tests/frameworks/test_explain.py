@@ -10,6 +10,7 @@ import pytest
 from statecast import AgentError
 from statecast.frameworks import explained
 from statecast_agents.frameworks.explain import _CODES, TEXTS
+from tests.docs.pages import ROOT, code, load
 
 SECRET = "sk-secret of https://internal"
 
@@ -107,3 +108,9 @@ def test_the_published_classes_are_known(name: str) -> None:
     cls = getattr(importlib.import_module(module), kind)
 
     assert explained(cls.__new__(cls)) is not None
+
+
+def test_the_documentation_has_every_text() -> None:
+    rows = load(ROOT / "docs" / "frameworks.md").rows("Rules that hold for all adapters")
+
+    assert {code(name)[0]: text for name, text in rows} == TEXTS
