@@ -19,17 +19,15 @@ from statecast_agents.errors import NotJson, OperationError, RunEnded
 from statecast_agents.foreign import to_state
 from statecast_agents.message import COMPLETE, RUNNING, AssistantMessage, MessageList, ToolCall
 from statecast_agents.run import Run
-from statecast_agents.tracked import TrackedDict, TrackedList
+from statecast_agents.tracked import TrackedList
 from statecast_agents.values import Json
 
 from .commit import commit, has_open_call, write_parts
 from .explain import explained
+from .shown import Part, Shown
 from .under_way import UnderWay
 
 __all__ = ["Turn"]
-
-Part = str | int
-Kind = Literal["text", "reasoning"]
 
 #: The part of a message that deltas without a part go to: the last one, or a new one.
 _LAST: Final = None
@@ -53,8 +51,8 @@ class Turn:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self._shown: dict[tuple[str, str], _Shown] = {}
-        self._calls: dict[str, tuple[_Shown, ToolCall]] = {}
+        self._shown: dict[tuple[str, str], Shown] = {}
+        self._calls: dict[str, tuple[Shown, ToolCall]] = {}
         self._committed: dict[str, set[str]] = {}  #: ids by namespace
         self._given: dict[str, dict[str, Mapping[str, Json]]] = {}  #: what was committed last, by namespace and id
         self._lists: dict[str, MessageList] = {}  #: those that have been given a namespace
@@ -293,7 +291,7 @@ class Turn:
             if shown.listed and not shown.complete and not has_open_call(shown.message):
                 shown.message.message["status"] = {"type": "incomplete", "reason": "other"}
 
-    def _open(self, id: str, ns: str) -> _Shown:
+    def _open(self, id: str, ns: str) -> Shown:
         """Return the message for writing, in its list."""
         shown = self._shown.get((ns, id))
         if shown is not None and shown.listed:
@@ -304,7 +302,7 @@ class Turn:
             shown.listed = True
         else:
             begun = messages.find(id) is None
-            shown = self._shown[ns, id] = _Shown(messages.open(id), ns, begun=begun)
+            shown = self._shown[ns, id] = Shown(messages.open(id), ns, begun=begun)
         self._note()
         return shown
 
@@ -331,7 +329,7 @@ class Turn:
         call = known[1] if known is not None else self.run.messages.find_tool_call(ns)
         return None if call is None else call.messages
 
-    def _known_call(self, shown: _Shown, call_id: str | None) -> ToolCall | None:
+    def _known_call(self, shown: Shown, call_id: str | None) -> ToolCall | None:
         known = self._calls.get(call_id or "")
         if known is not None and known[0] is shown:
             return known[1]
@@ -362,28 +360,6 @@ class Turn:
                         call.cut_off()
 
 
-class _Shown:
-    """A message that a turn writes."""
-
-    __slots__ = ("begun", "complete", "last_call", "listed", "message", "ns", "parts")
-
-    def __init__(self, message: AssistantMessage, ns: str, *, begun: bool) -> None:
-        self.message = message
-        self.ns = ns
-        self.begun = begun  #: whether this turn has added it
-        self.listed = True  #: whether it is in the state
-        self.complete = False
-        self.parts: dict[Part, TrackedDict] = {}  #: by the keys of the framework
-        self.last_call: ToolCall | None = None
-
-    def part(self, key: Part, kind: Kind) -> TrackedDict:
-        """Return the part with a key, and add one if there is none of that kind."""
-        found = self.parts.get(key)
-        if found is None or found["type"] != kind:
-            found = self.parts[key] = self.message.add_part({"type": kind, "text": ""})
-        return found
-
-
 def _set_args(call: ToolCall, args: Json) -> None:
     given = {"args": state_arguments(args), "argsText": arguments_text(args)}
     if call.args != given["args"]:
@@ -397,7 +373,7 @@ def _finish_args(call: ToolCall) -> Json:
         return call.args
 
 
-def _remove(items: TrackedList, shown: _Shown) -> None:
+def _remove(items: TrackedList, shown: Shown) -> None:
     for index in range(len(items) - 1, -1, -1):
         if items[index] is shown.message.message:
             del items[index]
