@@ -264,6 +264,27 @@ async def test_an_app_keeps_its_plugins_and_a_session_service_its_sessions() -> 
     assert [event.author for event in session.events] == ["user", "host"]
 
 
+async def test_a_session_of_another_service_is_rewound_by_edits() -> None:
+    script = Script(["One"], ["Two"], ["Three"], ["Four"], ["Five"])
+    agent = GoogleADKAgent(LlmAgent(name="host", model=script), session_service=InMemorySessionService())
+
+    def edit(id: str, parent: str | None, text: str) -> Any:
+        message = {"id": id, "role": "user", "parts": [{"type": "text", "text": text}]}
+        return {"type": "add-message", "message": message, "parentId": parent, "sourceId": id}
+
+    async with TestClient(agent) as client:
+        first = await client.run(edit("u1", None, "First"), thread_id="t")
+        parent = first.state["messages"][1]["id"]
+        second = await client.run(edit("u2", parent, "Second"), thread_id="t", state=first.state)
+        third = await client.run(edit("u2", parent, "Other"), thread_id="t", state=second.state)
+        fourth = await client.run(edit("u1", None, "Anew"), thread_id="t", state=third.state)
+        await client.run("More", thread_id="t", state=fourth.state)
+
+    assert script.texts(2) == ["user: First", "model: One", "user: Other"]
+    assert script.texts(3) == ["user: Anew"]
+    assert script.texts(4) == ["user: Anew", "model: Four", "user: More"]
+
+
 async def test_a_handler_of_ones_own_runs_an_agent() -> None:
     agent = Agent("mine")
     host = LlmAgent(name="host", model=Script(["Hello"]))

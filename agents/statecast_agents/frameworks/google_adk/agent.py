@@ -32,7 +32,7 @@ class GoogleADKAgent(Agent):
             keys with a prefix, such as `user:`, are left out. None: none does.
         shown: The field of the thread's state that has the current agent's name; None: none has.
         session_service: ADK's session service, whose sessions have the threads' ids. None: the session is kept in
-            `run.memory`, and goes back with edits. A service of its own keeps what an edit took out of the thread.
+            `run.memory`. Both go back with edits.
         services: Further arguments of ADK's `Runner`, such as `artifact_service` or `memory_service`.
         user_id: Makes ADK's id of the user for a run; default: `run.user` if it is a string, else "user".
         run_config: ADK's `RunConfig`. Its answers stream, whatever it says; synchronous tools run in threads, unless it

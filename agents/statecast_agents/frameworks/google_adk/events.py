@@ -56,6 +56,7 @@ class Events:
         self._run = turn.run
         self._options = options
         self.asked: dict[str, str] = {}  #: the names of ADK's questions, by their ids
+        self.invocation: str | None = None  #: ADK's id of what the events belong to
         self.error: str | None = None  #: the code of the last event, if it reports an error
 
     def copy(self, event: Event) -> None:
@@ -63,7 +64,7 @@ class Events:
         ns = (event.branch or "").rpartition("@")[2] if "@" in (event.branch or "") else ""
         if ns and self._turn.find_call(ns) is None:
             return
-        self.error = event.error_code
+        self.error, self.invocation = event.error_code, event.invocation_id
         if event.partial:
             self._grow(event, ns)
             return

@@ -27,12 +27,14 @@ from statecast_agents.values import Json, plain_copy
 from .events import CONFIRMATION, INPUT, Events
 from .input import PageTools, past_events, response, user_content
 from .options import Options
+from .rewinds import first_after, live
 from .session import MemorySessionService
 
 __all__ = ["AgentRun"]
 
 #: `{"last": the id of the last message of the user that the session has, "waiting": {id of a question: its name},
-#: "tools": the page's tools that the agent knows, "run": the run that has begun last, "size": of the session then}`.
+#: "tools": the page's tools that the agent knows, "invocation": ADK's id of the last one that has ended,
+#: "run": the run that has begun last, "size": of the session then}`.
 PROGRESS: Final = "google-adk"
 
 #: What the codes mean that models report instead of an answer.
@@ -67,6 +69,7 @@ class AgentRun:
         self._waiting: dict[str, str] = progress.get("waiting") or {}
         #: what the page declares now, and what it declared when the calls were made that it answers now
         self._tools: dict[str, Json] = {**progress.get("tools", {}), **run.request.tools}
+        self._invocation: str | None = progress.get("invocation")
         self._size: int | None = progress.get("size") if progress.get("run") == run.id else None
         given = page_tools(self._tools)
         plugins = [*app.plugins, *([PageTools(given, run.thread_id)] if given else ())]
@@ -97,6 +100,7 @@ class AgentRun:
                 events.copy(event)
         if events.error is not None:
             raise failure(_ERRORS.get(events.error, "model_unavailable"))
+        self._invocation = events.invocation or self._invocation
         self._save(events.asked)
 
     def _config(self) -> RunConfig:
@@ -105,7 +109,7 @@ class AgentRun:
         return config.model_copy(update={"streaming_mode": StreamingMode.SSE, "tool_thread_pool_config": pool})
 
     def _save(self, waiting: dict[str, str], size: int | None = None) -> None:
-        progress = {"last": self._last, "waiting": waiting, "tools": self._tools}
+        progress = {"last": self._last, "waiting": waiting, "tools": self._tools, "invocation": self._invocation}
         self._run.memory[PROGRESS] = progress | ({} if size is None else {"run": self._run.id, "size": size})
 
     async def _session(self, given: Inputs) -> Session:
@@ -115,6 +119,13 @@ class AgentRun:
         if self._size is not None and isinstance(service, MemorySessionService):
             service.cut(self._size)
         session = await service.get_session(**place) or await service.create_session(**place)
+        if given.forks and not isinstance(service, MemorySessionService):
+            taken_out = first_after(live(session.events), self._invocation)
+            if taken_out is not None:
+                await self._runner.rewind_async(
+                    user_id=self._user, session_id=session.id, rewind_before_invocation_id=taken_out
+                )
+                session = await service.get_session(**place) or session
         if self._size is not None:
             _drop_drafts(self._run, {event.id for event in session.events})
         if given.messages:
@@ -124,7 +135,7 @@ class AgentRun:
 
     def _unread(self, given: Inputs, session: Session) -> Iterator[Event]:
         """Yield the messages before the new ones that the session lacks, as after a stop, or in a thread new to it."""
-        known = {self._last, *(event.id for event in session.events)}
+        known = {self._last, *(event.id for event in live(session.events))}
         new = given.messages[0].id
         earlier = []
         for message in self._run.messages:
@@ -145,7 +156,7 @@ class AgentRun:
         ]
         results = [
             (event, _result(call, shown))
-            for call, event in _open_calls(session.events)
+            for call, event in _open_calls(live(session.events))
             if (shown := self._turn.find_call(call.id or "")) is not None and shown.settled
         ]
         if not answers:
@@ -186,7 +197,7 @@ def _open_calls(events: Sequence[Event]) -> Iterator[tuple[FunctionCall, Event]]
 
 def _closing(turn: Turn, session: Session) -> Iterator[Event]:
     """Yield results for the calls that have none, because providers refuse a call without one."""
-    for call, event in [*_open_calls(session.events)]:
+    for call, event in [*_open_calls(live(session.events))]:
         shown = turn.find_call(call.id or "")
         asked = call.id in (event.long_running_tool_ids or ()) or (shown is not None and "approval" in shown.part)
         missing = response(call.id or "", call.name or "", UNANSWERED if asked else STOPPED, is_error=True)
