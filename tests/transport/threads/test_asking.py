@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import msgspec
 import pytest
 
@@ -506,3 +507,39 @@ async def test_answers_that_a_run_did_not_read_are_not_kept_for_ever() -> None:
         state = await state_of(client)
 
     assert state["notes"] == ["{'where': 'home'}", "{'train': True}", "[]", "['train', 'where']"]
+
+
+async def test_an_answer_behind_a_message_that_dismisses_its_question_is_refused() -> None:
+    async with TestClient(cleaner()) as client, anyio.create_task_group() as tasks:
+        asked = await client.run("delete a b", thread_id="t")
+        tasks.start_soon(partial(client.run, "never mind", state=asked.state, thread_id="t"))
+        await anyio.lowlevel.checkpoint()
+        late = await client.run(answer(a=True), thread_id="t")
+    async with TestClient(cleaner(waiting_policy="enqueue")) as client, anyio.create_task_group() as tasks:
+        asked = await client.run("delete a b", thread_id="t")
+        tasks.start_soon(partial(client.run, "afterwards", state=asked.state, thread_id="t"))
+        await anyio.lowlevel.checkpoint()
+        first = await client.run(answer(a=True), thread_id="t")
+        second = await client.run(answer(b=True), thread_id="t")
+
+    agent, asked_for, release = cleaner(), anyio.Event(), anyio.Event()
+
+    @agent.on("slow")
+    async def slow(run: Run, command: Any) -> None:
+        run.messages.assistant().add_tool_call("delete", {}, id="a").ask(id="ask-a")
+        run.flush()
+        asked_for.set()
+        await release.wait()
+
+    async with TestClient(agent) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(client.run, {"type": "slow"}, thread_id="t"))
+        await asked_for.wait()
+        async with client.stream("POST", PATH, json=posted(said("afterwards"))):  # it will wait for the answer
+            async with client.stream("POST", PATH, json=posted(answer(a=True))) as answered:
+                release.set()
+                await answered.read()
+        between = await state_of(client)
+
+    assert calls_in(between)["a"]["result"] == "deleted"
+    assert (late.status, late.code) == (409, "question_answered")
+    assert (first.code, second.code) == (None, None)

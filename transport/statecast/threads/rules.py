@@ -195,7 +195,7 @@ def check_messages(thread: Thread, commands: Sequence[AnyCommand], *, agrees: bo
 
 
 def check_questions(thread: Thread, commands: Sequence[AnyCommand]) -> None:
-    """Check that the answers in a batch fit the questions that are open, and that no batch in front answers them.
+    """Check that the answers in a batch fit the questions that are open, and that no batch in front settles them.
 
     Raises:
         RequestError: `unknown_question`, `question_answered`, `invalid_answer`.
@@ -205,8 +205,11 @@ def check_questions(thread: Thread, commands: Sequence[AnyCommand]) -> None:
     if Answer not in kinds and not (AddToolResult in kinds and len(pending)):
         return
     messages = items_in(thread.document.root, thread.agent.messages)
-    queued = [command for run in thread.queue.live if not run.begun for command in run.batch.commands]
-    spent = {id for command in queued for id in answers_in(command, messages)}
+    queued = [run.batch for run in thread.queue.live if not run.begun]
+    spent = {id for batch in queued for command in batch.commands for id in answers_in(command, messages)}
+    at_once = [batch for batch in queued if batch.next_up or not batch.says_instead]  # others wait for the answers
+    if any(isinstance(command, AddMessage) for batch in at_once for command in batch.commands):
+        spent |= pending.by_id.keys()  # the message dismisses what is open when it begins
     check_answers(pending, commands, messages, spent={*spent, *thread.answers}, dismisses=True)
 
 
