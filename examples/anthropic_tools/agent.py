@@ -3,7 +3,7 @@
 pip install 'statecast[anthropic]'
 export ANTHROPIC_API_KEY=…
 export ANTHROPIC_MODEL=…           # default: claude-sonnet-5-5
-statecast serve examples.anthropic_tools.agent:agent      from the folder above
+statecast serve examples.anthropic_tools.agent:agent      in the root of the checkout
 python examples/anthropic_tools/agent.py                  the same
 
 README.md in this folder says what to try.

@@ -1,7 +1,7 @@
 """A report builder: a plain Python generator as an agent. Its steps, its progress and its text appear as they happen.
 
 pip install statecast
-statecast serve examples.generator.agent:agent            from the folder above
+statecast serve examples.generator.agent:agent            in the root of the checkout
 python examples/generator/agent.py                        the same
 
 README.md in this folder says what to try.

@@ -3,7 +3,7 @@
 pip install 'statecast[google-adk]'
 export GOOGLE_API_KEY=…
 export MODEL=…                                           # any of ADK's; default: gemini-flash-latest
-statecast serve examples.google_adk.agent:agent          from the folder above
+statecast serve examples.google_adk.agent:agent          in the root of the checkout
 python examples/google_adk/agent.py                      the same
 
 README.md in this folder says what to try.

@@ -1,6 +1,6 @@
 """A travel planner in LangChain: a plan, a sub-agent, progress of a tool, and a booking that the user approves.
 
-statecast serve examples.langgraph.agent:agent      from the folder above
+statecast serve examples.langgraph.agent:agent      in the root of the checkout
 python -m examples.langgraph.agent                  the same
 
 With MODEL and a key in the environment, such as MODEL=openai:gpt-5 (pip install langchain-openai), it asks that model.

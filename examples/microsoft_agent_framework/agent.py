@@ -3,7 +3,7 @@
 pip install 'statecast[agent-framework]' agent-framework-openai
 export OPENAI_API_KEY=…
 export MODEL=…                                                       # default: gpt-5-mini
-statecast serve examples.microsoft_agent_framework.agent:agent       from the folder above
+statecast serve examples.microsoft_agent_framework.agent:agent       in the root of the checkout
 python examples/microsoft_agent_framework/agent.py                   the same
 
 README.md in this folder says what to try.

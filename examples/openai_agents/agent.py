@@ -3,7 +3,7 @@
 pip install 'statecast[openai-agents]'
 export OPENAI_API_KEY=…
 export MODEL=…                                           # default: gpt-5-mini
-statecast serve examples.openai_agents.agent:agent       from the folder above
+statecast serve examples.openai_agents.agent:agent       in the root of the checkout
 python examples/openai_agents/agent.py                   the same
 
 README.md in this folder says what to try.

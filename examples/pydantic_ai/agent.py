@@ -1,7 +1,7 @@
 """A travel agent made with Pydantic AI. Its plan is in the state, and it asks before it books.
 
 pip install 'statecast[pydantic-ai]'
-statecast serve examples.pydantic_ai.agent:agent         from the folder above
+statecast serve examples.pydantic_ai.agent:agent         in the root of the checkout
 python -m examples.pydantic_ai.agent                     the same
 
 With MODEL and a key in the environment, such as MODEL=openai:gpt-5-mini (pip install 'pydantic-ai-slim[openai]'), it

@@ -4,7 +4,7 @@ pip install statecast 'smolagents[openai]'
 export OPENAI_API_KEY=…            # not needed by most local servers
 export OPENAI_BASE_URL=…           # left out: OpenAI's own; or for instance http://127.0.0.1:11434/v1
 export OPENAI_MODEL=…              # default: gpt-5-mini
-statecast serve examples.smolagents.agent:agent           from the folder above
+statecast serve examples.smolagents.agent:agent           in the root of the checkout
 python examples/smolagents/agent.py                       the same
 
 README.md in this folder says what to try.
