@@ -83,7 +83,8 @@ async def test_detailed_errors_of_tools_are_for_the_model_only() -> None:
     assert "sk-secret" not in str(result.chunks)
 
 
-async def test_a_tool_of_the_server_an_approval_and_a_tool_of_the_page_mix_in_one_answer() -> None:
+@pytest.mark.parametrize("first", ["page", "approval"])
+async def test_a_tool_of_the_server_an_approval_and_a_tool_of_the_page_mix_in_one_answer(first: str) -> None:
     def weather() -> str:
         return "sunny"
 
@@ -96,9 +97,10 @@ async def test_a_tool_of_the_server_an_approval_and_a_tool_of_the_page_mix_in_on
         asked = await client.run("Go", thread_id="t", tools=PAGE_TOOLS)
         (question,) = asked.state["pending"]
         settle = {"type": "add-tool-result", "toolCallId": "c3", "result": "blue"}
-        half = await client.run(settle, thread_id="t", state=asked.state)
         answer = {"type": "answer", "answers": {question["id"]: True}}
-        done = await client.run(answer, thread_id="t", state=half.state)
+        commands: list[Any] = [settle, answer] if first == "page" else [answer, settle]
+        half = await client.run(commands[0], thread_id="t", state=asked.state)
+        done = await client.run(commands[1], thread_id="t", state=half.state)
 
     parts = done.state["messages"][1]["parts"]
     assert [part.get("result") for part in parts[:3]] == ["sunny", "booked", "blue"]

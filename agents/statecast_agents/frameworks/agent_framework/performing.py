@@ -22,7 +22,8 @@ from .updates import Updates
 __all__ = ["AgentRun"]
 
 #: `{"last": the id of the last message of the user that the session has, "waiting": {call id: the request for its
-#: approval, or None for a call of the page's}, "tools": the page's tools that the agent knows}`.
+#: approval, or None for a call of the page's}, "tools": the page's tools that the agent knows, "answers": those that
+#: wait for others}`.
 PROGRESS: Final = "agent-framework"
 
 #: `{"run": the run that has begun last, "messages": how many there were, "parts": of the last of them}`.
@@ -46,13 +47,17 @@ class AgentRun:
         progress: Mapping[str, Any] = run.memory.get(PROGRESS) or {}
         self._last: str | None = progress.get("last")
         self._waiting: dict[str, Json] = progress.get("waiting") or {}
+        self._answered: dict[str, Any] = progress.get("answers") or {}
         #: what the page declares now, and what it declared when the calls were made that it answers now
         self._tools: dict[str, Json] = {**progress.get("tools", {}), **run.request.tools}
 
     async def perform(self) -> AgentResponse[Any] | None:
         """Run the agent until it has finished, or waits for the user."""
         run = self._run
+        self._answered |= run.answers  # no later run finds them
         if not any(isinstance(command, AddMessage) for command in run.commands) and self._waits():
+            progress = run.memory.get(PROGRESS) or {}
+            run.memory[PROGRESS] = {**progress, "answers": self._answered, "tools": self._tools}
             return None
         self._begin()
         stored = StoredSession(run, self._agent)
@@ -114,13 +119,12 @@ class AgentRun:
 
     def _settled(self, stored: StoredSession) -> Iterator[Message]:
         """Yield what has become of the calls that the session waits for; those without an answer are denied."""
-        answers = self._run.answers  # reading them takes them
         decisions: list[Content] = []
         for call_id, request in self._waiting.items():
             call = self._turn.find_call(call_id)
             if request is not None and (call is None or call.open or call.result == DISMISSED):
                 asked = Content.from_dict(request)
-                answer = answers.get(asked.id or "", {})
+                answer = self._answered.get(asked.id or "", {})
                 decisions.append(asked.to_function_approval_response(answer.get("approved") is True))
             elif call is not None:  # if it was approved, the run that performed it has failed since
                 stored.drop_request(call_id)

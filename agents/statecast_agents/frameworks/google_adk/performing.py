@@ -34,7 +34,7 @@ __all__ = ["AgentRun"]
 
 #: `{"last": the id of the last message of the user that the session has, "waiting": {id of a question: its name},
 #: "tools": the page's tools that the agent knows, "invocation": ADK's id of the last one that has ended,
-#: "run": the run that has begun last, "size": of the session then}`.
+#: "answers": those that wait for others, "run": the run that has begun last, "size": of the session then}`.
 PROGRESS: Final = "google-adk"
 
 #: What the codes mean that models report instead of an answer.
@@ -70,6 +70,7 @@ class AgentRun:
         #: what the page declares now, and what it declared when the calls were made that it answers now
         self._tools: dict[str, Json] = {**progress.get("tools", {}), **run.request.tools}
         self._invocation: str | None = progress.get("invocation")
+        self._answered: dict[str, Any] = progress.get("answers") or {}
         self._size: int | None = progress.get("size") if progress.get("run") == run.id else None
         given = page_tools(self._tools)
         plugins = [*app.plugins, *([PageTools(given, run.thread_id)] if given else ())]
@@ -83,10 +84,12 @@ class AgentRun:
     async def perform(self) -> None:
         """Run the agent until it has finished, or waits for the user."""
         given = inputs(self._run)
+        self._answered |= self._run.answers  # no later run finds them
         if given.waits:
+            self._save(self._waiting)
             return
         session = await self._session(given)
-        message = user_content(given.messages) if given.messages else await self._answers(given, session)
+        message = user_content(given.messages) if given.messages else await self._answers(session)
         if message is None:
             return
         self._last = next((each.id for each in reversed(self._run.messages) if each.role == "user"), None)
@@ -101,6 +104,7 @@ class AgentRun:
         if events.error is not None:
             raise failure(_ERRORS.get(events.error, "model_unavailable"))
         self._invocation = events.invocation or self._invocation
+        self._answered = {}
         self._save(events.asked)
 
     def _config(self) -> RunConfig:
@@ -109,7 +113,13 @@ class AgentRun:
         return config.model_copy(update={"streaming_mode": StreamingMode.SSE, "tool_thread_pool_config": pool})
 
     def _save(self, waiting: dict[str, str], size: int | None = None) -> None:
-        progress = {"last": self._last, "waiting": waiting, "tools": self._tools, "invocation": self._invocation}
+        progress: dict[str, Json] = {
+            "last": self._last,
+            "waiting": waiting,
+            "tools": self._tools,
+            "invocation": self._invocation,
+        }
+        progress["answers"] = self._answered
         self._run.memory[PROGRESS] = progress | ({} if size is None else {"run": self._run.id, "size": size})
 
     async def _session(self, given: Inputs) -> Session:
@@ -147,12 +157,12 @@ class AgentRun:
         for message in earlier[first:]:
             yield from past_events(message, author)
 
-    async def _answers(self, given: Inputs, session: Session) -> Content | None:
+    async def _answers(self, session: Session) -> Content | None:
         """Return the answers to what the agent waits for; None if there are none."""
         answers = [
-            Part(function_response=FunctionResponse(id=id, name=name, response=_answer(name, given.answers[id])))
+            Part(function_response=FunctionResponse(id=id, name=name, response=_answer(name, self._answered[id])))
             for id, name in self._waiting.items()
-            if id in given.answers
+            if id in self._answered
         ]
         results = [
             (event, _result(call, shown))
