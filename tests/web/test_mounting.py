@@ -59,6 +59,7 @@ async def test_what_is_not_there_is_the_apps_error(framework: str) -> None:
         wrong = await client.get("/agents/assistant")
         bad = await client.post("/agents/assistant", content=b"x", headers={"content-type": "application/json"})
     assert (unknown.status, unknown.json()["error"]["code"]) == (404, "not_found")
+    assert "/agents/openapi.json" in unknown.json()["error"]["message"]
     assert (wrong.status, wrong.json()["error"]["code"], wrong.headers["allow"]) == (405, "method_not_allowed", "POST")
     assert (bad.status, bad.json()["error"]["code"]) == (400, "malformed_json")
 

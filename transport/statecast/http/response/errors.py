@@ -119,7 +119,8 @@ def request_error(error: RequestError | HTTPException, scope: Scope) -> RequestE
         message = f"expected {allowed or 'another method'} for {path}, got {scope['method'][:20]}"
         return MethodNotAllowed(message, allowed=allowed)
     if error.status_code == 404:
-        return NotFound(f"there is nothing at {path}; see /openapi.json for what is served")
+        document = _printable(f"{scope.get('root_path', '')}/openapi.json")
+        return NotFound(f"there is nothing at {path}; see {document} for what is served")
     return http_error(error.status_code, str(error.detail), headers)
 
 
