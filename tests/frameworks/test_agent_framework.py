@@ -232,3 +232,8 @@ def test_errors_of_the_framework_have_codes() -> None:
 def test_what_is_no_agent_is_refused() -> None:
     with pytest.raises(TypeError, match="expected an agent of Microsoft Agent Framework"):
         MicrosoftAgent("host")  # type: ignore[arg-type]  # what a user may get wrong
+
+
+def test_options_that_no_function_makes_are_refused() -> None:
+    with pytest.raises(TypeError, match="expected a function as options"):
+        MicrosoftAgent(Agent(Script([])), options={})  # type: ignore[arg-type]  # what a user may get wrong

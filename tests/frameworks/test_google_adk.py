@@ -314,3 +314,11 @@ def test_errors_of_googles_client_have_codes() -> None:
 def test_what_is_no_agent_is_refused() -> None:
     with pytest.raises(TypeError, match="expected an agent or an App of Google ADK"):
         GoogleADKAgent("host")  # type: ignore[arg-type]  # what a user may get wrong
+
+
+def test_settings_that_make_no_sense_are_refused() -> None:
+    host = LlmAgent(name="host", model=Script([]))
+    with pytest.raises(TypeError, match="expected a function as user_id"):
+        GoogleADKAgent(host, user_id="ann")  # type: ignore[arg-type]  # what a user may get wrong
+    with pytest.raises(ValueError, match="apart from the messages as values"):
+        GoogleADKAgent(host, values="messages")

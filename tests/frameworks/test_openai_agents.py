@@ -286,3 +286,11 @@ async def test_too_many_turns_are_explained() -> None:
 def test_what_is_no_agent_of_the_sdk_is_refused() -> None:
     with pytest.raises(TypeError, match="expected an agent of the OpenAI Agents SDK"):
         OpenAIAgentsAgent("Host")
+
+
+def test_settings_that_make_no_sense_are_refused() -> None:
+    host = agents.Agent(name="Host")
+    with pytest.raises(TypeError, match="expected a function as context"):
+        OpenAIAgentsAgent(host, context={})  # type: ignore[arg-type]  # what a user may get wrong
+    with pytest.raises(ValueError, match="apart from the messages as shown"):
+        OpenAIAgentsAgent(host, shown="messages")

@@ -109,6 +109,11 @@ def test_settings_that_make_no_sense_are_refused(wrong: str) -> None:
         PydanticAgent(framework, messages=None)
 
 
+def test_dependencies_that_no_function_makes_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"write deps=lambda run: …"):
+        PydanticAgent(PydanticAIAgent(Script().model), deps={})  # type: ignore[arg-type]  # what a user may get wrong
+
+
 async def test_a_stopped_answer_goes_on_at_the_next_prompt() -> None:
     script = Script(["Once upon", HANG], [" a time."])
 

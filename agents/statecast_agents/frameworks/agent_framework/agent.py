@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from statecast_agents.agent import Agent
+from statecast_agents.frameworks.checks import check_functions
 from statecast_agents.frameworks.turn import Turn
 from statecast_agents.frameworks.work import foreign
 from statecast_agents.run import Run
@@ -46,6 +47,7 @@ class MicrosoftAgent(Agent):
         super().__init__(name, **settings)
         if not callable(getattr(agent, "create_session", None)):
             raise TypeError(f"expected an agent of Microsoft Agent Framework, got {agent!r:.80}")
+        check_functions(options=options)
         self._agent = agent
         self._options = options
         self.batch(self._perform)

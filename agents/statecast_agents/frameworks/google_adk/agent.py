@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from statecast_agents.agent import Agent
+from statecast_agents.frameworks.checks import check_functions, check_places
 from statecast_agents.frameworks.turn import Turn
 from statecast_agents.frameworks.work import foreign
 from statecast_agents.run import Run
@@ -60,6 +61,8 @@ class GoogleADKAgent(Agent):
         super().__init__(name, **settings)
         if not hasattr(getattr(agent, "root_agent", agent), "sub_agents"):
             raise TypeError(f"expected an agent or an App of Google ADK, got {agent!r:.80}")
+        check_functions(user_id=user_id)
+        check_places(self, values=values, shown=shown)
         self._agent = agent
         self._options = Options(
             values=values,
