@@ -3,8 +3,9 @@
 Rule 1: an answer is there from the moment it is applied, in one entry with what it changes in the state. A run that
 reads the answers takes them; they leave when another run begins. So a run that a crash cut off and that begins again
 finds what it had taken, and no other run does.
-Rule 2: a run that a message or an answer began takes what it did not read, too, once it has completed and nothing is
-asked any more. So the answers of an agent that reads its commands only do not pile up.
+Rule 2: a run that a message or an answer began takes what it did not read, too, once it has completed, nothing is asked
+any more, and no call is open. So the answers of an agent that reads its commands only do not pile up, and an agent that
+needs the results of the page's tools as well finds them together.
 Source: docs/protocol.md, "Questions".
 """
 

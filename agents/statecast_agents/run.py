@@ -178,8 +178,8 @@ class Run(Generic[StateT]):
         the user gave what the question accepts. A question that was left for a message, or stopped, is `dismissed`.
 
         The next run finds those that none has taken. A run that a message or an answer began takes them all when it has
-        completed and nothing is asked any more. One that needs all answers at once returns while `pending` is not
-        empty, without reading them.
+        completed, nothing is asked any more, and no call is open. One that needs all answers at once returns while
+        `pending` is not empty, without reading them.
         """
         return self.given.take(self.id)
 

@@ -11,7 +11,7 @@ import anyio.lowlevel
 import msgspec
 import pytest
 
-from statecast import AddMessage, Agent, AgentError, Answer, Run, create_app
+from statecast import AddMessage, AddToolResult, Agent, AgentError, Answer, Run, create_app
 from statecast.state import Json
 from statecast.testing import Response, TestClient
 from tests.transport.followers import (
@@ -543,3 +543,29 @@ async def test_an_answer_behind_a_message_that_dismisses_its_question_is_refused
     assert calls_in(between)["a"]["result"] == "deleted"
     assert (late.status, late.code) == (409, "question_answered")
     assert (first.code, second.code) == (None, None)
+
+
+async def test_answers_wait_for_the_results_of_the_pages_tools() -> None:
+    agent = Agent()
+
+    @agent.on(AddMessage)
+    async def ask(run: Run, command: AddMessage) -> None:
+        message = run.messages.assistant()
+        message.add_tool_call("book", {}, id="c1").ask("Book it?", id="book")
+        message.add_tool_call("pick_color", {}, id="c2")
+
+    @agent.on(Answer)
+    async def early(run: Run, command: Answer) -> None:
+        note(run, "the color is missing")
+
+    @agent.on(AddToolResult)
+    async def go_on(run: Run, command: AddToolResult) -> None:
+        note(run, str(dict(run.answers)))
+
+    async with TestClient(agent) as client:
+        await client.run("paint", thread_id="t")
+        await client.run({"type": "answer", "answers": {"book": True}}, thread_id="t")
+        await client.run({"type": "add-tool-result", "toolCallId": "c2", "result": "blue"}, thread_id="t")
+        state = await state_of(client)
+
+    assert state["notes"] == ["the color is missing", "{'book': {'approved': True}}"]

@@ -278,7 +278,7 @@ class Execution:
             if self._stop is not None and self._stop.error is None:
                 run.given.add(run.questions.dismiss(run.shown_messages))
                 cut_off(run, self._open)
-            if over and not self._deliveries.waiting and takes_answers(run.commands):
+            if over and not self._deliveries.waiting and takes_answers(run.commands) and not open_calls(run):
                 run.given.take(run.id)
             if self._stop is not None and self._stop.roll_back and self._before is not None:
                 self.thread.put_back(*self._before)
