@@ -39,10 +39,11 @@ class Document(NodeFactory):
         NotJson: `value` is not something a state can hold.
     """
 
-    __slots__ = ("_decoded", "_resting", "questions_at")
+    __slots__ = ("_decoded", "_resting", "messages_at", "questions_at")
 
     def __init__(self, value: Json = None, *, wake: Callable[[], None] | None = None) -> None:
         super().__init__(wake)
+        self.messages_at: Sequence[str] | None = None  #: keys to the messages, if runs keep them there
         self.questions_at: Sequence[str] | None = None  #: keys to the list of open questions, if runs may ask any
         self._decoded: Json = None  #: a decoded container whose nodes are not made yet, see `adopting`
         self._resting: bytes | None = None  #: the state as JSON while it rests, see `rest`

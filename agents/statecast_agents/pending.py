@@ -67,13 +67,13 @@ class Pending:
                 index for index, item in enumerate(items) if isinstance(item, dict) and item.get("id") == asked["id"]
             ]
             if places:
+                if items[places[0]].get("callId") != asked.get("callId"):
+                    self._withdraw(asked["id"])
                 items[places[0]] = asked
             else:
                 items.append(asked)
             if call is not None:
-                for field, id in _open_at(call).items():
-                    if id == asked["id"]:
-                        del call[field]  # it is replaced, perhaps by one of another kind
+                _take_off(call, asked["id"])  # it may be replaced by one of another kind
             if call is not None and asked["kind"] == "input":
                 payload = {name: asked[name] for name in ("id", "prompt", "schema", "details") if name in asked}
                 call[_INTERRUPT] = {"type": "human", "payload": payload}
@@ -94,7 +94,7 @@ class Pending:
                 calls = _calls(messages)
                 while len(shown) < len(asked) and (call := next(calls, None)) is not None:
                     for field, id in _open_at(call).items():
-                        if id in asked and id not in shown:
+                        if id in asked and id not in shown and call.get("toolCallId") == asked[id]["callId"]:
                             _show(call, field, asked[id], answers[id])
                             shown.add(id)
                 shown.update(asked)
@@ -125,13 +125,13 @@ class Pending:
             items = self._list()
             items[:] = [item for item in items if item.get("id") not in lost]
 
+    def _withdraw(self, id: str) -> None:
+        """Take a question off the call that it is about, since it is about another one now."""
+        for call in _calls(_list_at(self._document, self._document.messages_at)):
+            _take_off(call, id)
+
     def _peek(self) -> Sequence[Json]:
-        if self._path is None:
-            return ()
-        at = self._document.root
-        for key in self._path:
-            at = at.get(key) if isinstance(at, dict) else None
-        return at if isinstance(at, list) else ()
+        return _list_at(self._document, self._path)
 
     def _list(self) -> TrackedList:
         path, document = self._path, self._document
@@ -173,6 +173,23 @@ def _open_at(call: Mapping[str, Json]) -> dict[str, str]:
     fields = {_APPROVAL: approval, _INTERRUPT: payload}
     found = {name: _text(field.get("id")) for name, field in fields.items() if isinstance(field, dict)}
     return {name: id for name, id in found.items() if id is not None}
+
+
+def _take_off(call: TrackedDict, id: str) -> None:
+    """Remove what a call shows of an open question."""
+    for field, shown in _open_at(call).items():
+        if shown == id:
+            del call[field]
+
+
+def _list_at(document: Document, path: Sequence[str] | None) -> Sequence[Json]:
+    """Return the list at a path of a state; an empty one if there is none."""
+    if path is None:
+        return ()
+    at = document.root
+    for key in path:
+        at = at.get(key) if isinstance(at, dict) else None
+    return at if isinstance(at, list) else ()
 
 
 def _show(call: TrackedDict, field: str, asked: Mapping[str, Json], answer: Mapping[str, Json]) -> None:

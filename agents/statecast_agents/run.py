@@ -113,7 +113,7 @@ class Run(Generic[StateT]):
         self._left_out = left_out or LeftOut(thread_id)
         self._document = document
         self._view = view
-        document.questions_at = pending
+        document.questions_at, document.messages_at = pending, messages
         self._flush = flush
         self._messages = None if messages is None else Messages(document, messages)
         self._memory = Memory(document, self._messages) if memory is None else memory

@@ -239,3 +239,18 @@ def test_many_answers_cost_one_search_of_the_messages(monkeypatch: pytest.Monkey
 
     assert len(searched) == 100
     assert all(call.settled for message in run.messages for call in message.tool_calls)
+
+
+def test_a_question_that_is_asked_again_about_another_call_leaves_the_first_call() -> None:
+    run = Run(id="run_1", thread_id="t", document=Document())
+    first = run.messages.assistant().add_tool_call("paint", {}, id="c1")
+    second = run.messages.assistant().add_tool_call("burn", {}, id="c2")
+
+    first.ask("Paint?", id="q")
+    second.ask("Burn?", id="q")
+    shown = ["approval" in call.part for call in (first, second)]
+    run.questions.settle({"q": {"approved": True}}, run.shown_messages)
+
+    assert shown == [False, True]
+    assert second.part["approval"]["approved"] is True
+    assert "approval" not in first.part

@@ -509,6 +509,30 @@ async def test_answers_that_a_run_did_not_read_are_not_kept_for_ever() -> None:
     assert state["notes"] == ["{'where': 'home'}", "{'train': True}", "[]", "['train', 'where']"]
 
 
+async def test_answers_are_kept_while_a_call_of_the_page_is_open() -> None:
+    agent = Agent()
+
+    @agent.on(AddMessage)
+    async def ask(run: Run, command: AddMessage) -> None:
+        run.messages.assistant().add_tool_call("pick", {}, id="pick")
+        run.ask("By train?", id="train")
+
+    @agent.on(Answer)
+    async def wait(run: Run, command: Answer) -> None:
+        """Do nothing before the page has picked."""
+
+    @agent.on(AddToolResult)
+    async def go(run: Run, command: AddToolResult) -> None:
+        note(run, str(run.answers))
+
+    async with TestClient(agent) as client:
+        await client.run("travel", thread_id="t")
+        await client.run({"type": "answer", "answers": {"train": True}}, thread_id="t")
+        done = await client.run({"type": "add-tool-result", "toolCallId": "pick", "result": 1}, thread_id="t")
+
+    assert done.state["notes"] == ["{'train': {'approved': True}}"]
+
+
 async def test_an_answer_behind_a_message_that_dismisses_its_question_is_refused() -> None:
     async with TestClient(cleaner()) as client, anyio.create_task_group() as tasks:
         asked = await client.run("delete a b", thread_id="t")
