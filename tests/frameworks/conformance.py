@@ -191,6 +191,26 @@ async def denial(stage: Stage) -> None:
         assert len(page.provider.requests[1].of("tool")) == 2, "the model is told of both"
 
 
+@case("A tool of the server, an approval and a tool of the page mix in one answer")
+async def mixed_calls(stage: Stage) -> None:
+    answer = [
+        *call("c1", "weather", '{"city": "Bonn"}', 0),
+        *call("c2", "book", '{"room": "A"}', 1),
+        *call("c3", "pick_color", '{"of": "walls"}', 2),
+    ]
+    async with stage.serve(answer, BYE) as page:
+        await page.say("All of it")
+        await page.answer({"c2": True})
+        assert len(page.provider.requests) == 1, "the page's tool has no result yet"
+        await page.settle("c3", "blue")
+        assert page.tools.booked == ["A"]
+        assert "sunny in Bonn" in str((await page.call("c1"))["result"])
+        assert "booked A" in str((await page.call("c2"))["result"])
+        assert (await page.call("c3"))["result"] == "blue"
+        assert (await page.said())[-1] == ("assistant", "Goodbye")
+        assert len(page.provider.requests[1].of("tool")) == 3
+
+
 @case("A message instead of an answer is answered, and the question is closed")
 async def message_instead(stage: Stage) -> None:
     async with stage.serve(call("c1", "book", '{"room": "A"}'), BYE) as page:

@@ -23,6 +23,7 @@ GAPS: Mapping[str, str] = {
     "client_tool": _SYNCHRONOUS,
     "approvals": _SYNCHRONOUS,
     "denial": _SYNCHRONOUS,
+    "mixed_calls": _SYNCHRONOUS,
     "message_instead": _SYNCHRONOUS,
     "sub_agent": "A managed agent runs in one piece, and its report is the result of its call.",
     "cancel": "Its agents are synchronous: a stop acts when the model's next piece comes.",
