@@ -161,7 +161,8 @@ def _approves(asked: Mapping[str, Json], value: Mapping[str, Any]) -> bool:
         chosen = value["optionId"]
         option = options.get(chosen) if isinstance(chosen, str) else None
         if option is None:
-            raise _invalid(asked, "an option out of " + ", ".join(f'"{id}"' for id in options), chosen)
+            listed = ", ".join(f'"{id}"' for id in options)
+            raise _invalid(asked, f"an option out of {listed}" if options else "true or false", chosen)
         return said is not False and APPROVES.get(option["kind"], said is True)
     if asked.get("kind") == "text" and isinstance(value.get("text"), str):
         return said in (None, True)

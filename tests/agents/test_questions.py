@@ -254,3 +254,8 @@ def test_a_question_that_is_asked_again_about_another_call_leaves_the_first_call
     assert shown == [False, True]
     assert second.part["approval"]["approved"] is True
     assert "approval" not in first.part
+
+
+def test_a_text_where_there_are_no_options_is_refused_with_what_was_expected() -> None:
+    with pytest.raises(InvalidAnswer, match="expected true or false, got 'yes'"):
+        answer_to(asked(), "yes")
