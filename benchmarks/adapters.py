@@ -18,8 +18,9 @@ import msgspec
 from statecast import Agent
 from statecast.testing import ASGIApp, TestClient
 
-from .answers import PAIRS, Tokens
+from .answers import PAIRS
 from .harness import Options, Result, compare, interleave
+from .tokens import Tokens
 
 __all__ = ["measure"]
 

@@ -6,14 +6,11 @@ and shows nothing else.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from typing import Any
 
+import agent_framework as ms
 import agents
-import anthropic
-import httpx2
-import openai
 import pydantic_ai
 from google.adk.agents import LlmAgent, RunConfig
 from google.adk.agents._streaming_mode import StreamingMode
@@ -36,69 +33,17 @@ from statecast.frameworks import (
     GeneratorAgent,
     GoogleADKAgent,
     LangGraphAgent,
+    MicrosoftAgent,
     OpenAIAgentsAgent,
     PydanticAgent,
     SmolagentsAgent,
-    copy_stream,
-    to_anthropic,
-    to_openai,
-    to_responses,
 )
-from tests.frameworks.wires import WIRES, frame
 
-from .plan import token
+from . import providers
+from .providers import a_client
+from .tokens import Pair, Tokens, by_hand
 
-__all__ = ["PAIRS", "Pair", "Tokens", "a_graph"]
-
-#: Asks a model for its stream.
-Ask = Callable[[Run], Any]
-
-#: Stands for the token in the bytes of an event.
-HOLE = b"HOLE"
-
-
-class Tokens:
-    """What a model answers: a text in one piece, then tokens, each in a turn of the event loop.
-
-    Args:
-        count: How many tokens.
-        before: Characters of the text.
-    """
-
-    def __init__(self, count: int, before: int = 0) -> None:
-        self.count = count
-        self.before = before
-
-    def __iter__(self) -> Iterator[str]:
-        if self.before:
-            yield "x" * self.before
-        yield from map(token, range(self.count))
-
-    async def __aiter__(self) -> AsyncIterator[str]:
-        for piece in self:
-            await asyncio.sleep(0)  # as a network does
-            yield piece
-
-
-class Pair(NamedTuple):
-    """The two agents of a framework."""
-
-    adapter: Callable[[Tokens], Agent]
-    by_hand: Callable[[Tokens], Agent]
-    flat: bool = True  #: whether a token costs the framework itself as much in a long answer as in a short one
-
-
-def by_hand(read: Callable[[Run, Any], AsyncIterator[str]]) -> Agent:
-    """Return an agent that writes the texts that `read` yields for a run and the user's message."""
-    agent = Agent()
-
-    @agent.on(AddMessage)
-    async def answer(run: Run, command: AddMessage) -> None:
-        message = run.messages.assistant()
-        async for delta in read(run, command.message):
-            message.append_text(delta)
-
-    return agent
+__all__ = ["PAIRS", "a_graph"]
 
 
 class ChatModel(BaseChatModel):
@@ -215,92 +160,6 @@ def adk_by_hand(tokens: Tokens) -> Agent:
     return by_hand(read)
 
 
-class _Provider(httpx2.AsyncBaseTransport):
-    """The provider that the clients of OpenAI and Anthropic reach."""
-
-    def __init__(self, tokens: Tokens) -> None:
-        self._tokens = tokens
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        await request.aread()
-        stream = _Frames(self._tokens, request.url.path)
-        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=stream)
-
-
-class _Frames(httpx2.AsyncByteStream):
-    def __init__(self, tokens: Tokens, path: str) -> None:
-        self._frames = _frames(tokens, path)
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._frames
-
-
-async def _frames(tokens: Tokens, path: str) -> AsyncIterator[bytes]:
-    wire = WIRES[path]()
-    yield b"".join(map(frame, [*wire.begin(), *wire.events("text", "")]))
-    form = b"".join(map(frame, wire.events("text", HOLE.decode())))
-    async for piece in tokens:
-        yield form.replace(HOLE, piece.encode())
-    yield b"".join(map(frame, wire.end()))
-
-
-def a_client(tokens: Tokens) -> openai.AsyncOpenAI:
-    return openai.AsyncOpenAI(api_key="any", http_client=httpx2.AsyncClient(transport=_Provider(tokens)))
-
-
-def chat(tokens: Tokens) -> Ask:
-    client = a_client(tokens)
-    return lambda run: client.chat.completions.create(model="fake", **to_openai(run))
-
-
-def chat_text(chunk: Any) -> str | None:
-    return chunk.choices[0].delta.content if chunk.choices else None
-
-
-def responses(tokens: Tokens) -> Ask:
-    client = a_client(tokens)
-    return lambda run: client.responses.create(model="fake", **to_responses(run))
-
-
-def responses_text(event: Any) -> str | None:
-    return event.delta if event.type == "response.output_text.delta" else None
-
-
-def claude(tokens: Tokens) -> Ask:
-    client = anthropic.AsyncAnthropic(api_key="any", http_client=httpx2.AsyncClient(transport=_Provider(tokens)))
-    return lambda run: client.messages.create(model="fake", max_tokens=100, **to_anthropic(run))
-
-
-def claude_text(event: Any) -> str | None:
-    return event.delta.text if event.type == "content_block_delta" and event.delta.type == "text_delta" else None
-
-
-def a_pair(asking: Callable[[Tokens], Ask], text: Callable[[Any], str | None]) -> Pair:
-    """Return the agents of a client: one copies its stream, the other reads the texts in it."""
-
-    def copying(tokens: Tokens) -> Agent:
-        agent, ask = Agent(), asking(tokens)
-
-        @agent.on(AddMessage)
-        async def answer(run: Run, command: AddMessage) -> None:
-            await copy_stream(run, ask(run))
-
-        return agent
-
-    def reading(tokens: Tokens) -> Agent:
-        ask = asking(tokens)
-
-        async def read(run: Run, message: Any) -> AsyncIterator[str]:
-            async for event in await ask(run):
-                delta = text(event)
-                if delta:
-                    yield delta
-
-        return by_hand(read)
-
-    return Pair(copying, reading)
-
-
 def generator(tokens: Tokens) -> Agent:
     async def answer(run: Run) -> AsyncIterator[str]:
         async for piece in tokens:
@@ -330,6 +189,28 @@ def plain_by_hand(tokens: Tokens) -> Agent:
         await run.in_thread(work)
 
     return agent
+
+
+def a_microsoft_agent(tokens: Tokens) -> ms.Agent:
+    class Client(ms.FunctionInvocationLayer[Any], ms.BaseChatClient[Any]):
+        def _inner_get_response(self, *, messages: Any, stream: bool, options: Any, **given: Any) -> Any:
+            return ms.ResponseStream(self._stream(), finalizer=ms.ChatResponse.from_updates)
+
+        async def _stream(self) -> AsyncIterator[ms.ChatResponseUpdate]:
+            async for piece in tokens:
+                yield ms.ChatResponseUpdate(role="assistant", contents=[ms.Content.from_text(piece)])
+
+    return ms.Agent(Client(), name="host")
+
+
+def microsoft_by_hand(tokens: Tokens) -> Agent:
+    host = a_microsoft_agent(tokens)
+
+    async def read(run: Run, message: Any) -> AsyncIterator[str]:
+        async for update in host.run(message.text, stream=True):
+            yield update.text
+
+    return by_hand(read)
 
 
 class SmolModel(Model):
@@ -374,9 +255,8 @@ PAIRS: dict[str, Pair] = {
     "OpenAI Agents SDK": Pair(lambda tokens: OpenAIAgentsAgent(an_agent(tokens)), openai_agents_by_hand),
     "Pydantic AI": Pair(lambda tokens: PydanticAgent(a_pydantic_agent(tokens)), pydantic_by_hand),
     "Google ADK": Pair(lambda tokens: GoogleADKAgent(an_adk_agent(tokens)), adk_by_hand),
-    "OpenAI, chat completions": a_pair(chat, chat_text),
-    "OpenAI, responses": a_pair(responses, responses_text),
-    "Anthropic": a_pair(claude, claude_text),
+    "Microsoft Agent Framework": Pair(lambda tokens: MicrosoftAgent(a_microsoft_agent(tokens)), microsoft_by_hand),
+    **providers.PAIRS,
     "an async generator": Pair(generator, lambda tokens: by_hand(lambda run, message: aiter(tokens))),
     "a generator in a thread": Pair(plain_generator, plain_by_hand),
     # It draws the whole answer anew with each token.

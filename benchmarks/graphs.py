@@ -18,9 +18,10 @@ from statecast import create_app
 from statecast.frameworks import LangGraphAgent
 from statecast.testing import TestClient
 
-from .answers import Tokens, a_graph
+from .answers import a_graph
 from .harness import Options, Result
 from .plan import token
+from .tokens import Tokens
 
 __all__ = ["measure"]
 
