@@ -7,7 +7,6 @@ as sending the conversation to the model, is no part of it; an answer has rows o
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Callable
 from functools import partial
 from time import process_time
@@ -33,11 +32,7 @@ Make = Callable[[Tokens], Agent]
 
 def measure(options: Options) -> list[Result]:
     """Measure each adapter."""
-    gc.freeze()  # collections would walk over what the frameworks have loaded, and take most of the time
-    try:
-        return [result for name in PAIRS for result in measure_adapter(name, options)]
-    finally:
-        gc.unfreeze()
+    return [result for name in PAIRS for result in measure_adapter(name, options)]
 
 
 def measure_adapter(name: str, options: Options) -> list[Result]:
