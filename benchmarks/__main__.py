@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -61,7 +60,6 @@ def main() -> int:
     for name in names:
         print(f"measuring {name}", file=sys.stderr, flush=True)
         measure: Measure = import_module(f".{MEASURES[name]}", __package__).measure
-        gc.freeze()  # collections would walk over what is loaded, which is no part of a measure
         found = measure(options)
         results += found
         if len(names) > 1:
