@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, TypeVar, get_args
 
 from .activity import Activity
-from .commands import AnyCommand, Command, CommandSet
+from .commands import Answer, AnyCommand, Command, CommandSet
 from .document import to_json
 from .foreign import LeftOut
 from .functions import is_async, yields
@@ -37,6 +38,13 @@ __all__ = ["Agent", "Policy"]
 Policy = Literal["enqueue", "reject", "interrupt", "rollback", "deliver"]
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
+
+_UNHEARD: Final = (
+    'the agent "%s" has no handler for "answer", so nothing goes on with what the user has answered; '
+    'register one with @agent.on("answer"), or one for all commands with @agent.batch'
+)
+
+_log: Final = logging.getLogger("statecast")
 
 
 class Agent(Generic[StateT]):
@@ -231,6 +239,8 @@ class Agent(Generic[StateT]):
                 handler = self._handlers.get(command.type)
                 if handler is not None:
                     await _call(handler, run, run, command)
+                elif isinstance(command, Answer):
+                    _log.warning(_UNHEARD, self.name)
 
 
 @cache

@@ -593,3 +593,19 @@ async def test_answers_wait_for_the_results_of_the_pages_tools() -> None:
         state = await state_of(client)
 
     assert state["notes"] == ["the color is missing", "{'book': {'approved': True}}"]
+
+
+async def test_an_answer_that_no_handler_takes_is_noted_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    agent = Agent("forgetful")
+
+    @agent.on(AddMessage)
+    async def ask(run: Run, command: AddMessage) -> None:
+        run.ask("Delete it?")
+
+    async with TestClient(agent) as client:
+        asked = await client.run("Tidy up", thread_id="t")
+        (question,) = asked.state["pending"]
+        await client.run({"type": "answer", "answers": {question["id"]: True}}, thread_id="t")
+
+    (record,) = caplog.records
+    assert record.getMessage().startswith('the agent "forgetful" has no handler for "answer"')
