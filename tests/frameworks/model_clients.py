@@ -13,8 +13,8 @@ import anthropic
 import openai
 
 from statecast import Run
-from statecast_agents.frameworks.anthropic_requests import to_anthropic
-from statecast_agents.frameworks.openai_requests import to_openai, to_responses
+from statecast_agents.frameworks.model_clients.anthropic_requests import to_anthropic
+from statecast_agents.frameworks.model_clients.openai_requests import to_openai, to_responses
 
 from .wires import SECRET
 

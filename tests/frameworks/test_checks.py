@@ -6,7 +6,7 @@ import pytest
 
 from statecast import Agent
 from statecast.frameworks import CallbackAgent, SmolagentsAgent
-from statecast_agents.frameworks.checks import check_functions, check_places
+from statecast_agents.frameworks.adapter.checks import check_functions, check_places
 
 
 def test_a_value_where_a_function_makes_it_is_refused() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from statecast import AddMessage, Agent, AgentError, Run
 from statecast.testing import TestClient
-from statecast_agents.frameworks.streams import copy_stream
+from statecast_agents.frameworks.model_clients.streams import copy_stream
 
 from .model_clients import ASKS, Ask, ask_anthropic, ask_chat, ask_responses
 from .model_server import provider

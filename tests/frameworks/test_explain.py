@@ -9,7 +9,7 @@ import pytest
 
 from statecast import AgentError
 from statecast.frameworks import explained
-from statecast_agents.frameworks.explain import _CODES, TEXTS
+from statecast_agents.frameworks.adapter.explain import _CODES, TEXTS
 from tests.docs.pages import ROOT, code, load
 
 SECRET = "sk-secret of https://internal"

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statecast import Run
-from statecast_agents.frameworks.anthropic_requests import to_anthropic
-from statecast_agents.frameworks.openai_requests import to_openai, to_responses
-from statecast_agents.frameworks.tools import tool
+from statecast_agents.frameworks.adapter.tools import tool
+from statecast_agents.frameworks.model_clients.anthropic_requests import to_anthropic
+from statecast_agents.frameworks.model_clients.openai_requests import to_openai, to_responses
 
 from .runs import run_on, said
 

@@ -11,7 +11,7 @@ import pydantic
 import pytest
 
 from statecast import Run, ToolCall
-from statecast_agents.frameworks.tools import FunctionTool, InvalidArguments, page_tools, tool
+from statecast_agents.frameworks.adapter.tools import FunctionTool, InvalidArguments, page_tools, tool
 
 from .runs import run_on, said
 

@@ -1,1 +1,4 @@
-"""Adapters for agent frameworks, one file each, and what they have in common. A framework is imported on first use."""
+"""Adapters for agent frameworks, a folder or a file each; `adapter` has what they have in common.
+
+A framework is imported on first use.
+"""

@@ -29,9 +29,9 @@ from statecast_agents.message import AssistantMessage, ToolCall
 from statecast_agents.run import Run
 from statecast_agents.values import Json
 
-from .checks import check_functions
-from .turn import Turn
-from .work import CLEANUP_SECONDS, foreign
+from .adapter.checks import check_functions
+from .adapter.turn import Turn
+from .adapter.work import CLEANUP_SECONDS, foreign
 
 __all__ = ["CallbackAgent", "GeneratorAgent", "Item", "State", "run_callbacks", "run_generator"]
 

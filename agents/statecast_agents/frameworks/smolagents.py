@@ -19,10 +19,10 @@ from statecast_agents.message import AssistantMessage, Message
 from statecast_agents.run import Run
 from statecast_agents.values import Json
 
-from .checks import check_functions
+from .adapter.checks import check_functions
+from .adapter.inputs import inputs
+from .adapter.work import CLEANUP_SECONDS
 from .generators import SHARE, Item, run_generator
-from .inputs import inputs
-from .work import CLEANUP_SECONDS
 
 if TYPE_CHECKING:
     from smolagents import MultiStepAgent

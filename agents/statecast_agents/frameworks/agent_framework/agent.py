@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from statecast_agents.agent import Agent
-from statecast_agents.frameworks.checks import check_functions
-from statecast_agents.frameworks.turn import Turn
-from statecast_agents.frameworks.work import foreign
+from statecast_agents.frameworks.adapter.checks import check_functions
+from statecast_agents.frameworks.adapter.turn import Turn
+from statecast_agents.frameworks.adapter.work import foreign
 from statecast_agents.run import Run
 
 from .updates import working

@@ -7,9 +7,9 @@ from typing import Any
 
 from agent_framework import Content, FunctionInvocationContext, FunctionMiddleware, FunctionTool, Message
 
-from statecast_agents.frameworks.conversation import files, result_text, rounds
-from statecast_agents.frameworks.tools import page_tools
-from statecast_agents.frameworks.turn import Turn
+from statecast_agents.frameworks.adapter.conversation import files, result_text, rounds
+from statecast_agents.frameworks.adapter.tools import page_tools
+from statecast_agents.frameworks.adapter.turn import Turn
 from statecast_agents.ids import new_id
 from statecast_agents.message import Message as Shown
 from statecast_agents.message import ToolCall

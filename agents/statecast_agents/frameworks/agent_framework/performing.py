@@ -9,7 +9,7 @@ from agent_framework import AgentResponse, Content, Message, SupportsAgentRun
 
 from statecast_agents.calls import DISMISSED
 from statecast_agents.commands import AddMessage
-from statecast_agents.frameworks.turn import Turn
+from statecast_agents.frameworks.adapter.turn import Turn
 from statecast_agents.ids import new_id
 from statecast_agents.message import AssistantMessage
 from statecast_agents.message import Message as Shown

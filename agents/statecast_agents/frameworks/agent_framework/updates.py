@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET
 
 from statecast_agents.chunks import FinishReason, Usage
-from statecast_agents.frameworks.explain import TEXTS
-from statecast_agents.frameworks.plain import counts
-from statecast_agents.frameworks.turn import Turn
+from statecast_agents.frameworks.adapter.explain import TEXTS
+from statecast_agents.frameworks.adapter.plain import counts
+from statecast_agents.frameworks.adapter.turn import Turn
 from statecast_agents.ids import new_id
 from statecast_agents.message import ToolCall
 from statecast_agents.values import Json

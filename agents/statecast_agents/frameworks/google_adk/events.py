@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from statecast_agents.chunks import FinishReason, Usage
-from statecast_agents.frameworks.plain import attribute, counts
-from statecast_agents.frameworks.turn import Turn
+from statecast_agents.frameworks.adapter.plain import attribute, counts
+from statecast_agents.frameworks.adapter.turn import Turn
 from statecast_agents.values import Json
 
 from .options import Options

@@ -15,8 +15,8 @@ from google.adk.plugins import BasePlugin
 from google.adk.tools.base_tool import BaseTool
 from google.genai.types import Blob, Content, FileData, FunctionCall, FunctionDeclaration, FunctionResponse, Part
 
-from statecast_agents.frameworks.conversation import File, files, rounds
-from statecast_agents.frameworks.tools import Tool
+from statecast_agents.frameworks.adapter.conversation import File, files, rounds
+from statecast_agents.frameworks.adapter.tools import Tool
 from statecast_agents.message import Message
 
 __all__ = ["PageTools", "past_events", "response", "user_content"]

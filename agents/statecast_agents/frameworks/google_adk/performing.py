@@ -15,11 +15,11 @@ from google.adk.runners import Runner
 from google.adk.sessions import Session
 from google.genai.types import Content, FunctionCall, FunctionResponse, Part
 
-from statecast_agents.frameworks.conversation import STOPPED, UNANSWERED, result_text
-from statecast_agents.frameworks.explain import failure
-from statecast_agents.frameworks.inputs import Inputs, inputs
-from statecast_agents.frameworks.tools import page_tools
-from statecast_agents.frameworks.turn import Turn
+from statecast_agents.frameworks.adapter.conversation import STOPPED, UNANSWERED, result_text
+from statecast_agents.frameworks.adapter.explain import failure
+from statecast_agents.frameworks.adapter.inputs import Inputs, inputs
+from statecast_agents.frameworks.adapter.tools import page_tools
+from statecast_agents.frameworks.adapter.turn import Turn
 from statecast_agents.message import ToolCall
 from statecast_agents.run import Run
 from statecast_agents.values import Json, plain_copy

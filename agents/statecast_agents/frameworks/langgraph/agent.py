@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from statecast_agents.agent import Agent
 from statecast_agents.foreign import Select
-from statecast_agents.frameworks.checks import check_functions, check_places
-from statecast_agents.frameworks.turn import Turn
-from statecast_agents.frameworks.work import foreign
+from statecast_agents.frameworks.adapter.checks import check_functions, check_places
+from statecast_agents.frameworks.adapter.turn import Turn
+from statecast_agents.frameworks.adapter.work import foreign
 from statecast_agents.run import Run
 
 from .options import Graph, GraphOptions

@@ -10,7 +10,7 @@ from langgraph.channels.delta import DeltaChannel
 from langgraph.types import Command
 
 from statecast_agents.commands import AddMessage, AddToolResult, Answer
-from statecast_agents.frameworks.turn import Turn
+from statecast_agents.frameworks.adapter.turn import Turn
 
 from .checkpointer import SlotSaver
 from .interrupts import ask, ask_to_go_on, goes_on, resumption

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 
-from statecast_agents.frameworks.turn import Turn
+from statecast_agents.frameworks.adapter.turn import Turn
 from statecast_agents.message_list import Messages
 from statecast_agents.values import Json
 

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from statecast_agents.frameworks.explain import failure
-from statecast_agents.frameworks.tools import Approval
+from statecast_agents.frameworks.adapter.explain import failure
+from statecast_agents.frameworks.adapter.tools import Approval
 
 if TYPE_CHECKING:
     from mcp import StdioServerParameters

@@ -28,8 +28,8 @@ from mcp.types import Tool as Definition
 from statecast_agents.commands import Answer
 from statecast_agents.document import to_json
 from statecast_agents.errors import AgentError, NotJson
-from statecast_agents.frameworks.conversation import arguments_of
-from statecast_agents.frameworks.tools import Approval, Tool
+from statecast_agents.frameworks.adapter.conversation import arguments_of
+from statecast_agents.frameworks.adapter.tools import Approval, Tool
 from statecast_agents.message import ToolCall
 from statecast_agents.run import Run
 from statecast_agents.values import Json

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from statecast_agents.document import to_json
 from statecast_agents.errors import NotJson
-from statecast_agents.frameworks.answer import Answer
-from statecast_agents.frameworks.openai_responses import ResponsesReader
-from statecast_agents.frameworks.plain import plain
-from statecast_agents.frameworks.turn import Turn
+from statecast_agents.frameworks.adapter.answer import Answer
+from statecast_agents.frameworks.adapter.plain import plain
+from statecast_agents.frameworks.adapter.turn import Turn
+from statecast_agents.frameworks.model_clients.openai_responses import ResponsesReader
 from statecast_agents.values import Json
 
 __all__ = ["Conversation", "current", "show_sub_agent"]

@@ -13,8 +13,8 @@ from typing import Any
 
 from agents import Agent, FunctionTool, Handoff
 
-from statecast_agents.frameworks.conversation import result_text
-from statecast_agents.frameworks.tools import Tool
+from statecast_agents.frameworks.adapter.conversation import result_text
+from statecast_agents.frameworks.adapter.tools import Tool
 from statecast_agents.run import Run
 
 __all__ = ["Graph"]

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from agents import Agent, RunContextWrapper, Runner, RunState
 
-from statecast_agents.frameworks.conversation import denied
-from statecast_agents.frameworks.inputs import inputs
-from statecast_agents.frameworks.plain import plain
-from statecast_agents.frameworks.tools import page_tools
-from statecast_agents.frameworks.turn import Turn
+from statecast_agents.frameworks.adapter.conversation import denied
+from statecast_agents.frameworks.adapter.inputs import inputs
+from statecast_agents.frameworks.adapter.plain import plain
+from statecast_agents.frameworks.adapter.tools import page_tools
+from statecast_agents.frameworks.adapter.turn import Turn
 
 from .events import Conversation, current
 from .graph import Graph

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from statecast_agents.frameworks.openai_requests import to_responses
-from statecast_agents.frameworks.plain import plain
+from statecast_agents.frameworks.adapter.plain import plain
+from statecast_agents.frameworks.model_clients.openai_requests import to_responses
 from statecast_agents.message import Message
 from statecast_agents.run import Run
 from statecast_agents.values import Json

@@ -26,7 +26,7 @@ from pydantic_ai.messages import (
     ToolResultEvent,
 )
 
-from statecast_agents.frameworks.turn import Turn
+from statecast_agents.frameworks.adapter.turn import Turn
 from statecast_agents.message import AssistantMessage, ToolCall
 from statecast_agents.values import Json
 

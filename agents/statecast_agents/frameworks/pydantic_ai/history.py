@@ -34,8 +34,8 @@ from pydantic_ai.messages import (
 
 from statecast_agents.calls import DISMISSED
 from statecast_agents.commands import AddToolResult
-from statecast_agents.frameworks.conversation import UNANSWERED, denied, result_text, rounds
-from statecast_agents.frameworks.turn import Turn
+from statecast_agents.frameworks.adapter.conversation import UNANSWERED, denied, result_text, rounds
+from statecast_agents.frameworks.adapter.turn import Turn
 from statecast_agents.message import Message, ToolCall
 from statecast_agents.questions import Kind
 from statecast_agents.run import Run

@@ -16,8 +16,8 @@ from pydantic_ai import ToolDefinition
 from pydantic_ai.messages import AudioUrl, BinaryContent, DocumentUrl, ImageUrl, UserContent, VideoUrl
 from pydantic_ai.toolsets import ExternalToolset
 
-from statecast_agents.frameworks import tools
-from statecast_agents.frameworks.conversation import File, files
+from statecast_agents.frameworks.adapter import tools
+from statecast_agents.frameworks.adapter.conversation import File, files
 from statecast_agents.message import Message
 from statecast_agents.values import Json
 

@@ -13,7 +13,7 @@ from pydantic_ai.capabilities import Hooks
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import AgentStreamEvent
 
-from statecast_agents.frameworks.turn import Turn
+from statecast_agents.frameworks.adapter.turn import Turn
 from statecast_agents.ids import new_id
 from statecast_agents.message import AssistantMessage
 

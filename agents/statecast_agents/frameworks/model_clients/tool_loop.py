@@ -15,15 +15,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from statecast_agents.errors import AgentError, RunEnded
+from statecast_agents.frameworks.adapter.answer import Answer
+from statecast_agents.frameworks.adapter.conversation import STOPPED, arguments_of, denied
+from statecast_agents.frameworks.adapter.explain import failure
+from statecast_agents.frameworks.adapter.tools import FunctionTool, InvalidArguments, Tool, page_tools
+from statecast_agents.frameworks.adapter.turn import Turn
 from statecast_agents.message import ToolCall
 from statecast_agents.run import Run
 
-from .answer import Answer
-from .conversation import STOPPED, arguments_of, denied
-from .explain import failure
 from .streams import ModelStream, copy_answer
-from .tools import FunctionTool, InvalidArguments, Tool, page_tools
-from .turn import Turn
 
 __all__ = ["run_tools"]
 

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from statecast_agents.chunks import FinishReason
+from statecast_agents.frameworks.adapter.answer import Answer
+from statecast_agents.frameworks.adapter.plain import attribute, counts, plain
 from statecast_agents.message import ToolCall
 from statecast_agents.values import Json
-
-from .answer import Answer
-from .plain import attribute, counts, plain
 
 __all__ = ["ChatReader"]
 

@@ -12,12 +12,11 @@ from typing import Any, Final
 from statecast_agents.arguments import arguments_text
 from statecast_agents.chunks import FinishReason
 from statecast_agents.errors import AgentError
+from statecast_agents.frameworks.adapter.answer import Answer
+from statecast_agents.frameworks.adapter.explain import failure
+from statecast_agents.frameworks.adapter.plain import attribute, counts, plain
 from statecast_agents.message import ToolCall
 from statecast_agents.values import Json
-
-from .answer import Answer
-from .explain import failure
-from .plain import attribute, counts, plain
 
 __all__ = ["ResponsesReader"]
 

@@ -10,14 +10,14 @@ import inspect
 from collections.abc import AsyncIterable, Awaitable
 from typing import Any, Final, Protocol
 
+from statecast_agents.frameworks.adapter.answer import Answer
+from statecast_agents.frameworks.adapter.turn import Turn
 from statecast_agents.message import ToolCall
 from statecast_agents.run import Run
 
-from .answer import Answer
 from .anthropic_messages import AnthropicReader
 from .openai_chat import ChatReader
 from .openai_responses import ResponsesReader
-from .turn import Turn
 
 __all__ = ["ModelStream", "copy_answer", "copy_stream"]
 

@@ -7,12 +7,11 @@ from typing import Any
 
 import msgspec
 
+from statecast_agents.frameworks.adapter.conversation import Call, File, calls_of, files, kept, rounds
+from statecast_agents.frameworks.adapter.tools import Tool
 from statecast_agents.message import Message
 from statecast_agents.run import Run
 from statecast_agents.values import Json
-
-from .conversation import Call, File, calls_of, files, kept, rounds
-from .tools import Tool
 
 __all__ = ["to_openai", "to_responses"]
 
