@@ -18,9 +18,10 @@ __all__ = ["patch"]
 
 
 def patch(thread: Thread, steps: Sequence[dict[str, Json]], limits: Limits) -> None:
-    """Apply an RFC 6902 patch to a thread's state, in place. O(what it touches and the messages).
+    """Apply an RFC 6902 patch to a thread's state, in place. O(what it touches).
 
-    The agent's memory goes back with the first message that the patch removes or replaces by one of another id.
+    The agent's memory goes back with the first message that the patch removes or replaces by one of another id. A patch
+    that may do so costs O(messages).
 
     Raises:
         RequestError: `not_writable`; `patch_failed`; `state_too_large` or `patch_too_large`; `invalid_patch`,
@@ -41,7 +42,8 @@ def patch(thread: Thread, steps: Sequence[dict[str, Json]], limits: Limits) -> N
         if items_in(patching.value, thread.agent.pending) != items_in(document.root, thread.agent.pending):
             raise NotWritable("expected a patch that leaves the open questions as they are; answer them with a command")
         validate(thread.agent, patching.value)
-        before = _message_ids(thread)
+        rearranges = any(_rearranges(edit, thread.agent.messages) for edit in patching.edits)
+        before = _message_ids(thread) if rearranges else []
         for edit in patching.edits:
             _edit(document, edit)
         if before:
@@ -49,6 +51,18 @@ def patch(thread: Thread, steps: Sequence[dict[str, Json]], limits: Limits) -> N
             keep = next((at for at, id in enumerate(before) if after[at : at + 1] != [id]), len(before))
             if keep < len(before):
                 thread.memory.cut(before, keep)
+
+
+def _rearranges(edit: Edit, messages: Sequence[str] | None) -> bool:
+    """Return whether an edit may change which messages there are: the list, what it is in, an item, or an item's id."""
+    if messages is None:
+        return False
+    depth = len(messages)
+    places = [edit.keys] if edit.source is None or not edit.moves else [edit.keys, edit.source]
+    return any(
+        tuple(keys[:depth]) == tuple(messages[: len(keys)]) and (len(keys) <= depth + 1 or keys[depth + 1 :] == ("id",))
+        for keys in places
+    )
 
 
 def _message_ids(thread: Thread) -> list[Json]:
