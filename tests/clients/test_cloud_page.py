@@ -189,7 +189,8 @@ def test_of_a_page_that_is_reloaded_in_the_middle_of_a_run_nothing_is_lost(url: 
 def test_a_page_that_never_names_its_thread_keeps_what_it_wrote_before_it_was_reloaded(url: str) -> None:
     """Nobody can come back to its run, so the run is cancelled.
 
-    The page writes the half answer while it is being unloaded, and a browser need not send that request.
+    The page writes the half answer while it is being unloaded, and a browser need not send that request. Then there is
+    no answer, or an empty one, which newer clients write when the run begins.
     """
     with CloudPage(url, "never") as page:
         page.say("One")
@@ -210,8 +211,9 @@ def test_a_page_that_never_names_its_thread_keeps_what_it_wrote_before_it_was_re
         page.open("One")
         last = page.shown(size)
 
-    assert half == [*first, ("user", "slowly"), ("assistant", "You said: slowly")][: len(half)]
-    assert whole == [*first, ("user", "slowly"), ("assistant", "You said: slowly")][: len(whole)]
+    for shown in (half, whole):
+        assert shown[:3] == [*first, ("user", "slowly")]
+        assert shown[3:] in ([], [("assistant", "")], [("assistant", "You said: slowly")])
     assert last == [*whole, ("user", "Three"), ("assistant", f"You said: Three ({size})")]
 
 
