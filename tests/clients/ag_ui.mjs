@@ -13,7 +13,7 @@ import * as older from "ag-ui-client-0";
 import { joining, kitOf } from "./copilot_kit.mjs";
 import { facts, noted, settle, until } from "./facts.mjs";
 
-const TIMEOUT = 20_000; // ms for one step, where the step does not say
+const TIMEOUT = 60_000; // ms for one step, where the step does not say
 const PACKAGES = { "1.0": modern, "0.0": older };
 
 let config;

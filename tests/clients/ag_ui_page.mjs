@@ -13,7 +13,7 @@ import { useAgUiInterrupts, useAgUiRuntime, useAgUiState, useAgUiSubmitInterrupt
 import * as modern from "@ag-ui/client";
 import { facts, noted, settle, until } from "./facts.mjs";
 
-const TIMEOUT = 20_000; // ms for one step, where the step does not say
+const TIMEOUT = 60_000; // ms for one step, where the step does not say
 
 const require = createRequire(import.meta.url);
 const own = createRequire(require.resolve("@assistant-ui/react-ag-ui"))("@ag-ui/client");

@@ -5,7 +5,7 @@
 
 import { chromium } from "playwright-core";
 
-const TIMEOUT = 20_000; // ms for one step, where the step does not say
+const TIMEOUT = 60_000; // ms for one step, where the step does not say
 const ARGUMENTS = [
   "--headless",
   "--no-sandbox", // test machines often run as root, or without user namespaces

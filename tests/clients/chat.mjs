@@ -16,7 +16,7 @@ import {
 import { facts, noted, settle, until } from "./facts.mjs";
 import { mountChat } from "./use_chat.mjs";
 
-const TIMEOUT = 20_000; // ms for one step, where the step does not say
+const TIMEOUT = 60_000; // ms for one step, where the step does not say
 
 const AUTOMATIC = {
   "tool-calls": lastAssistantMessageIsCompleteWithToolCalls,

@@ -17,7 +17,7 @@ import { AssistantMessageAccumulator, DataStreamDecoder, ToolResponse, UIMessage
 import { facts, noted, settle, until } from "./facts.mjs";
 import { historyOf } from "./history.mjs";
 
-const TIMEOUT = 20_000; // ms for one step, where the step does not say
+const TIMEOUT = 60_000; // ms for one step, where the step does not say
 
 let config;
 const pages = new Map();

@@ -19,7 +19,7 @@ from typing import Any
 from statecast import App
 from statecast.server import Server, config_for
 
-PATIENCE = 20  # seconds to start, and to stop
+PATIENCE = 60  # seconds to start, and to stop
 
 
 class _Server(Server):

@@ -8,7 +8,7 @@ import { WebSocket } from "undici";
 import { createStore } from "zustand/vanilla";
 import { facts, noted, until } from "./facts.mjs";
 
-const TIMEOUT = 20_000; // ms for one step, where the step does not say
+const TIMEOUT = 60_000; // ms for one step, where the step does not say
 
 for (const level of ["log", "info", "debug", "warn", "error"]) {
   console[level] = (...args) => facts.console.push({ level, text: format(...args) });

@@ -9,7 +9,7 @@ import { AssistantRuntimeProvider, useAui, useLocalRuntime, useRemoteThreadListR
 import { whole } from "./adapters.mjs";
 import { facts, noted, settle, until } from "./facts.mjs";
 
-const TIMEOUT = 20_000; // ms for one step, where the step does not say
+const TIMEOUT = 60_000; // ms for one step, where the step does not say
 
 let settings, root, runtime;
 let shown = []; // each list of suggestions that was shown

@@ -8,7 +8,7 @@ import { facts, settle, until } from "./facts.mjs";
 import { ToolResponse } from "assistant-stream";
 import { mount } from "./app.mjs";
 
-const TIMEOUT = 20_000; // ms for one step, where the step does not say
+const TIMEOUT = 60_000; // ms for one step, where the step does not say
 
 let config;
 let page;

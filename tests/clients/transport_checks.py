@@ -9,7 +9,7 @@ import httpx
 
 from tests.clients.node import Json, Protocol, TransportReport
 
-PATIENCE = 20  # seconds for what another thread is about to do
+PATIENCE = 60  # seconds for what another thread is about to do
 IDLE = {"do": "wait", "for": "idle"}
 
 

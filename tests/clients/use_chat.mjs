@@ -5,7 +5,7 @@ import { createRoot } from "react-dom/client";
 import { useChat } from "@ai-sdk/react";
 import { noted, until } from "./facts.mjs";
 
-const TIMEOUT = 20_000; // ms
+const TIMEOUT = 60_000; // ms
 
 /** Mount a component around `useHook`, by default `useChat` with `options`; what it shows is what React has rendered. */
 export const mountChat = async (options, { strictMode = false, useHook = () => useChat(options) } = {}) => {

@@ -26,7 +26,7 @@ import pytest
 from tests.clients.versions import RECENT
 from tests.docs.pages import ROOT
 
-PATIENCE = 20  # seconds to start, and to stop
+PATIENCE = 60  # seconds to start, and to stop
 PORT = "8000"  # the one in the documentation
 QUIET = 1  # seconds of silence after which a reader has seen what a stream without end says
 

@@ -20,7 +20,7 @@ from tests.examples.asking import PROTOCOLS, Json, ask, say
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-PATIENCE = 20  # seconds to start, and to stop
+PATIENCE = 60  # seconds to start, and to stop
 
 #: Runs a file as a script, on another port than the 8000 it asks for.
 ON_PORT = """

@@ -33,7 +33,7 @@ SECRET = "sk-secret-4242"
 USAGE = (7, 3)
 
 #: Seconds until a test gives up that waits for a fact.
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class ProviderError(Exception):

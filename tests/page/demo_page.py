@@ -14,7 +14,7 @@ from typing import Any
 from tests.clients.node import Browser, BrowserReport
 from tests.clients.serving import Restarting
 
-PATIENCE = 20  # seconds that a fact may take to come true
+PATIENCE = 60  # seconds that a fact may take to come true
 
 # A promise that looks again whenever the document changes, until `look` returns something other than null.
 _WATCH = """
