@@ -194,7 +194,7 @@ class Document(NodeFactory):
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the lock for a write beside the state, which is refused as one to the state would be."""
+        """Hold the lock for a write beside the state. After the run, raise what a change would raise."""
         with self.lock:
             if self.ended:  # while this waited for the lock
                 self._pending.append((self, None, None))

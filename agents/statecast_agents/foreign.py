@@ -32,7 +32,7 @@ Select: TypeAlias = Collection[str] | Callable[[str], Any]
 #: Bytes of JSON that a value converts to, unless the caller says otherwise: as much as a state holds by default.
 MAX_BYTES: Final = 12 * 2**20
 
-#: Paths that one agent is told of; a value whose keys are ids would name new ones for ever.
+#: Paths that are logged for one agent; a value whose keys are ids would otherwise add new ones for ever.
 MAX_PATHS: Final = 100
 
 _log: Final = logging.getLogger("statecast")

@@ -79,7 +79,7 @@ class Hub:
         self.registry.cascade = self.cascade.go
         self._readiness = ReadinessCheck(self.registry)
         self._supervisor = Supervisor(self.registry, self._runs, self.limits)
-        self._told = False  #: whether the log says that nobody started it
+        self._warned = False  #: whether the log has the warning that nobody started it
 
     @property
     def threads(self) -> int:
@@ -147,8 +147,8 @@ class Hub:
     async def _start(self) -> None:
         """Start on the first request if no lifespan did; after `aclose`, only `start` starts it again."""
         if not self._runs.stopping:
-            if not self._supervisor.started and not self._told:
-                self._told = True
+            if not self._supervisor.started and not self._warned:
+                self._warned = True
                 _log.warning(NO_LIFESPAN)
             try:
                 await self.start()
