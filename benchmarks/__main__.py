@@ -33,6 +33,9 @@ MEASURES = {
     "O": "graphs",
     "P": "putting",
     "Q": "adapters",
+    "R": "stored",
+    "S": "wide",
+    "T": "audience",
 }
 
 DOCS = Path(__file__).parents[1] / "docs" / "performance.md"

@@ -23,7 +23,7 @@ from .harness import Options, Result, Samples, compare, median
 from .kept import Kept
 from .plan import Plan, first_state
 
-__all__ = ["measure"]
+__all__ = ["ENDS", "join", "measure", "say_go"]
 
 PAUSE = 0.005  #: seconds between two tokens
 SECONDS = 1.0  #: of the run, where the server keeps up
@@ -38,7 +38,7 @@ ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "655
 
 _STAMP = re.compile(rb'"value": ?"([\d.]+) "')
 #: How a response ends, and how a run does in events, which go on.
-_ENDS = (b"\r\n0\r\n\r\n", b'"status":"completed"}}\n\n\r\n')
+ENDS = (b"\r\n0\r\n\r\n", b'"status":"completed"}}\n\n\r\n')
 
 
 def measure(options: Options) -> list[Result]:
@@ -87,12 +87,12 @@ def _sample(server: Kept, followers: int, *, stalls: bool = False, query: str = 
     plan = Plan(kind="paced", count=int(SECONDS / PAUSE), pause=PAUSE)
     with ExitStack() as stack:
         thread = f"shared-{secrets.token_hex(6)}"
-        connections = [stack.enter_context(joined) for joined in _join(server, thread, plan, followers, query)]
+        connections = [stack.enter_context(joined) for joined in join(server, thread, plan, followers, query)]
         if stalls:
             stalled = stack.enter_context(_connect(server.port, stalls=True))
             _request(stalled, thread, "events", query)
         cpu, started = server.cpu_seconds(), time.perf_counter()
-        _say_go(server, query)
+        say_go(server, query)
         got = _read(connections)
         seconds, cpu = time.perf_counter() - started, server.cpu_seconds() - cpu
     waits = []
@@ -109,10 +109,10 @@ def _sample(server: Kept, followers: int, *, stalls: bool = False, query: str = 
 def _memory(*, stalls: bool) -> float:
     """Return the bytes of memory in use when a run has said 10 MB to followers that read, or that all stall."""
     with Kept(app="shared", **ENVIRONMENT) as server, ExitStack() as stack:
-        first, *rest = _join(server, "pages", PAGES, STALLED + 1, "", stalls=stalls)
+        first, *rest = join(server, "pages", PAGES, STALLED + 1, "", stalls=stalls)
         for connection in (first, *rest):
             stack.enter_context(connection)
-        _say_go(server, "")
+        say_go(server, "")
         _read([first] if stalls else [first, *rest])
         time.sleep(0.3)  # until what is on its way has arrived
         return median(_settled(server) for _ in range(3))
@@ -123,7 +123,7 @@ def _settled(server: Kept) -> int:
     return server.memory()
 
 
-def _join(
+def join(
     server: Kept, thread: str, plan: Plan, followers: int, query: str, *, stalls: bool = False
 ) -> list[socket.socket]:
     """Start a run that waits for the word, and let everyone follow; the first is who started it."""
@@ -169,7 +169,8 @@ def _read_start(connection: socket.socket) -> None:
     assert data.startswith(b"HTTP/1.1 200"), data[:500]
 
 
-def _say_go(server: Kept, query: str) -> None:
+def say_go(server: Kept, query: str) -> None:
+    """Let the run of `join` begin to talk."""
     body = msgspec.json.encode({"commands": [{"type": "go"}], "protocol": PROTOCOLS[0], "state": None})
     with open_stream(server.port, body, path=f"/assistant{query}") as connection:
         read_stream(connection)
@@ -189,6 +190,6 @@ def _read(connections: list[socket.socket]) -> list[list[tuple[float, bytes]]]:
                 receive, append = key.data
                 data = receive(1 << 18)
                 append((clock(), data))
-                if data.endswith(_ENDS) or data == b"0\r\n\r\n" or not data:
+                if data.endswith(ENDS) or data == b"0\r\n\r\n" or not data:
                     ready.unregister(key.fileobj)
     return got

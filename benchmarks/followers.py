@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import resource
 import socket
 
 from .client import open_stream, read_stream
 from .harness import Options, Result, compare, interleave
-from .idle import _each, _settled
+from .idle import allow_sockets, each, settled
 from .kept import Kept
 from .plan import Plan, encode_plan, first_state
 
@@ -20,13 +19,8 @@ FIRST = 50  #: opened before, so that what a server makes once is not counted
 
 def measure(options: Options) -> list[Result]:
     """Measure followers on threads, and G's streams in between."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * FOLLOWERS + 500
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(
-            resource.RLIMIT_NOFILE, (min(wanted, hard) if hard != resource.RLIM_INFINITY else wanted, hard)
-        )
-    samples = interleave({"ours": _follower, "limit": lambda: _each("ours")}, options.of(2), warm=0)
+    allow_sockets(2 * FOLLOWERS + 500)
+    samples = interleave({"ours": _follower, "limit": lambda: each("ours")}, options.of(2), warm=0)
     title = f"M. each of {FOLLOWERS:,} idle followers, to an idle stream of G"
     return [compare(title, "KB", samples, target=1.25, scale=1e-3)]
 
@@ -43,7 +37,7 @@ def _follower() -> float:
             before = 0
             for index in range(FIRST + FOLLOWERS):
                 if index == FIRST:
-                    before = _settled(server)
+                    before = settled(server)
                 connection = socket.create_connection(("127.0.0.1", server.port))
                 connections.append(connection)
                 path = f"/threads/thread-{index % THREADS}/events"
@@ -52,7 +46,7 @@ def _follower() -> float:
                 data = b""
                 while not data.endswith(b"\n\n\r\n"):
                     data += connection.recv(4096)
-            return (_settled(server) - before) / FOLLOWERS
+            return (settled(server) - before) / FOLLOWERS
         finally:
             for connection in connections:
                 connection.close()

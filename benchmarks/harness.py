@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["PEER", "Options", "Result", "compare", "interleave", "machine", "median", "table"]
+__all__ = ["PEER", "Options", "Result", "compare", "interleave", "machine", "median", "table", "within"]
 
 PEER = "assistant-stream"
 
@@ -98,6 +98,11 @@ def compare(
         peer=other,
         samples=kept,
     )
+
+
+def within(measure: str, unit: str, samples: Iterable[float], allowed: float, *, scale: float = 1.0) -> Result:
+    """Return samples as a line whose limit is what is allowed, in the line's unit, rather than what was measured."""
+    return compare(measure, unit, {"ours": list(samples), "limit": [allowed / scale]}, target=1.0, scale=scale)
 
 
 def table(results: Iterable[Result]) -> str:

@@ -29,6 +29,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     way: Literal["append", "add"] = "append"  #: the explicit append, or `+=`
     count: int = 0
     burst: int = 1
+    turns: int = 1  #: turns of the event loop from a token, or burst, to the next
     pause: float = 0.0  #: seconds
     delay: float = 0.0  #: seconds before the first token
     size: int = 0  #: bytes

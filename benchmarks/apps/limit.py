@@ -88,7 +88,8 @@ async def _produce(plan: Plan, hand: Callable[[bytes], Awaitable[None]]) -> None
             for index in range(plan.count):
                 await hand(frame(token(index)))
                 if index % plan.burst == plan.burst - 1:
-                    await asyncio.sleep(0)
+                    for _ in range(plan.turns):
+                        await asyncio.sleep(0)
         case "paced":
             async for _ in ticks(plan):
                 await hand(frame(stamp()))

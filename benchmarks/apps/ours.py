@@ -50,7 +50,8 @@ async def _tokens(run: Run, plan: Plan) -> None:
     elif plan.burst == 1:
         for index in range(plan.count):
             part.append_text("text", token(index))
-            await asyncio.sleep(0)
+            for _ in range(plan.turns):
+                await asyncio.sleep(0)
     else:
         for index in range(plan.count):
             part.append_text("text", token(index))

@@ -66,7 +66,8 @@ async def _tokens(controller: RunController, plan: Plan) -> None:
         if plan.burst > 1:
             controller.flush()
         if index % plan.burst == plan.burst - 1:
-            await asyncio.sleep(0)
+            for _ in range(plan.turns):
+                await asyncio.sleep(0)
 
 
 def _state(controller: RunController) -> Any:

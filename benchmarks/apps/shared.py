@@ -7,10 +7,12 @@ import os
 
 import msgspec
 
+from benchmarks.apps.ours import talk
 from benchmarks.plan import PART, Plan, stamp
 from statecast import Agent, Limits, Run, UntypedCommand, create_app
 
-agent = Agent("benchmark", commands=["hold", "go"])
+agent = Agent("benchmark", commands=["hold", "go", "talk"])
+agent.on("talk")(talk)
 
 _gate = asyncio.Event()
 
