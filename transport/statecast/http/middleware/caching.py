@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .varying import add_vary
 
 __all__ = ["Caching"]
 
 #: What tells who asks. An app's `identify` may look at more; `no-store` holds whatever it looks at.
-ASKER: Final = ("Authorization", "Cookie")
+ASKER: Final = b"Authorization, Cookie"
 
 
 class Caching:
@@ -32,13 +33,16 @@ class Caching:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _complete(MutableHeaders(scope=message))
+                headers = message["headers"] = list(message.get("headers", ()))
+                _complete(headers)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
 
 
-def _complete(headers: MutableHeaders) -> None:
-    if "max-age" not in headers.setdefault("cache-control", "no-store"):
-        for name in ASKER:
-            headers.add_vary_header(name)
+def _complete(headers: list[tuple[bytes, bytes]]) -> None:
+    caching = next((value for name, value in headers if name == b"cache-control"), None)
+    if caching is None:
+        headers.append((b"cache-control", b"no-store"))
+    if caching is None or b"max-age" not in caching:
+        add_vary(headers, ASKER)

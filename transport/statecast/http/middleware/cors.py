@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from statecast.http.errors import PreflightRefused
+from statecast.http.request.headers import header_of
 from statecast.http.response.errors import error_response
+
+from .varying import add_vary
 
 __all__ = ["Cors", "is_welcome"]
 
@@ -43,6 +46,20 @@ class Cors(CORSMiddleware):
             allow_headers=["*"],
             expose_headers=EXPOSED,
         )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or header_of(scope, b"origin") is not None:
+            await super().__call__(scope, receive, send)
+            return
+
+        # Without an origin there is nothing to check or allow; but a cache must not take the answer for a page's.
+        async def send_varying(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = message["headers"] = list(message.get("headers", ()))
+                add_vary(headers, b"Origin")
+            await send(message)
+
+        await self.app(scope, receive, send_varying)
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Answer a preflight request."""

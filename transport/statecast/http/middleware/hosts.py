@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statecast.http.errors import UnknownHost
+from statecast.http.request.headers import header_of
 from statecast.http.response.errors import error_response
 
 __all__ = ["HostCheck"]
 
 _LOCAL: Final = frozenset({"localhost"})
+
+#: Characters of an address, its zone included; no longer name is looked at.
+MAX_ADDRESS: Final = 100
 
 
 class HostCheck:
@@ -34,7 +38,7 @@ class HostCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket") and not self._any:
-            host = Headers(scope=scope).get("host", "")
+            host = header_of(scope, b"host") or ""
             if not self._knows(_name(host)):
                 if scope["type"] == "websocket":
                     await send({"type": "websocket.close", "code": 4421})
@@ -47,11 +51,16 @@ class HostCheck:
     def _knows(self, name: str) -> bool:
         if name in self._names or name.endswith(".localhost") or (self._below and name.endswith(self._below)):
             return True
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True
+        return len(name) <= MAX_ADDRESS and _is_address(name)
+
+
+@lru_cache(256)
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _name(host: str) -> str:

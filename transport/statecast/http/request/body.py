@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 from statecast.http.errors import UnsupportedMediaType
@@ -16,6 +15,7 @@ from statecast.protocol.lenient import check_fields, mended
 from statecast.threads import Limits, offload
 
 from .content_type import is_json
+from .headers import header_of
 from .incoming import IncomingBody
 
 __all__ = ["RequestBody", "body_of", "read_as", "read_body", "read_json"]
@@ -139,13 +139,14 @@ async def read_as(
 
 
 async def _read_text(scope: Scope, receive: Receive, limits: Limits) -> bytes:
-    _check_type(Headers(scope=scope))
+    _check_type(scope)
     return await IncomingBody(scope, receive, limit=limits.body, seconds=limits.body_seconds).read()
 
 
-def _check_type(headers: Headers) -> None:
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    given = headers.get("content-type", "")
+def _check_type(scope: Scope) -> None:
+    encoding = header_of(scope, b"content-encoding")
+    encoding = "identity" if encoding is None else encoding.strip().lower()
+    given = header_of(scope, b"content-type") or ""
     if encoding != "identity" or not (given == "application/json" or is_json(given)):
         got = f'"{given[:80]}"' if given else "none"
         if encoding != "identity":

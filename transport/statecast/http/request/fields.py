@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import QueryParams
 from starlette.requests import Request as HTTPRequest
 from starlette.types import Scope
 
@@ -22,6 +22,7 @@ from statecast_agents.agent import Policy
 
 from .body import RequestBody
 from .caller import Caller
+from .headers import header_of
 
 __all__ = [
     "check_thread_id",
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 MAX_KEY: Final = 120  #: characters of an Idempotency-Key
+
+_NO_QUERY: Final = QueryParams()
 
 _THREAD_ID: Final = re.compile(r"[A-Za-z0-9_.:~-]{1,128}")
 _SPREAD: Final = tuple(
@@ -127,7 +130,7 @@ def on_disconnect_of(body: RequestBody, default: OnDisconnect) -> OnDisconnect:
     Raises:
         RequestError: `invalid_request`.
     """
-    choice: OnDisconnect = body.get("onDisconnect", Literal["continue", "cancel"], default)
+    choice: OnDisconnect = body.get("onDisconnect", OnDisconnect, default)
     return choice
 
 
@@ -148,22 +151,28 @@ async def posted_of(
         RequestError: `unknown_agent`; 422 for fields of the wrong kind.
     """
     agent = agent_of(scope, body, hub)
-    key = Headers(scope=scope).get("idempotency-key")
+    key = header_of(scope, b"idempotency-key")
     if key is not None and not 0 < len(key) <= MAX_KEY:
         message = f"expected an Idempotency-Key of 1 to {MAX_KEY} characters, got {len(key)}"
         raise InvalidIdempotencyKey(message, limit=MAX_KEY)
+    commands, request = await offload(body.size, _said_in, body, agent)
     return Posted(
         agent=agent,
-        commands=await offload(body.size, body.list, "commands"),
+        commands=commands,
         thread_id=thread_id,
         claim=body.raw("state"),
         owner=caller.owner,
         user=caller.user,
-        request=await offload(body.size, request_of, body, agent),
+        request=request,
         on_disconnect=on_disconnect_of(body, on_disconnect),
         policy=policy_of(body),
         key=key if scope["type"] == "http" else None,
     )
+
+
+def _said_in(body: RequestBody, agent: Agent) -> tuple[list[msgspec.Raw], Request]:
+    """Return a request's commands, still text, and what `request_of` returns."""
+    return body.list("commands"), request_of(body, agent)
 
 
 def policy_of(body: RequestBody) -> Policy | None:
@@ -199,4 +208,4 @@ def request_of(body: RequestBody, agent: Agent) -> Request:
 
 
 def _query(scope: Scope) -> QueryParams:
-    return QueryParams(scope["query_string"])
+    return QueryParams(scope["query_string"]) if scope["query_string"] else _NO_QUERY

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar, Final
 
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 from statecast.http.errors import BodyIncomplete, BodyTimeout, BodyTooLarge, EmptyFile
 from statecast.protocol.errors import RequestError
 
+from .headers import header_of
 from .open_requests import open_request_of
 
 __all__ = ["IncomingBody", "UploadBody"]
@@ -42,7 +42,7 @@ class IncomingBody:
         self._over = False
         self._timer: asyncio.Timeout | None = None  #: of the piece that is waited for
         self._body = open_request_of(scope).arrive(self._evict) if held else None
-        declared = Headers(scope=scope).get("content-length", "")
+        declared = header_of(scope, b"content-length") or ""
         self._declared = int(declared) if declared.isdecimal() else 0
 
     def check(self) -> None:

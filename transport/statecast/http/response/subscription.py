@@ -37,7 +37,7 @@ class Subscription:
         )
         #: what to read from: an encoder that holds changes back is asked for them only so often
         self.source: Reader | ThrottledReader = self.reader
-        if isinstance(encoder, ThrottledEncoder):
+        if encoder.shared is None and isinstance(encoder, ThrottledEncoder):  # what is shared is not held back
             self.source = ThrottledReader(self.reader, encoder, 1 / hub.limits.state_frames)
 
     @classmethod
