@@ -6,10 +6,10 @@ A thread is loaded from the store when it is asked for, and unloaded when it has
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Final
 
@@ -24,6 +24,7 @@ from .limits import Limits
 from .log.journal import Journal
 from .log.restore import replay
 from .thread import Thread
+from .turns import Turns
 
 __all__ = ["Registry"]
 
@@ -40,17 +41,10 @@ AGAIN: Final = 0.25
 RestoreInbox = Callable[[Thread, Sequence[tuple[str, bytes]]], None]
 
 
+#: The turn of a request that waits for nobody, and nobody for it.
+_FREE: Final = nullcontext()
+
 _log: Final = logging.getLogger("statecast")
-
-
-class _Lock:
-    """A lock: one request at a time opens a thread or writes to it."""
-
-    __slots__ = ("lock", "wanted")
-
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.wanted = 0  #: by how many, who has it included
 
 
 class Registry:
@@ -70,7 +64,7 @@ class Registry:
         self._limits = limits
         self._restore_inbox = restore_inbox
         self._threads: dict[Key, Thread] = {}
-        self._opening: dict[Key, _Lock] = {}
+        self._turns = Turns()  #: at opening threads, or writing to them
         self._damaged: set[Key] = set()  #: those that the log has named
         self._removed = 0  #: how often threads were removed from the store
         #: called with a thread whose time is over, before it goes; None: nothing goes with it
@@ -100,30 +94,16 @@ class Registry:
         """Reset for another event loop: what was in memory ended with the earlier one."""
         for thread in self:
             self._unload(thread)
-        self._opening.clear()
+        self._turns = Turns()
         self.journal = Journal(self.store, self._refused)
 
-    @contextlib.asynccontextmanager
-    async def one_at_a_time(self, key: Key) -> AsyncIterator[None]:
+    def one_at_a_time(self, key: Key) -> AbstractAsyncContextManager[None]:
         """Let one request at a time look up and open a thread: of two first requests, one is adopted."""
-        if key in self._threads and key not in self._opening:
-            yield
-        else:
-            async with self.alone(key):
-                yield
+        return _FREE if key in self._threads and key not in self._turns else self._turns.of(key)
 
-    @contextlib.asynccontextmanager
-    async def alone(self, key: Key) -> AsyncIterator[None]:
+    def alone(self, key: Key) -> AbstractAsyncContextManager[None]:
         """Keep requests from opening a thread or writing to it."""
-        turn = self._opening.setdefault(key, _Lock())
-        turn.wanted += 1
-        try:
-            async with turn.lock:
-                yield
-        finally:
-            turn.wanted -= 1
-            if not turn.wanted and self._opening.get(key) is turn:  # one that is released may be another's already
-                del self._opening[key]
+        return self._turns.of(key)
 
     async def find(self, key: Key) -> Thread | None:
         """Return a thread from memory or the store; None if neither has it.
@@ -300,7 +280,7 @@ class Registry:
                             await self.cascade(key)
                     except RequestError:
                         continue  # it stays until what belongs to it can go as well
-                    if key not in self._threads and key not in self._opening:
+                    if key not in self._threads and key not in self._turns:
                         self.remove_stored(stores.Deleted(key))
         return more
 
