@@ -23,7 +23,7 @@ from .claims import Claim
 from .errors import CommandIdReused, NotListening, PolicyNotAvailable, RoleNotAllowed, RunActive, TooManyCommands
 from .limits import Limits
 from .runs.batch import OnDisconnect, says_instead
-from .runs.failures import agents_code
+from .runs.failures import AgentsCode
 from .thread import Thread
 
 __all__ = [
@@ -76,7 +76,7 @@ def decode_commands(posted: Posted, limits: Limits) -> list[AnyCommand]:
     if len(posted.commands) > limit:
         message = f"expected at most {limit} commands, got {len(posted.commands)}"
         raise TooManyCommands(message, limit=limit)
-    with agents_code("reading commands"):
+    with AgentsCode("reading commands"):
         texts = [command for command in posted.commands if isinstance(command, bytes | msgspec.Raw)]
         read = posted.agent.commands.decode(texts)
     for command, text in zip(read, texts, strict=True):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from statecast.protocol import RunError
@@ -15,7 +14,7 @@ from statecast.threads.errors import AgentFailed
 from statecast_agents import Agent, AgentError, Json, StatecastError, StateInvalid, TooLarge
 from statecast_agents.errors import InvalidAnswer, MessageConflict
 
-__all__ = ["agents_code", "explain", "first_state", "raised_one", "validate"]
+__all__ = ["AgentsCode", "explain", "first_state", "raised_one", "validate"]
 
 #: Characters of an error's text, and of its code, that reach clients.
 MAX_TEXT: Final = 10_000
@@ -58,9 +57,8 @@ def explain(failure: BaseException, what: str, *, debug: bool) -> RunError:
     return RunError("agent_failed", "The agent failed. The reason is in the server's log.")
 
 
-@contextlib.contextmanager
-def agents_code(what: str) -> Iterator[None]:
-    """Run an agent's code outside a run: what it raises refuses the request as `agent_failed`.
+class AgentsCode:
+    """Run an agent's code outside a run, in a `with` block: what it raises refuses the request as `agent_failed`.
 
     Args:
         what: What it is, for the log: `the first state`.
@@ -69,14 +67,21 @@ def agents_code(what: str) -> Iterator[None]:
         RequestError: `agent_failed`.
         RequestError: What tells a client what is wrong with its request.
     """
-    try:
-        yield
-    except RequestError:
-        raise
-    except BaseException:  # it awaits nothing, so that not even a cancellation is anybody else's
-        _log.exception("the agent's code for %s failed", what)
-        text = f"the agent's code for {what} failed; the reason is in the server's log"
-        raise AgentFailed(text) from None
+
+    __slots__ = ("_what",)
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        # It awaits nothing, so that not even a cancellation is anybody else's.
+        if error is not None and not isinstance(error, RequestError):
+            _log.error("the agent's code for %s failed", self._what, exc_info=error)
+            text = f"the agent's code for {self._what} failed; the reason is in the server's log"
+            raise AgentFailed(text) from None
 
 
 def first_state(agent: Agent) -> Json:
@@ -85,7 +90,7 @@ def first_state(agent: Agent) -> Json:
     Raises:
         RequestError: `agent_failed`.
     """
-    with agents_code("the first state"):
+    with AgentsCode("the first state"):
         return agent.initial_state()
 
 
@@ -96,7 +101,7 @@ def validate(agent: Agent, state: Json) -> None:
         StateInvalid: It is not.
         RequestError: `agent_failed`.
     """
-    with agents_code("validating a state"):
+    with AgentsCode("validating a state"):
         try:
             agent.state_type.validate(state)
         except StateInvalid:
