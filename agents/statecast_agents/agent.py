@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, NamedTuple, TypeVar, get_args
 
 from .activity import Activity
 from .commands import Answer, AnyCommand, Command, CommandSet
@@ -45,6 +45,24 @@ _UNHEARD: Final = (
 )
 
 _log: Final = logging.getLogger("statecast")
+
+
+class _Called(NamedTuple):
+    """A handler, or the function over a batch."""
+
+    function: Callable[..., Any]
+    is_async: bool  #: whether calling it gives a coroutine; else it is called in a worker thread
+
+    async def call(self, run: Run, *args: Any) -> None:
+        """Call it for a run, and wait until its work is done."""
+        if self.is_async:
+            await self.function(*args)
+            return
+        result = await run.in_thread(self.function, *args)
+        if inspect.isgenerator(result) or inspect.isasyncgen(result):
+            raise TypeError(f"expected a handler that returns, got {self.function!r}, which gives a generator")
+        if inspect.isawaitable(result):
+            await result
 
 
 class Agent(Generic[StateT]):
@@ -150,8 +168,8 @@ class Agent(Generic[StateT]):
         self.hooks = Hooks()
         self.left_out = LeftOut(name)  #: what `Run.put` could not convert, so that the log says it once
         self._initial = initial
-        self._handlers: dict[str, Callable[..., Any]] = {}
-        self._batch: Callable[[Run], Any] | None = None
+        self._handlers: dict[str, _Called] = {}
+        self._batch: _Called | None = None
 
     def on(self, *commands: type[Command] | str) -> Callable[[_Handler], _Handler]:
         """Register the decorated `handler(run, command)` for command types, or for names of untyped commands.
@@ -171,7 +189,7 @@ class Agent(Generic[StateT]):
             for name in names:
                 if name in self._handlers:
                     raise TypeError(f'the command "{name}" has a handler already')
-                self._handlers[name] = handler
+                self._handlers[name] = _Called(handler, is_async(handler))
             return handler
 
         return register
@@ -185,7 +203,7 @@ class Agent(Generic[StateT]):
         _check_returns(function)
         if self._batch is not None or self._handlers:
             raise TypeError(f'the agent "{self.name}" has handlers already')
-        self._batch = function
+        self._batch = _Called(function, is_async(function))
         return function
 
     def title(self, hook: _Handler) -> _Handler:
@@ -226,19 +244,19 @@ class Agent(Generic[StateT]):
         for command in commands:
             handler = self._batch or self._handlers.get(command.type)
             if handler is not None:
-                return not is_async(handler)
+                return not handler.is_async
         return False
 
     async def perform(self, run: Run) -> None:
         """Call the handlers for the commands of `run`. The engine has already applied the built-in commands."""
         with Activity(run):
             if self._batch is not None:
-                await _call(self._batch, run, run)
+                await self._batch.call(run, run)
                 return
             for command in run.commands:
                 handler = self._handlers.get(command.type)
                 if handler is not None:
-                    await _call(handler, run, run, command)
+                    await handler.call(run, run, command)
                 elif isinstance(command, Answer):
                     _log.warning(_UNHEARD, self.name)
 
@@ -261,14 +279,3 @@ def _check_returns(function: Callable[..., Any]) -> None:
         name = getattr(function, "__qualname__", repr(function))
         message = f"expected a handler that returns, got {name}, which has a `yield` in it"
         raise TypeError(f"{message}; write to `run.state`, `run.messages` or `run.parts` what it would yield")
-
-
-async def _call(function: Callable[..., Awaitable[None] | None], run: Run, *args: Any) -> None:
-    if is_async(function):
-        await function(*args)  # type: ignore[misc]  # it is a coroutine function
-        return
-    result = await run.in_thread(function, *args)
-    if inspect.isgenerator(result) or inspect.isasyncgen(result):
-        raise TypeError(f"expected a handler that returns, got {function!r}, which gives a generator")
-    if inspect.isawaitable(result):
-        await result
