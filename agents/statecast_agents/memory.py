@@ -211,7 +211,7 @@ class Memory(MutableMapping[str, Json]):
     def _current(self) -> dict[str, Value]:
         with self._lock:
             if self._values is None:
-                self._values = Replay(record.version for record in self._records).values()
+                self._values = Replay(record.version for record in self._records).values() if self._records else {}
                 self._size = sum(_size(name, value) for name, value in self._values.items())
             return self._values
 
@@ -264,6 +264,11 @@ class _Slots(MutableMapping[str, Json]):
 
     def __getitem__(self, name: str) -> Json:
         return _decoded(self._memory._current()[name])
+
+    def get(self, name: str, default: Any = None) -> Any:  # as in Mapping, without raising and catching
+        """Return a value; `default` if there is none."""
+        found = self._memory._current().get(name)
+        return default if found is None else _decoded(found)
 
     def __setitem__(self, name: str, value: Json) -> None:
         assert name.startswith(RESERVED), "other names are the agent's"

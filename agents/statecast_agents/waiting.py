@@ -183,6 +183,8 @@ class Waiting:
 
     def _settle(self) -> None:
         """Find out whether the run waits, from whichever thread an activity changed in."""
+        if not self.listeners and not self.waits:
+            return
         with self._lock:
             waits = self.activities.busy == 0 and any(listener.has_receiver for listener in self.listeners)
             if waits == self.waits:

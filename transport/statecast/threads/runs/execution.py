@@ -171,6 +171,8 @@ class Execution:
         self.start = thread.log.revision
         thread.log.discard_parts()
         self._emitter = Emitter(self.id, thread)
+        answers = thread.answers
+        answers.begin(self.id)
         self._run = Run(
             id=self.id,
             thread_id=thread.id,
@@ -180,7 +182,7 @@ class Execution:
             user=self.batch.user,
             messages=thread.agent.messages,
             pending=thread.agent.pending,
-            answers=thread.answers,
+            answers=answers,
             memory=thread.memory,
             emit=self._emitter.emit,
             flush=thread.flush_from_anywhere,
@@ -191,7 +193,6 @@ class Execution:
             left_out=thread.agent.left_out,
             view=thread.agent.view,
         )
-        thread.answers.begin(self.id)
         self._turn("running")
         self._apply(self._run, agrees=agrees)
         self._open = open_calls(self._run)
