@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 
 from .values import Json
 
@@ -11,7 +11,7 @@ __all__ = ["id_of", "new_id"]
 
 def new_id(kind: str) -> str:
     """Return a new id such as `msg_4b1c…`, with 80 random bits so that ids of several servers do not collide."""
-    return f"{kind}_{secrets.token_hex(10)}"
+    return f"{kind}_{os.urandom(10).hex()}"
 
 
 def id_of(message: Json) -> Json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 
 from statecast.protocol import Cursor, Encoder, RunEntry, RunState
@@ -49,7 +49,7 @@ class Thread(LoggedState):
     ) -> None:
         super().__init__(key, agent, document, journal=journal, limits=limits)
         self.lasting = lasting
-        self.epoch = epoch or secrets.token_hex(6)
+        self.epoch = epoch or os.urandom(6).hex()
         self.queue: RunQueue[Execution] = RunQueue(self.log)
         self.applied: dict[str, tuple[bytes, str]] = {}  #: command id → digest of the command, run id
         self.used = time.monotonic()
