@@ -146,7 +146,7 @@ class Hub:
 
     async def _start(self) -> None:
         """Start on the first request if no lifespan did; after `aclose`, only `start` starts it again."""
-        if not self._runs.stopping:
+        if not self._runs.stopping and not self._supervisor.ready:
             if not self._supervisor.started and not self._warned:
                 self._warned = True
                 _log.warning(NO_LIFESPAN)

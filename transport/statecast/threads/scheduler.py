@@ -226,7 +226,7 @@ class Scheduler:
             for run in thread.inbox.copy():
                 self.withdraw(thread, run)
             return
-        if thread.active is None:
+        if thread.active is None and self._cancelled:
             self._end_cancelled(thread)
         following = thread.queue.next
         if following is not None and self.supervisor is not None and not self.stopping:

@@ -51,6 +51,11 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         return self._task is not None and self._task.get_loop() is loop and not self._task.done()
 
+    @property
+    def ready(self) -> bool:
+        """Whether it runs on this event loop, and runs can be started."""
+        return self.started and self._ready.is_set()
+
     async def start(self) -> None:
         """Open the store, start the task group of runs, and resume stored work; the first request also does so.
 

@@ -35,8 +35,10 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     def encode(self) -> bytes:
         """Return the stored form."""
-        config = msgspec.structs.replace(self.request.config, api_key=None)
-        request = msgspec.structs.replace(self.request, config=config)
+        request = self.request
+        if request.config.api_key is not None:
+            config = msgspec.structs.replace(request.config, api_key=None)
+            request = msgspec.structs.replace(request, config=config)
         commands = [_fields(command) for command in self.commands]
         return msgspec.json.encode(
             _StoredBatch(
