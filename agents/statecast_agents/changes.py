@@ -184,6 +184,7 @@ class ChangeRecorder(SizeBudget, ABC):
         for value in values:
             self.detach(value, node)
         self.version += 1
+        self.loose = True
         self._record_whole(node)
 
     def record_shift(self, items: list[Json], start: int) -> None:
@@ -202,6 +203,7 @@ class ChangeRecorder(SizeBudget, ABC):
         for item in before:
             if id(item) not in inside:
                 self.detach(item, items)
+                self.loose = True
         old = len(before)
         changed = [index for index, item in enumerate(items) if index >= old or item is not before[index]]
         if not changed and len(items) == old:

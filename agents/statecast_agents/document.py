@@ -155,11 +155,12 @@ class Document(NodeFactory):
             if before is not _ABSENT and _encode(before) == _encode(value):
                 return  # told ten times as fast as by looking for differences
             changed = [Set(tuple(path), value)] if before is _ABSENT else diff(before, value, path)
-            growth = len(encode(changed)) if changed and self.limit is not None else 0
-            if not self.has_room(growth):
-                self.reserve_for(len(_encode(apply(self.root, changed))))
-                growth = 0
-            left, self.left = self.left - growth, math.inf  # all of it is counted; half of it may be larger than all
+            estimate = len(encode(changed)) if changed and self.limit is not None else 0
+            self.left -= estimate
+            if self.left < 0:
+                old, new = (self._root, apply(self._root, changed)) if before is _ABSENT else (before, value)
+                self.grow(estimate, len(_encode(new)) - len(_encode(old)))
+            left, self.left = self.left, math.inf  # all of it is counted; half of it may be larger than all
             try:
                 for operation in changed:
                     self.apply(operation)

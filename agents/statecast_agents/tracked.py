@@ -78,17 +78,19 @@ class TrackedDict(dict[str, Json]):
                     if text is not value:
                         self[key] = text
                         return
-                document.left -= ESCAPED * (len(value) + len(key)) + SCALAR
+                estimate = ESCAPED * (len(value) + len(key)) + SCALAR
+                document.left -= estimate
                 if document.left < 0:
-                    document.reserve((value,), (key,), self, (id(old),))
+                    document.count(estimate, (value,), (key,), self, (id(old),))
             elif kind is int:
                 if not -MAX_INTEGER <= value <= MAX_INTEGER:
                     check_scalar(value)
                 if old == value and type(old) is int:
                     return
-                document.left -= ESCAPED * len(key) + SCALAR
+                estimate = ESCAPED * len(key) + SCALAR
+                document.left -= estimate
                 if document.left < 0:
-                    document.reserve((value,), (key,), self, (id(old),))
+                    document.count(estimate, (value,), (key,), self, (id(old),))
             elif value is old:
                 return
             else:
@@ -251,9 +253,10 @@ class TrackedList(list[Json]):
                 if text is not value:
                     self[index] = text
                     return
-                document.left -= ESCAPED * len(value) + SCALAR
+                estimate = ESCAPED * len(value) + SCALAR
+                document.left -= estimate
                 if document.left < 0:
-                    document.reserve((value,), (index,), self, (id(old),))
+                    document.count(estimate, (value,), (index,), self, (id(old),))
             else:
                 value = document.own(value, self, index, (id(old),))
                 if (kind is int or kind is float) and type(old) is kind and old == value:
@@ -284,9 +287,10 @@ class TrackedList(list[Json]):
             else:
                 value = document.own(value, self, index)
             if kind is int or kind is str:
-                document.left -= SCALAR if kind is int else ESCAPED * len(value) + SCALAR
+                estimate = SCALAR if kind is int else ESCAPED * len(value) + SCALAR
+                document.left -= estimate
                 if document.left < 0:
-                    document.reserve((value,), (index,), self, ())
+                    document.count(estimate, (value,), (index,), self, ())
             _list_append(self, value)
             document.record(self, index, None)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statecast_agents import Document, StateTooLarge, operations
+from statecast_agents import Document, StateTooLarge, operations, size_budget
 
 pytestmark = pytest.mark.slow
 
@@ -87,10 +87,16 @@ STEPS = st.one_of(
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(STEPS, st.booleans()), max_size=25))
+@given(st.lists(st.tuples(STEPS, st.booleans()), max_size=25), st.sampled_from([0, 100, size_budget.NEAR]))
 def test_a_change_is_refused_exactly_if_the_state_would_be_too_large_and_then_changes_nothing(
-    steps: list[tuple[Step, bool]],
+    steps: list[tuple[Step, bool]], near: int
 ) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(size_budget, "NEAR", near)
+        follow(steps)
+
+
+def follow(steps: list[tuple[Step, bool]]) -> None:
     begins: dict[str, Any] = {"text": "", "items": []}
     document, client, plain = Document(begins), copy.deepcopy(begins), copy.deepcopy(begins)
     document.flush()
@@ -156,3 +162,43 @@ def test_operations_are_never_longer_than_the_state_where_they_are_long() -> Non
         document.root["items"][index] = 2
 
     assert len(document.flush().operations) < len(document.encode()) + 100
+
+
+class Measured(Document):
+    """A document that counts how often the whole of it is encoded."""
+
+    __slots__ = ("times",)
+
+    def __init__(self, value: Any) -> None:
+        self.times = 0
+        super().__init__(value)
+
+    def encode(self) -> bytes:
+        self.times += 1
+        return super().encode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state, number: state.__setitem__("text", state["text"] + "a word "),
+        lambda state, number: state.append_text("text", "a word "),
+        lambda state, number: state["items"].append("a word"),
+        lambda state, number: state.__setitem__("count", number),
+        lambda state, number: state.__setitem__("label", f"{number} words"),
+        lambda state, number: state.update(part={"number": number}),
+    ],
+)
+def test_a_change_near_the_limit_does_not_measure_the_whole_state(change: Callable[[Any, int], None]) -> None:
+    document = Measured({"text": "x" * 200_000, "items": [], "count": 0})
+    document.bound(220_000)
+    document.times = refused = 0
+    for number in range(5_000):
+        try:
+            change(document.root, number)
+        except StateTooLarge:
+            refused += 1
+        document.flush()
+    assert document.times <= 3
+    assert len(document.encode()) <= 220_000
+    assert not refused or len(document.encode()) > 219_950
