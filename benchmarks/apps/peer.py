@@ -13,17 +13,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from benchmarks.plan import PART, PATH, Plan, read_plan, report, stamp, ticks, token
+from benchmarks.plan import ANSWER, PART, PATH, Plan, read_plan, report, stamp, ticks, token
 
 _KEYS = [int(key) if key.isdigit() else key for key in PATH]
 
 
 async def assistant(request: Request) -> Response:
-    state = (await request.json()).get("state")
+    body = await request.json()
+    state = body.get("state")
     plan = read_plan(await request.body())
 
     async def callback(controller: RunController) -> None:
-        await _talk(controller, plan)
+        if plan.kind == "answer":
+            _answer(controller, body["commands"][0]["message"])
+        else:
+            await _talk(controller, plan)
 
     return AssistantTransportResponse(create_run(callback, state=state))
 
@@ -50,6 +54,13 @@ async def _talk(controller: RunController, plan: Plan) -> None:
             await asyncio.Event().wait()
         case "nothing":
             pass
+
+
+def _answer(controller: RunController, message: Any) -> None:
+    messages = _state(controller)["messages"]
+    messages.append(message)
+    messages.append({"role": "assistant", "parts": [{"type": "text", "text": ""}]})
+    controller.append_state_text(["messages", len(messages) - 1, "parts", 0, "text"], ANSWER)
 
 
 async def _tokens(controller: RunController, plan: Plan) -> None:
