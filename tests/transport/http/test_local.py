@@ -87,7 +87,7 @@ def test_what_is_wrong_is_refused(body: Json, code: str) -> None:
 # The endpoints
 
 
-def agent_of() -> Agent:
+def agent_of(sent: anyio.Event | None = None) -> Agent:
     agent = Agent("bees")
 
     @agent.on(AddMessage)
@@ -103,6 +103,8 @@ def agent_of() -> Agent:
             run.flush()
         if text == "hang":
             await anyio.sleep_forever()
+        if text == "fail late" and sent is not None:
+            await sent.wait()
         if text.startswith("fail"):
             raise AgentError("There are no bees.", code="no_bees")
         if text != "nothing":
@@ -176,7 +178,10 @@ async def test_an_empty_answer_is_an_answer() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("path", ["/text", "/sse", "/sse?form=content"])
 async def test_a_run_that_fails_when_something_was_sent_cuts_the_connection(path: str) -> None:
-    async with TestClient(agent_of()) as client, client.stream("POST", path, json=said("fail late")) as response:
+    sent = anyio.Event()
+    async with TestClient(agent_of(sent)) as client, client.stream("POST", path, json=said("fail late")) as response:
+        await response.read_until(b"Half ")
+        sent.set()
         with pytest.raises(EOFError):
             await response.read()
 

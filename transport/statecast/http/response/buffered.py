@@ -9,7 +9,7 @@ from statecast.http.request.caller import EXPIRED
 from statecast.protocol import RunError
 from statecast.protocol.errors import RequestError
 
-from .stream import watched
+from .stream import expire_in, watched
 from .subscription import Subscription
 
 __all__ = ["failed", "hold"]
@@ -31,8 +31,9 @@ async def hold(
     reader = subscription.source
     pieces: list[bytes] = []
     follows = False
+    expiry = expire_in(seconds, subscription.reader)
     try:
-        with watched(subscription, receive, seconds) as watch:
+        with watched(subscription.reader, receive) as watch:
             while not reader.finished:
                 if watch.done():
                     return None
@@ -45,6 +46,8 @@ async def hold(
                 await reader.wait()
         return b"".join(pieces)
     finally:
+        if expiry is not None:
+            expiry.cancel()
         if not follows:
             subscription.close(disconnected=not reader.finished)
 

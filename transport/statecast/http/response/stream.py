@@ -11,13 +11,15 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from statecast.http.request.caller import EXPIRED, EXPIRES, seconds_left
+from statecast.threads import Reader
 
+from .driven import DrivenStream, is_stepped
 from .subscription import Subscription
 
-__all__ = ["GATHER", "STREAM", "Stream", "begin_stream", "watched"]
+__all__ = ["GATHER", "STREAM", "Stream", "begin_stream", "expire_in", "watched"]
 
 #: In the scope of a response that has begun: the `Stream` that is its body.
 STREAM: Final = "statecast.stream"
@@ -35,17 +37,37 @@ class Stream:
 
     Args:
         subscription: Closed at the end.
-        first: Bytes to send before its frames.
+        first: Bytes to send before its frames, in one piece with what there is of them.
         gather: Seconds between two sends, at least.
     """
 
-    __slots__ = ("_first", "_gather", "_subscription", "seconds")
+    __slots__ = ("_first", "_gather", "_subscription", "finished", "seconds")
 
     def __init__(self, subscription: Subscription, *, first: bytes = b"", gather: float = GATHER) -> None:
         self.seconds: float | None = None  #: until it ends, whatever is still to come; None: no limit
+        self.finished = False  #: whether `next_message` has returned the last one
         self._first = first
         self._subscription = subscription
         self._gather = gather
+
+    @property
+    def cut(self) -> bool:
+        """Whether the response is to be left incomplete, because nothing else would tell its client of a failure."""
+        return self._subscription.cut
+
+    def next_message(self) -> Message | None:
+        """Return the next message of the response; None if there is nothing to send yet, or the last is omitted."""
+        source = self._subscription.source
+        data = source.take()
+        if self._first:
+            data, self._first = self._first + data, b""
+        finished = self.finished = source.finished  # it may be closed while this is sent
+        if not data and not finished:
+            return None
+        more = finished and self.cut
+        if more and not data:
+            return None
+        return {"type": "http.response.body", "body": data, "more_body": more or not finished}
 
     async def skip(self, send: Send) -> None:
         """End without a body: the request was a HEAD."""
@@ -59,35 +81,42 @@ class Stream:
             receive: Tells when the client has gone, which sending alone does not.
             send: Waits while the socket is full, and nothing but this stream waits with it.
         """
-        subscription, gather = self._subscription, self._gather
-        reader = subscription.source
-        clock = asyncio.get_running_loop().time
-        due = 0.0
+        subscription = self._subscription
+        expiry = expire_in(self.seconds, subscription.reader)
         disconnected = False
         try:
-            with watched(subscription, receive, self.seconds) as watch:
-                while not disconnected:
-                    data = self._first or reader.take()
-                    finished = reader.finished  # it may be closed while this is sent
-                    if data or finished:
-                        self._first = b""
-                        cut = finished and subscription.cut
-                        if data or not cut:
-                            await send({"type": "http.response.body", "body": data, "more_body": cut or not finished})
-                        if cut:
-                            await asyncio.wait({watch}, timeout=LINGER)
-                        if finished:
-                            return
-                    if not watch.done():  # it may have been while this was sending
-                        await reader.wait()
-                    now = clock()
-                    if now < due:
-                        await asyncio.sleep(due - now)
-                        now = clock()
-                    due = now + gather
-                    disconnected = watch.done()
+            if is_stepped(receive, send) and isinstance(subscription.source, Reader):
+                disconnected = await DrivenStream(self, subscription.source, send, self._gather).run(receive)
+            else:
+                disconnected = await self._run_in_task(receive, send)
+            if self.finished and self.cut:
+                await _linger(receive)
         finally:
+            if expiry is not None:
+                expiry.cancel()
             subscription.close(disconnected=disconnected)
+
+    async def _run_in_task(self, receive: Receive, send: Send) -> bool:
+        """Send the stream to its end, or until the client disconnects; return whether it did before the end."""
+        source, gather = self._subscription.source, self._gather
+        clock = asyncio.get_running_loop().time
+        due = 0.0
+        with watched(self._subscription.reader, receive) as watch:
+            while True:
+                message = self.next_message()
+                if message is not None:
+                    await send(message)
+                if self.finished:
+                    return False
+                if not watch.done():  # it may have been while this was sending
+                    await source.wait()
+                now = clock()
+                if now < due:
+                    await asyncio.sleep(due - now)
+                    now = clock()
+                due = now + gather
+                if watch.done():
+                    return True
 
 
 async def begin_stream(scope: Scope, send: Send, headers: Sequence[tuple[bytes, bytes]], stream: Stream) -> None:
@@ -97,30 +126,38 @@ async def begin_stream(scope: Scope, send: Send, headers: Sequence[tuple[bytes, 
     await send({"type": "http.response.start", "status": 200, "headers": list(headers)})
 
 
-@contextlib.contextmanager
-def watched(subscription: Subscription, receive: Receive, seconds: float | None) -> Iterator[asyncio.Future[None]]:
-    """While a subscription is read, wake its reader when the client goes, and end it when the credentials expire.
+def expire_in(seconds: float | None, reader: Reader) -> asyncio.TimerHandle | None:
+    """End a stream when its caller's credentials expire, which the timer says; None: they do not."""
+    return None if seconds is None else asyncio.get_running_loop().call_later(seconds, reader.expire, EXPIRED)
 
-    Args:
-        subscription: What is read.
-        receive: The request's.
-        seconds: Until the credentials of its caller expire; None: they do not.
+
+@contextlib.contextmanager
+def watched(reader: Reader, receive: Receive) -> Iterator[asyncio.Future[None]]:
+    """Watch the client while a task waits for its reader, and let the reader return when it disconnects.
 
     Yields:
-        What is done when the client has gone.
+        What is done when the client has disconnected.
     """
-    reader = subscription.reader
 
     async def watch_client() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        reader.wake()
+        await _disconnect(receive)
+        reader.step()
 
     watch = asyncio.ensure_future(watch_client())
-    expiry = None if seconds is None else asyncio.get_running_loop().call_later(seconds, reader.expire, EXPIRED)
     try:
         yield watch
     finally:
         watch.cancel()
-        if expiry is not None:
-            expiry.cancel()
+
+
+async def _linger(receive: Receive) -> None:
+    """Leave the client the time to read the last bytes of a stream that is cut off."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER):
+            await _disconnect(receive)
+
+
+async def _disconnect(receive: Receive) -> None:
+    """Wait until the client disconnects."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -17,6 +17,7 @@ from typing import Final
 from statecast.stores import Appended, Change, ChangeRefused, Deleted, Key, Moved, Store, StoreUnavailable
 
 from .log import Log
+from .turn import Turn
 
 __all__ = ["Journal"]
 
@@ -39,6 +40,7 @@ class Journal:
         self._on_refused = on_refused
         self.failing: Exception | None = None  #: why the store did not take what waits
         self.instant = store.instant
+        self.turn = Turn(self.write_entries)  #: at its end, states are flushed, entries written, and readers read
         self._pending: list[Change] = []
         self._writing: list[Change] = []
         self._ahead: dict[Log, Appended] = {}  #: the last entry of each log that waits here
@@ -66,7 +68,12 @@ class Journal:
             return
         self._pending.append(change)
         self._ahead[log] = change
-        self._ready.set()
+        self.turn.end_soon()
+
+    def write_entries(self) -> None:
+        """Have the entries that wait here written."""
+        if self._pending:
+            self._ready.set()
 
     def withdraw(self, changes: Sequence[Change]) -> None:
         """Withdraw changes that the store refused, after `wait_stored` has raised."""

@@ -1,7 +1,8 @@
 """The log of one thread: its latest entries, what is still needed of the older ones, and the readers that follow it.
 
-A reader sees the entries that the store has, up to `visible`. It is woken when there are more. What one reader has
-encoded is there for the others at the same place (`frames`).
+A reader sees the entries that the store has, up to `visible`. When there are more, the log lets its readers read, a
+slice of them in each turn of the event loop. What one reader has encoded is there for the others at the same place
+(`frames`).
 
 Operations that fell off the end are gone: whoever still needs them gets a snapshot instead. Chunks and runs have no
 snapshot, so those of the latest runs are kept (`older`), neighbouring deltas of one part merged into one, except where
@@ -10,7 +11,6 @@ a reader stands between them.
 
 from __future__ import annotations
 
-import asyncio
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import groupby
@@ -19,6 +19,8 @@ from typing import Final, Protocol
 from statecast.protocol import ChunkEntry, Entry, OperationsEntry, RunEntry
 from statecast.protocol.entries import size_of
 from statecast_agents.chunks import TextDelta
+
+from .turn import Turn
 
 __all__ = ["Follower", "Log"]
 
@@ -35,16 +37,15 @@ class Follower(Protocol):
 
     revision: int  #: the place: entries after it are yet to be read
     until: str | None  #: the run whose stream it is: of other runs it needs no parts
-    waiting: asyncio.Future[None] | None  #: done once there may be something to read
 
-    def wake(self) -> None:
-        """Let it read again."""
+    def step(self) -> None:
+        """Read, or let whoever waits for it read: there may be something. Raises nothing."""
 
     def beat(self) -> None:
-        """Send a heartbeat if it has been quiet."""
+        """Have a heartbeat ready, if it has been quiet."""
 
     def close(self) -> None:
-        """End its stream early."""
+        """Have its stream end early."""
 
 
 class Log:
@@ -53,6 +54,7 @@ class Log:
     Args:
         keep_entries: Entries kept for readers to catch up on.
         keep_bytes: Bytes of them, about.
+        turn: At its end readers read.
     """
 
     __slots__ = (
@@ -60,16 +62,20 @@ class Log:
         "_entries",
         "_keep_bytes",
         "_keep_entries",
+        "_round",
+        "_stale",
+        "_turn",
         "closed",
         "ends",
         "frames",
         "older",
         "readers",
         "revision",
+        "unread",
         "visible",
     )
 
-    def __init__(self, *, keep_entries: int, keep_bytes: int) -> None:
+    def __init__(self, *, keep_entries: int, keep_bytes: int, turn: Turn) -> None:
         self.revision = 0  #: of the last entry
         self.visible = 0  #: of the last entry that readers may see, because the store has it
         self.older: list[ChunkEntry | RunEntry] = []  #: kept from before `start`
@@ -82,6 +88,10 @@ class Log:
         #: what readers took last: after a revision, up to another, and the bytes; by what they have in common
         self.frames: dict[object, tuple[int, int, bytes]] = {}
         self.ends: dict[str, int] = {}  #: run id → the revision at which it ended; of the latest runs
+        self.unread = False  #: whether readers are still to be stepped
+        self._turn = turn
+        self._round: list[Follower] | None = None  #: readers that are still to be stepped, while there are many
+        self._stale = False  #: whether those that were stepped before them must be stepped again
 
     @property
     def start(self) -> int:
@@ -122,10 +132,7 @@ class Log:
     def show(self, revision: int) -> None:
         """Make the entries up to `revision`, which the store has, visible to readers."""
         self.visible = revision
-        for reader in self.readers:
-            waiting = reader.waiting
-            if waiting is not None and not waiting.done():
-                waiting.set_result(None)
+        self.wake()
 
     @property
     def hidden(self) -> bool:
@@ -141,6 +148,10 @@ class Log:
         if self.hidden:
             self.show(0)
 
+    def next(self, revision: int) -> Entry:
+        """Return the entry after `revision`, which is at or past `start`, and before the last."""
+        return self._entries[revision - self.revision]
+
     def join(self, reader: Follower) -> None:
         """Add a reader; `leave` removes it."""
         self.readers.add(reader)
@@ -153,14 +164,39 @@ class Log:
         self.frames.clear()
 
     def wake(self) -> None:
-        """Wake all readers."""
-        for reader in self.readers:
-            reader.wake()
+        """Let all readers read at the end of the turn: there may be something."""
+        self._stale = True
+        if not self.unread and self.readers:
+            self.unread = True
+            self._turn.read_soon(self)
+
+    def step(self, most: int) -> int:
+        """Let up to `most` readers read, and return how many did; `unread` says whether others are still to read.
+
+        What comes while they read by turns, each takes when its turn comes; those whose turn was before have another.
+        """
+        if self._round is None:
+            self._stale = False
+            if len(self.readers) == 1:
+                self.unread = False
+                (reader,) = self.readers
+                reader.step()
+                return 1
+            self._round = list(self.readers)
+        readers = self._round[:most]
+        del self._round[:most]
+        for reader in readers:
+            reader.step()
+        if not self._round:
+            self._round = None
+            self.unread = self._stale
+        return len(readers)
 
     def beat(self) -> None:
         """Send heartbeats to idle readers."""
         for reader in self.readers:
             reader.beat()
+        self.wake()
 
     def close(self) -> None:
         """End every stream early, including those that have not begun."""
@@ -171,6 +207,7 @@ class Log:
         """End the streams that there are early; others may begin."""
         for reader in self.readers:
             reader.close()
+        self.wake()
 
     def after(self, revision: int) -> Sequence[Entry]:
         """Return the visible entries after `revision`, which is at or past `start`."""

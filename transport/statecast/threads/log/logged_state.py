@@ -63,7 +63,7 @@ class LoggedState:
         self.agent = agent
         self.document = document
         self.journal = journal
-        self.log = Log(keep_entries=limits.keep_entries, keep_bytes=limits.keep_bytes)
+        self.log = Log(keep_entries=limits.keep_entries, keep_bytes=limits.keep_bytes, turn=journal.turn)
         self.loop = asyncio.get_running_loop()
         self.last_run: RunState | None = None
         self._instant = journal.instant
@@ -237,6 +237,6 @@ class LoggedState:
 
     def _wake(self) -> None:
         if threading.get_ident() == self._home:
-            self.loop.call_soon(self.flush)
+            self.journal.turn.flush_soon(self)
         else:
             self.loop.call_soon_threadsafe(self.flush)

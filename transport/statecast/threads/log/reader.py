@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from statecast.protocol import ChunkEntry, Encoder, Entry, OperationsEntry, RunEntry, RunError
 from statecast.protocol.thread_events.encoder import EventsEncoder
@@ -18,10 +18,17 @@ from statecast.threads.offload import LARGE, offload
 from .logged_state import LoggedState
 from .run_queue import RunQueue
 
-__all__ = ["Reader"]
+__all__ = ["Driver", "Reader"]
 
 #: Bytes at most that are cached for other readers at the same place, on each thread and for each protocol.
 SHARED: Final = 4_096
+
+
+class Driver(Protocol):
+    """What sends the frames of a reader from where the log grew, without a task that waits for them."""
+
+    def step(self) -> None:
+        """Send what `take` returns, unless it is busy. Raises nothing."""
 
 
 class Reader:
@@ -59,13 +66,14 @@ class Reader:
         "_snapshot",
         "_state",
         "_unstored",
+        "_waiting",
         "_whole",
         "_written",
+        "driver",
         "quiet",
         "revision",
         "send_bytes",
         "until",
-        "waiting",
     )
 
     def __init__(
@@ -110,24 +118,32 @@ class Reader:
         self._closing = False
         self._expired: RunError | None = None  #: why its client may see nothing more
         self._finished = False
-        self.waiting: asyncio.Future[None] | None = None  #: what `wait` waits for
+        self.driver: Driver | None = None  #: what steps instead of `wait`
+        self._waiting: asyncio.Future[None] | None = None  #: what `wait` waits for
 
     def take(self) -> bytes:
         """Return everything that can be sent now; `b""` if there is nothing."""
         log, queue, start = self._log, self._queue, self.revision
         plain = self._plain
+        active = queue.active
         if plain and self._queue_at == queue.turned and (self._endless or self._end() is None):
+            visible = log.visible
+            if visible == start:
+                return b""
             shared = log.frames.get(self._kind)  # what another reader has taken at the same place
-            if shared is not None and shared[0] == start and shared[1] == log.visible:
-                self.revision = shared[1]
+            if shared is not None and shared[0] == start and shared[1] == visible:
+                self.revision = visible
                 self.quiet = False
                 return shared[2]
+            if visible == start + 1 and start >= log.start and (active is None or active.begun):
+                entry = log.next(start)
+                if type(entry) is OperationsEntry and len(entry.operations) < LARGE:
+                    return self._take_one(entry)
         if self._finished:
             return b""
         if self._expired is not None:
             self._finished = True
             return self._encoder.expire(self._expired)
-        active = queue.active
         if active is not None and not active.begun and not self._closing:
             self._beat = False  # with it, `wait` would return at once, again and again
             return b""  # the first frame is to show what the run begins with
@@ -176,6 +192,16 @@ class Reader:
             log.frames[self._kind] = start, self.revision, data
         return data
 
+    def _take_one(self, entry: OperationsEntry) -> bytes:
+        """Return the frame of an entry that is all there is to send: nearly every frame of a stream is one of these."""
+        log = self._log
+        self.revision = entry.revision
+        self.quiet = False
+        data = self._encoder.encode(entry)
+        if len(data) <= SHARED and len(log.readers) > 1:
+            log.frames[self._kind] = entry.revision - 1, entry.revision, data
+        return data
+
     async def replay(self, run_id: str | None = None) -> bytes:
         """Wait until everything that has happened is stored, and return it.
 
@@ -210,33 +236,45 @@ class Reader:
         held = self._unstored is not None or (active is not None and not active.begun)
         quiet = self.revision >= self._log.visible and (self._queue_at == queue.turned or not queue.stored)
         if held or quiet:
-            self.waiting = self._state.loop.create_future()
-            await self.waiting
+            self._waiting = self._state.loop.create_future()
+            await self._waiting
 
-    def wake(self) -> None:
-        """Wake `wait`."""
-        waiting = self.waiting
+    @property
+    def behind(self) -> bool:
+        """Whether there is more to send: the last `take` returned as much as one send may hold."""
+        return self.revision < self._log.visible or self.is_slow
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the next frame is slow to encode: `wait` does that off the event loop."""
+        return self._due is not None
+
+    def step(self) -> None:
+        """Have the driver send, or wake `wait`."""
+        if self.driver is not None:
+            self.driver.step()
+            return
+        waiting = self._waiting
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
 
     def beat(self) -> None:
-        """Send a heartbeat, if nothing else was sent since the last call."""
+        """Have a heartbeat ready, if nothing else was sent since the last call."""
         if self.quiet:
             self._beat = True
             self._plain = False
-            self.wake()
         self.quiet = True
 
     def close(self) -> None:
-        """End the stream after what can be sent now, so that its client reconnects."""
+        """Have the stream end after what can be sent now, so that its client reconnects."""
         self._closing = True
         self._plain = False
-        self.wake()
 
     def expire(self, error: RunError) -> None:
         """End the stream at once, with the reason: its client may see nothing more."""
         self._expired = error
         self.close()
+        self.step()
 
     def _take_snapshot(self) -> list[bytes]:
         """Return a snapshot and what it does not include; nothing until the store has the state."""
