@@ -1,7 +1,7 @@
-"""T. One run that 2,000 follow: when the last of them has a token, and what a stream of another thread waits meanwhile.
+"""T. One run that 2,000 follow: when the last of them has a token, and how long another thread's stream stands still.
 
-The client takes what has arrived from few connections at a time and looks at the other stream in between, so that its
-own work on the 2,000 is no part of that stream's delay.
+When a token has arrived is what the kernel says. The client reads the followers' only when all of them surely have it,
+so that it takes no processor time from the server meanwhile; the other stream it reads at once. Linux only.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ import re
 import secrets
 import select
 import socket
+import struct
+import time
 from bisect import bisect_left
 from collections.abc import Iterable
 from contextlib import ExitStack
+from itertools import pairwise
 from time import perf_counter
 
 from .client import open_stream
@@ -29,7 +32,9 @@ TOKENS = 25
 PAUSE = 0.2  #: seconds between two tokens, in which all of them get one
 BESIDE = Plan(kind="paced", count=3_000, pause=0.002)  #: of the other thread, until the run has ended
 LAST, OTHERS = 25.0, 5.0  #: milliseconds that are allowed
-AT_A_TIME = 32  #: connections that the client takes from before it looks at the other stream
+AT_A_TIME = 32  #: connections that the client reads before it looks at the other stream
+
+_STAMPED = 35  #: SO_TIMESTAMPNS of Linux: the kernel tells with what is read when it arrived
 
 _STAMP = re.compile(rb'"value": ?"([\d.]+) "')
 
@@ -52,12 +57,12 @@ def measure(options: Options) -> list[Result]:
     return [
         within(f"{title}, until the last one has a token", "ms", figures["last"]["ours"], LAST, scale=1e3),
         compare(f"{title}, the same, to one loop that sends to all", "ms", figures["last"], scale=1e3),
-        within(f"{title}, what another thread's stream waits", "ms", figures["others"]["ours"], OTHERS, scale=1e3),
+        within(f"{title}, the pause of another thread's stream", "ms", figures["others"]["ours"], OTHERS, scale=1e3),
     ]
 
 
 def _sample(server: Kept, *, beside: bool) -> dict[str, float]:
-    """Return medians over the tokens: of the last follower's delay, and of the longest delay of the other stream."""
+    """Return medians over the tokens: of the last follower's delay, and of the other stream's longest pause."""
     plan = Plan(kind="paced", count=TOKENS, pause=PAUSE)
     with ExitStack() as stack:
         followers = [
@@ -75,7 +80,7 @@ def _sample(server: Kept, *, beside: bool) -> dict[str, float]:
         for made, waited in _waits(pieces):
             last[made] = max(waited, last.get(made, 0.0))
     assert len(last) == TOKENS, f"{len(last)} tokens of {TOKENS}"
-    others = _longest(sorted(_waits(heard)), last)
+    others = _longest_pauses([at for at, _ in heard], last)
     return {"last": median(last.values()), "others": median(others or [0.0])}
 
 
@@ -86,38 +91,61 @@ def _waits(pieces: Pieces) -> Iterable[tuple[float, float]]:
             yield made, at - made
 
 
-def _longest(waits: list[tuple[float, float]], tokens: Iterable[float]) -> list[float]:
-    """Return the longest delay of what was made while each token was on its way: until half its pause was over."""
+def _longest_pauses(arrivals: list[float], tokens: Iterable[float]) -> list[float]:
+    """Return how long the other stream stood still beyond its own pause while each token was on its way.
+
+    Not how long its tokens took from when they were made: its agent cannot make any while the loop is busy.
+    """
     found = []
     for made in tokens:
-        # What was due while the loop was busy is made when that is over, so what came just before counts as well.
-        begin, end = (bisect_left(waits, (at,)) for at in (made - 2 * BESIDE.pause, made + PAUSE / 2))
-        found += [max(waited for _, waited in waits[begin:end])] if begin < end else []
+        begin, end = bisect_left(arrivals, made) - 1, bisect_left(arrivals, made + PAUSE / 2)
+        gaps = [later - earlier for earlier, later in pairwise(arrivals[max(0, begin) : end])]
+        found += [max(gaps) - BESIDE.pause] if gaps else []
     return found
 
 
 def _read(followers: list[socket.socket], other: socket.socket | None) -> tuple[list[Pieces], Pieces]:
     """Read until all followers have heard that the run has ended; returns what came of them, and of the other."""
-    got: dict[int, Pieces] = {}
+    ahead = perf_counter() - time.time()  # of the kernel's clock
+    first = followers[0]
+    got: dict[socket.socket, Pieces] = {connection: [] for connection in followers}
     heard: Pieces = []
-    sockets = {connection.fileno(): connection for connection in followers}
-    if other is not None:
-        other.setblocking(False)
+    due = float("inf")
     with select.epoll() as ready:
-        for number, connection in sockets.items():
+        for connection in (first, *((other,) if other is not None else ())):
+            ready.register(connection, select.EPOLLIN)
+        for connection in (*followers, *((other,) if other is not None else ())):
             connection.setblocking(False)
-            got[number] = []
-            ready.register(number, select.EPOLLIN)
-        while sockets:
-            for number, _ in ready.poll(0.001, AT_A_TIME):
-                data = sockets[number].recv(1 << 16)
-                got[number].append((perf_counter(), data))
-                if data.endswith(ENDS) or data == b"0\r\n\r\n" or not data:
-                    ready.unregister(number)
-                    del sockets[number]
-            if other is not None:
-                try:
-                    heard.append((perf_counter(), other.recv(1 << 16)))
-                except BlockingIOError:
-                    continue
+            connection.setsockopt(socket.SOL_SOCKET, _STAMPED, 1)
+        left = set(followers)
+        while left:
+            numbers = [number for number, _ in ready.poll(min(max(0.0, due - perf_counter()), 1.0))]
+            if other is not None and other.fileno() in numbers:
+                _take(other, heard, ahead)
+            if first.fileno() in numbers:
+                due = perf_counter() + PAUSE / 2
+                ready.unregister(first)  # it is read with the others
+            if perf_counter() < due:
+                continue
+            due = float("inf")
+            ready.register(first, select.EPOLLIN)
+            for index, connection in enumerate(list(left)):
+                if not _take(connection, got[connection], ahead):
+                    left.discard(connection)
+                if other is not None and index % AT_A_TIME == 0:
+                    _take(other, heard, ahead)
     return list(got.values()), heard
+
+
+def _take(connection: socket.socket, pieces: Pieces, ahead: float) -> bool:
+    """Take what has arrived, with the time that the kernel says; return whether more may come."""
+    try:
+        data, stamps, _, _ = connection.recvmsg(1 << 16, 64)
+    except BlockingIOError:
+        return True
+    at = perf_counter()
+    if stamps:  # not of what arrived before they were asked for
+        seconds, nanoseconds = struct.unpack("qq", stamps[0][2][:16])
+        at = seconds + nanoseconds / 1e9 + ahead
+    pieces.append((at, data))
+    return not (data.endswith(ENDS) or data == b"0\r\n\r\n" or not data)
