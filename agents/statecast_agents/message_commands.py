@@ -7,7 +7,7 @@ batch, whose parent is the same as the first's: no client has seen what its own 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import UNSET, UnsetType
 
@@ -38,7 +38,7 @@ def check_commands(messages: Messages, commands: Sequence[AnyCommand], *, agrees
 
 
 def apply_commands(
-    messages: Messages, commands: Sequence[AnyCommand], *, agrees: bool, memory: Memory | None = None
+    messages: Messages, commands: Sequence[AnyCommand], *, agrees: bool, memory: Callable[[], Memory] | None = None
 ) -> None:
     """Apply the built-in commands of a batch to the messages, all or none.
 
@@ -46,7 +46,7 @@ def apply_commands(
         messages: The messages.
         commands: The batch, in order.
         agrees: Whether the client had seen the state as it is.
-        memory: The memory, which goes back with the messages that are dropped.
+        memory: Returns the memory, which goes back with the messages that are dropped.
 
     Raises:
         MessageConflict: As in `check_commands`; nothing was applied.
@@ -81,7 +81,7 @@ def _check(messages: Messages, commands: Sequence[AnyCommand], agrees: bool, ind
             settled.add((command.message_id, command.tool_call_id))
 
 
-def _add_message(messages: Messages, command: AddMessage, agrees: bool, memory: Memory | None) -> None:
+def _add_message(messages: Messages, command: AddMessage, agrees: bool, memory: Callable[[], Memory] | None) -> None:
     items = messages.items
     keep = _kept(messages, command, agrees, len(items))
     given = command.message.id
@@ -98,7 +98,7 @@ def _add_message(messages: Messages, command: AddMessage, agrees: bool, memory: 
         ids = [id_of(item) for item in items]
         items[keep:] = [message]
         if memory is not None:
-            memory.cut(ids, keep)
+            memory().cut(ids, keep)
     else:
         items.append(message)
     messages.dropped += dropped

@@ -63,8 +63,7 @@ class Run(Generic[StateT]):
         user: Whom it is for, as the app's `identify` returned them.
         messages: The path of the messages in the state; None if the agent keeps its own form.
         pending: The path of the open questions in the state; None if it has no place for any.
-        answers: The answers that no run has taken yet, by their questions' ids.
-        memory: What the agent keeps for itself on the thread; default: an empty one.
+        memory: Returns what is kept on the thread, when the run first needs it; default: an empty memory.
         emit: Takes chunks, in order, from any thread.
         flush: Sends what has changed, from any thread.
         waits: Called with whether the run waits for a client, when that changes.
@@ -86,8 +85,7 @@ class Run(Generic[StateT]):
         user: Any = None,  # the app's own type
         messages: Sequence[str] | None = ("messages",),
         pending: Sequence[str] | None = ("pending",),
-        answers: Answers | None = None,
-        memory: Memory | None = None,
+        memory: Callable[[], Memory] | None = None,
         emit: Callable[[Chunk], None] = lambda chunk: None,
         flush: Callable[[], None] = lambda: None,
         waits: Callable[[bool], None] = lambda waits: None,
@@ -109,14 +107,15 @@ class Run(Generic[StateT]):
         self.waiting = Waiting(waits, known, taken)
         self.in_thread = in_thread
         self.questions = Pending(document, pending)
-        self.given = Answers() if answers is None else answers
         self._left_out = left_out or LeftOut(thread_id)
         self._document = document
         self._view = view
         document.questions_at, document.messages_at = pending, messages
         self._flush = flush
         self._messages = None if messages is None else Messages(document, messages)
-        self._memory = Memory(document, self._messages) if memory is None else memory
+        self._open_memory = memory
+        self._memory: Memory | None = None
+        self._given: Answers | None = None
 
     @property
     def state(self) -> StateT:
@@ -139,7 +138,19 @@ class Run(Generic[StateT]):
     @property
     def memory(self) -> Memory:
         """What the agent keeps for itself on the thread: JSON values or bytes, under names. No client ever gets it."""
-        return self._memory
+        with self._document._lock:  # the other one refuses whoever comes after the run, be it to read
+            if self._memory is None:
+                opens = None if self._document.ended else self._open_memory
+                self._memory = Memory(self._document, self._messages) if opens is None else opens()
+            return self._memory
+
+    @property
+    def given(self) -> Answers:
+        """The answers that no run has taken yet, and those that this run took."""
+        with self._document._lock:
+            if self._given is None:
+                self._given = Answers(self.memory.slots)
+            return self._given
 
     @property
     def keeps_messages(self) -> bool:

@@ -173,6 +173,28 @@ def test_a_run_that_has_ended_cannot_write_but_read() -> None:
     assert dict(run.memory) == {"a": 1}
 
 
+def test_what_is_kept_is_asked_for_once_and_only_while_the_run_goes_on() -> None:
+    document = Document({})
+    opened: list[Memory] = []
+
+    def open_memory() -> Memory:
+        opened.append(Memory(document))
+        return opened[-1]
+
+    runs = [Run(id=id, thread_id="t", document=document, memory=open_memory) for id in ("used", "not used")]
+    assert not opened
+
+    runs[0].memory["a"] = 1
+    assert runs[0].memory is runs[0].memory is opened[0]
+
+    document.flush()
+    document.end(lambda: RunEnded("run"))
+    assert dict(runs[1].memory) == dict(runs[1].answers) == {}
+    assert len(opened) == 1
+    with pytest.raises(RunEnded):
+        runs[1].memory["a"] = 2
+
+
 def test_threads_write_side_by_side() -> None:
     thread = Thread()
 

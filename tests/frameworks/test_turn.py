@@ -242,7 +242,7 @@ def test_what_a_crash_cut_off_is_marked_when_the_next_turn_begins() -> None:
     cut_off.finish("a1")
     cut_off.call("a2", "c1", "expert", {})
     cut_off.text("b1", "Half", ns="c1")
-    later = Run(id="run_2", thread_id="t", document=run._document, memory=run.memory)
+    later = Run(id="run_2", thread_id="t", document=run._document, memory=lambda: run.memory)
     with Turn(later):
         pass
 

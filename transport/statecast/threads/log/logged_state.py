@@ -125,6 +125,11 @@ class LoggedState:
             self._append(OperationsEntry(self.log.revision + 1, encoded, changes.grew_at, delta), size)
 
     @property
+    def has_memory(self) -> bool:
+        """Whether anything may be in the memory."""
+        return self._memory is not None
+
+    @property
     def memory(self) -> Memory:
         """What the agent keeps for itself on the thread, until its run ends."""
         if self._memory is None:

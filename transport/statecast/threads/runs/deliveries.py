@@ -14,7 +14,7 @@ import msgspec
 
 from statecast.stores import BatchAccepted, BatchSettled
 from statecast.threads.log.logged_state import LoggedState
-from statecast_agents import AddMessage, Run
+from statecast_agents import AddMessage, AddToolResult, Answer, Run
 from statecast_agents.answering import answers_in, apply_answers, check_answers
 from statecast_agents.commands import AnyCommand
 from statecast_agents.message_commands import apply_commands, check_commands
@@ -115,17 +115,18 @@ def apply_built_in(run: Run, commands: Sequence[AnyCommand], *, agrees: bool, be
         MessageConflict: One does not fit.
         InvalidAnswer: A question does not accept its answer.
     """
-    questions = run.questions
-    messages = run.shown_messages
-    check_answers(questions, commands, messages, dismisses=begins)
-    answering = [command for command in commands if answers_in(command, messages)]
-    others = [command for command in commands if not any(command is one for one in answering)]
-    if answering and run.keeps_messages:
-        check_commands(run.messages, others, agrees=agrees)
-    for command in answering:
-        run.given.add(apply_answers(questions, command, messages))
+    questions, others = run.questions, commands
+    if any(isinstance(command, AddToolResult | Answer) for command in commands):
+        messages = run.shown_messages
+        check_answers(questions, commands, messages, dismisses=begins)
+        answering = [command for command in commands if answers_in(command, messages)]
+        others = [command for command in commands if not any(command is one for one in answering)]
+        if answering and run.keeps_messages:
+            check_commands(run.messages, others, agrees=agrees)
+        for command in answering:
+            run.given.add(apply_answers(questions, command, messages))
     if run.keeps_messages:
-        apply_commands(run.messages, others, agrees=agrees, memory=run.memory)
+        apply_commands(run.messages, others, agrees=agrees, memory=lambda: run.memory)
     if begins and len(questions) and any(isinstance(command, AddMessage) for command in others):
         questions.drop_lost(run.shown_messages)
         run.given.add(questions.dismiss(run.shown_messages))
