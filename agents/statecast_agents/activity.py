@@ -17,6 +17,10 @@ from typing import Any, Final
 __all__ = ["Activities", "Activity"]
 
 
+def _ignore() -> None:
+    pass
+
+
 class Activities:
     """The activities of one run. They may begin, wait and end in any thread.
 
@@ -55,6 +59,10 @@ class Activities:
                 activity.lasts = activity.lasts if lasts is None else lasts
                 self.busy += activity.at_work - before
         self._changed()
+
+    def end(self) -> None:
+        """Report no changes any more, and let go of who was called."""
+        self._changed = _ignore
 
 
 class Activity:

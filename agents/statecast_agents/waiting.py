@@ -177,7 +177,8 @@ class Waiting:
         return any(listener.offer(command) for listener in self.listeners)
 
     def end(self) -> None:
-        """Discard what listeners have not received, which the engine handles otherwise."""
+        """Discard what listeners have not received, which the engine handles otherwise, and report nothing more."""
+        self.activities.end()
         for listener in (*self.listeners, *self.closed):
             listener.clear()
 

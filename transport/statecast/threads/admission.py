@@ -250,9 +250,10 @@ class Admission:
             raise
         thread.log.unhide()
         if run is not None:
-            policy = chosen_policy(thread, posted, run.batch.commands)
-            if thread.active is not None and policy in STOPPING:
-                thread.active.cancel("interrupted", roll_back=policy == "rollback")
+            if thread.active is not None:
+                policy = chosen_policy(thread, posted, run.batch.commands)
+                if policy in STOPPING:
+                    thread.active.cancel("interrupted", roll_back=policy == "rollback")
             self._runs.store(thread, run)
 
     def _on_stored(self, task: asyncio.Task[None]) -> None:

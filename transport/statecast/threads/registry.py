@@ -252,7 +252,9 @@ class Registry:
         """Unload threads that have been idle; `now` is the monotonic clock's."""
         for thread in self:
             stays = self._limits.idle_seconds if thread.lasting else self._limits.resume_seconds
-            idle = thread.active is None and not thread.inbox and not thread.readers and now - thread.used > stays
+            if now - thread.used <= stays:
+                continue
+            idle = thread.active is None and not thread.inbox and not thread.readers
             if idle and thread.log.visible == thread.log.revision:  # the store has all of it
                 self._unload(thread)
 

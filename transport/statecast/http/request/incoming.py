@@ -88,6 +88,7 @@ class IncomingBody:
                 return piece
         if self._body is not None:
             self._body.complete()
+            self._body = None  # it refers to this iterator
         raise StopAsyncIteration
 
     async def drain(self) -> None:

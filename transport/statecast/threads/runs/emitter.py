@@ -25,7 +25,7 @@ class Emitter:
         self._run_id = run_id
         self._thread = thread
         self._document = thread.document
-        self._waiting: deque[Chunk] = deque()  #: emitted in worker threads, and yet to reach the log
+        self._waiting: deque[Chunk] | None = None  #: emitted in worker threads, and yet to reach the log
 
     def emit(self, chunk: Chunk) -> None:
         """Take a chunk, from any thread.
@@ -36,11 +36,14 @@ class Emitter:
         with self._document.lock:
             if self._document.ended:  # while this waited for the lock
                 raise RunEnded(self._run_id)
-            self._waiting.append(chunk)
             if self._thread.here:
-                self.flush()
-            else:
-                self._thread.loop.call_soon_threadsafe(self.flush)
+                self.flush()  # what came before
+                self._thread.emit(self._run_id, chunk)
+                return
+            if self._waiting is None:
+                self._waiting = deque()
+            self._waiting.append(chunk)
+            self._thread.loop.call_soon_threadsafe(self.flush)
 
     def flush(self) -> None:
         """Append what has come to the log."""

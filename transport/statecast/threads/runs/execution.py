@@ -81,6 +81,7 @@ class Execution:
         "_stop",
         "_tasks",
         "batch",
+        "begun",
         "context",
         "id",
         "start",
@@ -116,7 +117,8 @@ class Execution:
         self._calls = WorkerCalls(workers)
         self._clock = RunClock(limits)
         self._deliveries = Deliveries(thread, self.context)
-        self._run: Run | None = None
+        self.begun = False  #: whether its first entries are there
+        self._run: Run | None = None  #: from its beginning to its end
         #: the state and the memory it found, where it may be rolled back
         self._before: tuple[bytes, Sequence[Record]] | None = None
         self._tasks: Tasks | None = None
@@ -124,11 +126,6 @@ class Execution:
         self._stop: Stop | None = None  #: how it was asked to end
         self._failure: RunError | None = None
         self._open: Sequence[ToolCall] = ()  #: the calls that were open when it began
-
-    @property
-    def begun(self) -> bool:
-        """Whether its first entries are there."""
-        return self._run is not None
 
     @property
     def asks(self) -> bool:
@@ -171,8 +168,8 @@ class Execution:
         self.start = thread.log.revision
         thread.log.discard_parts()
         self._emitter = Emitter(self.id, thread)
-        answers = thread.answers
-        answers.begin(self.id)
+        if thread.has_memory:
+            thread.answers.begin(self.id)
         self._run = Run(
             id=self.id,
             thread_id=thread.id,
@@ -182,8 +179,7 @@ class Execution:
             user=self.batch.user,
             messages=thread.agent.messages,
             pending=thread.agent.pending,
-            answers=answers,
-            memory=thread.memory,
+            memory=lambda: thread.memory,
             emit=self._emitter.emit,
             flush=thread.flush_from_anywhere,
             waits=self._waits,
@@ -193,6 +189,7 @@ class Execution:
             left_out=thread.agent.left_out,
             view=thread.agent.view,
         )
+        self.begun = True
         self._turn("running")
         self._apply(self._run, agrees=agrees)
         self._open = open_calls(self._run)
@@ -232,7 +229,7 @@ class Execution:
         return await self._calls.call(function, *args)
 
     async def _wait_for_worker(self) -> None:
-        assert self._tasks is not None, "it has begun"
+        tasks = self._tasks
         if self.state.status == "running":
             self._turn("queued")
         acquired = False
@@ -240,7 +237,8 @@ class Execution:
             await self._calls.acquire()
             acquired = True
         finally:
-            if self.state.status == "queued" and (acquired or not self._tasks.cancelled):  # else it is about to end
+            is_ending = tasks is None or tasks.cancelled
+            if self.state.status == "queued" and (acquired or not is_ending):
                 self._turn("running")
 
     @property
@@ -269,6 +267,7 @@ class Execution:
             self._turn("waiting" if asks else status, error, asks=asks)
         finally:
             self._ended(self)
+            self._run = self._tasks = None  # they refer to this run: nothing of it is left to the garbage collector
 
     def _clean_up(self, run: Run, *, over: bool) -> None:
         """Clean up the thread after the run, and fence the run off; `over`: it did its work, and asks nothing."""
@@ -279,7 +278,8 @@ class Execution:
             if self._stop is not None and self._stop.error is None:
                 run.given.add(run.questions.dismiss(run.shown_messages))
                 cut_off(run, self._open)
-            if over and not self._deliveries.waiting and takes_answers(run.commands) and not open_calls(run):
+            takes = over and self.thread.has_memory and takes_answers(run.commands)
+            if takes and not self._deliveries.waiting and not open_calls(run):
                 run.given.take(run.id)
             if self._stop is not None and self._stop.roll_back and self._before is not None:
                 self.thread.put_back(*self._before)
@@ -396,9 +396,11 @@ class Execution:
             self._follow_waiting()
 
     def _follow_waiting(self) -> None:
-        assert self._run is not None, "it has begun"
-        waits = self._run.waiting.waits
-        if waits and self._run.tasks is not None and self.state.status == "running":
+        run = self._run
+        if run is None:
+            return  # it has ended meanwhile
+        waits = run.waiting.waits
+        if waits and run.tasks is not None and self.state.status == "running":
             self._clock.wait(time.monotonic())
             self._turn("waiting")
             self.waits_since = self.thread.log.revision if self._stop is None else None
