@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import anyio
@@ -17,6 +18,7 @@ import anyio
 from statecast import Agent, Limits, Run, UntypedCommand, create_app
 from statecast.stores import Change, SqliteStore
 from statecast.threads.runs import tries
+from tests.stores.disk import Recorder
 from tests.stores.small_store import little
 
 #: Of so many pieces, one is noted in the memory before it is said.
@@ -62,6 +64,8 @@ class SlowStore(SqliteStore):
 
 
 if "ECHOING_FILE" in os.environ:  # in a process that serves these agents, not in one that only imports them
+    if "ECHOING_RECORD" in os.environ:
+        Recorder(Path(os.environ["ECHOING_FILE"]), Path(os.environ["ECHOING_RECORD"])).install()
     # A run is given up once its process has ended a few times. These processes end by no fault of their runs.
     tries.TRIES = 1_000  # type: ignore[misc]  # a constant of the server's
     short = create_app(

@@ -21,6 +21,7 @@ class ServerProcess:
         folder: Where the file is.
         target: What is served.
         grace: Seconds that runs get when it is asked to stop.
+        durable: Whether the store of agents waits for the disk.
         environment: What the target reads beside `ECHOING_FILE`.
     """
 
@@ -30,6 +31,7 @@ class ServerProcess:
         target: str = "tests.chaos.echo_agents:agents",
         *,
         grace: float = 0.2,
+        durable: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.file = folder / "threads.db"
@@ -38,6 +40,7 @@ class ServerProcess:
         self.errors = b""  #: what all of its processes wrote to their standard error
         self._target = target
         self._grace = grace
+        self._durable = durable
         self._environment = dict(environment or {})
         self._up = asyncio.Event()  #: also set when it ends by itself, so that nobody waits for it
         self._ending = False  #: whether it was told to
@@ -67,7 +70,7 @@ class ServerProcess:
         command = [sys.executable, "-c", "import sys; from statecast.cli import main; sys.exit(main())", "serve"]
         options = [self._target, "--port", "0", "--grace", str(self._grace)]
         if self._target.endswith(":agents"):  # an app has a store of its own
-            options += ["--store", f"sqlite:///{self.file}"]
+            options += ["--store", f"sqlite:///{self.file}" + ("?durable=true" if self._durable else "")]
         self._left = self._log()
         paths = os.pathsep.join(str(ROOT / part) for part in ("agents", "transport", "."))
         self._process = await asyncio.create_subprocess_exec(
