@@ -109,6 +109,7 @@ class ChangeRecorder(SizeBudget, ABC):
                 pending.clear()
                 cache = node._cache
                 if cache is None or cache[0] != self.version:
+                    self.note_change(node)
                     path = self._path_to(node, set(), {})
                     if path is None:
                         return _NOTHING
@@ -123,6 +124,8 @@ class ChangeRecorder(SizeBudget, ABC):
             if not pending:
                 return _NOTHING
             self._pending = []
+            for node, _, _ in pending:
+                self.note_change(node)
             operations = self._encode_slots(pending)
             if len(operations) > LONG and len(operations) > len(state := self.encode()):
                 operations = b"[%b%b}]" % (_head(b"", None, True), state)
@@ -199,13 +202,15 @@ class ChangeRecorder(SizeBudget, ABC):
 
     def record_rearrangement(self, items: list[Json], before: list[Json]) -> None:
         """Record the differences between a list and its items `before`. Items that stayed are the same objects."""
-        inside = set(map(id, items))
+        inside = set(map(id, list.__iter__(items)))
         for item in before:
             if id(item) not in inside:
                 self.detach(item, items)
                 self.loose = True
         old = len(before)
-        changed = [index for index, item in enumerate(items) if index >= old or item is not before[index]]
+        changed = [
+            index for index, item in enumerate(list.__iter__(items)) if index >= old or item is not before[index]
+        ]
         if not changed and len(items) == old:
             return
         self.version += 1
@@ -215,7 +220,14 @@ class ChangeRecorder(SizeBudget, ABC):
             for index in changed:
                 self.record(items, index, None)
 
+    def note_change(self, node: Any) -> None:
+        """Note that a node is no longer what it was made of, nor are those it is in."""
+        while node is not self and node is not None and node._origin is not None:
+            node._origin = None
+            node = node._parent
+
     def _record_whole(self, node: Any) -> None:
+        node._origin = None  # the slot is its parent's
         parent = node._parent
         if parent is not None:
             self.record(parent, _index_in(parent, node) if isinstance(parent, list) else node._key, None)
@@ -254,9 +266,9 @@ class ChangeRecorder(SizeBudget, ABC):
 def _index_in(parent: list[Json], node: Any) -> Any:
     """Return the index of `node` in `parent`, renumbering all of its nodes if `_key` is out of date."""
     index = node._key
-    if index < len(parent) and parent[index] is node:
+    if index < len(parent) and list.__getitem__(parent, index) is node:
         return index
-    for position, item in enumerate(parent):
+    for position, item in enumerate(list.__iter__(parent)):
         if getattr(item, "_parent", None) is parent:
             item._key = position
     return node._key

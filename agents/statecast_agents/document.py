@@ -14,9 +14,10 @@ from typing import Any, Final
 import msgspec
 
 from .errors import OperationError
+from .lazy import SplitDict, node_of, plain_of, split_root
 from .moves import Fence
 from .operations import AppendText, Operation, Set, apply, check_path, diff, encode, keys_of
-from .ownership import NodeFactory, adopt
+from .ownership import NodeFactory
 from .surrogates import check_text
 from .tracked import NODES, TrackedDict, TrackedList
 from .values import Json, plain_copy
@@ -25,7 +26,11 @@ __all__ = ["Document", "to_json"]
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+_decode_split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _ABSENT: Final = object()
+
+#: Bytes of a state beyond which only those keys of it are decoded that the engine looks at.
+SPLIT: Final = 4_096
 
 
 class Document(NodeFactory):
@@ -45,7 +50,8 @@ class Document(NodeFactory):
         super().__init__(wake)
         self.messages_at: Sequence[str] | None = None  #: keys to the messages, if runs keep them there
         self.questions_at: Sequence[str] | None = None  #: keys to the list of open questions, if runs may ask any
-        self._decoded: Json = None  #: a decoded container whose nodes are not made yet, see `adopting`
+        #: a plain container whose node is not made yet, see `adopting`; of a dict, some values may be JSON text still
+        self._decoded: Any = None
         self._resting: bytes | None = None  #: the state as JSON while it rests, see `rest`
         self._root = self.own(value, self, None)
 
@@ -53,7 +59,8 @@ class Document(NodeFactory):
     def adopting(cls, value: Json, text: bytes = b"") -> Document:
         """Make a document of a checked value that comes straight from the JSON decoder, without copying it.
 
-        Its nodes are made when the state is first read, so that adopting a large state costs little.
+        Its nodes are made where somebody looks, so that adopting a large state costs little. Nobody may change the
+        value from here on.
 
         Args:
             value: The decoded value.
@@ -62,10 +69,8 @@ class Document(NodeFactory):
         document = cls()
         if text:
             document._resting = text
-        elif isinstance(value, (dict, list)):
-            document._decoded = value
         else:
-            document._root = value
+            document._hold(value)
         return document
 
     @property
@@ -75,8 +80,13 @@ class Document(NodeFactory):
         Raises:
             NotJson: The assigned value is not something a state can hold; the state is unchanged.
         """
-        if self._decoded is not None or self._resting is not None:
-            self._track()
+        if self._resting is not None or self._decoded is not None or type(self._root) is SplitDict:
+            with self._lock:
+                if self._resting is not None:
+                    self._hold(_decode(self._resting))
+                self._make_root()
+                if type(self._root) is SplitDict:
+                    self._root.decode_all()
         return self._root
 
     @root.setter
@@ -92,6 +102,29 @@ class Document(NodeFactory):
             self.detach(old, self)
             self._root = value
             self.record(self, None, None)
+
+    def at(self, path: Sequence[str]) -> Json:
+        """Return what the state has at keys; None if it has nothing there. Of a resting state, decode only that.
+
+        Args:
+            path: Keys of dicts.
+        """
+        if not path:
+            return self.root
+        if self._resting is not None or self._decoded is not None:
+            with self._lock:
+                if self._resting is not None:
+                    self._hold(_split(self._resting))
+                self._make_root()
+        at = self._root
+        for key in path:
+            at = at.get(key) if isinstance(at, dict) else None
+        return at
+
+    def list_at(self, path: Sequence[str] | None) -> Sequence[Json]:
+        """Return the list that the state has at keys, as part of it; an empty one if there is none, or no path."""
+        found = None if path is None else self.at(path)
+        return found if isinstance(found, list) else []
 
     def append_text(self, delta: str, path: Sequence[str | int] = ()) -> None:
         """Append `delta` to the text at `path`. O(delta), however long the text is.
@@ -174,24 +207,34 @@ class Document(NodeFactory):
         """
         with self._lock:
             if self._resting is None:
-                self._resting = self.encode()
+                text = self.encode()
                 self._take_apart()
+                self._resting = text
             return self._resting
 
-    def end(self, refusal: Callable[[], Exception]) -> bytes:
-        """Refuse every further change, also through nodes taken earlier, and return the state as JSON. Flush first.
+    def end(self, refusal: Callable[[], Exception]) -> Document:
+        """Refuse every further change, also through nodes taken earlier. Flush first.
 
-        The state can still be read.
+        The state can still be read. Return the document that continues with it: O(what has changed), since both hold
+        what was not looked at, or not changed.
 
         Args:
             refusal: Makes the error that is raised at a line that writes.
         """
         with self._lock:
-            text = self.rest()
+            following = Document()
+            following.limit, following.left, following.loose = self.limit, self.left, self.loose
+            if self._resting is None:
+                plain = self._plain()
+                self._take_apart()
+                self._hold(plain)
+                following._hold(plain)
+            else:
+                following._resting = self._resting
             self.wake = None
             self.lock = Fence(refusal)
             self._pending = self.lock  # who waits for the lock at this moment gets it, and comes no further than here
-            return text
+            return following
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -207,31 +250,60 @@ class Document(NodeFactory):
         return self.lock is not self._lock
 
     @property
-    def tracked(self) -> bool:
-        """Whether the state's nodes exist, so that reading it costs nothing; if not, see `prepare`."""
-        return self._resting is None and self._decoded is None
+    def rests(self) -> bool:
+        """Whether the state is JSON text, which is decoded when somebody looks at it; see `prepare`."""
+        return self._resting is not None
 
     def prepare(self, text: bytes | None = None, value: Json = None) -> None:
-        """Make the nodes of a resting or adopted state, from any thread, without holding the lock meanwhile.
+        """Decode a resting state, from any thread, without holding the lock meanwhile.
 
         Args:
             text: The resting state, if the caller has decoded it already.
-            value: `text`, decoded; it is copied.
+            value: `text`, decoded; nobody may change it from here on.
         """
-        resting, decoded = self._resting, self._decoded
-        if resting is None:
-            value = decoded
-        elif resting is not text:
-            value = _decode(resting)
-        root = adopt(value, self, self, None) if isinstance(value, (dict, list)) else value
-        with self._lock:  # its run may have ended meanwhile, which refuses writes only
-            if not self.tracked and self._resting is resting and self._decoded is decoded:  # else it is no longer that
-                self._root, self._resting, self._decoded = root, None, None
+        resting = self._resting
+        if resting is not None:
+            value = value if resting is text else _split(resting)
+            with self._lock:  # its run may have ended meanwhile, which refuses writes only
+                if self._resting is resting:
+                    self._hold(value)
 
     def plain(self) -> Json:
-        """Return the state as plain JSON, to be read only: what was adopted itself, before nodes are made of it."""
+        """Return the state as plain JSON, to be read only. O(what has changed) since it was last called."""
         with self._lock:
-            return _decode(self.encode()) if self._decoded is None else self._decoded
+            if self._resting is not None:
+                return _decode(self._resting)
+            plain = self._plain()
+            if type(plain) is dict:
+                plain.update([(key, _decode(value)) for key, value in plain.items() if type(value) is msgspec.Raw])
+            return plain
+
+    def _plain(self) -> Json:
+        """Return a decoded state as plain JSON, which nobody may change. Values of a dict may be JSON text still."""
+        if self._decoded is not None:
+            return self._decoded
+        root: Any = self._root
+        if type(root) not in NODES:
+            return self._root
+        for node, _, _ in self._pending:
+            self.note_change(node)
+        if root._origin is None:
+            self.version += 1  # a later change is noted again
+        return plain_of(root)
+
+    def _hold(self, value: Json) -> None:
+        """Let the state be a decoded value that is nobody else's to change."""
+        if isinstance(value, (dict, list)):
+            self._decoded = value
+        else:
+            self._root = value
+        self._resting = None
+
+    def _make_root(self) -> None:
+        if self._decoded is not None:
+            is_split = type(self._decoded) is dict and msgspec.Raw in map(type, self._decoded.values())
+            self._root = split_root(self._decoded, self) if is_split else node_of(self._decoded, self, self, None)
+            self._decoded = None
 
     def _take_apart(self) -> None:
         """Unlink all nodes, so that they are freed at once rather than by the garbage collector."""
@@ -241,17 +313,8 @@ class Document(NodeFactory):
         while nodes:
             node = nodes.pop()
             node._parent = None
-            nodes += [item for item in (node.values() if type(node) is TrackedDict else node) if type(item) in NODES]
-
-    def _track(self) -> None:
-        with self._lock:
-            if self._resting is not None:
-                self._decoded, self._resting = _decode(self._resting), None
-                if not isinstance(self._decoded, (dict, list)):
-                    self._root, self._decoded = self._decoded, None
-            decoded, self._decoded = self._decoded, None
-            if decoded is not None:
-                self._root = adopt(decoded, self, self, None)
+            items = dict.values(node) if isinstance(node, dict) else list.__iter__(node)
+            nodes += [item for item in items if type(item) in NODES]
 
     def _append_text_at(self, path: Sequence[str | int], delta: str) -> None:
         at = self.root
@@ -280,6 +343,11 @@ def to_json(value: Json) -> Json:
         NotJson: It is not something a state can hold.
     """
     return plain_copy(Document(value).root)
+
+
+def _split(text: bytes) -> Json:
+    """Decode a state; the values of a large dict stay JSON text."""
+    return _decode_split(text) if len(text) > SPLIT and text[:1] == b"{" else _decode(text)
 
 
 def _holds(container: Json, key: str | int) -> bool:

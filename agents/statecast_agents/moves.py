@@ -13,7 +13,8 @@ moved out of it; it never comes back itself, it is copied.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import threading
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final, NoReturn
 
 from .errors import OperationError
@@ -52,6 +53,7 @@ class Fence:
 class _Detached:
     """Stands in for the document of a node that left the state while a copy of it stays."""
 
+    _lock = threading.RLock()  #: where its children become nodes
     lock = Fence(
         lambda: OperationError(
             "expected a part of the state, got one that was assigned to a second place, where the state holds a copy "
@@ -142,19 +144,28 @@ def _is_in(node: Any, document: Any) -> bool:
 
 def _nodes_in(node: Any) -> Iterator[Any]:
     """Yield the child nodes whose parent is this node."""
-    for item in node.values() if isinstance(node, dict) else node:
+    for item in _children_of(node):
         if getattr(item, "_parent", None) is node:
             yield item
 
 
-def _height(node: Any) -> int | None:
-    """Return how deep a node nests, 1 if it has no child node; None if one of its children has moved elsewhere."""
+def _children_of(container: Any) -> Iterable[Any]:
+    """Return what the storage of a container holds, whether it is a node yet or not."""
+    return dict.values(container) if isinstance(container, dict) else list.__iter__(container)
+
+
+def _height(container: Any) -> int | None:
+    """Return how deep a container nests, 1 if it holds none; None if a child of a node has moved elsewhere."""
     height = 1
-    for item in node.values() if isinstance(node, dict) else node:
-        if type(item) is dict or type(item) is list or not hasattr(item, "_parent"):
-            continue
-        below = _height(item) if item._parent is node and item._document is node._document else None
-        if below is None:
-            return None
-        height = max(height, below + 1)
+    for item in _children_of(container):
+        if isinstance(item, (dict, list)):
+            below = None if _is_elsewhere(item, container) else _height(item)
+            if below is None:
+                return None
+            height = max(height, below + 1)
     return height
+
+
+def _is_elsewhere(item: Any, container: Any) -> bool:
+    """Return whether an item of a node is a node, but not the node's child."""
+    return hasattr(item, "_parent") and not (item._parent is container and item._document is container._document)

@@ -8,18 +8,16 @@ from typing import Any, Final
 from .changes import ChangeRecorder
 from .errors import NotJson
 from .moves import Moves
-from .tracked import Node, TrackedDict, TrackedList
+from .tracked import NODES, Node, TrackedDict, TrackedList
 from .values import FORBIDDEN_KEYS, MAX_DEPTH, Json, check_key, check_scalar, plain
 
-__all__ = ["NodeFactory", "adopt"]
+__all__ = ["NodeFactory"]
 
 _new_dict = dict.__new__
 _new_list = list.__new__
 _dict_set = dict.__setitem__
-_list_set = list.__setitem__
 _list_append = list.append
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
-_CONTAINERS: Final = frozenset({dict, list})
 _ABSENT: Final = object()
 
 
@@ -73,8 +71,9 @@ def _own(
     value: Json, document: ChangeRecorder, parent: Any, key: str | int | None, depth: int, leaving: Collection[int]
 ) -> Json:
     kind = type(value)
-    if kind is dict or kind is TrackedDict:
-        if kind is TrackedDict and _can_move(value, document, parent, key, depth, leaving):
+    is_node = kind in NODES
+    if kind is dict or (is_node and isinstance(value, dict)):
+        if is_node and _can_move(value, document, parent, key, depth, leaving):
             return value
         _check_depth(depth)
         branch: TrackedDict = _new_dict(TrackedDict)
@@ -82,6 +81,7 @@ def _own(
         branch._parent = parent
         branch._key = key
         branch._cache = None
+        branch._origin = None
         name: Any = _ABSENT
         try:
             for name, item in value.items():
@@ -100,11 +100,11 @@ def _own(
             if name is not _ABSENT:
                 error.path.insert(0, str(name))
             raise
-        if kind is TrackedDict:
+        if is_node:
             _note_copy(value, branch)
         return branch
-    if kind is list or kind is TrackedList:
-        if kind is TrackedList and _can_move(value, document, parent, key, depth, leaving):
+    if kind is list or is_node:
+        if is_node and _can_move(value, document, parent, key, depth, leaving):
             return value
         _check_depth(depth)
         row: TrackedList = _new_list(TrackedList)
@@ -112,6 +112,7 @@ def _own(
         row._parent = parent
         row._key = key
         row._cache = None
+        row._origin = None
         try:
             for item in value:
                 if type(item) in _SCALARS:
@@ -121,7 +122,7 @@ def _own(
         except NotJson as error:
             error.path.insert(0, len(row))
             raise
-        if kind is TrackedList:
+        if is_node:
             _note_copy(value, row)
         return row
     if kind in _SCALARS:
@@ -146,32 +147,6 @@ def _note_copy(node: Any, copy: Node) -> None:
     moves = copy._document.moves
     if moves is not None and node._document is copy._document:
         moves.copies.append((node, copy))
-
-
-def adopt(value: Json, document: ChangeRecorder, parent: Any, key: str | int | None) -> Json:
-    """Make nodes of a checked container that comes straight from the JSON decoder, which nothing else refers to."""
-    if type(value) is dict:
-        branch: TrackedDict = _new_dict(TrackedDict)
-        dict.update(branch, value)
-        branch._document = document
-        branch._parent = parent
-        branch._key = key
-        branch._cache = None
-        for name, item in value.items():
-            if type(item) is dict or type(item) is list:
-                _dict_set(branch, name, adopt(item, document, branch, name))
-        return branch
-    row: TrackedList = _new_list(TrackedList)
-    list.extend(row, value)
-    row._document = document
-    row._parent = parent
-    row._key = key
-    row._cache = None
-    if not _CONTAINERS.isdisjoint(map(type, value)):
-        for index, item in enumerate(value):
-            if type(item) is dict or type(item) is list:
-                _list_set(row, index, adopt(item, document, row, index))
-    return row
 
 
 def _check_depth(depth: int) -> None:

@@ -144,13 +144,13 @@ class SizeBudget:
         return size
 
 
-def _around(parent: Json, keys: Sequence[Any], leaving: Collection[int]) -> tuple[list[Json], int]:
+def _around(parent: Any, keys: Sequence[Any], leaving: Collection[int]) -> tuple[list[Json], int]:
     """Return the items of `parent` that are replaced, and how many bytes the keys and commas of the new items take."""
     if isinstance(parent, dict):
         new = [key for key in keys if key not in parent]
         around = sum(len(_encode(key)) + 2 for key in new) - (1 if new and not parent else 0)
-        return [parent[key] for key in keys if key in parent], around
-    replaced = [item for item in parent if id(item) in leaving] if leaving else []
+        return [dict.__getitem__(parent, key) for key in keys if key in parent], around
+    replaced = [item for item in list.__iter__(parent) if id(item) in leaving] if leaving else []
     if len(keys) == 1:
         del replaced[1:]  # one is replaced by one; others with its id are equal to it
     return replaced, max(0, len(keys) - len(replaced)) - (0 if parent else 1)

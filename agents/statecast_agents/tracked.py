@@ -29,6 +29,7 @@ GROW_IN_PLACE: Final = 16_384
 
 _dict_set = dict.__setitem__
 _dict_get = dict.get
+_list_get = list.__getitem__
 _list_set = list.__setitem__
 _list_append = list.append
 _ABSENT: Final = object()
@@ -37,13 +38,14 @@ _ABSENT: Final = object()
 class TrackedDict(dict[str, Json]):
     """A dict in a state. Behaves as a plain dict; copies and pickles as one."""
 
-    __slots__ = ("_cache", "_copy", "_document", "_key", "_parent")
+    __slots__ = ("_cache", "_copy", "_document", "_key", "_origin", "_parent")
 
     _document: ChangeRecorder
     _parent: Any  #: the node or document this one is in; None once it has left the state
     _copy: Any  #: its latest copy elsewhere in the state; unset until there is one
     _key: Any  #: its key there; for a list a hint only, see `index_in`
     _cache: Any  #: the encoded path, and the beginning of the operation last sent, see `ChangeRecorder.flush`
+    _origin: Any  #: what it holds as plain JSON; None if that has changed since, see `plain_of`
 
     def __new__(cls, *args: Any, **kwargs: Any) -> dict[str, Json]:  # type: ignore[misc]  # `type(x)(…)` is plain
         return dict(*args, **kwargs)
@@ -108,7 +110,7 @@ class TrackedDict(dict[str, Json]):
 
     def __delitem__(self, key: str) -> None:
         with self._document.lock:
-            old = self[key]
+            old = dict.__getitem__(self, key)
             super().__delitem__(key)
             self._document.record_removal(self, old)
 
@@ -142,7 +144,7 @@ class TrackedDict(dict[str, Json]):
     def clear(self) -> None:
         with self._document.lock:
             if self:
-                gone = list(self.values())
+                gone = list(dict.values(self))
                 super().clear()
                 self._document.record_removal(self, *gone)
 
@@ -171,12 +173,14 @@ class TrackedDict(dict[str, Json]):
         given = dict(*args, **kwargs)
         document = self._document
         with document.lock:
-            changes = {key: item for key, item in given.items() if type(item) not in NODES or item is not self.get(key)}
-            owned = _own_values(changes, self, {id(self.get(key)) for key in changes})
+            changes = {
+                key: item for key, item in given.items() if type(item) not in NODES or item is not _dict_get(self, key)
+            }
+            owned = _own_values(changes, self, {id(_dict_get(self, key)) for key in changes})
             left, document.left = document.left, math.inf  # all of it is counted; half of it may be larger than all
             for key, value in owned.items():
                 if type(value) in NODES:
-                    document.detach(self.get(key), self, key)
+                    document.detach(_dict_get(self, key), self, key)
                     _dict_set(self, key, value)
                     document.record(self, key, None)
                 else:
@@ -204,13 +208,14 @@ class TrackedDict(dict[str, Json]):
 class TrackedList(list[Json]):
     """A list in a state. Behaves as a plain list; copies and pickles as one."""
 
-    __slots__ = ("_cache", "_copy", "_document", "_key", "_parent")
+    __slots__ = ("_cache", "_copy", "_document", "_key", "_origin", "_parent")
 
     _document: ChangeRecorder
     _parent: Any
     _copy: Any
     _key: Any
     _cache: Any
+    _origin: Any
 
     def __new__(cls, *args: Any) -> list[Json]:  # type: ignore[misc]  # `type(x)(…)` is plain
         return list(*args)
@@ -223,8 +228,8 @@ class TrackedList(list[Json]):
         if isinstance(key, slice):
             items = list(value)  # before anything else: it may be a generator that takes from this very list
             with document.lock:
-                before = list(self)
-                replaced = {id(item) for item in self[key] if type(item) in NODES}
+                before = _items_of(self)
+                replaced = {id(item) for item in _list_get(self, key) if type(item) in NODES}
                 owned = document.own_all(items, self, range(len(items)), replaced)
                 try:
                     super().__setitem__(key, owned)
@@ -235,7 +240,7 @@ class TrackedList(list[Json]):
                 document.record_rearrangement(self, before)
             return
         with document.lock:
-            old = self[key]
+            old = _list_get(self, key)
             if value is old:
                 return
             index = key.__index__()
@@ -268,7 +273,7 @@ class TrackedList(list[Json]):
 
     def __delitem__(self, key: SupportsIndex | slice) -> None:
         with self._document.lock:
-            gone = self[key] if isinstance(key, slice) else [self[key]]
+            gone = _list_get(self, key) if isinstance(key, slice) else [_list_get(self, key)]
             super().__delitem__(key)
             if gone:
                 self._document.record_removal(self, *gone)
@@ -307,7 +312,7 @@ class TrackedList(list[Json]):
             at = operator.index(index)
             if at < 0:
                 at += len(self)
-            text = self[at] if 0 <= at < len(self) else None
+            text = _list_get(self, at) if 0 <= at < len(self) else None
             if type(text) is not str:
                 _no_text(at, text)
             delta = document.join_surrogates(self, at, len(text), check_text(delta))
@@ -364,7 +369,7 @@ class TrackedList(list[Json]):
 
     def reverse(self) -> None:
         with self._document.lock:
-            before = list(self)
+            before = _items_of(self)
             super().reverse()
             self._document.record_rearrangement(self, before)
 
@@ -388,13 +393,19 @@ class TrackedList(list[Json]):
 
 
 Node = TrackedDict | TrackedList
-NODES: Final = frozenset({TrackedDict, TrackedList})
+#: The classes of nodes; `lazy.py` adds its own.
+NODES: Final[set[type]] = {TrackedDict, TrackedList}
 
 
 def container_of(node: Node) -> Node | None:
     """Return the node that a node is in; None for the state itself, and for what is no part of it any more."""
     parent = node._parent
     return parent if type(parent) in NODES else None
+
+
+def _items_of(row: list[Json]) -> list[Json]:
+    """Return what the storage of a list holds, whether it is a node yet or not."""
+    return _list_get(row, slice(None))
 
 
 def _own_values(values: dict[str, Json], parent: Node, leaving: Collection[int]) -> dict[str, Json]:

@@ -144,9 +144,9 @@ def plain(value: object) -> Json:
 def plain_copy(value: Json) -> Json:
     """Return a deep copy of `value` made of plain dicts and lists."""
     if isinstance(value, dict):
-        return {key: plain_copy(item) for key, item in value.items()}
+        return {key: plain_copy(item) for key, item in dict.items(value)}
     if isinstance(value, list):
-        return [plain_copy(item) for item in value]
+        return [plain_copy(item) for item in list.__iter__(value)]
     return value
 
 

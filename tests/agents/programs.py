@@ -7,14 +7,19 @@ an argument is a part of the state, the plain side gets a copy of it: what is as
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from statecast_agents import Document, Json, OperationError, operations
+import msgspec
+import pytest
+
+from statecast_agents import Document, Json, OperationError, lazy, operations
+from statecast_agents import document as documents
 from statecast_agents.moves import DETACHED
 
 KEYS = ["a", "b", "c", "é 😀", "x/y~z", "0", "1", ""]
@@ -128,20 +133,58 @@ class Program:
     def __init__(self, random: Random) -> None:
         self._random = random
         self.before = draw_state(random)  #: the state at first
-        self.document = Document(self.before)
+        self.document = _draw_document(random, self.before)
         self.plain: Json = copy.deepcopy(self.before)
         self.client = self.before  #: what the operations so far make of `before`
         self.frames: list[tuple[bytes, Json]] = []  #: each flush and the state then; no bytes if nothing changed
         self.story: list[str] = []
         self._held: list[tuple[Any, Any]] = []  # containers a variable still names, in the state or not
+        self._ended: list[tuple[Document, Json, list[tuple[Any, Any]], list[Any]]] = []  # what was held of earlier runs
 
     def run(self) -> None:
         """Live through all of it, checking what can be checked without a client."""
         longest = self._random.choice([1, 1, 6])  # many turns are of one mutation each
-        for _ in range(self._random.randrange(2, 6 if longest > 1 else 16)):
-            for _ in range(self._random.randrange(1, longest + 1)):
-                self._step()
-            self._flush()
+        with pytest.MonkeyPatch.context() as patch:  # so that small states are lazy like large ones
+            patch.setattr(lazy, "FEW", self._random.choice([0, 2, lazy.FEW]))
+            patch.setattr(lazy, "WIDE", self._random.choice([0, 3, lazy.WIDE]))
+            patch.setattr(documents, "SPLIT", self._random.choice([0, documents.SPLIT]))
+            for _ in range(self._random.randrange(2, 6 if longest > 1 else 16)):
+                for _ in range(self._random.randrange(1, longest + 1)):
+                    self._step()
+                self._flush()
+                self._go_on()
+            self._check_ended()
+
+    def _go_on(self) -> None:
+        """Sometimes have the state written down, have it rest, or let another run follow."""
+        chosen = self._random.randrange(12)
+        if chosen == 0:
+            assert same(self.document.plain(), self.plain), self
+        elif chosen == 1:
+            assert same(json.loads(self.document.encode()), self.plain), self
+        elif chosen <= 3:
+            self.story.append("the next run")
+            ended, self.document = self.document, self.document.end(lambda: OperationError("ended"))
+            self._ended.append(
+                (ended, copy.deepcopy(self.plain), self._held, copy.deepcopy([it for _, it in self._held]))
+            )
+            self._held = []
+        elif chosen == 4:
+            self.story.append("rest")
+            self.document.rest()
+            self._held = []
+
+    def _check_ended(self) -> None:
+        """Check that whoever holds something of an earlier run sees what it was when that ended, and cannot write."""
+        for document, plain, held, was in self._ended:
+            assert same(document.root, plain), self
+            for (one, _), value in zip(held, was, strict=True):
+                assert same(one, value), self
+                for node in [*nodes_in(one), *nodes_in(document.root)]:
+                    with pytest.raises(OperationError):
+                        node.clear()
+                assert same(one, value), self
+            assert same(document.root, plain), self
 
     def _flush(self) -> None:
         flushed = self.document.flush().operations
@@ -153,12 +196,12 @@ class Program:
         assert self.document.flush().operations == b"", self
 
     def _step(self) -> None:
-        pairs = [*containers(self.document.root, self.plain)]
+        pairs = [*places(self.plain)]
         if not pairs or self._random.random() < 0.05:
             self._replace_root(pairs)
             return
         again = self._held and self._random.random() < 0.4
-        tracked, plain = self._random.choice(self._held if again else pairs)
+        tracked, plain = self._choose(self._held if again else pairs)
         table = OF_DICTS if isinstance(plain, dict) else OF_LISTS
         name = self._random.choice(list(table))
         ours, theirs = self._draw_arguments(plain, pairs)
@@ -171,9 +214,16 @@ class Program:
         if isinstance(result, (dict, list)) and name.startswith("pop") and self._tells(result, expected):
             self._held.append((result, expected))
 
+    def _choose(self, pairs: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
+        """Choose a part of both states, and look at it in the tracked one if there is only its place."""
+        tracked, plain = self._random.choice(pairs)
+        if isinstance(tracked, tuple):
+            tracked = functools.reduce(operator.getitem, tracked, self.document.root)
+        return tracked, plain
+
     def _replace_root(self, pairs: list[tuple[Any, Any]]) -> None:
         random = self._random
-        part = random.choice(pairs) if pairs else (None, None)
+        part = self._choose(pairs) if pairs else (None, None)
         grown = f"{self.plain}{random.choice(TEXTS)}" if isinstance(self.plain, str) else "once"
         chosen = random.choice([part, (grown, grown), (self.document.root, self.plain), (draw_state(random),) * 2])
         self.story.append(f"state = {chosen[1]!r}")
@@ -188,7 +238,9 @@ class Program:
 
         An assignment moves what has left the state, and copies what is in it; the plain side always gets a copy.
         """
-        if not same(tracked, plain) or any(one._document is DETACHED for one, _ in containers(tracked, plain)):
+        if not same(tracked, plain) or any(
+            getattr(one, "_document", None) is DETACHED for one, _ in containers(tracked, plain)
+        ):
             return False  # of the latter, a copy is in the state: whoever writes to them is refused
         inside = [*containers(self.document.root, self.plain)]
         ours, theirs = {id(one) for one, _ in inside}, {id(other) for _, other in inside}
@@ -215,11 +267,31 @@ class Program:
         if small:
             return (self._random.choice(SCALARS),) * 2
         if self._random.random() < 0.4:
-            return self._random.choice([*pairs, *self._held])
+            return self._choose([*pairs, *self._held])
         return (draw(self._random),) * 2
 
     def __repr__(self) -> str:
         return "\n".join([f"a state of {self.before!r}", *self.story, f"is {self.document.root!r}, not {self.plain!r}"])
+
+
+def _draw_document(random: Random, state: Json) -> Document:
+    """Make a document that was assigned its state, or adopted it, decoded or as text, or has it from an earlier run."""
+    document = random.choice(
+        [
+            lambda: Document(state),
+            lambda: Document.adopting(copy.deepcopy(state)),
+            lambda: Document.adopting(None, msgspec.json.encode(state)),
+        ]
+    )()
+    for _ in range(random.randrange(3)):
+        for path, _ in random.choices([*places(state)] or [((), None)], k=random.randrange(3)):
+            functools.reduce(operator.getitem, path, document.root)
+        if isinstance(state, dict):
+            document.at([random.choice(KEYS)])
+        document.flush()
+        document = document.end(lambda: OperationError("ended"))
+    document.flush()
+    return document
 
 
 def draw_state(random: Random) -> Json:
@@ -257,15 +329,31 @@ def outcome(mutation: Mutation, target: Any, arguments: Arguments) -> Any:
 
 
 def containers(one: Json, other: Json) -> Iterator[tuple[Any, Any]]:
-    """Pair the dicts and lists of two equal values, outermost first."""
+    """Pair the dicts and lists of two equal values, outermost first. What is no node yet does not become one."""
     if isinstance(one, dict):
         yield one, other
-        for key, value in one.items():
+        for key, value in dict.items(one):
             yield from containers(value, other[key])
     elif isinstance(one, list):
         yield one, other
-        for value, twin in zip(one, other, strict=True):
+        for value, twin in zip(list.__iter__(one), other, strict=True):
             yield from containers(value, twin)
+
+
+def places(plain: Json, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Json]]:
+    """Yield the paths to the dicts and lists of a value, and these."""
+    if isinstance(plain, (dict, list)):
+        yield path, plain
+        for key, value in plain.items() if isinstance(plain, dict) else enumerate(plain):
+            yield from places(value, (*path, key))
+
+
+def nodes_in(node: Json) -> Iterator[Any]:
+    """Look at a node and everything in it."""
+    if isinstance(node, (dict, list)):
+        yield node
+        for item in node.values() if isinstance(node, dict) else node:
+            yield from nodes_in(item)
 
 
 def own_again(value: Json) -> None:
@@ -286,9 +374,9 @@ def own_again(value: Json) -> None:
 def same(one: Json, other: Json) -> bool:
     """Compare as JSON does: 1 is 1.0, True is not 1, and the order of keys is nothing."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in dict.items(one))
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
+        return len(one) == len(other) and all(map(same, list.__iter__(one), list.__iter__(other)))
     return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
 
 

@@ -17,7 +17,7 @@ def test_nodes_are_made_of_what_the_caller_has_decoded_and_leave_it_as_it_is() -
     document = at_rest()
     decoded: Json = msgspec.json.decode(TEXT)
     document.prepare(TEXT, decoded)
-    assert document.tracked
+    assert not document.rests
 
     document.root["messages"][0]["parts"].append("x")
     assert document.root == {"messages": [{"id": "m", "parts": ["x"]}]}

@@ -34,7 +34,7 @@ async def agrees(claim: Claim, thread: Thread, *, runs: bool = False) -> bool:
         thread: The thread.
         runs: Whether a run follows, which needs the state's nodes: they are made of what is decoded here.
     """
-    document = thread.document if runs and not thread.document.tracked else None
+    document = thread.document if runs and thread.document.rests else None
     if isinstance(claim, msgspec.UnsetType):
         if document is not None:
             await offload(thread.size, document.prepare)

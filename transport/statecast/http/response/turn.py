@@ -16,7 +16,7 @@ from statecast.protocol.messages.client_copy import ClientCopy
 from statecast.protocol.messages.conversation import Conversation, NewCommand, NewTurn, PostedMessage
 from statecast.protocol.messages.state_messages import id_of, items_in, role_of, without
 from statecast.threads import Execution, Thread, first_state, is_applied, offload, with_messages
-from statecast_agents import AddMessage, Agent, Document, Json
+from statecast_agents import AddMessage, Agent, Json
 
 __all__ = ["Turn", "first_beside", "first_turn", "next_turn", "queued_run", "without_spent_id"]
 
@@ -30,7 +30,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     claim: bytes | msgspec.UnsetType = msgspec.UNSET  #: the state that a new thread is to have
     since: Cursor | None = None  #: where a known thread was; None: it is new
     state: Json = None  #: the known thread's, there
-    size: int = 0  #: bytes of that, as JSON
+    size: int = 0  #: bytes of that as JSON, about
 
     @property
     def client_state(self) -> Json | msgspec.UnsetType:
@@ -74,40 +74,45 @@ def first_turn(conversation: Conversation, agent: Agent, beside: Json) -> Turn:
 
 async def next_turn(conversation: Conversation, thread: Thread) -> Turn:
     """Return what a conversation asks of a known thread."""
-    revision, text = thread.snapshot()
-    since = Cursor(thread.epoch, revision)
+    thread.flush()
+    since = Cursor(thread.epoch, thread.log.revision)
     is_written = thread.run is None and not thread.inbox
-    size = max(len(text), conversation.size)
-    return await offload(size, _turn_on, conversation, thread.agent, thread.document, text, since, is_written)
+    document = thread.document
+    text = document.encode() if document.rests else b""
+    state = None if text else document.plain()
+    size = max(thread.size, conversation.size)
+    turn = await offload(size, _turn_on, conversation, thread.agent, text, state, thread.size, since, is_written)
+    if text and turn.new.commands:
+        document.prepare(text, turn.state)
+    return turn
 
 
 def _turn_on(
-    conversation: Conversation, agent: Agent, document: Document, text: bytes, since: Cursor, is_written: bool
+    conversation: Conversation, agent: Agent, text: bytes, state: Json, size: int, since: Cursor, is_written: bool
 ) -> Turn:
     """Return what a conversation asks of a thread.
 
     Args:
         conversation: As it was posted.
         agent: The thread's.
-        document: The thread's, whose nodes are made if a run follows.
-        text: The thread's state.
+        text: The thread's state, if it rests.
+        state: The thread's state, if it does not.
+        size: Bytes of it.
         since: Where the thread has that.
         is_written: Whether clients have written the messages, and no agent has answered yet.
     """
-    state = msgspec.json.decode(text)
+    if text:
+        state = msgspec.json.decode(text)
     thread_messages = None if agent.messages is None else items_in(state, agent.messages)
     if thread_messages and is_written:
         conversation = conversation.on_written(thread_messages)
-    new = conversation.new_turn(thread_messages, without(state, agent.messages))
-    if new.commands:
-        document.prepare(text, state)
     return Turn(
         conversation=conversation,
-        new=new,
+        new=conversation.new_turn(thread_messages, without(state, agent.messages)),
         client_copy=conversation.client_copy(),
         since=since,
         state=state,
-        size=len(text),
+        size=size,
     )
 
 

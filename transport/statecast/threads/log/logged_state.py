@@ -18,7 +18,7 @@ from statecast.protocol.entries import ENTRY, size_of
 from statecast.protocol.errors import RequestError
 from statecast.stores import MEMORY, Appended, Compacted, Key, RecordErased, RecordWritten, write_entry
 from statecast.threads.limits import Limits
-from statecast_agents import Agent, Document, Memory, Messages, RunEnded, operations
+from statecast_agents import Agent, Document, Json, Memory, Messages, RunEnded, operations
 from statecast_agents.answers import Answers
 from statecast_agents.chunks import Chunk
 from statecast_agents.memory_versions import Record
@@ -181,10 +181,10 @@ class LoggedState:
         if run.ended:
             self.log.end(run.id)
 
-    def put_back(self, before: bytes, memory: Sequence[Record]) -> None:
-        """Change the state to what it was before, as JSON, and the memory; a reader gets what differs."""
+    def put_back(self, before: Json, memory: Sequence[Record]) -> None:
+        """Change the state to what it was before, and the memory; a reader gets what differs. O(what differs)."""
         self.memory.restore(memory)
-        for operation in operations.diff(self.document.root, msgspec.json.decode(before)):
+        for operation in operations.diff(self.document.plain(), before):
             self.document.apply(operation)
 
     def fence(self, run_id: str) -> None:
@@ -193,10 +193,7 @@ class LoggedState:
             return
         with self.document.lock:
             self.flush()
-            state = self.document.end(partial(RunEnded, run_id))
-        self._encoded = None
-        self.document = Document.adopting(None, state)
-        self._size, self._grown = self.document.bound(self._limits.state), 0
+            self.document = self.document.end(partial(RunEnded, run_id))
         self.document.wake = self._wake
         if self._memory is not None:
             self._memory = self._memory.following(self.document, self._messages())
@@ -218,13 +215,13 @@ class LoggedState:
             self.flush()
             if self._encoded is None:
                 self._encoded = self.document.encode()
+                self._size, self._grown = len(self._encoded), 0
             return self.log.revision, self._encoded
 
     def compact(self) -> None:
         """Replace the stored entries by a snapshot, once the log has grown by twice the state's size."""
         self._uncompacted = 0
         revision, state = self.snapshot()
-        self._size, self._grown = len(state), 0
         self.journal.add(Compacted(self.key, revision, state, msgspec.json.encode(self.last_run)))
 
     def _append(self, entry: Entry, size: int) -> None:

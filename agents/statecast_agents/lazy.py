@@ -1,0 +1,263 @@
+"""Nodes whose children are made where somebody looks at them, so that a large state costs what is looked at.
+
+A decoded container becomes a node by a shallow copy. Its storage then holds the plain decoded children, and a child
+becomes a node, in its place in the storage, when a method of Python hands it out. What C reads past the methods (json,
+msgspec, comparison) sees dicts, lists and scalars all the way down, as ever.
+
+Rule 1: a plain child is never handed out and never changed. It may be part of other states as well: those of the runs
+before and after (`Document.end`).
+Rule 2: a child becomes a node under the document's lock, so that there is only one of it.
+Rule 3: when all children of a node are nodes, the node's class becomes that of its base, whose reads are those of C. So
+no method calls `super()` after a look.
+Rule 4: dict(), list(), unpacking, `|` and `+` read a subclass through its methods only if it has an `__iter__` of its
+own; so each class has one.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import ItemsView, Iterator, ValuesView
+from typing import Any, Final, SupportsIndex
+
+import msgspec
+
+from .changes import ChangeRecorder
+from .tracked import NODES, Node, TrackedDict, TrackedList
+from .values import Json
+
+__all__ = ["LazyDict", "LazyList", "SplitDict", "node_of", "plain_of", "split_root"]
+
+#: Items of a small container, which becomes a node together with the small containers in it, such as a message with its
+#: parts. That costs less than to ask at each look what is a node already.
+FEW: Final = 16
+DEPTH: Final = 4  #: containers within one another that become nodes together
+WIDE: Final = 256  #: items of a container from which on it becomes a node only where somebody looks at it itself
+
+_new_dict = dict.__new__
+_new_list = list.__new__
+_dict_get = dict.__getitem__
+_dict_set = dict.__setitem__
+_list_get = list.__getitem__
+_list_set = list.__setitem__
+_PLAIN: Final = frozenset({dict, list})
+_ABSENT: Final = object()
+_decode = msgspec.json.Decoder().decode
+
+
+class LazyDict(TrackedDict):
+    """A dict in a state, some of whose children are not nodes yet."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: str) -> Any:
+        value = _dict_get(self, key)
+        kind = type(value)
+        return _child(self, key) if kind is dict or kind is list else value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def __iter__(self) -> Iterator[str]:
+        return dict.__iter__(self)  # see rule 4
+
+    def values(self) -> ValuesView[Json]:  # type: ignore[override]  # typeshed's is private
+        _look_at_all(self)
+        return dict.values(self)
+
+    def items(self) -> ItemsView[str, Json]:  # type: ignore[override]  # typeshed's is private
+        _look_at_all(self)
+        return dict.items(self)
+
+    def copy(self) -> dict[str, Json]:
+        _look_at_all(self)
+        return dict.copy(self)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        self.get(key)
+        return TrackedDict.pop(self, key, *default)
+
+    def popitem(self) -> tuple[str, Json]:
+        _look_at_all(self)
+        return TrackedDict.popitem(self)
+
+
+class SplitDict(LazyDict):
+    """The root of a state of which the engine has looked at some keys; the values of the others are JSON text still.
+
+    It is not handed out before `decode_all` has been called.
+    """
+
+    __slots__ = ()
+
+    def __getitem__(self, key: str) -> Any:
+        if type(_dict_get(self, key)) is msgspec.Raw:
+            with self._document._lock:
+                self._decode(key)
+        return LazyDict.__getitem__(self, key)
+
+    def decode_all(self) -> None:
+        """Decode what is JSON text still."""
+        for key in dict.keys(self):
+            self._decode(key)
+        self.__class__ = LazyDict  # type: ignore[assignment]  # it has the same layout
+
+    def _decode(self, key: str) -> None:
+        value = _dict_get(self, key)
+        if type(value) is msgspec.Raw:
+            value = _decode(value)
+            _dict_set(self, key, value)
+            if self._origin is not None:
+                self._origin[key] = value  # where the next run finds it
+
+
+class LazyList(TrackedList):
+    """A list in a state, some of whose children are not nodes yet."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice):
+            for index in range(*key.indices(len(self))):
+                self[index]
+            return _list_get(self, key)
+        value = _list_get(self, key)
+        kind = type(value)
+        return _child(self, key) if kind is dict or kind is list else value
+
+    def __iter__(self) -> Iterator[Json]:
+        index = 0
+        while index < len(self):
+            item = _list_get(self, index)
+            yield _child(self, index) if type(item) in _PLAIN else item
+            index += 1
+
+    def __reversed__(self) -> Iterator[Json]:
+        index = len(self) - 1
+        while 0 <= index < len(self):
+            yield self[index]
+            index -= 1
+
+    def pop(self, index: SupportsIndex = -1) -> Json:
+        if -len(self) <= operator.index(index) < len(self):
+            self[index]
+        return TrackedList.pop(self, index)
+
+    def copy(self) -> list[Json]:
+        _look_at_all(self)
+        return list.copy(self)
+
+    def __add__(self, other: Any) -> Any:
+        _look_at_all(self)
+        return list.__add__(self, other[:] if isinstance(other, LazyList) else other)
+
+    def __radd__(self, other: Any) -> Any:
+        _look_at_all(self)
+        return list.__add__(other, self) if isinstance(other, list) else NotImplemented
+
+    def __mul__(self, times: SupportsIndex) -> list[Json]:
+        _look_at_all(self)
+        return list.__mul__(self, times)
+
+    __rmul__ = __mul__
+
+
+NODES.update((LazyDict, LazyList, SplitDict))
+
+
+def node_of(value: Any, document: ChangeRecorder, parent: Any, key: str | int | None, depth: int = DEPTH) -> Any:
+    """Make the node of a checked, plain container, which nobody may change any more; its children may stay plain."""
+    node: Any
+    if type(value) is dict:
+        containers = [(name, item) for name, item in value.items() if type(item) in _PLAIN]
+        whole = _are_small(containers, value, depth)
+        node = _new_dict(TrackedDict if whole else LazyDict)
+        dict.update(node, value)
+        put: Any = _dict_set
+    else:
+        containers = []
+        if not _PLAIN.isdisjoint(map(type, value)):
+            containers = [(index, item) for index, item in enumerate(value) if type(item) in _PLAIN]
+        whole = _are_small(containers, value, depth)
+        node = _new_list(TrackedList if whole else LazyList)
+        list.extend(node, value)
+        put = _list_set
+    node._document = document
+    node._parent = parent
+    node._key = key
+    node._cache = None
+    node._origin = value
+    if whole:
+        for name, item in containers:
+            put(node, name, node_of(item, document, node, name, depth - 1))
+    return node
+
+
+def split_root(value: dict[str, Any], document: ChangeRecorder) -> SplitDict:
+    """Make the root of a state, some of whose values are JSON text."""
+    root: SplitDict = _new_dict(SplitDict)
+    dict.update(root, value)
+    root._document = root._parent = document
+    root._key = root._cache = None
+    root._origin = value
+    return root
+
+
+def _are_small(containers: list[tuple[Any, Any]], value: Any, depth: int) -> bool:
+    return not containers or (depth > 1 and len(value) <= FEW and all(len(item) < WIDE for _, item in containers))
+
+
+def plain_of(node: Node) -> Any:
+    """Return what a node holds as plain JSON, which nobody may change: of what has not changed, what it was made of.
+
+    Flush first. The root's values may be JSON text still.
+    """
+    origin = node._origin
+    if origin is None:
+        if isinstance(node, dict):
+            origin = {key: plain_of(item) if type(item) in NODES else item for key, item in dict.items(node)}
+        else:
+            origin = [plain_of(item) if type(item) in NODES else item for item in list.__iter__(node)]
+        node._origin = origin
+    return origin
+
+
+def _child(node: Any, key: Any) -> Any:
+    """Return the child at a key or an index, which becomes a node if it is not one yet."""
+    document = node._document
+    with document._lock:
+        if isinstance(node, dict):
+            value: Any = _dict_get(node, key)
+            if type(value) in _PLAIN:
+                value = node_of(value, document, node, key)
+                _dict_set(node, key, value)
+                if len(node) <= FEW and type(node) is LazyDict and _PLAIN.isdisjoint(map(type, dict.values(node))):
+                    node.__class__ = TrackedDict  # type: ignore[assignment]  # it has the same layout
+        else:
+            value = _list_get(node, key)
+            if type(value) in _PLAIN:
+                index = operator.index(key)
+                index += len(node) if index < 0 else 0
+                value = node_of(value, document, node, index)
+                _list_set(node, index, value)
+                if len(node) <= FEW and _PLAIN.isdisjoint(map(type, list.__iter__(node))):
+                    node.__class__ = TrackedList
+        return value
+
+
+def _look_at_all(node: Any) -> None:
+    """Make nodes of all children that are not."""
+    document = node._document
+    with document._lock:
+        if isinstance(node, dict):
+            for key, value in dict.items(node):
+                if type(value) in _PLAIN:
+                    _dict_set(node, key, node_of(value, document, node, key))
+            node.__class__ = TrackedDict
+        else:
+            for index, value in enumerate(list.__iter__(node)):
+                if type(value) in _PLAIN:
+                    _list_set(node, index, node_of(value, document, node, index))
+            node.__class__ = TrackedList
