@@ -61,10 +61,7 @@ class Messages(MessageList):
             return at  # type: ignore[no-any-return]  # the list that was required
 
     def _peek(self) -> Sequence[Json]:
-        at = self._document.root
-        for key in self._path:
-            at = at.get(key) if isinstance(at, dict) else None
-        return at if isinstance(at, list) else ()
+        return self._document.list_at(self._path)
 
     def _require_list(self) -> None:
         at = self._document.root

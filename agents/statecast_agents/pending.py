@@ -127,11 +127,11 @@ class Pending:
 
     def _withdraw(self, id: str) -> None:
         """Take a question off the call that it is about, since it is about another one now."""
-        for call in _calls(_list_at(self._document, self._document.messages_at)):
+        for call in _calls(self._document.list_at(self._document.messages_at)):
             _take_off(call, id)
 
     def _peek(self) -> Sequence[Json]:
-        return _list_at(self._document, self._path)
+        return self._document.list_at(self._path)
 
     def _list(self) -> TrackedList:
         path, document = self._path, self._document
@@ -180,16 +180,6 @@ def _take_off(call: TrackedDict, id: str) -> None:
     for field, shown in _open_at(call).items():
         if shown == id:
             del call[field]
-
-
-def _list_at(document: Document, path: Sequence[str] | None) -> Sequence[Json]:
-    """Return the list at a path of a state; an empty one if there is none."""
-    if path is None:
-        return ()
-    at = document.root
-    for key in path:
-        at = at.get(key) if isinstance(at, dict) else None
-    return at if isinstance(at, list) else ()
 
 
 def _show(call: TrackedDict, field: str, asked: Mapping[str, Json], answer: Mapping[str, Json]) -> None:

@@ -39,7 +39,7 @@ def patch(thread: Thread, steps: Sequence[dict[str, Json]], limits: Limits) -> N
             except PatchConflict as error:
                 named = f'{step["op"]} at "{step["path"][:100]}", operation {number} of the patch'
                 raise PatchFailed(f"{named}, does not apply: {error}") from None
-        if items_in(patching.value, thread.agent.pending) != items_in(document.root, thread.agent.pending):
+        if items_in(patching.value, thread.agent.pending) != document.list_at(thread.agent.pending):
             raise NotWritable("expected a patch that leaves the open questions as they are; answer them with a command")
         validate(thread.agent, patching.value)
         rearranges = any(_rearranges(edit, thread.agent.messages) for edit in patching.edits)
@@ -66,7 +66,7 @@ def _rearranges(edit: Edit, messages: Sequence[str] | None) -> bool:
 
 
 def _message_ids(thread: Thread) -> list[Json]:
-    return [id_of(item) for item in items_in(thread.document.root, thread.agent.messages)]
+    return [id_of(item) for item in thread.document.list_at(thread.agent.messages)]
 
 
 def _check(step: dict[str, Json], allowed: Sequence[str]) -> None:

@@ -10,7 +10,6 @@ import msgspec
 
 from statecast.protocol import Cursor
 from statecast.protocol.json_checks import check_nesting, check_values
-from statecast.protocol.messages.state_messages import items_in
 from statecast.stores import BatchApplied
 from statecast_agents import MAX_DEPTH, AddMessage, AddToolResult, Agent, Answer, Messages, Request
 from statecast_agents.agent import Policy
@@ -189,7 +188,7 @@ def check_messages(thread: Thread, commands: Sequence[AnyCommand], *, agrees: bo
         return
     messages = Messages(thread.document, thread.agent.messages)
     if len(Pending(thread.document, thread.agent.pending)):
-        items = items_in(thread.document.root, thread.agent.messages)
+        items = thread.document.list_at(thread.agent.messages)
         commands = [command for command in commands if answered_call(command, items) is None]
     check_commands(messages, commands, agrees=agrees)
 
@@ -204,7 +203,7 @@ def check_questions(thread: Thread, commands: Sequence[AnyCommand]) -> None:
     kinds = {type(command) for command in commands}
     if Answer not in kinds and not (AddToolResult in kinds and len(pending)):
         return
-    messages = items_in(thread.document.root, thread.agent.messages)
+    messages = thread.document.list_at(thread.agent.messages)
     queued = [run.batch for run in thread.queue.live if not run.begun]
     spent = {id for batch in queued for command in batch.commands for id in answers_in(command, messages)}
     at_once = [batch for batch in queued if batch.next_up or not batch.says_instead]  # others wait for the answers

@@ -18,7 +18,6 @@ import msgspec
 
 from statecast import stores
 from statecast.protocol import RunError, RunState
-from statecast.protocol.messages.state_messages import items_in
 from statecast.stores import Key
 from statecast_agents import Agent, CommandError
 from statecast_agents.pending import Pending
@@ -281,7 +280,7 @@ class Scheduler:
     def dismiss(self, thread: Thread) -> None:
         """Dismiss the questions of a thread that waits for their answers, without a run."""
         assert thread.last_run is not None, "it asks"
-        messages = items_in(thread.document.root, thread.agent.messages)
+        messages = thread.document.list_at(thread.agent.messages)
         thread.answers.add(Pending(thread.document, thread.agent.pending).dismiss(messages))
         thread.record(advance(thread.last_run, "cancelled"))
         self.start_next(thread)

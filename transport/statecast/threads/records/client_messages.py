@@ -88,7 +88,7 @@ def has_only(thread: Thread, known: Collection[str]) -> bool:
     """Return whether a thread has no messages with other ids than these, and no agent has run on it."""
     if thread.run is not None or thread.inbox:
         return False
-    messages = items_in(thread.document.root, thread.agent.messages)
+    messages = thread.document.list_at(thread.agent.messages)
     return all(isinstance(message, dict) and message.get("id") in known for message in messages)
 
 
@@ -96,7 +96,7 @@ def follows(thread: Thread, parent_id: str | None) -> bool:
     """Return whether `parent_id` is the thread's last message, so that the new one can be appended."""
     if thread.run is not None or thread.inbox or thread.agent.state_type.declared is not None:
         return False
-    messages = items_in(thread.document.root, thread.agent.messages)
+    messages = thread.document.list_at(thread.agent.messages)
     last = messages[-1] if messages else None
     return isinstance(last, dict) and last.get("id") == parent_id
 

@@ -14,7 +14,7 @@ import msgspec
 from statecast.protocol import RunError, RunState, Status
 from statecast.threads.limits import Limits
 from statecast.threads.log.logged_state import LoggedState
-from statecast_agents import Run, ToolCall, new_id
+from statecast_agents import Json, Run, ToolCall, new_id
 from statecast_agents.answering import as_answers, takes_answers
 from statecast_agents.commands import AnyCommand
 from statecast_agents.memory_versions import Record
@@ -120,7 +120,7 @@ class Execution:
         self.begun = False  #: whether its first entries are there
         self._run: Run | None = None  #: from its beginning to its end
         #: the state and the memory it found, where it may be rolled back
-        self._before: tuple[bytes, Sequence[Record]] | None = None
+        self._before: tuple[Json, Sequence[Record]] | None = None
         self._tasks: Tasks | None = None
         self._emitter: Emitter | None = None
         self._stop: Stop | None = None  #: how it was asked to end
@@ -164,7 +164,8 @@ class Execution:
         thread = self.thread
         agrees = self._agrees_at == thread.log.revision
         if "rollback" in (thread.agent.policy, thread.agent.waiting_policy):
-            self._before = thread.snapshot()[1], thread.memory.records
+            thread.flush()
+            self._before = thread.document.plain(), thread.memory.records
         self.start = thread.log.revision
         thread.log.discard_parts()
         self._emitter = Emitter(self.id, thread)
