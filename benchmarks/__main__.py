@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from .harness import Options, Result, machine, table
+from .spread import merge, read
 
 Measure = Callable[[Options], list[Result]]
 
@@ -50,6 +51,9 @@ def main() -> int:
     parser.add_argument("--only", metavar="D,E", help="some of the measures: " + ", ".join(MEASURES))
     parser.add_argument("--rounds", type=int, help="rounds of each measure; by default as many as each needs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures with all samples to a file")
+    parser.add_argument(
+        "--spread", type=Path, nargs="+", metavar="FILE", help="instead of measuring, read the figures of several runs"
+    )
     parser.add_argument("--plot", action="store_true", help="draw the plots of docs/performance.md instead")
     parser.add_argument("--docs", action="store_true", help="put the figures into docs/performance.md")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a target is not met")
@@ -62,7 +66,28 @@ def main() -> int:
     names = list(MEASURES) if arguments.only is None else arguments.only.upper().split(",")
     if unknown := [name for name in names if name not in MEASURES]:
         parser.error(f"expected measures out of {', '.join(MEASURES)}, got {', '.join(unknown)}")
-    options = Options(rounds=arguments.rounds)
+    if arguments.spread is None:
+        results, on = measured(names, Options(rounds=arguments.rounds)), machine()
+        rounds = "the usual number of rounds" if arguments.rounds is None else f"{arguments.rounds} rounds"
+        how = f"One run, {rounds}"
+    else:
+        runs = [read(file) for file in arguments.spread]
+        results, on = merge([run.results for run in runs]), runs[-1].machine
+        how = "Medians of several runs, and the spread of their ratios"
+    print(table(results))
+    where = ", ".join(f"{key} {value}" for key, value in on.items())
+    print(where)
+    if arguments.json is not None:
+        figures = {"machine": on, "results": results}
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=1) + b"\n")
+    if arguments.docs:
+        write_docs(results, f"{how}: {where}.")
+    missed = [result for result in results if result.verdict in ("over", "under")]
+    return 1 if arguments.strict and missed else 0
+
+
+def measured(names: list[str], options: Options) -> list[Result]:
+    """Measure, and print each measure's table as it comes."""
     results: list[Result] = []
     for name in names:
         print(f"measuring {name}", file=sys.stderr, flush=True)
@@ -71,26 +96,16 @@ def main() -> int:
         results += found
         if len(names) > 1:
             print(table(found), file=sys.stderr, flush=True)
-    print(table(results))
-    print(", ".join(f"{key} {value}" for key, value in machine().items()))
-    if arguments.json is not None:
-        figures = {"machine": machine(), "results": results}
-        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=1) + b"\n")
-    if arguments.docs:
-        write_docs(results, arguments.rounds)
-    missed = [result for result in results if result.verdict in ("over", "under")]
-    return 1 if arguments.strict and missed else 0
+    return results
 
 
-def write_docs(results: list[Result], rounds: int | None) -> None:
-    """Put the table where docs/performance.md has the last one."""
+def write_docs(results: list[Result], how: str) -> None:
+    """Put the table where docs/performance.md has the last one, and below it how it was measured."""
     head, begin, rest = DOCS.read_text(encoding="utf-8").partition("<!-- figures -->\n")
     _, end, tail = rest.partition("<!-- end of figures -->\n")
     if not (begin and end):
         raise ValueError(f"expected the marks of the figures in {DOCS}, got none")
-    how = "the usual number of rounds" if rounds is None else f"{rounds} rounds"
-    on = ", ".join(f"{key} {value}" for key, value in machine().items())
-    DOCS.write_text(f"{head}{begin}{table(results)}\n\nOne run, {how}: {on}.\n{end}{tail}", encoding="utf-8")
+    DOCS.write_text(f"{head}{begin}{table(results)}\n\n{how}\n{end}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":

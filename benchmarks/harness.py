@@ -43,6 +43,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     target: float | None = None  #: None: for information
     better: Literal["less", "more"] = "less"
     peer: float | None = None  #: assistant-stream's ratio to the same limit
+    spread: tuple[float, float] | None = None  #: the smallest and the largest ratio of several runs
     samples: Samples = {}
 
     @property
@@ -106,8 +107,9 @@ def within(measure: str, unit: str, samples: Iterable[float], allowed: float, *,
 
 
 def table(results: Iterable[Result]) -> str:
-    """Return results as a table, in Markdown."""
-    heads = ["measure", "unit", "ours", "limit", "ratio", "target", "", PEER]
+    """Return results as a table, in Markdown; the ratios' spread has a column where there is one."""
+    results = list(results)
+    heads = ["measure", "unit", "ours", "limit", "ratio", "spread", "target", "", PEER]
     rows = [
         [
             result.measure,
@@ -115,12 +117,16 @@ def table(results: Iterable[Result]) -> str:
             number(result.ours),
             number(result.limit),
             f"{result.ratio:.2f}×",
+            "" if result.spread is None else "{:.2f} – {:.2f}".format(*result.spread),
             "" if result.target is None else f"{'≤' if result.better == 'less' else '≥'} {result.target:g}×",
             result.verdict,
             "" if result.peer is None else f"{result.peer:.2f}×",
         ]
         for result in results
     ]
+    if not any(result.spread for result in results):
+        for row in (heads, *rows):
+            del row[5]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     rules = ["-" * max(width, 3) for width in widths]
     widths = [max(width, 3) for width in widths]
