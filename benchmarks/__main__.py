@@ -54,14 +54,19 @@ def main() -> int:
     parser.add_argument(
         "--spread", type=Path, nargs="+", metavar="FILE", help="instead of measuring, read the figures of several runs"
     )
-    parser.add_argument("--plot", action="store_true", help="draw the plots of docs/performance.md instead")
+    parser.add_argument(
+        "--plot", nargs="?", const="all", metavar="text,run", help="draw the plots instead, or some anew"
+    )
     parser.add_argument("--docs", action="store_true", help="put the figures into docs/performance.md")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a target is not met")
     arguments = parser.parse_args()
-    if arguments.plot:
+    if arguments.plot is not None:
         from . import plot
 
-        print(plot.draw())
+        curves = list(plot.CURVES) if arguments.plot == "all" else arguments.plot.split(",")
+        if unknown := [name for name in curves if name not in plot.CURVES]:
+            parser.error(f"expected curves out of {', '.join(plot.CURVES)}, got {', '.join(unknown)}")
+        print(plot.draw(curves))
         return 0
     names = list(MEASURES) if arguments.only is None else arguments.only.upper().split(",")
     if unknown := [name for name in names if name not in MEASURES]:

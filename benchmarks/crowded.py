@@ -25,7 +25,7 @@ from .harness import Options, Result, Samples, compare
 from .kept import Kept
 from .plan import Plan, encode_plan, first_state, token
 
-__all__ = ["measure"]
+__all__ = ["fill", "measure", "sample"]
 
 MANY, FEW = 10_000, 10
 LISTINGS = 50
@@ -37,12 +37,12 @@ def measure(options: Options) -> list[Result]:
     """Measure on copies of the two files, with a server that has just started."""
     figures: dict[str, Samples] = {what: {"ours": [], "limit": []} for what in ("list", "open", "wait", "append")}
     with tempfile.TemporaryDirectory() as folder:
-        files = {name: Path(folder) / f"{name}.db" for name in ("ours", "limit")}
+        files = {name: Path(folder) / name / "threads.db" for name in ("ours", "limit")}
         for name, threads in (("ours", MANY), ("limit", FEW)):
-            asyncio.run(_fill(files[name], threads))
+            asyncio.run(fill(files[name], threads))
         for index in range(options.of(5) + 1):
             for name, threads in (("ours", MANY), ("limit", FEW)):
-                found = _sample(files[name], threads, index)
+                found = sample(files[name], threads, index)
                 for what, values in found.items():
                     if index:
                         figures[what][name] += values
@@ -55,8 +55,9 @@ def measure(options: Options) -> list[Result]:
     return [compare(title, unit, figures[what], target=1.3, scale=scale) for what, title, scale, unit in lines]
 
 
-async def _fill(path: Path, threads: int) -> None:
+async def fill(path: Path, threads: int) -> None:
     """Make a file of threads that were talked on, and are at rest."""
+    path.parent.mkdir()
     store = SqliteStore(path)
     await store.open()
     state = first_state()
@@ -80,10 +81,11 @@ async def _fill(path: Path, threads: int) -> None:
     await store.aclose()
 
 
-def _sample(file: Path, threads: int, seed: int) -> dict[str, list[float]]:
+def sample(file: Path, threads: int, seed: int) -> dict[str, list[float]]:
+    """Return the seconds of each part, on a copy of a file with so many threads."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        copy = Path(folder) / "threads.db"
-        shutil.copyfile(file, copy)
+        copy = Path(folder) / "copy" / file.name
+        shutil.copytree(file.parent, copy.parent)  # with what the store has beside the file
         listing = asyncio.run(_list(copy))
         server = stack.enter_context(Kept(f"sqlite:///{copy}"))
         connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))

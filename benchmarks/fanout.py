@@ -23,7 +23,7 @@ from .harness import Options, Result, Samples, compare, median
 from .kept import Kept
 from .plan import Plan, first_state
 
-__all__ = ["ENDS", "join", "measure", "say_go"]
+__all__ = ["ENDS", "join", "measure", "sample", "say_go"]
 
 PAUSE = 0.005  #: seconds between two tokens
 SECONDS = 1.0  #: of the run, where the server keeps up
@@ -52,7 +52,7 @@ def measure(options: Options) -> list[Result]:
             }
             for index in range(options.of(3) + 1):
                 for kind in kinds:
-                    found = _sample(ours if kind == "ours" else limit, followers, query=_query(kind))
+                    found = sample(ours if kind == "ours" else limit, followers, query=_query(kind))
                     for figure, value in found.items():
                         if index:
                             figures[figure][kind].append(value)
@@ -67,7 +67,7 @@ def measure(options: Options) -> list[Result]:
         tail: Samples = {"ours": [], "limit": []}
         for _ in range(options.of(3)):
             for name, stalls in (("limit", False), ("ours", True)):
-                tail[name].append(_sample(ours, FOLLOWERS[-1], stalls=stalls)["p99"])
+                tail[name].append(sample(ours, FOLLOWERS[-1], stalls=stalls)["p99"])
         title = f"I. latency p99 of {FOLLOWERS[-1]}, with one that stalls among them, to without"
         results.append(compare(title, "ms", tail, target=1.2, scale=1e3))
     cost: Samples = {"ours": [], "limit": [ALLOWED]}
@@ -82,9 +82,11 @@ def _query(kind: str) -> str:
     return "?handed" if kind == "handed" else ""
 
 
-def _sample(server: Kept, followers: int, *, stalls: bool = False, query: str = "") -> dict[str, float]:
-    """Return the figures of one run; where one `stalls`, those of the others."""
-    plan = Plan(kind="paced", count=int(SECONDS / PAUSE), pause=PAUSE)
+def sample(
+    server: Kept, followers: int, *, stalls: bool = False, query: str = "", pause: float = PAUSE
+) -> dict[str, float]:
+    """Return the figures of one run with a token every `pause` seconds; where one `stalls`, those of the others."""
+    plan = Plan(kind="paced", count=int(SECONDS / pause), pause=pause)
     with ExitStack() as stack:
         thread = f"shared-{secrets.token_hex(6)}"
         connections = [stack.enter_context(joined) for joined in join(server, thread, plan, followers, query)]

@@ -1,63 +1,89 @@
-"""The plots of docs/performance.md: what an append costs as a text grows, and as a list grows."""
+"""The plots of docs/performance.md: a panel for each curve, and how much each line grows when its size does tenfold."""
 
 from __future__ import annotations
 
+import math
+import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
-from .harness import PEER, interleave, median
-from .operations import cost_of_ours, cost_of_peer, state_of
+import msgspec
 
-__all__ = ["draw"]
+from .curves import CURVES, LIMIT, Curve
+from .harness import PEER
+
+__all__ = ["CURVES", "draw", "growth"]
 
 IMAGE = Path(__file__).parents[1] / "docs" / "images" / "cost-of-growth.svg"
+POINTS = IMAGE.with_suffix(".json")
 
-SIZES = {
-    "text append": [1_000, 10_000, 100_000, 1_000_000],  # characters
-    "list append": [10, 100, 1_000, 10_000, 100_000],  # items
-}
-TITLES = {
-    "text append": ("A token appended to a text", "characters in the text already"),
-    "list append": ("An item appended to a list", "items in the list already"),
-}
-COUNT = 1_000
-PEER_COUNT = 200
-ROUNDS = 5
+COLUMNS = 2
+GREY = {PEER: ("#9ca3af", "s--"), LIMIT: ("#6b7280", "^:")}
+COLORS = ("#2563eb", "#d97706", "#059669")
 
 
-def draw() -> Path:
-    """Measure, draw into `docs/images/`, and return the file."""
+def draw(names: Collection[str]) -> Path:
+    """Measure curves, draw them into `docs/images/` beside those that were measured before, and return the file."""
+    curves = msgspec.json.decode(POINTS.read_bytes(), type=dict[str, Curve]) if POINTS.exists() else {}
+    for name in names:
+        print(f"measuring {name}", file=sys.stderr, flush=True)
+        curves[name] = CURVES[name]()
+        print(table(curves[name]), file=sys.stderr, flush=True)
+    curves = {name: curves[name] for name in CURVES if name in curves}
+    IMAGE.parent.mkdir(parents=True, exist_ok=True)
+    POINTS.write_bytes(msgspec.json.format(msgspec.json.encode(curves), indent=1) + b"\n")
+    _draw(list(curves.values()))
+    return IMAGE
+
+
+def growth(sizes: Sequence[int], costs: Sequence[float]) -> float:
+    """Return the factor by which a cost grows when the size does tenfold: of the line through all points."""
+    across, up = ([math.log10(value) for value in values] for values in (sizes, costs))
+    middle, level = sum(across) / len(across), sum(up) / len(up)
+    slope = sum((x - middle) * (y - level) for x, y in zip(across, up, strict=True))
+    return float(10 ** (slope / sum((x - middle) ** 2 for x in across)))
+
+
+def table(curve: Curve) -> str:
+    """Return a curve as lines of text."""
+    heads = [f"{curve.title} ({curve.unit}), by {curve.below}: {', '.join(f'{size:,}' for size in curve.sizes)}"]
+    return "\n".join(
+        heads
+        + [
+            f"  {name}: {', '.join(f'{cost:,.3g}' for cost in costs)}; ×{growth(curve.sizes, costs):.2f} per tenfold"
+            for name, costs in curve.lines.items()
+        ]
+    )
+
+
+def _draw(curves: list[Curve]) -> None:
     import matplotlib
 
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "statecast"  # so that the same figures are the same file
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained", sharey=True)
-    for axis, (kind, sizes) in zip(axes, SIZES.items(), strict=True):
-        lines = costs(kind, sizes)
-        axis.loglog(sizes, lines["ours"], "o-", color="#2563eb", label="Statecast")
-        axis.loglog(sizes, lines[PEER], "s--", color="#9ca3af", label=PEER)
-        title, below = TITLES[kind]
-        axis.set_title(title)
-        axis.set_xlabel(below)
-        axis.grid(alpha=0.3)
-    axes[0].set_ylabel("µs per operation")
-    axes[0].legend()
-    IMAGE.parent.mkdir(parents=True, exist_ok=True)
+    rows = math.ceil(len(curves) / COLUMNS)
+    figure, axes = pyplot.subplots(rows, COLUMNS, figsize=(10, 3.6 * rows), layout="constrained", squeeze=False)
+    for axis, curve in zip(axes.flat, curves, strict=False):
+        _panel(axis, curve)
+    for axis in axes.flat[len(curves) :]:
+        axis.set_axis_off()
     figure.savefig(IMAGE, metadata={"Date": None})
     pyplot.close(figure)
-    return IMAGE
 
 
-def costs(kind: str, sizes: list[int]) -> dict[str, list[float]]:
-    """Return microseconds per operation at each size, for both."""
-    lines: dict[str, list[float]] = {"ours": [], PEER: []}
-    for size in sizes:
-        initial = state_of(text="x" * size) if kind == "text append" else state_of(text="x", items=size)
-        sides = {
-            "ours": lambda initial=initial: cost_of_ours(kind, initial, COUNT),
-            PEER: lambda initial=initial: cost_of_peer(kind, initial, PEER_COUNT),
-        }
-        for name, values in interleave(sides, ROUNDS).items():
-            lines[name].append(median(values) * 1e6)
-    return lines
+def _panel(axis: Any, curve: Curve) -> None:
+    colors = iter(COLORS)
+    for name, costs in curve.lines.items():
+        color, style = GREY[name] if name in GREY else (next(colors), "o-")
+        label = f"{name} (×{growth(curve.sizes, costs):.2f})"
+        axis.loglog(curve.sizes, costs, style, color=color, label=label)
+    low, high = axis.get_ylim()
+    axis.set_ylim(min(low, high / 30), high * 2)  # so that what is flat looks flat
+    axis.set_title(curve.title)
+    axis.set_xlabel(f"{curve.below} (×: growth per tenfold)")
+    axis.set_ylabel(curve.unit)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize="small")
