@@ -11,16 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from statecast.protocol import json_checks as json_text
+from statecast.protocol import json_shape, json_values
 from statecast.protocol.errors import RequestError
-from statecast.protocol.json_checks import (
-    check_count,
-    check_nesting,
-    check_values,
-    count_values,
-    decode,
-    read_text,
-)
+from statecast.protocol.json_checks import decode, read_text
+from statecast.protocol.json_shape import check_count, check_nesting, count_values
+from statecast.protocol.json_values import check_values
 from statecast_agents import FORBIDDEN_KEYS, MAX_INTEGER
 from statecast_agents.values import is_javascript_integer
 
@@ -92,7 +87,8 @@ def test_nesting_is_what_decoding_would_find(value: Any, ascii_only: bool, limit
 def test_where_a_block_ends_makes_no_difference(value: Any, ascii_only: bool, limit: int, block: int) -> None:
     text = text_of(value, ascii_only=ascii_only)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_text, "_BLOCK", block)
+        patch.setattr(json_shape, "_BLOCK", block)
+        patch.setattr(json_values, "_BLOCK", block)
         in_blocks = refused(check_nesting, text, limit), refused(check_values, text)
 
     assert in_blocks == (refused(check_nesting, text, limit), refused(check_values, text))
@@ -111,6 +107,42 @@ def test_values_are_what_a_client_would_change_or_refuse(value: Any, ascii_only:
     assert refused(check_values, text_of(value, ascii_only=ascii_only)) == expected
 
 
+#: Numbers as text, and what looks like one: long ones, large exponents, both in strings and next to them.
+DIGITS = st.text("0123456789", min_size=1, max_size=20).map(lambda digits: digits.lstrip("0") or "0")
+EXPONENTS = st.sampled_from(["", "", "e5", "E+30", "e-400", "e307", "e308", "E309", "e+0000001", "e00309", "E+999999"])
+TOKENS = st.builds(
+    "{}{}{}{}".format, st.sampled_from(["", "-"]), DIGITS, st.sampled_from(["", "", ".5", "." + "0" * 400]), EXPONENTS
+) | st.sampled_from(["1" + "0" * 308, "1" + "0" * 309, "1" + "0" * 309 + ".0", "9" * 17 + "e292", "9" * 16 + ".0e292"])
+MEMBERS = TOKENS | st.builds('{{"a":{}}}'.format, TOKENS) | st.builds('"x, {} ,e"'.format, TOKENS)
+SEPARATORS = st.sampled_from([",", " ,", ", ", ",\n\t "])
+
+
+@given(
+    members=st.lists(MEMBERS, min_size=1, max_size=4),
+    separator=SEPARATORS,
+    bare=st.booleans(),
+    block=st.integers(1, 40),
+)
+@example(members=["1" * 16], separator=",", bare=True, block=8)
+@example(members=["1e999"], separator=",", bare=True, block=8)
+@example(members=["9" * 16], separator=",\n\t ", bare=False, block=4)
+def test_numbers_are_refused_that_decoding_would_refuse_or_a_client_would_change(
+    members: list[str], separator: str, bare: bool, block: int
+) -> None:
+    text = members[0].encode() if bare else f"[{separator.join(members)}]".encode()
+    expected = None
+    try:
+        found = everything_in(decode(text))
+        integers = [item for item in found if isinstance(item, int) and not isinstance(item, bool)]
+        if not all(map(is_javascript_integer, integers)):
+            expected = "number_out_of_range"
+    except RequestError as refusal:
+        expected = refusal.code
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_values, "_BLOCK", block)
+        assert refused(check_values, text) == expected
+
+
 def values_in(value: Any) -> int:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
     return 1 + sum(map(values_in, inner))
@@ -124,7 +156,7 @@ def test_values_are_counted_as_decoding_would_find_them(value: Any, ascii_only: 
         text = text.replace(b"[]", b"[ \n]").replace(b"{}", b"{ }") if b'"' not in text else text
     size = values_in(value)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_text, "_BLOCK", block)
+        patch.setattr(json_shape, "_BLOCK", block)
         assert count_values(text, size) == size
         assert refused(check_count, text, size) is None
         assert refused(check_count, text, size - 1) == "too_many_values"
@@ -140,14 +172,14 @@ def test_the_limit_of_nesting_is_exact(depth: int, opening: str) -> None:
 
 
 def test_a_body_that_is_too_deep_at_its_start_is_not_read_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    bare, blocks = json_text._bare, []
+    brackets, blocks = json_shape._brackets, []
 
     def counting(data: bytes) -> Iterator[bytes]:
-        for block in bare(data):
+        for block in brackets(data):
             blocks.append(len(block))
             yield block
 
-    monkeypatch.setattr(json_text, "_bare", counting)
+    monkeypatch.setattr(json_shape, "_brackets", counting)
     for opening in (b"[", b'{"a":'):
         assert refused(check_nesting, opening * 2**20, 128) == "too_deep"
     assert len(blocks) == 2
@@ -171,6 +203,10 @@ def test_a_body_that_is_too_deep_at_its_start_is_not_read_through(monkeypatch: p
         ("9007199254740993.0", None),
         ("9007199254740993e0", None),
         ("0.12345678901234567890", None),
+        ("1e308", None),
+        ("[1,-1e309]", "number_out_of_range"),
+        ("[0e999,1e-999]", None),
+        ('["1e999","call 12345678901234567, now"]', None),
         ('"9007199254740993"', None),
         ('{"9007199254740993":1}', None),
         ('"\\\\",9007199254740993', "number_out_of_range"),
@@ -190,6 +226,11 @@ def test_integers_beyond_those_of_javascript(text: str, code: str | None) -> Non
         ('{"\\u0063onstructor":1}', "forbidden_key"),
         ('{"a":"__proto__"}', None),
         ('["constructor"]', None),
+        ('{"constructor" \n:1}', "forbidden_key"),
+        ('{"a":"\\"constructor\\":1"}', None),
+        ('{"\\"constructor":1}', None),
+        ('{"\\\\u0070rototype":1}', None),
+        ('{"__prot\\u006f__":1}', "forbidden_key"),
         ('{"constructors":1,"__proto":2}', None),
     ],
 )

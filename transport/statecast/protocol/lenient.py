@@ -17,7 +17,9 @@ from statecast_agents import FORBIDDEN_KEYS, Json
 from statecast_agents.values import is_javascript_integer
 
 from .errors import InvalidRequest, RequestError
-from .json_checks import check_keys, check_nesting, check_values, decode
+from .json_checks import check_keys, decode
+from .json_shape import check_nesting
+from .json_values import check_values
 
 __all__ = ["check_fields", "held_part", "held_result", "holdable", "mended", "read_past", "readable"]
 

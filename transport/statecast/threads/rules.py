@@ -9,7 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from statecast.protocol import Cursor
-from statecast.protocol.json_checks import check_nesting, check_values
+from statecast.protocol.json_shape import check_nesting
+from statecast.protocol.json_values import check_values
 from statecast.stores import BatchApplied
 from statecast_agents import MAX_DEPTH, AddMessage, AddToolResult, Agent, Answer, Messages, Request
 from statecast_agents.agent import Policy

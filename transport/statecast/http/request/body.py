@@ -10,7 +10,9 @@ from starlette.types import Receive, Scope
 
 from statecast.http.errors import UnsupportedMediaType
 from statecast.protocol.errors import InvalidRequest, RequestError, TooDeep
-from statecast.protocol.json_checks import check_count, check_keys, check_nesting, check_values, decode, read_text
+from statecast.protocol.json_checks import check_keys, decode, read_text
+from statecast.protocol.json_shape import check_count, check_nesting
+from statecast.protocol.json_values import check_values
 from statecast.protocol.lenient import check_fields, mended
 from statecast.threads import Limits, offload
 

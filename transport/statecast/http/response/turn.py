@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from statecast.protocol import Cursor
-from statecast.protocol.json_checks import check_values
+from statecast.protocol.json_values import check_values
 from statecast.protocol.messages.client_copy import ClientCopy
 from statecast.protocol.messages.conversation import Conversation, NewCommand, NewTurn, PostedMessage
 from statecast.protocol.messages.state_messages import id_of, items_in, role_of, without

@@ -12,7 +12,8 @@ import msgspec
 
 from statecast.protocol.errors import RequestError, UnsupportedParameter
 from statecast.protocol.fields import unexpected
-from statecast.protocol.json_checks import decode, read_value
+from statecast.protocol.json_checks import decode
+from statecast.protocol.json_values import read_value
 from statecast.protocol.lenient import read_past, readable
 from statecast.protocol.messages.conversation import Conversation, PostedMessage, check_last
 from statecast.protocol.messages.wire import Exchange
