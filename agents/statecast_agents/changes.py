@@ -140,7 +140,11 @@ class ChangeRecorder(SizeBudget, ABC):
         if delta is not None:
             self.left -= ESCAPED * len(delta)
             if self.left < 0:
-                self.check_growth(node, key, delta)
+                self.note_change(node)  # it has grown already
+                try:
+                    self.check_growth(node, key, delta)
+                finally:
+                    self.note_change(node)
         pending = self._pending
         size = len(pending)
         pending.append((node, key, delta))

@@ -18,6 +18,7 @@ from .lazy import SplitDict, node_of, plain_of, split_root
 from .moves import Fence
 from .operations import AppendText, Operation, Set, apply, check_path, diff, encode, keys_of
 from .ownership import NodeFactory
+from .pieces import LARGE, Pieces
 from .surrogates import check_text
 from .tracked import NODES, TrackedDict, TrackedList
 from .values import Json, plain_copy
@@ -44,7 +45,7 @@ class Document(NodeFactory):
         NotJson: `value` is not something a state can hold.
     """
 
-    __slots__ = ("_decoded", "_resting", "messages_at", "questions_at")
+    __slots__ = ("_decoded", "_pieces", "_resting", "messages_at", "questions_at")
 
     def __init__(self, value: Json = None, *, wake: Callable[[], None] | None = None) -> None:
         super().__init__(wake)
@@ -53,6 +54,7 @@ class Document(NodeFactory):
         #: a plain container whose node is not made yet, see `adopting`; of a dict, some values may be JSON text still
         self._decoded: Any = None
         self._resting: bytes | None = None  #: the state as JSON while it rests, see `rest`
+        self._pieces: Pieces | None = None  #: the JSON of a large state, as it was last encoded
         self._root = self.own(value, self, None)
 
     @classmethod
@@ -208,6 +210,7 @@ class Document(NodeFactory):
         with self._lock:
             if self._resting is None:
                 text = self.encode()
+                self._pieces = None
                 self._take_apart()
                 self._resting = text
             return self._resting
@@ -229,6 +232,7 @@ class Document(NodeFactory):
                 self._take_apart()
                 self._hold(plain)
                 following._hold(plain)
+                following._pieces, self._pieces = self._pieces, None
             else:
                 following._resting = self._resting
             self.wake = None
@@ -333,7 +337,15 @@ class Document(NodeFactory):
         with self._lock:
             if self._resting is not None:
                 return self._resting
-            return _encode(self._root if self._decoded is None else self._decoded)
+            if self._pieces is not None:
+                plain = self._plain()
+                if isinstance(plain, (dict, list)):
+                    return self._pieces.encode(plain)
+                self._pieces = None
+            text = _encode(self._root if self._decoded is None else self._decoded)
+            if len(text) >= LARGE and isinstance(plain := self._plain(), (dict, list)):
+                self._pieces = Pieces(plain, text)
+            return text
 
 
 def to_json(value: Json) -> Json:

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from statecast_agents import Document, Json, OperationError, lazy, operations
+from statecast_agents import Document, Json, OperationError, lazy, operations, pieces
 from statecast_agents import document as documents
 from statecast_agents.moves import DETACHED
 
@@ -148,6 +148,9 @@ class Program:
             patch.setattr(lazy, "FEW", self._random.choice([0, 2, lazy.FEW]))
             patch.setattr(lazy, "WIDE", self._random.choice([0, 3, lazy.WIDE]))
             patch.setattr(documents, "SPLIT", self._random.choice([0, documents.SPLIT]))
+            patch.setattr(documents, "LARGE", self._random.choice([0, pieces.LARGE]))
+            patch.setattr(pieces, "LARGE", self._random.choice([1, 8, 30]))
+            patch.setattr(pieces, "PIECE", self._random.choice([1, 8, 30]))
             for _ in range(self._random.randrange(2, 6 if longest > 1 else 16)):
                 for _ in range(self._random.randrange(1, longest + 1)):
                     self._step()

@@ -34,6 +34,12 @@ LEFT_BEHIND: Final = 120.0
 #: Threads that one sweep deletes, of each kind.
 AT_ONCE: Final = 1_000
 
+#: Seconds without a run after which a state rests as JSON text. Until then the next run finds it decoded.
+RESTS_AFTER: Final = 10.0
+
+#: Bytes, as JSON, of the states that idle threads may hold decoded, which takes several times as much memory.
+HELD: Final = 32 * 2**20
+
 #: Seconds between two looks whether a store is back.
 AGAIN: Final = 0.25
 
@@ -254,9 +260,25 @@ class Registry:
             stays = self._limits.idle_seconds if thread.lasting else self._limits.resume_seconds
             if now - thread.used <= stays:
                 continue
-            idle = thread.active is None and not thread.inbox and not thread.readers
+            idle = not thread.busy and not thread.readers
             if idle and thread.log.visible == thread.log.revision:  # the store has all of it
                 self._unload(thread)
+
+    async def rest_idle(self, now: float) -> None:
+        """Have the states rest of threads that have been idle, and the oldest ones where they are many.
+
+        Args:
+            now: The monotonic clock's.
+        """
+        idle = sorted((thread for thread in self if not thread.busy and not thread.rests), key=lambda it: it.used)
+        held = sum(thread.size for thread in idle)
+        for thread in idle:
+            if now - thread.used < RESTS_AFTER and held <= HELD:
+                return
+            held -= thread.size
+            if not thread.busy:  # by now
+                thread.rest()
+            await asyncio.sleep(0)  # each one takes up to some 10 ms
 
     def _unload(self, thread: Thread) -> None:
         """Unload an idle thread; the store keeps it if a client can name it."""

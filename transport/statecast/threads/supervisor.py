@@ -139,5 +139,6 @@ class Supervisor:
                 for thread in self._registry:
                     thread.log.beat()
             self._registry.unload_idle(now)
+            await self._registry.rest_idle(now)
             if now - self._last_sweep > SWEEP and self._registry.journal.failing is None:
                 self._last_sweep = 0.0 if await self._registry.sweep() else now

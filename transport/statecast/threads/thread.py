@@ -102,6 +102,11 @@ class Thread(LoggedState):
         return self.asks if self.active is None else self.active.waits_since is not None
 
     @property
+    def busy(self) -> bool:
+        """Whether a run is under way, or queued."""
+        return self.active is not None or bool(self.inbox)
+
+    @property
     def stored(self) -> bool:
         """Whether the store has it; else a crash could take it back, and it is not to be found."""
         return not self.log.hidden

@@ -198,6 +198,18 @@ class LoggedState:
         if self._memory is not None:
             self._memory = self._memory.following(self.document, self._messages())
 
+    @property
+    def rests(self) -> bool:
+        """Whether the state is kept as JSON text."""
+        return self.document.rests
+
+    def rest(self) -> None:
+        """Keep the state as JSON text until somebody looks at it. No run may be under way."""
+        if not self.gone:
+            with self.document.lock:
+                self.flush()
+                self._encoded = self.document.rest()
+
     def retire(self, error: Callable[[], RequestError]) -> None:
         """Refuse further changes: the thread was deleted, moved, damaged or unloaded.
 
