@@ -18,6 +18,7 @@ import anyio
 from statecast import Agent, Limits, Run, UntypedCommand, create_app
 from statecast.stores import Change, SqliteStore
 from statecast.threads.runs import tries
+from tests.stores.committing_store import CommittingStore
 from tests.stores.disk import Recorder
 from tests.stores.small_store import little
 
@@ -53,7 +54,7 @@ for agent in (once, again):
 agents = [once, again]
 
 
-class SlowStore(SqliteStore):
+class SlowStore(CommittingStore):
     """Takes its time, before and after it has written, and moves entries after a few."""
 
     async def commit(self, changes: Sequence[Change]) -> None:

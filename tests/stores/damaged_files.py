@@ -47,8 +47,6 @@ ELSEWHERE = {
     "a note that is text": "INSERT INTO notes (owner, thread_id, kind, id, data) VALUES ('', 'bad', 'message', 1, 'x')",
     "a secret cut off": "INSERT OR REPLACE INTO secrets VALUES ('uploads', x'00')",
     "a secret that is text": "INSERT OR REPLACE INTO secrets VALUES ('uploads', 'text')",
-    "a row of the latest": "INSERT INTO latest VALUES (1000000, x'93ff00')",
-    "another row of the latest": "INSERT INTO latest VALUES (1000000, 'text')",
     "an era that is none": "UPDATE about SET value = x'00' WHERE name = 'era'",
     "a thread without a name": "UPDATE threads SET thread_id = x'ff00' WHERE thread_id = 'bad'",
     "a card without a name": "UPDATE cards SET thread_id = x'ff00' WHERE thread_id = 'bad'",

@@ -22,9 +22,12 @@ LITTLE: dict[str, Any] = {
 
 @contextlib.contextmanager
 def little() -> Iterator[None]:
-    """Move entries after a few, and bring the log into the file."""
+    """Write to SQLite after a few changes, begin another segment, and bring the log into the file."""
     with (
         patch.multiple("statecast.stores.sqlite.entries", **LITTLE),
-        patch("statecast.stores.sqlite.store.CHECKPOINT_AT", 50_000),
+        patch("statecast.stores.sqlite.backlog.MOST", 6),
+        patch("statecast.stores.sqlite.opened.CHECKPOINT_AT", 50_000),
+        patch("statecast.stores.sqlite.store.SEGMENT_BYTES", 5_000),
+        patch("statecast.stores.sqlite.store.AGAIN", 0.0),
     ):
         yield

@@ -22,6 +22,7 @@ from statecast.stores import (
     StoreUnavailable,
 )
 from statecast.testing import Response, TestClient
+from tests.stores.committing_store import CommittingStore
 from tests.transport.held_agent import until
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.anyio
 Refusal = Callable[[Change], Exception | None]
 
 
-class Choosy(SqliteStore):
+class Choosy(CommittingStore):
     """Refuses the changes that it is told to refuse; never a deletion."""
 
     def __init__(self, path: Path) -> None:

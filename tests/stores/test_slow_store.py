@@ -15,6 +15,7 @@ from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
 from statecast.protocol.errors import RequestError
 from statecast.stores import Change, Key, SavedThread, SqliteStore, StoreUnavailable
 from statecast.testing import TestClient, _scope
+from tests.stores.committing_store import CommittingStore
 from tests.transport.held_agent import HOLD, NOTE, held, note, until
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +24,7 @@ PATH = "/assistant?protocol=assistant-transport"
 BODY = {"commands": [NOTE], "threadId": "t"}
 
 
-class Slow(SqliteStore):
+class Slow(CommittingStore):
     """Commits, and answers loads, only while it is let."""
 
     def __init__(self, path: Path) -> None:

@@ -129,18 +129,18 @@ async def test_a_file_that_was_not_stopped_begins_new_epochs_each_time(tmp_path:
     assert all(epoch == "epoch" or epoch.count(".") == 1 for epoch in epochs)
 
 
-async def test_a_log_that_is_cut_off_anywhere_begins_new_epochs(tmp_path: Path) -> None:
+async def test_a_segment_that_is_cut_off_anywhere_begins_new_epochs(tmp_path: Path) -> None:
     path = await stopped(tmp_path)
     store = await opened(path)
     for number in range(2, 12):
         await store.commit([Appended(KEY, number, "operations", b"[]" * 300)])
     whole = copied(path, tmp_path / "whole")
     await store.aclose()
-    size = os.path.getsize(f"{whole}-wal")
+    size = os.path.getsize(f"{whole}-segment-1")
     seen = {"epoch"}
     for end in [*range(0, size, size // 20), size]:
         cut = copied(whole, tmp_path / f"cut{end}")
-        os.truncate(f"{cut}-wal", end)
+        os.truncate(f"{cut}-segment-1", end)
         epoch = await epoch_of(cut)
         assert epoch not in seen
         seen.add(epoch)

@@ -27,7 +27,9 @@ from statecast.stores import (
     store_of,
 )
 from statecast.stores.log import Kind
+from statecast.stores.sqlite import store as limits
 from statecast.stores.sqlite.database import MIGRATIONS
+from tests.stores.full_disk import full_disk
 
 pytestmark = pytest.mark.anyio
 
@@ -224,7 +226,7 @@ async def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path) -> N
 
 
 @posix
-@pytest.mark.parametrize("suffix", ["", "-wal"])
+@pytest.mark.parametrize("suffix", ["", "-wal", "-segment-1"])
 async def test_a_file_that_is_gone_takes_no_commit_until_it_is_back(path: Path, suffix: str) -> None:
     store = await opened(path)
     await store.commit([CREATED])
@@ -250,23 +252,48 @@ async def test_a_file_that_is_gone_takes_no_commit_until_it_is_back(path: Path, 
 
 async def test_a_full_disk_takes_no_commit_until_there_is_room(path: Path) -> None:
     store = await opened(path)
-    assert store._connection is not None
     await store.commit([CREATED])
-    (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
-    store._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
     batch = [Appended(KEY, number, "operations", bytes(4_000)) for number in range(1, 9)]
-    for _ in range(2):
-        with pytest.raises(StoreUnavailable, match="full"):
-            await store.commit(batch)
-        saved = await store.load(KEY)
-        assert saved is not None
-        assert list(saved.entries) == []
-    store._connection.execute("PRAGMA max_page_count = 1000000")
-    await store.commit(batch)
+    with full_disk(after=5_000):
+        for _ in range(2):
+            assert not store.append_nowait(batch)
+            with pytest.raises(StoreUnavailable, match="No space left"):
+                await store.commit(batch)
+            assert await revisions(store) == []
+    assert store.append_nowait(batch)
+    assert await revisions(store) == [*range(1, 9)]
+    await store.aclose()
+    store = await opened(path)
+    assert await revisions(store) == [*range(1, 9)]
+    await store.aclose()
+
+
+async def test_a_database_that_cannot_be_written_to_bounds_what_waits_for_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "BEHIND", 50_000)
+    store = await opened(path)
+    await store.commit([CREATED])
+    assert store._database is not None
+    assert await revisions(store) == []
+    connection = store._database.connection
+    connection.execute("PRAGMA query_only = ON")
+    written = 0
+    while store.append_nowait([Appended(KEY, written + 1, "operations", bytes(1_000))]):
+        written += 1
+    assert 40 < written < 100
+    with pytest.raises(StoreUnavailable, match="readonly"):
+        await store.commit([Appended(KEY, written + 1, "operations", bytes(1_000))])
+    connection.execute("PRAGMA query_only = OFF")
+    await store.commit([Appended(KEY, written + 1, "operations", bytes(1_000))])
+    assert await revisions(store) == [*range(1, written + 2)]
+    await store.aclose()
+
+
+async def revisions(store: SqliteStore) -> list[int]:
     saved = await store.load(KEY)
     assert saved is not None
-    assert len(saved.entries) == 8
-    await store.aclose()
+    return [revision for revision, _, _ in saved.entries]
 
 
 async def test_a_store_that_is_not_open_refuses(path: Path) -> None:

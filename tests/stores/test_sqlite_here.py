@@ -1,4 +1,4 @@
-"""Entries are written on the event loop, where nothing has to be waited for; everything else is not."""
+"""Commits are appended on the event loop, where nothing has to be waited for."""
 
 from __future__ import annotations
 
@@ -9,17 +9,33 @@ from pathlib import Path
 
 import pytest
 
-from statecast.stores import Appended, BatchAccepted, Change, ChangeRefused, Created, Key, SqliteStore
+from statecast.stores import (
+    MEMORY,
+    Appended,
+    BatchAccepted,
+    BatchSettled,
+    Change,
+    ChangeRefused,
+    Compacted,
+    Created,
+    Deleted,
+    Key,
+    Moved,
+    RecordWritten,
+    SqliteStore,
+    SummaryChanged,
+)
 from statecast.stores.sqlite import store as limits
 
 pytestmark = pytest.mark.anyio
 
 KEY = Key(None, "t")
 OTHER = Created(Key(None, "other"), "agent", "e", True, b"0")
+UNKNOWN = Key(None, "unknown")
 
 
-def entry(revision: int, *, open: bool | None = None, data: bytes = b"[]") -> Appended:
-    return Appended(KEY, revision, "operations", data, open)
+def entry(revision: int, *, open: bool | None = None, data: bytes = b"[]", key: Key = KEY) -> Appended:
+    return Appended(key, revision, "operations", data, open)
 
 
 @pytest.fixture
@@ -46,8 +62,8 @@ async def revisions(store: SqliteStore) -> list[int]:
     return [revision for revision, _, _ in saved.entries]
 
 
-async def test_entries_of_a_run_that_goes_on_are_written_at_once(store: SqliteStore, tmp_path: Path) -> None:
-    assert not await gives_way(store, entry(2), entry(3))
+async def test_entries_are_written_at_once(store: SqliteStore, tmp_path: Path) -> None:
+    assert store.append_nowait([entry(2), entry(3)])
     assert not await gives_way(store, entry(4))
     (tmp_path / "killed").mkdir()
     for file in tmp_path.glob("threads.db*"):  # what a process leaves that is killed now
@@ -61,90 +77,99 @@ async def test_entries_of_a_run_that_goes_on_are_written_at_once(store: SqliteSt
 @pytest.mark.parametrize(
     "changes",
     [
+        [entry(2, open=True), BatchAccepted(KEY, "r", b"")],
+        [BatchSettled(KEY, "r"), entry(2, open=False)],
+        [Compacted(KEY, 1, b"{}", b"null")],
+        [Deleted(KEY), Created(KEY, "agent", "e", True, b"0"), entry(1)],
+        [Deleted(UNKNOWN)],
+        [SummaryChanged(key=UNKNOWN, at=1.0)],
+        [RecordWritten(KEY, MEMORY, "1", b"1")],
+    ],
+    ids=lambda changes: type(changes[0]).__name__,
+)
+async def test_whatever_fits_what_is_known_is_written_at_once(store: SqliteStore, changes: list[Change]) -> None:
+    assert store.append_nowait(changes)
+
+
+async def test_a_thread_that_was_looked_for_is_made_at_once(store: SqliteStore) -> None:
+    assert not store.append_nowait([OTHER])
+    assert await store.load(OTHER.key) is None
+    assert store.append_nowait([OTHER, entry(1, key=OTHER.key)])
+    assert not store.append_nowait([OTHER])
+    with pytest.raises(ChangeRefused, match="already"):
+        await store.commit([OTHER])
+    saved = await store.load(OTHER.key)
+    assert saved is not None
+    assert len(saved.entries) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
         [OTHER],
-        [entry(2), BatchAccepted(KEY, "r", b"")],
-        [entry(2, open=True)],
+        [Moved(KEY, "ann")],
         [entry(2, data=bytes(limits.HERE_BYTES + 1))],
         [entry(revision) for revision in range(2, limits.HERE + 3)],
-        [Appended(Key(None, "unknown"), 1, "operations", b"[]")],
+        [entry(1, key=UNKNOWN)],
     ],
-    ids=["a thread", "a batch", "the start of a run", "much", "many", "an unknown thread"],
+    ids=["a thread nobody looked for", "a move", "much", "many", "an unknown thread"],
 )
-async def test_what_is_more_than_some_entries_gives_way(store: SqliteStore, changes: list[Change]) -> None:
+async def test_what_has_to_be_waited_for_gives_way(store: SqliteStore, changes: list[Change]) -> None:
+    assert not store.append_nowait(changes)
     try:
         assert await gives_way(store, *changes)
     except ChangeRefused:
-        assert changes[0].key.thread_id == "unknown"
+        assert changes[0].key == UNKNOWN
 
 
-async def test_a_commit_waits_for_what_was_asked_of_the_store_before(store: SqliteStore) -> None:
+async def test_a_commit_waits_for_those_before(store: SqliteStore) -> None:
     first = asyncio.create_task(store.commit([OTHER, entry(2)]))
     await asyncio.sleep(0)
+    assert not store.append_nowait([entry(3)])
     assert await gives_way(store, entry(3))
     assert first.done()
     assert await revisions(store) == [1, 2, 3]
 
 
-async def test_a_commit_waits_for_one_whose_waiter_gave_up(store: SqliteStore) -> None:
-    first = asyncio.create_task(store.commit([OTHER]))
+async def test_a_commit_that_is_given_up_while_it_is_appended_is_there(store: SqliteStore) -> None:
+    large = entry(2, data=bytes(limits.HERE_BYTES + 1))
+    first = asyncio.create_task(store.commit([large]))
     await asyncio.sleep(0)
-    (job,) = store._jobs
     first.cancel()
     await asyncio.wait({first})
-    late = [entry(2)]
-    if job.done():
-        await store.commit(late)
-    else:
-        assert await gives_way(store, *late)
-    assert await revisions(store) == [1, 2]
-
-
-async def test_the_thread_syncs(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "CHECKPOINT_AT", 0)
-    assert await gives_way(store, entry(2))  # a checkpoint is due
-    monkeypatch.undo()
-    assert not await gives_way(store, entry(3))
-    assert store._connection is not None
-    store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    assert await gives_way(store, entry(4))  # the log begins anew
-    assert not await gives_way(store, entry(5))
-    assert await revisions(store) == [1, 2, 3, 4, 5]
+    assert store.append_nowait([entry(3)])
+    assert await revisions(store) == [1, 2, 3]
 
 
 async def test_a_store_that_syncs_each_commit_always_gives_way(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "durable.db", durable=True)
     await store.open()
     assert await gives_way(store, Created(KEY, "agent", "e", True, b"0"), entry(1))
+    assert not store.append_nowait([entry(2)])
     assert await gives_way(store, entry(2))
     await store.aclose()
 
 
-async def test_after_a_write_that_took_long_the_thread_writes_for_a_while(
+async def test_after_a_write_that_took_long_a_thread_writes_for_a_while(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "LONG", -1.0)
-    assert not await gives_way(store, entry(2))
+    assert store.append_nowait([entry(2)])
+    assert not store.append_nowait([entry(3)])
     assert await gives_way(store, entry(3))
-    assert await gives_way(store, entry(4))
     store._slow_until = 0.0
-    assert not await gives_way(store, entry(5))
+    assert store.append_nowait([entry(4)])
+    assert await revisions(store) == [1, 2, 3, 4]
 
 
 async def test_when_one_thread_falls_due_all_that_were_written_to_are_touched(store: SqliteStore) -> None:
-    assert store._connection is not None
-    store._connection.execute("UPDATE threads SET written = 0")
-    assert not await gives_way(store, entry(2))
+    assert store._database is not None
+    await store.idle_for(0, lasting=True)
+    store._database.connection.execute("UPDATE threads SET written = 0")
+    assert store.append_nowait([entry(2)])
     assert await store.idle_for(1e9, lasting=True) == [KEY]
-    await store.commit([OTHER, Appended(OTHER.key, 1, "operations", b"[]")])
+    await store.commit([OTHER, entry(1, key=OTHER.key)])
+    assert await store.idle_for(1e9, lasting=True) == [KEY]
+    store._database.writing._touched.clear()
+    await store.commit([entry(2, key=OTHER.key)])
     assert await store.idle_for(1e9, lasting=True) == []
-
-
-async def test_a_write_that_fails_on_the_event_loop_is_undone(store: SqliteStore) -> None:
-    assert store._connection is not None
-    store._connection.execute("CREATE TRIGGER full BEFORE INSERT ON latest BEGIN SELECT raise(ABORT, 'no room'); END")
-    with pytest.raises(ChangeRefused, match="no room"):
-        await gives_way(store, entry(2))
-    store._connection.execute("DROP TRIGGER full")
-    assert await revisions(store) == [1]
-    await store.commit([entry(2)])
-    assert await revisions(store) == [1, 2]

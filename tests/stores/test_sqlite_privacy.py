@@ -80,7 +80,7 @@ async def test_the_files_are_for_their_owner_alone(path: Path, mask: int) -> Non
         names = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
         await store.aclose()
         names |= {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
-    assert set(names) == {path.name + suffix for suffix in ("", "-wal", "-shm", "-lock", "-stopped")}
+    assert set(names) == {path.name + suffix for suffix in ("", "-wal", "-shm", "-lock", "-segment-1", "-stopped")}
     assert set(names.values()) == {0o600}
 
 
@@ -128,14 +128,15 @@ async def test_what_was_deleted_leaves_the_files_once_no_other_program_reads_the
     reader.execute("SELECT * FROM threads").fetchall()
     await store.commit([Deleted(KEY)])
     tries = 0
-    checkpoint = store._checkpoint
+    assert store._database is not None
+    checkpoint = store._database.checkpoint
 
-    def counting(connection: sqlite3.Connection) -> bool:
+    def counting() -> bool:
         nonlocal tries
         tries += 1
-        return checkpoint(connection)
+        return checkpoint()
 
-    monkeypatch.setattr(store, "_checkpoint", counting)
+    monkeypatch.setattr(store._database, "checkpoint", counting)
     async with asyncio.timeout(30):
         while tries < 3:  # noqa: ASYNC110  # another thread counts
             await asyncio.sleep(0.01)

@@ -15,6 +15,8 @@ import pytest
 from statecast import App, Limits, create_app
 from statecast.stores import Change, Key, SavedThread, SqliteStore, StoreUnavailable
 from statecast.testing import Response, TestClient
+from tests.stores.committing_store import CommittingStore
+from tests.stores.full_disk import full_disk
 from tests.transport.held_agent import HOLD, NOTE, held, note, said, until
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +24,7 @@ pytestmark = pytest.mark.anyio
 PATH = "/assistant?protocol=assistant-transport"
 
 
-class Away(SqliteStore):
+class Away(CommittingStore):
     """Fails while it is away."""
 
     def __init__(self, path: Path) -> None:
@@ -208,7 +210,7 @@ async def test_an_interrupting_batch_that_is_refused_holds_up_nobody(store: Away
 
 
 async def test_a_retry_is_answered_only_when_the_first_try_is_kept(tmp_path: Path) -> None:
-    class Slow(SqliteStore):
+    class Slow(CommittingStore):
         gate = anyio.Event()
         holds = False
 
@@ -297,17 +299,16 @@ async def test_a_full_disk_is_a_store_that_is_away(tmp_path: Path, caplog: Any) 
     app = create_app(agent, store=store)
     async with TestClient(app) as client, client.stream("GET", "/health"):
         await client.run(NOTE, thread_id="t")
-        assert store._connection is not None
-        (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
-        store._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+        disk = full_disk(after=20_000)
+        disk.__enter__()
         async with client.stream("POST", PATH, json=posted({"type": "write"})) as stream:
             release.set()
             await until(lambda: app.hub.runs == 0)
             await until(lambda: app.hub.registry.journal.failing is not None)
             assert text[:99].encode() not in stream.content
             assert unavailable(await client.post(PATH, json=posted(NOTE)))
-            assert "disk is full" in caplog.text
-            store._connection.execute("PRAGMA max_page_count = 1000000")
+            assert "No space left" in caplog.text
+            disk.__exit__(None, None, None)
             await stream.read_until(b'"written"')
         assert [len(text) for text in await notes(client)] == [5, 100_000, 7]
 

@@ -37,6 +37,9 @@ class Failing:
     def commit_nowait(self, changes: Sequence[Change]) -> None:
         raise TypeError("this store is not instant")
 
+    def append_nowait(self, changes: Sequence[Change]) -> bool:
+        return False
+
     async def commit(self, changes: Sequence[Change]) -> None:
         self.commits += 1
         await self.go.wait()

@@ -222,10 +222,11 @@ async def until_status(client: TestClient, *statuses: str, thread_id: str = "t")
 
 
 def crashed(store: SqliteStore, folder: Path) -> SqliteStore:
-    """Return what another process finds when this one is killed now: the file, and its log."""
+    """Return what another process finds when this one is killed now: the file, its log, and its segments."""
     path = folder / f"crashed {time.monotonic_ns()}.db"
-    for suffix in ("", "-wal"):
-        shutil.copy(f"{store.path}{suffix}", f"{path}{suffix}")
+    for file in store.path.parent.glob(f"{store.path.name}*"):
+        if not file.name.endswith(("-lock", "-shm")):
+            shutil.copy(file, path.parent / file.name.replace(store.path.name, path.name))
     return SqliteStore(path)
 
 

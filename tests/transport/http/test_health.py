@@ -94,10 +94,11 @@ async def test_a_server_whose_disk_is_full_is_not_ready(tmp_path: Path, caplog: 
     store = SqliteStore(tmp_path / "threads.db")
     async with TestClient(create_app(held()[0], store=store)) as client:
         assert (await ready(client))[0] == 200
-        assert store._connection is not None
-        store._connection.execute("PRAGMA query_only = ON")  # as on a volume that was mounted anew to be read only
+        assert store._database is not None
+        connection = store._database.connection
+        connection.execute("PRAGMA query_only = ON")  # as on a volume that was mounted anew to be read only
         assert (await ready(client))[0] == 503
-        store._connection.execute("PRAGMA query_only = OFF")
+        connection.execute("PRAGMA query_only = OFF")
         assert (await ready(client))[0] == 200
     assert "readonly" in caplog.text
 

@@ -13,9 +13,10 @@ import anyio
 import pytest
 
 from statecast import AddMessage, Agent, Limits, Run, UntypedCommand, create_app
-from statecast.stores import Change, SqliteStore
+from statecast.stores import Change
 from statecast.testing import TestClient
 from tests.clients.node import Accumulator, Protocol
+from tests.stores.committing_store import CommittingStore
 from tests.transport.followers import PATH, posted, state_of, store_of
 from tests.transport.held_agent import HOLD, held, note, said
 from tests.transport.resuming_client import RESUME, chunks_in, first_step, is_snapshot, replay_of, second_step
@@ -82,7 +83,7 @@ async def test_the_replay_waits_for_the_store(tmp_path: Path) -> None:
             run.state["n"] += 1
             await asyncio.sleep(0)
 
-    class Late(SqliteStore):
+    class Late(CommittingStore):
         async def commit(self, changes: Sequence[Change]) -> None:
             await asyncio.sleep(0.005)
             await super().commit(changes)

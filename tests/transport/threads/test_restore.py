@@ -19,6 +19,7 @@ from statecast.state import Json
 from statecast.stores import BatchAccepted, BatchApplied, Key, SqliteStore
 from statecast.testing import TestClient
 from statecast.threads import Thread
+from tests.stores.committing_store import CommittingStore
 from tests.transport.failing_store import Failing
 from tests.transport.followers import (
     PATH,
@@ -302,7 +303,7 @@ async def test_a_run_that_was_accepted_and_had_not_begun_runs_after_a_crash(tmp_
     store = SqliteStore(tmp_path / "threads.db")
     taken: list[SqliteStore] = []
 
-    class Watching(SqliteStore):
+    class Watching(CommittingStore):
         async def commit(self, changes: Any) -> None:
             await super().commit(changes)
             if any(isinstance(change, BatchAccepted) for change in changes) and not taken:
@@ -325,7 +326,7 @@ async def test_whenever_it_crashes_nothing_seen_is_lost_and_nothing_is_applied_t
     moments: list[tuple[SqliteStore, list[Any]]] = []
     seen: list[Any] = []
 
-    class Watching(SqliteStore):
+    class Watching(CommittingStore):
         async def commit(self, changes: Any) -> None:
             await super().commit(changes)
             moments.append((crashed(self, tmp_path), list(seen)))

@@ -18,14 +18,14 @@ from .records import RecordChange, RecordStore
 __all__ = ["Change", "Deleted", "Moved", "Store"]
 
 
-class Moved(msgspec.Struct, frozen=True):
+class Moved(msgspec.Struct, frozen=True, tag=True):
     """A thread, its summary and its records belong to another owner now, who has no thread with its id."""
 
     key: Key
     owner: str | None
 
 
-class Deleted(msgspec.Struct, frozen=True):
+class Deleted(msgspec.Struct, frozen=True, tag=True):
     """A thread was deleted, with its summary and its records, if it exists."""
 
     key: Key
@@ -38,7 +38,8 @@ class Store(LogStore, RecordStore, Protocol):
     """Stores threads, and the records beside them.
 
     An `instant` store has them in memory only: the engine calls `commit_nowait` for every change, and nothing waits.
-    For all others the engine calls `commit`, one batch at a time, with all changes since the last.
+    For all others it offers `append_nowait` all changes since the last batch; where that returns False, it calls
+    `commit` with them. It does so with one batch at a time.
     """
 
     instant: ClassVar[bool]
@@ -65,6 +66,12 @@ class Store(LogStore, RecordStore, Protocol):
 
         Raises:
             ChangeRefused: None was written, and one of them never will be.
+        """
+
+    def append_nowait(self, changes: Sequence[Change]) -> bool:
+        """Write changes, all or none, if that waits for nothing; return whether they are written, as after `commit`.
+
+        It raises nothing: if the changes cannot be written, `commit` says why.
         """
 
     async def commit(self, changes: Sequence[Change]) -> None:

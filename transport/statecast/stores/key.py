@@ -7,7 +7,7 @@ import msgspec
 __all__ = ["Key"]
 
 
-class Key(msgspec.Struct, frozen=True):
+class Key(msgspec.Struct, frozen=True, cache_hash=True):
     """An owner, and the id of one of their threads."""
 
     owner: str | None

@@ -31,7 +31,7 @@ Kind = Literal["operations", "chunk", "run"]
 MEMORY: Final = "memory"
 
 
-class Created(msgspec.Struct, frozen=True):
+class Created(msgspec.Struct, frozen=True, tag=True):
     """A thread is new. Its snapshot is its first state, at revision 0."""
 
     key: Key
@@ -51,7 +51,7 @@ class Appended(msgspec.Struct, frozen=True, gc=False):
     open: bool | None = None  #: of a run's entry, whether the run goes on after it
 
 
-class BatchAccepted(msgspec.Struct, frozen=True):
+class BatchAccepted(msgspec.Struct, frozen=True, tag=True):
     """A batch was accepted: it is in the inbox until `BatchSettled`. Only the engine reads `data`."""
 
     key: Key
@@ -59,7 +59,7 @@ class BatchAccepted(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class BatchChanged(msgspec.Struct, frozen=True):
+class BatchChanged(msgspec.Struct, frozen=True, tag=True):
     """The data of a batch has changed, not its place in the inbox. If the batch has left the inbox, nothing changes."""
 
     key: Key
@@ -67,7 +67,7 @@ class BatchChanged(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class BatchApplied(msgspec.Struct, frozen=True):
+class BatchApplied(msgspec.Struct, frozen=True, tag=True):
     """A command with an id was applied: its digest, and the run that it led to."""
 
     key: Key
@@ -76,14 +76,14 @@ class BatchApplied(msgspec.Struct, frozen=True):
     run_id: str
 
 
-class BatchSettled(msgspec.Struct, frozen=True):
+class BatchSettled(msgspec.Struct, frozen=True, tag=True):
     """A batch has left the inbox."""
 
     key: Key
     run_id: str
 
 
-class Compacted(msgspec.Struct, frozen=True):
+class Compacted(msgspec.Struct, frozen=True, tag=True):
     """The snapshot is now the state at `revision`; the entries up to it are deleted."""
 
     key: Key
@@ -92,7 +92,7 @@ class Compacted(msgspec.Struct, frozen=True):
     run: bytes  #: the latest run, as the engine wrote it; null if there was none
 
 
-class Assigned(msgspec.Struct, frozen=True):
+class Assigned(msgspec.Struct, frozen=True, tag=True):
     """The thread belongs to another agent now."""
 
     key: Key

@@ -10,7 +10,8 @@ import msgspec
 
 from .base import Change, Deleted, Moved
 from .clock import Clock
-from .errors import ChangeRefused, Damaged
+from .errors import Damaged
+from .fitting import check_fit
 from .key import Key
 from .log import (
     MEMORY,
@@ -72,13 +73,17 @@ class MemoryStore:
 
     def commit_nowait(self, changes: Sequence[Change]) -> None:
         """Apply changes, all or none."""
-        self._check(changes)
+        check_fit(changes, self._rows.__contains__, self._has_summary)
         for change in changes:
             self._apply(change)
 
     async def commit(self, changes: Sequence[Change]) -> None:
         """As `commit_nowait`."""
         self.commit_nowait(changes)
+
+    def append_nowait(self, changes: Sequence[Change]) -> bool:
+        """Leave all changes to `commit`, which is what a store made of this one is to override."""
+        return False
 
     async def load(self, key: Key) -> SavedThread | None:
         """Return a thread as it was last written."""
@@ -165,39 +170,8 @@ class MemoryStore:
         """Delete a file."""
         self._files.pop(name, None)
 
-    def _check(self, changes: Sequence[Change]) -> None:
-        """Refuse changes that do not fit, as a database would."""
-        threads: dict[Key, bool] = {}
-        summaries: dict[Key, bool] = {}
-
-        def has(key: Key) -> bool:
-            return threads.get(key, key in self._rows)
-
-        def has_summary(key: Key) -> bool:
-            return summaries.get(key, key.thread_id in self._summaries.get(key.owner, {}))
-
-        for change in changes:
-            key = change.key
-            match change:
-                case Created():
-                    if has(key):
-                        raise ChangeRefused(f"the store has a thread {key.thread_id!r} already")
-                    threads[key] = True
-                case Deleted():
-                    threads[key] = summaries[key] = False
-                case SummaryChanged():
-                    summaries[key] = True
-                case RecordWritten() | RecordErased():
-                    pass
-                case Moved():
-                    to = Key(change.owner, key.thread_id)
-                    if has(to) or has_summary(to):
-                        raise ChangeRefused(f"the store has a thread {key.thread_id!r} of that owner already")
-                    threads[to], summaries[to] = has(key), has_summary(key)
-                    threads[key] = summaries[key] = False
-                case _:
-                    if not has(key):
-                        raise ChangeRefused(f"the store has no thread {key.thread_id!r} to write to")
+    def _has_summary(self, key: Key) -> bool:
+        return key.thread_id in self._summaries.get(key.owner, {})
 
     def _apply(self, change: Change) -> None:
         match change:

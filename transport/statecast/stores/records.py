@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-class SummaryChanged(msgspec.Struct, frozen=True, kw_only=True):
+class SummaryChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Fields of a thread's summary have changed, all that are not UNSET. The thread need not exist."""
 
     key: Key
@@ -37,7 +37,7 @@ class SummaryChanged(msgspec.Struct, frozen=True, kw_only=True):
     last: float | msgspec.UnsetType = msgspec.UNSET  #: when the last message came; of a new summary, `at`
 
 
-class RecordWritten(msgspec.Struct, frozen=True):
+class RecordWritten(msgspec.Struct, frozen=True, tag=True):
     """A record was written, in place of the one of its kind and id if there is one. The thread need not exist."""
 
     key: Key
@@ -46,7 +46,7 @@ class RecordWritten(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class RecordErased(msgspec.Struct, frozen=True):
+class RecordErased(msgspec.Struct, frozen=True, tag=True):
     """A record was deleted, if it exists."""
 
     key: Key

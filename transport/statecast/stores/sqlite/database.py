@@ -17,14 +17,32 @@ from typing import Final
 from statecast.stores.clock import Clock
 from statecast.stores.errors import StoreUnavailable
 
+from .latest import move_latest
 from .lock import in_use, make_private, remove_marker
 from .rows import as_text
 
-__all__ = ["MIGRATIONS", "OpenFiles", "begin_era", "clock_of", "era_of", "is_busy", "open_file", "store_time"]
+__all__ = [
+    "MIGRATIONS",
+    "OpenFiles",
+    "applied_of",
+    "begin_era",
+    "begin_generation",
+    "clock_of",
+    "era_of",
+    "generations_of",
+    "is_busy",
+    "open_file",
+    "store_applied",
+    "store_time",
+]
 
-#: The names of the era and of the store's time in the table `about`.
+#: The names in the table `about`: of the era, of the store's time, of the generation of the segments and the one before
+#: it, and of the number of the last commit of which everything but entries is in the file.
 ERA: Final = "era"
 CLOCK: Final = "clock"
+GENERATION: Final = "generation"
+GENERATION_BEFORE: Final = "generation before"
+APPLIED: Final = "applied"
 
 #: Each brings the schema from the version that is its index to the next; `PRAGMA user_version` says what a file has.
 MIGRATIONS: Final = (
@@ -92,7 +110,12 @@ MIGRATIONS: Final = (
     DROP TABLE files;
     ALTER TABLE whole RENAME TO files
     """,
+    "DROP TABLE latest",
 )
+
+
+#: The schema whose migration drops the table `latest`.
+WITHOUT_LATEST: Final = 7
 
 
 def open_file(path: Path, *, durable: bool, patience: float) -> sqlite3.Connection:
@@ -159,6 +182,34 @@ def clock_of(connection: sqlite3.Connection) -> Clock:
     return Clock(None if found is None else found[0])
 
 
+def begin_generation(connection: sqlite3.Connection) -> str:
+    """Begin a new generation of segments, and return its name. Numbers of commits begin anew."""
+    before, _ = generations_of(connection)
+    name = secrets.token_hex(8)
+    values = [(GENERATION, name), (GENERATION_BEFORE, before), (APPLIED, 0)]
+    connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", values)
+    return name
+
+
+def generations_of(connection: sqlite3.Connection) -> tuple[str, str]:
+    """Return the generation of the segments, and the one before; empty if there is none that can be read."""
+    query = "SELECT name, value FROM about WHERE name IN (?, ?)"
+    found = dict(connection.execute(query, (GENERATION, GENERATION_BEFORE)).fetchall())
+    name, before = (found.get(which, "") for which in (GENERATION, GENERATION_BEFORE))
+    return name if isinstance(name, str) else "", before if isinstance(before, str) else ""
+
+
+def store_applied(connection: sqlite3.Connection, number: int) -> None:
+    """Store the number of the last commit of which everything but entries is in the file."""
+    connection.execute("UPDATE about SET value = ? WHERE name = ?", (number, APPLIED))
+
+
+def applied_of(connection: sqlite3.Connection) -> int:
+    """Return what `store_applied` stored."""
+    found = connection.execute("SELECT value FROM about WHERE name = ?", (APPLIED,)).fetchone()
+    return found[0] if found is not None and isinstance(found[0], int) else 0
+
+
 def era_of(connection: sqlite3.Connection) -> str:
     """Return the era of a file; empty if it has none that can be read."""
     found = connection.execute("SELECT value FROM about WHERE name = ?", (ERA,)).fetchone()
@@ -170,7 +221,9 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     if version > len(MIGRATIONS):
         message = f"{path} was written by a newer version: it has schema {version}, this one {len(MIGRATIONS)}"
         raise StoreUnavailable(message)
-    for script in MIGRATIONS[version:]:
+    for number, script in enumerate(MIGRATIONS[version:], version):
+        if number == WITHOUT_LATEST and move_latest(connection, path):
+            begin_era(connection)
         for statement in script.split(";"):
             if statement.strip():
                 connection.execute(statement)

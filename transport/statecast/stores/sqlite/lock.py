@@ -21,7 +21,7 @@ import msgspec
 
 from statecast.stores.errors import StoreUnavailable
 
-__all__ = ["PRIVATE", "Lock", "in_use", "make_private", "remove_marker", "write_marker"]
+__all__ = ["PRIVATE", "Lock", "in_use", "make_private", "remove_marker", "sync_folder", "write_marker"]
 
 #: Only the owner may read or write the files, whatever the umask says: they hold conversations, and keys.
 PRIVATE: Final = 0o600
@@ -100,7 +100,7 @@ def remove_marker(path: Path) -> bool:
     unchanged = found is not None and found == _stamp(path)
     with contextlib.suppress(FileNotFoundError):
         marker.unlink()
-        _sync(marker.parent)
+        sync_folder(marker.parent)
     return unchanged
 
 
@@ -117,7 +117,7 @@ def write_marker(path: Path) -> None:
     finally:
         os.close(file)
     os.replace(part, marker)
-    _sync(marker.parent)
+    sync_folder(marker.parent)
 
 
 def _marker_of(path: Path) -> Path:
@@ -129,7 +129,7 @@ def _stamp(path: Path) -> _Stamp:
     return _Stamp(found.st_ino, found.st_ctime_ns, found.st_mtime_ns, found.st_size)
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Sync a folder, so that files created, renamed and removed in it survive a loss of power."""
     if sys.platform == "win32":
         return  # folders cannot be opened there

@@ -20,9 +20,9 @@ from statecast.stores.key import Key
 from statecast.stores.log import SavedThread
 
 from .database import MIGRATIONS, era_of
-from .entries import Entries
 from .lock import make_private
 from .records import SUMMARY, damage_of
+from .recovery import Left, bring_in, left_beside
 from .rows import as_text, from_names
 from .threads import load
 
@@ -64,15 +64,14 @@ def damage_in(path: Path, readable: Callable[[SavedThread], object]) -> Iterator
                 yield f"the file: {line}"
         if not era_of(connection):
             yield "the era cannot be read: the next start begins another"
-        entries = Entries.read(connection)
-        if entries.lost:
-            yield f"the latest commits: {entries.lost} of them cannot be read"
+        left = left_beside(connection, path)
+        yield from left.damage
         for found in _rows(connection, "SELECT owner, thread_id FROM threads"):
             key = from_names(*found)
             if key is None:
                 yield f"a thread: its name cannot be read: {found!r}"
             else:
-                yield from _of_thread(connection, entries, key, readable)
+                yield from _of_thread(connection, left, key, readable)
         for row in _rows(connection, f"SELECT {SUMMARY} FROM cards"):
             yield from (f"the summary of {row[1]!r}: {what}" for what in damage_of(row))
         for table, what, columns, types in _TABLES:
@@ -92,10 +91,10 @@ def damage_in(path: Path, readable: Callable[[SavedThread], object]) -> Iterator
 
 
 def _of_thread(
-    connection: sqlite3.Connection, entries: Entries, key: Key, readable: Callable[[SavedThread], object]
+    connection: sqlite3.Connection, left: Left, key: Key, readable: Callable[[SavedThread], object]
 ) -> Iterator[str]:
     try:
-        saved = load(connection, entries, "", key)
+        _, saved = load(connection, left.entries, "", key)
         if saved is not None:
             readable(saved)
     except StoreUnavailable:
@@ -121,7 +120,9 @@ def back_up(path: Path, to: Path) -> None:
             make_private(part)
             copy = sqlite3.connect(part)
             try:
+                copy.isolation_level = None
                 connection.backup(copy)
+                bring_in(copy, left_beside(connection, path))
                 copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
             finally:
                 copy.close()

@@ -22,6 +22,7 @@ __all__ = [
     "SUMMARY",
     "damage_of",
     "delete",
+    "has_summary",
     "is_owned",
     "move",
     "names",
@@ -84,7 +85,9 @@ def write(connection: sqlite3.Connection, change: SummaryChanged | RecordWritten
 
 
 def move(connection: sqlite3.Connection, change: Moved) -> None:
-    """Give a thread, its summary and its records to another owner."""
+    """Give a thread, its summary and its records to another owner, in place of records there."""
+    query = "DELETE FROM notes WHERE owner = ? AND thread_id = ?"
+    connection.execute(query, (owner_name(change.owner), change.key.thread_id))
     for table in ("threads", "cards", "notes"):
         query = f"UPDATE {table} SET owner = ? WHERE owner = ? AND thread_id = ?"  # names from the line above
         connection.execute(query, (owner_name(change.owner), *names(change.key)))
@@ -102,6 +105,13 @@ def summary_of(connection: sqlite3.Connection, key: Key) -> Summary | None:
     query = f"SELECT {SUMMARY} FROM cards WHERE owner = ? AND thread_id = ?"
     row = connection.execute(query, names(key)).fetchone()
     return None if row is None else _summary(row)
+
+
+def has_summary(connection: sqlite3.Connection, key: Key) -> bool:
+    """Return whether a thread has a summary."""
+    return (
+        connection.execute("SELECT 1 FROM cards WHERE owner = ? AND thread_id = ?", names(key)).fetchone() is not None
+    )
 
 
 def summaries(

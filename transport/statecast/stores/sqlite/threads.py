@@ -6,13 +6,14 @@ A damaged thread harms no other: `load` raises, and lists leave it out.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from statecast.stores.errors import Damaged
 from statecast.stores.key import Key
-from statecast.stores.log import MEMORY, SavedThread
+from statecast.stores.log import MEMORY, Kind, SavedThread
 
-from .entries import Entries
+from .entries import entries_after
 from .records import names, records
 from .rows import checked, from_names, is_corrupt, readable_rows
 
@@ -31,31 +32,41 @@ _IDLE_LASTING: Final = (
 )
 
 
-def load(connection: sqlite3.Connection, entries: Entries, era: str, key: Key) -> SavedThread | None:
-    """Return a thread.
+def load(
+    connection: sqlite3.Connection, waiting: Mapping[int, Sequence[tuple[int, Kind, bytes]]], era: str, key: Key
+) -> tuple[int | None, SavedThread | None]:
+    """Return the row of a thread, and the thread.
+
+    Args:
+        connection: To the file.
+        waiting: Entries of some threads that may not be in the file yet, by row.
+        era: The file's.
+        key: Whose the thread is, and its id.
 
     Raises:
         Damaged: It cannot be read.
     """
     try:
-        return _load(connection, entries, era, key)
+        return _load(connection, waiting, era, key)
     except sqlite3.DatabaseError as error:
         if is_corrupt(error):
             raise Damaged(f"the file: {error}") from None
         raise
 
 
-def _load(connection: sqlite3.Connection, entries: Entries, era: str, key: Key) -> SavedThread | None:
+def _load(
+    connection: sqlite3.Connection, waiting: Mapping[int, Sequence[tuple[int, Kind, bytes]]], era: str, key: Key
+) -> tuple[int | None, SavedThread | None]:
     query = (
         "SELECT row, agent, epoch, era, lasting, revision, state, run FROM threads WHERE owner = ? AND thread_id = ?"
     )
     found = connection.execute(query, names(key)).fetchall()
     if not found:
-        return None
+        return None, None
     ((row, agent, epoch, born, lasting, revision, state, run),) = checked("the thread", found, *_THREAD)
     inbox = connection.execute("SELECT run_id, data FROM inbox WHERE row = ? ORDER BY place", (row,)).fetchall()
     applied = connection.execute("SELECT command_id, digest, run_id FROM applied WHERE row = ?", (row,)).fetchall()
-    return SavedThread(
+    return row, SavedThread(
         key=key,
         agent=agent,
         epoch=epoch if born == era else f"{epoch}.{era}",
@@ -63,7 +74,7 @@ def _load(connection: sqlite3.Connection, entries: Entries, era: str, key: Key) 
         revision=revision,
         state=state,
         run=run if isinstance(run, bytes) else run.encode(),
-        entries=entries.after(connection, row, revision),
+        entries=entries_after(connection, row, revision, waiting.get(row, ())),
         inbox=[(run_id, data) for run_id, data in checked("the inbox", inbox, str, bytes)],
         applied={id: (digest, run_id) for id, digest, run_id in checked("the ids", applied, str, bytes, str)},
         memory=records(connection, key, MEMORY),

@@ -1,143 +1,120 @@
-"""Writes changes into the SQLite store, within a transaction of the caller's.
-
-It remembers the row of each thread and when its time of writing was last updated, so that most entries need no query of
-`threads`.
-"""
+"""Writes the backlog into SQLite, within a transaction of the caller's. It lives on the store's thread."""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
-from collections.abc import Collection, Sequence
 from typing import Final
 
-from statecast.stores.base import Change, Deleted, Moved
+from statecast.stores.base import Deleted, Moved
 from statecast.stores.clock import Clock
-from statecast.stores.errors import ChangeRefused
 from statecast.stores.key import Key
-from statecast.stores.log import (
-    Appended,
-    Assigned,
-    BatchAccepted,
-    BatchApplied,
-    BatchChanged,
-    BatchSettled,
-    Compacted,
-    Created,
-)
+from statecast.stores.log import Assigned, BatchAccepted, BatchApplied, BatchChanged, BatchSettled, Compacted
 from statecast.stores.records import RecordErased, RecordWritten, SummaryChanged
 
-from . import records
-from .database import store_time
-from .entries import Entries
+from . import entries, records
+from .backlog import Portion
+from .commits import Inserted, Other, RunChanged
+from .database import applied_of, store_applied, store_time
 from .records import names
+from .rows import is_corrupt
 
-__all__ = ["Writing"]
+__all__ = ["Writing", "is_refusal", "row_of"]
+
+_log: Final = logging.getLogger("statecast")
 
 #: Seconds between updates of a thread's `written`, which only retention reads.
 TOUCH_EVERY: Final = 30.0
 
 
 class Writing:
-    """Writes changes to a file.
+    """Writes portions of the backlog.
 
     Args:
-        entries: Those of the file.
-        last_row: The greatest number of a row that was ever given to a thread.
-        era: The file's, which new threads get.
         clock: The store's.
     """
 
-    def __init__(self, entries: Entries, *, last_row: int, era: str, clock: Clock) -> None:
-        self.era = era
-        self.clock = clock
-        self.deleted = False  #: whether there may be something of what was deleted in the file or its log
-        self._entries: Entries | None = entries  #: None: to be read from the file
-        self._rows: dict[Key, int] = {}
-        self._last_row = last_row
-        self._touched: dict[int, float] = {}
-        self._untouched: set[int] = set()  #: written to since
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.refused: set[int] = set()  #: rows of threads of which SQLite refused something
+        self._touched: dict[int, float] = {}  #: when the time of a thread was written last
+        self._untouched: dict[int, float] = {}  #: the times that are not written
 
-    def is_prompt(self, change: Appended, now: float) -> bool:
-        """Return whether writing an entry now writes nothing else, such as the thread's time."""
-        row = self._rows.get(change.key)
-        return row is not None and now - self._touched.get(row, 0.0) <= TOUCH_EVERY
+    def write(self, connection: sqlite3.Connection, portion: Portion, *, carefully: bool = False) -> None:
+        """Write a portion, unless it is there already.
 
-    def undone(self) -> None:
-        """Forget what the transaction did: it was rolled back."""
-        self._rows.clear()  # rows made in it are not there
-        self._entries = None
+        Args:
+            connection: In a transaction.
+            portion: What to write.
+            carefully: Leave out what SQLite refuses, and nothing else.
+        """
+        if portion.others and applied_of(connection) >= portion.number:
+            return  # it was committed, though the commit failed
+        for row, at, change in portion.others:
+            if carefully:
+                self._write_carefully(connection, row, at, change)
+            else:
+                self._write_one(connection, row, at, change)
+        if carefully:
+            for taken in portion.entries:
+                self._try(connection, taken[0], "entries", lambda taken=taken: entries.write(connection, [taken]))
+        else:
+            entries.write(connection, portion.entries)
+        self._touch(connection, portion.touched)
+        store_applied(connection, portion.number)
 
-    def done(self, touched: Collection[int], now: float) -> None:
-        """Remember the threads whose time the transaction, which was committed, has updated."""
-        self._touched.update(dict.fromkeys(touched, now))
+    def _touch(self, connection: sqlite3.Connection, times: dict[int, float]) -> None:
+        """Write the times of threads, if that of one is due.
 
-    def write(
-        self, connection: sqlite3.Connection, changes: Sequence[Change], now: float, *, here: bool
-    ) -> Collection[int]:
-        """Write changes, entries last; return the rows of the threads whose time was updated."""
-        entries = self.entries(connection)
-        late = False
-        for change in changes:
-            if type(change) is not Appended:
-                self._write_one(connection, entries, change)
-                continue
-            row = self._rows.get(change.key) or self._row(connection, change.key)
-            entries.add(row, change.revision, change.kind, change.data)
-            if change.open is not None:
-                connection.execute("UPDATE threads SET open = ? WHERE row = ?", (change.open, row))
-            self._untouched.add(row)
-            late = late or now - self._touched.get(row, 0.0) > TOUCH_EVERY
-        entries.write(connection, compress=here)
-        if not late:
-            return ()
-        # All together: a row with a large state takes long, so this is never done on the event loop, and those that are
-        # written to all the time are not to fall due one by one.
-        touched, self._untouched = self._untouched, set()
-        rows = ", ".join(map(str, touched))
-        connection.execute(f"UPDATE threads SET written = ? WHERE row IN ({rows})", (now,))
-        store_time(connection, self.clock)
-        return touched
+        It is done for all together: a row with a large state takes long, and those that are written to all the time are
+        not to fall due one by one.
+        """
+        self._untouched.update(times)
+        if any(at - self._touched.get(row, 0.0) > TOUCH_EVERY for row, at in times.items()):
+            due = [(at, row) for row, at in self._untouched.items()]
+            connection.executemany("UPDATE threads SET written = ? WHERE row = ?", due)
+            store_time(connection, self._clock)
+            self._touched.update(self._untouched)
+            self._untouched.clear()
 
-    def entries(self, connection: sqlite3.Connection) -> Entries:
-        """Return the entries of the file."""
-        if self._entries is None:
-            self._entries = Entries.read(connection)
-        return self._entries
+    def _write_carefully(self, connection: sqlite3.Connection, row: int | None, at: float, change: Other) -> None:
+        what = f"{type(change).__name__} of the thread {change.key.thread_id!r}"
+        self._try(connection, row, what, lambda: self._write_one(connection, row, at, change))
 
-    def _write_one(self, connection: sqlite3.Connection, entries: Entries, change: Change) -> None:
+    def _try(self, connection: sqlite3.Connection, row: int | None, what: str, write: object) -> None:
+        assert callable(write)
+        connection.execute("SAVEPOINT one")
+        try:
+            write()
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            connection.execute("ROLLBACK TO one")
+            _log.error("the store cannot write a change, which is lost: %s: %s", what, error)
+            if row is not None:
+                self.refused.add(row)
+        connection.execute("RELEASE one")
+
+    def _write_one(self, connection: sqlite3.Connection, row: int | None, at: float, change: Other) -> None:
         execute = connection.execute
-        if isinstance(change, Created):
-            self._last_row += 1
-            execute(
-                "INSERT INTO threads"
-                " (row, owner, thread_id, agent, epoch, lasting, revision, state, run, open, written, era)"
-                " VALUES (?, ?, ?, ?, ?, ?, 0, ?, 'null', 0, ?, ?)",
-                (
-                    self._last_row,
-                    *names(change.key),
-                    change.agent,
-                    change.epoch,
-                    change.lasting,
-                    change.state,
-                    self.clock.now(),
-                    self.era,
-                ),
-            )
-            return
-        if isinstance(change, Deleted | RecordErased):
-            self.deleted = True
-        if isinstance(change, Deleted):
-            self._delete(connection, entries, change.key)
+        if isinstance(change, Inserted):
+            self._insert(connection, change, at)
             return
         if isinstance(change, SummaryChanged | RecordWritten | RecordErased):
-            records.write(connection, change, self.clock.now())
+            records.write(connection, change, at)
             return
         if isinstance(change, Moved):
             records.move(connection, change)
-            self._rows.pop(change.key, None)
             return
-        row = self._row(connection, change.key)
-        if isinstance(change, BatchAccepted):
+        if row is None:
+            row = row_of(connection, change.key)
+        if isinstance(change, Deleted):
+            if row is not None:
+                self._delete(connection, row)
+            records.delete(connection, change.key)
+        elif isinstance(change, RunChanged):
+            execute("UPDATE threads SET open = ? WHERE row = ?", (change.open, row))
+        elif isinstance(change, BatchAccepted):
             execute("INSERT INTO inbox (row, run_id, data) VALUES (?, ?, ?)", (row, change.run_id, change.data))
         elif isinstance(change, BatchChanged):
             execute("UPDATE inbox SET data = ? WHERE row = ? AND run_id = ?", (change.data, row, change.run_id))
@@ -149,32 +126,37 @@ class Writing:
         elif isinstance(change, Assigned):
             execute("UPDATE threads SET agent = ? WHERE row = ?", (change.agent, row))
         elif isinstance(change, Compacted):
-            entries.forget(connection, row, change.revision)
+            assert row is not None
+            entries.delete(connection, row, change.revision)
             values_of = (change.revision, change.state, change.run, row)
             execute("UPDATE threads SET revision = ?, state = ?, run = ? WHERE row = ?", values_of)
 
-    def _delete(self, connection: sqlite3.Connection, entries: Entries, key: Key) -> None:
-        row = self._find_row(connection, key)
-        if row is not None:
-            entries.forget(connection, row)
-            for table in ("inbox", "applied", "threads"):
-                connection.execute(f"DELETE FROM {table} WHERE row = ?", (row,))  # names from the line above
-            self._rows.pop(key, None)
-            self._touched.pop(row, None)
-            self._untouched.discard(row)
-        records.delete(connection, key)
+    def _insert(self, connection: sqlite3.Connection, change: Inserted, at: float) -> None:
+        query = (
+            "INSERT INTO threads (row, owner, thread_id, agent, epoch, lasting, revision, state, run, open, written,"
+            " era) VALUES (?, ?, ?, ?, ?, ?, 0, ?, 'null', 0, ?, ?)"
+        )
+        new = change.created
+        row, era = change.row, change.era
+        values = (row, *names(new.key), new.agent, new.epoch, new.lasting, new.state, at, era)
+        connection.execute(query, values)
+        self._touched[row] = at
 
-    def _row(self, connection: sqlite3.Connection, key: Key) -> int:
-        row = self._find_row(connection, key)
-        if row is None:
-            raise ChangeRefused(f"the store has no thread {key.thread_id!r} to write to")
-        return row
+    def _delete(self, connection: sqlite3.Connection, row: int) -> None:
+        entries.delete(connection, row)
+        for table in ("inbox", "applied", "threads"):
+            connection.execute(f"DELETE FROM {table} WHERE row = ?", (row,))  # names from the line above
+        self._touched.pop(row, None)
+        self._untouched.pop(row, None)
 
-    def _find_row(self, connection: sqlite3.Connection, key: Key) -> int | None:
-        row = self._rows.get(key)
-        if row is None:
-            query = "SELECT row FROM threads WHERE owner = ? AND thread_id = ?"
-            found = connection.execute(query, names(key)).fetchone()
-            if found is not None:
-                row = self._rows[key] = found[0]
-        return row
+
+def row_of(connection: sqlite3.Connection, key: Key) -> int | None:
+    """Return the row of a thread; None if there is no such thread."""
+    found = connection.execute("SELECT row FROM threads WHERE owner = ? AND thread_id = ?", names(key)).fetchone()
+    return None if found is None else int(found[0])
+
+
+def is_refusal(error: Exception) -> bool:
+    """Return whether an error says that SQLite works, but will never take a change."""
+    never = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError, UnicodeError)
+    return isinstance(error, never) or is_corrupt(error)

@@ -1,7 +1,8 @@
 """Journal: every change reaches the store before it reaches a reader.
 
-Changes of all threads are written in order; what becomes ready during a commit is written with the next. While the
-store is unavailable, changes wait here and nothing new is visible.
+Changes of all threads are written in order, all that become ready in one turn of the event loop together. Where the
+store cannot take them at once, a task writes them, and what becomes ready during a commit is written with the next.
+While the store is unavailable, changes wait here and nothing new is visible.
 
 A store that works may still refuse a change for good. Then the changes of each thread are written apart, those that it
 refuses are set aside, and their threads take nothing more; all others go on.
@@ -60,7 +61,7 @@ class Journal:
                 self._set_aside(changes, error)
         else:
             self._pending += changes
-            self._ready.set()
+            self.turn.end_soon()
 
     def add_entry(self, log: Log, change: Appended) -> None:
         """Add an entry, visible in its log when it is stored. Not for instant stores."""
@@ -71,9 +72,27 @@ class Journal:
         self.turn.end_soon()
 
     def write_entries(self) -> None:
-        """Have the entries that wait here written."""
-        if self._pending:
+        """Write what waits, and show it, if the store takes it at once; else the task writes it.
+
+        It may be called at any time, on the event loop, and raises nothing.
+        """
+        if not self._pending or self._writing or self.over:
+            return  # the task goes on with what waits
+        if self.failing is not None or not self.store.append_nowait(self._pending):
             self._ready.set()
+            return
+        ahead, waiting = self._ahead, self._waiting
+        self._pending, self._ahead, self._waiting = [], {}, []
+        self._stored(ahead, waiting)
+
+    def _stored(self, ahead: dict[Log, Appended], waiting: list[asyncio.Future[None]]) -> None:
+        """Show the entries that are stored, and release who waited for them."""
+        for log, last in ahead.items():
+            if last.key not in self.refused:
+                log.show(last.revision)
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
 
     def withdraw(self, changes: Sequence[Change]) -> None:
         """Withdraw changes that the store refused, after `wait_stored` has raised."""
@@ -91,6 +110,8 @@ class Journal:
         if self._pending or self._writing:
             if self.over:
                 raise StoreUnavailable("the server has stopped")
+            self.write_entries()
+        if self._pending or self._writing:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(future)
             self._ready.set()
@@ -145,12 +166,7 @@ class Journal:
         if self._reported:
             self._reported = False
             _log.warning("the store works again")
-        for log, last in ahead.items():
-            if last.key not in self.refused:
-                log.show(last.revision)
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
+        self._stored(ahead, waiting)
         return True
 
     async def _write_apart(
