@@ -169,29 +169,27 @@ NODES.update((LazyDict, LazyList, SplitDict))
 
 def node_of(value: Any, document: ChangeRecorder, parent: Any, key: str | int | None, depth: int = DEPTH) -> Any:
     """Make the node of a checked, plain container, which nobody may change any more; its children may stay plain."""
+    is_dict = type(value) is dict
+    items = value.values() if is_dict else value
+    flat = _PLAIN.isdisjoint(map(type, items))
+    small = depth > 1 and len(value) <= FEW and all(len(item) < WIDE for item in items if type(item) in _PLAIN)
     node: Any
-    if type(value) is dict:
-        containers = [(name, item) for name, item in value.items() if type(item) in _PLAIN]
-        whole = _are_small(containers, value, depth)
-        node = _new_dict(TrackedDict if whole else LazyDict)
+    if is_dict:
+        node = _new_dict(TrackedDict if flat or small else LazyDict)
         dict.update(node, value)
-        put: Any = _dict_set
     else:
-        containers = []
-        if not _PLAIN.isdisjoint(map(type, value)):
-            containers = [(index, item) for index, item in enumerate(value) if type(item) in _PLAIN]
-        whole = _are_small(containers, value, depth)
-        node = _new_list(TrackedList if whole else LazyList)
+        node = _new_list(TrackedList if flat or small else LazyList)
         list.extend(node, value)
-        put = _list_set
     node._document = document
     node._parent = parent
     node._key = key
     node._cache = None
     node._origin = value
-    if whole:
-        for name, item in containers:
-            put(node, name, node_of(item, document, node, name, depth - 1))
+    if small and not flat:
+        put: Any = _dict_set if is_dict else _list_set
+        for name, item in value.items() if is_dict else enumerate(value):
+            if type(item) in _PLAIN:
+                put(node, name, node_of(item, document, node, name, depth - 1))
     return node
 
 
@@ -203,10 +201,6 @@ def split_root(value: dict[str, Any], document: ChangeRecorder) -> SplitDict:
     root._key = root._cache = None
     root._origin = value
     return root
-
-
-def _are_small(containers: list[tuple[Any, Any]], value: Any, depth: int) -> bool:
-    return not containers or (depth > 1 and len(value) <= FEW and all(len(item) < WIDE for _, item in containers))
 
 
 def plain_of(node: Node) -> Any:
