@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from statecast_agents import Document, Json, operations
+from statecast_agents import Document, Json, lazy, operations
 from tests.agents.programs import same
 
 WORKERS = 8
@@ -58,11 +59,15 @@ WORK: list[list[Work]] = [
 ]
 
 
+@pytest.mark.parametrize("adopts", [False, True], ids=["assigned", "adopted"])
 @pytest.mark.parametrize("work", WORK, ids=lambda work: ", ".join(each.__name__ for each in work))
-def test_threads_change_a_state_while_it_is_flushed(work: list[Work]) -> None:
+def test_threads_change_a_state_while_it_is_flushed(
+    work: list[Work], adopts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lazy, "FEW", 0)
     before: Json = {"list": [], "dict": {}, "texts": [""] * WORKERS, "rows": [0, 1, 2], "copies": [None] * WORKERS}
     before["latest"] = {}
-    document = Document(before)
+    document = Document.adopting(copy.deepcopy(before)) if adopts else Document(before)
     state = document.root
     frames: list[bytes] = []
     begin = threading.Barrier(WORKERS + 1)
@@ -109,6 +114,23 @@ def test_a_thread_that_holds_the_lock_reads_what_nobody_changes_meanwhile() -> N
                 assert document.root["a"] == document.root["b"]
         stopped.set()
         lives.result()
+
+
+def test_threads_that_look_at_the_same_part_get_the_same_object() -> None:
+    rows = [{"cells": [{"n": number}]} for number in range(2_000)]
+    document = Document.adopting({"rows": rows, "by": {str(number): {"n": number} for number in range(500)}})
+    begin = threading.Barrier(WORKERS)
+
+    def look(worker: int) -> list[int]:
+        begin.wait()
+        state: Json = document.root
+        seen = [state["rows"][index] for index in range(1_000)]
+        seen += [*state["rows"], *state["by"].values(), *(row["cells"] for row in state["rows"])]
+        return [id(node) for node in seen]
+
+    with _eager_switching(), ThreadPoolExecutor(WORKERS) as pool:
+        first, *others = pool.map(look, range(WORKERS))
+    assert all(other == first for other in others)
 
 
 @contextmanager
