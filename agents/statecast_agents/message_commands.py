@@ -82,7 +82,7 @@ def _check(messages: Messages, commands: Sequence[AnyCommand], agrees: bool, ind
 
 
 def _add_message(messages: Messages, command: AddMessage, agrees: bool, memory: Callable[[], Memory] | None) -> None:
-    items = messages.items
+    items = messages._peek()
     keep = _kept(messages, command, agrees, len(items))
     given = command.message.id
     is_new = not isinstance(given, UnsetType) and messages._place(given, keep) is None
@@ -96,11 +96,11 @@ def _add_message(messages: Messages, command: AddMessage, agrees: bool, memory: 
     dropped = _dropped(items, keep, message)
     if keep < len(items):
         ids = [id_of(item) for item in items]
-        items[keep:] = [message]
+        messages.items[keep:] = [message]
         if memory is not None:
             memory().cut(ids, keep)
     else:
-        items.append(message)
+        messages.append(message)
     messages.dropped += dropped
 
 

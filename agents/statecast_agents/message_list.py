@@ -48,17 +48,33 @@ class Messages(MessageList):
         found = self._peek()
         if isinstance(found, TrackedList):
             return found  # who only reads may do so after the run, too
+        self._create([])
+        return self._peek()  # type: ignore[return-value]  # it is there now
+
+    def append(self, message: dict[str, Json]) -> None:
+        """Append a message, or create the list with it.
+
+        Raises:
+            MessageConflict: The state has something else where the messages should be.
+        """
+        found = self._peek()
+        if isinstance(found, TrackedList):
+            found.append(message)
+        else:
+            self._create([message])
+
+    def _create(self, messages: list[Json]) -> None:
+        """Create the list, of which the state has none, and what leads to it."""
         document = self._document
         with document.lock:
             self._require_list()
             if document.root is None:
-                document.root = {} if self._path else []
+                document.root = {} if self._path else messages
             at = document.root
             for depth, key in enumerate(self._path, 1):
                 if at.get(key) is None:
-                    at[key] = {} if depth < len(self._path) else []
+                    at[key] = {} if depth < len(self._path) else messages
                 at = at[key]
-            return at  # type: ignore[no-any-return]  # the list that was required
 
     def _peek(self) -> Sequence[Json]:
         return self._document.list_at(self._path)
