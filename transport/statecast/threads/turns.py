@@ -3,68 +3,72 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 from statecast.stores import Key
 
 __all__ = ["Turn", "Turns"]
 
 
-class _Lock(asyncio.Lock):
-    """A lock that counts who wants it, who has it included."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.wanted = 0
-
-
 class Turns:
-    """The locks that are held or waited for, by key; there are none of other keys."""
+    """The turns that are taken or waited for, by key."""
 
-    __slots__ = ("_locks",)
+    __slots__ = ("_taken",)
 
     def __init__(self) -> None:
-        self._locks: dict[Key, _Lock] = {}
+        self._taken: dict[Key, deque[asyncio.Future[None]] | None] = {}  #: who waits; None: nobody has waited yet
 
     def __contains__(self, key: Key) -> bool:
-        return key in self._locks
+        return key in self._taken
 
     def of(self, key: Key) -> Turn:
         """Return a turn at a key, for `async with`."""
-        return Turn(self._locks, key)
+        return Turn(self, key)
+
+    async def take(self, key: Key) -> None:
+        """Wait for a turn, first come first served, and take it."""
+        if key not in self._taken:
+            self._taken[key] = None
+            return
+        waiting = self._taken[key]
+        if waiting is None:
+            waiting = self._taken[key] = deque()
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it came with the cancellation
+                self.give_on(key)
+            raise
+
+    def give_on(self, key: Key) -> None:
+        """Give a turn on to whoever has waited longest, if anyone has."""
+        waiting = self._taken[key]
+        while waiting:
+            turn = waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        del self._taken[key]
 
 
 class Turn:
     """A turn at a key: `async with` waits for it, and gives it on.
 
     Args:
-        locks: Those that are held or waited for.
-        key: Whose turn it is.
+        turns: Those of all keys.
+        key: The key.
     """
 
-    __slots__ = ("_key", "_lock", "_locks")
+    __slots__ = ("_key", "_turns")
 
-    def __init__(self, locks: dict[Key, _Lock], key: Key) -> None:
-        self._locks = locks
+    def __init__(self, turns: Turns, key: Key) -> None:
+        self._turns = turns
         self._key = key
 
     async def __aenter__(self) -> None:
-        lock = self._locks.get(self._key)
-        if lock is None:
-            lock = self._locks[self._key] = _Lock()
-        self._lock = lock
-        lock.wanted += 1
-        try:
-            await lock.acquire()
-        except BaseException:
-            self._give_up()
-            raise
+        await self._turns.take(self._key)
 
     async def __aexit__(self, *error: object) -> None:
-        self._lock.release()
-        self._give_up()
-
-    def _give_up(self) -> None:
-        lock = self._lock
-        lock.wanted -= 1
-        if not lock.wanted:
-            del self._locks[self._key]
+        self._turns.give_on(self._key)
