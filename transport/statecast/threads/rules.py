@@ -183,12 +183,11 @@ def check_messages(thread: Thread, commands: Sequence[AnyCommand], *, agrees: bo
     Raises:
         RequestError: `unknown_parent`, `unknown_tool_call`, `tool_call_settled`, `no_messages`.
     """
-    if thread.agent.messages is None or not any(
-        isinstance(command, AddMessage | AddToolResult) for command in commands
-    ):
+    has_results = any(isinstance(command, AddToolResult) for command in commands)
+    if thread.agent.messages is None or not (has_results or any(isinstance(one, AddMessage) for one in commands)):
         return
     messages = Messages(thread.document, thread.agent.messages)
-    if len(Pending(thread.document, thread.agent.pending)):
+    if has_results and len(Pending(thread.document, thread.agent.pending)):
         items = thread.document.list_at(thread.agent.messages)
         commands = [command for command in commands if answered_call(command, items) is None]
     check_commands(messages, commands, agrees=agrees)
@@ -200,9 +199,11 @@ def check_questions(thread: Thread, commands: Sequence[AnyCommand]) -> None:
     Raises:
         RequestError: `unknown_question`, `question_answered`, `invalid_answer`.
     """
-    pending = Pending(thread.document, thread.agent.pending)
     kinds = {type(command) for command in commands}
-    if Answer not in kinds and not (AddToolResult in kinds and len(pending)):
+    if Answer not in kinds and AddToolResult not in kinds:
+        return
+    pending = Pending(thread.document, thread.agent.pending)
+    if Answer not in kinds and not len(pending):
         return
     messages = thread.document.list_at(thread.agent.messages)
     queued = [run.batch for run in thread.queue.live if not run.begun]

@@ -35,8 +35,6 @@ __all__ = [
 
 MAX_KEY: Final = 120  #: characters of an Idempotency-Key
 
-_NO_QUERY: Final = QueryParams()
-
 _THREAD_ID: Final = re.compile(r"[A-Za-z0-9_.:~-]{1,128}")
 _SPREAD: Final = tuple(
     field.encode_name for field in (*msgspec.structs.fields(CallSettings), *msgspec.structs.fields(Config))
@@ -68,7 +66,7 @@ def protocol_of(scope: Scope, body: RequestBody) -> Callable[[str | None], Encod
     Raises:
         RequestError: `unknown_protocol`.
     """
-    name = _query(scope).get("protocol") or body.get("protocol", str, None)
+    name = _queried(scope, "protocol") or body.get("protocol", str, None)
     return chosen(name, PROTOCOLS, "a protocol", UnknownProtocol)
 
 
@@ -78,7 +76,7 @@ def agent_of(scope: Scope, body: RequestBody, hub: Hub) -> Agent:
     Raises:
         RequestError: `unknown_agent`.
     """
-    return named_agent(_query(scope).get("agent") or body.get("agent", str, None), hub)
+    return named_agent(_queried(scope, "agent") or body.get("agent", str, None), hub)
 
 
 def named_agent(name: str | None, hub: Hub) -> Agent:
@@ -207,5 +205,7 @@ def request_of(body: RequestBody, agent: Agent) -> Request:
     )
 
 
-def _query(scope: Scope) -> QueryParams:
-    return QueryParams(scope["query_string"]) if scope["query_string"] else _NO_QUERY
+def _queried(scope: Scope, name: str) -> str | None:
+    """Return a parameter of the query; None if it has none of this name."""
+    query = scope["query_string"]
+    return QueryParams(query).get(name) if query else None

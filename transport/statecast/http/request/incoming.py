@@ -42,8 +42,7 @@ class IncomingBody:
         self._over = False
         self._timer: asyncio.Timeout | None = None  #: of the piece that is waited for
         self._body = open_request_of(scope).arrive(self._evict) if held else None
-        declared = header_of(scope, b"content-length") or ""
-        self._declared = int(declared) if declared.isdecimal() else 0
+        self._scope = scope
 
     def check(self) -> None:
         """Check the declared size, if there is one.
@@ -51,7 +50,8 @@ class IncomingBody:
         Raises:
             RequestError: `body_too_large`.
         """
-        if self._declared > self._limit:
+        declared = header_of(self._scope, b"content-length") or ""
+        if declared.isdecimal() and int(declared) > self._limit:
             raise self._too_large()
 
     async def read(self) -> bytes:
@@ -60,8 +60,11 @@ class IncomingBody:
         Raises:
             RequestError: As `__anext__`.
         """
+        pieces: list[bytes] = []
         try:
-            pieces = [piece async for piece in self]
+            while not self._over:
+                pieces.append(await self._next())
+            self._complete()
         except RequestError:
             if self._size > self._limit:
                 await self.drain()
@@ -79,17 +82,25 @@ class IncomingBody:
                 too many bodies arrive at once.
         """
         while not self._over:
-            piece = await self._piece()
-            if self._size > self._limit:
-                raise self._too_large()
+            piece = await self._next()
             if piece:
-                if self._body is not None:
-                    self._body.grow(len(piece))
                 return piece
+        self._complete()
+        raise StopAsyncIteration
+
+    async def _next(self) -> bytes:
+        """Return the next piece, counted and within the limit."""
+        piece = await self._piece()
+        if self._size > self._limit:
+            raise self._too_large()
+        if self._body is not None and piece:
+            self._body.grow(len(piece))
+        return piece
+
+    def _complete(self) -> None:
         if self._body is not None:
             self._body.complete()
             self._body = None  # it refers to this iterator
-        raise StopAsyncIteration
 
     async def drain(self) -> None:
         """Read the rest of a refused body, up to a few times the limit, so that its client receives the error."""
