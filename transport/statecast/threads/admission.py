@@ -219,9 +219,11 @@ class Admission:
             self._runs.queue(thread, run, stored=False)
         if changes:
             changes += _touched(thread)
-        self._registry.journal.add(*changes)
+        journal = self._registry.journal
+        journal.add(*changes)
+        journal.write_entries()
         storing = self._store(thread, posted, run, changes, created=bool(created))
-        if self._registry.journal.instant:
+        if journal.all_stored:
             await storing
         else:
             # A request that is given up leaves no run behind that is neither stored nor withdrawn.

@@ -101,6 +101,11 @@ class Journal:
         if not self._pending:
             self.failing = None  # the next request is the next try
 
+    @property
+    def all_stored(self) -> bool:
+        """Whether everything added so far is stored."""
+        return not self._pending and not self._writing
+
     async def wait_stored(self) -> None:
         """Wait until everything added so far is stored.
 
