@@ -25,7 +25,7 @@ MAKEFLAGS += --no-print-directory
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick test-long test-newest test-oldest test-python check lint types imports bench page format setup clean
+.PHONY: help demo test quick test-long test-newest test-oldest test-python check lint types imports bench load page format setup clean
 
 help: ## Show this help
 	@echo "Usage: make <target> [ARGS=\"...\"] [PYTHON=python3.12]"
@@ -69,6 +69,9 @@ imports: $(STAMP)-dev
 
 bench: $(STAMP)-bench ## Run the benchmarks; ARGS are theirs
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+load: $(STAMP)-bench ## Load a server for a minute and watch it; ARGS="--streams 200 --followers 500 --store memory"
+	@$(BIN)/python -m benchmarks.load $(ARGS)
 
 page: ## Build the demo page from page/ into transport/statecast/demo/page/
 	@command -v npm >/dev/null || { echo "make page needs Node.js 20.19 or newer with npm, and found no npm." >&2; exit 1; }

@@ -10,12 +10,12 @@ import socket
 import subprocess
 import sys
 import threading
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
-import psutil
 import uvicorn
 
 from statecast.server import config_for
@@ -43,7 +43,6 @@ class Served:
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self._environment
         )
         self.port = int(self.line("port"))
-        self._usage = psutil.Process(self._process.pid)
         return self
 
     def __exit__(
@@ -74,7 +73,16 @@ class Served:
 
     def memory(self) -> int:
         """Return the bytes of memory it holds."""
+        pages = Path(f"/proc/{self._process.pid}/statm")
+        if pages.exists():
+            return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         return int(self._usage.memory_info().rss)
+
+    @cached_property
+    def _usage(self) -> Any:
+        import psutil  # for what /proc does not say, or a system without it
+
+        return psutil.Process(self._process.pid)
 
 
 def _environment() -> dict[str, str]:
