@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from statecast.history.client_message import ClientMessage
 from statecast.history.formats import read_message
 from statecast.history.tree import HistoryMessage, history
-from statecast.protocol.json_checks import same_json
+from statecast.protocol.json_compare import same_json
 from statecast_agents import Json
 from tests.clients.stored_messages import Keeper
 from tests.transport.stored_samples import LIKE_MESSAGES, MESSAGES, part_of_ours

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from statecast.history.formats import FORMATS, read_message, write_message
-from statecast.protocol.json_checks import same_json
+from statecast.protocol.json_compare import same_json
 from statecast.protocol.messages.part_events import init_of
 from statecast_agents import Json, to_json
 from tests.transport.stored_samples import JSON, LIKE_MESSAGES, MESSAGES, nested, part_of_ours

@@ -91,18 +91,19 @@ def command(state: bytes) -> bytes:
     return b'{"threadId":"t","state":%s,"commands":[{"type":"add-message","message":%s}]}' % (state, said)
 
 
-#: A client's form of the state, and how often a turn decodes a state then: the posted one is decoded with its body.
-CLAIMS: dict[str, tuple[Any, int]] = {
-    "as it was sent": (lambda state: state, 1),
-    "written anew": (lambda state: msgspec.json.format(state, indent=1), 1 + 1),
-    "in another order": (lambda state: msgspec.json.encode(msgspec.json.decode(state), order="sorted"), 1 + 1 + 1),
+#: A client's form of the state, and how often a turn decodes a small and a large one then: the posted one is split from
+#: its body; where the two differ, a small one is decoded, and a large one is split, down to the message that differs.
+CLAIMS: dict[str, tuple[Any, int, int]] = {
+    "as it was sent": (lambda state: state, 1, 1),
+    "written anew": (lambda state: msgspec.json.format(state, indent=1), 1, 1),
+    "in another order": (lambda state: msgspec.json.encode(msgspec.json.decode(state), order="sorted"), 1 + 2, 1 + 6),
 }
 
 
 @pytest.mark.parametrize("size", [1_000, 2 * LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("name", CLAIMS)
 async def test_a_claim_is_compared_with_the_state_that_the_run_is_to_have(name: str, size: int) -> None:
-    form, decoded = CLAIMS[name]
+    form, *decoded = CLAIMS[name]
     async with TestClient(create_app(agreeing())) as client:
         state = form(await rest(client, size))
         with counting_json(MARK.encode()) as counts:
@@ -110,7 +111,7 @@ async def test_a_claim_is_compared_with_the_state_that_the_run_is_to_have(name: 
 
     assert answer.status == 200, answer.content
     assert MARK.encode() not in answer.content  # it agreed
-    assert counts.decoded == decoded
+    assert counts.decoded == decoded[size > LARGE]
 
 
 async def say(client: TestClient, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], Awaitable[Any]]) -> bytes:

@@ -1,4 +1,4 @@
-"""JSON as requests carry it: UTF-8, decoded with stable error codes, and compared as JavaScript compares.
+"""JSON as requests carry it: UTF-8, decoded with stable error codes.
 
 What the decoder accepts and clients or the state do not is found in the text: see `json_shape` and `json_values`.
 """
@@ -14,7 +14,7 @@ from statecast_agents import FORBIDDEN_KEYS
 
 from .errors import ForbiddenKey, InvalidRequest, MalformedJson, NumberOutOfRange, TooDeep
 
-__all__ = ["check_keys", "decode", "read_text", "same_json"]
+__all__ = ["check_keys", "decode", "read_text"]
 
 _LONE_SURROGATE: Final = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]")
 
@@ -64,14 +64,3 @@ def decode(data: bytes | msgspec.Raw, type: Any = Any) -> Any:  # as in msgspec
         raise MalformedJson(f"expected JSON, got {problem}") from None
     except RecursionError:
         raise TooDeep() from None
-
-
-def same_json(one: Any, other: Any) -> bool:
-    """Compare two values as JavaScript does: key order is ignored, numbers are doubles, and True is not a number."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same_json(item, other[key]) for key, item in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same_json, one, other))
-    if (type(one) is int and type(other) is float) or (type(one) is float and type(other) is int):
-        return float(one) == float(other)
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

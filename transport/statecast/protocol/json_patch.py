@@ -16,7 +16,7 @@ import msgspec
 from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, Json, StateTooLarge
 
 from .errors import ForbiddenKey, PatchTooLarge, StateLimitExceeded
-from .json_checks import same_json
+from .json_compare import same_json
 from .json_shape import check_nesting, count_values
 
 __all__ = ["Budget", "Edit", "PatchConflict", "Patching"]

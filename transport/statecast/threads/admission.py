@@ -112,7 +112,7 @@ class Admission:
             if posted.thread_id is not None:
                 await self.check_free(key)
             self._runs.room.check(posted.owner)
-            document, adopted = await adopt(posted.claim, posted.agent, limit=self._limits.state, runs=bool(commands))
+            document, adopted = await adopt(posted.claim, posted.agent, limit=self._limits.state)
             if adopted:
                 self._runs.room.check(posted.owner)  # others may have come meanwhile
             thread = Thread(

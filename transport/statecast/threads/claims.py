@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import chain
-from typing import Any
-
 import msgspec
 
 from statecast.protocol import Cursor
-from statecast.protocol.errors import ForbiddenKey, NumberOutOfRange, StateLimitExceeded, TooDeep
-from statecast.protocol.json_checks import decode, same_json
+from statecast.protocol.errors import RequestError, StateLimitExceeded
+from statecast.protocol.json_checks import decode
+from statecast.protocol.json_compare import same_text
+from statecast.protocol.json_shape import check_nesting
+from statecast.protocol.json_values import check_values
 from statecast.protocol.messages.state_messages import list_in, without
-from statecast_agents import FORBIDDEN_KEYS, MAX_DEPTH, MAX_INTEGER, Agent, Document, Json, StateTooLarge
-from statecast_agents.values import is_javascript_integer
+from statecast_agents import MAX_DEPTH, Agent, Document, StateTooLarge
 
 from .offload import offload
 from .runs.failures import first_state, validate
@@ -32,45 +31,29 @@ async def agrees(claim: Claim, thread: Thread, *, runs: bool = False) -> bool:
     Args:
         claim: The client's state.
         thread: The thread.
-        runs: Whether a run follows, which needs the state's nodes: they are made of what is decoded here.
+        runs: Whether a run follows, which looks at the state: a large one is made ready for that.
     """
-    document = thread.document if runs and thread.document.rests else None
-    if isinstance(claim, msgspec.UnsetType):
-        if document is not None:
-            await offload(thread.size, document.prepare)
-        return False
-    claimed = bytes(claim)
-    revision, actual = thread.snapshot()
-    if claimed == actual:
-        same = True
-        if document is not None:
-            await offload(len(actual), document.prepare)
-    else:
-        same = await offload(len(actual) + len(claimed), _agree, claimed, actual, document)
+    same = False
+    revision = thread.log.revision
+    if not isinstance(claim, msgspec.UnsetType):
+        claimed = bytes(claim)
+        revision, actual = thread.snapshot()
+        same = claimed == actual or await offload(len(actual) + len(claimed), _agree, claimed, actual)
+    if runs and thread.document.rests:
+        await offload(thread.size, thread.document.prepare)
     return same and thread.is_unchanged(Cursor(thread.epoch, revision))
 
 
-def _agree(claim: bytes, actual: bytes, document: Document | None) -> bool:
-    state: Json = None
-    if document is not None:
-        state = msgspec.json.decode(actual)
-        document.prepare(actual, state)
+def _agree(claim: bytes, actual: bytes) -> bool:
     try:
-        claimed = msgspec.json.decode(claim)
+        if len(claim) > len(actual):  # with spaces that ours does not have, perhaps
+            claim = msgspec.json.format(claim, indent=-1)
+        return same_text(claim, actual)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    if msgspec.json.encode(claimed) == actual:
-        return True
-    if document is None:
-        state = msgspec.json.decode(actual)
-    return _sorted(claimed) == _sorted(state) or same_json(claimed, state)
 
 
-def _sorted(value: Json) -> bytes:
-    return msgspec.json.encode(value, order="sorted")
-
-
-async def adopt(claim: Claim, agent: Agent, *, limit: int, runs: bool) -> tuple[Document, bool]:
+async def adopt(claim: Claim, agent: Agent, *, limit: int) -> tuple[Document, bool]:
     """Create the document of a new thread from the claim, if the agent allows it, else from the agent's initial state.
 
     Returns the document, and whether it is the claim. A claim of null counts as no state if the agent has an
@@ -80,7 +63,6 @@ async def adopt(claim: Claim, agent: Agent, *, limit: int, runs: bool) -> tuple[
         claim: The client's state.
         agent: The thread's.
         limit: Bytes that a state may have.
-        runs: Whether a run follows, as in `agrees`.
 
     Raises:
         RequestError: `state_too_large`; `invalid_state`, `too_deep`, `number_out_of_range`, `forbidden_key`;
@@ -95,42 +77,31 @@ async def adopt(claim: Claim, agent: Agent, *, limit: int, runs: bool) -> tuple[
             return Document(initial), False
     if len(text) > limit:
         raise StateLimitExceeded(str(StateTooLarge(len(text), limit)), limit=limit)
-    return await offload(len(text), _adopted, text, agent, runs)
+    return await offload(len(text), _adopted, text, agent)
 
 
-def _adopted(text: bytes, agent: Agent, runs: bool) -> tuple[Document, bool]:
+def _adopted(text: bytes, agent: Agent) -> tuple[Document, bool]:
     """Return the document of a claim, and whether it has all of it: not the questions, which nobody has asked here."""
-    value = decode(text)
-    _check(value)
-    validate(agent, value)
-    if list_in(value, agent.pending):
-        return Document.adopting(without(value, agent.pending)), False
+    _check(text)
+    if agent.state_type.declared is not None:
+        validate(agent, decode(text))
     # On one line it can be part of any frame; a client's own JSON is.
-    document = Document.adopting(value, b"" if b"\n" in text or b"\r" in text else text)
-    if runs:
-        document.prepare(text, value)
+    has_lines = b"\n" in text or b"\r" in text
+    document = Document.adopting(decode(text)) if has_lines else Document.adopting(None, text)
+    document.prepare()
+    if list_in(document.root, agent.pending):
+        return Document.adopting(without(document.plain(), agent.pending)), False
     return document, True
 
 
-def _check(value: Any) -> None:
-    """Check that a state can hold a decoded value, level by level: few steps for many values.
+def _check(text: bytes) -> None:
+    """Check that a state can hold the value of a JSON text.
 
     Raises:
         RequestError: `too_deep`, `number_out_of_range`, `forbidden_key`.
     """
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        numbers = [item for item in level if type(item) is int]
-        beyond = numbers and (max(numbers) > MAX_INTEGER or min(numbers) < -MAX_INTEGER)
-        if beyond and not all(map(is_javascript_integer, numbers)):
-            message = "in the state: expected integers that JavaScript can hold, got another one; use a string"
-            raise NumberOutOfRange(message)
-        dicts = [item for item in level if type(item) is dict]
-        if not FORBIDDEN_KEYS.isdisjoint(chain.from_iterable(dicts)):
-            (key, *_) = FORBIDDEN_KEYS.intersection(chain.from_iterable(dicts))
-            raise ForbiddenKey(key).within("the state")
-        lists = [item for item in level if type(item) is list]
-        level = [*chain.from_iterable(map(dict.values, dicts)), *chain.from_iterable(lists)]
-        if not level and not dicts and not lists:
-            return
-    raise TooDeep(MAX_DEPTH).within("the state")
+    try:
+        check_nesting(text, MAX_DEPTH)
+        check_values(text)
+    except RequestError as error:
+        raise error.within("the state") from None

@@ -14,7 +14,7 @@ import msgspec
 
 from statecast.protocol.entries import Entry
 from statecast.protocol.event_stream import EVENT_STREAM, HEARTBEAT, typed_event
-from statecast.protocol.json_checks import same_json
+from statecast.protocol.json_compare import same_json
 from statecast.protocol.messages.encoder import MessageEncoder
 from statecast.protocol.messages.full_projection import FullProjection
 from statecast.protocol.messages.part_events import (

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from statecast.protocol.json_checks import same_json
+from statecast.protocol.json_compare import same_json
 from statecast.protocol.json_values import read_value
 from statecast_agents import Json, chunks
 from statecast_agents.metadata import Report

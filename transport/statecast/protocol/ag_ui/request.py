@@ -13,7 +13,8 @@ import msgspec
 
 from statecast.protocol.errors import InvalidResume, RequestError, UnknownInterrupt
 from statecast.protocol.fields import fields_as, fields_of, string_at, unexpected
-from statecast.protocol.json_checks import decode, same_json
+from statecast.protocol.json_checks import decode
+from statecast.protocol.json_compare import same_json
 from statecast.protocol.json_values import read_value
 from statecast.protocol.lenient import read_past, readable
 from statecast.protocol.messages.client_copy import ClientCopy

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from statecast.protocol.entries import ChunkEntry, Entry, OperationsEntry, RunEntry
-from statecast.protocol.json_checks import same_json
+from statecast.protocol.json_compare import same_json
 from statecast_agents import Document, Json, chunks, operations
 from statecast_agents.metadata import Report
 
