@@ -148,9 +148,10 @@ class Log:
         if self.hidden:
             self.show(0)
 
-    def next(self, revision: int) -> Entry:
-        """Return the entry after `revision`, which is at or past `start`, and before the last."""
-        return self._entries[revision - self.revision]
+    def next(self, revision: int) -> Entry | None:
+        """Return the entry after `revision`, which is before the last one; None if it is gone."""
+        entries, place = self._entries, revision - self.revision
+        return entries[place] if place + len(entries) >= 0 else None
 
     def join(self, reader: Follower) -> None:
         """Add a reader; `leave` removes it."""

@@ -53,7 +53,6 @@ class Reader:
         "_encoder",
         "_endless",
         "_expired",
-        "_finished",
         "_frame",
         "_fresh",
         "_goal",
@@ -70,6 +69,7 @@ class Reader:
         "_whole",
         "_written",
         "driver",
+        "finished",
         "quiet",
         "revision",
         "send_bytes",
@@ -117,7 +117,7 @@ class Reader:
         self._beat = False
         self._closing = False
         self._expired: RunError | None = None  #: why its client may see nothing more
-        self._finished = False
+        self.finished = False  #: whether `take` has returned the last of the stream
         self.driver: Driver | None = None  #: what steps instead of `wait`
         self._waiting: asyncio.Future[None] | None = None  #: what `wait` waits for
 
@@ -135,14 +135,19 @@ class Reader:
                 self.revision = visible
                 self.quiet = False
                 return shared[2]
-            if visible == start + 1 and start >= log.start and (active is None or active.begun):
+            if visible == start + 1 and (active is None or active.begun):  # one entry, as nearly always
                 entry = log.next(start)
                 if type(entry) is OperationsEntry and len(entry.operations) < LARGE:
-                    return self._take_one(entry)
-        if self._finished:
+                    data = self._encoder.encode(entry)
+                    if len(data) <= SHARED and len(log.readers) > 1:
+                        log.frames[self._kind] = start, visible, data
+                    self.revision = visible
+                    self.quiet = False
+                    return data
+        if self.finished:
             return b""
         if self._expired is not None:
-            self._finished = True
+            self.finished = True
             return self._encoder.expire(self._expired)
         if active is not None and not active.begun and not self._closing:
             self._beat = False  # with it, `wait` would return at once, again and again
@@ -174,32 +179,22 @@ class Reader:
             plain = plain and end is None
             if end is not None and self.revision >= end:
                 pieces.append(self._encoder.finish())
-                self._finished = True
+                self.finished = True
         if self._queue_at != queue.turned and self._unstored is None and queue.stored:
             pieces += self._take_queue()
         # A closing stream does not wait for a snapshot to be stored: the store may be away, and the server stops.
         if self._closing and (self._unstored is not None or self.revision >= log.visible):
-            self._finished = True
+            self.finished = True
         if not pieces and self._beat:
             pieces.append(self._encoder.heartbeat)
         self._beat = False
-        self._plain = self._kind is not None and self._unstored is None and not self._closing and not self._finished
+        self._plain = self._kind is not None and self._unstored is None and not self._closing and not self.finished
         if not pieces:
             return b""
         self.quiet = False
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if plain and len(data) <= SHARED and len(log.readers) > 1:
             log.frames[self._kind] = start, self.revision, data
-        return data
-
-    def _take_one(self, entry: OperationsEntry) -> bytes:
-        """Return the frame of an entry that is all there is to send: nearly every frame of a stream is one of these."""
-        log = self._log
-        self.revision = entry.revision
-        self.quiet = False
-        data = self._encoder.encode(entry)
-        if len(data) <= SHARED and len(log.readers) > 1:
-            log.frames[self._kind] = entry.revision - 1, entry.revision, data
         return data
 
     async def replay(self, run_id: str | None = None) -> bytes:
@@ -212,16 +207,11 @@ class Reader:
         now = log.visible
         before = [entry for entry in log.rest(-1) if isinstance(entry, ChunkEntry) and entry.revision <= self.revision]
         pieces = [self._encoder.encode(entry) for entry in before if entry.run_id == run_id]
-        while not self._finished and (self._snapshot or self.revision < now):
+        while not self.finished and (self._snapshot or self.revision < now):
             pieces.append(self.take())
             if not pieces[-1]:
                 await self.wait()
         return b"".join(pieces)
-
-    @property
-    def finished(self) -> bool:
-        """Whether `take` has returned the last of the stream."""
-        return self._finished
 
     async def wait(self) -> None:
         """Wait until `take` may return something. Cancelling the wait loses nothing."""
@@ -229,7 +219,7 @@ class Reader:
             work, self._due = self._due, None
             await offload(self._state.size, work)
             return
-        if self._finished or self._beat or self._closing:
+        if self.finished or self._beat or self._closing:
             return
         queue = self._queue
         active = queue.active
@@ -242,7 +232,7 @@ class Reader:
     @property
     def behind(self) -> bool:
         """Whether there is more to send: the last `take` returned as much as one send may hold."""
-        return self.revision < self._log.visible or self.is_slow
+        return self.revision < self._log.visible or self._due is not None
 
     @property
     def is_slow(self) -> bool:
@@ -280,7 +270,7 @@ class Reader:
         """Return a snapshot and what it does not include; nothing until the store has the state."""
         state, encoder = self._state, self._encoder
         if state.gone:
-            self._finished = True  # there is no state any more
+            self.finished = True  # there is no state any more
             return []
         if self._unstored is None:
             at, text = state.snapshot()

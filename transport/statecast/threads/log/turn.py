@@ -53,12 +53,14 @@ class Turn:
 
     def flush_soon(self, state: _State) -> None:
         """Flush a state, which has changed, at the end of the turn. Call it on the event loop's thread."""
-        self.end_soon()
+        if not self._due:
+            self.end_soon()
         self._states.append(state)
 
     def read_soon(self, log: _Log) -> None:
         """Let the readers of a log read at the end of the turn. Call it once until the log steps."""
-        self.end_soon()
+        if not self._due:
+            self.end_soon()
         self._logs.append(log)
 
     def _end(self) -> None:
