@@ -121,24 +121,19 @@ class DrivenStream:
 
     def step(self) -> None:
         """Send what there is; soon, if it has just sent something, or has to wait for a full socket."""
-        if not self._busy:
-            if self._loop.time() < self._due:
-                self._go_on_when_due()
-            else:
-                self._go_on()
-
-    def _go_on_when_due(self) -> None:
-        self._busy = True
-        self._timer = self._loop.call_at(self._due, self._go_on)
-
-    def _go_on(self) -> None:
+        if self._busy:
+            return
+        now = self._loop.time()
+        if now < self._due:
+            self._go_on_when_due()
+            return
         self._busy = True
         try:
             message = self._messages.next_message()
             if message is None:
                 self._pause()
                 return
-            self._due = self._loop.time() + self._gather
+            self._due = now + self._gather
             sending = self._send(message)
             try:
                 waits_for = self._context.run(sending.send, None)
@@ -148,6 +143,15 @@ class DrivenStream:
                 self._take_over(_rest(sending, waits_for))
         except Exception as error:  # whatever it is, it is this stream's own
             self._fail(error)
+
+    def _go_on_when_due(self) -> None:
+        self._busy = True
+        self._timer = self._loop.call_at(self._due, self._go_on)
+
+    def _go_on(self) -> None:
+        self._busy = False
+        self._due = 0.0  # a timer may come a little early
+        self.step()
 
     def _pause(self) -> None:
         if self._messages.finished:
@@ -180,8 +184,7 @@ class DrivenStream:
         elif self._messages.finished:
             self._sent()
         else:
-            self._busy = False
-            self.step()
+            self._go_on()
 
     def _fail(self, error: BaseException) -> None:
         self._failure = error

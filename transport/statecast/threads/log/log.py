@@ -22,7 +22,7 @@ from statecast_agents.chunks import TextDelta
 
 from .turn import Turn
 
-__all__ = ["Follower", "Log"]
+__all__ = ["Follower", "Log", "Stepped"]
 
 OLDER_RUNS: Final = 8  #: run entries kept in `older`
 MERGED: Final = 65_536  #: bytes of merged deltas; beyond them a new entry begins, so that merging never copies more
@@ -32,14 +32,22 @@ MERGED: Final = 65_536  #: bytes of merged deltas; beyond them a new entry begin
 ENDS: Final = 256
 
 
-class Follower(Protocol):
+class Stepped(Protocol):
+    """What reads when it is stepped."""
+
+    def step(self) -> None:
+        """Read, or let whoever waits for it read: there may be something. Raises nothing."""
+
+
+class Follower(Stepped, Protocol):
     """What follows a log."""
 
     revision: int  #: the place: entries after it are yet to be read
     until: str | None  #: the run whose stream it is: of other runs it needs no parts
 
-    def step(self) -> None:
-        """Read, or let whoever waits for it read: there may be something. Raises nothing."""
+    @property
+    def driver(self) -> Stepped | None:
+        """Return what is stepped in its place: what sends its frames, without a task that waits for them."""
 
     def beat(self) -> None:
         """Have a heartbeat ready, if it has been quiet."""
@@ -181,13 +189,13 @@ class Log:
             if len(self.readers) == 1:
                 self.unread = False
                 (reader,) = self.readers
-                reader.step()
+                (reader.driver or reader).step()
                 return 1
             self._round = list(self.readers)
         readers = self._round[:most]
         del self._round[:most]
         for reader in readers:
-            reader.step()
+            (reader.driver or reader).step()
         if not self._round:
             self._round = None
             self.unread = self._stale

@@ -9,26 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from statecast.protocol import ChunkEntry, Encoder, Entry, OperationsEntry, RunEntry, RunError
 from statecast.protocol.thread_events.encoder import EventsEncoder
 from statecast.threads.offload import LARGE, offload
 
+from .log import Stepped
 from .logged_state import LoggedState
 from .run_queue import RunQueue
 
-__all__ = ["Driver", "Reader"]
+__all__ = ["Reader"]
 
 #: Bytes at most that are cached for other readers at the same place, on each thread and for each protocol.
 SHARED: Final = 4_096
-
-
-class Driver(Protocol):
-    """What sends the frames of a reader from where the log grew, without a task that waits for them."""
-
-    def step(self) -> None:
-        """Send what `take` returns, unless it is busy. Raises nothing."""
 
 
 class Reader:
@@ -118,7 +112,7 @@ class Reader:
         self._closing = False
         self._expired: RunError | None = None  #: why its client may see nothing more
         self.finished = False  #: whether `take` has returned the last of the stream
-        self.driver: Driver | None = None  #: what steps instead of `wait`
+        self.driver: Stepped | None = None  #: what sends its frames when the log steps it, without a task that waits
         self._waiting: asyncio.Future[None] | None = None  #: what `wait` waits for
 
     def take(self) -> bytes:
@@ -240,10 +234,7 @@ class Reader:
         return self._due is not None
 
     def step(self) -> None:
-        """Have the driver send, or wake `wait`."""
-        if self.driver is not None:
-            self.driver.step()
-            return
+        """Wake `wait`."""
         waiting = self._waiting
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
@@ -264,7 +255,7 @@ class Reader:
         """End the stream at once, with the reason: its client may see nothing more."""
         self._expired = error
         self.close()
-        self.step()
+        (self.driver or self).step()
 
     def _take_snapshot(self) -> list[bytes]:
         """Return a snapshot and what it does not include; nothing until the store has the state."""
