@@ -41,13 +41,14 @@ class Stream:
         gather: Seconds between two sends, at least.
     """
 
-    __slots__ = ("_first", "_gather", "_subscription", "finished", "seconds")
+    __slots__ = ("_first", "_gather", "_source", "_subscription", "finished", "seconds")
 
     def __init__(self, subscription: Subscription, *, first: bytes = b"", gather: float = GATHER) -> None:
         self.seconds: float | None = None  #: until it ends, whatever is still to come; None: no limit
         self.finished = False  #: whether `next_message` has returned the last one
         self._first = first
         self._subscription = subscription
+        self._source = subscription.source
         self._gather = gather
 
     @property
@@ -57,7 +58,7 @@ class Stream:
 
     def next_message(self) -> Message | None:
         """Return the next message of the response; None if there is nothing to send yet, or the last is omitted."""
-        source = self._subscription.source
+        source = self._source
         data = source.take()
         if self._first:
             data, self._first = self._first + data, b""
@@ -85,8 +86,8 @@ class Stream:
         expiry = expire_in(self.seconds, subscription.reader)
         disconnected = False
         try:
-            if is_stepped(receive, send) and isinstance(subscription.source, Reader):
-                disconnected = await DrivenStream(self, subscription.source, send, self._gather).run(receive)
+            if is_stepped(receive, send) and isinstance(self._source, Reader):
+                disconnected = await DrivenStream(self, self._source, send, self._gather).run(receive)
             else:
                 disconnected = await self._run_in_task(receive, send)
             if self.finished and self.cut:
@@ -98,7 +99,7 @@ class Stream:
 
     async def _run_in_task(self, receive: Receive, send: Send) -> bool:
         """Send the stream to its end, or until the client disconnects; return whether it did before the end."""
-        source, gather = self._subscription.source, self._gather
+        source, gather = self._source, self._gather
         clock = asyncio.get_running_loop().time
         due = 0.0
         with watched(self._subscription.reader, receive) as watch:

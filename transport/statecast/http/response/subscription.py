@@ -21,6 +21,8 @@ class Subscription:
         whole: Whether every change is shown as the whole state again.
     """
 
+    __slots__ = ("_accepted", "_encoder", "_hub", "reader", "source")
+
     def __init__(
         self, hub: Hub, accepted: Submission, encoder: Encoder, *, endless: bool = False, whole: bool = False
     ) -> None:
