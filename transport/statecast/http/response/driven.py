@@ -141,7 +141,7 @@ class DrivenStream:
                 self._sent()
             else:
                 self._take_over(_rest(sending, waits_for))
-        except Exception as error:  # whatever it is, it is this stream's own
+        except (Exception, asyncio.CancelledError) as error:  # whatever it is, it is this stream's own
             self._fail(error)
 
     def _go_on_when_due(self) -> None:
@@ -195,8 +195,12 @@ class DrivenStream:
         self._interrupt.reschedule(self._loop.time())
 
 
+async def _rest(sending: Coroutine[Any, Any, None], waits_for: Any) -> None:
+    """Run the rest of a coroutine that was stepped once, and waits for something."""
+    await _resumed(sending, waits_for)
+
+
 @types.coroutine
-def _rest(sending: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
-    """Wait for what a stepped coroutine waits for, and run the rest of it."""
+def _resumed(sending: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
     yield waits_for
     yield from sending
