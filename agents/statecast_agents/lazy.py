@@ -170,26 +170,32 @@ NODES.update((LazyDict, LazyList, SplitDict))
 def node_of(value: Any, document: ChangeRecorder, parent: Any, key: str | int | None, depth: int = DEPTH) -> Any:
     """Make the node of a checked, plain container, which nobody may change any more; its children may stay plain."""
     is_dict = type(value) is dict
-    items = value.values() if is_dict else value
-    flat = _PLAIN.isdisjoint(map(type, items))
-    small = depth > 1 and len(value) <= FEW and all(len(item) < WIDE for item in items if type(item) in _PLAIN)
     node: Any
     if is_dict:
-        node = _new_dict(TrackedDict if flat or small else LazyDict)
+        node = _new_dict(TrackedDict)
         dict.update(node, value)
     else:
-        node = _new_list(TrackedList if flat or small else LazyList)
+        node = _new_list(TrackedList)
         list.extend(node, value)
     node._document = document
     node._parent = parent
     node._key = key
     node._cache = None
     node._origin = value
-    if small and not flat:
+    lazy = False
+    if depth > 1 and len(value) <= FEW:
         put: Any = _dict_set if is_dict else _list_set
         for name, item in value.items() if is_dict else enumerate(value):
-            if type(item) in _PLAIN:
-                put(node, name, node_of(item, document, node, name, depth - 1))
+            kind = type(item)
+            if kind is dict or kind is list:
+                if len(item) < WIDE:
+                    put(node, name, node_of(item, document, node, name, depth - 1))
+                else:
+                    lazy = True
+    else:
+        lazy = not _PLAIN.isdisjoint(map(type, value.values() if is_dict else value))
+    if lazy:
+        node.__class__ = LazyDict if is_dict else LazyList
     return node
 
 
