@@ -1,4 +1,7 @@
-"""The state of a thread: a JSON value that can be mutated as plain Python, and is held as JSON text until it is read.
+"""The state of a thread: a JSON value that can be mutated as plain Python.
+
+It is held in one of three forms: as JSON text while it rests, decoded until somebody looks at it, and then as nodes, of
+what was looked at. Between two runs it is decoded, and both hold what neither has changed.
 
 A document is made of four classes, each of which extends the one before: `SizeBudget` limits its size, `ChangeRecorder`
 records changes, `NodeFactory` makes nodes of assigned values, and `Document` holds the root.
@@ -277,6 +280,8 @@ class Document(NodeFactory):
         with self._lock:
             if self._resting is not None:
                 return _decode(self._resting)
+            if type(self._root) is SplitDict:
+                self._root.decode_all()
             plain = self._plain()
             if type(plain) is dict:
                 plain.update([(key, _decode(value)) for key, value in plain.items() if type(value) is msgspec.Raw])

@@ -45,6 +45,9 @@ class Fence:
     def __len__(self) -> int:
         return 0
 
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
     def append(self, slot: object) -> NoReturn:
         """Refuse a change."""
         raise self._refusal()

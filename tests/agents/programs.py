@@ -181,6 +181,8 @@ class Program:
         """Check that whoever holds something of an earlier run sees what it was when that ended, and cannot write."""
         for document, plain, held, was in self._ended:
             assert same(document.root, plain), self
+            assert same(json.loads(document.encode()), plain), self
+            assert same(document.plain(), plain), self
             for (one, _), value in zip(held, was, strict=True):
                 assert same(one, value), self
                 for node in [*nodes_in(one), *nodes_in(document.root)]:

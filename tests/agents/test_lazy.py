@@ -277,3 +277,20 @@ def test_what_the_engine_looks_at_is_all_that_is_decoded(monkeypatch: pytest.Mon
     assert decoded[2:] == [msgspec.json.encode(state["rows"])]
     assert document.root == following.root
     assert following.plain() == following.root
+
+
+def test_a_state_whose_root_is_decoded_in_part_is_plain_and_written_as_a_whole() -> None:
+    state = {"rows": [item(number) for number in range(5_000)], "messages": [{"id": "m"}], "n": 1}
+    document = Document.adopting(None, msgspec.json.encode(state))
+    messages: Any = document.at(["messages"])
+    assert msgspec.json.decode(document.encode()) == document.plain() == state
+    messages[0]["id"] = "x"
+    document.flush()
+    state["messages"] = [{"id": "x"}]
+    assert msgspec.json.decode(document.encode()) == document.plain() == state
+    ended, document = document, document.end(lambda: OperationError("ended"))
+    for each in (ended, document):
+        assert each.root == state
+        assert msgspec.json.decode(each.encode()) == each.plain() == state
+        assert msgspec.json.decode(each.rest()) == state
+        assert each.root == state
