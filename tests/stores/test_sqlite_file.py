@@ -27,6 +27,7 @@ from statecast.stores import (
     store_of,
 )
 from statecast.stores.log import Kind
+from statecast.stores.sqlite import opened as opened_database
 from statecast.stores.sqlite import store as limits
 from statecast.stores.sqlite.database import MIGRATIONS
 from tests.stores.full_disk import full_disk
@@ -227,7 +228,10 @@ async def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path) -> N
 
 @posix
 @pytest.mark.parametrize("suffix", ["", "-wal", "-segment-1"])
-async def test_a_file_that_is_gone_takes_no_commit_until_it_is_back(path: Path, suffix: str) -> None:
+async def test_a_file_that_is_gone_takes_no_commit_until_it_is_back(
+    path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opened_database, "LOOK_EVERY", 0.0)
     store = await opened(path)
     await store.commit([CREATED])
     file = Path(f"{path}{suffix}")
@@ -272,6 +276,8 @@ async def test_a_database_that_cannot_be_written_to_bounds_what_waits_for_it(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "BEHIND", 50_000)
+    monkeypatch.setattr("statecast.stores.sqlite.entries.MOST_BYTES", 10_000)
+    monkeypatch.setattr("statecast.stores.sqlite.entries.AT_ONCE_BYTES", 5_000)
     store = await opened(path)
     await store.commit([CREATED])
     assert store._database is not None
@@ -281,7 +287,7 @@ async def test_a_database_that_cannot_be_written_to_bounds_what_waits_for_it(
     written = 0
     while store.append_nowait([Appended(KEY, written + 1, "operations", bytes(1_000))]):
         written += 1
-    assert 40 < written < 100
+    assert 10 < written < 200
     with pytest.raises(StoreUnavailable, match="readonly"):
         await store.commit([Appended(KEY, written + 1, "operations", bytes(1_000))])
     connection.execute("PRAGMA query_only = OFF")

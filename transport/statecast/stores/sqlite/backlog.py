@@ -86,11 +86,6 @@ class Backlog:
         self._touched: dict[int, float] = {}
 
     @property
-    def due(self) -> bool:
-        """Whether some of it should be written to SQLite."""
-        return self.entries.due or len(self._others) > MOST or self._size > MOST_BYTES
-
-    @property
     def size(self) -> int:
         """Bytes, about."""
         return self.entries.size + self._size
@@ -197,15 +192,23 @@ class Backlog:
         data = encode(Commit(number, entries, [other for _, other in others]))
         return Prepared(data, number, entries, others, rows, last_row)
 
-    def add(self, prepared: Prepared, at: float) -> None:
-        """Add a commit, which is in the segment; `at` is the store's time."""
+    def add(self, prepared: Prepared, at: float) -> bool:
+        """Add a commit, which is in the segment, and return whether some of the backlog should be written to SQLite.
+
+        Args:
+            prepared: The commit.
+            at: The store's time.
+        """
         self._number = prepared.number
         touched, add = self._touched, self.entries.add
         for row, revision, code, data in prepared.entries:
             add(row, revision, KINDS[code], data)
             touched[row] = at
-        if not prepared.others:
-            return
+        if prepared.others:
+            self._add_others(prepared, at)
+        return self.entries.due or len(self._others) > MOST or self._size > MOST_BYTES
+
+    def _add_others(self, prepared: Prepared, at: float) -> None:
         for known, other in prepared.others:
             self._others.append((known, at, other))
             self._size += CHANGE + _size_of(other)
@@ -215,7 +218,7 @@ class Backlog:
                 self.entries.forget(known, other.revision)
             elif isinstance(other, Deleted) and known is not None:
                 self.entries.forget(known)
-                touched.pop(known, None)
+                self._touched.pop(known, None)
                 self._refused.discard(known)
             if isinstance(other, Deleted | RecordErased):
                 self.deletions += 1

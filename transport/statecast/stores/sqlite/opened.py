@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -34,6 +34,9 @@ _log: Final = logging.getLogger("statecast")
 
 #: Bytes of SQLite's own log at which it is brought into the file.
 CHECKPOINT_AT: Final = 2**24
+
+#: Seconds between looks whether the files are still there. A look at one costs more than a word that is appended.
+LOOK_EVERY: Final = 0.01
 
 #: Seconds between tries to bring the log into the file, while another program reads it.
 AGAIN: Final = 1.0
@@ -79,6 +82,7 @@ class OpenDatabase:
         self._segment_number = left.last_segment + 1
         (last_row,) = self.connection.execute("SELECT ifnull(max(row), 0) FROM threads").fetchone()
         self.last_row: int = max(last_row, left.last_row)  #: the greatest that was ever given to a thread
+        self._look_from = 0.0  #: when to look for the files again
         self.portions: deque[Portion] = deque()
         self.older: list[Segment] = []  #: segments, all of which is in `portions` or was
 
@@ -94,16 +98,20 @@ class OpenDatabase:
                 self._place,
                 "; ".join(left.damage),
             )
+        self._unlink(left.leftovers)
         connection.execute("PRAGMA synchronous = FULL")  # for what is deleted below is to be on the disk
         self._generation = bring_in(connection, left)
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
         self.checkpoint()
         self.era = era_of(connection)
-        for path in left.paths:
-            os.unlink(path)
-        if left.paths:
-            sync_folder(self._place.parent)
+        self._unlink(left.paths)
         return left
+
+    def _unlink(self, segments: Sequence[Path]) -> None:
+        for path in segments:
+            os.unlink(path)
+        if segments:
+            sync_folder(self._place.parent)
 
     def apply(self) -> None:
         """Write the portions to the database."""
@@ -140,14 +148,23 @@ class OpenDatabase:
             self.connection.execute("ROLLBACK")
         return self.connection
 
-    def check(self) -> None:
-        """Check that all files are still there.
+    def append(self, commit: bytes, *, sync: bool = False) -> None:
+        """Append a commit to the segment. It happens on the event loop, or on another thread than everything else.
+
+        Args:
+            commit: Encoded.
+            sync: Whether to wait until the disk has it.
 
         Raises:
-            StoreUnavailable: One was deleted or replaced.
+            StoreUnavailable: One of the files was deleted or replaced.
+            OSError: The disk is full, or does not work.
         """
-        self._files.check()
-        self.segment.check()
+        now = time.monotonic()
+        if now >= self._look_from:
+            self._files.check()
+            self.segment.check()
+            self._look_from = now + LOOK_EVERY
+        self.segment.append(commit, sync=sync)
 
     def read(self, function: Callable[..., _T], *args: Any) -> _T:
         """Call a function with the connection, after everything in the portions is written."""

@@ -31,6 +31,7 @@ class Left(msgspec.Struct):
     others: list[Other] = []  #: changes that SQLite does not have
     entries: dict[int, list[tuple[int, Kind, bytes]]] = {}  #: all that can be read, by row
     paths: list[Path] = []  #: the segments, which are of no use once all of this is in SQLite
+    leftovers: list[Path] = []  #: segments of which all is in SQLite
     foreign: list[Path] = []  #: segments of other databases
     damage: list[str] = []  #: what cannot be read, a line each
     last_row: int = 0  #: the greatest that is named
@@ -45,11 +46,14 @@ def left_beside(connection: sqlite3.Connection, place: Path) -> Left:
     goes_on = True
     follows: int | None = None  #: the number of the next commit; None before the first
     for left.last_segment, path in segments_of(place):
-        reader = SegmentReader(path)
-        if reader.unbegun or (reader.generation == before != ""):
-            left.paths.append(path)
+        try:
+            reader = SegmentReader(path)
+        except FileNotFoundError:  # a server deleted it meanwhile: all of it is in SQLite
             continue
-        if reader.generation != generation:
+        if reader.unbegun or (reader.generation and reader.generation == before):
+            left.leftovers.append(path)
+            continue
+        if not reader.generation or reader.generation != generation:
             left.foreign.append(path)
             continue
         left.paths.append(path)

@@ -139,8 +139,7 @@ class SegmentReader:
         whole = check == _CHECK.pack(self._seal) and header.startswith(_MAGIC)
         #: of the database that it belongs to; empty if it cannot be read
         self.generation = header[len(_MAGIC) :].decode(errors="replace") if whole else ""
-        #: whether it is one that was never finished, such as an empty file
-        self.unbegun = len(data) < _HEADER and _MAGIC.startswith(data[: len(_MAGIC)])
+        self.unbegun = not whole and len(data) <= _HEADER  #: whether it ends in its header, as after a loss of power
         self.damaged = False  #: whether it ended, when it was read, at a record that is damaged, not only cut off
 
     def __iter__(self) -> Iterator[Commit]:

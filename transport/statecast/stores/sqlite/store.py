@@ -21,6 +21,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -144,13 +145,13 @@ class SqliteStore:
     def append_nowait(self, changes: Sequence[Change]) -> bool:
         """Append changes to the segment, unless something has to be waited for; return whether they are there."""
         backlog = self._backlog
-        if backlog is None or self._durable or self._order.locked() or not self._is_prompt(len(changes)):
+        if backlog is None or self._order.locked() or not self._is_prompt(len(changes)):
             return False
         try:
             prepared = backlog.prepare(changes)
             if len(prepared.data) > HERE_BYTES:
                 return False
-            self._append_timed(prepared)
+            self._append_here(prepared)
         except Exception:  # whatever it is: `commit` does the same, and raises it
             return False
         self._appended(prepared)
@@ -165,16 +166,16 @@ class SqliteStore:
         """
         async with self._order:
             backlog = self._open_backlog
-            if self._behind > BEHIND:
+            if self._open_database.portions and self._behind > BEHIND:
                 self._open_database.portions.append(backlog.take(everything=True))
                 await self._do(self._open_database.apply)
             try:
                 prepared = backlog.prepare(changes)
             except LookupError:  # nobody has looked yet
                 prepared = await self._prepare(changes)
-            if not self._durable and self._is_prompt(len(changes)) and len(prepared.data) <= HERE_BYTES:
+            if self._is_prompt(len(changes)) and len(prepared.data) <= HERE_BYTES:
                 try:
-                    self._append_timed(prepared)
+                    self._append_here(prepared)
                 except OSError as error:
                     raise self._failed(error) from error
             else:
@@ -193,28 +194,26 @@ class SqliteStore:
 
     def _is_prompt(self, changes: int) -> bool:
         """Return whether a commit of so many changes is for the event loop."""
-        return changes <= HERE and self._behind <= BEHIND and time.monotonic() > self._slow_until
+        if self._durable or changes > HERE or time.monotonic() < self._slow_until:
+            return False
+        return not self._open_database.portions or self._behind <= BEHIND
 
     @property
     def _behind(self) -> int:
         """Bytes of the backlog that SQLite is behind, about."""
-        portions = self._open_database.portions
-        return self._open_backlog.size + (sum(portion.size for portion in list(portions)) if portions else 0)
+        return self._open_backlog.size + sum(portion.size for portion in list(self._open_database.portions))
 
-    def _append_timed(self, prepared: Prepared) -> None:
-        started = time.perf_counter()
-        self._append(prepared, False)
-        if time.perf_counter() - started > LONG:
-            self._slow_until = time.monotonic() + WHILE
-
-    def _append(self, prepared: Prepared, sync: bool) -> None:
-        database = self._open_database
-        database.check()
-        database.segment.append(prepared.data, sync=sync)
+    def _append_here(self, prepared: Prepared) -> None:
+        started = time.monotonic()
+        self._open_database.append(prepared.data)
+        ended = time.monotonic()
+        if ended - started > LONG:
+            self._slow_until = ended + WHILE
 
     async def _append_apart(self, prepared: Prepared) -> None:
         """Append a commit on a thread; if the caller is cancelled, it waits all the same, to know what happened."""
-        appending = asyncio.ensure_future(self._do(self._append, prepared, self._durable, thread=self._append_thread))
+        append = partial(self._open_database.append, prepared.data, sync=self._durable)
+        appending = asyncio.ensure_future(self._do(append, thread=self._append_thread))
         cancelled: asyncio.CancelledError | None = None
         while not appending.done():
             try:
@@ -229,8 +228,7 @@ class SqliteStore:
     def _appended(self, prepared: Prepared) -> None:
         """Take note of a commit that is in the segment."""
         backlog, database = self._open_backlog, self._open_database
-        backlog.add(prepared, database.clock.now())
-        if backlog.due:
+        if backlog.add(prepared, database.clock.now()):
             self._write_soon()
         if database.segment.size > SEGMENT_BYTES and time.monotonic() > self._rotate_from:
             self._rotate_soon()

@@ -8,6 +8,7 @@ from typing import Final
 
 from statecast.stores.base import Deleted, Moved
 from statecast.stores.clock import Clock
+from statecast.stores.errors import ChangeRefused
 from statecast.stores.key import Key
 from statecast.stores.log import Assigned, BatchAccepted, BatchApplied, BatchChanged, BatchSettled, Compacted
 from statecast.stores.records import RecordErased, RecordWritten, SummaryChanged
@@ -112,6 +113,8 @@ class Writing:
             if row is not None:
                 self._delete(connection, row)
             records.delete(connection, change.key)
+        elif row is None:
+            raise ChangeRefused(f"the store has no thread {change.key.thread_id!r} to write to")
         elif isinstance(change, RunChanged):
             execute("UPDATE threads SET open = ? WHERE row = ?", (change.open, row))
         elif isinstance(change, BatchAccepted):
@@ -126,7 +129,6 @@ class Writing:
         elif isinstance(change, Assigned):
             execute("UPDATE threads SET agent = ? WHERE row = ?", (change.agent, row))
         elif isinstance(change, Compacted):
-            assert row is not None
             entries.delete(connection, row, change.revision)
             values_of = (change.revision, change.state, change.run, row)
             execute("UPDATE threads SET revision = ?, state = ?, run = ? WHERE row = ?", values_of)
@@ -158,5 +160,12 @@ def row_of(connection: sqlite3.Connection, key: Key) -> int | None:
 
 def is_refusal(error: Exception) -> bool:
     """Return whether an error says that SQLite works, but will never take a change."""
-    never = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError, UnicodeError)
+    never = (
+        ChangeRefused,
+        sqlite3.IntegrityError,
+        sqlite3.DataError,
+        sqlite3.InterfaceError,
+        OverflowError,
+        UnicodeError,
+    )
     return isinstance(error, never) or is_corrupt(error)
