@@ -23,13 +23,13 @@ from unittest.mock import patch
 
 import msgspec
 
-__all__ = ["Recorder", "begin_record", "lose_power"]
+__all__ = ["Recorder", "begin_record", "found_at", "lose_power"]
 
 #: SQLite makes these anew, or they hold nothing.
 OF_THE_SYSTEM: Final = ("-shm", "-lock")
 
 #: Bytes that a disk writes at once.
-PAGE: Final = 4096
+SECTOR: Final = 512
 
 
 class Synced(msgspec.Struct, tag="synced"):
@@ -66,7 +66,16 @@ _decode: Final = msgspec.json.Decoder(Line).decode
 
 def _files_of(path: Path) -> dict[str, int]:
     """Return the names and sizes of a store's files."""
-    return {file.name: file.stat().st_size for file in path.parent.glob(f"{path.name}*")}
+    return {name: found.st_size for name, found in found_at(path).items()}
+
+
+def found_at(path: Path) -> dict[str, os.stat_result]:
+    """Return what the system says of a store's files. Another thread may delete one meanwhile."""
+    found = {}
+    for file in path.parent.glob(f"{path.name}*"):
+        with contextlib.suppress(FileNotFoundError):
+            found[file.name] = file.stat()
+    return found
 
 
 def begin_record(path: Path, record: Path) -> None:
@@ -103,7 +112,8 @@ class Recorder:
                 if "wal_checkpoint" in statement:
                     recorder.log_synced()
                 found = super().execute(statement, *args)
-                self.waits = self.waits or "synchronous = FULL" in statement
+                if "synchronous = " in statement:
+                    self.waits = statement.endswith("FULL")
                 if self.waits and not self.in_transaction:
                     recorder.log_synced()
                 return found
@@ -146,10 +156,9 @@ class Recorder:
             self._note(FolderSynced(list(_files_of(self._path))))
             for copy in self._removed.iterdir():
                 copy.unlink()
-        for file in folder.iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(found, file.stat()):
-                    self._note(Synced(file.name, found.st_size))
+        for name, there in found_at(self._path).items():
+            if os.path.samestat(found, there):
+                self._note(Synced(name, found.st_size))
 
     def _note(self, line: Line) -> None:
         os.write(self._file, _encode(line) + b"\n")
@@ -202,10 +211,10 @@ def _cut_off(file: Path, kept: int, size: int, random: Random) -> str:
     return f"cut off at {end} of {size}, {kept} of them synced"
 
 
-def _empty_page(file: Path, kept: int, size: int, random: Random) -> str:
+def _zeros(file: Path, kept: int, size: int, random: Random) -> str:
     """Write zeros where the disk has not written yet, though it has written what comes behind."""
-    start = random.randint(kept, size - 1) // PAGE * PAGE
-    end = min(start + PAGE * random.randint(1, 3), size)
+    start = random.randint(kept, size - 1) // SECTOR * SECTOR
+    end = min(start + SECTOR * random.choice([1, 2, 8, 20]), size)
     start = max(start, kept)
     with file.open("r+b") as opened:
         opened.seek(start)
@@ -217,4 +226,4 @@ def _nothing(file: Path, kept: int, size: int, random: Random) -> str:
     return "left as it was"
 
 
-HARMS: Final[tuple[Callable[[Path, int, int, Random], str], ...]] = (_cut_off, _cut_off, _empty_page, _nothing)
+HARMS: Final[tuple[Callable[[Path, int, int, Random], str], ...]] = (_cut_off, _cut_off, _zeros, _nothing)

@@ -18,13 +18,13 @@ from random import Random
 from msgspec.structs import replace
 
 from statecast.stores import SavedThread, SqliteStore
-from tests.stores.disk import begin_record, lose_power
+from tests.stores.disk import begin_record, found_at, lose_power
 from tests.stores.model import Held, holds
 from tests.stores.nursery import Job, Nursery, born_with, commits_of
 
 __all__ = ["Lives"]
 
-COMMITS = 40  #: of a process, after which it stops cleanly
+COMMITS = 50  #: of a process, after which it stops cleanly
 
 _State = tuple[SavedThread, bool | None]  # a thread, and whether a run of it is under way, if that is known
 _Threads = dict[str, _State]  # by the epoch that each was made with, wherever it has moved
@@ -105,6 +105,9 @@ class Lives:
         told = self._watch(job, random.randrange(COMMITS) if end == "killed" else None)
         self.kills += not told.stopped
         self.story.append(f"{job}: {end} after {told.stored}")
+        if told.stopped:
+            left_over = set(found_at(self.path)) - {self.path.name + suffix for suffix in ("", "-lock", "-stopped")}
+            assert not left_over, f"a clean stop left {left_over}"
         if power:
             self.story.append(f"without power: {lose_power(self.path, self._record, random)}")
         else:

@@ -27,8 +27,8 @@ from msgspec.structs import replace
 from statecast.stores import Appended, Change, SqliteStore
 from statecast.threads.log.journal import Journal
 from statecast.threads.log.log import Log
-from tests.stores.disk import Recorder
-from tests.stores.model import Author, Held, after, holds
+from tests.stores.disk import Recorder, found_at
+from tests.stores.model import KEYS, Author, Held, after, holds
 from tests.stores.small_store import little
 
 __all__ = ["Job", "Nursery", "born_with", "commits_of"]
@@ -138,11 +138,16 @@ async def _write(job: Job) -> None:
                 journal.add_entry(logs.setdefault(name, cast("Log", _Shown(name))), change)
             else:
                 journal.add(change)
-        if random.random() < 0.5:
-            await journal.wait_stored()
-            _say("stored", number)
-        else:
-            await asyncio.sleep(0)
+        match random.randrange(6):
+            case 0:  # SQLite gets what it does not have yet
+                await store.load(random.choice(KEYS))
+            case 1:  # what nobody waits for gets further
+                await asyncio.sleep(random.random() * 0.003)
+            case 2 | 3:
+                await asyncio.sleep(0)
+            case _:
+                await journal.wait_stored()
+                _say("stored", number)
     await journal.wait_stored()
     _say("stored", job.commits)
     writing.cancel()
@@ -162,9 +167,7 @@ def _tear(path: Path, at: int, random: Random) -> None:
 
     def torn(file: int, data: Any) -> int:
         nonlocal left
-        if file > 2 and any(
-            os.path.samestat(os.fstat(file), found.stat()) for found in path.parent.glob(f"{path.name}*")
-        ):
+        if file > 2 and any(os.path.samestat(os.fstat(file), found) for found in found_at(path).values()):
             left -= 1
             if left == 0:
                 write(file, bytes(data)[: random.randint(0, len(data))])
