@@ -64,7 +64,7 @@ def damage_in(path: Path, readable: Callable[[SavedThread], object]) -> Iterator
                 yield f"the file: {line}"
         if not era_of(connection):
             yield "the era cannot be read: the next start begins another"
-        left = left_beside(connection, path)
+        left = left_beside(connection, _place(path))
         yield from left.damage
         for found in _rows(connection, "SELECT owner, thread_id FROM threads"):
             key = from_names(*found)
@@ -106,7 +106,9 @@ def _of_thread(
 
 
 def back_up(path: Path, to: Path) -> None:
-    """Copy a file with its log, as they are at one moment. The copy appears when it is complete.
+    """Copy a file, with what its log and its segments hold, as they are at one moment.
+
+    The copy appears when it is complete. No segment belongs to it: not even those beside the file that it may replace.
 
     Raises:
         StoreUnavailable: The file cannot be read, or holds no store; the copy cannot be written.
@@ -122,7 +124,7 @@ def back_up(path: Path, to: Path) -> None:
             try:
                 copy.isolation_level = None
                 connection.backup(copy)
-                bring_in(copy, left_beside(connection, path))
+                bring_in(copy, left_beside(connection, _place(path)))
                 copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
             finally:
                 copy.close()
@@ -161,9 +163,14 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _connected(path: Path) -> sqlite3.Connection:
     # Without a log beside it, nobody has the file, and nothing need be made there to read it.
-    how = "mode=ro" if os.path.exists(f"{path}-wal") else "mode=ro&immutable=1"
+    how = "mode=ro" if os.path.exists(f"{_place(path)}-wal") else "mode=ro&immutable=1"
     address = f"{path.absolute().as_uri()}?{how}"
     return sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None)
+
+
+def _place(path: Path) -> Path:
+    """Return where a file is, however it is named: its log and its segments are beside it."""
+    return Path(os.path.realpath(path))
 
 
 def _rows(connection: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
