@@ -1,4 +1,4 @@
-"""Caching: responses depend on the caller, so no cache may store one unless the response allows it."""
+"""Caching: responses depend on the caller and the page, so no cache may store one unless the response allows it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .varying import add_vary
-
 __all__ = ["Caching"]
 
 #: What tells who asks. An app's `identify` may look at more; `no-store` holds whatever it looks at.
 ASKER: Final = b"Authorization, Cookie"
 
+#: What every response depends on, be it a file's: whether a page of another origin may read it.
+ORIGIN: Final = b"Origin"
+
 
 class Caching:
-    """Add `Cache-Control: no-store` to responses without a `Cache-Control`, and `Vary` to those without a `max-age`.
+    """Add `Vary` to responses, and `Cache-Control: no-store` to those without a `Cache-Control`.
 
     Responses with a `max-age` are the same for everyone: files, and a page's assets.
 
@@ -41,8 +42,19 @@ class Caching:
 
 
 def _complete(headers: list[tuple[bytes, bytes]]) -> None:
-    caching = next((value for name, value in headers if name == b"cache-control"), None)
+    caching: bytes | None = None
+    varies: list[bytes] = []
+    for name, value in headers:
+        if name == b"cache-control":
+            caching = value
+        elif name == b"vary":
+            varies.append(value)
+    if varies:
+        headers[:] = [header for header in headers if header[0] != b"vary"]
+    if not any(ORIGIN in value for value in varies):
+        varies.append(ORIGIN)
     if caching is None:
         headers.append((b"cache-control", b"no-store"))
     if caching is None or b"max-age" not in caching:
-        add_vary(headers, ASKER)
+        varies.append(ASKER)
+    headers.append((b"vary", b", ".join(varies)))

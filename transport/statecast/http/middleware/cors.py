@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statecast.http.errors import PreflightRefused
 from statecast.http.request.headers import header_of
 from statecast.http.response.errors import error_response
-
-from .varying import add_vary
 
 __all__ = ["Cors", "is_welcome"]
 
@@ -52,14 +50,7 @@ class Cors(CORSMiddleware):
             await super().__call__(scope, receive, send)
             return
 
-        # Without an origin there is nothing to check or allow; but a cache must not take the answer for a page's.
-        async def send_varying(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = message["headers"] = list(message.get("headers", ()))
-                add_vary(headers, b"Origin")
-            await send(message)
-
-        await self.app(scope, receive, send_varying)
+        await self.app(scope, receive, send)  # there is nothing to allow; `Caching` says that the origin counts
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Answer a preflight request."""
