@@ -57,6 +57,7 @@ class Activities:
                 activity.receivers += receivers
                 activity.inner += inner
                 activity.lasts = activity.lasts if lasts is None else lasts
+                activity.at_work = activity.lasts and not activity.receivers and not activity.inner
                 self.busy += activity.at_work - before
         self._changed()
 
@@ -73,7 +74,7 @@ class Activity:
         within: The activity that it is begun in; None: it counts on its own.
     """
 
-    __slots__ = ("_before", "_within", "activities", "inner", "lasts", "receivers", "run")
+    __slots__ = ("_before", "_within", "activities", "at_work", "inner", "lasts", "receivers", "run")
 
     def __init__(self, run: Any, within: Activity | None = None) -> None:  # the module of `Run` imports this one
         self.run = run
@@ -81,13 +82,9 @@ class Activity:
         self.receivers = 0  #: how many commands it waits for at once
         self.inner = 0  #: how many activities it began that have not ended
         self.lasts = False
+        self.at_work = False  #: whether it waits neither for the client nor for activities that it began
         self._within = within
         self._before: Activity | None = None
-
-    @property
-    def at_work(self) -> bool:
-        """Whether it is at work itself: it waits neither for the client nor for activities that it began."""
-        return self.lasts and not self.receivers and not self.inner
 
     def begin(self) -> Activity:
         """Count it as at work from now on, though its block is entered a turn later."""

@@ -64,6 +64,8 @@ def apply_commands(
 
 def _index(messages: Messages, commands: Sequence[AnyCommand]) -> CallIndex | None:
     """Return an index to find the calls of a batch; None if it has at most one result."""
+    if len(commands) < 2:
+        return None
     results = sum(isinstance(command, AddToolResult) for command in commands)
     return CallIndex(messages._peek()) if results > 1 else None
 

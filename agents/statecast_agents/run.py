@@ -101,7 +101,6 @@ class Run(Generic[StateT]):
         self.request = request or Request()  #: system, tools, call settings, config, and whatever else was sent
         #: whom it is for: what the app's `identify` returned; None where nobody is known. No client ever gets it
         self.user = user
-        self.parts = Parts(emit)  #: message parts outside the state
         self.cancelled = False  #: whether someone asked the run to stop; see `Agent.cancel_grace`
         self.tasks: TaskGroup | None = None  #: while it is under way
         self.waiting = Waiting(waits, known, taken)
@@ -113,6 +112,8 @@ class Run(Generic[StateT]):
         document.questions_at, document.messages_at = pending, messages
         self._flush = flush
         self._messages = None if messages is None else Messages(document, messages)
+        self._emit = emit
+        self._parts: Parts | None = None
         self._open_memory = memory
         self._memory: Memory | None = None
         self._given: Answers | None = None
@@ -136,9 +137,22 @@ class Run(Generic[StateT]):
         self._document.root = value if self._view is None else unwrapped(value)
 
     @property
+    def parts(self) -> Parts:
+        """Message parts outside the state."""
+        with self._document._lock:  # the other one refuses whoever comes after the run, be it to read
+            if self._parts is None:
+                self._parts = Parts(self._emit)
+            return self._parts
+
+    def close_parts(self) -> None:
+        """Close the parts that are open, if there are any."""
+        if self._parts is not None:
+            self._parts.close()
+
+    @property
     def memory(self) -> Memory:
         """What the agent keeps for itself on the thread: JSON values or bytes, under names. No client ever gets it."""
-        with self._document._lock:  # the other one refuses whoever comes after the run, be it to read
+        with self._document._lock:  # as `parts`
             if self._memory is None:
                 opens = None if self._document.ended else self._open_memory
                 self._memory = Memory(self._document, self._messages) if opens is None else opens()

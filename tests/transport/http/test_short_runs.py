@@ -23,7 +23,7 @@ REQUESTS, WARM = 20, 5
 
 #: Calls of this library's own Python functions on the event loop that a short run may take, on a new thread or a known
 #: one, by store. Some come and go by chance.
-MOST_CALLS = {"memory": 860, "sqlite": 960}
+MOST_CALLS = {"memory": 730, "sqlite": 900}
 
 
 @asynccontextmanager

@@ -238,6 +238,8 @@ class Log:
 
     def discard_parts(self) -> None:
         """Drop older chunks that no reader still needs: a run begins, and a message with it."""
+        if not self.older:
+            return
         needed: dict[str | None, int] = {}
         for reader in self.readers:
             needed[reader.until] = min(reader.revision, needed.get(reader.until, reader.revision))

@@ -273,7 +273,7 @@ class Execution:
     def _clean_up(self, run: Run, *, over: bool) -> None:
         """Clean up the thread after the run, and fence the run off; `over`: it did its work, and asks nothing."""
         try:
-            run.parts.close()
+            run.close_parts()
             if self._emitter is not None:
                 self._emitter.flush()
             if self._stop is not None and self._stop.error is None:

@@ -101,6 +101,8 @@ def validate(agent: Agent, state: Json) -> None:
         StateInvalid: It is not.
         RequestError: `agent_failed`.
     """
+    if agent.state_type.declared is None:
+        return
     with AgentsCode("validating a state"):
         try:
             agent.state_type.validate(state)
