@@ -18,6 +18,7 @@ from typing import Any, Final, NoReturn, SupportsIndex
 
 from .changes import ChangeRecorder
 from .errors import NotJson, OperationError
+from .growth_hint import LONG_TEXT, hint_append_text
 from .size_budget import ESCAPED, SCALAR
 from .surrogates import check_text, join_surrogates
 from .values import FORBIDDEN_KEYS, MAX_INTEGER, Json, check_key, check_scalar, plain_copy
@@ -74,6 +75,8 @@ class TrackedDict(dict[str, Json]):
                                 return
                     _dict_set(self, key, value)
                     document.record(self, key, delta)
+                    if size >= LONG_TEXT:
+                        hint_append_text(size)
                     return
                 if not value.isascii():
                     text = _join_split_text(value, old)
@@ -249,10 +252,14 @@ class TrackedList(list[Json]):
             kind = type(value)
             if kind is str:
                 if type(old) is str and value.startswith(old):
-                    delta = document.join_surrogates(self, index, len(old), value[len(old) :])
-                    if delta:
-                        _list_set(self, index, old + delta)
-                        document.record(self, index, delta)
+                    size = len(old)
+                    delta = value[size:]
+                    whole = document.join_surrogates(self, index, size, delta)
+                    if whole:
+                        _list_set(self, index, value if whole is delta else old + whole)
+                        document.record(self, index, whole)
+                        if size >= LONG_TEXT:
+                            hint_append_text(size)
                     return
                 text = _join_split_text(value, old)
                 if text is not value:
