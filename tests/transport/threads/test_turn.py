@@ -102,6 +102,20 @@ async def test_a_state_that_cannot_be_flushed_stops_no_other() -> None:
     assert [context["exception"] for context in found] == [error]
 
 
+async def test_what_a_reader_adds_is_written_in_the_next_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = Steps()
+    log = steps.log()
+    (reader,) = steps.follow(log, "reader")
+    monkeypatch.setattr(reader, "step", steps.turn.end_soon)
+    log.show(1)
+    await asyncio.sleep(0)
+    assert steps.seen == ["write"]
+    await asyncio.sleep(0)
+    assert steps.seen == ["write", "write"]
+    await asyncio.sleep(0)
+    assert len(steps.seen) == 2
+
+
 async def test_nobody_reads_while_a_state_is_flushed() -> None:
     thread = thread_of()
     steps: list[int] = []

@@ -69,11 +69,11 @@ class Turn:
         try:
             self._flush()
             self._write_entries()
-            self._read()
         finally:
-            self._due = False
-            if self._states or self._logs or self._crowded:
-                self.end_soon()
+            self._due = False  # what reading adds, as a snapshot that flushes does, is due in the next turn
+        self._read()
+        if (self._states or self._logs or self._crowded) and not self._due:
+            self.end_soon()
 
     def _flush(self) -> None:
         states, self._states = self._states, []
