@@ -114,7 +114,7 @@ def streams() -> Curve:
     with ExitStack() as stack:
         servers = {OURS: stack.enter_context(Kept()), LIMIT: stack.enter_context(Kept(app="limit"))}
         ways = {
-            name: lambda size, server=server: sample(server, size, size / 10_000)["cpu"]
+            name: lambda size, server=server: sample(server, size, size / 10_000, opening=2.0)["cpu"]
             for name, server in servers.items()
         }
         return _curve("A token over a socket", "streams", "µs", sizes, ways, rounds=1)
@@ -169,7 +169,7 @@ def _curve(
 ) -> Curve:
     """Measure each way at each size, all of them in each round."""
     sides = {f"{name} {size}": partial(way, size) for name, way in ways.items() for size in sizes}
-    samples: Samples = interleave(sides, rounds)
+    samples: Samples = interleave(sides, rounds, warm=0 if rounds == 1 else 1)
     scale = {"µs": 1e6, "ms": 1e3}[unit]
     lines = {name: [median(samples[f"{name} {size}"]) * scale for size in sizes] for name in ways}
     return Curve(title, below, unit, list(sizes), lines)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import statistics
 from contextlib import ExitStack
-from time import perf_counter
+from time import perf_counter, sleep
 
 from .client import open_stream, read_many
 from .harness import PEER, Options, Result, Samples, compare
@@ -50,17 +50,28 @@ def measure(options: Options) -> list[Result]:
     return results
 
 
-def sample(server: Served, streams: int, pause: float = PAUSE) -> dict[str, float]:
-    """Return the figures of so many streams with a token every `pause` seconds each."""
+def sample(server: Served, streams: int, pause: float = PAUSE, *, opening: float | None = None) -> dict[str, float]:
+    """Return the figures of so many streams with a token every `pause` seconds each.
+
+    Args:
+        server: Where they are opened.
+        streams: How many.
+        pause: Seconds.
+        opening: Seconds in which all are surely open, if what that costs is to be left out.
+    """
+    wait = 0.2 if opening is None else opening
     count = round(SECONDS / pause)
     bodies = [
         encode_plan(
-            Plan(kind="paced", count=count, pause=pause, delay=0.2 + pause * index / streams), state=first_state()
+            Plan(kind="paced", count=count, pause=pause, delay=wait + pause * index / streams), state=first_state()
         )
         for index in range(streams)
     ]
     cpu, started = server.cpu_seconds(), perf_counter()
     connections = [open_stream(server.port, body) for body in bodies]
+    if opening is not None:
+        sleep(max(0.0, opening - (perf_counter() - started)))
+        cpu, started = server.cpu_seconds(), perf_counter()
     got = read_many(connections)
     seconds, cpu = perf_counter() - started, server.cpu_seconds() - cpu
     for connection in connections:
