@@ -10,7 +10,7 @@ from statecast.protocol.json_checks import decode
 from statecast.protocol.json_compare import same_text
 from statecast.protocol.json_shape import check_nesting
 from statecast.protocol.json_values import check_values
-from statecast.protocol.messages.state_messages import list_in, without
+from statecast.protocol.messages.state_messages import without
 from statecast_agents import MAX_DEPTH, Agent, Document, StateTooLarge
 
 from .offload import offload
@@ -88,8 +88,7 @@ def _adopted(text: bytes, agent: Agent) -> tuple[Document, bool]:
     # On one line it can be part of any frame; a client's own JSON is.
     has_lines = b"\n" in text or b"\r" in text
     document = Document.adopting(decode(text)) if has_lines else Document.adopting(None, text)
-    document.prepare()
-    if list_in(document.root, agent.pending):
+    if document.list_at(agent.pending):
         return Document.adopting(without(document.plain(), agent.pending)), False
     return document, True
 
