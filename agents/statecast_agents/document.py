@@ -88,7 +88,7 @@ class Document(NodeFactory):
         if self._resting is not None or self._decoded is not None or type(self._root) is SplitDict:
             with self._lock:
                 if self._resting is not None:
-                    self._hold(_decode(self._resting))
+                    self._wake_up(_decode(self._resting))
                 self._make_root()
                 if type(self._root) is SplitDict:
                     self._root.decode_all()
@@ -119,7 +119,7 @@ class Document(NodeFactory):
         if self._resting is not None or self._decoded is not None:
             with self._lock:
                 if self._resting is not None:
-                    self._hold(_split(self._resting))
+                    self._wake_up(_split(self._resting))
                 self._make_root()
         at = self._root
         for key in path:
@@ -273,7 +273,7 @@ class Document(NodeFactory):
             value = value if resting is text else _split(resting)
             with self._lock:  # its run may have ended meanwhile, which refuses writes only
                 if self._resting is resting:
-                    self._hold(value)
+                    self._wake_up(value)
 
     def plain(self) -> Json:
         """Return the state as plain JSON, to be read only. O(what has changed) since it was last called."""
@@ -307,6 +307,13 @@ class Document(NodeFactory):
         else:
             self._root = value
         self._resting = None
+
+    def _wake_up(self, value: Json) -> None:
+        """Hold a resting state decoded, and its text until something changes."""
+        text = self._resting
+        self._hold(value)
+        if text is not None and len(text) >= LARGE and isinstance(value, (dict, list)):
+            self._pieces = Pieces(value, text)
 
     def _make_root(self) -> None:
         if self._decoded is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -62,6 +63,21 @@ def test_a_large_state_that_has_changed_is_not_encoded_whole_again(name: str, mo
         assert msgspec.json.decode(document.encode()) == document.root
         assert sum(made) <= most
         document = document.end(lambda: OperationError("ended"))  # the next run goes on with the pieces
+
+
+def test_a_posted_text_is_the_states_json_until_something_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = json.dumps(large()).encode()  # with spaces, which no encoder of ours writes
+    document = Document.adopting(None, text)
+    encoded: list[Any] = []
+    monkeypatch.setattr("statecast_agents.document._encode", encoded.append)
+    assert document.at(["messages"])[0]["id"] == "m0"
+    assert document.encode() == text
+    assert document.root["n"] == 0
+    assert document.encode() == text
+    assert not encoded
+    monkeypatch.undo()
+    document.root["n"] += 1
+    assert msgspec.json.decode(document.encode()) == large() | {"n": 1}
 
 
 def test_what_is_encoded_before_a_flush_is_the_state_as_it_is() -> None:

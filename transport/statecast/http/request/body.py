@@ -43,6 +43,11 @@ class RequestBody:
         """Return the text of a field, unchecked; UNSET if it is missing."""
         return self._fields.get(name, msgspec.UNSET)
 
+    def size_without(self, name: str) -> int:
+        """Return the bytes of the whole without those of a field."""
+        text = self._fields.get(name)
+        return self.size if text is None else self.size - len(memoryview(text))
+
     def get(self, name: str, type: Any, default: Any) -> Any:  # as in msgspec
         """Return a field as `type`; `default` if it is missing or null.
 

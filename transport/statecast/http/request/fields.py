@@ -153,7 +153,7 @@ async def posted_of(
     if key is not None and not 0 < len(key) <= MAX_KEY:
         message = f"expected an Idempotency-Key of 1 to {MAX_KEY} characters, got {len(key)}"
         raise InvalidIdempotencyKey(message, limit=MAX_KEY)
-    commands, request = await offload(body.size, _said_in, body, agent)
+    commands, request = await offload(body.size_without("state"), _said_in, body, agent)
     return Posted(
         agent=agent,
         commands=commands,
