@@ -267,6 +267,19 @@ async def test_requests_that_wait_behind_one_another_are_bounded() -> None:
         release.set()
 
 
+async def test_a_client_that_leaves_while_a_request_waits_behind_its_stream_is_noticed() -> None:
+    app = create_app(held()[0], limits=Limits(heartbeat_seconds=0.02))
+    async with served(app) as server, TestClient(app, lifespan=False) as client:
+        await client.run(NOTE, thread_id="t")
+        thread = app.hub.loaded("t")
+        assert thread is not None
+        async with connection(server) as raw:
+            await raw.send(b"GET /threads/t/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" + GET + b"\r\n")
+            await until(lambda: thread.readers == 1)
+        await until(lambda: thread.readers == 0)
+        await until(lambda: not server.server_state.tasks)
+
+
 def test_only_so_many_refused_sockets_linger() -> None:
     sockets = Sockets(Connections())
     transports: list[Any] = [object() for _ in range(100)]

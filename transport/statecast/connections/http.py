@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from statecast.http.errors import HeaderTimeout, MalformedHttp, TooManyRequests
@@ -64,6 +64,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._error: RequestError | None = None  #: what a callback has raised; the parser raises something else for it
         self._deadline: asyncio.TimerHandle | None = None
         self._stall_timer: StallTimer | None = None
+        self._unanswered: list[RequestResponseCycle] = []  #: the response under way, and those queued behind it
 
     # The connection
 
@@ -80,9 +81,13 @@ class HttpProtocol(HttpToolsProtocol):
         self._expect(self._limits.header_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Release what the connection holds."""
+        """Release what the connection holds, and tell every response; uvicorn tells the last one only."""
         self._sockets.release(self.transport)
         self._release()
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._unanswered.clear()
         super().connection_lost(exc)
 
     def evict(self) -> None:
@@ -179,6 +184,7 @@ class HttpProtocol(HttpToolsProtocol):
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
+            self._unanswered.append(self.cycle)
             self._sockets.receiving(self)
             self.cycle.transport = FirstWrite(self.cycle, self.transport, self.loop)  # type: ignore[assignment]  # in part
 
@@ -200,6 +206,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or for the rest of one that was answered early."""
+        del self._unanswered[:1]
         super().on_response_complete()
         if self.transport.is_closing():
             self._watch()
