@@ -291,6 +291,33 @@ async def test_a_flood_shares_sends() -> None:
     assert values(cycle) == ["a"]  # the second waits for its time
 
 
+async def test_the_end_of_a_stream_waits_for_no_other_frame() -> None:
+    thread, cycle = thread_of(), Cycle()
+    async with streaming(Following(thread), cycle, gather=3600.0) as task:
+        say(thread, "a")
+        await turns()
+        say(thread, "b")
+        thread.flush()
+        thread.log.close()
+        await asyncio.wait_for(task, 10)
+
+    assert values(cycle) == ["a", "b"]
+
+
+async def test_the_end_of_a_stream_ends_the_wait_for_other_frames() -> None:
+    thread, cycle = thread_of(), Cycle()
+    async with streaming(Following(thread), cycle, gather=3600.0) as task:
+        for text in ("a", "b"):
+            say(thread, text)
+            await turns()
+        assert values(cycle) == ["a"]
+        thread.log.close()
+        await asyncio.wait_for(task, 10)
+        assert cycle.complete
+
+    assert values(cycle) == ["a", "b"]
+
+
 async def test_a_large_snapshot_is_encoded_off_the_event_loop() -> None:
     thread, cycle = thread_of(state={"said": "x" * LARGE}), Cycle()
     async with streaming(Following(thread, snapshot=True), cycle, first=b": first\n\n"):

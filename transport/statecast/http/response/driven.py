@@ -57,7 +57,7 @@ class DrivenStream:
         messages: What to send.
         reader: Where it comes from.
         send: See `is_stepped`.
-        gather: Seconds between two sends, at least.
+        gather: Seconds between two sends, at least; the last one does not wait.
     """
 
     __slots__ = (
@@ -121,10 +121,13 @@ class DrivenStream:
 
     def step(self) -> None:
         """Send what there is; soon, if it has just sent something, or has to wait for a full socket."""
+        if self._timer is not None and self._reader.over:
+            self._timer.cancel()
+            self._timer, self._busy = None, False
         if self._busy:
             return
         now = self._loop.time()
-        if now < self._due:
+        if now < self._due and not self._reader.over:
             self._go_on_when_due()
             return
         self._busy = True
@@ -149,7 +152,7 @@ class DrivenStream:
         self._timer = self._loop.call_at(self._due, self._go_on)
 
     def _go_on(self) -> None:
-        self._busy = False
+        self._timer, self._busy = None, False
         self._due = 0.0  # a timer may come a little early
         self.step()
 

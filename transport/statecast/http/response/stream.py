@@ -24,8 +24,9 @@ __all__ = ["GATHER", "STREAM", "Stream", "begin_stream", "expire_in", "watched"]
 #: In the scope of a response that has begun: the `Stream` that is its body.
 STREAM: Final = "statecast.stream"
 
-#: Seconds between two sends of one stream, at least. A token after a pause is sent at once; tokens that come within a
-#: millisecond share one send, which costs the socket, and the rest of the server, a fraction of one each.
+#: Seconds between two sends of one stream, at least. A token after a pause is sent at once, and so is the end; tokens
+#: that come within a millisecond share one send, which costs the socket, and the rest of the server, a fraction of one
+#: each.
 GATHER: Final = 0.001
 
 #: Seconds between the last bytes of a stream that is cut off and the cut: a browser drops what it has not read by then.
@@ -99,10 +100,10 @@ class Stream:
 
     async def _run_in_task(self, receive: Receive, send: Send) -> bool:
         """Send the stream to its end, or until the client disconnects; return whether it did before the end."""
-        source, gather = self._source, self._gather
+        source, reader, gather = self._source, self._subscription.reader, self._gather
         clock = asyncio.get_running_loop().time
         due = 0.0
-        with watched(self._subscription.reader, receive) as watch:
+        with watched(reader, receive) as watch:
             while True:
                 message = self.next_message()
                 if message is not None:
@@ -112,7 +113,7 @@ class Stream:
                 if not watch.done():  # it may have been while this was sending
                     await source.wait()
                 now = clock()
-                if now < due:
+                if now < due and not reader.over:
                     await asyncio.sleep(due - now)
                     now = clock()
                 due = now + gather

@@ -229,6 +229,12 @@ class Reader:
         return self.revision < self._log.visible or self._due is not None
 
     @property
+    def over(self) -> bool:
+        """Whether the log has the end of the stream: nothing follows that could share a send with what there is."""
+        end = self._end()
+        return self._closing or (end is not None and end <= self._log.visible)
+
+    @property
     def is_slow(self) -> bool:
         """Whether the next frame is slow to encode: `wait` does that off the event loop."""
         return self._due is not None
