@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from statecast import AddMessage, Agent, App, Run, create_app
@@ -237,3 +238,28 @@ async def test_an_instant_store_that_refuses_takes_nobody_with_it(caplog: pytest
         assert code(await client.post("/assistant", json=body("bad", "hi"))) == (409, "thread_damaged")
         assert (await client.run("hi", thread_id="good")).error is None
     assert "refuses what happened on the thread 'bad'" in caplog.text
+
+
+class Faulty(MemoryStore):
+    """Takes everything, though not at once: it has an error there."""
+
+    instant = False
+
+    def append_nowait(self, changes: Sequence[Change]) -> bool:
+        raise LookupError("expected a table, got none")
+
+
+async def test_a_store_that_raises_where_it_is_to_write_at_once_commits_all_the_same() -> None:
+    agent = Agent(initial={"messages": []})
+
+    @agent.on(AddMessage)
+    async def answer(run: Run, command: AddMessage) -> None:
+        run.messages.assistant().append_text("hello")
+
+    app = create_app(agent, store=Faulty())
+    async with TestClient(app) as client:
+        with anyio.fail_after(10):
+            await client.run("hi", thread_id="t")
+        thread = app.hub.loaded("t")
+        assert thread is not None
+        assert thread.log.visible == thread.log.revision > 0

@@ -78,12 +78,19 @@ class Journal:
         """
         if not self._pending or self._writing or self.over:
             return  # the task goes on with what waits
-        if self.failing is not None or not self.store.append_nowait(self._pending):
+        if self.failing is not None or not self._append():
             self._ready.set()
             return
         ahead, waiting = self._ahead, self._waiting
         self._pending, self._ahead, self._waiting = [], {}, []
         self._stored(ahead, waiting)
+
+    def _append(self) -> bool:
+        """Write what waits, if the store takes it at once, and return whether it did."""
+        try:
+            return self.store.append_nowait(self._pending)
+        except Exception:  # whatever it is: `commit` says whose fault it is, and all others go on
+            return False
 
     def _stored(self, ahead: dict[Log, Appended], waiting: list[asyncio.Future[None]]) -> None:
         """Show the entries that are stored, and release who waited for them."""
