@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from statecast import AddMessage, Agent, App, Run, create_app
 from statecast.http.request.caller import EXPIRED
 from statecast.http.response.driven import is_stepped
-from statecast.http.response.stream import Stream
+from statecast.http.response.stream import Stream, begin_stream
 from statecast.http.response.subscription import Subscription
 from statecast.protocol import PROTOCOLS
 from statecast.protocol.assistant_transport.events import decode
@@ -419,3 +419,17 @@ async def test_both_ways_send_the_same(wraps: bool) -> None:
     assert complete
     assert state_after({}, reply.body)["messages"][-1]["parts"][0]["text"] == "onetwothree", chunks
     assert (None in wrapping.tasks, bool(wrapping.tasks)) == (False, wraps)
+
+
+async def test_a_response_that_cannot_begin_leaves_no_reader() -> None:
+    async def broken(message: Message) -> None:
+        raise OSError("expected a socket, got none")
+
+    thread = thread_of()
+    following = Following(thread)
+    scope: Scope = {"type": "http"}
+    with pytest.raises(OSError, match="expected a socket"):
+        await begin_stream(scope, broken, [], Stream(cast("Subscription", following)))
+
+    assert following.ends == [False]
+    assert thread.readers == 0

@@ -71,9 +71,13 @@ class Stream:
             return None
         return {"type": "http.response.body", "body": data, "more_body": more or not finished}
 
+    def close(self) -> None:
+        """End before anything was sent."""
+        self._subscription.close()
+
     async def skip(self, send: Send) -> None:
         """End without a body: the request was a HEAD."""
-        self._subscription.close()
+        self.close()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def run(self, receive: Receive, send: Send) -> None:
@@ -122,10 +126,17 @@ class Stream:
 
 
 async def begin_stream(scope: Scope, send: Send, headers: Sequence[tuple[bytes, bytes]], stream: Stream) -> None:
-    """Begin a 200 response whose body is `stream`. It ends when the caller's credentials expire."""
-    scope[STREAM] = stream
+    """Begin a 200 response whose body is `stream`. It ends when the caller's credentials expire.
+
+    Raises what `send` raises; then the stream is closed.
+    """
     stream.seconds = seconds_left(scope.get(EXPIRES))
-    await send({"type": "http.response.start", "status": 200, "headers": list(headers)})
+    try:
+        await send({"type": "http.response.start", "status": 200, "headers": list(headers)})
+    except BaseException:
+        stream.close()
+        raise
+    scope[STREAM] = stream
 
 
 def expire_in(seconds: float | None, reader: Reader) -> asyncio.TimerHandle | None:
