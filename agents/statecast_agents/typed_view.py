@@ -62,10 +62,21 @@ def view_of(declared: Any) -> View | None:
         return functools.partial(Record, declared)
     kind = origin or declared
     if isinstance(kind, type) and issubclass(kind, set):  # it is a copy, to which nothing can be added unnoticed
-        return lambda value: frozenset(msgspec.convert(value, declared))
+        return lambda value: frozenset(msgspec.convert(_looked_at(value), declared))
     if isinstance(kind, type) and issubclass(kind, _CONVERTED):
-        return lambda value: msgspec.convert(value, declared)
+        return lambda value: msgspec.convert(_looked_at(value), declared)
     return None
+
+
+def _looked_at(value: Json) -> Json:
+    """Return a value all of whose containers are nodes: `msgspec.convert` reads past the methods that make them.
+
+    A tuple of dicts would otherwise hand out dicts whose changes nobody notices.
+    """
+    if isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            _looked_at(item)
+    return value
 
 
 def unwrapped(value: Any) -> Any:

@@ -322,3 +322,13 @@ def test_an_assignment_that_no_state_can_hold_changes_nothing() -> None:
     with pytest.raises(NotJson):
         run.state.any = {1, 2}
     assert document.root == before
+
+
+def test_changes_in_the_items_of_a_long_tuple_are_sent() -> None:
+    class Table(msgspec.Struct):
+        rows: tuple[Any, ...]
+
+    document = Document.adopting({"rows": [{"cell": {"n": number}} for number in range(50)]})
+    table = view_of(Table)(document.root)  # type: ignore[misc]  # a struct has a view
+    table.rows[0]["cell"]["n"] = -1
+    assert document.flush().operations == b'[{"type":"set","path":["rows","0","cell","n"],"value":-1}]'
