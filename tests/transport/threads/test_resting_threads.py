@@ -39,6 +39,7 @@ async def test_the_state_of_an_idle_thread_rests_and_the_next_run_goes_on_with_i
         await threads.rest_idle(thread.used + registry.RESTS_AFTER)
         assert thread.rests
         assert thread.snapshot()[1] == msgspec.json.encode({**STATE, "n": 1})
+        assert thread.size == len(thread.snapshot()[1])
 
         answer = await client.run({"type": "count"}, thread_id="t")
         assert answer.state == {**STATE, "n": 2}

@@ -209,6 +209,7 @@ class LoggedState:
             with self.document.lock:
                 self.flush()
                 self._encoded = self.document.rest()
+                self._size, self._grown = len(self._encoded), 0
 
     def retire(self, error: Callable[[], RequestError]) -> None:
         """Refuse further changes: the thread was deleted, moved, damaged or unloaded.
