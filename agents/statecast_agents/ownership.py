@@ -72,6 +72,7 @@ def _own(
 ) -> Json:
     kind = type(value)
     is_node = kind in NODES
+    is_foreign = is_node and value._document is not document  # and is read as it lies: to look takes the other's lock
     if kind is dict or (is_node and isinstance(value, dict)):
         if is_node and _can_move(value, document, parent, key, depth, leaving):
             return value
@@ -84,7 +85,7 @@ def _own(
         branch._origin = None
         name: Any = _ABSENT
         try:
-            for name, item in value.items():
+            for name, item in dict.items(value) if is_foreign else value.items():
                 if type(name) is not str or name in FORBIDDEN_KEYS or not name.isascii():
                     name = check_key(name)  # the checked key is the key from here on
                 sort = type(item)
@@ -114,7 +115,7 @@ def _own(
         row._cache = None
         row._origin = None
         try:
-            for item in value:
+            for item in list.__iter__(value) if is_foreign else value:
                 if type(item) in _SCALARS:
                     _list_append(row, check_scalar(item))
                 else:

@@ -133,6 +133,18 @@ def test_threads_that_look_at_the_same_part_get_the_same_object() -> None:
     assert all(other == first for other in others)
 
 
+def test_a_part_of_another_state_is_assigned_without_the_lock_of_that_state() -> None:
+    other = Document.adopting({"rows": [{"n": number} for number in range(500)], "by": {"a": {"b": [{}] * 300}}})
+    rows, by = other.root["rows"], other.root["by"]
+    document = Document({})
+    with ThreadPoolExecutor(1) as pool, other.lock:  # whoever has it may wait for the lock of `document`
+        assigns = pool.submit(document.root.update, rows=rows, by=by)
+        assigns.result(10)
+    assert document.root == other.root
+    document.root["rows"][0]["n"] = -1
+    assert other.root["rows"][0] == {"n": 0}
+
+
 @contextmanager
 def _eager_switching() -> Iterator[None]:
     """Let Python switch between threads as often as it can."""
