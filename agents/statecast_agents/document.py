@@ -85,14 +85,16 @@ class Document(NodeFactory):
         Raises:
             NotJson: The assigned value is not something a state can hold; the state is unchanged.
         """
-        if self._resting is not None or self._decoded is not None or type(self._root) is SplitDict:
+        root = self._root  # another thread may end the run, and take this away, at any moment
+        if root is None or type(root) is SplitDict:
             with self._lock:
                 if self._resting is not None:
                     self._wake_up(_decode(self._resting))
                 self._make_root()
-                if type(self._root) is SplitDict:
-                    self._root.decode_all()
-        return self._root
+                root = self._root
+                if type(root) is SplitDict:
+                    root.decode_all()
+        return root
 
     @root.setter
     def root(self, value: Json) -> None:
@@ -116,12 +118,13 @@ class Document(NodeFactory):
         """
         if not path:
             return self.root
-        if self._resting is not None or self._decoded is not None:
+        at = self._root
+        if at is None:
             with self._lock:
                 if self._resting is not None:
                     self._wake_up(_split(self._resting))
                 self._make_root()
-        at = self._root
+                at = self._root
         for key in path:
             at = at.get(key) if isinstance(at, dict) else None
         return at
@@ -212,10 +215,9 @@ class Document(NodeFactory):
         """
         with self._lock:
             if self._resting is None:
-                text = self.encode()
+                self._resting = self.encode()
                 self._pieces = None
                 self._take_apart()
-                self._resting = text
             return self._resting
 
     def end(self, refusal: Callable[[], Exception]) -> Document:
@@ -232,8 +234,8 @@ class Document(NodeFactory):
             following.limit, following.left, following.loose = self.limit, self.left, self.loose
             if self._resting is None:
                 plain = self._plain()
-                self._take_apart()
-                self._hold(plain)
+                if isinstance(plain, (dict, list)):
+                    self._take_apart(plain)
                 following._hold(plain)
                 following._pieces, self._pieces = self._pieces, None
             else:
@@ -321,11 +323,15 @@ class Document(NodeFactory):
             self._root = split_root(self._decoded, self) if is_split else node_of(self._decoded, self, self, None)
             self._decoded = None
 
-    def _take_apart(self) -> None:
-        """Unlink all nodes, so that they are freed at once rather than by the garbage collector."""
+    def _take_apart(self, decoded: Any = None) -> None:
+        """Unlink all nodes, so that they are freed at once rather than by the garbage collector.
+
+        Who reads meanwhile, without the lock, finds `decoded`, or a text that rests, in their place.
+        """
         self.version += 1
         nodes: list[Any] = [self._root] if type(self._root) in NODES else []
-        self._root = self._decoded = self._surrogates = None
+        self._decoded = decoded
+        self._root = self._surrogates = None
         while nodes:
             node = nodes.pop()
             node._parent = None

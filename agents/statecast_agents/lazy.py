@@ -15,6 +15,7 @@ own; so each class has one.
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import ItemsView, Iterator, ValuesView
 from typing import Any, Final, SupportsIndex
@@ -95,7 +96,7 @@ class SplitDict(LazyDict):
     def __getitem__(self, key: str) -> Any:
         if type(_dict_get(self, key)) is msgspec.Raw:
             with self._document._lock:
-                self._decode(key)
+                SplitDict._decode(self, key)  # another thread may have decoded all by now, and changed the class
         return LazyDict.__getitem__(self, key)
 
     def decode_all(self) -> None:
@@ -120,25 +121,31 @@ class LazyList(TrackedList):
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, slice):
-            for index in range(*key.indices(len(self))):
-                self[index]
-            return _list_get(self, key)
+            with self._document._lock:
+                for index in range(*key.indices(len(self))):
+                    self[index]
+                return _list_get(self, key)
         value = _list_get(self, key)
         kind = type(value)
         return _child(self, key) if kind is dict or kind is list else value
 
     def __iter__(self) -> Iterator[Json]:
-        index = 0
-        while index < len(self):
-            item = _list_get(self, index)
-            yield _child(self, index) if type(item) in _PLAIN else item
-            index += 1
+        for index in itertools.count():
+            try:
+                item = _list_get(self, index)
+                if type(item) in _PLAIN:
+                    item = _child(self, index)
+            except IndexError:  # no length is asked for, since another thread may shorten the list in between
+                return
+            yield item
 
     def __reversed__(self) -> Iterator[Json]:
-        index = len(self) - 1
-        while 0 <= index < len(self):
-            yield self[index]
-            index -= 1
+        for index in range(len(self) - 1, -1, -1):
+            try:
+                item = self[index]
+            except IndexError:
+                return
+            yield item
 
     def pop(self, index: SupportsIndex = -1) -> Json:
         if -len(self) <= operator.index(index) < len(self):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -133,6 +135,58 @@ def test_threads_that_look_at_the_same_part_get_the_same_object() -> None:
     assert all(other == first for other in others)
 
 
+@pytest.mark.parametrize("stop", [Document.rest, lambda document: document.end(lambda: ValueError("ended"))])
+def test_a_thread_reads_the_state_while_it_comes_to_rest_or_its_run_ends(stop: Callable[[Document], object]) -> None:
+    rows = [{"cells": [{"n": number}]} for number in range(2_000)]
+
+    def read(document: Document, began: threading.Event, stopped: threading.Event) -> None:
+        while not stopped.is_set():
+            assert document.root["text"] == "a"
+            assert len(document.list_at(("rows",))) == 2_000
+            began.set()
+
+    with _eager_switching(), ThreadPoolExecutor(1) as pool:
+        for _ in range(10):
+            document = Document({"rows": rows, "text": "a"})
+            began, stopped = threading.Event(), threading.Event()
+            reads = pool.submit(read, document, began, stopped)
+            began.wait(10)
+            stop(document)
+            stopped.set()
+            reads.result()
+
+
+def test_a_thread_looks_at_a_key_while_another_decodes_the_whole_state() -> None:
+    document = Document.adopting(None, json.dumps({"rows": [0] * 5_000, "by": {"a": 1}}).encode())
+    document.at(("rows",))
+    waits = threading.Event()
+
+    class Lock:
+        """Tells that a thread is about to wait for the lock."""
+
+        def __init__(self, lock: Any) -> None:
+            self.lock = lock
+
+        def __enter__(self) -> None:
+            waits.set()
+            self.lock.__enter__()
+
+        def __exit__(self, *exc: object) -> None:
+            self.lock.__exit__(*exc)
+
+    lock = document._lock
+    document._lock = Lock(lock)  # type: ignore[assignment]  # only what `with` needs
+    with ThreadPoolExecutor(1) as pool, lock:
+        looks = pool.submit(document.at, ("by",))
+        assert waits.wait(10)
+        assert document.root["by"] == {"a": 1}
+        lock.__exit__(None, None, None)
+        try:
+            assert looks.result(10) == {"a": 1}
+        finally:
+            lock.__enter__()
+
+
 def test_a_part_of_another_state_is_assigned_without_the_lock_of_that_state() -> None:
     other = Document.adopting({"rows": [{"n": number} for number in range(500)], "by": {"a": {"b": [{}] * 300}}})
     rows, by = other.root["rows"], other.root["by"]
@@ -143,6 +197,18 @@ def test_a_part_of_another_state_is_assigned_without_the_lock_of_that_state() ->
     assert document.root == other.root
     document.root["rows"][0]["n"] = -1
     assert other.root["rows"][0] == {"n": 0}
+
+
+def test_a_list_that_another_thread_shortens_can_be_read_meanwhile() -> None:
+    with _eager_switching(), ThreadPoolExecutor(1) as pool:
+        for _ in range(20):
+            rows: Json = Document.adopting([{"n": [number]} for number in range(1_000)]).root
+            shortens = pool.submit(lambda rows: [rows.pop() for _ in range(900)], rows)
+            while not shortens.done():
+                assert len([*rows]) >= 100
+                assert len(rows[-50:]) == 50
+                assert [*reversed(rows)]
+            shortens.result()
 
 
 @contextmanager
