@@ -1,7 +1,8 @@
 """A hint in the log for code that makes a long text longer by assigning it, as `+=` does.
 
-Python copies the text each time: about 45 µs at a million characters, and ten times that where the allocator returns
-the memory to the system in between. `append_text` costs what it adds.
+Python copies the text each time. At a million characters that takes about 25 µs if the allocator keeps the memory in
+between. By default glibc returns it to the system, unless the process has freed a larger block before, and the copy
+takes about 280 µs. `append_text` costs what it adds.
 """
 
 from __future__ import annotations
