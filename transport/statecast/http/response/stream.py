@@ -117,8 +117,8 @@ class Stream:
                 if not watch.done():  # it may have been while this was sending
                     await source.wait()
                 now = clock()
-                if now < due and not reader.over:
-                    await asyncio.sleep(due - now)
+                if now < due:
+                    await asyncio.sleep(0 if reader.over else due - now)
                     now = clock()
                 due = now + gather
                 if watch.done():
