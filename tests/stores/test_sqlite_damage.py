@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sqlite3
 import stat
 from pathlib import Path
 from random import Random
@@ -13,7 +14,7 @@ import pytest
 
 from statecast import App, Limits, create_app
 from statecast.cli import main
-from statecast.stores import Appended, Created, Key, SqliteStore
+from statecast.stores import Appended, ChangeRefused, Created, Damaged, Key, SqliteStore
 from statecast.testing import TestClient
 from tests.stores.damaged_files import ELSEWHERE, OF_ONE_THREAD, damage
 from tests.transport.held_agent import NOTE, held
@@ -98,6 +99,54 @@ async def test_what_is_damaged_beside_the_threads_costs_none(path: Path, stateme
 def app_of_client(client: TestClient) -> App:
     assert isinstance(client.app, App)
     return client.app
+
+
+PAGE = b"the page that is damaged"
+
+
+def damage_page(path: Path) -> None:
+    """Damage a page of a large state: SQLite finds nothing behind it any more."""
+    (size,) = sqlite3.connect(path).execute("PRAGMA page_size").fetchone()
+    data = bytearray(path.read_bytes())
+    page = data.index(PAGE) // size * size
+    data[page : page + 4] = b"\x7f\xff\xff\xff"
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["while the server runs", "with entries in a segment"])
+async def test_a_damaged_page_costs_no_other_thread(path: Path, killed: bool) -> None:
+    bad, good = Key(None, "bad"), Key(None, "good")
+    state = b'"' + bytes(30_000).replace(b"\0", b" ") + PAGE + bytes(60_000).replace(b"\0", b" ") + b'"'
+    store = SqliteStore(path)
+    await store.open()
+    await store.commit([Created(bad, "agent", "e", True, state), Created(good, "agent", "e", True, b"0")])
+    await store.aclose()
+    store = SqliteStore(path)
+    if not killed:
+        damage_page(path)
+    await store.open()
+    await store.commit([Appended(key, 1, "run", b"{}", open=True) for key in (bad, good)])
+    await store.commit([Appended(key, 2, "operations", b"[]") for key in (bad, good)])
+    if killed:
+        left = path.with_name("left")
+        left.mkdir()
+        for file in path.parent.glob(f"{path.name}*"):
+            shutil.copy(file, left)
+        await store.aclose()
+        damage_page(left / path.name)
+        store = SqliteStore(left / path.name)
+        await store.open()
+    saved = await store.load(good)
+    assert saved is not None
+    assert [revision for revision, _, _ in saved.entries] == [1, 2]
+    assert good in await store.unfinished()
+    await store.commit([Appended(good, 3, "operations", b"[]")])
+    with pytest.raises(Damaged):
+        await store.load(bad)
+    if not killed:
+        with pytest.raises(ChangeRefused, match="before"):
+            await store.commit([Appended(bad, 3, "operations", b"[]")])
+    await store.aclose()
 
 
 async def test_a_thread_that_is_damaged_while_the_server_runs_costs_no_other(path: Path) -> None:

@@ -24,7 +24,7 @@ from .lock import Lock, sync_folder, write_marker
 from .pieces import Pieces
 from .recovery import Left, bring_in, left_beside
 from .segment import Segment, segment_path
-from .writing import Writing, is_refusal, row_of
+from .writing import Lost, Writing, is_refusal, row_of
 
 __all__ = ["OpenDatabase"]
 
@@ -128,7 +128,10 @@ class OpenDatabase:
         except Exception as error:
             if not is_refusal(error):
                 raise
-            self._transact(lambda: self.writing.write(self.connection, portion, carefully=True))
+            while True:
+                with contextlib.suppress(Lost):
+                    self._transact(lambda: self.writing.write(self.connection, portion, carefully=True))
+                    return
 
     def _transact(self, write: Callable[[], None]) -> None:
         """Write something in a transaction."""

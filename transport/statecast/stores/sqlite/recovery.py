@@ -8,6 +8,7 @@ at, and of each thread those that follow on what SQLite has.
 from __future__ import annotations
 
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ from .backlog import Portion
 from .commits import KINDS, Commit, Inserted, Other
 from .database import applied_of, begin_era, begin_generation, clock_of, generations_of
 from .segment import SegmentReader, segments_of
-from .writing import Writing
+from .writing import Lost, Writing
 
 __all__ = ["Left", "bring_in", "left_beside"]
 
@@ -87,23 +88,34 @@ def bring_in(connection: sqlite3.Connection, left: Left) -> str:
 
     A new era begins if something cannot be read.
     """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        _write(connection, left, Writing(clock_of(connection)), clock_of(connection).now())
-        if left.damage:
-            begin_era(connection)
-        generation = begin_generation(connection)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
+    writing = Writing(clock_of(connection))
+    while True:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            _write(connection, left, writing, clock_of(connection).now())
+            if left.damage:
+                begin_era(connection)
+            generation = begin_generation(connection)
+            connection.execute("COMMIT")
+            return generation
+        except Lost:
             connection.execute("ROLLBACK")
-        raise
-    return generation
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
 
 def _write(connection: sqlite3.Connection, left: Left, writing: Writing, now: float) -> None:
     others = [(None, now, other) for other in left.others]
     writing.write(connection, Portion(left.number, others, [], {}, 0), carefully=True)
-    follow = entries.following(connection, left.entries)
+    follow: list[entries.Taken] = []
+
+    def look_at(row: int) -> None:
+        follow.extend(entries.following(connection, {row: left.entries[row]}))
+
+    for row in left.entries:
+        if row not in writing.refused:
+            writing.attempt(connection, row, f"entries of row {row}", partial(look_at, row))
     touched = dict.fromkeys((row for row, _ in follow), now)
     writing.write(connection, Portion(left.number, [], follow, touched, 0), carefully=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from statecast.stores.base import Deleted, Moved
@@ -20,12 +22,16 @@ from .database import applied_of, store_applied, store_time
 from .records import names
 from .rows import is_corrupt
 
-__all__ = ["Writing", "is_refusal", "row_of"]
+__all__ = ["Lost", "Writing", "is_refusal", "row_of"]
 
 _log: Final = logging.getLogger("statecast")
 
 #: Seconds between updates of a thread's `written`, which only retention reads.
 TOUCH_EVERY: Final = 30.0
+
+
+class Lost(Exception):
+    """A damaged page was met, so SQLite takes nothing more in this transaction; the next leaves out what met it."""
 
 
 class Writing:
@@ -38,33 +44,43 @@ class Writing:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.refused: set[int] = set()  #: rows of threads of which SQLite refused something
+        self._lost: set[int] = set()  #: the identities of changes that are left out when their portion is written again
         self._touched: dict[int, float] = {}  #: when the time of a thread was written last
         self._untouched: dict[int, float] = {}  #: the times that are not written
 
     def write(self, connection: sqlite3.Connection, portion: Portion, *, carefully: bool = False) -> None:
-        """Write a portion, unless it is there already.
+        """Write a portion, unless it is there already, but for what follows on something that SQLite refused.
 
         Args:
             connection: In a transaction.
             portion: What to write.
             carefully: Leave out what SQLite refuses, and nothing else.
+
+        Raises:
+            Lost: It is to be written again, carefully, in another transaction.
         """
         if portion.others and applied_of(connection) >= portion.number:
             return  # it was committed, though the commit failed
         for row, at, change in portion.others:
+            if id(change) in self._lost or (row in self.refused and not isinstance(change, Deleted)):
+                continue
             if carefully:
                 self._write_carefully(connection, row, at, change)
             else:
                 self._write_one(connection, row, at, change)
+        follow = [taken for taken in portion.entries if taken[0] not in self.refused]
         if carefully:
-            for taken in portion.entries:
-                self._try(connection, taken[0], "entries", lambda taken=taken: entries.write(connection, [taken]))
+            for taken in follow:
+                self.attempt(
+                    connection, taken[0], f"entries of row {taken[0]}", partial(entries.write, connection, [taken])
+                )
         else:
-            entries.write(connection, portion.entries)
-        self._touch(connection, portion.touched)
+            entries.write(connection, follow)
+        self._touch(connection, portion.touched, carefully=carefully)
         store_applied(connection, portion.number)
+        self._lost.clear()
 
-    def _touch(self, connection: sqlite3.Connection, times: dict[int, float]) -> None:
+    def _touch(self, connection: sqlite3.Connection, times: dict[int, float], *, carefully: bool) -> None:
         """Write the times of threads, if that of one is due.
 
         It is done for all together: a row with a large state takes long, and those that are written to all the time are
@@ -72,28 +88,51 @@ class Writing:
         """
         self._untouched.update(times)
         if any(at - self._touched.get(row, 0.0) > TOUCH_EVERY for row, at in times.items()):
+            update = "UPDATE threads SET written = ? WHERE row = ?"
             due = [(at, row) for row, at in self._untouched.items()]
-            connection.executemany("UPDATE threads SET written = ? WHERE row = ?", due)
+            if carefully:
+                for at, row in due:
+                    if row not in self.refused:
+                        self.attempt(
+                            connection, row, f"the time of row {row}", partial(connection.execute, update, (at, row))
+                        )
+            else:
+                connection.executemany(update, due)
             store_time(connection, self._clock)
             self._touched.update(self._untouched)
             self._untouched.clear()
 
     def _write_carefully(self, connection: sqlite3.Connection, row: int | None, at: float, change: Other) -> None:
         what = f"{type(change).__name__} of the thread {change.key.thread_id!r}"
-        self._try(connection, row, what, lambda: self._write_one(connection, row, at, change))
+        self.attempt(connection, row, what, partial(self._write_one, connection, row, at, change), change)
 
-    def _try(self, connection: sqlite3.Connection, row: int | None, what: str, write: object) -> None:
-        assert callable(write)
+    def attempt(
+        self,
+        connection: sqlite3.Connection,
+        row: int | None,
+        what: str,
+        write: Callable[[], object],
+        change: Other | None = None,
+    ) -> None:
+        """Write something of a thread; if SQLite refuses it, leave it out, and all that follows of the thread.
+
+        Raises:
+            Lost: All is to be written again, in another transaction.
+        """
         connection.execute("SAVEPOINT one")
         try:
             write()
         except Exception as error:
             if not is_refusal(error):
                 raise
-            connection.execute("ROLLBACK TO one")
             _log.error("the store cannot write a change, which is lost: %s: %s", what, error)
             if row is not None:
                 self.refused.add(row)
+            if change is not None:
+                self._lost.add(id(change))
+            if is_corrupt(error):
+                raise Lost from error
+            connection.execute("ROLLBACK TO one")
         connection.execute("RELEASE one")
 
     def _write_one(self, connection: sqlite3.Connection, row: int | None, at: float, change: Other) -> None:
