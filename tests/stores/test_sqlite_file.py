@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -294,6 +295,78 @@ async def test_a_database_that_cannot_be_written_to_bounds_what_waits_for_it(
     await store.commit([Appended(KEY, written + 1, "operations", bytes(1_000))])
     assert await revisions(store) == [*range(1, written + 2)]
     await store.aclose()
+
+
+async def test_entries_that_wait_for_the_database_count_as_what_they_take(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A word of a few bytes takes a few hundred in memory."""
+    monkeypatch.setattr(limits, "BEHIND", 200_000)
+    monkeypatch.setattr(limits, "AGAIN", 0.0)
+    monkeypatch.setattr("statecast.stores.sqlite.entries.MOST", 100)
+    monkeypatch.setattr("statecast.stores.sqlite.entries.AT_ONCE", 50)
+    store = await opened(path)
+    await store.commit([CREATED])
+    assert await revisions(store) == []
+    assert store._database is not None
+    store._database.connection.execute("PRAGMA query_only = ON")
+    written = 0
+    while written < 3_000 and store.append_nowait([Appended(KEY, written + 1, "operations", b"word")]):
+        written += 1
+        await asyncio.sleep(0)
+    assert written < 1_500
+    store._database.connection.execute("PRAGMA query_only = OFF")
+    assert await revisions(store) == [*range(1, written + 1)]
+    await store.aclose()
+
+
+async def test_a_segment_whose_beginning_has_no_room_is_not_begun(path: Path) -> None:
+    store = await opened(path)
+    await store.commit([CREATED])
+    with full_disk(after=20):
+        await store._rotate()
+    await store.commit([Appended(KEY, 1, "operations", b"1")])
+    left = path.with_name("left")
+    left.mkdir()
+    for file in path.parent.glob(f"{path.name}*"):  # what a process leaves that is killed now
+        shutil.copy(file, left)
+    await store.aclose()
+    store = await opened(left / path.name)
+    assert await revisions(store) == [1]
+    await store.aclose()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open files are not listed here")
+async def test_segments_that_cannot_be_deleted_are_not_kept_open(path: Path) -> None:
+    store = await opened(path)
+    await store.commit([CREATED])
+    assert await revisions(store) == []
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM threads").fetchall()
+    for revision in range(1, 6):
+        await store.commit([Appended(KEY, revision, "operations", b"1")])
+        await store._rotate()
+    assert len(list(path.parent.glob("*-segment-*"))) == 6
+    names = (os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd"))
+    assert sum(f"{path.name}-segment-" in name for name in names) == 1
+    reader.close()
+    await store._rotate()
+    assert len(list(path.parent.glob("*-segment-*"))) == 1
+    await store.aclose()
+
+
+def test_a_store_may_be_opened_in_another_event_loop(path: Path) -> None:
+    store = SqliteStore(path)
+
+    async def use(name: str) -> None:
+        await store.open()
+        created = [Created(Key(None, f"{name}{number}"), "agent", "epoch", True, b"0") for number in range(3)]
+        await asyncio.gather(*(store.commit([one]) for one in created))  # each waits for the one before
+        await store.aclose()
+
+    asyncio.run(use("a"))
+    asyncio.run(use("b"))
 
 
 async def revisions(store: SqliteStore) -> list[int]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -139,6 +141,41 @@ async def test_a_commit_that_is_given_up_while_it_is_appended_is_there(store: Sq
     await asyncio.wait({first})
     assert store.append_nowait([entry(3)])
     assert await revisions(store) == [1, 2, 3]
+
+
+async def test_a_commit_that_is_given_up_and_fails_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever was cancelled must not go on, and try again."""
+    store = SqliteStore(tmp_path / "durable.db", durable=True)
+    await store.open()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def fail(file: int) -> None:
+        begun.set()
+        go_on.wait(10)
+        raise OSError(errno.EIO, "it does not work")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("statecast.stores.sqlite.segment._sync", fail)
+        commit = asyncio.create_task(store.commit([OTHER]))
+        await asyncio.to_thread(begun.wait, 10)
+        commit.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.wait({commit})
+    assert commit.cancelled()
+    await store.commit([OTHER])
+    await store.aclose()
+
+
+async def test_threads_that_were_looked_for_may_be_forgotten_before_they_are_made(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("statecast.stores.sqlite.backlog.ABSENT", 2)
+    for name in ("1", "2", "other"):
+        assert await store.load(Key(None, name)) is None
+    await store.commit([OTHER, Created(UNKNOWN, "agent", "e", True, b"0")])
+    assert await store.load(OTHER.key) is not None
+    assert await store.load(UNKNOWN) is not None
 
 
 async def test_a_store_that_syncs_each_commit_always_gives_way(tmp_path: Path) -> None:

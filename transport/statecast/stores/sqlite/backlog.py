@@ -32,7 +32,7 @@ MOST_BYTES: Final = 2**20
 #: Threads that are known not to exist.
 ABSENT: Final = 4_096
 
-#: What a change holds beside its data, in bytes, about.
+#: What a change or an entry holds beside its data, in bytes, about.
 CHANGE: Final = 200
 
 
@@ -239,7 +239,7 @@ class Backlog:
             entries = self.entries.take_all()
         else:
             entries = self.entries.take(row for row, _, _ in others if row is not None)
-        size = self._size + sum(len(data) for _, taken in entries for _, _, data in taken)
+        size = self._size + sum(CHANGE + len(data) for _, taken in entries for _, _, data in taken)
         self._size = 0
         self._concerned.clear()
         return Portion(self._number, others, entries, touched, size)

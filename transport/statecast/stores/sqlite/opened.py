@@ -219,6 +219,8 @@ class OpenDatabase:
         Deleted data is overwritten then, wherever it was (`secure_delete`).
         """
         older = self.older.copy()
+        for segment in older:
+            segment.close()  # nothing is appended any more, and it may stay for long
         self.apply()
         if not self.checkpoint():
             return False

@@ -53,9 +53,10 @@ class Segment:
         header = _MAGIC + generation.encode()
         self._seal = zlib.crc32(header)  #: the checksum of the last record
         self._torn = False  #: whether there may be something behind `size`
+        self._closed = False
         self._file = os.open(path, _FLAGS, PRIVATE)
         try:
-            self.size = os.write(self._file, header + _CHECK.pack(self._seal))
+            self.size = _write(self._file, header + _CHECK.pack(self._seal))
             os.fsync(self._file)
             sync_folder(path.parent)
             found = os.fstat(self._file)
@@ -96,9 +97,7 @@ class Segment:
         data = _RECORD.pack(len(commit), seal) + commit
         self._torn = True
         try:
-            written = os.write(self._file, data)
-            while written < len(data):  # the next write says why
-                written += os.write(self._file, memoryview(data)[written:])
+            _write(self._file, data)
             if sync:
                 _sync(self._file)
         except OSError:
@@ -114,8 +113,10 @@ class Segment:
         self._torn = False
 
     def close(self) -> None:
-        """Close the file, which stays."""
-        os.close(self._file)
+        """Close the file, which stays. It may be closed already."""
+        if not self._closed:
+            self._closed = True
+            os.close(self._file)
 
     def drop(self) -> None:
         """Close the file and delete it."""
@@ -158,6 +159,14 @@ class SegmentReader:
                 self.damaged = True
                 return
             at += _RECORD.size + size
+
+
+def _write(file: int, data: bytes) -> int:
+    """Write all of some bytes, and return how many."""
+    written = os.write(file, data)
+    while written < len(data):  # the next write says why
+        written += os.write(file, memoryview(data)[written:])
+    return written
 
 
 def _sync(file: int) -> None:

@@ -106,6 +106,7 @@ class SqliteStore:
             StoreUnavailable: Another process has it, it is no SQLite file, or a newer version of Statecast wrote it.
         """
         if self._thread is None:
+            self._order = asyncio.Lock()  # of this event loop, if another one used the store before
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="statecast-sqlite")
             self._file_thread = ThreadPoolExecutor(1, thread_name_prefix="statecast-files")
             self._append_thread = ThreadPoolExecutor(1, thread_name_prefix="statecast-segment")
@@ -185,12 +186,14 @@ class SqliteStore:
     async def _prepare(self, changes: Sequence[Change]) -> Prepared:
         """Return a commit of changes, after finding out what has to be known for it."""
         backlog = self._open_backlog
-        version = backlog.version
-        keys = backlog.unknown(changes)
-        self._hand_over(None)
-        rows, summarized = await self._do(self._open_database.look_up, keys)
-        backlog.learn(rows, version)
-        return backlog.prepare(changes, summarized)
+        while True:
+            version = backlog.version
+            keys = backlog.unknown(changes)
+            self._hand_over(None)
+            rows, summarized = await self._do(self._open_database.look_up, keys)
+            backlog.learn(rows, version)
+            with contextlib.suppress(LookupError):  # meanwhile it was forgotten what another one of them needs
+                return backlog.prepare(changes, summarized)
 
     def _is_prompt(self, changes: int) -> bool:
         """Return whether a commit of so many changes is for the event loop."""
@@ -220,10 +223,11 @@ class SqliteStore:
                 await asyncio.wait({appending})
             except asyncio.CancelledError as error:
                 cancelled = error
-        appending.result()
         if cancelled is not None:
-            self._appended(prepared)
+            if appending.exception() is None:
+                self._appended(prepared)
             raise cancelled
+        appending.result()
 
     def _appended(self, prepared: Prepared) -> None:
         """Take note of a commit that is in the segment."""
