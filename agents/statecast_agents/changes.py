@@ -140,11 +140,7 @@ class ChangeRecorder(SizeBudget, ABC):
         if delta is not None:
             self.left -= ESCAPED * len(delta)
             if self.left < 0:
-                self.note_change(node)  # it has grown already
-                try:
-                    self.check_growth(node, key, delta)
-                finally:
-                    self.note_change(node)
+                self.check_growth(node, key, delta)
         pending = self._pending
         size = len(pending)
         pending.append((node, key, delta))

@@ -36,6 +36,8 @@ class SizeBudget:
 
     __slots__ = ("_lock", "_root", "left", "limit", "loose")
 
+    root: Json  #: the state, none of it JSON text any more
+
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._root: Json = None
@@ -47,19 +49,12 @@ class SizeBudget:
         """Return the state as JSON. Flush first where it must match a revision."""
         return _encode(self._root)
 
-    def bound(self, limit: int, size: int | None = None) -> int:
-        """Limit the state to so many bytes as JSON, beyond which changes raise `StateTooLarge`; return its size.
-
-        Args:
-            limit: Bytes.
-            size: What the state has at most; None: measure it.
-        """
+    def bound(self, limit: int) -> int:
+        """Limit the state to so many bytes as JSON, beyond which changes raise `StateTooLarge`; return its size."""
         with self._lock:
+            size = len(self.encode())
             self.limit = limit
-            if size is None:
-                size = self._measure()
-            else:
-                self.left, self.loose = limit - size - NEAR, True
+            self.left, self.loose = limit - size - NEAR, True  # a client's own text may be longer than what we write
             return size
 
     def has_room(self, more: int) -> bool:
@@ -136,12 +131,10 @@ class SizeBudget:
                 kind.__setitem__(node, key, node[key][: -len(delta)])
             raise
 
-    def _measure(self) -> int:
+    def _measure(self) -> None:
         assert self.limit is not None, "only a bounded state is measured"
-        size = len(self.encode())
-        self.left = self.limit - size - NEAR
+        self.left = self.limit - len(_encode(self.root)) - NEAR
         self.loose = self.left >= 0
-        return size
 
 
 def _around(parent: Any, keys: Sequence[Any], leaving: Collection[int]) -> tuple[list[Json], int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -154,6 +155,19 @@ def test_a_state_from_before_the_limit_may_shrink_but_not_grow() -> None:
     assert document.root == {"items": ["x" * 100]}
 
 
+@pytest.mark.parametrize("path", [(), ("rows",)])
+def test_the_spaces_in_a_state_that_a_client_posted_do_not_count(path: tuple[str, ...]) -> None:
+    text = json.dumps({"rows": [[1, 2, 3]] * 30_000, "label": "é"}).encode()
+    room = len(text) - size_of(json.loads(text)) - len(',"text":""')
+    document = Document.adopting(None, text)
+    document.bound(len(text))
+    document.at(path)
+    document.root["text"] = "x" * room
+    assert len(document.encode()) == len(text)
+    with pytest.raises(StateTooLarge):
+        document.root["text"] += "x"
+
+
 def test_operations_are_never_longer_than_the_state_where_they_are_long() -> None:
     document = Document({"items": [0] * 50_000})
     document.flush()
@@ -173,9 +187,9 @@ class Measured(Document):
         self.times = 0
         super().__init__(value)
 
-    def encode(self) -> bytes:
+    def _measure(self) -> None:
         self.times += 1
-        return super().encode()
+        super()._measure()
 
 
 @pytest.mark.parametrize(
