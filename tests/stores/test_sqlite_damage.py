@@ -6,6 +6,7 @@ import logging
 import shutil
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -106,7 +107,8 @@ PAGE = b"the page that is damaged"
 
 def damage_page(path: Path) -> None:
     """Damage a page of a large state: SQLite finds nothing behind it any more."""
-    (size,) = sqlite3.connect(path).execute("PRAGMA page_size").fetchone()
+    with closing(sqlite3.connect(path)) as connection:
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
     data = bytearray(path.read_bytes())
     page = data.index(PAGE) // size * size
     data[page : page + 4] = b"\x7f\xff\xff\xff"
