@@ -39,6 +39,7 @@ class _Told:
     shown: dict[str, int] = field(default_factory=dict)  #: of each thread, up to which revision
     epochs: dict[str, str] = field(default_factory=dict)  #: of each thread, when the store was opened
     logged: list[str] = field(default_factory=list)
+    stopping: bool = False
     stopped: bool = False
 
     def take(self, what: str, *words: str) -> None:
@@ -53,6 +54,8 @@ class _Told:
                 self.epochs[words[0]] = words[1]
             case "logged":
                 self.logged.append(" ".join(words))
+            case "stopping":
+                self.stopping = True
             case "stopped":
                 self.stopped = True
             case _:
@@ -141,7 +144,9 @@ class Lives:
                 assert epoch not in seen, f"{name} has the epoch {epoch} again, and may have lost something"
             if epoch not in seen:
                 seen.append(epoch)
-        if told.stopped or told.open:
+        if told.stopping and not told.stopped:
+            self._same = None  # it was killed before or after it had stopped
+        elif told.stopped or told.open:
             self._same = told.stopped
         elif self._same:
             self._same = None  # it was killed before it had opened the store, or meanwhile

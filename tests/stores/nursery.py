@@ -153,6 +153,7 @@ async def _write(job: Job) -> None:
     writing.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await writing
+    _say("stopping")
     await store.aclose()
     _say("stopped")
 
