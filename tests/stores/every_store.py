@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from statecast.stores import MemoryStore, SqliteStore, Store
+from statecast.stores import MemoryStore, Sharing, SqliteStore, Store
 
 Make = Callable[[], Store]
 
@@ -15,9 +15,15 @@ def _memory(folder: Path) -> Make:
     return lambda: store
 
 
+def _shared_memory(folder: Path) -> Make:
+    store = MemoryStore()
+    return lambda: Sharing(store)
+
+
 #: Each is given a folder, and returns what makes the store there: called again, a store that finds what the first kept.
 STORES: dict[str, Callable[[Path], Make]] = {
     "memory": _memory,
+    "memory, shared": _shared_memory,
     "sqlite": lambda folder: lambda: SqliteStore(folder / "threads.db"),
     "sqlite, durable": lambda folder: lambda: SqliteStore(folder / "threads.db", durable=True),
 }

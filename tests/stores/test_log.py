@@ -30,6 +30,7 @@ from statecast.stores import (
     Moved,
     RecordErased,
     RecordWritten,
+    Renewed,
     SavedThread,
     Store,
     clock,
@@ -282,11 +283,21 @@ async def test_owners_do_not_see_each_others_threads(store: Store, make: Make) -
     await store.aclose()
 
 
+async def test_a_renewed_thread_has_another_epoch_and_is_the_same_otherwise(store: Store, make: Make) -> None:
+    await store.commit([CREATED, entry(1)])
+    before = await loaded(store)
+    await store.commit([Renewed(KEY, "another")])
+    store = await reopened(store, make)
+    assert await loaded(store) == msgspec.structs.replace(before, epoch="another")
+    await store.aclose()
+
+
 REFUSED: dict[str, list[Change]] = {
     "an entry of an unknown thread": [entry(1, key=Key(None, "unknown"))],
     "a batch for an unknown thread": [BatchAccepted(Key("ann", "t"), "r", b"")],
     "another agent for an unknown thread": [Assigned(Key(None, "unknown"), "other")],
     "a snapshot of an unknown thread": [Compacted(Key(None, "unknown"), 1, b"", b"null")],
+    "another epoch of an unknown thread": [Renewed(Key(None, "unknown"), "other")],
     "an id of an unknown thread": [BatchApplied(Key(None, "unknown"), "c", b"", "r")],
     "a thread that is there already": [CREATED],
     "a thread twice": [Created(Key(None, "new"), "a", "e", True, b""), Created(Key(None, "new"), "a", "e", True, b"")],

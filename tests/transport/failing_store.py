@@ -14,6 +14,7 @@ class Failing:
     """A store whose commits wait, and fail, on demand. What it commits, another keeps."""
 
     instant: ClassVar[bool] = False
+    shared: ClassVar[bool] = False
 
     def __init__(self, store: Store | None = None) -> None:
         self.kept = store or MemoryStore()

@@ -6,7 +6,7 @@ from typing import Final
 
 from .base import Change, Deleted, Moved, Store
 from .entries import read_entry, write_entry
-from .errors import ChangeRefused, Damaged, StoreUnavailable
+from .errors import ChangeRefused, Damaged, Fenced, StoreUnavailable
 from .key import Key
 from .log import (
     MEMORY,
@@ -19,11 +19,15 @@ from .log import (
     Compacted,
     Created,
     LogStore,
+    Renewed,
     SavedThread,
 )
 from .memory import MemoryStore
 from .records import File, RecordErased, RecordStore, RecordWritten, Summary, SummaryChanged
+from .shared import Claimed, Durability, Held, Place, Post, PostTaken, SharedChange, SharedStore, Tail, is_shared
+from .sharing import Sharing
 from .sqlite import SqliteStore
+from .wake import NoWake, Wake, topic_of
 
 __all__ = [
     "MEMORY",
@@ -35,26 +39,42 @@ __all__ = [
     "BatchSettled",
     "Change",
     "ChangeRefused",
+    "Claimed",
     "Compacted",
     "Created",
     "Damaged",
     "Deleted",
+    "Durability",
+    "Fenced",
     "File",
+    "Held",
     "Key",
     "LogStore",
     "MemoryStore",
     "Moved",
+    "NoWake",
+    "Place",
+    "Post",
+    "PostTaken",
     "RecordErased",
     "RecordStore",
     "RecordWritten",
+    "Renewed",
     "SavedThread",
+    "SharedChange",
+    "SharedStore",
+    "Sharing",
     "SqliteStore",
     "Store",
     "StoreUnavailable",
     "Summary",
     "SummaryChanged",
+    "Tail",
+    "Wake",
+    "is_shared",
     "read_entry",
     "store_of",
+    "topic_of",
     "write_entry",
 ]
 

@@ -43,6 +43,7 @@ class Store(LogStore, RecordStore, Protocol):
     """
 
     instant: ClassVar[bool]
+    shared: ClassVar[bool]  #: whether several processes may use it at once: then it is a `SharedStore`
 
     async def open(self) -> None:
         """Open the store.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statecast.protocol.errors import InternalError, Unavailable
 
-__all__ = ["ChangeRefused", "Damaged", "StoreUnavailable"]
+__all__ = ["ChangeRefused", "Damaged", "Fenced", "StoreUnavailable"]
 
 
 class StoreUnavailable(Unavailable):
@@ -27,6 +27,10 @@ class StoreUnavailable(Unavailable):
 
 class ChangeRefused(InternalError):
     """The store works, but will never accept one of these changes. Nothing of the batch was written."""
+
+
+class Fenced(InternalError):
+    """Another process has claimed the thread since: nothing of it was written, nor will be under this token."""
 
 
 class Damaged(InternalError):

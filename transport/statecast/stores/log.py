@@ -22,6 +22,7 @@ __all__ = [
     "Kind",
     "LogChange",
     "LogStore",
+    "Renewed",
     "SavedThread",
 ]
 
@@ -99,7 +100,16 @@ class Assigned(msgspec.Struct, frozen=True, tag=True):
     agent: str
 
 
-LogChange = Created | Appended | BatchAccepted | BatchChanged | BatchApplied | BatchSettled | Compacted | Assigned
+class Renewed(msgspec.Struct, frozen=True, tag=True):
+    """The log has a new epoch: cursors of the old one may name entries that were lost."""
+
+    key: Key
+    epoch: str
+
+
+LogChange = (
+    Created | Appended | BatchAccepted | BatchChanged | BatchApplied | BatchSettled | Compacted | Assigned | Renewed
+)
 
 
 class SavedThread(msgspec.Struct, frozen=True):

@@ -24,6 +24,7 @@ from .log import (
     Compacted,
     Created,
     Kind,
+    Renewed,
     SavedThread,
 )
 from .records import File, RecordErased, RecordWritten, Summary, SummaryChanged, summary_after
@@ -52,6 +53,7 @@ class MemoryStore:
     """Stores threads in a dict."""
 
     instant: ClassVar[bool] = True
+    shared: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._rows: dict[Key, _Row] = {}
@@ -209,7 +211,7 @@ class MemoryStore:
     def _write(
         self,
         row: _Row,
-        change: Appended | BatchAccepted | BatchChanged | BatchApplied | BatchSettled | Compacted | Assigned,
+        change: Appended | BatchAccepted | BatchChanged | BatchApplied | BatchSettled | Compacted | Assigned | Renewed,
     ) -> None:
         row.written = self._clock.now()
         if isinstance(change, Appended):
@@ -226,6 +228,8 @@ class MemoryStore:
             row.applied[change.command_id] = (change.digest, change.run_id)
         elif isinstance(change, Assigned):
             row.agent = change.agent
+        elif isinstance(change, Renewed):
+            row.epoch = change.epoch
         else:
             row.revision, row.state, row.run = change.revision, change.state, change.run
             row.entries = [entry for entry in row.entries if entry[0] > change.revision]

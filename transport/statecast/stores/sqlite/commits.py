@@ -21,6 +21,7 @@ from statecast.stores.log import (
     Compacted,
     Created,
     Kind,
+    Renewed,
 )
 from statecast.stores.records import RecordErased, RecordWritten, SummaryChanged
 
@@ -62,6 +63,7 @@ Other = (
     | BatchSettled
     | Compacted
     | Assigned
+    | Renewed
     | SummaryChanged
     | RecordWritten
     | RecordErased

@@ -79,6 +79,7 @@ class SqliteStore:
     """
 
     instant: ClassVar[bool] = False
+    shared: ClassVar[bool] = False
 
     def __init__(self, path: str | Path, *, durable: bool = False, patience: float = 2.0) -> None:
         self.path = Path(path)

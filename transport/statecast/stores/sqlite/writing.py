@@ -12,7 +12,7 @@ from statecast.stores.base import Deleted, Moved
 from statecast.stores.clock import Clock
 from statecast.stores.errors import ChangeRefused
 from statecast.stores.key import Key
-from statecast.stores.log import Assigned, BatchAccepted, BatchApplied, BatchChanged, BatchSettled, Compacted
+from statecast.stores.log import Assigned, BatchAccepted, BatchApplied, BatchChanged, BatchSettled, Compacted, Renewed
 from statecast.stores.records import RecordErased, RecordWritten, SummaryChanged
 
 from . import entries, records
@@ -167,6 +167,8 @@ class Writing:
             execute("INSERT OR REPLACE INTO applied VALUES (?, ?, ?, ?)", values)
         elif isinstance(change, Assigned):
             execute("UPDATE threads SET agent = ? WHERE row = ?", (change.agent, row))
+        elif isinstance(change, Renewed):
+            execute("UPDATE threads SET epoch = ? WHERE row = ?", (change.epoch, row))
         elif isinstance(change, Compacted):
             entries.delete(connection, row, change.revision)
             values_of = (change.revision, change.state, change.run, row)

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from statecast.stores import Appended, Change, ChangeRefused, Deleted, Key, Moved, Store, StoreUnavailable
+from statecast.stores import Appended, Change, ChangeRefused, Deleted, Key, Store, StoreUnavailable
+from statecast.stores.by_thread import by_thread
 
 from .log import Log
 from .turn import Turn
@@ -192,7 +193,7 @@ class Journal:
         where the store takes other changes, or none at all.
         """
         refused: list[tuple[Sequence[Change], Exception]] = []
-        groups = _by_thread(batch)
+        groups = by_thread(batch)
         works = False
         for index, changes in enumerate(groups):
             try:
@@ -249,18 +250,3 @@ class Journal:
                     future.set_result(None)
                 else:
                     future.set_exception(error)
-
-
-def _by_thread(changes: Iterable[Change]) -> list[list[Change]]:
-    """Return the changes of each thread in order; threads that a move connects share a group."""
-    groups: dict[Key, list[Change]] = {}
-    for change in changes:
-        group = groups.setdefault(change.key, [])
-        if isinstance(change, Moved):
-            to = Key(change.owner, change.key.thread_id)
-            other = groups.setdefault(to, group)
-            if other is not group:
-                group += other  # what was before, on either of the two
-                groups.update(dict.fromkeys((key for key, known in groups.items() if known is other), group))
-        group.append(change)
-    return list({id(group): group for group in groups.values()}.values())
