@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from statecast.stores import MemoryStore, Sharing, SqliteStore, Store
+from statecast.stores import MemoryStore, SharedStore, Sharing, SqliteStore, Store
 
 Make = Callable[[], Store]
 
@@ -26,6 +26,23 @@ STORES: dict[str, Callable[[Path], Make]] = {
     "memory, shared": _shared_memory,
     "sqlite": lambda folder: lambda: SqliteStore(folder / "threads.db"),
     "sqlite, durable": lambda folder: lambda: SqliteStore(folder / "threads.db", durable=True),
+}
+
+
+def _one_for_all(folder: Path) -> Callable[[], SharedStore]:
+    store = Sharing(MemoryStore())
+    return lambda: store
+
+
+def _one_file_for_all(folder: Path) -> Callable[[], SharedStore]:
+    store = Sharing(SqliteStore(folder / "threads.db"))
+    return lambda: store
+
+
+#: Those that several processes share: what each of them would make.
+SHARED: dict[str, Callable[[Path], Callable[[], SharedStore]]] = {
+    "memory, shared": _one_for_all,
+    "sqlite, shared": _one_file_for_all,
 }
 
 
