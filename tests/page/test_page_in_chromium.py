@@ -61,6 +61,8 @@ def test_a_command_from_its_form_changes_the_title(open_page: Open) -> None:
         page.command("set-title", title="The first title")
         page.wait(part("state-title"), text="The first title")
         page.rest()
+        # What arrived is listed and lit a moment after it is shown; until then, that nothing is lit says nothing.
+        page.wait(part("operation"), text="The first title")
         page.watch("() => document.querySelector('[data-changed]') === null || null")
         page.collect_lit_places()
         page.command("set-title", title="All about readers")
@@ -69,6 +71,7 @@ def test_a_command_from_its_form_changes_the_title(open_page: Open) -> None:
         page.wait(part("state-title"), text="All about readers")
         page.wait(form("set-title"), text="Sent")
         page.rest()
+        page.wait(part("operation"), text="All about readers")
         assert page.lit_places() == ["title"]
         assert page.state()["title"] == "All about readers"
 
