@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from statecast.stores import Store
-from tests.stores.every_store import STORES, Make
+from tests.stores.every_store import STORES, Make, Ticks
 
 
 @pytest.fixture
@@ -16,11 +16,16 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture
+def ticks() -> Ticks:
+    return Ticks()
+
+
 @pytest.fixture(params=STORES)
-async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Make]:
+async def make(request: pytest.FixtureRequest, tmp_path: Path, ticks: Ticks) -> AsyncIterator[Make]:
     """Make stores of a kind, and close them all."""
     made: list[Store] = []
-    another = STORES[request.param](tmp_path)
+    another = STORES[request.param](tmp_path, ticks)
 
     def make() -> Store:
         made.append(another())

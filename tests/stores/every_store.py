@@ -10,22 +10,33 @@ from statecast.stores import MemoryStore, SharedStore, Sharing, SqliteStore, Sto
 Make = Callable[[], Store]
 
 
-def _memory(folder: Path) -> Make:
-    store = MemoryStore()
+class Ticks:
+    """A monotonic clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _memory(folder: Path, ticks: Ticks) -> Make:
+    store = MemoryStore(clock=ticks)
     return lambda: store
 
 
-def _shared_memory(folder: Path) -> Make:
-    store = MemoryStore()
+def _shared_memory(folder: Path, ticks: Ticks) -> Make:
+    store = MemoryStore(clock=ticks)
     return lambda: Sharing(store)
 
 
-#: Each is given a folder, and returns what makes the store there: called again, a store that finds what the first kept.
-STORES: dict[str, Callable[[Path], Make]] = {
+#: Each is given a folder and a clock, and returns what makes the store there: called again, a store that finds what the
+#: first kept.
+STORES: dict[str, Callable[[Path, Ticks], Make]] = {
     "memory": _memory,
     "memory, shared": _shared_memory,
-    "sqlite": lambda folder: lambda: SqliteStore(folder / "threads.db"),
-    "sqlite, durable": lambda folder: lambda: SqliteStore(folder / "threads.db", durable=True),
+    "sqlite": lambda folder, ticks: lambda: SqliteStore(folder / "threads.db", clock=ticks),
+    "sqlite, durable": lambda folder, ticks: lambda: SqliteStore(folder / "threads.db", durable=True, clock=ticks),
 }
 
 

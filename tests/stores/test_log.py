@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
@@ -33,13 +32,12 @@ from statecast.stores import (
     Renewed,
     SavedThread,
     Store,
-    clock,
     read_entry,
     write_entry,
 )
 from statecast.stores.log import Kind
 from statecast_agents import chunks
-from tests.stores.every_store import STORES, Make, reopened
+from tests.stores.every_store import STORES, Make, Ticks, reopened
 from tests.stores.model import KEYS, Held, after, holds, script, shown
 from tests.stores.small_store import little
 
@@ -401,29 +399,25 @@ async def test_what_was_loaded_does_not_change_afterwards(store: Store) -> None:
     assert set((await loaded(store)).applied) == {"c1", "c2"}
 
 
-async def test_idle_threads_are_those_not_written_to_since(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = time.monotonic()
-    monkeypatch.setattr(clock, "monotonic", lambda: now)
+async def test_idle_threads_are_those_not_written_to_since(store: Store, ticks: Ticks) -> None:
     busy, idle, nameless = Key(None, "busy"), Key(None, "idle"), Key("ann", "nameless")
     for key in (busy, idle, nameless):
         await store.commit([Created(key, "agent", "e", key is not nameless, b"1")])
     assert await store.idle_for(0, lasting=True) == []
 
-    now += 1_000
+    ticks.now += 1_000
     await store.commit([entry(1, key=busy)])
-    now += 1_000
+    ticks.now += 1_000
     assert await store.idle_for(1_500, lasting=True) == [idle]
     assert set(await store.idle_for(500, lasting=True)) == {idle, busy}
     assert await store.idle_for(500, lasting=False) == [nameless]
     assert await store.idle_for(2_500, lasting=False) == []
 
 
-async def test_a_thread_written_to_again_and_again_is_not_idle(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = time.monotonic()
-    monkeypatch.setattr(clock, "monotonic", lambda: now)
+async def test_a_thread_written_to_again_and_again_is_not_idle(store: Store, ticks: Ticks) -> None:
     await store.commit([CREATED])
     for number in range(1, 20):
-        now += 20
+        ticks.now += 20
         await store.commit([entry(number)])
         assert await store.idle_for(60, lasting=True) == []
 
@@ -484,7 +478,7 @@ def test_a_store_holds_what_its_commits_amount_to(
     name: str, limits: Limits, tmp_path_factory: pytest.TempPathFactory, seed: int, commits: int
 ) -> None:
     async def check() -> None:
-        make = STORES[name](tmp_path_factory.mktemp("store"))
+        make = STORES[name](tmp_path_factory.mktemp("store"), Ticks())
         store = make()
         await store.open()
         held: Held = {}

@@ -27,9 +27,8 @@ from statecast.stores import (
     Store,
     Summary,
     SummaryChanged,
-    clock,
 )
-from tests.stores.every_store import STORES, Make, reopened
+from tests.stores.every_store import STORES, Make, Ticks, reopened
 
 pytestmark = pytest.mark.anyio
 
@@ -189,12 +188,10 @@ async def test_nothing_moves_onto_what_is_there(store: Store, there: str) -> Non
 
 
 async def test_a_card_is_used_when_it_is_written_whatever_it_says_and_keeps_its_thread(
-    store: Store, make: Make, monkeypatch: pytest.MonkeyPatch
+    store: Store, make: Make, ticks: Ticks
 ) -> None:
-    now = time.monotonic()
-    monkeypatch.setattr(clock, "monotonic", lambda: now)
     await store.commit([CREATED, SummaryChanged(key=Key(None, "old"), at=1e12), replace(CREATED, key=Key(None, "u"))])
-    now += 100
+    ticks.now += 100
     await store.commit([SummaryChanged(key=Key(None, "new"), at=1.0), SummaryChanged(key=KEY, at=1.0)])
     assert {key.thread_id for key in await store.idle_for(50, lasting=True)} == {"old", "u"}
     assert await store.idle_for(50, lasting=False) == []
@@ -226,15 +223,11 @@ async def test_a_clock_that_jumps_makes_no_thread_idle(
     await store.aclose()
 
 
-async def test_time_goes_on_where_it_was_when_a_store_is_opened_again(
-    store: Store, make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = time.monotonic()
-    monkeypatch.setattr(clock, "monotonic", lambda: now)
+async def test_time_goes_on_where_it_was_when_a_store_is_opened_again(store: Store, make: Make, ticks: Ticks) -> None:
     await store.commit([CREATED])
     for number in range(5):
         assert await store.idle_for(100 * number + 50, lasting=True) == []
-        now += 100
+        ticks.now += 100
         assert await store.idle_for(100 * number + 50, lasting=True) == [KEY]
         store = await reopened(store, make)
         assert await store.idle_for(100 * number + 50, lasting=True) == [KEY]
@@ -370,7 +363,7 @@ def script(seed: int, commits: int) -> tuple[list[list[Change]], Beside]:
 @given(seed=st.integers(0, 2**32), commits=st.integers(1, 20))
 def test_any_commits_are_kept(name: str, tmp_path_factory: pytest.TempPathFactory, seed: int, commits: int) -> None:
     async def scenario() -> Beside:
-        make = STORES[name](tmp_path_factory.mktemp("store"))
+        make = STORES[name](tmp_path_factory.mktemp("store"), Ticks())
         store = make()
         await store.open()
         for batch in batches:

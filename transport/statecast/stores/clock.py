@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from time import monotonic
+from collections.abc import Callable
 
 __all__ = ["Clock"]
 
@@ -19,15 +19,17 @@ class Clock:
 
     Args:
         at: What `written` returned when the time was last stored; anything else: it never was.
+        clock: A monotonic clock, in seconds.
     """
 
-    def __init__(self, at: object = None) -> None:
+    def __init__(self, at: object = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._start = _read(at)
-        self._opened = monotonic()
+        self._clock = clock
+        self._opened = clock()
 
     def now(self) -> float:
         """Return the time."""
-        return self._start + (monotonic() - self._opened)
+        return self._start + (self._clock() - self._opened)
 
     def written(self) -> str:
         """Return the time with a checksum, to be stored: a damaged digit is detected."""

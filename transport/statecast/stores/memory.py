@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -50,19 +51,23 @@ class _Row:
 
 
 class MemoryStore:
-    """Stores threads in a dict."""
+    """Stores threads in a dict.
+
+    Args:
+        clock: A monotonic clock, in seconds, by which threads are idle.
+    """
 
     instant: ClassVar[bool] = True
     shared: ClassVar[bool] = False
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._rows: dict[Key, _Row] = {}
         self._summaries: dict[str | None, dict[str, Summary]] = {}  #: by owner and thread id
         self._records: dict[Key, dict[str, dict[str, bytes]]] = {}  #: by thread, kind and id
         self._files: dict[str, tuple[File, bytes]] = {}
         self._secrets: dict[str, bytes] = {}
         self._used: dict[Key, float] = {}  #: when each summary was written
-        self._clock = Clock()
+        self._clock = Clock(clock=clock)
 
     async def open(self) -> None:
         """Do nothing."""

@@ -122,6 +122,7 @@ class Admission:
                 journal=self._registry.journal,
                 limits=self._limits,
                 lasting=posted.thread_id is not None,
+                clock=self._registry.clock,
             )
             agreed = adopted or await agrees(posted.claim, thread)
             check_questions(thread, commands)
@@ -144,7 +145,7 @@ class Admission:
     async def _post(self, thread: Thread, posted: Posted, commands: list[AnyCommand]) -> Submission | None:
         """Accept a batch for a known thread; return None if the thread was removed meanwhile."""
         self.assign(thread, posted.agent)
-        thread.used = time.monotonic()
+        thread.touch()
         agreed = await agrees(posted.claim, thread, runs=bool(commands))
         if self._registry.get(thread.key) is not thread:
             return None
@@ -287,7 +288,14 @@ class Admission:
             thread = await self._registry.find(key)
             if thread is None:
                 await self._registry.summary(key)
-                thread = Thread(key, agent, document, journal=self._registry.journal, limits=self._limits)
+                thread = Thread(
+                    key,
+                    agent,
+                    document,
+                    journal=self._registry.journal,
+                    limits=self._limits,
+                    clock=self._registry.clock,
+                )
                 posted = Posted(agent=agent, commands=[], thread_id=key.thread_id, owner=key.owner)
                 await self._accept(thread, posted, [], agreed=True, created=[thread.created()])
             return thread

@@ -57,6 +57,7 @@ class Hub:
         limits: What it takes on.
         debug: Whether errors of an agent's code are shown to clients.
         knows_owners: Whether the app knows whose a request is.
+        clock: A monotonic clock, in seconds; all times of the engine but dates count by it.
     """
 
     def __init__(
@@ -67,11 +68,14 @@ class Hub:
         limits: Limits | None = None,
         debug: bool = False,
         knows_owners: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.agents = dict(agents)
         self.limits = limits or Limits()
-        self._runs = Scheduler(self.limits, debug=debug)
-        self.registry = Registry(store or stores.MemoryStore(), self.agents, self.limits, self._runs.restore_inbox)
+        self._runs = Scheduler(self.limits, debug=debug, clock=clock)
+        self.registry = Registry(
+            store or stores.MemoryStore(clock=clock), self.agents, self.limits, self._runs.restore_inbox, clock=clock
+        )
         self.directory = Directory(self.registry, self._start)  #: summaries and records
         self._admission = Admission(self.registry, self._runs, self.limits, knows_owners=knows_owners)
         self.cascade = Cascade(self.registry)
@@ -260,7 +264,7 @@ class Hub:
         if thread.active is not None or thread.inbox:
             raise RunActive("a run is under way; send a command, or patch when it has ended")
         patch(thread, steps, self.limits)
-        thread.used = time.monotonic()
+        thread.touch()
         thread.flush()
         revision = thread.log.revision
         await self.registry.wait_stored_through_outages(thread.key)

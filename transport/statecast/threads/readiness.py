@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from typing import Final
 
 from statecast.stores import StoreUnavailable
@@ -49,7 +48,7 @@ class ReadinessCheck:
         if (
             look is None
             or look.get_loop() is not asyncio.get_running_loop()
-            or (ended and time.monotonic() - self._at > FRESH)
+            or (ended and self._registry.clock() - self._at > FRESH)
         ):
             look = self._look = asyncio.get_running_loop().create_task(self._registry.store.probe())
             look.add_done_callback(self._looked)
@@ -66,6 +65,6 @@ class ReadinessCheck:
         raise StoreUnavailable()
 
     def _looked(self, look: asyncio.Task[None]) -> None:
-        self._at = time.monotonic()
+        self._at = self._registry.clock()
         if not look.cancelled():
             look.exception()  # whoever waits for it has it, if anybody still does

@@ -60,11 +60,21 @@ class Registry:
         store: Where they are kept.
         agents: The agents by name.
         limits: How long they stay.
-        revive: Called with each thread that is taken from the store.
+        restore_inbox: Called with each thread that is taken from the store.
+        clock: A monotonic clock, in seconds; threads and runs count by it.
     """
 
-    def __init__(self, store: Store, agents: Mapping[str, Agent], limits: Limits, restore_inbox: RestoreInbox) -> None:
+    def __init__(
+        self,
+        store: Store,
+        agents: Mapping[str, Agent],
+        limits: Limits,
+        restore_inbox: RestoreInbox,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.store = store
+        self.clock = clock
         self.journal = Journal(store, self._refused)
         self._agents = agents
         self._limits = limits
@@ -122,7 +132,7 @@ class Registry:
             self.check(key)
             thread = self._threads.get(key)
             if thread is not None:
-                thread.used = time.monotonic()
+                thread.touch()
                 return thread if thread.stored else None  # a crash could still take it back
             removed = self._removed
             await self.wait_stored()  # it may have been deleted, and the store not know yet
@@ -139,7 +149,7 @@ class Registry:
             message = f'the thread belongs to the agent "{saved.agent}", which is not served here'
             raise AgentMismatch(message)
         try:
-            thread = Thread.restore(saved, agent, journal=self.journal, limits=self._limits)
+            thread = Thread.restore(saved, agent, journal=self.journal, limits=self._limits, clock=self.clock)
             self._threads[key] = thread
             self._restore_inbox(thread, saved.inbox)
         except Exception as error:  # whatever is wrong with one stored thread must not affect the others
@@ -255,7 +265,7 @@ class Registry:
                 thread.active.fail(RunError("thread_damaged", "What the agent did could not be stored."))
 
     def unload_idle(self, now: float) -> None:
-        """Unload threads that have been idle; `now` is the monotonic clock's."""
+        """Unload threads that have been idle; `now` is the clock's."""
         for thread in self:
             stays = self._limits.idle_seconds if thread.lasting else self._limits.resume_seconds
             if now - thread.used <= stays:
@@ -268,7 +278,7 @@ class Registry:
         """Have the states rest of threads that have been idle, and the oldest ones where they are many.
 
         Args:
-            now: The monotonic clock's.
+            now: The clock's.
         """
         idle = sorted((thread for thread in self if not thread.busy and not thread.rests), key=lambda it: it.used)
         held = sum(thread.size for thread in idle)

@@ -46,9 +46,10 @@ class Scheduler:
     Args:
         limits: How long each may take.
         debug: Whether errors of an agent's code are shown to clients.
+        clock: A monotonic clock, in seconds.
     """
 
-    def __init__(self, limits: Limits, *, debug: bool) -> None:
+    def __init__(self, limits: Limits, *, debug: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self.supervisor: asyncio.Task[None] | None = None  #: who waits for their end; None: nobody, so none begins
         self.stopping = False  #: whether none is to begin any more
         self.idle = asyncio.Event()  #: set while no run is queued or under way
@@ -57,6 +58,7 @@ class Scheduler:
         self.workers = Workers(limits.threads)  #: for plain functions of agents
         self._limits = limits
         self._debug = debug
+        self._clock = clock
         self._live: dict[str, Execution] = {}
         self.hooks: set[HookCalls[Any]] = set()  #: those at work
         #: queued runs that were cancelled, whose entries follow when the active run has ended
@@ -103,7 +105,7 @@ class Scheduler:
             call.close(hurry=True)
 
     def check_time(self, now: float) -> None:
-        """Stop what has taken too long; `now` is the monotonic clock's."""
+        """Stop what has taken too long; `now` is the clock's."""
         for run in self:
             run.check_time(now)
         for call in list(self.hooks):
@@ -129,6 +131,7 @@ class Scheduler:
             workers=self.workers,
             room=self.room,
             debug=self._debug,
+            clock=self._clock,
             id=id,
             context=context,
         )
@@ -165,6 +168,7 @@ class Scheduler:
             workers=self.workers,
             seconds=self._limits.run_seconds,
             ended=ended,
+            clock=self._clock,
         )
         self.hooks.add(call)
         self.idle.clear()
@@ -249,7 +253,7 @@ class Scheduler:
             batch = msgspec.structs.replace(execution.batch, tries=0)  # it has not ended the process
             thread.journal.add(stores.BatchChanged(thread.key, execution.id, batch.encode()))
         thread.queue.active = None
-        thread.used = time.monotonic()
+        thread.touch()
         self.remove(execution)
         if execution.id in self._awaited:
             self._awaited.pop(execution.id).set()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from contextvars import Context
 from typing import Final
 
@@ -129,10 +128,10 @@ class Supervisor:
         """Stop runs that are out of time, send heartbeats, unload idle threads, and delete expired ones."""
         limits = self._limits
         tick = min(1.0, limits.heartbeat_seconds / 2, limits.run_seconds / 2, limits.waiting_seconds / 2)
-        last_beat = time.monotonic()
+        last_beat = self._registry.clock()
         while True:
             await asyncio.sleep(tick)
-            now = time.monotonic()
+            now = self._registry.clock()
             self._runs.check_time(now)
             if now - last_beat >= limits.heartbeat_seconds / 2:
                 last_beat = now

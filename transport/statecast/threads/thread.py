@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 from statecast.protocol import Cursor, Encoder, RunEntry, RunState
 from statecast.protocol.entries import size_of
@@ -32,9 +33,10 @@ class Thread(LoggedState):
         limits: What its log keeps, and how large its state may grow.
         lasting: Whether a client can name it; if not, it is gone soon after its last run.
         epoch: Of its log; a new one unless it was kept.
+        clock: A monotonic clock, in seconds.
     """
 
-    __slots__ = ("applied", "epoch", "lasting", "queue", "used")
+    __slots__ = ("_clock", "applied", "epoch", "lasting", "queue", "used")
 
     def __init__(
         self,
@@ -46,23 +48,40 @@ class Thread(LoggedState):
         limits: Limits,
         lasting: bool = True,
         epoch: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(key, agent, document, journal=journal, limits=limits)
         self.lasting = lasting
         self.epoch = epoch or os.urandom(6).hex()
         self.queue: RunQueue[Execution] = RunQueue(self.log)
         self.applied: dict[str, tuple[bytes, str]] = {}  #: command id → digest of the command, run id
-        self.used = time.monotonic()
+        self._clock = clock
+        self.used = clock()
 
     @classmethod
-    def restore(cls, saved: SavedThread, agent: Agent, *, journal: Journal, limits: Limits) -> Thread:
+    def restore(
+        cls,
+        saved: SavedThread,
+        agent: Agent,
+        *,
+        journal: Journal,
+        limits: Limits,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Thread:
         """Restore a stored thread, at its last entry.
 
         Raises any error if the stored data is damaged.
         """
         found = restore(saved)
         thread = cls(
-            saved.key, agent, found.document, journal=journal, limits=limits, lasting=saved.lasting, epoch=saved.epoch
+            saved.key,
+            agent,
+            found.document,
+            journal=journal,
+            limits=limits,
+            lasting=saved.lasting,
+            epoch=saved.epoch,
+            clock=clock,
         )
         before = [] if found.run is None else [RunEntry(saved.revision, found.run)]
         thread.log.restore(saved.revision, found.entries, before)
@@ -116,6 +135,10 @@ class Thread(LoggedState):
         """The number of readers."""
         return len(self.log.readers)
 
+    def touch(self) -> None:
+        """Note that it is in use."""
+        self.used = self._clock()
+
     def record(self, run: RunState) -> None:
         """Append a run's new status."""
         super().record(run)
@@ -158,7 +181,7 @@ class Thread(LoggedState):
     def leave(self, reader: Reader) -> None:
         """Remove a reader."""
         self.log.leave(reader)
-        self.used = time.monotonic()
+        self.touch()
 
     def followers_of(self, run_id: str) -> int:
         """Return the number of readers whose streams end with that run."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -176,10 +178,10 @@ def store_time(connection: sqlite3.Connection, clock: Clock) -> None:
     connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (CLOCK, clock.written()))
 
 
-def clock_of(connection: sqlite3.Connection) -> Clock:
+def clock_of(connection: sqlite3.Connection, clock: Callable[[], float] = time.monotonic) -> Clock:
     """Return a clock that continues from the stored time."""
     found = connection.execute("SELECT value FROM about WHERE name = ?", (CLOCK,)).fetchone()
-    return Clock(None if found is None else found[0])
+    return Clock(None if found is None else found[0], clock=clock)
 
 
 def begin_generation(connection: sqlite3.Connection) -> str:

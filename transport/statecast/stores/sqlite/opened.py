@@ -59,7 +59,7 @@ class OpenDatabase:
         OSError: A segment cannot be made.
     """
 
-    def __init__(self, place: Path, *, durable: bool, patience: float) -> None:
+    def __init__(self, place: Path, *, durable: bool, patience: float, clock: Callable[[], float]) -> None:
         self._place = place
         self._durable = durable
         self._checkpoint_from = 0.0  #: when the log may be brought into the file again
@@ -68,7 +68,7 @@ class OpenDatabase:
             self.connection = open_file(place, durable=durable, patience=patience)
             try:
                 self._files = OpenFiles(place)
-                self.clock = clock_of(self.connection)
+                self.clock = clock_of(self.connection, clock)
                 self.writing = Writing(self.clock)
                 left = self._recover()
                 self.pieces = Pieces(place, durable=durable, patience=patience)

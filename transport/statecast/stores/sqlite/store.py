@@ -76,16 +76,25 @@ class SqliteStore:
         path: The file; made if it is not there.
         durable: Whether a commit waits until the disk has it, so that it survives the loss of power.
         patience: Seconds to wait for another program to let go of the file, or of a lock.
+        clock: A monotonic clock, in seconds, by which threads are idle.
     """
 
     instant: ClassVar[bool] = False
     shared: ClassVar[bool] = False
 
-    def __init__(self, path: str | Path, *, durable: bool = False, patience: float = 2.0) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        durable: bool = False,
+        patience: float = 2.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.path = Path(path)
         self._place = Path(os.path.realpath(path))  #: however it is named: SQLite's files and ours are beside it
         self._durable = durable
         self._patience = patience
+        self._clock = clock
         self._thread: ThreadPoolExecutor | None = None  #: for SQLite
         self._file_thread: ThreadPoolExecutor | None = None  #: for uploaded files
         self._append_thread: ThreadPoolExecutor | None = None  #: for commits that have to wait
@@ -422,7 +431,7 @@ class SqliteStore:
 
     def _open(self) -> None:
         if self._database is None:
-            database = OpenDatabase(self._place, durable=self._durable, patience=self._patience)
+            database = OpenDatabase(self._place, durable=self._durable, patience=self._patience, clock=self._clock)
             self._gone = 0
             self._backlog = Backlog(era=database.era, last_row=database.last_row, refused=database.writing.refused)
             self._database = database

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 from contextvars import Context
 from typing import Any, Final, Literal
@@ -58,6 +57,7 @@ class Execution:
         workers: Where its plain functions run.
         room: Told when it waits for its user.
         debug: Whether errors of the agent's code are shown to the client, traceback and all.
+        clock: A monotonic clock, in seconds.
         id: Its id, if it has one already.
         context: The context variables of its request; None: it has none.
     """
@@ -100,6 +100,7 @@ class Execution:
         workers: Workers,
         room: Capacity,
         debug: bool,
+        clock: Callable[[], float],
         id: str | None = None,
         context: Context | None = None,
     ) -> None:
@@ -115,7 +116,7 @@ class Execution:
         self._room = room
         self._debug = debug
         self._calls = WorkerCalls(workers)
-        self._clock = RunClock(limits)
+        self._clock = RunClock(limits, clock)
         self._deliveries = Deliveries(thread, self.context)
         self.begun = False  #: whether its first entries are there
         self._run: Run | None = None  #: from its beginning to its end
@@ -219,7 +220,7 @@ class Execution:
                 self._begun(self)
         run = self._run
         if run is not None and self._failure is None:
-            self._clock.work(time.monotonic())
+            self._clock.work()
             run.tasks = self._tasks
             await self.thread.agent.perform(run)
 
@@ -402,12 +403,12 @@ class Execution:
             return  # it has ended meanwhile
         waits = run.waiting.waits
         if waits and run.tasks is not None and self.state.status == "running":
-            self._clock.wait(time.monotonic())
+            self._clock.wait()
             self._turn("waiting")
             self.waits_since = self.thread.log.revision if self._stop is None else None
             self.thread.log.wake()
         elif not waits and self.state.status == "waiting":
-            self._clock.work(time.monotonic())
+            self._clock.work()
             self._turn("running")
 
     def _explain(self, failure: BaseException) -> RunError:

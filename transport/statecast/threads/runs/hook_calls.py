@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
-import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, Final, Generic, TypeVar
@@ -46,6 +44,7 @@ class HookCalls(AsyncIterator[_T], Generic[_T]):
         workers: Where its plain functions run.
         seconds: How long it may take.
         ended: Called when it has ended.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(
@@ -58,12 +57,13 @@ class HookCalls(AsyncIterator[_T], Generic[_T]):
         workers: Workers,
         seconds: float,
         ended: Callable[[HookCalls[Any]], None],
+        clock: Callable[[], float],
     ) -> None:
         self._pieces = pieces
         self._what = what
         self._thread_id = thread_id
         self._calls = WorkerCalls(workers)
-        self._deadline = time.monotonic() + seconds if seconds < math.inf else math.inf
+        self._deadline = clock() + seconds
         self._ended = ended
         self._made: deque[_T] = deque()
         self._changed = asyncio.Event()
