@@ -135,7 +135,7 @@ async def _write(job: Job) -> None:
             now = after(now, [change])
             if isinstance(change, Appended):
                 name = born_with(now[change.key][0].epoch)
-                journal.add_entry(logs.setdefault(name, cast("Log", _Shown(name))), change)
+                journal.lane_of(change.key).add_entry(logs.setdefault(name, cast("Log", _Shown(name))), change)
             else:
                 journal.add(change)
         match random.randrange(6):

@@ -54,7 +54,7 @@ class Choosy(CommittingStore):
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("statecast.threads.log.journal.RETRY", (0.01,))
+    monkeypatch.setattr("statecast.threads.log.lane.RETRY", (0.01,))
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def store(tmp_path: Path) -> Slow:
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("statecast.threads.log.journal.RETRY", (0.01,))
+    monkeypatch.setattr("statecast.threads.log.lane.RETRY", (0.01,))
 
 
 async def state(client: TestClient, thread: str = "t") -> Any:

@@ -49,7 +49,7 @@ class Away(CommittingStore):
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("statecast.threads.log.journal.RETRY", (0.01,))
+    monkeypatch.setattr("statecast.threads.log.lane.RETRY", (0.01,))
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ class LoggedState:
         "_grown",
         "_home",
         "_instant",
+        "_lane",
         "_limits",
         "_memory",
         "_size",
@@ -67,6 +68,7 @@ class LoggedState:
         self.loop = asyncio.get_running_loop()
         self.last_run: RunState | None = None
         self._instant = journal.instant
+        self._lane = journal.lane_of(key)
         self._limits = limits
         self._home = threading.get_ident()
         self._encoded: bytes | None = None  #: until the state changes
@@ -245,7 +247,7 @@ class LoggedState:
             return
         kind, data = write_entry(entry)
         is_open = not entry.run.ended if isinstance(entry, RunEntry) else None
-        self.journal.add_entry(self.log, Appended(self.key, entry.revision, kind, data, is_open))
+        self._lane.add_entry(self.log, Appended(self.key, entry.revision, kind, data, is_open))
         self._uncompacted += size
         if self._uncompacted > max(self._limits.keep_bytes, 2 * self._size):
             self.compact()

@@ -1,0 +1,1 @@
+"""Ownership: which threads of a shared store this process may write to."""

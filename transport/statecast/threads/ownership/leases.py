@@ -1,0 +1,247 @@
+"""Leases: the threads that this process has claimed in a store that it shares with others, and their tokens.
+
+Rule: the lease says who may try, only the token decides what counts. What happens here saves work that would be fenced,
+and lets others go on soon; that nothing is written twice is the store's own doing.
+
+A lease counts from the moment before its claim was sent, by this process's own clock. Once its time is over, nothing is
+written under it before the store has confirmed it again. While the store is away, no other process can claim the
+thread either, so that the run goes on and waits; if the token still counts afterwards, nothing was lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from statecast.stores import (
+    MEMORY,
+    Fenced,
+    Held,
+    Key,
+    RecordErased,
+    RecordWritten,
+    SharedChange,
+    SharedStore,
+    StoreUnavailable,
+    SummaryChanged,
+    topic_of,
+)
+from statecast.stores.shared import Claimed
+
+__all__ = ["HeldElsewhere", "Leases"]
+
+#: Part of a lease's seconds by which it ends early here: the store's clock may run faster, and a write takes its time.
+MARGIN: Final = 0.1
+
+#: Renewals within the seconds of a lease.
+RENEWALS: Final = 3
+
+_log: Final = logging.getLogger("statecast")
+
+
+class HeldElsewhere(Exception):
+    """Another process holds the thread.
+
+    Args:
+        key: The thread.
+        process: The process.
+    """
+
+    def __init__(self, key: Key, process: str) -> None:
+        super().__init__(f"the thread {key.thread_id!r} is held by the process {process}")
+        self.key = key
+        self.process = process
+
+
+class _Lease(msgspec.Struct):
+    token: int
+    since: float  #: when it was claimed
+    until: float  #: until when it is confirmed
+
+
+class Leases:
+    """Claims threads, and writes to them under the claims' tokens.
+
+    Args:
+        store: Where.
+        process: This process's id.
+        seconds: How long a claim counts that is not renewed.
+        on_lost: Called with each thread that another process has claimed, or that is lost otherwise.
+        send: Hints at topics.
+        clock: A monotonic clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        store: SharedStore,
+        *,
+        process: str,
+        seconds: float,
+        on_lost: Callable[[Key], None],
+        send: Callable[[Collection[str]], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.process = process
+        self.seconds = seconds
+        self.identity = ""  #: of the engine, as of the last look
+        self._store = store
+        self._on_lost = on_lost
+        self._send = send
+        self._clock = clock
+        self._held: dict[Key, _Lease] = {}
+        self._in_doubt = True  #: whether the engine may be another since the last look
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def token_of(self, key: Key) -> int | None:
+        """Return the token of a thread that is held; None if it is not."""
+        lease = self._held.get(key)
+        return None if lease is None else lease.token
+
+    async def claim(self, key: Key) -> Claimed:
+        """Claim a thread, which need not exist; one that is held already gets another token.
+
+        Raises:
+            HeldElsewhere: Another process has it.
+            StoreUnavailable: The store does not say.
+        """
+        await self._look()
+        asked = self._clock()
+        try:
+            found = await self._store.claim(key, self.process, self.seconds)
+        except StoreUnavailable:
+            self._in_doubt = True
+            raise
+        if isinstance(found, Held):
+            raise HeldElsewhere(key, found.process)
+        self._held[key] = _Lease(found.token, asked, asked + self._confirmed)
+        return found
+
+    async def write(self, changes: Sequence[SharedChange]) -> Mapping[Key, Exception]:
+        """Write changes, and return the threads whose changes the store refuses for good, and why.
+
+        Threads that another process has claimed are dropped.
+
+        Raises:
+            StoreUnavailable: Some may have been written; the same changes are to be written again.
+        """
+        keys = {change.key for change in changes if _is_fenced(change)}
+        await self._confirm(keys)
+        tokens = {key: self._held[key].token for key in keys if key in self._held}
+        written = [change for change in changes if change.key in tokens or not _is_fenced(change)]
+        try:
+            failed = await self._store.write(written, tokens)
+        except StoreUnavailable:
+            self._in_doubt = True
+            raise
+        for key, error in failed.items():
+            if isinstance(error, Fenced) and self.token_of(key) == tokens.get(key):
+                self._lose(key)
+        self._send([topic_of(key) for key in tokens if key not in failed])
+        return {key: error for key, error in failed.items() if not isinstance(error, Fenced)}
+
+    async def renew(self) -> None:
+        """Renew all claims.
+
+        Raises:
+            StoreUnavailable: Some may not have been renewed.
+        """
+        await self._look()
+        await self._renew(self._held)
+
+    async def release(self, keys: Iterable[Key]) -> None:
+        """Give up claims, so that other processes can claim the threads at once. It raises nothing."""
+        tokens = {key: self._held.pop(key).token for key in keys if key in self._held}
+        if not tokens:
+            return
+        try:
+            await self._store.release(tokens)
+        except StoreUnavailable:  # then they end with their time
+            self._in_doubt = True
+        self._send([topic_of(key) for key in tokens])
+
+    def drop(self, key: Key) -> None:
+        """Forget a claim, without a word to the store."""
+        self._held.pop(key, None)
+
+    def held_since(self) -> Mapping[Key, float]:
+        """Return the threads that are held, and when each was claimed."""
+        return {key: lease.since for key, lease in self._held.items()}
+
+    async def run(self) -> None:
+        """Renew all claims from time to time, until cancelled, whatever happens meanwhile."""
+        while True:
+            await asyncio.sleep(self.seconds / RENEWALS)
+            try:
+                async with asyncio.timeout(self.seconds):
+                    await self.renew()
+            except (StoreUnavailable, TimeoutError):
+                self._in_doubt = True  # whoever writes hears of it as well
+            except Exception:  # a run goes on under its lease: one error is not to end all renewals
+                _log.exception("the leases could not be renewed")
+
+    @property
+    def _confirmed(self) -> float:
+        """Seconds for which a lease counts here."""
+        return self.seconds * (1 - MARGIN)
+
+    async def _look(self) -> None:
+        """Ask which engine it is, if there was an error since; if it is another one, all claims are lost.
+
+        Raises:
+            StoreUnavailable: It does not say.
+        """
+        if not self._in_doubt:
+            return
+        found = await self._store.identity()
+        self._in_doubt = False
+        before, self.identity = self.identity, found
+        if before and before != found:
+            _log.warning("the store has failed over, or was restored: all threads are loaded anew")
+            for key in list(self._held):
+                self._lose(key)
+
+    async def _confirm(self, keys: Iterable[Key]) -> None:
+        """Have the store confirm the claims of threads whose time is over.
+
+        Raises:
+            StoreUnavailable: It does not say.
+        """
+        await self._look()
+        now = self._clock()
+        due = {key: lease for key in keys if (lease := self._held.get(key)) is not None and lease.until <= now}
+        if due:
+            await self._renew(due)
+
+    async def _renew(self, leases: Mapping[Key, _Lease]) -> None:
+        asked = self._clock()
+        known = dict(leases)
+        if not known:
+            return
+        try:
+            lost = await self._store.renew({key: lease.token for key, lease in known.items()}, self.seconds)
+        except StoreUnavailable:
+            self._in_doubt = True
+            raise
+        for key, lease in known.items():
+            if key not in lost:
+                lease.until = max(lease.until, asked + self._confirmed)
+            elif self._held.get(key) is lease:
+                self._lose(key)
+
+    def _lose(self, key: Key) -> None:
+        del self._held[key]
+        self._on_lost(key)
+
+
+def _is_fenced(change: SharedChange) -> bool:
+    """Return whether only the process that holds the thread may write a change."""
+    if isinstance(change, RecordWritten | RecordErased):
+        return change.kind == MEMORY
+    return not isinstance(change, SummaryChanged)
