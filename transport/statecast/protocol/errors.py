@@ -47,7 +47,7 @@
     │   ├── threads: AgentFailed
     │   ├── http: RunFailed
     │   └── InternalError             its text is for the log
-    │       └── stores: ChangeRefused, Damaged
+    │       └── stores: ChangeRefused, Damaged, Fenced
     ├── Unavailable                   it may succeed later
     │   ├── threads: ServerFull, ServerStopping
     │   ├── stores: StoreUnavailable
