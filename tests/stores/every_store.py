@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from statecast.stores import MemoryStore, SharedStore, Sharing, SqliteStore, Store
+from tests.stores.written_store import WriterHere, WrittenStore
 
 Make = Callable[[], Store]
 
@@ -30,6 +32,11 @@ def _shared_memory(folder: Path, ticks: Ticks) -> Make:
     return lambda: Sharing(store)
 
 
+def _written(folder: Path, clock: Callable[[], float]) -> Callable[[], WrittenStore]:
+    writer = WriterHere(folder / "threads.db", clock)
+    return lambda: WrittenStore(writer)
+
+
 #: Each is given a folder and a clock, and returns what makes the store there: called again, a store that finds what the
 #: first kept.
 STORES: dict[str, Callable[[Path, Ticks], Make]] = {
@@ -37,6 +44,7 @@ STORES: dict[str, Callable[[Path, Ticks], Make]] = {
     "memory, shared": _shared_memory,
     "sqlite": lambda folder, ticks: lambda: SqliteStore(folder / "threads.db", clock=ticks),
     "sqlite, durable": lambda folder, ticks: lambda: SqliteStore(folder / "threads.db", durable=True, clock=ticks),
+    "sqlite, in another process": _written,
 }
 
 
@@ -54,6 +62,7 @@ def _one_file_for_all(folder: Path) -> Callable[[], SharedStore]:
 SHARED: dict[str, Callable[[Path], Callable[[], SharedStore]]] = {
     "memory, shared": _one_for_all,
     "sqlite, shared": _one_file_for_all,
+    "sqlite, in another process": lambda folder: _written(folder, time.monotonic),
 }
 
 
