@@ -48,6 +48,9 @@ class Follower:
     def beat(self) -> None:
         self._steps.seen.append(f"beat {self.name}")
 
+    def renew(self, epoch: str | None) -> None:
+        raise NotImplementedError
+
     def close(self) -> None:
         self._steps.seen.append(f"close {self.name}")
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 
 from statecast.protocol import Cursor, Encoder, RunEntry, RunState
 from statecast.protocol.entries import size_of
 from statecast.stores import Created, Key, SavedThread
 from statecast_agents import Agent, Document
 
+from .errors import UnknownThread
 from .limits import Limits
 from .log.journal import Journal
 from .log.logged_state import LoggedState
 from .log.reader import Reader
-from .log.restore import restore
+from .log.restore import RestoredThread, restore
 from .log.run_queue import RunQueue
 from .runs.execution import Execution
 
@@ -83,16 +85,39 @@ class Thread(LoggedState):
             epoch=saved.epoch,
             clock=clock,
         )
-        before = [] if found.run is None else [RunEntry(saved.revision, found.run)]
-        thread.log.restore(saved.revision, found.entries, before)
-        thread.applied = saved.applied
-        if found.memory:
-            thread._memory = thread._new_memory(found.memory)
-        turns = [entry.run for entry in found.entries if isinstance(entry, RunEntry)]
-        thread.last_run = turns[-1] if turns else found.run
-        thread.queue.asks_since = saved.revision + len(found.entries) if thread.asks else None
-        thread._uncompacted = sum(map(size_of, found.entries))
+        thread._restore(saved, found)
         return thread
+
+    def reload(self, saved: SavedThread, agent: Agent) -> None:
+        """Become what the store has by now, and keep the readers; the caller then sets the queue.
+
+        A reader goes on from its place. It gets a snapshot if the log does not reach back there, or has another epoch.
+
+        Raises any error if the stored data is damaged; then nothing has changed.
+        """
+        found = restore(saved)
+        self.document.end(partial(UnknownThread, self.id))  # whoever still holds it can change nothing
+        self.agent = agent
+        self.lasting = saved.lasting
+        self._memory = None
+        self._adopt(found.document)
+        self._restore(saved, found)
+        epoch = None if saved.epoch == self.epoch else saved.epoch
+        self.epoch = saved.epoch
+        for reader in self.log.readers:
+            reader.renew(epoch)
+        self.log.wake()
+
+    def _restore(self, saved: SavedThread, found: RestoredThread) -> None:
+        before = [] if found.run is None else [RunEntry(saved.revision, found.run)]
+        self.log.restore(saved.revision, found.entries, before)
+        self.applied = saved.applied
+        if found.memory:
+            self._memory = self._new_memory(found.memory)
+        turns = [entry.run for entry in found.entries if isinstance(entry, RunEntry)]
+        self.last_run = turns[-1] if turns else found.run
+        self.queue.asks_since = saved.revision + len(found.entries) if self.asks else None
+        self._uncompacted = sum(map(size_of, found.entries))
 
     @property
     def cursor(self) -> Cursor:

@@ -53,7 +53,7 @@ class EventsEncoder:
     def __init__(self, epoch: str, framing: Framing = framed_as_event, *, heartbeat: bytes = HEARTBEAT) -> None:
         self.heartbeat = heartbeat
         self.shared: Framing | None = framing
-        self._epoch = epoch
+        self.epoch = epoch  #: may become another one, if a snapshot comes next
         self._framing = framing
 
     def snapshot(self, state: bytes, revision: int, rest: Sequence[Entry] = ()) -> bytes:
@@ -102,4 +102,4 @@ class EventsEncoder:
         return b"event: end\ndata: %b\n\n" % _encode(error) if self._framing is framed_as_event else b""
 
     def _framed(self, revision: int, frame: bytes) -> bytes:
-        return self._framing(Cursor(self._epoch, revision), frame)
+        return self._framing(Cursor(self.epoch, revision), frame)

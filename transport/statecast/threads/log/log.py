@@ -55,6 +55,9 @@ class Follower(Stepped, Protocol):
     def close(self) -> None:
         """Have its stream end early."""
 
+    def renew(self, epoch: str | None) -> None:
+        """Go on in a log that was restored, of another epoch if there is one."""
+
 
 class Log:
     """The entries of one thread, and who follows them.
@@ -79,6 +82,7 @@ class Log:
         "older",
         "readers",
         "revision",
+        "stale",
         "unread",
         "visible",
     )
@@ -97,6 +101,7 @@ class Log:
         self.frames: dict[object, tuple[int, int, bytes]] = {}
         self.ends: dict[str, int] = {}  #: run id → the revision at which it ended; of the latest runs
         self.unread = False  #: whether readers are still to be stepped
+        self.stale = False  #: whether the store has another log by now: until it is restored, nobody gets a snapshot
         self._turn = turn
         self._round: list[Follower] | None = None  #: readers that are still to be stepped, while there are many
         self._stale = False  #: whether those that were stepped before them must be stepped again
@@ -122,6 +127,22 @@ class Log:
         self._entries = list(entries)
         self._bytes = sum(map(size_of, entries))
         self.revision = self.visible = revision + len(entries)
+        self.stale = False
+        self.frames.clear()
+        for entry in entries:
+            if isinstance(entry, RunEntry) and entry.run.ended:
+                self._end(entry.run.id, entry.revision)
+
+    def cut(self) -> None:
+        """Drop the entries that are not visible, since they will never be stored, and wait for `restore`."""
+        gone = self.revision - self.visible
+        if gone > 0:
+            del self._entries[-gone:]
+            self._bytes = sum(map(size_of, self._entries))
+            self.older = [entry for entry in self.older if entry.revision <= self.visible]
+            self.ends = {id: revision for id, revision in self.ends.items() if revision <= self.visible}
+            self.revision = self.visible
+        self.stale = True
 
     def append(self, entry: Entry, size: int) -> None:
         """Add the entry numbered `revision + 1`, of about `size` bytes."""
@@ -133,7 +154,10 @@ class Log:
 
     def end(self, run_id: str) -> None:
         """Record that a run ended with the last entry."""
-        self.ends[run_id] = self.revision
+        self._end(run_id, self.revision)
+
+    def _end(self, run_id: str, revision: int) -> None:
+        self.ends[run_id] = revision
         if len(self.ends) > ENDS:
             del self.ends[next(iter(self.ends))]
 

@@ -7,9 +7,11 @@ what the state was. Mutations may come from other threads; they are flushed here
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
 
 import msgspec
 
@@ -28,6 +30,9 @@ from .log import Log
 
 __all__ = ["LoggedState"]
 
+#: Bytes of entries of another process that are not applied to a state before anybody looks at it.
+FED: Final = 262_144
+
 
 class LoggedState:
     """The state of a thread, and its log.
@@ -42,6 +47,8 @@ class LoggedState:
 
     __slots__ = (
         "_encoded",
+        "_fed",
+        "_fed_bytes",
         "_grown",
         "_home",
         "_instant",
@@ -67,6 +74,8 @@ class LoggedState:
         self.log = Log(keep_entries=limits.keep_entries, keep_bytes=limits.keep_bytes, turn=journal.turn)
         self.loop = asyncio.get_running_loop()
         self.last_run: RunState | None = None
+        self._fed: list[bytes]  #: operations in the log that the state does not have yet, see `learn`
+        self._fed_bytes: int
         self._instant = journal.instant
         self._lane = journal.lane_of(key)
         self._limits = limits
@@ -75,8 +84,16 @@ class LoggedState:
         self._grown = 0  #: bytes of operations since then
         self._uncompacted = 0  #: bytes of entries since the store's snapshot
         self._memory: Memory | None = None  #: made when a run begins, or the thread is restored with one
+        self._size = 0  #: bytes of the state, when it was last encoded whole
+        self._adopt(document)
+
+    def _adopt(self, document: Document) -> None:
+        """Take a document for the state."""
+        self.document = document
+        self._fed, self._fed_bytes = [], 0
         document.flush()
-        self._size = document.bound(limits.state)  #: bytes of the state, when it was last encoded whole
+        self._encoded, self._grown = None, 0
+        self._size = document.bound(self._limits.state)
         document.wake = self._wake
 
     @property
@@ -115,6 +132,8 @@ class LoggedState:
 
     def flush(self) -> None:
         """Append the state's changes to the log, if there are any."""
+        if self._fed:
+            self._catch_up()
         changes = self.document.flush()
         if self._memory is not None and self._memory.changed:
             self._store_memory(self._memory)
@@ -125,6 +144,40 @@ class LoggedState:
             self._encoded = None
             self._grown += size
             self._append(OperationsEntry(self.log.revision + 1, encoded, changes.grew_at, delta), size)
+
+    def learn(self, entry: Entry) -> None:
+        """Append an entry that another process wrote, and the store has; `log.show` makes it visible.
+
+        The state follows when it is next looked at, or when much has come.
+        """
+        size = size_of(entry)
+        if type(entry) is OperationsEntry:
+            self._fed.append(entry.operations)
+            self._fed_bytes += size
+            if self._fed_bytes > FED:
+                self._catch_up()
+        self.log.append(entry, size)
+        if isinstance(entry, RunEntry):
+            self.last_run = entry.run
+            if entry.run.ended:
+                self.log.end(entry.run.id)
+
+    def _catch_up(self) -> None:
+        """Apply the operations that the log has and the state has not."""
+        fed, self._fed = self._fed, []
+        document = self.document
+        with document.lock:
+            left, document.left = document.left, math.inf  # whoever wrote them has counted them
+            try:
+                for encoded in fed:
+                    for operation in operations.decode(encoded):
+                        document.apply(operation)
+            finally:
+                document.left = left
+            document.flush()
+        self._encoded = None
+        self._grown += self._fed_bytes
+        self._fed_bytes = 0
 
     @property
     def has_memory(self) -> bool:

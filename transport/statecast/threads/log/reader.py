@@ -147,12 +147,14 @@ class Reader:
             self._beat = False  # with it, `wait` would return at once, again and again
             return b""  # the first frame is to show what the run begins with
         pieces: list[bytes] = []
-        if self._snapshot or self.revision < log.start or (self._whole and self.revision < log.visible):
+        if log.stale:
+            plain = False  # and what the store has by now comes soon
+        elif self._snapshot or self.revision < log.start or (self._whole and self.revision < log.visible):
             pieces = self._take_snapshot()
             plain = False
         # No entries go out before a snapshot that is not stored yet. One that waited long may be older than the log's
         # oldest entry: then there is a gap, and the next `take` begins with another snapshot.
-        if self._unstored is None and self.revision >= log.start:
+        if self._unstored is None and self.revision >= log.start and not log.stale:
             size = 0
             encode = self._encoder.encode
             heavy = self._state.size >= LARGE
@@ -217,7 +219,7 @@ class Reader:
             return
         queue = self._queue
         active = queue.active
-        held = self._unstored is not None or (active is not None and not active.begun)
+        held = self._unstored is not None or self._log.stale or (active is not None and not active.begun)
         quiet = self.revision >= self._log.visible and (self._queue_at == queue.turned or not queue.stored)
         if held or quiet:
             self._waiting = self._state.loop.create_future()
@@ -263,6 +265,21 @@ class Reader:
         self.close()
         (self.driver or self).step()
 
+    def renew(self, epoch: str | None = None) -> None:
+        """Go on in a log that was restored from the store, whose head may be before this place.
+
+        Args:
+            epoch: Of the log, if it is another one: then a snapshot comes first.
+        """
+        dropped = self._unstored is not None  # it may have held what was never stored
+        self._unstored = self._written = self._frame = self._due = None
+        if epoch is not None and isinstance(self._encoder, EventsEncoder):
+            self._encoder.epoch = epoch
+        self._snapshot = self._snapshot or dropped or epoch is not None
+        self.revision = min(self.revision, self._log.visible)
+        self._goal = min(self._goal, self._log.visible)
+        self._plain = False
+
     def _take_snapshot(self) -> list[bytes]:
         """Return a snapshot and what it does not include; nothing until the store has the state."""
         state, encoder = self._state, self._encoder
@@ -287,7 +304,8 @@ class Reader:
         return pieces
 
     def _write_snapshot(self) -> None:
-        assert self._unstored is not None, "it is what is due"
+        if self._unstored is None:
+            return  # the log was restored meanwhile
         at, state, rest = self._unstored
         self._written = self._encoder.snapshot(state, at, rest)
 
@@ -307,7 +325,9 @@ class Reader:
         return frame
 
     def _write_frame(self, entry: Entry) -> None:
-        self._frame = self._encoder.encode(entry)
+        frame = self._encoder.encode(entry)
+        if entry.revision == self.revision + 1:  # else the log was restored meanwhile
+            self._frame = frame
 
     def _take_queue(self) -> list[bytes]:
         """Return the queue's frame, if the stream shows the queue and it changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
@@ -43,13 +44,14 @@ class RunQueue(Generic[_Run]):
         log: The thread's log.
     """
 
-    __slots__ = ("_log", "_unstored", "active", "asks_since", "inbox", "turned")
+    __slots__ = ("_log", "_unstored", "active", "asks_since", "inbox", "turned", "version")
 
     def __init__(self, log: Log) -> None:
         self.active: _Run | None = None  #: the run whose turn it is
         self.inbox: list[_Run] = []  #: those behind it; short, and an empty deque holds 760 bytes
         self.asks_since: int | None = None  #: the revision at which the thread began to wait for answers, without a run
         self.turned = 0  #: how often the queue's frame has changed
+        self.version = -1  #: of a thread that another process holds, the version of its inbox in the store
         self._unstored: list[_Run] = []  #: those in the inbox that the store does not have yet
         self._log = log
 
@@ -90,6 +92,12 @@ class RunQueue(Generic[_Run]):
         """Remove a run from the inbox."""
         self.inbox.remove(run)
         self.store(run)
+
+    def replace(self, active: _Run | None, inbox: Sequence[_Run]) -> None:
+        """Make these the runs of the thread: another process executes them, or did so until now."""
+        self.active, self.inbox = active, list(inbox)
+        self._unstored.clear()
+        self.turn()
 
     def turn(self) -> None:
         """Wake readers: the queue's frame has changed."""
