@@ -9,7 +9,6 @@ deleted when the store is opened.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
@@ -19,10 +18,7 @@ from statecast.stores.records import File
 from .records import owner_name
 from .rows import as_text, checked, owner_of
 
-__all__ = ["PIECE", "Pieces", "in_pieces_of_one_size"]
-
-#: Bytes of a piece. While one is written or read, nobody else can write.
-PIECE: Final = 2**18
+__all__ = ["Pieces"]
 
 #: Pieces that are deleted in one statement.
 AT_ONCE: Final = 4
@@ -127,15 +123,3 @@ class Pieces:
         """Delete some pieces of a file; return whether there may be more."""
         query = "DELETE FROM pieces WHERE rowid IN (SELECT rowid FROM pieces WHERE file = ? LIMIT ?)"
         return self._connection.execute(query, (number, AT_ONCE)).rowcount == AT_ONCE
-
-
-async def in_pieces_of_one_size(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the same bytes in pieces of `PIECE` bytes; the last one may be shorter."""
-    held = bytearray()
-    async for piece in pieces:
-        held += piece
-        while len(held) >= PIECE:
-            yield bytes(held[:PIECE])
-            del held[:PIECE]
-    if held:
-        yield bytes(held)

@@ -29,13 +29,13 @@ from statecast.stores.base import Change
 from statecast.stores.errors import ChangeRefused, Damaged, StoreUnavailable
 from statecast.stores.key import Key
 from statecast.stores.log import SavedThread
+from statecast.stores.pieces import in_pieces_of_one_size
 from statecast.stores.records import File, Summary
 
 from . import records, threads
 from .backlog import Backlog, Prepared
 from .database import is_busy
 from .opened import OpenDatabase
-from .pieces import in_pieces_of_one_size
 from .writing import is_refusal
 
 __all__ = ["SqliteStore"]
