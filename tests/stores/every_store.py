@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from statecast.stores import MemoryStore, SharedStore, Sharing, SqliteStore, Store
+from tests.engines import postgres
 from tests.stores.written_store import WriterHere, WrittenStore
 
 Make = Callable[[], Store]
@@ -37,6 +38,17 @@ def _written(folder: Path, clock: Callable[[], float]) -> Callable[[], WrittenSt
     return lambda: WrittenStore(writer)
 
 
+def _postgres(clock: Callable[[], float]) -> Callable[[], SharedStore]:
+    url = postgres.fresh_url()
+
+    def make() -> SharedStore:
+        from statecast.stores.postgres import PostgresStore  # an extra
+
+        return PostgresStore(url, clock=clock)
+
+    return make
+
+
 #: Each is given a folder and a clock, and returns what makes the store there: called again, a store that finds what the
 #: first kept.
 STORES: dict[str, Callable[[Path, Ticks], Make]] = {
@@ -45,6 +57,7 @@ STORES: dict[str, Callable[[Path, Ticks], Make]] = {
     "sqlite": lambda folder, ticks: lambda: SqliteStore(folder / "threads.db", clock=ticks),
     "sqlite, durable": lambda folder, ticks: lambda: SqliteStore(folder / "threads.db", durable=True, clock=ticks),
     "sqlite, in another process": _written,
+    "postgres": lambda folder, ticks: _postgres(ticks),
 }
 
 
@@ -63,6 +76,7 @@ SHARED: dict[str, Callable[[Path], Callable[[], SharedStore]]] = {
     "memory, shared": _one_for_all,
     "sqlite, shared": _one_file_for_all,
     "sqlite, in another process": lambda folder: _written(folder, time.monotonic),
+    "postgres": lambda folder: _postgres(time.monotonic),
 }
 
 

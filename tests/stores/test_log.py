@@ -471,7 +471,10 @@ async def test_an_instant_store_writes_without_waiting(store: Store) -> None:
             store.commit_nowait([CREATED])
 
 
-@pytest.mark.parametrize(("name", "limits"), [("memory", nullcontext), ("sqlite", nullcontext), ("sqlite", little)])
+@pytest.mark.parametrize(
+    ("name", "limits"),
+    [("memory", nullcontext), ("sqlite", nullcontext), ("sqlite", little), ("postgres", nullcontext)],
+)
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 2**32), st.integers(1, 25))
 def test_a_store_holds_what_its_commits_amount_to(

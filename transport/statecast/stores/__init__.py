@@ -83,15 +83,18 @@ DURABLE: Final = {"durable=true": True, "durable=false": False}
 
 
 def store_of(url: str, *, durable: bool = False) -> Store:
-    """Return the store that a URL names: `memory`, `sqlite:///relative.db` or `sqlite:////absolute.db`.
+    """Return the store that a URL names, such as `memory`, `sqlite:///relative.db` or `postgresql://user@host/database`.
 
     Args:
-        url: It may end in `?durable=true`.
-        durable: The same.
+        url: The URL of one in a file may end in `?durable=true`.
+        durable: The same. What is in a database is as durable as its server is configured.
 
     Raises:
         ValueError: It names none, or one that cannot be durable.
+        ImportError: What it needs is not installed.
     """
+    if url.startswith(("postgresql://", "postgres://")):
+        return _postgres(url)
     place, mark, query = url.partition("?")
     if mark and query not in DURABLE:
         raise ValueError(f'expected a store such as "sqlite:///statecast.db?durable=true", got "{url}"')
@@ -103,3 +106,11 @@ def store_of(url: str, *, durable: bool = False) -> Store:
     if place.startswith("sqlite:///") and len(place) > len("sqlite:///"):
         return SqliteStore(place.removeprefix("sqlite:///"), durable=durable)
     raise ValueError(f'expected a store such as "memory" or "sqlite:///statecast.db", got "{url}"')
+
+
+def _postgres(url: str) -> Store:
+    try:
+        from .postgres import PostgresStore
+    except ImportError as error:
+        raise ImportError('a store in PostgreSQL needs psycopg: pip install "statecast[postgres]"') from error
+    return PostgresStore(url)

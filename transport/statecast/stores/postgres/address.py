@@ -1,0 +1,61 @@
+"""Where a PostgreSQL store is: libpq's URL, with options of ours in its query."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import msgspec
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from .schema import is_name
+
+__all__ = ["Address"]
+
+#: Levels of `synchronous_commit` under which a commit survives the loss of power. `off` is none of them.
+LEVELS: Final = ("local", "remote_write", "on", "remote_apply")
+
+EXAMPLE: Final = "postgresql://user@host/database?schema=statecast&pool=10"
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a store is."""
+
+    conninfo: str  #: for libpq
+    schema: str = "statecast"
+    pool: int = 10  #: connections at most, beside the two for hints
+    wake: str = ""  #: where hints go: the URL of an engine, "none", or "" for the store's own server
+    synchronous_commit: str | None = None  #: None: as the server is configured
+
+    @classmethod
+    def of(cls, url: str) -> Address:
+        """Return the address that a URL names.
+
+        Raises:
+            ValueError: It names none.
+        """
+        parts = urlsplit(url)
+        query = parse_qsl(parts.query, keep_blank_values=True)
+        ours = {name: value for name, value in query if name in ("schema", "pool", "wake", "synchronous_commit")}
+        theirs = [(name, value) for name, value in query if name not in ours]
+        conninfo = urlunsplit(parts._replace(query=urlencode(theirs)))
+        try:
+            conninfo_to_dict(conninfo)
+        except psycopg.Error as error:
+            raise ValueError(f'expected a URL of PostgreSQL such as "{EXAMPLE}": {error}') from None
+        schema, pool, level = ours.get("schema", "statecast"), ours.get("pool", "10"), ours.get("synchronous_commit")
+        if not is_name(schema):
+            raise ValueError(f'expected a schema of at most 48 lower-case letters, digits and "_", got "{schema}"')
+        if not pool.isascii() or not pool.isdecimal() or not 2 <= int(pool) <= 1_000:
+            raise ValueError(f'expected a pool of 2 to 1000 connections, got "{pool}"')
+        if level is not None and level not in LEVELS:
+            raise ValueError(f'expected synchronous_commit to be one of {", ".join(LEVELS)}, got "{level}"')
+        wake = ours.get("wake", "")
+        return cls(conninfo=conninfo, schema=schema, pool=int(pool), wake=wake, synchronous_commit=level)
+
+    @property
+    def name(self) -> str:
+        """Return how the store is called in messages: no password is in it."""
+        known = conninfo_to_dict(self.conninfo)
+        return f"{known.get('host', 'localhost')}/{known.get('dbname', '')} ({self.schema})"
