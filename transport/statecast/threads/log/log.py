@@ -95,7 +95,7 @@ class Log:
         self._keep_bytes = keep_bytes
         self._entries: list[Entry] = []
         self._bytes = 0
-        self.readers: set[Follower] = set()
+        self.readers: dict[Follower, None] = {}  #: in the order in which they came
         self.closed = False  #: whether streams end early, because the server stops or the thread is gone
         #: what readers took last: after a revision, up to another, and the bytes; by what they have in common
         self.frames: dict[object, tuple[int, int, bytes]] = {}
@@ -187,13 +187,13 @@ class Log:
 
     def join(self, reader: Follower) -> None:
         """Add a reader; `leave` removes it."""
-        self.readers.add(reader)
+        self.readers[reader] = None
         if self.closed:
             reader.close()
 
     def leave(self, reader: Follower) -> None:
         """Remove a reader, and what was shared with it."""
-        self.readers.discard(reader)
+        self.readers.pop(reader, None)
         self.frames.clear()
 
     def wake(self) -> None:
