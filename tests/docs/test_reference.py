@@ -208,13 +208,17 @@ def _shown(value: Any) -> str:
     return f"{value:g}" if value % 1 else str(int(value))
 
 
+#: Options of the command line that no argument of `create_app` stands for.
+OF_THE_PROCESS = {"--durable", "--grace", "--host", "--log-format", "--log-level", "--port", "--proxy", "--reload"}
+
+
 def test_the_table_of_settings_has_every_argument_and_option() -> None:
     rows = SETTINGS.rows("Arguments and options")
     parameters = inspect.signature(create_app).parameters
 
     assert [code(argument)[0] for argument, *_ in rows] == [name for name in parameters if name != "agents"]
     options = {option.split()[0] for _, cell, *_ in rows for option in code(cell)}
-    assert options | {"--durable", "--grace", "--host", "--port", "--proxy", "--reload"} == _options()
+    assert options | OF_THE_PROCESS == _options()
     assert all(f"`{option}" in SETTINGS.section("Arguments and options") for option in _options())
 
 

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import importlib
 import json
-import logging
 import math
 import os
 import sys
@@ -21,6 +20,7 @@ from statecast_agents import Agent
 
 from . import demo, store_commands, typescript
 from .http import GRACE, App, Cloud, create_app
+from .logs import FORMATS, LEVELS, set_up_logging
 from .server import Server, config_for
 from .stores import Store, StoreUnavailable, store_of
 
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return store_commands.backup(options.file, options.to)
     if options.command == "types":
         return _print_types(options.target)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    set_up_logging(level=options.log_level, format=options.log_format)
     try:
         app = _app(options)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
@@ -106,7 +106,9 @@ async def _try(store: Store) -> None:
 
 def reloading_app() -> App:
     """Make the app for `--reload`; uvicorn calls this in each child process."""
-    return _app(_parser().parse_args(os.environ[_TARGET].split(_SEPARATOR)))
+    options = _parser().parse_args(os.environ[_TARGET].split(_SEPARATOR))
+    set_up_logging(level=options.log_level, format=options.log_format)
+    return _app(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -171,6 +173,18 @@ def _parser() -> argparse.ArgumentParser:
             default=GRACE,
             metavar="SECONDS",
             help="how long runs get to end when the server is asked to stop (default: %(default)g)",
+        )
+        command.add_argument(
+            "--log-level",
+            choices=LEVELS,
+            default="info",
+            help="info: a line for each run (default: %(default)s)",
+        )
+        command.add_argument(
+            "--log-format",
+            choices=FORMATS,
+            default="text",
+            help="json: an object a line (default: %(default)s)",
         )
     types = commands.add_parser("types", help="print the TypeScript declarations of agents: states and commands")
     types.add_argument("target", nargs="+", help="module:attribute of an agent, of a list of agents, or of an app")

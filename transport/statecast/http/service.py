@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 from starlette.types import Scope
@@ -10,9 +11,14 @@ from starlette.types import Scope
 from statecast.threads import Hub, OnDisconnect
 
 from .request.caller import EXPIRES, Authenticate, Caller
+from .request.headers import header_of
 from .request.open_requests import open_request_of
 
 __all__ = ["Service"]
+
+#: The headers that name a request's trace, as W3C Trace Context has them, and the most characters of each.
+TRACE: Final = ("traceparent", "tracestate")
+MAX_TRACE: Final = 512
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -37,7 +43,8 @@ class Service(msgspec.Struct, frozen=True):
         caller = await self._authenticated(scope, key_alone)
         scope[EXPIRES] = caller.expires_at
         open_request_of(scope).belong_to(caller.owner)
-        return caller
+        trace = _trace_of(scope)
+        return msgspec.structs.replace(caller, trace=trace) if trace else caller
 
     async def owner(self, scope: Scope) -> str | None:
         """Return the owner of the threads that a request may use.
@@ -53,3 +60,11 @@ class Service(msgspec.Struct, frozen=True):
             if caller is not None:
                 return caller
         return Caller()
+
+
+def _trace_of(scope: Scope) -> dict[str, str]:
+    """Return the headers that name a request's trace; none if it names none."""
+    if header_of(scope, b"traceparent") is None:
+        return {}
+    found = {name: header_of(scope, name.encode()) for name in TRACE}
+    return {name: value for name, value in found.items() if value is not None and len(value) <= MAX_TRACE}

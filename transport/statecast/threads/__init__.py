@@ -5,6 +5,7 @@ from .history import EACH, LEASE, History
 from .hub import Hub, Submission
 from .limits import Limits
 from .log.reader import Reader
+from .observer import Answered, ObservedRun, Observer
 from .offload import offload
 from .records.client_messages import with_messages
 from .records.directory import MAX_FIELD, Directory
@@ -20,6 +21,7 @@ __all__ = [
     "EACH",
     "LEASE",
     "MAX_FIELD",
+    "Answered",
     "Connections",
     "Directory",
     "Execution",
@@ -28,6 +30,8 @@ __all__ = [
     "HookFailed",
     "Hub",
     "Limits",
+    "ObservedRun",
+    "Observer",
     "OnDisconnect",
     "Posted",
     "Reader",

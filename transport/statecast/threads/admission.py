@@ -174,7 +174,7 @@ class Admission:
             return await self._accept(thread, posted, fresh, agreed=agreed)
         check_messages(thread, wanted, agrees=agreed)
         for command in wanted:
-            batch = Batch(commands=[command], request=posted.request, user=posted.user)
+            batch = Batch(commands=[command], request=posted.request, user=posted.user, trace={**posted.trace})
             delivery = Delivery(new_id("run"), batch, copy_context())
             active.deliver(delivery, agrees=agreed and revision == thread.log.revision)
             remember(thread, command, active.id)
@@ -210,6 +210,7 @@ class Admission:
                 on_disconnect=posted.on_disconnect,
                 next_up=chosen_policy(thread, posted, commands) in STOPPING,
                 user=posted.user,
+                trace={**posted.trace},
             )
             run = self._runs.new(thread, batch, agrees=agreed, context=copy_context())
             for command in commands:

@@ -19,6 +19,7 @@ from .admission import Admission, Submission
 from .claims import Claim
 from .errors import RunActive, UnknownThread
 from .limits import Limits
+from .observer import Observers
 from .offload import offload
 from .patches import patch
 from .readiness import ReadinessCheck
@@ -29,6 +30,7 @@ from .records.directory import Directory
 from .registry import Registry
 from .resuming import check_run, resume, resume_point
 from .rules import Posted
+from .run_log import RunLog
 from .runs.hook_calls import HookCalls, InThread
 from .scheduler import Scheduler
 from .supervisor import Supervisor
@@ -70,9 +72,10 @@ class Hub:
         knows_owners: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.observer = Observers(RunLog())  #: learns what the hub does
         self.agents = dict(agents)
         self.limits = limits or Limits()
-        self._runs = Scheduler(self.limits, debug=debug, clock=clock)
+        self._runs = Scheduler(self.limits, debug=debug, clock=clock, observer=self.observer)
         self.registry = Registry(
             store or stores.MemoryStore(clock=clock), self.agents, self.limits, self._runs.restore_inbox, clock=clock
         )

@@ -64,6 +64,7 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     on_disconnect: OnDisconnect = "continue"
     policy: Policy | None = None  #: None: the agent's
     key: str | None = None  #: stands for the ids of commands that have none, see `decode_commands`
+    trace: dict[str, str] = {}  #: headers of the request that name its trace
 
 
 def decode_commands(posted: Posted, limits: Limits) -> list[AnyCommand]:

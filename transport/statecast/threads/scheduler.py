@@ -24,6 +24,7 @@ from statecast_agents.pending import Pending
 
 from .errors import ServerStopping
 from .limits import Limits
+from .observer import Observer, Observers
 from .rules import remember
 from .runs.batch import Batch
 from .runs.capacity import Capacity
@@ -47,9 +48,17 @@ class Scheduler:
         limits: How long each may take.
         debug: Whether errors of an agent's code are shown to clients.
         clock: A monotonic clock, in seconds.
+        observer: Learns of the runs.
     """
 
-    def __init__(self, limits: Limits, *, debug: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        debug: bool,
+        clock: Callable[[], float] = time.monotonic,
+        observer: Observer | None = None,
+    ) -> None:
         self.supervisor: asyncio.Task[None] | None = None  #: who waits for their end; None: nobody, so none begins
         self.stopping = False  #: whether none is to begin any more
         self.idle = asyncio.Event()  #: set while no run is queued or under way
@@ -59,6 +68,7 @@ class Scheduler:
         self._limits = limits
         self._debug = debug
         self._clock = clock
+        self._observer = observer or Observers()
         self._live: dict[str, Execution] = {}
         self.hooks: set[HookCalls[Any]] = set()  #: those at work
         #: queued runs that were cancelled, whose entries follow when the active run has ended
@@ -94,6 +104,7 @@ class Scheduler:
             if not run.begun:
                 self.remove(run)  # it stays in its thread's inbox, so that its stream is not over
                 run.leave()
+                self._observer.run_left(run.observed)
             elif run.waits_since is not None:
                 run.cancel("interrupted", INTERRUPTED)  # nobody can answer it any more
 
@@ -123,7 +134,7 @@ class Scheduler:
         self, thread: Thread, batch: Batch, *, agrees: bool, id: str | None = None, context: Context | None = None
     ) -> Execution:
         """Create a run without queueing it; `context` has the variables of its request."""
-        return Execution(
+        run = Execution(
             thread,
             batch,
             agrees=agrees,
@@ -135,6 +146,8 @@ class Scheduler:
             id=id,
             context=context,
         )
+        self._observer.run_accepted(run.observed)
+        return run
 
     def ask(
         self, agent: Agent, key: Key, what: str, pieces: Callable[[InThread], AsyncGenerator[_T, None]]
@@ -199,6 +212,7 @@ class Scheduler:
         if run in thread.inbox:
             thread.queue.remove(run)
             self.remove(run)
+            self._observer.run_left(run.observed)
 
     def restore_inbox(self, thread: Thread, inbox: Sequence[tuple[str, bytes]]) -> None:
         """Mark the interrupted run or restart it, and queue the stored batches.
@@ -241,6 +255,7 @@ class Scheduler:
 
     def _begun(self, execution: Execution) -> None:
         thread = execution.thread
+        self._observer.run_begun(execution.observed)
         if not thread.agent.restartable:
             thread.journal.add(stores.BatchSettled(thread.key, execution.id))
 
@@ -252,6 +267,7 @@ class Scheduler:
         elif runs_again and thread.agent.restartable and execution.batch.tries:
             batch = msgspec.structs.replace(execution.batch, tries=0)  # it has not ended the process
             thread.journal.add(stores.BatchChanged(thread.key, execution.id, batch.encode()))
+        self._observer.run_ended(execution.observe_end())
         thread.queue.active = None
         thread.touch()
         self.remove(execution)
@@ -309,6 +325,7 @@ class Scheduler:
         for run in ended:
             self._cancelled.remove(run)
             run.cancel_queued()
+            self._observer.run_ended(run.observe_end())
         if asked is not None and ended:
             thread.record(asked)  # the thread waits as before
 

@@ -52,6 +52,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     owner: str | None = None  #: of their threads
     user: Any = None  #: as the app's `identify` returned them; for agents only
     expires_at: float | None = None  #: until when that is known, in seconds since the epoch
+    trace: dict[str, str] = {}  #: the headers of the request that name its trace
 
 
 class Authenticate(Protocol):

@@ -161,6 +161,7 @@ async def posted_of(
         claim=body.raw("state"),
         owner=caller.owner,
         user=caller.user,
+        trace=caller.trace,
         request=request,
         on_disconnect=on_disconnect_of(body, on_disconnect),
         policy=policy_of(body),

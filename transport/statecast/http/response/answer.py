@@ -93,6 +93,7 @@ async def _converse(
         since=turn.since,
         owner=caller.owner,
         user=caller.user,
+        trace=caller.trace,
         request=_request_for(agent, conversation.request),
         on_disconnect=on_disconnect or service.on_disconnect,
         # Whoever has the answer made anew, or says something else instead, has given up the run that is under way.

@@ -64,6 +64,7 @@ class LoggedState:
         "last_run",
         "log",
         "loop",
+        "on_entry",
     )
 
     def __init__(self, key: Key, agent: Agent, document: Document, *, journal: Journal, limits: Limits) -> None:
@@ -76,6 +77,7 @@ class LoggedState:
         self.last_run: RunState | None = None
         self._fed: list[bytes]  #: operations in the log that the state does not have yet, see `learn`
         self._fed_bytes: int
+        self.on_entry: Callable[[], None] | None = None  #: called with the next entry
         self._instant = journal.instant
         self._lane = journal.lane_of(key)
         self._limits = limits
@@ -294,6 +296,8 @@ class LoggedState:
 
     def _append(self, entry: Entry, size: int) -> None:
         self.log.append(entry, size)
+        if self.on_entry is not None:
+            self.on_entry()
         if self._instant:
             # An instant store holds nothing that the thread does not hold as well, until the thread is unloaded.
             self.log.show(entry.revision)

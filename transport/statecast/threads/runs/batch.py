@@ -27,6 +27,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     user: Any = None  #: whom it is for
     applied: bool = False  #: whether its commands are in the messages already, since an earlier run listened for them
     tries: int = 0  #: which try this is, if an earlier process accepted it
+    trace: dict[str, str] = {}  #: headers of the request that name its trace
 
     @property
     def says_instead(self) -> bool:
@@ -49,6 +50,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
                 stored_user(self.user),
                 self.applied,
                 self.tries,
+                self.trace,
             )
         )
 
@@ -73,6 +75,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
             user=restored_user(stored.user),
             applied=stored.applied,
             tries=stored.tries,
+            trace=stored.trace,
         )
 
 
@@ -90,6 +93,7 @@ class _StoredBatch(msgspec.Struct, frozen=True):
     user: StoredUser | None = None
     applied: bool = False
     tries: int = 0
+    trace: dict[str, str] = {}
 
 
 def _fields(command: AnyCommand) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextvars import Context
+from functools import partial
 from typing import Any, Final, Literal
 
 import msgspec
@@ -13,11 +14,13 @@ import msgspec
 from statecast.protocol import RunError, RunState, Status
 from statecast.threads.limits import Limits
 from statecast.threads.log.logged_state import LoggedState
+from statecast.threads.observer import ObservedRun
 from statecast_agents import Json, Run, ToolCall, new_id
 from statecast_agents.answering import as_answers, takes_answers
 from statecast_agents.commands import AnyCommand
 from statecast_agents.memory_versions import Record
 
+from .answered import Place, answered_since, place_of
 from .batch import Batch
 from .capacity import Capacity
 from .clock import RunClock
@@ -75,7 +78,9 @@ class Execution:
         "_ended",
         "_failure",
         "_limits",
+        "_now",
         "_open",
+        "_place",
         "_room",
         "_run",
         "_stop",
@@ -84,6 +89,7 @@ class Execution:
         "begun",
         "context",
         "id",
+        "observed",
         "start",
         "state",
         "thread",
@@ -117,6 +123,7 @@ class Execution:
         self._debug = debug
         self._calls = WorkerCalls(workers)
         self._clock = RunClock(limits, clock)
+        self._now = clock
         self._deliveries = Deliveries(thread, self.context)
         self.begun = False  #: whether its first entries are there
         self._run: Run | None = None  #: from its beginning to its end
@@ -127,6 +134,18 @@ class Execution:
         self._stop: Stop | None = None  #: how it was asked to end
         self._failure: RunError | None = None
         self._open: Sequence[ToolCall] = ()  #: the calls that were open when it began
+        self._place = Place(0)  #: how far the thread was then
+        self.observed = ObservedRun(
+            id=self.id,
+            thread_id=thread.id,
+            agent=thread.agent.name,
+            state=self.state,
+            trace=batch.trace,
+            context=self.context,
+            tries=batch.tries,
+            commands=batch.commands_json,
+            accepted=clock(),
+        )
 
     @property
     def asks(self) -> bool:
@@ -192,9 +211,12 @@ class Execution:
             view=thread.agent.view,
         )
         self.begun = True
+        self.observed.begun = self._now()
         self._turn("running")
         self._apply(self._run, agrees=agrees)
         self._open = open_calls(self._run)
+        self._place = place_of(thread)
+        thread.loop.call_soon(self._await_answer)  # by then, the entries that it begins with are there
 
     def _apply(self, run: Run, *, agrees: bool) -> None:
         """Apply the built-in commands, and give the agent those of them that answer questions as `Answer`s."""
@@ -270,6 +292,24 @@ class Execution:
         finally:
             self._ended(self)
             self._run = self._tasks = None  # they refer to this run: nothing of it is left to the garbage collector
+
+    def _await_answer(self) -> None:
+        if self.observed.ended is None:
+            self.thread.on_entry = self._observe_answer
+
+    def _observe_answer(self) -> None:
+        self.thread.on_entry = None
+        self.observed.answered = self._now()
+
+    def observe_end(self) -> ObservedRun:
+        """Return what observers learn of the run, which has ended."""
+        observed, log = self.observed, self.thread.log
+        self.thread.on_entry = None
+        observed.ended, observed.state = self._now(), self.state
+        observed.entries = log.revision - self.start if self.begun else 0
+        if self.begun:
+            observed.answer = partial(answered_since, self.thread, self._place, self.id)
+        return observed
 
     def _clean_up(self, run: Run, *, over: bool) -> None:
         """Clean up the thread after the run, and fence the run off; `over`: it did its work, and asks nothing."""
