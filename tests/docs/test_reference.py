@@ -209,7 +209,17 @@ def _shown(value: Any) -> str:
 
 
 #: Options of the command line that no argument of `create_app` stands for.
-OF_THE_PROCESS = {"--durable", "--grace", "--host", "--log-format", "--log-level", "--port", "--proxy", "--reload"}
+OF_THE_PROCESS = {
+    "--durable",
+    "--grace",
+    "--host",
+    "--log-format",
+    "--log-level",
+    "--port",
+    "--proxy",
+    "--reload",
+    "--workers",
+}
 
 
 def test_the_table_of_settings_has_every_argument_and_option() -> None:

@@ -429,11 +429,11 @@ def test_a_url_says_whether_a_store_waits_for_the_disk() -> None:
     for url, durable in [("sqlite:///a.db?durable=true", True), ("sqlite:///a.db?durable=false", False)]:
         store = store_of(url)
         assert isinstance(store, SqliteStore)
-        assert (store.path, store._durable) == (Path("a.db"), durable)
+        assert (store.path, store.durable) == (Path("a.db"), durable)
     for url in ("sqlite:///a.db", "sqlite:///a.db?durable=true"):
         store = store_of(url, durable=True)
         assert isinstance(store, SqliteStore)
-        assert store._durable
+        assert store.durable
     with pytest.raises(ValueError, match="expected a store in a file"):
         store_of("memory", durable=True)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib
 import json
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +21,10 @@ from . import demo, store_commands, typescript
 from .http import GRACE, App, Cloud, create_app
 from .logs import FORMATS, LEVELS, set_up_logging
 from .server import Server, config_for
-from .stores import Store, StoreUnavailable, store_of
+from .stores import Store, StoreUnavailable, is_shared, store_of
+from .stores.here import convert_stores
+from .targets import agents_in, load
+from .workers import Parent, attached, listening_at
 
 __all__ = ["main", "reloading_app"]
 
@@ -30,6 +32,11 @@ _TARGET: Final = "_STATECAST_TARGET"  #: how `--reload` tells its child processe
 _SEPARATOR: Final = "\n"
 
 API_KEYS: Final = "STATECAST_API_KEYS"  #: the environment variable: keys of the cloud API, with commas between
+
+NOT_SHARED: Final = (
+    "expected a store that several workers can share, got one in memory: give --store sqlite:///statecast.db, "
+    "postgresql://… or redis://…, or serve with one worker"
+)
 
 STORES: Final = {"demo": "memory", "serve": "sqlite:///statecast.db"}  #: by command
 
@@ -46,8 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "types":
         return _print_types(options.target)
     set_up_logging(level=options.log_level, format=options.log_format)
+    parent = attached()
+    if parent is not None:
+        convert_stores(parent.store)
+    elif options.workers > 1:
+        return _serve_workers(options, sys.argv[1:] if arguments is None else arguments)
     try:
         app = _app(options)
+        if parent is not None and not is_shared(app.hub.registry.store):
+            raise ValueError(NOT_SHARED)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         print(f"statecast: {error}", file=sys.stderr)
         return 2
@@ -60,7 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
     def announce(port: int) -> None:
-        print(f"Statecast serves {', '.join(app.hub.agents)} on http://{_shown(options.host)}:{port}", flush=True)
+        if parent is not None:
+            parent.ready(list(app.hub.agents), server.stopping_seconds)
+            return
+        _announce(app.hub.agents, options.host, port)
 
     try:
         config = config_for(app, host=options.host, port=options.port, proxies=options.proxy, log_level="warning")
@@ -68,8 +85,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (TypeError, ValueError) as error:
         print(f"statecast: {error}", file=sys.stderr)
         return 2
-    server.run()
+    server.run(None if parent is None else parent.listening)
     return 0 if server.started else 1
+
+
+def _serve_workers(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    if options.reload:
+        print("statecast: expected one worker with --reload, which has a process of its own", file=sys.stderr)
+        return 2
+    try:
+        with listening_at(options.host, options.port) as listening:
+            port = listening[0].getsockname()[1]
+            return Parent(
+                arguments,
+                workers=options.workers,
+                listening=listening,
+                on_ready=lambda names: _announce(names, options.host, port),
+            ).run()
+    except (OSError, ValueError) as error:
+        print(f"statecast: {error}", file=sys.stderr)
+        return 1
+
+
+def _announce(names: Iterable[str], host: str, port: int) -> None:
+    print(f"Statecast serves {', '.join(names)} on http://{_shown(host)}:{port}", flush=True)
 
 
 def _run_client(options: argparse.Namespace) -> int:
@@ -89,8 +128,8 @@ def _print_types(targets: Sequence[str]) -> int:
     try:
         agents: list[Agent] = []
         for target in targets:
-            found = _load(target)
-            agents += found.hub.agents.values() if isinstance(found, App) else _agents_in(found)
+            found = load(target)
+            agents += found.hub.agents.values() if isinstance(found, App) else agents_in(found)
         print(typescript.declarations(list(create_app(agents).hub.agents.values())), end="")
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         print(f"statecast: {error}", file=sys.stderr)
@@ -117,7 +156,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="serve your agents")
     serve.add_argument("target", nargs="+", help="module:attribute of an agent, of a list of agents, or of an app")
+    serve.add_argument(
+        "--workers",
+        type=_workers,
+        default=1,
+        metavar="NUMBER",
+        help="processes; more than one share a store in a file or a database (default: %(default)s)",
+    )
     show = commands.add_parser("demo", help="serve the demo, with its page")
+    show.set_defaults(workers=1)
     for command in (serve, show):
         command.add_argument("--host", default="127.0.0.1", help="address to bind to (default: %(default)s)")
         command.add_argument("--port", type=_port, default=8000, help="port; 0 for any (default: %(default)s)")
@@ -227,6 +274,13 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _workers(text: str) -> int:
+    workers = int(text)
+    if workers < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 process or more, got {workers}")
+    return workers
+
+
 def _port(text: str) -> int:
     port = int(text)
     if not 0 <= port <= 65_535:
@@ -240,11 +294,11 @@ def _app(options: argparse.Namespace) -> App:
         agents.append(demo.agent)
     else:
         for target in options.target:
-            found = _load(target)
+            found = load(target)
             if isinstance(found, App):
                 _check_settings(options, target)
                 return found
-            agents += _agents_in(found)
+            agents += agents_in(found)
     return create_app(
         agents,
         cors_origins=options.cors_origin,
@@ -278,26 +332,6 @@ def _check_settings(options: argparse.Namespace, target: str) -> None:
         raise ValueError(
             f'"{target}" is an app, which has its own settings: give create_app what {", ".join(names)} says'
         )
-
-
-def _load(target: str) -> Any:
-    module_name, _, attribute = target.partition(":")
-    if not module_name or not attribute:
-        raise ValueError(f'expected module:attribute, as in "my_agent:agent", got "{target}"')
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    module = importlib.import_module(module_name)
-    if not hasattr(module, attribute):
-        raise AttributeError(f'the module "{module_name}" has no "{attribute}"')
-    found = getattr(module, attribute)
-    several = isinstance(found, (list, tuple)) and all(isinstance(item, Agent) for item in found)
-    if not (isinstance(found, (Agent, App)) or several):
-        raise TypeError(f'expected "{target}" to be an Agent, a list of them, or an App, got {type(found).__name__}')
-    return found
-
-
-def _agents_in(found: Agent | Sequence[Agent]) -> Sequence[Agent]:
-    return [found] if isinstance(found, Agent) else found
 
 
 def _serve_reloading(options: argparse.Namespace) -> int:

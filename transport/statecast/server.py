@@ -20,6 +20,8 @@ from statecast_agents.settings import check_number
 from .connections import HttpProtocol, ServerConfig, SocketProtocol
 from .http import GRACE, App, AppSettings, create_app
 from .shutdown import ShutdownTimer
+from .targets import load
+from .workers import Parent, listening_at
 
 __all__ = ["Server", "config_for", "serve"]
 
@@ -59,7 +61,7 @@ class Server(uvicorn.Server):
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until the process is asked to stop."""
         if threading.current_thread() is threading.main_thread():  # signals come there
-            self._shutdown_timer = ShutdownTimer(self._stopping_takes())
+            self._shutdown_timer = ShutdownTimer(self.stopping_seconds)
         try:
             with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
                 serving = runner.get_loop().create_task(self.serve(sockets))
@@ -84,8 +86,9 @@ class Server(uvicorn.Server):
             self._shutdown_timer.start()
         super().handle_exit(sig, frame)
 
-    def _stopping_takes(self) -> float:
-        """Return the seconds that a shutdown takes at most, unless something blocks."""
+    @property
+    def stopping_seconds(self) -> float:
+        """The seconds that a shutdown takes at most, unless something blocks."""
         agents = self._app.hub.agents.values() if self._app is not None else ()
         return self._grace + max((agent.cancel_grace + agent.cancel_seconds for agent in agents), default=0) + STOPPING
 
@@ -153,6 +156,16 @@ def config_for(
 
 @overload
 def serve(
+    agents: str,
+    *,
+    host: str = ...,
+    port: int = ...,
+    grace: float = ...,
+    proxies: Sequence[str] = ...,
+    workers: int = ...,
+) -> None: ...
+@overload
+def serve(
     agents: App, *, host: str = ..., port: int = ..., grace: float = ..., proxies: Sequence[str] = ...
 ) -> None: ...
 @overload
@@ -166,27 +179,45 @@ def serve(
     **settings: Unpack[AppSettings],
 ) -> None: ...
 def serve(
-    agents: Agent | Sequence[Agent] | App,
+    agents: Agent | Sequence[Agent] | App | str,
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
     grace: float = GRACE,
     proxies: Sequence[str] = (),
+    workers: int = 1,
     **settings: Unpack[AppSettings],
 ) -> None:
     """Serve agents until the process is asked to stop.
 
     Args:
-        agents: One agent, several, or the app that `create_app` made of them.
+        agents: One agent, several, the app that `create_app` made of them, or the import string of one of these.
         host: The address to bind to; the default can be reached from this machine only.
         port: The port.
         grace: Seconds that runs get to end when the server is asked to stop.
         proxies: Addresses or networks of proxies, which say in `X-Forwarded-For` whose requests they pass on.
+        workers: Processes that serve them, each of which imports them; so more than one needs an import string, and a
+            store that processes can share. A module that names itself needs `if __name__ == "__main__":` around this.
         settings: As for `create_app`.
 
     Raises:
+        ImportError, AttributeError: The import string names nothing.
+        OSError: Several processes cannot listen at the address.
         TypeError, ValueError: A setting makes no sense; the text names it.
     """
+    check_number("workers", workers, whole=True, least=1)
+    if workers > 1:
+        if not isinstance(agents, str) or settings:
+            raise TypeError(
+                'expected the import string of an app for several workers, as in serve("my_agent:app", workers=4), and '
+                "its settings in create_app"
+            )
+        options = ["--grace", str(grace), *(option for proxy in proxies for option in ("--proxy", proxy))]
+        with listening_at(host, port) as listening:
+            Parent(["serve", agents, "--host", host, *options], workers=workers, listening=listening).run()
+        return
+    if isinstance(agents, str):
+        agents = load(agents)
     if isinstance(agents, App) and settings:
         raise TypeError(f"expected the app's own settings in create_app, got {', '.join(settings)} beside an app")
     app = agents if isinstance(agents, App) else create_app(agents, **settings)

@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 
 from statecast.files import Uploads
 from statecast.stores import Store, store_of
+from statecast.stores.here import store_here
 from statecast.threads import Limits, OnDisconnect
 from statecast_agents import Agent
 from statecast_agents.settings import check_choice, check_function, check_switch, check_texts
@@ -85,10 +86,10 @@ def opened_store(store: Any) -> Store:
         ValueError: The URL names none.
     """
     if isinstance(store, str):
-        return store_of(store)
+        return store_here(store_of(store))
     if not all(callable(getattr(store, name, None)) for name in ("open", "commit", "aclose")):
         raise TypeError(f"expected a store, or the URL of one, got {store!r}")
-    return store  # type: ignore[no-any-return]  # it has what stores have
+    return store_here(store)  # it has what stores have
 
 
 def check_kinds(

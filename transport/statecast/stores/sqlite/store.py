@@ -92,7 +92,7 @@ class SqliteStore:
     ) -> None:
         self.path = Path(path)
         self._place = Path(os.path.realpath(path))  #: however it is named: SQLite's files and ours are beside it
-        self._durable = durable
+        self.durable = durable
         self._patience = patience
         self._clock = clock
         self._thread: ThreadPoolExecutor | None = None  #: for SQLite
@@ -207,7 +207,7 @@ class SqliteStore:
 
     def _is_prompt(self, changes: int) -> bool:
         """Return whether a commit of so many changes is for the event loop."""
-        if self._durable or changes > HERE or time.monotonic() < self._slow_until:
+        if self.durable or changes > HERE or time.monotonic() < self._slow_until:
             return False
         return not self._open_database.portions or self._behind <= BEHIND
 
@@ -225,7 +225,7 @@ class SqliteStore:
 
     async def _append_apart(self, prepared: Prepared) -> None:
         """Append a commit on a thread; if the caller is cancelled, it waits all the same, to know what happened."""
-        append = partial(self._open_database.append, prepared.data, sync=self._durable)
+        append = partial(self._open_database.append, prepared.data, sync=self.durable)
         appending = asyncio.ensure_future(self._do(append, thread=self._append_thread))
         cancelled: asyncio.CancelledError | None = None
         while not appending.done():
@@ -431,7 +431,7 @@ class SqliteStore:
 
     def _open(self) -> None:
         if self._database is None:
-            database = OpenDatabase(self._place, durable=self._durable, patience=self._patience, clock=self._clock)
+            database = OpenDatabase(self._place, durable=self.durable, patience=self._patience, clock=self._clock)
             self._gone = 0
             self._backlog = Backlog(era=database.era, last_row=database.last_row, refused=database.writing.refused)
             self._database = database

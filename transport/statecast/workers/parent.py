@@ -1,0 +1,213 @@
+"""`Parent`: starts workers, starts those again that die, and passes signals on. SIGHUP replaces one after another.
+
+A worker is replaced when the new one accepts connections. So the address is always served, and where a new one does not
+start, the old ones go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from .backoff import Backoff
+from .control import ENVIRONMENT, Ready, Started, WriterAt, WriterNeeded, decode, encode
+from .process import Process
+from .writers import Writers
+
+__all__ = ["Parent"]
+
+#: Seconds beyond those that a worker says it takes to end.
+MORE: Final = 3.0
+
+#: Seconds that a worker may take to end before it is known.
+UNKNOWN: Final = 30.0
+
+_log: Final = logging.getLogger("statecast")
+
+
+class Parent:
+    """The parent of the workers of one server.
+
+    Args:
+        arguments: Those of the command line with which a worker is started.
+        workers: How many there are.
+        listening: The sockets on which they accept connections.
+        on_ready: Called with the names of the agents when all of them do so.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        workers: int,
+        listening: Sequence[socket.socket],
+        on_ready: Callable[[Sequence[str]], None] = lambda names: None,
+    ) -> None:
+        if sys.platform == "win32":
+            raise ValueError("expected one worker on Windows, whose processes cannot share a socket")
+        self._command = [sys.executable, "-m", "statecast.cli", *arguments]
+        self._count = workers
+        self._listening = listening
+        self._on_ready = on_ready
+        self._writers = Writers()
+        self._workers: set[_Worker] = set()
+        self._slots: list[_Slot] = []
+        self._stop = asyncio.Event()
+        self._rolling: asyncio.Task[None] | None = None
+        self._asked = 0  #: how often it was asked to stop
+        self._status = 0
+        self._roll_again = False
+
+    def run(self) -> int:
+        """Serve until asked to stop; return the exit status."""
+        return asyncio.run(self._run())
+
+    async def _run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._ask_to_stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._ask_to_roll)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                serving = tasks.create_task(self._serve())
+                await self._stop.wait()
+                serving.cancel()
+                if self._rolling is not None:
+                    self._rolling.cancel()
+                await asyncio.gather(*(worker.stop() for worker in self._workers))
+        finally:
+            await self._writers.aclose()
+        return self._status
+
+    async def _serve(self) -> None:
+        """Start the first worker, and if it works, the others; then keep each of them going."""
+        names: Sequence[str] = ()
+        self._slots = [_Slot() for _ in range(self._count)]
+        first, *others = self._slots
+        for slots in ([first], others):
+            started = await asyncio.gather(*(self._start(slot) for slot in slots))
+            for worker in started:
+                if not await worker.ready():
+                    self._status = max(await worker.process.ended(), 1)
+                    self._stop.set()
+                    return
+                names = worker.agents
+        self._on_ready(names)
+        async with asyncio.TaskGroup() as tasks:
+            for slot in self._slots:
+                tasks.create_task(self._keep(slot))
+
+    async def _keep(self, slot: _Slot) -> None:
+        """Start the worker of a slot again whenever it has ended by itself."""
+        backoff = Backoff()
+        while True:
+            worker = slot.worker
+            assert worker is not None
+            status = await worker.process.ended()
+            async with slot.changing:
+                if slot.worker is worker:
+                    _log.error("worker %d ended with status %d", worker.process.pid, status)
+                    await backoff.wait()
+                    await self._start(slot)
+
+    async def _start(self, slot: _Slot) -> _Worker:
+        worker = await self._started()
+        slot.worker = worker
+        return worker
+
+    async def _started(self) -> _Worker:
+        listening = [one.fileno() for one in self._listening]
+        process = await Process.start(
+            lambda control: self._command,
+            environment=lambda control: {ENVIRONMENT: encode(Started(listening, control, sys.path)).decode()},
+            passed=listening,
+        )
+        worker = _Worker(process, self._writers)
+        self._workers.add(worker)
+        worker.over.add_done_callback(lambda over: self._workers.discard(worker))
+        return worker
+
+    def _ask_to_stop(self, number: int) -> None:
+        self._asked += 1
+        self._stop.set()
+        if self._asked > 1 and number == signal.SIGINT:
+            for worker in self._workers:
+                worker.process.signal(signal.SIGKILL)
+
+    def _ask_to_roll(self) -> None:
+        if self._rolling is not None and not self._rolling.done():
+            self._roll_again = True
+        elif not self._stop.is_set():
+            self._rolling = asyncio.get_running_loop().create_task(self._roll())
+
+    async def _roll(self) -> None:
+        """Replace one worker after another."""
+        while True:
+            self._roll_again = False
+            for slot in self._slots:
+                async with slot.changing:
+                    old, new = slot.worker, await self._started()
+                    if not await new.ready():
+                        _log.error("a new worker did not start, so the old ones go on")
+                        return
+                    slot.worker = new
+                if old is not None:
+                    await old.stop()
+            _log.info("all workers were replaced")
+            if not self._roll_again:
+                return
+
+
+class _Slot:
+    """The place of one worker."""
+
+    def __init__(self) -> None:
+        self.worker: _Worker | None = None
+        self.changing = asyncio.Lock()  #: held while it is replaced
+
+
+class _Worker:
+    """A worker.
+
+    Args:
+        process: Its process.
+        writers: For the files that it needs.
+    """
+
+    def __init__(self, process: Process, writers: Writers) -> None:
+        self.process = process
+        self.agents: Sequence[str] = ()
+        self._seconds = UNKNOWN  #: that it takes to end
+        self._writers = writers
+        self._ready = asyncio.Event()
+        self.over = asyncio.create_task(self._listen())
+
+    async def ready(self) -> bool:
+        """Wait until it accepts connections; return False if it has ended instead."""
+        ready = asyncio.ensure_future(self._ready.wait())
+        await asyncio.wait({ready, self.over}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        return self._ready.is_set()
+
+    async def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+        await self.process.stop(self._seconds + MORE)
+
+    async def _listen(self) -> None:
+        """Listen to it until it ends."""
+        while line := await self.process.reader.readline():
+            match decode(line):
+                case Ready(agents, stopping):
+                    self.agents, self._seconds = agents, stopping
+                    _log.info("worker %d accepts connections", self.process.pid)
+                    self._ready.set()
+                case WriterNeeded(path, durable):
+                    answer = WriterAt(*await self._writers.at(path, durable=durable))
+                    self.process.writer.write(encode(answer) + b"\n")
+        await self.process.ended()
+        self.process.close()
