@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from statecast.stores import MemoryStore, SharedStore, Sharing, SqliteStore, Store
-from tests.engines import postgres
+from tests.engines import postgres, valkey
 from tests.stores.written_store import WriterHere, WrittenStore
 
 Make = Callable[[], Store]
@@ -49,6 +49,15 @@ def _postgres(clock: Callable[[], float]) -> Callable[[], SharedStore]:
     return make
 
 
+def _redis(url: str, clock: Callable[[], float]) -> Callable[[], SharedStore]:
+    def make() -> SharedStore:
+        from statecast.stores.redis import RedisStore  # an extra
+
+        return RedisStore(url, clock=clock)
+
+    return make
+
+
 #: Each is given a folder and a clock, and returns what makes the store there: called again, a store that finds what the
 #: first kept.
 STORES: dict[str, Callable[[Path, Ticks], Make]] = {
@@ -58,6 +67,7 @@ STORES: dict[str, Callable[[Path, Ticks], Make]] = {
     "sqlite, durable": lambda folder, ticks: lambda: SqliteStore(folder / "threads.db", durable=True, clock=ticks),
     "sqlite, in another process": _written,
     "postgres": lambda folder, ticks: _postgres(ticks),
+    "valkey": lambda folder, ticks: _redis(valkey.fresh_url(valkey.server()), ticks),
 }
 
 
@@ -77,6 +87,9 @@ SHARED: dict[str, Callable[[Path], Callable[[], SharedStore]]] = {
     "sqlite, shared": _one_file_for_all,
     "sqlite, in another process": lambda folder: _written(folder, time.monotonic),
     "postgres": lambda folder: _postgres(time.monotonic),
+    "valkey": lambda folder: _redis(valkey.fresh_url(valkey.server()), time.monotonic),
+    "valkey, a cluster": lambda folder: _redis(valkey.fresh_url(valkey.cluster()), time.monotonic),
+    "redis": lambda folder: _redis(valkey.fresh_url(valkey.redis_server()), time.monotonic),
 }
 
 

@@ -473,7 +473,13 @@ async def test_an_instant_store_writes_without_waiting(store: Store) -> None:
 
 @pytest.mark.parametrize(
     ("name", "limits"),
-    [("memory", nullcontext), ("sqlite", nullcontext), ("sqlite", little), ("postgres", nullcontext)],
+    [
+        ("memory", nullcontext),
+        ("sqlite", nullcontext),
+        ("sqlite", little),
+        ("postgres", nullcontext),
+        ("valkey", nullcontext),
+    ],
 )
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 2**32), st.integers(1, 25))

@@ -86,8 +86,8 @@ def store_of(url: str, *, durable: bool = False) -> Store:
     """Return the store that a URL names, such as `memory`, `sqlite:///relative.db` or `postgresql://user@host/database`.
 
     Args:
-        url: The URL of one in a file may end in `?durable=true`.
-        durable: The same. What is in a database is as durable as its server is configured.
+        url: The URL of one in a file or in Redis may end in `?durable=true`.
+        durable: The same. What is in PostgreSQL is as durable as its server is configured.
 
     Raises:
         ValueError: It names none, or one that cannot be durable.
@@ -95,6 +95,8 @@ def store_of(url: str, *, durable: bool = False) -> Store:
     """
     if url.startswith(("postgresql://", "postgres://")):
         return _postgres(url)
+    if url.startswith(("redis://", "rediss://", "redis+", "rediss+")):
+        return _redis(url, durable=durable)
     place, mark, query = url.partition("?")
     if mark and query not in DURABLE:
         raise ValueError(f'expected a store such as "sqlite:///statecast.db?durable=true", got "{url}"')
@@ -114,3 +116,11 @@ def _postgres(url: str) -> Store:
     except ImportError as error:
         raise ImportError('a store in PostgreSQL needs psycopg: pip install "statecast[postgres]"') from error
     return PostgresStore(url)
+
+
+def _redis(url: str, *, durable: bool) -> Store:
+    try:
+        from .redis import RedisStore
+    except ImportError as error:
+        raise ImportError('a store in Redis needs redis-py: pip install "statecast[redis]"') from error
+    return RedisStore(url, durable=durable)

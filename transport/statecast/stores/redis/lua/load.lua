@@ -1,0 +1,14 @@
+-- Read a thread, all of it at one moment.
+-- KEYS: meta, snap, log, inbox, ids, memory. Return what is in them; nothing if there is no such thread.
+local known = redis.call('HMGET', KEYS[1], 'agent', 'epoch', 'lasting', 'revision', 'run')
+if not known[2] then
+    return false
+end
+return {
+    known,
+    redis.call('GET', KEYS[2]),
+    redis.call('XRANGE', KEYS[3], '-', '+'),
+    redis.call('HGETALL', KEYS[4]),
+    redis.call('HGETALL', KEYS[5]),
+    redis.call('HGETALL', KEYS[6])
+}
