@@ -88,6 +88,16 @@ class RedisStore:
             StoreUnavailable: It cannot be reached, is too old, deletes keys when it is full, or has what a newer
                 version of Statecast wrote.
         """
+        if self._open:
+            return
+        try:
+            await self._prepare()
+        except BaseException:
+            await self._engine.aclose()
+            raise
+        self._open = True
+
+    async def _prepare(self) -> None:
         await self._engine.open()
         await check(self._engine)
         first = self._keys.slots[0]
@@ -102,7 +112,6 @@ class RedisStore:
             self._clock = Clock(stored.decode(), clock=self._monotonic)
         self._level, confirm = await durability_of(self._engine)
         self._writer.confirm = self._files.confirm = confirm
-        self._open = True
 
     async def aclose(self) -> None:
         """Close all connections; it may be opened again."""
