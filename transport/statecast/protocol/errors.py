@@ -49,7 +49,7 @@
     │   └── InternalError             its text is for the log
     │       └── stores: ChangeRefused, Damaged, Fenced
     ├── Unavailable                   it may succeed later
-    │   ├── threads: ServerFull, ServerStopping
+    │   ├── threads: LeaseLost, ServerFull, ServerStopping
     │   ├── stores: StoreUnavailable
     │   ├── http: RunInterrupted
     │   └── cloud: IssuerUnavailable

@@ -21,6 +21,7 @@ __all__ = [
     "CommandIdReused",
     "FieldTooLarge",
     "InvalidPatch",
+    "LeaseLost",
     "NotListening",
     "NotWritable",
     "PatchFailed",
@@ -202,6 +203,15 @@ class ServerFull(Unavailable):
     """The server has too many runs, sockets, or bodies in flight."""
 
     code = "server_full"
+
+
+class LeaseLost(Unavailable):
+    """Another process has claimed the thread meanwhile, and nothing of the request was stored."""
+
+    code = "lease_lost"
+
+    def __init__(self) -> None:
+        super().__init__("another process has taken over the thread; try again", retry_after=1)
 
 
 class ServerStopping(Unavailable):

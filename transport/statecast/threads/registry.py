@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -16,8 +17,8 @@ from typing import Final
 from statecast import stores
 from statecast.protocol import RunError
 from statecast.protocol.errors import RequestError
-from statecast.stores import Damaged, Key, Store, StoreUnavailable, Summary
-from statecast_agents import Agent
+from statecast.stores import Damaged, Key, SavedThread, Store, StoreUnavailable, Summary
+from statecast_agents import Agent, Document
 
 from .errors import AgentMismatch, RevisionGone, ThreadDamaged, UnknownRevision, UnknownThread
 from .limits import Limits
@@ -96,6 +97,30 @@ class Registry:
         """Return a thread that is in memory."""
         return self._threads.get(key)
 
+    def make(self, key: Key, agent: Agent, document: Document, *, lasting: bool = True) -> Thread:
+        """Make a new thread, which `add` adds.
+
+        Args:
+            key: Whose it is, and its id.
+            agent: The agent that runs on it.
+            document: Its state.
+            lasting: Whether a client can name it.
+        """
+        return Thread(
+            key,
+            agent,
+            document,
+            journal=self.journal,
+            limits=self._limits,
+            lasting=lasting,
+            epoch=self.new_epoch(),
+            clock=self.clock,
+        )
+
+    def new_epoch(self) -> str:
+        """Return an epoch that no log has had."""
+        return os.urandom(6).hex()
+
     def add(self, thread: Thread) -> None:
         """Add a new thread."""
         self._threads[thread.key] = thread
@@ -142,20 +167,42 @@ class Registry:
                 raise self.damaged(key, error) from None
             if key not in self._threads and self._removed == removed:
                 break  # else another request was faster, or it may be gone by now
-        if saved is None:
-            return None
+        return None if saved is None else self._restored(saved)
+
+    async def own(self, key: Key) -> Thread | None:
+        """Return a thread that this process may write to, as it is now; None if there is no such thread.
+
+        The thread is claimed, whether it exists or not. It stays this process's for a second at least.
+
+        Raises:
+            HeldElsewhere: Another process has claimed it.
+            RequestError: As for `find`; `lease_lost`: another process has claimed it meanwhile.
+        """
+        return await self.find(key)  # there is no other process
+
+    def _restored(self, saved: SavedThread) -> Thread:
+        """Restore a stored thread, with its runs."""
+        agent = self._agent_of(saved)
+        try:
+            thread = Thread.restore(saved, agent, journal=self.journal, limits=self._limits, clock=self.clock)
+            self._threads[saved.key] = thread
+            self._restore_inbox(thread, saved.inbox)
+        except Exception as error:  # whatever is wrong with one stored thread must not affect the others
+            self._threads.pop(saved.key, None)
+            raise self.damaged(saved.key, error) from None
+        return thread
+
+    def _agent_of(self, saved: SavedThread) -> Agent:
+        """Return the agent of a stored thread.
+
+        Raises:
+            RequestError: `agent_mismatch`.
+        """
         agent = self._agents.get(saved.agent)
         if agent is None:
             message = f'the thread belongs to the agent "{saved.agent}", which is not served here'
             raise AgentMismatch(message)
-        try:
-            thread = Thread.restore(saved, agent, journal=self.journal, limits=self._limits, clock=self.clock)
-            self._threads[key] = thread
-            self._restore_inbox(thread, saved.inbox)
-        except Exception as error:  # whatever is wrong with one stored thread must not affect the others
-            self._threads.pop(key, None)
-            raise self.damaged(key, error) from None
-        return thread
+        return agent
 
     def damaged(self, key: Key, error: Exception) -> RequestError:
         """Return the error for a thread whose stored data cannot be read; log it once per thread."""
@@ -230,7 +277,7 @@ class Registry:
         """
         while True:
             try:
-                await self.journal.wait_stored()
+                await self.journal.wait_stored(key)
                 self.check(key)
                 return
             except StoreUnavailable:
@@ -244,7 +291,7 @@ class Registry:
         Raises:
             RequestError: `store_unavailable`; `thread_damaged`: the store refused what happened on that thread.
         """
-        await self.journal.wait_stored()
+        await self.journal.wait_stored(key)
         self.check(key)
 
     def check(self, key: Key | None) -> None:

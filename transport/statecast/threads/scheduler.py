@@ -24,6 +24,7 @@ from statecast_agents.pending import Pending
 
 from .errors import ServerStopping
 from .limits import Limits
+from .log.logged_state import LoggedState
 from .observer import Observer, Observers
 from .rules import remember
 from .runs.batch import Batch
@@ -70,6 +71,7 @@ class Scheduler:
         self._clock = clock
         self._observer = observer or Observers()
         self._live: dict[str, Execution] = {}
+        self._leaving: set[Execution] = set()  #: those of lost threads whose agents have not stopped yet
         self.hooks: set[HookCalls[Any]] = set()  #: those at work
         #: queued runs that were cancelled, whose entries follow when the active run has ended
         self._cancelled: list[Execution] = []
@@ -88,6 +90,7 @@ class Scheduler:
     def restart(self) -> None:
         """Reset for another event loop: what ran on an earlier one ended with it."""
         self._live.clear()
+        self._leaving.clear()
         self.hooks.clear()
         self._cancelled.clear()
         self._awaited.clear()
@@ -251,7 +254,29 @@ class Scheduler:
             thread.queue.remove(following)
             thread.queue.active = following
             thread.queue.turn()
-            following.execute(begun=self._begun, ended=partial(self._ended, thread), dying=self._dying)
+            following.execute(
+                begun=self._begun, ended=partial(self._ended, thread), left=self._left, dying=self._dying
+            )
+
+    def lose(self, thread: Thread, nowhere: LoggedState) -> None:
+        """Stop the runs of a thread that another process has claimed; its queue is left as it is.
+
+        Args:
+            thread: The thread.
+            nowhere: What their agents change instead until they have stopped.
+        """
+        self._cancelled = [run for run in self._cancelled if run.thread is not thread]
+        for run in thread.queue.live:
+            if run is thread.active:
+                self._leaving.add(run)
+            run.lose(nowhere)
+            self.remove(run)
+            if run.id in self._awaited:
+                self._awaited.pop(run.id).set()
+
+    def _left(self, execution: Execution) -> None:
+        self._leaving.discard(execution)
+        self._check_idle()
 
     def _begun(self, execution: Execution) -> None:
         thread = execution.thread
@@ -341,7 +366,7 @@ class Scheduler:
         self._check_idle()
 
     def _check_idle(self) -> None:
-        if not self._live and not self.hooks:
+        if not self._live and not self._leaving and not self.hooks:
             self.idle.set()
 
 

@@ -98,6 +98,10 @@ class Journal:
         """Whether everything added so far is stored."""
         return all(lane.is_empty for lane in self._lanes)
 
+    def has(self, key: Key) -> bool:
+        """Return whether something of a thread is not stored yet."""
+        return self.lane_of(key).has(key)
+
     def unstored(self) -> Mapping[Key, int]:
         """Return how many bytes of entries wait, by thread."""
         sizes: dict[Key, int] = {}

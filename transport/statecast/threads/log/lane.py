@@ -98,6 +98,10 @@ class Lane:
         """The changes that wait."""
         return self._pending
 
+    def has(self, key: Key) -> bool:
+        """Return whether something of a thread is not stored yet."""
+        return any(change.key == key for changes in (self._pending, self._writing) for change in changes)
+
     def add(self, changes: Iterable[Change]) -> None:
         """Add changes."""
         self._pending += changes

@@ -25,6 +25,7 @@ from statecast_agents.answers import Answers
 from statecast_agents.chunks import Chunk
 from statecast_agents.memory_versions import Record
 
+from .discard import DiscardingJournal
 from .journal import Journal
 from .log import Log
 
@@ -62,9 +63,13 @@ class LoggedState:
         "journal",
         "key",
         "last_run",
+        "lease",
         "log",
         "loop",
+        "losses",
         "on_entry",
+        "owned",
+        "released",
     )
 
     def __init__(self, key: Key, agent: Agent, document: Document, *, journal: Journal, limits: Limits) -> None:
@@ -78,6 +83,10 @@ class LoggedState:
         self._fed: list[bytes]  #: operations in the log that the state does not have yet, see `learn`
         self._fed_bytes: int
         self.on_entry: Callable[[], None] | None = None  #: called with the next entry
+        self.owned = journal.writer is None  #: whether this process may write to it
+        self.lease: int | None = None  #: in a shared store, the token of the claim under which it does
+        self.released: int | None = None  #: the token of the last claim, if it was given up and not lost
+        self.losses = 0  #: how often another process has claimed it while it was owned
         self._instant = journal.instant
         self._lane = journal.lane_of(key)
         self._limits = limits
@@ -278,6 +287,34 @@ class LoggedState:
             self.document.end(error)
             self._memory = None  # nothing more of it is stored
             self.log.close()
+
+    def own(self, token: int) -> None:
+        """Record that this process has claimed the thread, and may write to it."""
+        self.owned, self.lease = True, token
+
+    def release(self) -> None:
+        """Record that this process gives up its claim; all that happened is stored."""
+        self.owned, self.lease, self.released = False, None, self.lease
+
+    def lose(self, error: Callable[[], RequestError]) -> LoggedState:
+        """Take the state from whoever still changes it, since another process has claimed the thread.
+
+        Return a place for what they do meanwhile, of which nothing is stored or shown.
+
+        Args:
+            error: Makes what is raised where somebody would still change the state.
+        """
+        self.owned, self.lease, self.released = False, None, None
+        self.losses += 1
+        nowhere = LoggedState(
+            self.key, self.agent, Document(), journal=DiscardingJournal(self.journal), limits=self._limits
+        )
+        nowhere.last_run = self.last_run
+        nowhere.retire(error)
+        with self.document.lock:
+            self.document = self.document.end(error)
+        self._memory = None
+        return nowhere
 
     def snapshot(self) -> tuple[int, bytes]:
         """Return the end of the log, and the state there as JSON."""

@@ -82,6 +82,10 @@ class Deliveries:
         if delivery is not None:
             self._thread.journal.add(BatchSettled(self._thread.key, delivery.run_id))
 
+    def move(self, thread: LoggedState) -> None:
+        """Record on another thread from here on."""
+        self._thread = thread
+
     @property
     def waiting(self) -> bool:
         """Whether there are commands that the agent has not received."""

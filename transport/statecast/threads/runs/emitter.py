@@ -45,6 +45,10 @@ class Emitter:
             self._waiting.append(chunk)
             self._thread.loop.call_soon_threadsafe(self.flush)
 
+    def move(self, thread: LoggedState) -> None:
+        """Append to another log from here on."""
+        self._thread = thread
+
     def flush(self) -> None:
         """Append what has come to the log."""
         while self._waiting:

@@ -77,6 +77,7 @@ class Execution:
         "_emitter",
         "_ended",
         "_failure",
+        "_left",
         "_limits",
         "_now",
         "_open",
@@ -162,6 +163,7 @@ class Execution:
         *,
         begun: Callable[[Execution], None],
         ended: Callable[[Execution], None],
+        left: Callable[[Execution], None],
         dying: Callable[[], bool],
     ) -> None:
         """Run to the end, starting one turn of the event loop later. Never raises.
@@ -169,9 +171,10 @@ class Execution:
         Args:
             begun: Called when its first entries are there.
             ended: Called when it has ended.
+            left: Called when it has ended without a record of it, see `leave` and `lose`.
             dying: Whether the server ends its tasks.
         """
-        self._begun, self._ended, self._dying = begun, ended, dying
+        self._begun, self._ended, self._left, self._dying = begun, ended, left, dying
         self._tasks = Tasks(self._end, patience=self.thread.agent.cancel_seconds)
         self._tasks.start_soon(self._work, context=self.context)
 
@@ -200,7 +203,7 @@ class Execution:
             user=self.batch.user,
             messages=thread.agent.messages,
             pending=thread.agent.pending,
-            memory=lambda: thread.memory,
+            memory=lambda: self.thread.memory,
             emit=self._emitter.emit,
             flush=thread.flush_from_anywhere,
             waits=self._waits,
@@ -274,11 +277,33 @@ class Execution:
         self._stop = Stop("queued")
         self._cancel_tasks()
 
+    def lose(self, nowhere: LoggedState) -> None:
+        """Stop, and record nothing more: another process has claimed the thread.
+
+        Args:
+            nowhere: What the agent changes instead until it has stopped.
+        """
+        if self.state.status == "waiting":
+            self._room.wait(nowhere.owner, False)
+        self.thread = nowhere
+        self._deliveries.move(nowhere)
+        if self._emitter is not None:
+            self._emitter.move(nowhere)
+        self._stop = Stop("queued")
+        if self._run is not None:
+            self._run.cancelled = True
+        self._cancel_tasks(hurry=True)
+
     def _end(self) -> None:
         """Record how the run ended. From here on, the agent can change nothing."""
         run = self._run
         self._calls.cancel_reservation()
         if self._is_left:
+            if run is not None:
+                run.tasks = None
+                run.waiting.end()
+            self._run = self._tasks = None
+            self._left(self)
             return
         try:
             status, error = self._outcome()
@@ -456,6 +481,8 @@ class Execution:
 
     def _turn(self, status: Status, error: RunError | None = None, *, asks: bool = False) -> None:
         """Take the status that follows, and record it; `asks`: it has ended, so that nothing waits but the thread."""
+        if self._is_left:
+            return
         waited, self.state = self.state.status == "waiting", advance(self.state, status, error, asks=asks)
         if waited != (status == "waiting" and not asks):
             self._room.wait(self.thread.owner, not waited)
