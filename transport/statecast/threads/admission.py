@@ -21,7 +21,7 @@ from statecast_agents import Agent, Document, new_id
 from statecast_agents.commands import AnyCommand
 
 from .claims import adopt, agrees
-from .errors import AgentMismatch, ServerStopping
+from .errors import AgentMismatch, LeaseLost, ServerStopping
 from .limits import Limits
 from .offload import offload
 from .records.client_messages import reassigned
@@ -95,7 +95,10 @@ class Admission:
         key = Key(posted.owner, posted.thread_id or new_id("thr"))
         accepted: Submission | None = None
         while accepted is None:  # a thread may be deleted while its state is compared
-            accepted = await self._submit(key, posted, commands)
+            try:
+                accepted = await self._submit(key, posted, commands)
+            except LeaseLost:  # another process has claimed it meanwhile
+                continue
         return accepted
 
     async def _submit(self, key: Key, posted: Posted, commands: list[AnyCommand]) -> Submission | None:
@@ -104,7 +107,11 @@ class Admission:
             existing = self._registry.get(key)
             if existing is not None and not existing.stored:
                 await self._registry.wait_stored()  # the request that created it was given up before it was stored
-            thread = None if posted.thread_id is None else await self._registry.find(key)
+            thread: Thread | None = None
+            if posted.thread_id is None:
+                await self._registry.reserve(key)
+            else:
+                thread = await self._registry.own(key)
             if thread is not None:
                 return await self._post(thread, posted, commands)
             if posted.since is not None:
@@ -115,15 +122,7 @@ class Admission:
             document, adopted = await adopt(posted.claim, posted.agent, limit=self._limits.state)
             if adopted:
                 self._runs.room.check(posted.owner)  # others may have come meanwhile
-            thread = Thread(
-                key,
-                posted.agent,
-                document,
-                journal=self._registry.journal,
-                limits=self._limits,
-                lasting=posted.thread_id is not None,
-                clock=self._registry.clock,
-            )
+            thread = self._registry.make(key, posted.agent, document, lasting=posted.thread_id is not None)
             agreed = adopted or await agrees(posted.claim, thread)
             check_questions(thread, commands)
             check_messages(thread, commands, agrees=agreed)
@@ -147,7 +146,7 @@ class Admission:
         self.assign(thread, posted.agent)
         thread.touch()
         agreed = await agrees(posted.claim, thread, runs=bool(commands))
-        if self._registry.get(thread.key) is not thread:
+        if self._registry.get(thread.key) is not thread or not thread.owned:
             return None
         thread.flush()
         if posted.since is not None:
@@ -224,7 +223,7 @@ class Admission:
         journal = self._registry.journal
         journal.add(*changes)
         journal.write_entries()
-        storing = self._store(thread, posted, run, changes, created=bool(created))
+        storing = self._store(thread, posted, run, changes, created=bool(created), losses=thread.losses)
         if journal.all_stored:
             await storing
         else:
@@ -232,6 +231,8 @@ class Admission:
             task = asyncio.ensure_future(storing)
             self._storing.add(task)
             task.add_done_callback(self._on_stored)
+            if journal.writer is not None:
+                await self._registry.wait_stored(thread.key)  # where it fails, the run may begin all the same
             await asyncio.shield(task)
         run_id = None if run is None else run.id
         return Submission(thread=thread, run=run, run_id=run_id, revision=revision, snapshot=not agreed)
@@ -244,14 +245,23 @@ class Admission:
         changes: Sequence[stores.Change],
         *,
         created: bool,
+        losses: int,
     ) -> None:
-        """Wait until a batch is stored, then let it begin; withdraw it if the store refuses."""
+        """Wait until a batch is stored, then let it begin; withdraw it if the store refuses.
+
+        A shared store that did not confirm it may have it all the same: then the batch is written again until it does.
+        """
         try:
-            await self._registry.wait_stored(thread.key)
+            if self._registry.journal.writer is None:
+                await self._registry.wait_stored(thread.key)
+            else:
+                await self._registry.wait_stored_through_outages(thread.key)
         except RequestError:
             self._registry.journal.withdraw(changes)
             self._withdraw(thread, run, changes, created=created)
             raise
+        if thread.losses != losses:
+            raise LeaseLost()
         thread.log.unhide()
         if run is not None:
             if thread.active is not None:
@@ -286,17 +296,10 @@ class Admission:
         """
         self.check_open()
         async with self._registry.one_at_a_time(key):
-            thread = await self._registry.find(key)
+            thread = await self._registry.own(key)
             if thread is None:
                 await self._registry.summary(key)
-                thread = Thread(
-                    key,
-                    agent,
-                    document,
-                    journal=self._registry.journal,
-                    limits=self._limits,
-                    clock=self._registry.clock,
-                )
+                thread = self._registry.make(key, agent, document)
                 posted = Posted(agent=agent, commands=[], thread_id=key.thread_id, owner=key.owner)
                 await self._accept(thread, posted, [], agreed=True, created=[thread.created()])
             return thread

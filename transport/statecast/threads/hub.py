@@ -12,7 +12,7 @@ import msgspec
 
 from statecast import stores
 from statecast.protocol import Cursor
-from statecast.stores import Key, Store, StoreUnavailable
+from statecast.stores import Key, Store, StoreUnavailable, Wake, is_shared
 from statecast_agents import Agent, Json
 
 from .admission import Admission, Submission
@@ -21,6 +21,7 @@ from .errors import RunActive, UnknownThread
 from .limits import Limits
 from .observer import Observers
 from .offload import offload
+from .ownership.registry import SharedRegistry
 from .patches import patch
 from .readiness import ReadinessCheck
 from .records.cascade import Cascade
@@ -59,6 +60,7 @@ class Hub:
         limits: What it takes on.
         debug: Whether errors of an agent's code are shown to clients.
         knows_owners: Whether the app knows whose a request is.
+        wake: How hints travel between processes that share the store; None: the store's own way.
         clock: A monotonic clock, in seconds; all times of the engine but dates count by it.
     """
 
@@ -70,15 +72,14 @@ class Hub:
         limits: Limits | None = None,
         debug: bool = False,
         knows_owners: bool = False,
+        wake: Wake | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.observer = Observers(RunLog())  #: learns what the hub does
         self.agents = dict(agents)
         self.limits = limits or Limits()
         self._runs = Scheduler(self.limits, debug=debug, clock=clock, observer=self.observer)
-        self.registry = Registry(
-            store or stores.MemoryStore(clock=clock), self.agents, self.limits, self._runs.restore_inbox, clock=clock
-        )
+        self.registry = self._registry_of(store or stores.MemoryStore(clock=clock), wake, clock)
         self.directory = Directory(self.registry, self._start)  #: summaries and records
         self._admission = Admission(self.registry, self._runs, self.limits, knows_owners=knows_owners)
         self.cascade = Cascade(self.registry)
@@ -87,6 +88,14 @@ class Hub:
         self._readiness = ReadinessCheck(self.registry)
         self._supervisor = Supervisor(self.registry, self._runs, self.limits)
         self._warned = False  #: whether the log has the warning that nobody started it
+
+    def _registry_of(self, store: Store, wake: Wake | None, clock: Callable[[], float]) -> Registry:
+        runs = self._runs
+        if is_shared(store):
+            return SharedRegistry(
+                store, self.agents, self.limits, runs.restore_inbox, runs.lose, wake=wake, clock=clock
+            )
+        return Registry(store, self.agents, self.limits, runs.restore_inbox, clock=clock)
 
     @property
     def threads(self) -> int:
@@ -117,6 +126,7 @@ class Hub:
         Queued batches stay in the store and run after the next start.
         """
         self._runs.stop()
+        await self.registry.hand_over()
         with anyio.move_on_after(grace):
             await self._runs.idle.wait()
         self._runs.interrupt()

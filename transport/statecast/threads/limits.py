@@ -35,6 +35,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     keep_entries: int = 1_024  #: of each log, for readers to catch up on; past them a reader gets a snapshot
     keep_bytes: int = 2**20  #: of each log, likewise
     resume_seconds: float = 60.0  #: that a thread without a client's id outlives its last run
+    lease_seconds: float = 2.2  #: that a process holds a thread of a shared store unless it renews its claim
+    outage_seconds: float = 60.0  #: without the store until a run fails with `store_unavailable`
+    unstored: int = 16 * 2**20  #: bytes of entries of a run that the store does not take, until it fails likewise
     idle_seconds: float = 600.0  #: that a thread nobody follows stays in memory; the store has it all the same
     keep_seconds: float | None = None  #: that the store keeps a thread nobody writes to; None: for ever
     state_frames: float = 20.0  #: a second, of changes as JSON Patch: each repeats the texts that have grown

@@ -9,10 +9,10 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from statecast import stores
 from statecast.protocol import RunError
@@ -40,9 +40,6 @@ RESTS_AFTER: Final = 10.0
 
 #: Bytes, as JSON, of the states that idle threads may hold decoded, which takes several times as much memory.
 HELD: Final = 32 * 2**20
-
-#: Seconds between two looks whether a store is back.
-AGAIN: Final = 0.25
 
 #: Queues the stored batches of a thread's inbox again: run ids, and the encoded batches.
 RestoreInbox = Callable[[Thread, Sequence[tuple[str, bytes]]], None]
@@ -131,6 +128,38 @@ class Registry:
             del self._threads[thread.key]
         thread.retire(partial(UnknownThread, thread.id))
 
+    async def open(self) -> None:
+        """Open the store.
+
+        Raises:
+            StoreUnavailable: It cannot be opened.
+        """
+        await self.store.open()
+
+    async def aclose(self) -> None:
+        """Close the store."""
+        await self.store.aclose()
+
+    def tasks(self, stopping: Callable[[], bool]) -> list[Coroutine[Any, Any, None]]:
+        """Return what is to run as long as the server does; `stopping` returns whether it begins nothing any more."""
+        return [self.journal.run()]
+
+    async def take_up(self, keys: Collection[Key]) -> None:
+        """Go on with what was left on threads."""
+        for key in keys:
+            try:
+                await self.find(key)
+            except RequestError as error:
+                _log.warning("the thread %r is left as it is: %s", key.thread_id, error)
+
+    async def hand_over(self) -> None:
+        """Leave what does not run to other processes: this one begins nothing any more."""
+
+    async def tend(self, now: float) -> None:
+        """Unload threads that have been idle, and have others rest; `now` is the clock's."""
+        self.unload_idle(now)
+        await self.rest_idle(now)
+
     def restart(self) -> None:
         """Reset for another event loop: what was in memory ended with the earlier one."""
         for thread in self:
@@ -179,6 +208,9 @@ class Registry:
             RequestError: As for `find`; `lease_lost`: another process has claimed it meanwhile.
         """
         return await self.find(key)  # there is no other process
+
+    async def reserve(self, key: Key) -> None:
+        """As `own`, of a key that no thread can have, since nobody else knows it."""
 
     def _restored(self, saved: SavedThread) -> Thread:
         """Restore a stored thread, with its runs."""
@@ -280,10 +312,9 @@ class Registry:
                 await self.journal.wait_stored(key)
                 self.check(key)
                 return
-            except StoreUnavailable:
+            except StoreUnavailable:  # it is tried again
                 if self.journal.over:
                     raise
-                await asyncio.sleep(AGAIN)
 
     async def wait_stored(self, key: Key | None = None) -> None:
         """Wait until everything that happened, on one thread or on all, is stored.
@@ -356,14 +387,18 @@ class Registry:
                     return False
                 more = more or len(keys) > AT_ONCE
                 for key in keys[:AT_ONCE]:
-                    try:
-                        if lasting and self.cascade is not None:
-                            await self.cascade(key)
-                    except RequestError:
-                        continue  # it stays until what belongs to it can go as well
-                    if key not in self._threads and key not in self._turns:
-                        self.remove_stored(stores.Deleted(key))
+                    await self._expire(key, lasting=lasting)
         return more
+
+    async def _expire(self, key: Key, *, lasting: bool) -> None:
+        """Delete a thread whose time is over."""
+        try:
+            if lasting and self.cascade is not None:
+                await self.cascade(key)
+        except RequestError:
+            return  # it stays until what belongs to it can go as well
+        if key not in self._threads and key not in self._turns:
+            self.remove_stored(stores.Deleted(key))
 
     def remove_stored(self, *changes: stores.Deleted | stores.Moved) -> None:
         """Delete threads from the store; the caller drops those in memory."""

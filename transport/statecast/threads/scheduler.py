@@ -254,9 +254,7 @@ class Scheduler:
             thread.queue.remove(following)
             thread.queue.active = following
             thread.queue.turn()
-            following.execute(
-                begun=self._begun, ended=partial(self._ended, thread), left=self._left, dying=self._dying
-            )
+            following.execute(begun=self._begun, ended=partial(self._ended, thread), left=self._left, dying=self._dying)
 
     def lose(self, thread: Thread, nowhere: LoggedState) -> None:
         """Stop the runs of a thread that another process has claimed; its queue is left as it is.

@@ -10,7 +10,6 @@ import logging
 from contextvars import Context
 from typing import Final
 
-from statecast.protocol.errors import RequestError
 from statecast.stores import StoreUnavailable
 
 from .limits import Limits
@@ -95,28 +94,26 @@ class Supervisor:
             release(loop)
 
     async def _serve(self) -> None:
-        await self._registry.store.open()
+        await self._registry.open()
         try:
             unfinished = await self._registry.store.unfinished()
         except StoreUnavailable:
-            await self._registry.store.aclose()
+            await self._registry.aclose()
             raise
         async with asyncio.TaskGroup() as tasks:
             self._runs.supervisor = asyncio.current_task()
-            upkeep = [tasks.create_task(self._registry.journal.run()), tasks.create_task(self._keep_up())]
-            for key in unfinished:
-                try:
-                    await self._registry.find(key)
-                except RequestError as error:
-                    _log.warning("the thread %r is left as it is: %s", key.thread_id, error)
+            work = [*self._registry.tasks(lambda: self._runs.stopping), self._keep_up()]
+            upkeep = [tasks.create_task(each) for each in work]
+            await self._registry.take_up(unfinished)
             self._ready.set()
             await self._stop.wait()
             await self._runs.idle.wait()
             await self._wait_stored_at_last()
+            await self._registry.hand_over()
             for task in upkeep:
                 task.cancel()
         self._runs.supervisor = None
-        await self._registry.store.aclose()
+        await self._registry.aclose()
 
     async def _wait_stored_at_last(self) -> None:
         try:
@@ -137,7 +134,6 @@ class Supervisor:
                 last_beat = now
                 for thread in self._registry:
                     thread.log.beat()
-            self._registry.unload_idle(now)
-            await self._registry.rest_idle(now)
+            await self._registry.tend(now)
             if now - self._last_sweep > SWEEP and self._registry.journal.failing is None:
                 self._last_sweep = 0.0 if await self._registry.sweep() else now

@@ -108,6 +108,13 @@ class Thread(LoggedState):
             reader.renew(epoch)
         self.log.wake()
 
+    def renew(self, epoch: str) -> None:
+        """Begin a new epoch: cursors of the one before may name entries that were lost."""
+        self.epoch = epoch
+        for reader in self.log.readers:
+            reader.renew(epoch)
+        self.log.wake()
+
     def _restore(self, saved: SavedThread, found: RestoredThread) -> None:
         before = [] if found.run is None else [RunEntry(saved.revision, found.run)]
         self.log.restore(saved.revision, found.entries, before)

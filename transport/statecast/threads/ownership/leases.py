@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -170,9 +170,12 @@ class Leases:
         """Forget a claim, without a word to the store."""
         self._held.pop(key, None)
 
-    def held_since(self) -> Mapping[Key, float]:
-        """Return the threads that are held, and when each was claimed."""
-        return {key: lease.since for key, lease in self._held.items()}
+    def __iter__(self) -> Iterator[Key]:
+        return iter(list(self._held))
+
+    def since(self, key: Key) -> float:
+        """Return when a thread that is held was claimed."""
+        return self._held[key].since
 
     async def run(self) -> None:
         """Renew all claims from time to time, until cancelled, whatever happens meanwhile."""
