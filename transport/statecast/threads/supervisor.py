@@ -10,6 +10,7 @@ import logging
 from contextvars import Context
 from typing import Final
 
+from statecast.protocol import RunError
 from statecast.stores import StoreUnavailable
 
 from .limits import Limits
@@ -21,6 +22,9 @@ __all__ = ["Supervisor"]
 
 #: Seconds between looks at the store for threads whose time is over.
 SWEEP: Final = 60.0
+
+#: What a run fails with that has gone on without the store for too long.
+AWAY: Final = RunError("store_unavailable", "The store could not be reached.")
 
 _log: Final = logging.getLogger("statecast")
 
@@ -42,6 +46,7 @@ class Supervisor:
         self._ready = asyncio.Event()  #: set once runs can be started
         self._stop = asyncio.Event()
         self._last_sweep = 0.0
+        self._away: float | None = None  #: since when the store takes nothing
 
     @property
     def started(self) -> bool:
@@ -130,6 +135,7 @@ class Supervisor:
             await asyncio.sleep(tick)
             now = self._registry.clock()
             self._runs.check_time(now)
+            self._check_store(now)
             if now - last_beat >= limits.heartbeat_seconds / 2:
                 last_beat = now
                 for thread in self._registry:
@@ -137,3 +143,18 @@ class Supervisor:
             await self._registry.tend(now)
             if now - self._last_sweep > SWEEP and self._registry.journal.failing is None:
                 self._last_sweep = 0.0 if await self._registry.sweep() else now
+
+    def _check_store(self, now: float) -> None:
+        """Fail runs that go on without the store for too long, or with too much that it does not take."""
+        journal, limits = self._registry.journal, self._limits
+        if journal.failing is None:
+            self._away = None
+            return
+        self._away = now if self._away is None else self._away
+        is_long = now - self._away > limits.outage_seconds
+        unstored = journal.unstored()
+        for thread in self._registry:
+            run = thread.active
+            too_much = unstored.get(thread.key, 0) > limits.unstored
+            if run is not None and run.begun and run.waits_since is None and (is_long or too_much):
+                run.fail(AWAY)

@@ -141,7 +141,7 @@ class Journal:
             for lane in self._lanes:
                 lane.release(StoreUnavailable("the server has stopped"))
 
-    def failed(self, error: StoreUnavailable, fault: Exception | None) -> None:
+    def failed(self, error: StoreUnavailable, fault: Exception | None = None) -> None:
         """Record that the store took nothing; `fault` is an error that the store itself knows nothing of."""
         if not self._reported:
             _log.error("nothing is shown or accepted until the store works again: %s", error, exc_info=fault)

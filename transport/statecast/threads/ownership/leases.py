@@ -73,6 +73,8 @@ class Leases:
         seconds: How long a claim counts that is not renewed.
         on_lost: Called with each thread that another process has claimed, or that is lost otherwise.
         send: Hints at topics.
+        failed: Called when the store does not renew the claims.
+        worked: Called when it does so again.
         clock: A monotonic clock, in seconds.
     """
 
@@ -84,6 +86,8 @@ class Leases:
         seconds: float,
         on_lost: Callable[[Key], None],
         send: Callable[[Collection[str]], None],
+        failed: Callable[[StoreUnavailable], None],
+        worked: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.process = process
@@ -92,6 +96,8 @@ class Leases:
         self._store = store
         self._on_lost = on_lost
         self._send = send
+        self._failed = failed
+        self._worked = worked
         self._clock = clock
         self._held: dict[Key, _Lease] = {}
         self._in_doubt = True  #: whether the engine may be another since the last look
@@ -179,15 +185,22 @@ class Leases:
 
     async def run(self) -> None:
         """Renew all claims from time to time, until cancelled, whatever happens meanwhile."""
+        away = False
         while True:
             await asyncio.sleep(self.seconds / RENEWALS)
             try:
                 async with asyncio.timeout(self.seconds):
                     await self.renew()
-            except (StoreUnavailable, TimeoutError):
-                self._in_doubt = True  # whoever writes hears of it as well
-            except Exception:  # a run goes on under its lease: one error is not to end all renewals
+            except (StoreUnavailable, TimeoutError) as error:
+                self._in_doubt = away = True
+                silent = StoreUnavailable(f"the store did not answer for {self.seconds:g} seconds")
+                self._failed(error if isinstance(error, StoreUnavailable) else silent)
+            except Exception:  # runs go on under the leases: one error is not to end all renewals
                 _log.exception("the leases could not be renewed")
+            else:
+                if away:
+                    away = False
+                    self._worked()
 
     @property
     def _confirmed(self) -> float:

@@ -95,6 +95,8 @@ class SharedRegistry(Registry):
             seconds=self._limits.lease_seconds,
             on_lost=self._lost,
             send=self.hints.send,
+            failed=lambda error: self.journal.failed(error),
+            worked=lambda: self.journal.worked(),
             clock=self.clock,
         )
         self._takeover = Takeover(
