@@ -107,6 +107,8 @@ class Admission:
             existing = self._registry.get(key)
             if existing is not None and not existing.stored:
                 await self._registry.wait_stored()  # the request that created it was given up before it was stored
+                if self._storing:
+                    await asyncio.wait(self._storing)  # it is stored, and about to be shown
             thread: Thread | None = None
             if posted.thread_id is None:
                 await self._registry.reserve(key)

@@ -93,7 +93,14 @@ class Hub:
         runs = self._runs
         if is_shared(store):
             return SharedRegistry(
-                store, self.agents, self.limits, runs.restore_inbox, runs.lose, wake=wake, clock=clock
+                store,
+                self.agents,
+                self.limits,
+                runs.restore_inbox,
+                runs.lose,
+                observer=self.observer,
+                wake=wake,
+                clock=clock,
             )
         return Registry(store, self.agents, self.limits, runs.restore_inbox, clock=clock)
 

@@ -269,6 +269,7 @@ class Scheduler:
                 self._leaving.add(run)
             run.lose(nowhere)
             self.remove(run)
+            self._observer.run_left(run.observed)
             if run.id in self._awaited:
                 self._awaited.pop(run.id).set()
 

@@ -22,6 +22,7 @@ from statecast.threads.errors import LeaseLost
 from statecast.threads.limits import Limits
 from statecast.threads.log.journal import Journal
 from statecast.threads.log.logged_state import LoggedState
+from statecast.threads.observer import Observer
 from statecast.threads.registry import Registry, RestoreInbox
 from statecast.threads.thread import Thread
 from statecast.threads.turns import Turns
@@ -64,6 +65,7 @@ class SharedRegistry(Registry):
         limits: How long they stay.
         restore_inbox: Called with each thread that is taken over, and its inbox.
         lose_runs: Called with each thread that is lost.
+        observer: Learns of threads that are taken over, or lost.
         wake: How hints travel; None: the store's own way.
         clock: A monotonic clock, in seconds; threads and runs count by it.
     """
@@ -76,12 +78,14 @@ class SharedRegistry(Registry):
         restore_inbox: RestoreInbox,
         lose_runs: LoseRuns,
         *,
+        observer: Observer,
         wake: Wake | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(store, agents, limits, restore_inbox, clock=clock)
         self.shared = store
         self._lose_runs = lose_runs
+        self._observer = observer
         self._wake = wake
         #: called with a mirror that has readers, and whose state has to be read from the store again
         self.on_stale: Callable[[Thread], None] | None = None
@@ -102,7 +106,7 @@ class SharedRegistry(Registry):
         self._takeover = Takeover(
             self.shared,
             self.hints,
-            self.own,
+            self._take_over,
             process=self.leases.process,
             seconds=self._limits.lease_seconds / 3,
             clock=self.clock,
@@ -171,6 +175,11 @@ class SharedRegistry(Registry):
     async def reserve(self, key: Key) -> None:
         """Claim a key that no thread can have."""
         await self.own(key)
+
+    async def _take_over(self, key: Key) -> None:
+        """Claim a thread that was left with work, and go on with it."""
+        if await self.own(key) is not None:
+            self._observer.thread_taken_over()
 
     async def _claim(self, key: Key) -> Thread | None:
         await self.wait_stored(key)  # it may have been deleted, and the store not know yet
@@ -254,6 +263,7 @@ class SharedRegistry(Registry):
         thread = self._threads.get(key)
         if thread is None or not thread.owned:
             return
+        self._observer.thread_fenced()
         self._lose_runs(thread, thread.lose(LeaseLost))
         mirror.lose(thread)
         if not thread.readers:
