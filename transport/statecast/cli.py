@@ -38,6 +38,8 @@ NOT_SHARED: Final = (
     "postgresql://… or redis://…, or serve with one worker"
 )
 
+METRICS_TOKEN: Final = "STATECAST_METRICS_TOKEN"  #: the environment variable: what scrapers send
+
 STORES: Final = {"demo": "memory", "serve": "sqlite:///statecast.db"}  #: by command
 
 
@@ -215,6 +217,12 @@ def _parser() -> argparse.ArgumentParser:
             help=f"serve the cloud API, to whoever asks; with keys for your own servers in {API_KEYS}",
         )
         command.add_argument(
+            "--metrics",
+            action="store_true",
+            help=f"serve /metrics for Prometheus: to scrapers that send the token in {METRICS_TOKEN}, or, without one, "
+            "to whoever asks directly",
+        )
+        command.add_argument(
             "--grace",
             type=_seconds,
             default=GRACE,
@@ -308,6 +316,7 @@ def _app(options: argparse.Namespace) -> App:
         open_list=options.open_list,
         cloud=_cloud() if options.cloud else False,
         page=demo.PAGE if options.command == "demo" else None,
+        metrics=options.metrics and (os.environ.get(METRICS_TOKEN) or True),
         debug=options.debug,
     )
 
@@ -324,6 +333,7 @@ def _check_settings(options: argparse.Namespace, target: str) -> None:
         "--durable": options.durable,
         "--open-list": options.open_list,
         "--cloud": options.cloud,
+        "--metrics": options.metrics,
         "--debug": options.debug,
         "--on-disconnect": options.on_disconnect != "continue",
     }

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import Any, cast
 
 import anyio
@@ -42,6 +43,7 @@ class Following:
         )
         self.source = self.reader
         self.cut = False
+        self.hub = SimpleNamespace(sent_bytes=0)
         self.ends: list[bool] = []  #: for each time it was closed, whether the client was lost
         self._thread = thread
 

@@ -63,6 +63,7 @@ class App:
     Args:
         hub: Its threads and runs.
         router: What is served.
+        open_requests: Counts its requests.
         authenticator: Makes the tokens of the cloud API, where that is served.
         cors_origins: Origins whose pages may use it.
         allowed_hosts: Names under which it may be reached.
@@ -72,6 +73,7 @@ class App:
         self,
         hub: Hub,
         router: Router,
+        open_requests: OpenRequests,
         *,
         authenticator: Authenticator | None = None,
         cors_origins: Sequence[str] = (),
@@ -83,7 +85,7 @@ class App:
             True  #: whether its lifespan closes it at a signal; a server that does so itself sets False
         )
         self._authenticator = authenticator
-        self.open_requests = OpenRequests(hub.limits)
+        self.open_requests = open_requests
         self._app = Caching(HostCheck(Cors(Errors(RequestLimits(router)), cors_origins), allowed_hosts))
 
     def lifespan(self, app: object = None, *, grace: float = GRACE) -> AbstractAsyncContextManager[None]:
@@ -154,6 +156,9 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         scope["app"] = self
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
         visit = self.open_requests.begin(scope)
         try:
             await self._app(scope, receive, send)
@@ -182,6 +187,7 @@ class AppSettings(TypedDict, total=False):
     cloud: Cloud | bool
     uploads: Uploads | None
     page: str | PathLike[str] | None
+    metrics: bool | str
     debug: bool
 
 
@@ -198,6 +204,7 @@ def create_app(
     cloud: Cloud | bool = False,
     uploads: Uploads | None = None,
     page: str | PathLike[str] | None = None,
+    metrics: bool | str = False,
     debug: bool = False,
 ) -> App:
     """Make an ASGI app that serves agents.
@@ -218,10 +225,12 @@ def create_app(
             whose a request is at every endpoint. Needs `pip install "statecast[cloud]"`.
         uploads: Which files may be attached, and where they are kept; default: in the store.
         page: A folder with an `index.html`, served at `/`.
+        metrics: Whether to serve `/metrics` for Prometheus, to whoever asks directly and not through a proxy; or the
+            token that a scraper has to send. Needs `pip install "statecast[metrics]"`.
         debug: Whether errors of the agent's code reach the client, traceback and all.
 
     Raises:
-        ImportError: What the cloud API needs is not installed.
+        ImportError: What the cloud API or the metrics need is not installed.
         TypeError: An argument is of the wrong kind.
         ValueError: No agent was given, two have the same name, the URL names no store, or another argument makes no
             sense; the text names it.
@@ -237,6 +246,7 @@ def create_app(
         open_list=open_list,
         cloud=cloud,
         uploads=uploads,
+        metrics=metrics,
         debug=debug,
     )
     opened = opened_store(store)
@@ -249,7 +259,9 @@ def create_app(
     uploads = uploads or Uploads()
     hub.cascade.delete_named = Attachments(service, uploads).delete_named
     origins = frozenset(cors_origins)
-    operations = _operations(service, origins, uploads, authenticator)
+    open_requests = OpenRequests(hub.limits)
+    more = _metrics_operations(metrics, hub, open_requests) if metrics else []
+    operations = _operations(service, origins, uploads, authenticator, more)
     routes: list[BaseRoute] = [operation.to_route() for operation in operations]
     routes.append(WebSocketRoute("/threads/{thread_id}/ws", SocketEndpoint(service, origins)))
     router = Router(routes, redirect_slashes=False, lifespan=App.lifespan)  # a redirect is wrong behind a proxy
@@ -259,7 +271,9 @@ def create_app(
         from .cloud.operations import UnknownPath  # an extra
 
         router.default = UnknownPath(router.default)
-    return App(hub, router, authenticator=authenticator, cors_origins=cors_origins, allowed_hosts=allowed_hosts)
+    return App(
+        hub, router, open_requests, authenticator=authenticator, cors_origins=cors_origins, allowed_hosts=allowed_hosts
+    )
 
 
 def _opened_cloud(cloud: Cloud, hub: Hub) -> Authenticator:
@@ -268,6 +282,15 @@ def _opened_cloud(cloud: Cloud, hub: Hub) -> Authenticator:
     except ImportError as error:
         raise ImportError('the cloud API needs PyJWT: pip install "statecast[cloud]"') from error
     return Authenticator(cloud, hub)
+
+
+def _metrics_operations(token: bool | str, hub: Hub, open_requests: OpenRequests) -> list[Operation]:
+    try:
+        from .endpoints.metrics import metrics_operations  # an extra
+        from .metrics import Metrics
+    except ImportError as error:
+        raise ImportError('metrics need prometheus-client: pip install "statecast[metrics]"') from error
+    return metrics_operations(Metrics(hub, open_requests), token if isinstance(token, str) else None)
 
 
 def _authentication(authenticator: Authenticator | None, identify: Identify | None) -> list[Authenticate]:
@@ -285,7 +308,11 @@ def _authentication(authenticator: Authenticator | None, identify: Identify | No
 
 
 def _operations(
-    service: Service, origins: frozenset[str], uploads: Uploads, authenticator: Authenticator | None
+    service: Service,
+    origins: frozenset[str],
+    uploads: Uploads,
+    authenticator: Authenticator | None,
+    more: Sequence[Operation],
 ) -> list[Operation]:
     """Return the table of what is served; the OpenAPI document, which describes it, is its last row."""
     hub = service.hub
@@ -314,6 +341,7 @@ def _operations(
         *file_operations(service, uploads, origins),
         *module_operations(),
         *health_operations(hub),
+        *more,
         Operation("GET", "/agents", agents, "The agents, their commands and states", {200: Reply(AgentList)}),
         Operation("GET", "/openapi.json", document, "This document", {200: Reply(dict[str, Any])}),
     ]

@@ -24,6 +24,9 @@ __all__ = ["check_hosts", "check_kinds", "check_origins", "check_page", "named_a
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/?#@\s:A-Z\[\]]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
 _HOST: Final = re.compile(r"(?:\*\.)?[^/?#@\s:*\[\]]*[^/?#@\s:*\[\].]")
 
+#: Characters of a token, at least.
+TOKEN: Final = 16
+
 #: Ports that browsers leave out.
 _USUAL: Final = {"http": ":80", "https": ":443"}
 
@@ -93,7 +96,15 @@ def opened_store(store: Any) -> Store:
 
 
 def check_kinds(
-    *, limits: Any, on_disconnect: Any, identify: Any, open_list: Any, cloud: Any, uploads: Any, debug: Any
+    *,
+    limits: Any,
+    on_disconnect: Any,
+    identify: Any,
+    open_list: Any,
+    cloud: Any,
+    uploads: Any,
+    metrics: Any,
+    debug: Any,
 ) -> None:
     """Check the types of settings.
 
@@ -108,6 +119,9 @@ def check_kinds(
             raise TypeError(f"expected {name} to be {kind.__name__}(…), got {value!r}")
     if not isinstance(cloud, bool | Cloud):
         raise TypeError(f"expected cloud to be True, False or Cloud(…), got {cloud!r}")
+    if not isinstance(metrics, bool) and (not isinstance(metrics, str) or len(metrics) < TOKEN):
+        got = f"a token of {len(metrics)}" if isinstance(metrics, str) else repr(metrics)
+        raise TypeError(f"expected metrics to be True, False or a token of at least {TOKEN} characters, got {got}")
     if identify is not None:
         check_function("identify", identify)
     check_choice("on_disconnect", on_disconnect, get_args(OnDisconnect))

@@ -32,6 +32,7 @@ from .registry import Registry
 from .resuming import check_run, resume, resume_point
 from .rules import Posted
 from .run_log import RunLog
+from .runs.execution import Execution
 from .runs.hook_calls import HookCalls, InThread
 from .scheduler import Scheduler
 from .supervisor import Supervisor
@@ -75,7 +76,7 @@ class Hub:
         wake: Wake | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.observer = Observers(RunLog())  #: learns what the hub does
+        self.observer = Observers(RunLog(), clock=clock)  #: learns what the hub does
         self.agents = dict(agents)
         self.limits = limits or Limits()
         self._runs = Scheduler(self.limits, debug=debug, clock=clock, observer=self.observer)
@@ -87,6 +88,7 @@ class Hub:
         self.registry.cascade = self.cascade.go
         self._readiness = ReadinessCheck(self.registry)
         self._supervisor = Supervisor(self.registry, self._runs, self.limits)
+        self.sent_bytes = 0  #: that streams have sent; they count it
         self._warned = False  #: whether the log has the warning that nobody started it
 
     def _registry_of(self, store: Store, wake: Wake | None, clock: Callable[[], float]) -> Registry:
@@ -102,7 +104,7 @@ class Hub:
                 wake=wake,
                 clock=clock,
             )
-        return Registry(store, self.agents, self.limits, runs.restore_inbox, clock=clock)
+        return Registry(store, self.agents, self.limits, runs.restore_inbox, clock=clock, observer=self.observer)
 
     @property
     def threads(self) -> int:
@@ -113,6 +115,11 @@ class Hub:
     def runs(self) -> int:
         """The number of runs that are queued or under way."""
         return len(self._runs)
+
+    @property
+    def live_runs(self) -> Sequence[Execution]:
+        """The runs that are queued or under way."""
+        return list(self._runs)
 
     @property
     def stopping(self) -> bool:

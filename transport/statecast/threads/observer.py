@@ -7,17 +7,22 @@ they wait for nothing. What one raises is logged, and concerns nobody else.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import Context
 from typing import Any, Final
 
 import msgspec
 
 from statecast.protocol import RunState
+from statecast.stores import StoreUnavailable
 from statecast_agents import Json
 from statecast_agents.chunks import Usage
 
 __all__ = ["Answered", "ObservedCall", "ObservedRun", "Observer", "Observers"]
+
+_UNOBSERVED: Final = nullcontext()
 
 _log: Final = logging.getLogger("statecast")
 
@@ -107,9 +112,11 @@ class Observers(Observer):
 
     Args:
         observers: The first of them.
+        clock: A monotonic clock, in seconds.
     """
 
-    def __init__(self, *observers: Observer) -> None:
+    def __init__(self, *observers: Observer, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         self._observers: list[Observer] = []
         self.times_commits = False  #: whether the duration of commits is of interest
         for observer in observers:
@@ -146,6 +153,22 @@ class Observers(Observer):
 
     def woke_late(self, seconds: float) -> None:
         self._tell("woke_late", seconds)
+
+    def committing(self, changes: int) -> AbstractContextManager[None]:
+        """Observe a commit of so many changes, which happens in the context."""
+        return self._committing(changes) if self.times_commits else _UNOBSERVED
+
+    @contextmanager
+    def _committing(self, changes: int) -> Iterator[None]:
+        started = self.clock()
+        failure: str | None = None
+        try:
+            yield
+        except Exception as error:
+            failure = "unavailable" if isinstance(error, StoreUnavailable) else "refused"
+            raise
+        finally:
+            self.committed(changes, self.clock() - started, failure)
 
     def _tell(self, event: str, *facts: Any) -> None:
         for observer in self._observers:

@@ -24,6 +24,7 @@ from .errors import AgentMismatch, RevisionGone, ThreadDamaged, UnknownRevision,
 from .limits import Limits
 from .log.journal import Journal
 from .log.restore import replay
+from .observer import Observers
 from .thread import Thread
 from .turns import Turns
 
@@ -60,6 +61,7 @@ class Registry:
         limits: How long they stay.
         restore_inbox: Called with each thread that is taken from the store.
         clock: A monotonic clock, in seconds; threads and runs count by it.
+        observer: Learns of commits.
     """
 
     def __init__(
@@ -70,10 +72,12 @@ class Registry:
         restore_inbox: RestoreInbox,
         *,
         clock: Callable[[], float] = time.monotonic,
+        observer: Observers | None = None,
     ) -> None:
         self.store = store
+        self.observer = observer or Observers()
         self.clock = clock
-        self.journal = Journal(store, self._refused)
+        self.journal = Journal(store, self._refused, observer=self.observer)
         self._agents = agents
         self._limits = limits
         self._restore_inbox = restore_inbox
@@ -165,7 +169,7 @@ class Registry:
         for thread in self:
             self._unload(thread)
         self._turns = Turns()
-        self.journal = Journal(self.store, self._refused)
+        self.journal = Journal(self.store, self._refused, observer=self.observer)
 
     def one_at_a_time(self, key: Key) -> AbstractAsyncContextManager[None]:
         """Let one request at a time look up and open a thread: of two first requests, one is adopted."""

@@ -132,8 +132,10 @@ class Supervisor:
         tick = min(1.0, limits.heartbeat_seconds / 2, limits.run_seconds / 2, limits.waiting_seconds / 2)
         last_beat = self._registry.clock()
         while True:
+            due = self._registry.clock() + tick
             await asyncio.sleep(tick)
             now = self._registry.clock()
+            self._registry.observer.woke_late(max(0.0, now - due))
             self._runs.check_time(now)
             self._check_store(now)
             if now - last_beat >= limits.heartbeat_seconds / 2:

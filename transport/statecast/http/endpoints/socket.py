@@ -211,6 +211,7 @@ class _Session:
             while not reader.finished:
                 data = reader.take()
                 if data:
+                    subscription.hub.sent_bytes += len(data)
                     async with asyncio.timeout(PATIENCE):
                         await self._socket.send_text(data.decode())
                     last = clock()

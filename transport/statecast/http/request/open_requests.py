@@ -39,6 +39,7 @@ class OpenRequest:
         self._address = address
         self._owner: str | None = None
         self._bodies: list[BodyInFlight] = []
+        open_requests.total += 1
         if address is not None:
             open_requests.addresses[address] += 1
 
@@ -81,6 +82,7 @@ class OpenRequest:
     def end(self) -> None:
         """End it: the response is complete."""
         self.release()
+        self._visits.total -= 1
         for counts, name in ((self._visits.addresses, self._address), (self._visits.owners, self._owner)):
             if name is not None:
                 counts[name] -= 1
@@ -97,6 +99,7 @@ class OpenRequests:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.total = 0  #: requests and sockets that are open
         self.addresses: Counter[str] = Counter()
         self.owners: Counter[str] = Counter()
         self.bodies = BodiesInFlight(limits)

@@ -42,7 +42,7 @@ class Stream:
         gather: Seconds between two sends, at least.
     """
 
-    __slots__ = ("_first", "_gather", "_source", "_subscription", "finished", "seconds")
+    __slots__ = ("_first", "_gather", "_hub", "_source", "_subscription", "finished", "seconds")
 
     def __init__(self, subscription: Subscription, *, first: bytes = b"", gather: float = GATHER) -> None:
         self.seconds: float | None = None  #: until it ends, whatever is still to come; None: no limit
@@ -50,6 +50,7 @@ class Stream:
         self._first = first
         self._subscription = subscription
         self._source = subscription.source
+        self._hub = subscription.hub
         self._gather = gather
 
     @property
@@ -63,6 +64,7 @@ class Stream:
         data = source.take()
         if self._first:
             data, self._first = self._first + data, b""
+        self._hub.sent_bytes += len(data)
         finished = self.finished = source.finished  # it may be closed while this is sent
         if not data and not finished:
             return None

@@ -21,12 +21,12 @@ class Subscription:
         whole: Whether every change is shown as the whole state again.
     """
 
-    __slots__ = ("_accepted", "_encoder", "_hub", "reader", "source")
+    __slots__ = ("_accepted", "_encoder", "hub", "reader", "source")
 
     def __init__(
         self, hub: Hub, accepted: Submission, encoder: Encoder, *, endless: bool = False, whole: bool = False
     ) -> None:
-        self._hub = hub
+        self.hub = hub
         self._accepted = accepted
         self._encoder = encoder
         self.reader: Reader = accepted.thread.follow(
@@ -59,4 +59,4 @@ class Subscription:
         """Stop following; `disconnected`: the client was lost before the end, which may stop its run."""
         self._accepted.thread.leave(self.reader)
         if disconnected:
-            self._hub.disconnected(self._accepted)
+            self.hub.disconnected(self._accepted)

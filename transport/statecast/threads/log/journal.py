@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from statecast.stores import Appended, Change, ChangeRefused, Deleted, Key, Store, StoreUnavailable
+from statecast.threads.observer import Observers
 
 from .lane import Lane, SharedWriter
 from .turn import Turn
@@ -32,13 +33,20 @@ class Journal:
         store: Where to.
         on_refused: Called with each thread whose changes the store refuses for good.
         writer: Writes to the store in its place; None: no other process has the store.
+        observer: Learns of commits.
     """
 
     def __init__(
-        self, store: Store, on_refused: Callable[[Key], None] = lambda key: None, writer: SharedWriter | None = None
+        self,
+        store: Store,
+        on_refused: Callable[[Key], None] = lambda key: None,
+        writer: SharedWriter | None = None,
+        *,
+        observer: Observers | None = None,
     ) -> None:
         self.store = store
         self.writer = writer
+        self.observer = observer or Observers()
         self.refused: set[Key] = set()  #: threads of which a change was refused; nothing of theirs is written any more
         self._on_refused = on_refused
         self.failing: StoreUnavailable | None = None  #: why the store did not take what waits

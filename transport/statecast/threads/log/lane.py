@@ -18,6 +18,7 @@ from typing import Final, Protocol
 
 from statecast.stores import Appended, Change, ChangeRefused, Key, Store, StoreUnavailable
 from statecast.stores.by_thread import by_thread
+from statecast.threads.observer import Observers
 
 from .log import Log
 from .turn import Turn
@@ -45,6 +46,7 @@ class Outlet(Protocol):
 
     store: Store
     turn: Turn
+    observer: Observers
     writer: SharedWriter | None  #: None: no other process has the store
     failing: StoreUnavailable | None  #: why the store did not take what waits
     over: bool  #: whether nothing is written any more
@@ -128,10 +130,15 @@ class Lane:
 
     def _append(self) -> bool:
         """Write what waits, if the store takes it at once, and return whether it did."""
+        observer = self._outlet.observer
+        started = observer.clock() if observer.times_commits else 0.0
         try:
-            return self._outlet.store.append_nowait(self._pending)
+            written = self._outlet.store.append_nowait(self._pending)
         except Exception:  # whatever it is: `commit` says whose fault it is, and all others go on
             return False
+        if written and observer.times_commits:
+            observer.committed(len(self._pending), observer.clock() - started, None)
+        return written
 
     def _stored(self, ahead: Mapping[Log, Appended], waiting: Iterable[asyncio.Future[None]]) -> None:
         """Show the entries that are stored, and release who waited for them."""
@@ -205,10 +212,13 @@ class Lane:
 
     async def _commit(self, changes: Sequence[Change]) -> None:
         writer = self._outlet.writer
-        if writer is None:
-            await self._outlet.store.commit(changes)
-            return
-        for key, reason in (await writer.write(changes)).items():
+        refused: Mapping[Key, Exception] = {}
+        with self._outlet.observer.committing(len(changes)):
+            if writer is None:
+                await self._outlet.store.commit(changes)
+            else:
+                refused = await writer.write(changes)
+        for key, reason in refused.items():
             self._outlet.set_aside([change for change in changes if change.key == key], reason)
 
     async def _write_apart(self, error: Exception) -> None:

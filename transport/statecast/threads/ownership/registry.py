@@ -22,7 +22,7 @@ from statecast.threads.errors import LeaseLost
 from statecast.threads.limits import Limits
 from statecast.threads.log.journal import Journal
 from statecast.threads.log.logged_state import LoggedState
-from statecast.threads.observer import Observer
+from statecast.threads.observer import Observers
 from statecast.threads.registry import Registry, RestoreInbox
 from statecast.threads.thread import Thread
 from statecast.threads.turns import Turns
@@ -78,14 +78,13 @@ class SharedRegistry(Registry):
         restore_inbox: RestoreInbox,
         lose_runs: LoseRuns,
         *,
-        observer: Observer,
+        observer: Observers,
         wake: Wake | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(store, agents, limits, restore_inbox, clock=clock)
+        super().__init__(store, agents, limits, restore_inbox, clock=clock, observer=observer)
         self.shared = store
         self._lose_runs = lose_runs
-        self._observer = observer
         self._wake = wake
         #: called with a mirror that has readers, and whose state has to be read from the store again
         self.on_stale: Callable[[Thread], None] | None = None
@@ -114,7 +113,7 @@ class SharedRegistry(Registry):
         self._claims = Turns()  #: at claiming threads
         self._guards = Turns()  #: at guards
         self._guarded: set[Key] = set()  #: guards that are held
-        self.journal = Journal(self.shared, self._refused, self.leases)
+        self.journal = Journal(self.shared, self._refused, self.leases, observer=self.observer)
 
     def restart(self) -> None:
         """Reset for another event loop, as another process."""
@@ -179,7 +178,7 @@ class SharedRegistry(Registry):
     async def _take_over(self, key: Key) -> None:
         """Claim a thread that was left with work, and go on with it."""
         if await self.own(key) is not None:
-            self._observer.thread_taken_over()
+            self.observer.thread_taken_over()
 
     async def _claim(self, key: Key) -> Thread | None:
         await self.wait_stored(key)  # it may have been deleted, and the store not know yet
@@ -263,7 +262,7 @@ class SharedRegistry(Registry):
         thread = self._threads.get(key)
         if thread is None or not thread.owned:
             return
-        self._observer.thread_fenced()
+        self.observer.thread_fenced()
         self._lose_runs(thread, thread.lose(LeaseLost))
         mirror.lose(thread)
         if not thread.readers:
