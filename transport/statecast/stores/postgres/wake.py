@@ -164,7 +164,6 @@ class PostgresWake:
                 finally:
                     self.live = False
                     self._listening = set()
-                    asyncio.get_running_loop().remove_reader(connection.fileno()) if not connection.closed else None
                     await connection.close()
             except _Deaf:
                 if not reported:
@@ -221,13 +220,15 @@ class PostgresWake:
         loop = asyncio.get_running_loop()
         while True:
             self._woken.clear()
-            loop.add_reader(connection.fileno(), self._read, connection)
+            descriptor = connection.fileno()
+            loop.add_reader(descriptor, self._read, connection, descriptor)
             try:
                 if not self._followed.keys() - self._listening:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._woken.wait(), QUIET)
             finally:
-                loop.remove_reader(connection.fileno())
+                if not connection.closed:
+                    loop.remove_reader(descriptor)
             with cut_off_after(connection, PATIENCE):
                 fresh = self._followed.keys() - self._listening
                 await self._listen_to_all(connection)
@@ -236,13 +237,15 @@ class PostgresWake:
                 else:
                     self._on_lost()
 
-    def _read(self, connection: Connection) -> None:
+    def _read(self, connection: Connection, descriptor: int) -> None:
         """Hear what has arrived."""
         try:
             connection.pgconn.consume_input()
             while (note := connection.pgconn.notifies()) is not None:
                 self._hear(note.relname.decode(), note.extra.decode())
         except psycopg.Error:
+            # libpq has closed the socket, and the next one may get its number.
+            asyncio.get_running_loop().remove_reader(descriptor)
             self._woken.set()
 
     def _hear(self, channel: str, payload: str) -> None:
