@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -27,12 +27,9 @@ from statecast.stores.shared import PostTaken, SharedChange
 from . import statements
 from .columns import names, owner_name, pack, write_text
 
-__all__ = ["Locked", "Step", "coarse", "keys_of", "steps_of"]
+__all__ = ["Locked", "Step", "keys_of", "steps_of"]
 
 Step = tuple[str, Sequence[object] | Mapping[str, object]]  #: a statement and its values
-
-#: Seconds by which the time of a thread's last write may be late, so that few writes change it.
-COARSE: Final = 0.5
 
 
 class Locked(msgspec.Struct):
@@ -41,9 +38,9 @@ class Locked(msgspec.Struct):
     row: int
     token: int
     exists: bool  #: whether there is a thread, and not only a claim
-    revision: int
-    mark: int  #: of what was written last
+    mark: int  #: of what was written last, but for entries
     held: bool  #: whether a claim of it has not ended
+    revision: int = 0  #: of the last entry, or of the snapshot
 
 
 class _Sum:
@@ -51,15 +48,9 @@ class _Sum:
 
     def __init__(self, locked: Locked) -> None:
         self.row = locked.row
-        self.after: int | None = locked.revision if locked.exists else 0  #: the last entry; None: not known
-        self.revision: int | None = None
+        self.revision = locked.revision if locked.exists else 0  #: of the last entry
         self.open: bool | None = None
         self.versions = 0
-
-
-def coarse(now: float) -> tuple[float, float]:
-    """Return two values for `written`: if it is before the first, it becomes the second."""
-    return now, now + COARSE
 
 
 def keys_of(change: SharedChange) -> tuple[Key, ...]:
@@ -92,19 +83,18 @@ def steps_of(
             for change in run:
                 steps += _steps(change, sum, locked, sums, now)
     for sum in sums.values():
-        values = (sum.revision, sum.open, sum.versions, mark, *coarse(now), sum.row)
-        steps.append((statements.TOUCH, values))
+        steps.append((statements.TOUCH, (sum.open, sum.versions, mark, now, sum.row)))
     return steps
 
 
 def _append(sum: _Sum, entries: Sequence[Appended], *, again: bool) -> list[Step]:
-    if again and sum.after is not None:
-        entries = [entry for entry in entries if entry.revision > (sum.after or 0)]
+    if again:
+        entries = [entry for entry in entries if entry.revision > sum.revision]
     for entry in entries:
         sum.open = sum.open if entry.open is None else entry.open
     if not entries:
         return []
-    sum.revision = sum.after = entries[-1].revision
+    sum.revision = entries[-1].revision
     return [(statements.PUT_ENTRIES, (sum.row, sum.revision, pack(entries)))]
 
 
@@ -126,8 +116,7 @@ def _steps(
     row = sum.row
     match change:
         case Created():
-            sum.after = sum.revision = 0
-            sum.open = False
+            sum.revision, sum.open = 0, False
             values = (write_text(change.agent), write_text(change.epoch), change.lasting, change.state, now, row)
             return [(statements.CREATE, values)]
         case BatchAccepted(_, run_id, data):
@@ -142,8 +131,7 @@ def _steps(
         case BatchApplied(_, command_id, digest, run_id):
             return [(statements.APPLY, (row, write_text(command_id), digest, write_text(run_id)))]
         case Compacted(_, revision, state, run):
-            sum.revision = max(revision, sum.revision or 0, sum.after or 0)
-            sum.after = sum.revision
+            sum.revision = max(revision, sum.revision)
             return [(statements.COMPACT, (revision, state, run, row)), (statements.DROP_ENTRIES, (row, revision))]
         case Assigned(_, agent):
             sum.versions += 1
@@ -158,7 +146,7 @@ def _steps(
 def _delete(key: Key, sum: _Sum | None) -> list[Step]:
     steps: list[Step] = [(statement, names(key)) for statement in statements.ERASE_OF_KEY]
     if sum is not None:
-        sum.after, sum.revision, sum.open = 0, 0, False
+        sum.revision, sum.open = 0, False
         sum.versions += 1
         steps.append((statements.ERASE, (sum.row,)))
         steps += [(statement, (sum.row,)) for statement in statements.ERASE_OF_ROW]
@@ -168,12 +156,12 @@ def _delete(key: Key, sum: _Sum | None) -> list[Step]:
 def _move(key: Key, owner: str | None, source: _Sum, locked: Mapping[Key, Locked], sums: dict[Key, _Sum]) -> list[Step]:
     to = Key(owner, key.thread_id)
     target = sums[to] = _Sum(locked[to])
-    target.after, target.revision, target.open = source.after, source.revision, source.open
+    target.revision, target.open = source.revision, source.open
     steps: list[Step] = [(statements.CLEAR_RECORDS, names(to))]
     steps.append((statements.MOVE, (target.row, source.row)))
     steps += [(statement, (target.row, source.row)) for statement in statements.MOVE_OF_ROW]
     steps += [(statement, (owner_name(owner), *names(key))) for statement in statements.MOVE_OF_KEY]
-    source.after, source.revision, source.open = 0, 0, False
+    source.revision, source.open = 0, False
     source.versions += 1
     steps.append((statements.ERASE, (source.row,)))
     return steps

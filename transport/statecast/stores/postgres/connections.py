@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import selectors
+import select
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import cache
@@ -130,12 +130,10 @@ class Connections:
     async def _take(self) -> Connection:
         if not self._open:
             raise StoreUnavailable(f"the store {self.address.name} is not open")
-        try:
-            await asyncio.wait_for(self._places.acquire(), self._patience)
-        except TimeoutError:
-            raise StoreUnavailable(
-                f"the store {self.address.name} has lent all of its {self.address.pool} connections"
-            ) from None
+        if self._places.locked():
+            await self._wait_for_place()
+        else:
+            await self._places.acquire()
         try:
             while self._idle:
                 connection = self._idle.pop()
@@ -146,6 +144,14 @@ class Connections:
         except BaseException:
             self._places.release()
             raise
+
+    async def _wait_for_place(self) -> None:
+        try:
+            await asyncio.wait_for(self._places.acquire(), self._patience)
+        except TimeoutError:
+            raise StoreUnavailable(
+                f"the store {self.address.name} has lent all of its {self.address.pool} connections"
+            ) from None
 
     async def _connect(self) -> Connection:
         connection = await connect(self.address.conninfo)
@@ -223,9 +229,11 @@ def _is_quiet(connection: Connection) -> bool:
     """Return whether nothing has come on a connection that is not in use: what comes is the news of its end."""
     if connection.closed:
         return False
-    with selectors.DefaultSelector() as selector:
-        selector.register(connection.fileno(), selectors.EVENT_READ)
-        return not selector.select(0)
+    if not hasattr(select, "poll"):  # on Windows
+        return not select.select([connection.fileno()], [], [], 0)[0]
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return not poll.poll(0)
 
 
 def _cut_off(connection: Connection) -> None:

@@ -32,13 +32,12 @@ class Migration(NamedTuple):
 _FIRST: Final = """
 CREATE TABLE statecast.about (name text PRIMARY KEY, value text NOT NULL);
 
--- A row for each thread, and for each key that was ever claimed: `epoch` is null where there is no thread. Nothing that
--- changes with an entry is in an index, so that updates stay within their page ("HOT"). `written` is, and is coarse.
+-- A row for each thread, and for each key that was claimed: `epoch` is null where there is no thread. Entries do not
+-- change it, they only lock it. What a claim changes is in no index, so that renewals stay within their page ("HOT").
 CREATE TABLE statecast.thread (
     row bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     token bigint NOT NULL DEFAULT 0,
     until timestamptz NOT NULL DEFAULT '-infinity',
-    revision bigint NOT NULL DEFAULT 0,
     version bigint NOT NULL DEFAULT 0,
     mark bigint NOT NULL DEFAULT 0,
     reached bigint NOT NULL DEFAULT 0,

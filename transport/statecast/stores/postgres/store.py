@@ -31,7 +31,7 @@ from .files import Files
 from .reading import SOME, summary_in, tail_in, thread_in
 from .schema import migrate
 from .wake import PostgresWake
-from .writing import Writing
+from .writing import COARSE, Writing
 
 __all__ = ["PostgresStore"]
 
@@ -124,12 +124,19 @@ class PostgresStore:
 
     async def claim(self, key: Key, process: str, seconds: float) -> Claimed | Held:
         """Claim a thread."""
-        self._writing.forget([key])
         while True:
-            rows = await self._connections.fetch(statements.CLAIM, (*names(key), process, seconds, seconds))
+            async with self._connections.borrow() as connection:
+                async with connection.pipeline():  # one transaction, of which nothing is seen before all of it
+                    values = (*names(key), process, seconds, seconds)
+                    claimed = await connection.execute(self._connections.named(statements.CLAIM), values)
+                    last = await connection.execute(self._connections.named(statements.REVISIONS), columns_of([key]))
+                rows, revisions = await claimed.fetchall(), await last.fetchall()
             if rows:
-                ((token, epoch, revision),) = rows
-                return Claimed(token, None if epoch is None else read_text(epoch), revision)
+                ((row, token, epoch),) = rows
+                self._writing.claimed(key, row)
+                return Claimed(
+                    token, None if epoch is None else read_text(epoch), 0 if epoch is None else revisions[0][1]
+                )
             holder = await self._connections.fetch(statements.HOLDER, names(key))
             if holder and holder[0][0]:
                 return Held(holder[0][0])
@@ -143,6 +150,7 @@ class PostgresStore:
             values = (*columns_of(some), array_of(tokens[key] for key in some), seconds)
             renewed = {number for (number,) in await self._connections.fetch(statements.RENEW, values)}
             lost += [key for number, key in enumerate(some, 1) if number not in renewed]
+        self._writing.forget(lost)
         return lost
 
     async def release(self, tokens: Mapping[Key, int]) -> None:
@@ -206,7 +214,7 @@ class PostgresStore:
         await self._store_time()
         await self._connections.fetch(statements.FORGET_REPLIES, (EXPIRED,))
         await self._connections.fetch(statements.FORGET, (FORGOTTEN,))
-        before = self._now - seconds
+        before = self._now - seconds - (COARSE if seconds > 0 else 0.0)
         if lasting:
             rows = await self._connections.fetch(statements.IDLE_LASTING, {"before": before})
         else:

@@ -7,7 +7,8 @@ all of those: two round trips, and one commit.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from statecast.stores.base import Change, Moved
@@ -20,16 +21,29 @@ from statecast.stores.records import RecordErased, RecordWritten, SummaryChanged
 from statecast.stores.shared import PostTaken, SharedChange
 
 from . import statements
-from .batches import Locked, Step, coarse, keys_of, steps_of
-from .columns import array_of, columns_of, mark_of, names, pack
+from .batches import Locked, Step, keys_of, steps_of
+from .columns import array_of, columns_of, mark_of, pack
 from .connections import Connection, Connections
 
-__all__ = ["Writing"]
+__all__ = ["COARSE", "Writing"]
 
 Group = Sequence[SharedChange]  #: the changes of one thread, or of those that a move connects
 
+#: Seconds for which entries do not record that their thread is written to, once it is recorded.
+COARSE: Final = 10.0
+
 #: Seconds after which the server ends a transaction that waits for its next statement.
 ABANDONED: Final = "3s"
+
+
+class _Claim:
+    """What is known of a thread that this process has claimed."""
+
+    __slots__ = ("row", "touched")
+
+    def __init__(self, row: int) -> None:
+        self.row = row
+        self.touched = -math.inf  #: when it was last recorded that the thread is written to
 
 
 class Writing:
@@ -41,6 +55,7 @@ class Writing:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._claims: dict[Key, _Claim] = {}
         #: Of each thread, the changes of which nobody knows whether they were written, since the reply was lost.
         self._unsure: dict[Key, tuple[int, Group]] = {}
 
@@ -83,38 +98,49 @@ class Writing:
                 failed |= {key: error for change in group for key in keys_of(change)}
         return failed
 
-    def forget(self, keys: Collection[Key]) -> None:
-        """Forget what may have been written to threads: whoever claims them next reads it."""
+    def claimed(self, key: Key, row: int) -> None:
+        """Take note of a claim. What may have been written before is what the claim found."""
+        self._claims[key] = _Claim(row)
+        self._unsure.pop(key, None)
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """Forget threads that are not claimed any more."""
         for key in keys:
+            self._claims.pop(key, None)
             self._unsure.pop(key, None)
 
     async def _append(self, groups: Sequence[Group], tokens: Mapping[Key, int], now: float) -> list[Group]:
-        """Append entries to threads, and return the groups of those that cannot be written to so."""
-        owners, ids, numbers, lasts, opens, packed = [], [], [], [], [], []
-        given: list[Group] = []
+        """Append entries to threads, and return the groups of those that were not written so."""
+        given: dict[int, Group] = {}  #: by row
+        columns: list[tuple[int, int, int, bytes, bool, bool | None]] = []
         others: list[Group] = []
         for group in groups:
             entries = [change for change in group if isinstance(change, Appended)]
             key = entries[0].key
-            if key not in tokens or key in self._unsure:
+            claim = self._claims.get(key)
+            if claim is None or key not in tokens or key in self._unsure:
                 others.append(group)
                 continue
-            owner, thread_id = names(key)
-            owners.append(owner)
-            ids.append(thread_id)
-            numbers.append(tokens[key])
-            lasts.append(entries[-1].revision)
-            opens.append(next((entry.open for entry in reversed(entries) if entry.open is not None), None))
-            packed.append(pack(entries))
-            given.append(group)
+            goes_on = next((entry.open for entry in reversed(entries) if entry.open is not None), None)
+            touch = goes_on is not None or claim.touched < now - COARSE
+            columns.append((claim.row, tokens[key], entries[-1].revision, pack(entries), touch, goes_on))
+            given[claim.row] = group
         if not given:
             return others
+        rows, numbers, lasts, packed, touches, opens = zip(*columns, strict=True)
+        values: list[object] = [array_of(rows), array_of(numbers), array_of(lasts), list(packed)]
+        touched = any(touches)
+        if touched:
+            values += [list(touches), list(opens), now]
         try:
-            values = (owners, ids, array_of(numbers), array_of(lasts), opens, packed, *coarse(now))
-            written = {number for (number,) in await self._connections.fetch(statements.APPEND, values)}
+            statement = statements.APPEND_AND_TOUCH if touched else statements.APPEND
+            written = {row for (row,) in await self._connections.fetch(statement, values)}
         except (ChangeRefused, Damaged):
-            return [*others, *given]
-        return [*others, *(group for number, group in enumerate(given, 1) if number not in written)]
+            return [*others, *given.values()]
+        for row, *_, touch, _ in columns:
+            if touch and row in written:
+                self._claims[given[row][0].key].touched = now
+        return [*others, *(group for row, group in given.items() if row not in written)]
 
     async def _transact(self, groups: Sequence[Group], tokens: Mapping[Key, int], now: float) -> dict[Key, Exception]:
         """Write groups of changes in one transaction, but for those that are fenced, or do not fit."""
@@ -124,7 +150,7 @@ class Writing:
             locked, summarized = await self._lock(connection, groups, tokens)
             steps: list[Step] = []
             for group in groups:
-                mark = mark_of(group) if group[0].key in tokens else 0
+                mark = mark_of(group) if group[0].key in tokens and not all(map(_is_beside, group)) else 0
                 try:
                     fresh = self._fresh(group, mark, tokens, locked, summarized)
                 except (Fenced, ChangeRefused) as error:
@@ -141,7 +167,9 @@ class Writing:
             except BaseException:
                 self._unsure |= marks
                 raise
-        self.forget([change.key for group in groups for change in group])
+        for group in groups:
+            for change in group:
+                self._unsure.pop(change.key, None)
         return failed
 
     async def _lock(
@@ -153,7 +181,7 @@ class Writing:
         targets: dict[Key, None] = {}
         for group in groups:
             for change in group:
-                if isinstance(change, SummaryChanged | RecordWritten | RecordErased) and change.key not in tokens:
+                if _is_beside(change) and change.key not in tokens:
                     continue
                 keys |= dict.fromkeys(keys_of(change))
                 if isinstance(change, Created | Moved):
@@ -167,9 +195,12 @@ class Writing:
             if made:
                 await connection.execute(self._connections.named(statements.MAKE_ROWS), columns_of(made))
             rows = await connection.execute(self._connections.named(statements.LOCK), columns_of(keys))
+            revisions = await connection.execute(self._connections.named(statements.REVISIONS), columns_of(keys))
             summaries = await connection.execute(self._connections.named(statements.SUMMARIZED), columns_of(targets))
         order, places = list(keys), list(targets)
         locked = {order[number - 1]: Locked(*row) for number, *row in await rows.fetchall()}
+        for number, revision in await revisions.fetchall():
+            locked[order[number - 1]].revision = revision
         return locked, {places[number - 1] for (number,) in await summaries.fetchall()}
 
     def _fresh(
@@ -206,3 +237,8 @@ class Writing:
         stored = [change for change in group if not isinstance(change, PostTaken)]
         check_fit(stored, lambda key: key in locked and locked[key].exists, lambda key: key in summarized)
         return group
+
+
+def _is_beside(change: SharedChange) -> bool:
+    """Return whether a change is to what is beside a thread, where to write the same twice is to write it once."""
+    return isinstance(change, SummaryChanged | RecordWritten | RecordErased)
