@@ -352,7 +352,7 @@ class Registry:
             stays = self._limits.idle_seconds if thread.lasting else self._limits.resume_seconds
             if now - thread.used <= stays:
                 continue
-            idle = not thread.busy and not thread.readers
+            idle = not thread.readers and not (thread.owned and thread.busy)
             if idle and thread.log.visible == thread.log.revision:  # the store has all of it
                 self._unload(thread)
 

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
+from zlib import crc32
 
 from statecast.stores import Appended, Change, ChangeRefused, Deleted, Key, Store, StoreUnavailable
 from statecast.threads.observer import Observers
@@ -59,7 +60,7 @@ class Journal:
     def lane_of(self, key: Key) -> Lane:
         """Return the lane of a thread. Whoever it is moved to, it has the same one."""
         lanes = self._lanes
-        return lanes[0] if len(lanes) == 1 else lanes[hash(key.thread_id) % len(lanes)]
+        return lanes[0] if len(lanes) == 1 else lanes[crc32(key.thread_id.encode()) % len(lanes)]
 
     def add(self, *changes: Change) -> None:
         """Add changes."""

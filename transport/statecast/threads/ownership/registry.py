@@ -285,7 +285,9 @@ class SharedRegistry(Registry):
         await self.hints.open()
 
     async def aclose(self) -> None:
-        """Close the store."""
+        """Give up what is still claimed, and close the store."""
+        await self.leases.release(list(self.leases))
+        self.hints.send([WORK])
         await self.hints.aclose()
         await self.shared.aclose()
 

@@ -81,11 +81,7 @@ class Takeover:
                 _log.exception("what other processes have left could not be taken over")
 
     async def take(self, keys: Collection[Key]) -> None:
-        """Take over threads, except those of which that failed a moment ago.
-
-        Raises:
-            StoreUnavailable: The store does not answer.
-        """
+        """Take over threads, except those of which that failed a moment ago."""
         now = self._clock()
         self._left = {key: at for key, at in self._left.items() if at > now}
         waiting = [key for key in keys if key not in self._left]
@@ -93,7 +89,10 @@ class Takeover:
 
         async def take_some() -> None:
             while waiting:
-                await self._take(waiting.pop())
+                try:
+                    await self._take(waiting.pop())
+                except StoreUnavailable:
+                    waiting.clear()  # the next look finds them again
 
         await asyncio.gather(*(take_some() for _ in range(min(AT_ONCE, len(waiting)))))
 
