@@ -96,11 +96,10 @@ def _serve_workers(options: argparse.Namespace, arguments: Sequence[str]) -> int
         print("statecast: expected one worker with --reload, which has a process of its own", file=sys.stderr)
         return 2
     try:
-        with listening_at(options.host, options.port) as listening:
-            port = listening[0].getsockname()[1]
+        with listening_at(options.host, options.port, options.workers) as listening:
+            port = listening[0][0].getsockname()[1]
             return Parent(
                 arguments,
-                workers=options.workers,
                 listening=listening,
                 on_ready=lambda names: _announce(names, options.host, port),
             ).run()

@@ -213,8 +213,8 @@ def serve(
                 "its settings in create_app"
             )
         options = ["--grace", str(grace), *(option for proxy in proxies for option in ("--proxy", proxy))]
-        with listening_at(host, port) as listening:
-            Parent(["serve", agents, "--host", host, *options], workers=workers, listening=listening).run()
+        with listening_at(host, port, workers) as listening:
+            Parent(["serve", agents, "--host", host, *options], listening=listening).run()
         return
     if isinstance(agents, str):
         agents = load(agents)

@@ -35,8 +35,7 @@ class Parent:
 
     Args:
         arguments: Those of the command line with which a worker is started.
-        workers: How many there are.
-        listening: The sockets on which they accept connections.
+        listening: The sockets on which they accept connections, for each of them.
         on_ready: Called with the names of the agents when all of them do so.
     """
 
@@ -44,19 +43,14 @@ class Parent:
         self,
         arguments: Sequence[str],
         *,
-        workers: int,
-        listening: Sequence[socket.socket],
+        listening: Sequence[Sequence[socket.socket]],
         on_ready: Callable[[Sequence[str]], None] = lambda names: None,
     ) -> None:
-        if sys.platform == "win32":
-            raise ValueError("expected one worker on Windows, whose processes cannot share a socket")
         self._command = [sys.executable, "-m", "statecast.cli", *arguments]
-        self._count = workers
-        self._listening = listening
+        self._slots = [_Slot(sockets) for sockets in listening]
         self._on_ready = on_ready
         self._writers = Writers()
         self._workers: set[_Worker] = set()
-        self._slots: list[_Slot] = []
         self._stop = asyncio.Event()
         self._rolling: asyncio.Task[None] | None = None
         self._asked = 0  #: how often it was asked to stop
@@ -87,7 +81,6 @@ class Parent:
     async def _serve(self) -> None:
         """Start the first worker, and if it works, the others; then keep each of them going."""
         names: Sequence[str] = ()
-        self._slots = [_Slot() for _ in range(self._count)]
         first, *others = self._slots
         for slots in ([first], others):
             started = await asyncio.gather(*(self._start(slot) for slot in slots))
@@ -116,12 +109,11 @@ class Parent:
                     await self._start(slot)
 
     async def _start(self, slot: _Slot) -> _Worker:
-        worker = await self._started()
-        slot.worker = worker
+        worker = slot.worker = await self._started(slot)
         return worker
 
-    async def _started(self) -> _Worker:
-        listening = [one.fileno() for one in self._listening]
+    async def _started(self, slot: _Slot) -> _Worker:
+        listening = [one.fileno() for one in slot.listening]
         process = await Process.start(
             lambda control: self._command,
             environment=lambda control: {ENVIRONMENT: encode(Started(listening, control, sys.path)).decode()},
@@ -151,7 +143,7 @@ class Parent:
             self._roll_again = False
             for slot in self._slots:
                 async with slot.changing:
-                    old, new = slot.worker, await self._started()
+                    old, new = slot.worker, await self._started(slot)
                     if not await new.ready():
                         _log.error("a new worker did not start, so the old ones go on")
                         return
@@ -164,9 +156,14 @@ class Parent:
 
 
 class _Slot:
-    """The place of one worker."""
+    """The place of one worker.
 
-    def __init__(self) -> None:
+    Args:
+        listening: The sockets on which it accepts connections.
+    """
+
+    def __init__(self, listening: Sequence[socket.socket]) -> None:
+        self.listening = listening
         self.worker: _Worker | None = None
         self.changing = asyncio.Lock()  #: held while it is replaced
 
