@@ -26,7 +26,16 @@ from typing import Any
 
 from tests.clients.installed import missing
 
-__all__ = ["Postgres", "fresh_url", "need_postgres", "running", "server"]
+__all__ = [
+    "Postgres",
+    "end_with_parent",
+    "free_port",
+    "fresh_url",
+    "need_postgres",
+    "running",
+    "server",
+    "unprivileged",
+]
 
 #: Settings of a server that syncs nothing: it survives the end of its process all the same.
 QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=on", "shared_buffers=32MB", "max_connections=200")
@@ -55,11 +64,10 @@ class Postgres:
         self._programs = need_postgres()
         self._settings = settings
         self._folder = Path(tempfile.mkdtemp(prefix="statecast-postgres-"))
-        self._user = _unprivileged()
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        if self._user is not None:
-            os.chown(self._folder, self._user.pw_uid, self._user.pw_gid)
+        if (user := unprivileged(self._folder).get("user")) is not None:
+            os.chown(self._folder, user, -1)
         self._run(
             self.program("initdb"),
             "--username=postgres",
@@ -92,8 +100,8 @@ class Postgres:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_end_with_parent,
-                **self._identity(),
+                preexec_fn=end_with_parent,
+                **unprivileged(self._folder),
             )
         until = time.monotonic() + 60
         while not self._answers():
@@ -139,15 +147,9 @@ class Postgres:
         return subprocess.run(command, check=False).returncode == 0
 
     def _run(self, *command: str) -> None:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, **self._identity())
+        done = subprocess.run(command, check=False, capture_output=True, text=True, **unprivileged(self._folder))
         if done.returncode != 0:
             raise RuntimeError(f"{command[0]} failed: {done.stdout[-1_000:]}{done.stderr[-1_000:]}")
-
-    def _identity(self) -> dict[str, Any]:
-        """Return whom to run as: PostgreSQL refuses root."""
-        if self._user is None:
-            return {"cwd": self._folder}
-        return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": [], "cwd": self._folder}
 
 
 @functools.cache
@@ -173,11 +175,16 @@ def running(*settings: str) -> Iterator[Postgres]:
         started.remove()
 
 
-def _unprivileged() -> pwd.struct_passwd | None:
-    return pwd.getpwnam("nobody") if os.getuid() == 0 else None
+def unprivileged(folder: Path) -> dict[str, Any]:
+    """Return how to start a program that refuses root: in a folder, as somebody else."""
+    if os.getuid() != 0:
+        return {"cwd": folder}
+    user = pwd.getpwnam("nobody")
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "cwd": folder}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port: int = listening.getsockname()[1]
@@ -191,7 +198,7 @@ def _children(process: int) -> list[int]:
     return []
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Have the system end this process, at once, when the one that starts it ends in whatever way."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGQUIT)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from statecast.stores import MemoryStore, SharedStore, Sharing, SqliteStore, Store
-from tests.engines import postgres, valkey
+from tests.engines import pgbouncer, postgres, valkey
 from tests.stores.written_store import WriterHere, WrittenStore
 
 Make = Callable[[], Store]
@@ -38,8 +38,7 @@ def _written(folder: Path, clock: Callable[[], float]) -> Callable[[], WrittenSt
     return lambda: WrittenStore(writer)
 
 
-def _postgres(clock: Callable[[], float]) -> Callable[[], SharedStore]:
-    url = postgres.fresh_url()
+def _postgres(url: str, clock: Callable[[], float]) -> Callable[[], SharedStore]:
 
     def make() -> SharedStore:
         from statecast.stores.postgres import PostgresStore  # an extra
@@ -66,7 +65,8 @@ STORES: dict[str, Callable[[Path, Ticks], Make]] = {
     "sqlite": lambda folder, ticks: lambda: SqliteStore(folder / "threads.db", clock=ticks),
     "sqlite, durable": lambda folder, ticks: lambda: SqliteStore(folder / "threads.db", durable=True, clock=ticks),
     "sqlite, in another process": _written,
-    "postgres": lambda folder, ticks: _postgres(ticks),
+    "postgres": lambda folder, ticks: _postgres(postgres.fresh_url(), ticks),
+    "postgres, pooled": lambda folder, ticks: _postgres(pgbouncer.fresh_url(), ticks),
     "valkey": lambda folder, ticks: _redis(valkey.fresh_url(valkey.server()), ticks),
 }
 
@@ -86,7 +86,8 @@ SHARED: dict[str, Callable[[Path], Callable[[], SharedStore]]] = {
     "memory, shared": _one_for_all,
     "sqlite, shared": _one_file_for_all,
     "sqlite, in another process": lambda folder: _written(folder, time.monotonic),
-    "postgres": lambda folder: _postgres(time.monotonic),
+    "postgres": lambda folder: _postgres(postgres.fresh_url(), time.monotonic),
+    "postgres, pooled": lambda folder: _postgres(pgbouncer.fresh_url(), time.monotonic),
     "valkey": lambda folder: _redis(valkey.fresh_url(valkey.server()), time.monotonic),
     "valkey, a cluster": lambda folder: _redis(valkey.fresh_url(valkey.cluster()), time.monotonic),
     "redis": lambda folder: _redis(valkey.fresh_url(valkey.redis_server()), time.monotonic),
