@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import anyio
 
-from statecast.stores import Change, File, Key, MemoryStore, SavedThread, Store, StoreUnavailable, Summary
+from statecast.stores import Change, Durability, File, Key, MemoryStore, SavedThread, Store, StoreUnavailable, Summary
 
 
 class Failing:
@@ -34,6 +34,9 @@ class Failing:
     async def probe(self) -> None:
         if self.broken:
             raise StoreUnavailable("the store is broken")
+
+    async def durability(self) -> Durability | None:
+        return await self.kept.durability()
 
     def commit_nowait(self, changes: Sequence[Change]) -> None:
         raise TypeError("this store is not instant")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from statecast import App, create_app
@@ -68,6 +69,78 @@ async def test_a_server_that_works_is_ready(kind: str, lifespan: bool, tmp_path:
         assert (await client.get("/health/live")).json() == {"status": "live"}
         assert (await client.get("/health")).json()["status"] == "ok"
         await app.hub.aclose()
+
+
+@pytest.mark.parametrize(
+    ("store", "name", "durability"),
+    [
+        ("memory", "memory", None),
+        ("sqlite:///{}/x.db", "sqlite", "process"),
+        ("sqlite:///{}/x.db?durable=true", "sqlite", "disk"),
+    ],
+)
+async def test_a_server_says_what_its_store_survives(store: str, name: str, durability: str, tmp_path: Path) -> None:
+    app = create_app(held()[0], store=store.format(tmp_path))
+    async with TestClient(app) as client:
+        health = (await client.get("/health")).json()
+    assert (health["store"], health["durability"]) == (name, durability)
+    assert health["process"] == app.hub.registry.process
+    assert health["process"].startswith("proc_")
+
+
+async def test_each_start_is_another_process() -> None:
+    app = create_app(held()[0])
+    seen = set()
+    for _ in range(2):
+        async with TestClient(app) as client:
+            seen.add((await client.get("/health")).json()["process"])
+    assert len(seen) == 2
+
+
+async def test_a_store_that_is_silent_has_no_durability(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent(MemoryStore):
+        async def durability(self) -> None:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(readiness, "PATIENCE", 0.01)
+    async with TestClient(create_app(held()[0], store=Silent())) as client:
+        assert "durability" not in (await client.get("/health")).json()
+
+
+async def test_a_server_whose_store_does_not_open_is_unready_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(MemoryStore):
+        opens = asyncio.Event()
+
+        async def open(self) -> None:
+            await self.opens.wait()
+
+    monkeypatch.setattr(readiness, "PATIENCE", 0.01)
+    store = Closed()
+    app = create_app(held()[0], store=store)
+    async with TestClient(app, lifespan=False) as client:
+        assert (await ready(client))[1]["reason"] == "store_unavailable"
+        assert (await client.get("/health/live")).status == 200
+        store.opens.set()
+        monkeypatch.setattr(readiness, "PATIENCE", 60.0)
+        assert (await ready(client))[0] == 200
+        await app.hub.aclose()
+
+
+async def test_a_server_whose_work_has_ended_by_itself_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = create_app(held()[0])
+
+    async def fail(now: float) -> None:
+        raise RuntimeError("an error of this library")
+
+    async with TestClient(app, lifespan=False) as client:
+        await app.hub.start()
+        assert (await client.get("/health/live")).status == 200
+        monkeypatch.setattr(app.hub.registry, "tend", fail)
+        with anyio.fail_after(30):
+            while app.hub.alive:  # noqa: ASYNC110  # nothing tells
+                await anyio.sleep(0.01)
+        answer = await client.get("/health/live")
+    assert (answer.status, answer.json()) == (503, {"status": "dead"})
 
 
 @pytest.mark.skipif(os.name == "nt", reason="open files cannot be renamed there")

@@ -134,6 +134,7 @@ class _Levels(Collector):
             "statecast_follower_lag_entries", "Entries that the slowest of them is behind", value=lag
         )
         yield GaugeMetricFamily("statecast_threads", "Threads in memory", value=hub.threads)
+        yield GaugeMetricFamily("statecast_leases", "Threads that this process has claimed", value=hub.registry.claimed)
         yield GaugeMetricFamily(
             "statecast_open_requests", "Requests, streams and sockets", value=self._open_requests.total
         )

@@ -7,7 +7,7 @@ The engine decides what to write; a store only writes it. Every store passes the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import msgspec
 
@@ -15,7 +15,10 @@ from .key import Key
 from .log import LogChange, LogStore
 from .records import RecordChange, RecordStore
 
-__all__ = ["Change", "Deleted", "Moved", "Store"]
+__all__ = ["Change", "Deleted", "Durability", "Moved", "Store"]
+
+#: What a write that was confirmed survives: the end of the store's process, of the power, or of a whole machine.
+Durability = Literal["process", "disk", "replica"]
 
 
 class Moved(msgspec.Struct, frozen=True, tag=True):
@@ -60,6 +63,13 @@ class Store(LogStore, RecordStore, Protocol):
 
         Raises:
             StoreUnavailable: They cannot.
+        """
+
+    async def durability(self) -> Durability | None:
+        """Return what a confirmed write survives, as configured and as far as the store confirms it; None: nothing.
+
+        Raises:
+            StoreUnavailable: It cannot be reached.
         """
 
     def commit_nowait(self, changes: Sequence[Change]) -> None:

@@ -78,6 +78,9 @@ class MemoryStore:
     async def probe(self) -> None:
         """Do nothing: there is always room, or no process."""
 
+    async def durability(self) -> None:
+        """Return None: nothing survives the process."""
+
     def commit_nowait(self, changes: Sequence[Change]) -> None:
         """Apply changes, all or none."""
         check_fit(changes, self._rows.__contains__, self._has_summary)

@@ -7,11 +7,11 @@ thread; only the token decides what counts: a write under an older token is *fen
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import ClassVar, Literal, Protocol, TypeGuard
+from typing import ClassVar, Protocol, TypeGuard
 
 import msgspec
 
-from .base import Change, Store
+from .base import Change, Durability, Store
 from .errors import Fenced
 from .key import Key
 from .log import Kind
@@ -30,9 +30,6 @@ __all__ = [
     "Tail",
     "is_shared",
 ]
-
-#: What a write that was confirmed survives: the end of the store's process, of the power, or of a whole machine.
-Durability = Literal["process", "disk", "replica"]
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -109,13 +106,6 @@ class SharedStore(Store, Protocol):
 
     async def identity(self) -> str:
         """Return what changes whenever the engine may have lost its latest writes, as by a failover or a restore.
-
-        Raises:
-            StoreUnavailable: It cannot be reached.
-        """
-
-    async def durability(self) -> Durability:
-        """Return what a confirmed write survives, as configured and as far as the engine confirms it.
 
         Raises:
             StoreUnavailable: It cannot be reached.

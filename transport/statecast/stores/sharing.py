@@ -88,8 +88,8 @@ class Sharing:
         return self.name
 
     async def durability(self) -> Durability:
-        """Return what a write survives: the end of the process."""
-        return "process"
+        """Return what a write survives, as the store behind this says: at least the end of a process."""
+        return await self.store.durability() or "process"
 
     def wake(self) -> Wake:
         """Return a way to send hints to all others that this returned."""

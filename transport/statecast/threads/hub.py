@@ -9,10 +9,11 @@ from typing import Final, TypeVar
 
 import anyio
 import msgspec
+from msgspec import UnsetType
 
 from statecast import stores
 from statecast.protocol import Cursor
-from statecast.stores import Key, Store, StoreUnavailable, Wake, is_shared
+from statecast.stores import Durability, Key, Store, StoreUnavailable, Wake, is_shared
 from statecast_agents import Agent, Json
 
 from .admission import Admission, Submission
@@ -150,15 +151,23 @@ class Hub:
             if self.registry.store.instant and thread.lasting:
                 thread.compact()  # so that another hub may take it up
 
+    @property
+    def alive(self) -> bool:
+        """Whether it works, or has not begun to; if not, only a new process helps."""
+        return self._supervisor.alive
+
     async def check_ready(self) -> None:
-        """Check that the server accepts requests now.
+        """Check that the server accepts requests now; it takes less than a second to say.
 
         Raises:
             RequestError: `server_stopping` or `store_unavailable`.
         """
         self._admission.check_open()
-        await self._start()
-        await self._readiness.check()
+        await self._readiness.check(self._start)
+
+    async def durability(self) -> Durability | UnsetType | None:
+        """Return what a confirmed write survives; UNSET if the store does not say within a second."""
+        return await self._readiness.durability()
 
     def loaded(self, thread_id: str, *, owner: str | None = None) -> Thread | None:
         """Return a thread from memory; None if it is not there."""

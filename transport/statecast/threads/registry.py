@@ -18,7 +18,7 @@ from statecast import stores
 from statecast.protocol import RunError
 from statecast.protocol.errors import RequestError
 from statecast.stores import Damaged, Key, SavedThread, Store, StoreUnavailable, Summary
-from statecast_agents import Agent, Document
+from statecast_agents import Agent, Document, new_id
 
 from .errors import AgentMismatch, RevisionGone, ThreadDamaged, UnknownRevision, UnknownThread
 from .limits import Limits
@@ -76,6 +76,7 @@ class Registry:
     ) -> None:
         self.store = store
         self.observer = observer or Observers()
+        self.process = new_id("proc")  #: the id of this process, as long as it serves
         self.clock = clock
         self.journal = Journal(store, self._refused, observer=self.observer)
         self._agents = agents
@@ -90,6 +91,11 @@ class Registry:
 
     def __len__(self) -> int:
         return len(self._threads)
+
+    @property
+    def claimed(self) -> int:
+        """The number of threads that this process has claimed, where other processes may have others."""
+        return 0
 
     def __iter__(self) -> Iterator[Thread]:
         return iter(list(self._threads.values()))
@@ -169,6 +175,7 @@ class Registry:
         for thread in self:
             self._unload(thread)
         self._turns = Turns()
+        self.process = new_id("proc")
         self.journal = Journal(self.store, self._refused, observer=self.observer)
 
     def one_at_a_time(self, key: Key) -> AbstractAsyncContextManager[None]:

@@ -55,6 +55,11 @@ class Supervisor:
         return self._task is not None and self._task.get_loop() is loop and not self._task.done()
 
     @property
+    def alive(self) -> bool:
+        """Whether it has not ended by itself, as by an error of this library."""
+        return self._task is None or not self._task.done() or self._stop.is_set()
+
+    @property
     def ready(self) -> bool:
         """Whether it runs on this event loop, and runs can be started."""
         return self.started and self._ready.is_set()

@@ -6,7 +6,7 @@ Source: docs/protocol.md, "Health".
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -17,24 +17,39 @@ from statecast.http.operation import Operation, Reply
 from statecast.http.response.errors import json_response
 from statecast.http.response.statuses import headers_of, status_of
 from statecast.protocol.errors import RequestError
+from statecast.stores import Durability
 from statecast.threads import Hub
 
 __all__ = ["health_operations"]
 
+#: What the stores are called in URLs.
+STORES: Final = {
+    "MemoryStore": "memory",
+    "PostgresStore": "postgresql",
+    "RedisStore": "redis",
+    "SqliteStore": "sqlite",
+    "WriterStore": "sqlite",
+}
+
+DEAD: Final = "It does nothing any more, and has to be restarted"
+
 
 class Health(msgspec.Struct):
-    """The version of the server, and how many threads and runs it has in memory."""
+    """The version of the server, its store, and how many threads and runs it has in memory."""
 
     status: Literal["ok"]
     version: str
+    process: str  #: its id, new at each start
+    store: str
+    durability: Durability | UnsetType | None  #: what a confirmed write survives; missing if the store does not say
     threads: int
     runs: int
 
 
 class Liveness(msgspec.Struct):
-    """The process answers."""
+    """The process answers, and whether it does its work."""
 
-    status: Literal["live"] = "live"
+    status: Literal["live", "dead"] = "live"
 
 
 class Readiness(msgspec.Struct):
@@ -49,10 +64,22 @@ def health_operations(hub: Hub) -> list[Operation]:
     """Return the operations of health checks."""
 
     async def health(request: Request) -> Response:
-        return json_response(Health("ok", version("statecast"), hub.threads, hub.runs))
+        durability = await hub.durability()
+        store = type(hub.registry.store).__name__
+        return json_response(
+            Health(
+                "ok",
+                version("statecast"),
+                hub.registry.process,
+                STORES.get(store, store),
+                durability,
+                hub.threads,
+                hub.runs,
+            )
+        )
 
     async def live(request: Request) -> Response:
-        return json_response(Liveness())
+        return json_response(Liveness()) if hub.alive else json_response(Liveness("dead"), status=503)
 
     async def ready(request: Request) -> Response:
         try:
@@ -65,7 +92,9 @@ def health_operations(hub: Hub) -> list[Operation]:
     unready = Reply(Readiness, "It takes none; `reason` says why")
     return [
         Operation("GET", "/health", health, "The version, and how much is under way", {200: Reply(Health)}),
-        Operation("GET", "/health/live", live, "Whether the process answers", {200: Reply(Liveness)}),
+        Operation(
+            "GET", "/health/live", live, "Whether the process works", {200: Reply(Liveness), 503: Reply(Liveness, DEAD)}
+        ),
         Operation(
             "GET", "/health/ready", ready, "Whether the server takes requests", {200: Reply(Readiness), 503: unready}
         ),

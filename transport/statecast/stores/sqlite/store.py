@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
-from statecast.stores.base import Change
+from statecast.stores.base import Change, Durability
 from statecast.stores.errors import ChangeRefused, Damaged, StoreUnavailable
 from statecast.stores.key import Key
 from statecast.stores.log import SavedThread
@@ -148,6 +148,10 @@ class SqliteStore:
         """Write to both files as commits do."""
         await self.commit(())
         await self._do(self._open_database.probe)
+
+    async def durability(self) -> Durability:
+        """Return what a confirmed write survives."""
+        return "disk" if self.durable else "process"
 
     def commit_nowait(self, changes: Sequence[Change]) -> None:
         """Refuse: this store is not instant."""

@@ -26,7 +26,7 @@ from statecast.threads.observer import Observers
 from statecast.threads.registry import Registry, RestoreInbox
 from statecast.threads.thread import Thread
 from statecast.threads.turns import Turns
-from statecast_agents import Agent, new_id
+from statecast_agents import Agent
 
 from .hints import WORK, Hints
 from .leases import HeldElsewhere, Leases
@@ -94,7 +94,7 @@ class SharedRegistry(Registry):
         self.hints = Hints(self._wake or self.shared.wake())
         self.leases = Leases(
             self.shared,
-            process=new_id("proc"),
+            process=self.process,
             seconds=self._limits.lease_seconds,
             on_lost=self._lost,
             send=self.hints.send,
@@ -114,6 +114,11 @@ class SharedRegistry(Registry):
         self._guards = Turns()  #: at guards
         self._guarded: set[Key] = set()  #: guards that are held
         self.journal = Journal(self.shared, self._refused, self.leases, observer=self.observer)
+
+    @property
+    def claimed(self) -> int:
+        """The number of threads that this process has claimed."""
+        return len(self.leases)
 
     def restart(self) -> None:
         """Reset for another event loop, as another process."""
