@@ -117,9 +117,16 @@ class Node:
 
 
 async def send(connection: Connection, commands: Iterable[Command]) -> None:
-    """Send commands on a connection."""
+    """Send commands on a connection.
+
+    Raises:
+        OSError, RedisError: The connection was lost.
+    """
     packed: list[bytes] = [hiredis.pack_command(command) for command in commands]  # type: ignore[arg-type]  # of any size
-    await connection.send_packed_command(b"".join(packed), check_health=False)
+    try:
+        await connection.send_packed_command(b"".join(packed), check_health=False)
+    except RuntimeError as error:  # uvloop's word for a connection that has ended since it was used last
+        raise ConnectionResetError(str(error)) from error
 
 
 async def _exchange(connection: Connection, commands: Sequence[Command]) -> list[Reply]:
