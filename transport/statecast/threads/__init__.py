@@ -1,5 +1,6 @@
 """The engine: threads, their logs and inboxes, runs, and the readers that follow. anyio and asyncio; no HTTP."""
 
+from .admission import AnyRun
 from .connection_limits import Connections
 from .history import EACH, LEASE, History
 from .hub import Hub, Submission
@@ -9,7 +10,7 @@ from .observer import Answered, ObservedRun, Observer
 from .offload import offload
 from .records.client_messages import with_messages
 from .records.directory import MAX_FIELD, Directory
-from .rules import Posted, ThreadGone, check_built_in, is_applied
+from .rules import Posted, ThreadGone, check_built_in
 from .runs.batch import OnDisconnect
 from .runs.execution import Execution
 from .runs.failures import first_state
@@ -22,6 +23,7 @@ __all__ = [
     "LEASE",
     "MAX_FIELD",
     "Answered",
+    "AnyRun",
     "Connections",
     "Directory",
     "Execution",
@@ -40,7 +42,6 @@ __all__ = [
     "ThreadGone",
     "check_built_in",
     "first_state",
-    "is_applied",
     "offload",
     "user_id",
     "with_messages",

@@ -37,14 +37,19 @@ from .rules import (
     marks_of,
     remember,
     unapplied,
+    without_spent_id,
 )
 from .runs.batch import Batch
 from .runs.deliveries import Delivery
 from .runs.execution import Execution
+from .runs.run_elsewhere import RunElsewhere
 from .scheduler import Scheduler
 from .thread import Thread
 
-__all__ = ["Admission", "Submission"]
+__all__ = ["Admission", "AnyRun", "Submission"]
+
+#: A run, wherever it executes.
+AnyRun = Execution | RunElsewhere
 
 #: Policies that stop the run under way, so that the batch runs next.
 STOPPING: Final = ("interrupt", "rollback")
@@ -54,7 +59,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """An accepted request: the run that it led to, and where its stream starts."""
 
     thread: Thread
-    run: Execution | None  #: None where there is nothing to run, or the run is over
+    run: AnyRun | None  #: None where there is nothing to run, or the run is over
     run_id: str | None
     revision: int
     snapshot: bool
@@ -153,6 +158,8 @@ class Admission:
         thread.flush()
         if posted.since is not None:
             agreed = thread.is_unchanged(posted.since)
+        if posted.says_again:
+            commands = [without_spent_id(thread, command) for command in commands]
         fresh, original = unapplied(thread, commands)
         active = thread.active
         revision = thread.log.revision
@@ -160,8 +167,10 @@ class Admission:
             await self._registry.wait_stored(thread.key)  # the first try may not be stored yet
             run = self._runs.get(original or "")
             if run is not None:
-                return Submission(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
-            return Submission(thread=thread, run=None, run_id=original, revision=revision, snapshot=not agreed)
+                joined = Submission(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
+            else:
+                joined = Submission(thread=thread, run=None, run_id=original, revision=revision, snapshot=not agreed)
+            return await self._take(posted, joined)
         check_questions(thread, fresh)
         wanted = [] if active is None else active.wanted(fresh)
         others = [command for command in fresh if not any(command is one for one in wanted)]
@@ -182,8 +191,17 @@ class Admission:
         if others:
             return await self._accept(thread, posted, others, agreed=agreed, revision=revision)
         self._registry.journal.add(*_touched(thread))
+        delivered = Submission(thread=thread, run=active, run_id=active.id, revision=revision, snapshot=not agreed)
+        return await self._take(posted, delivered)
+
+    async def _take(self, posted: Posted, submission: Submission) -> Submission:
+        """Return a submission that puts nothing into the inbox, once what it did is stored, and that it was taken."""
+        thread, losses = submission.thread, submission.thread.losses
+        self._registry.journal.add(*posted.taken(submission))
         await self._registry.wait_stored_through_outages(thread.key)
-        return Submission(thread=thread, run=active, run_id=active.id, revision=revision, snapshot=not agreed)
+        if thread.losses != losses:
+            raise LeaseLost()
+        return submission
 
     async def _accept(
         self,
@@ -198,7 +216,7 @@ class Admission:
         """Put a batch into the inbox, and start it once it is stored and the thread is free."""
         self.check_open()
         revision = thread.log.revision if revision is None else revision
-        changes: list[stores.Change] = list(created)
+        changes: list[stores.SharedChange] = list(created)
         run: Execution | None = None
         if created:
             if not self._registry.journal.instant:
@@ -222,6 +240,9 @@ class Admission:
             self._runs.queue(thread, run, stored=False)
         if changes:
             changes += _touched(thread)
+        run_id = None if run is None else run.id
+        submission = Submission(thread=thread, run=run, run_id=run_id, revision=revision, snapshot=not agreed)
+        changes += posted.taken(submission)
         journal = self._registry.journal
         journal.add(*changes)
         journal.write_entries()
@@ -236,15 +257,14 @@ class Admission:
             if journal.writer is not None:
                 await self._registry.wait_stored(thread.key)  # where it fails, the run may begin all the same
             await asyncio.shield(task)
-        run_id = None if run is None else run.id
-        return Submission(thread=thread, run=run, run_id=run_id, revision=revision, snapshot=not agreed)
+        return submission
 
     async def _store(
         self,
         thread: Thread,
         posted: Posted,
         run: Execution | None,
-        changes: Sequence[stores.Change],
+        changes: Sequence[stores.SharedChange],
         *,
         created: bool,
         losses: int,
@@ -278,7 +298,7 @@ class Admission:
             task.exception()  # whoever waited for it has it; if nobody did, nobody needs it
 
     def _withdraw(
-        self, thread: Thread, run: Execution | None, changes: Sequence[stores.Change], *, created: bool
+        self, thread: Thread, run: Execution | None, changes: Sequence[stores.SharedChange], *, created: bool
     ) -> None:
         if run is not None:
             self._runs.withdraw(thread, run)

@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 import anyio
-import msgspec
 from msgspec import UnsetType
 
 from statecast import stores
@@ -17,20 +16,22 @@ from statecast.stores import Durability, Key, Store, StoreUnavailable, Wake, is_
 from statecast_agents import Agent, Json
 
 from .admission import Admission, Submission
+from .calls.performing import Performer
+from .calls.replies import Cancelled, Done, Patched, Reply
+from .calls.requests import Abandon, Assign, Call, Cancel, Delete, Extend, Move, Patch, Renew, Write
 from .claims import Claim
-from .errors import RunActive, UnknownThread
+from .elsewhere.elsewhere import Elsewhere
+from .errors import LeaseLost, UnknownThread
 from .limits import Limits
 from .observer import Observers
-from .offload import offload
+from .ownership.leases import HeldElsewhere
 from .ownership.registry import SharedRegistry
-from .patches import patch
 from .readiness import ReadinessCheck
 from .records.cascade import Cascade
-from .records.client_messages import append, rewrite, written
 from .records.deletion import Deletion
 from .records.directory import Directory
 from .registry import Registry
-from .resuming import check_run, resume, resume_point
+from .resuming import resume, resume_point
 from .rules import Posted
 from .run_log import RunLog
 from .runs.execution import Execution
@@ -88,7 +89,12 @@ class Hub:
         self._deletion = Deletion(self.registry, self._runs, self.cascade)
         self.registry.cascade = self.cascade.go
         self._readiness = ReadinessCheck(self.registry)
-        self._supervisor = Supervisor(self.registry, self._runs, self.limits)
+        self._performer = Performer(
+            self.registry, self._runs, self._admission, self._deletion, self.agents, self.limits
+        )
+        self._elsewhere = self._elsewhere_of(self.registry)  #: None: no other process has the store
+        more = (lambda: ()) if self._elsewhere is None else self._elsewhere.tasks
+        self._supervisor = Supervisor(self.registry, self._runs, self.limits, tasks=more)
         self.sent_bytes = 0  #: that streams have sent; they count it
         self._warned = False  #: whether the log has the warning that nobody started it
 
@@ -106,6 +112,11 @@ class Hub:
                 clock=clock,
             )
         return Registry(store, self.agents, self.limits, runs.restore_inbox, clock=clock, observer=self.observer)
+
+    def _elsewhere_of(self, registry: Registry) -> Elsewhere | None:
+        if not isinstance(registry, SharedRegistry):
+            return None
+        return Elsewhere(registry, self._runs, self._performer, self.limits)
 
     @property
     def threads(self) -> int:
@@ -203,7 +214,44 @@ class Hub:
             RequestError: `store_unavailable`.
         """
         await self._start()
-        return await self.registry.find(Key(owner, thread_id))
+        key = Key(owner, thread_id)
+        if self._elsewhere is not None:
+            return await self._elsewhere.mirrors.find(key)
+        return await self.registry.find(key)
+
+    def follow(self, thread: Thread) -> None:
+        """See that the readers of a thread get what other processes write, as long as it has any."""
+        if self._elsewhere is not None:
+            self._elsewhere.mirrors.follow(thread)
+
+    async def check_place(self, thread: Thread, cursor: Cursor | None) -> None:
+        """Begin a new epoch if a client has seen more of a thread than there is, since the engine has lost its end.
+
+        Raises:
+            RequestError: `store_unavailable`.
+        """
+        if self._elsewhere is None or cursor is None or cursor.epoch != thread.epoch:
+            return
+        if cursor.revision > thread.log.revision:
+            await self._perform(thread.key, Renew(cursor.epoch, cursor.revision))
+            await self.known(thread.id, owner=thread.owner)
+
+    async def _perform(self, key: Key, call: Call) -> Reply:
+        """Perform a call on a thread: here, or where the thread is held.
+
+        Raises:
+            RequestError: Nothing was applied.
+        """
+        while True:
+            try:
+                return await self._performer.perform(key, call)
+            except LeaseLost:  # another process has claimed it meanwhile
+                continue
+            except HeldElsewhere as held:
+                assert self._elsewhere is not None, "there are other processes"
+                reply = await self._elsewhere.ask(held, call)
+                if reply is not None:
+                    return reply
 
     async def check_free(self, key: Key) -> None:
         """Check that a request without an owner creates no thread under an id that belongs to an owner.
@@ -221,7 +269,14 @@ class Hub:
             RequestError: Nothing was applied.
         """
         await self._start()
-        return await self._admission.submit(posted)
+        while True:
+            try:
+                return await self._admission.submit(posted)
+            except HeldElsewhere as held:
+                assert self._elsewhere is not None, "there are other processes"
+                submission = await self._elsewhere.submit(posted, held)
+                if submission is not None:
+                    return submission
 
     async def resume(
         self, thread_id: str, claim: Claim, *, owner: str | None = None, run_id: str | None = None
@@ -273,20 +328,9 @@ class Hub:
             RequestError: `unknown_thread`; `run_mismatch` when another run is active.
         """
         thread = await self.find(thread_id, owner=owner)
-        active, named = thread.active, thread.run
-        asks = active is None and thread.asks
-        if named is not None and (active is not None or asks):
-            check_run(named.id, run_id)
-        if active is not None:
-            active.cancel()
-        drops = queued and bool(thread.inbox)
-        if drops:
-            self._runs.cancel_queued(thread, *thread.inbox)
-        if asks:
-            self._runs.dismiss(thread)
-        if drops or asks:
-            await self.registry.wait_stored_through_outages(thread.key)  # a crash is not to bring them back
-        return (None if named is None else named.id), active is not None or asks
+        reply = await self._perform(thread.key, Cancel(run_id, queued))
+        assert isinstance(reply, Cancelled), "it is what a cancel is answered with"
+        return reply.run_id, reply.cancelled
 
     async def patch(self, thread_id: str, steps: Sequence[dict[str, Json]], *, owner: str | None = None) -> Cursor:
         """Apply a client's RFC 6902 patch to the writable parts of a state.
@@ -296,15 +340,9 @@ class Hub:
                 `not_writable`; `state_too_large`, `patch_too_large`; `invalid_patch`, `invalid_state`.
         """
         thread = await self.find(thread_id, owner=owner)
-        self._admission.check_open()
-        if thread.active is not None or thread.inbox:
-            raise RunActive("a run is under way; send a command, or patch when it has ended")
-        patch(thread, steps, self.limits)
-        thread.touch()
-        thread.flush()
-        revision = thread.log.revision
-        await self.registry.wait_stored_through_outages(thread.key)
-        return Cursor(thread.epoch, revision)
+        reply = await self._perform(thread.key, Patch(steps))
+        assert isinstance(reply, Patched), "it is what a patch is answered with"
+        return Cursor(reply.epoch, reply.revision)
 
     async def write(self, thread_id: str, messages: Sequence[Json], agent: Agent, *, owner: str | None = None) -> None:
         """Set the messages of a thread, unless an agent has run on it: then the state is the agent's.
@@ -319,17 +357,7 @@ class Hub:
             RequestError: `unknown_thread`; `invalid_state` for messages that no state can hold; `store_unavailable`.
         """
         await self._start()
-        key = Key(owner, thread_id)
-        size = len(msgspec.json.encode(messages))
-        thread = await self.registry.find(key)
-        if thread is None:
-            document = await offload(size, written, agent, messages)
-            thread = await self._admission.open(key, agent, document)
-            if thread.document is document:
-                await self.registry.wait_stored_through_outages(thread.key)
-                return
-        await rewrite(thread, messages, size)
-        await self.registry.wait_stored_through_outages(thread.key)
+        await self._perform(Key(owner, thread_id), Write(agent.name, messages))
 
     async def extend(self, thread: Thread, parent_id: str | None, message: dict[str, Json]) -> bool:
         """Append the message if its parent is the last one, else return False. O(message).
@@ -339,18 +367,18 @@ class Hub:
         Raises:
             RequestError: `store_unavailable`.
         """
-        if not append(thread, parent_id, message):
-            return False
-        await self.registry.wait_stored_through_outages(thread.key)
-        return True
+        reply = await self._perform(thread.key, Extend(parent_id, message))
+        return isinstance(reply, Done) and reply.done
 
-    def assign(self, thread: Thread, agent: Agent) -> None:
+    async def assign(self, thread: Thread, agent: Agent) -> None:
         """Assign a thread to an agent, unless more has happened on it than messages written into its history.
 
         Raises:
             RequestError: `agent_mismatch`; `server_stopping` or `store_unavailable`.
         """
-        self._admission.assign(thread, agent)
+        if thread.agent is not agent:
+            await self._perform(thread.key, Assign(agent.name))
+            await self.known(thread.id, owner=thread.owner)
 
     def ask(
         self, agent: Agent, key: Key, what: str, pieces: Callable[[InThread], AsyncGenerator[_T, None]]
@@ -375,7 +403,7 @@ class Hub:
             RequestError: `unknown_thread`; `store_unavailable`.
         """
         await self._start()
-        await self._deletion.delete(Key(owner, thread_id))
+        await self._perform(Key(owner, thread_id), Delete())
 
     async def move(self, owner: str | None, to: str | None) -> int:
         """Move all threads of an owner to another, and return their number; ids that the other has already stay.
@@ -384,7 +412,11 @@ class Hub:
             RequestError: `store_unavailable`.
         """
         await self._start()
-        return await self._deletion.move(owner, to)
+        moved = 0
+        async for key in self._deletion.of(owner):
+            reply = await self._perform(key, Move(to))
+            moved += isinstance(reply, Done) and reply.done
+        return moved
 
     def end_streams(self, owner: str) -> None:
         """End the streams of all threads of an owner, so that clients reconnect and are identified again."""
@@ -394,5 +426,10 @@ class Hub:
 
     def disconnected(self, accepted: Submission) -> None:
         """Handle a stream that was lost before its run ended."""
-        if accepted.run is not None and not accepted.thread.followers_of(accepted.run.id):
-            self._runs.abandon(accepted.thread, accepted.run)
+        run, thread = accepted.run, accepted.thread
+        if run is None or thread.followers_of(run.id):
+            return
+        if isinstance(run, Execution):
+            self._runs.abandon(thread, run)
+        elif self._elsewhere is not None and (not run.data or run.batch.on_disconnect == "cancel"):
+            self._elsewhere.begin(self._perform(thread.key, Abandon(run.id)))

@@ -128,6 +128,9 @@ class Registry:
         """Return an epoch that no log has had."""
         return os.urandom(6).hex()
 
+    def begin_epoch(self, thread: Thread) -> None:
+        """Begin a new epoch of a thread's log; a store that no other process has loses nothing."""
+
     def add(self, thread: Thread) -> None:
         """Add a new thread."""
         self._threads[thread.key] = thread
@@ -220,6 +223,14 @@ class Registry:
         """
         return await self.find(key)  # there is no other process
 
+    async def hold(self, key: Key) -> None:
+        """Claim a thread without reading it, because it cannot be read.
+
+        Raises:
+            HeldElsewhere: Another process has claimed it.
+            RequestError: `store_unavailable`.
+        """
+
     async def reserve(self, key: Key) -> None:
         """As `own`, of a key that no thread can have, since nobody else knows it."""
 
@@ -241,9 +252,17 @@ class Registry:
         Raises:
             RequestError: `agent_mismatch`.
         """
-        agent = self._agents.get(saved.agent)
+        return self.agent_named(saved.agent)
+
+    def agent_named(self, name: str) -> Agent:
+        """Return the agent of a thread.
+
+        Raises:
+            RequestError: `agent_mismatch`.
+        """
+        agent = self._agents.get(name)
         if agent is None:
-            message = f'the thread belongs to the agent "{saved.agent}", which is not served here'
+            message = f'the thread belongs to the agent "{name}", which is not served here'
             raise AgentMismatch(message)
         return agent
 

@@ -6,11 +6,10 @@ import msgspec
 
 from statecast.protocol import Cursor
 
-from .admission import Submission
+from .admission import AnyRun, Submission
 from .claims import Claim, agrees
 from .errors import ResumeMismatch, RunMismatch
 from .resume_point import ResumePoint
-from .runs.execution import Execution
 from .thread import Thread
 
 __all__ = ["check_run", "resume", "resume_point"]
@@ -46,7 +45,7 @@ async def resume(thread: Thread, claim: Claim, run_id: str | None) -> Submission
     return Submission(thread=thread, run=active, run_id=last, revision=active.start, snapshot=True)
 
 
-def resume_point(thread: Thread, run: Execution, revision: int) -> str:
+def resume_point(thread: Thread, run: AnyRun, revision: int) -> str:
     """Return what `resume` is to be given to go on with a run from a revision."""
     return str(ResumePoint(run.id, Cursor(thread.epoch, revision)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +11,8 @@ import msgspec
 from statecast.protocol import Cursor
 from statecast.protocol.json_shape import check_nesting
 from statecast.protocol.json_values import check_values
-from statecast.stores import BatchApplied
+from statecast.protocol.messages.state_messages import id_of
+from statecast.stores import BatchApplied, SharedChange
 from statecast_agents import MAX_DEPTH, AddMessage, AddToolResult, Agent, Answer, Messages, Request
 from statecast_agents.agent import Policy
 from statecast_agents.answering import answered_call, answers_in, check_answers
@@ -39,6 +40,7 @@ __all__ = [
     "marks_of",
     "remember",
     "unapplied",
+    "without_spent_id",
 ]
 
 #: Containers around a tool's result in the state, beyond those that lead to the messages and those of its command.
@@ -49,12 +51,16 @@ class ThreadGone(Exception):
     """The thread of `Posted.since` is there no longer: it was deleted while the batch was on its way."""
 
 
+def _nothing(submission: object) -> Sequence[SharedChange]:
+    return ()
+
+
 class Posted(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of a request that concern a thread."""
 
     agent: Agent
-    #: as JSON, which the agent's set reads; or built-in ones, see `check_built_in`
-    commands: Sequence[bytes | msgspec.Raw | AddMessage | AddToolResult | Answer] = ()
+    #: as JSON, which the agent's set reads; or built-in ones, see `check_built_in`, or those of another process
+    commands: Sequence[bytes | msgspec.Raw | AnyCommand] = ()
     thread_id: str | None = None  #: None: a thread of its own that nobody can name
     claim: Claim = msgspec.UNSET  #: the client's state
     since: Cursor | None = None  #: instead of a claim, where the thread was that the client is taken to have seen
@@ -65,6 +71,9 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy | None = None  #: None: the agent's
     key: str | None = None  #: stands for the ids of commands that have none, see `decode_commands`
     trace: dict[str, str] = {}  #: headers of the request that name its trace
+    says_again: bool = False  #: whether a message with the id of one that the thread has dropped is another message
+    #: called with the `Submission`, at the moment of acceptance; what it returns is stored together with the batch
+    taken: Callable[[Any], Sequence[SharedChange]] = _nothing
 
 
 def decode_commands(posted: Posted, limits: Limits) -> list[AnyCommand]:
@@ -155,6 +164,21 @@ def is_applied(thread: Thread, message_id: str) -> bool:
     """Return whether a message of that id was applied by a run that has ended."""
     _, run_id = thread.applied.get(Mark("message", message_id, b"").key, (b"", None))
     return run_id is not None and run_id not in [run.id for run in thread.queue.live]
+
+
+def without_spent_id(thread: Thread, command: AnyCommand) -> AnyCommand:
+    """Return a command without its message's id, if that was the id of a message which the thread has dropped.
+
+    The client says the message again, and it is another one.
+    """
+    if not isinstance(command, AddMessage):
+        return command
+    id = command.message.id
+    if not isinstance(id, str) or id == command.source_id or not is_applied(thread, id):
+        return command
+    if any(id_of(item) == id for item in thread.document.list_at(thread.agent.messages)):
+        return command
+    return msgspec.structs.replace(command, message=msgspec.structs.replace(command.message, id=msgspec.UNSET))
 
 
 def marks_of(command: AnyCommand) -> list[Mark]:

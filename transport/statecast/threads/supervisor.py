@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
-from typing import Final
+from typing import Any, Final
 
 from statecast.protocol import RunError
 from statecast.stores import StoreUnavailable
@@ -36,12 +37,21 @@ class Supervisor:
         registry: The threads.
         runs: Their runs.
         limits: How often it looks after them.
+        tasks: Returns what else is to run as long as the server does.
     """
 
-    def __init__(self, registry: Registry, runs: Scheduler, limits: Limits) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        runs: Scheduler,
+        limits: Limits,
+        *,
+        tasks: Callable[[], Sequence[Coroutine[Any, Any, None]]] = tuple,
+    ) -> None:
         self._registry = registry
         self._runs = runs
         self._limits = limits
+        self._tasks = tasks
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()  #: set once runs can be started
         self._stop = asyncio.Event()
@@ -112,7 +122,7 @@ class Supervisor:
             raise
         async with asyncio.TaskGroup() as tasks:
             self._runs.supervisor = asyncio.current_task()
-            work = [*self._registry.tasks(lambda: self._runs.stopping), self._keep_up()]
+            work = [*self._registry.tasks(lambda: self._runs.stopping), *self._tasks(), self._keep_up()]
             upkeep = [tasks.create_task(each) for each in work]
             await self._registry.take_up(unfinished)
             self._ready.set()

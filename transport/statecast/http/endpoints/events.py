@@ -51,6 +51,7 @@ class _Events:
         form = format_of(query)
         thread = await service.hub.find(thread_id, owner=await service.owner(scope))
         given = Headers(scope=scope).get("last-event-id") or query.get("cursor") or ""
+        await service.hub.check_place(thread, Cursor.parse(given))
         place = place_of(given, thread) if form == "operations" else None
         encoder = PatchEventsEncoder(thread.epoch) if form == "json-patch" else EventsEncoder(thread.epoch)
         whole = form == "snapshot"

@@ -8,10 +8,10 @@ from statecast.http.request.caller import Caller
 from statecast.http.service import Service
 from statecast.protocol.messages.conversation import Conversation
 from statecast.protocol.messages.projection import Projection
-from statecast.threads import Execution, OnDisconnect, Posted, Submission, Thread, ThreadGone, check_built_in, offload
+from statecast.threads import AnyRun, OnDisconnect, Posted, Submission, Thread, ThreadGone, check_built_in, offload
 from statecast_agents import Agent, Json, Request
 
-from .turn import Turn, first_beside, first_turn, next_turn, queued_run, without_spent_id
+from .turn import Turn, first_beside, first_turn, next_turn, queued_run
 
 __all__ = ["Answer", "converse", "headers_of", "join"]
 
@@ -71,7 +71,7 @@ async def _converse(
         commands = turn.new.commands
     else:
         if conversation.agent is not None:
-            hub.assign(thread, agent)
+            await hub.assign(thread, agent)
         agent = thread.agent
         turn = await next_turn(conversation, thread)
         if not turn.new.commands:
@@ -81,8 +81,6 @@ async def _converse(
             await hub.registry.wait_stored()  # the first try may not be kept yet
             return _queued_answer(thread, behind, turn, kind)
         commands = turn.new.commands
-        if conversation.means in ("either", "cut"):
-            commands = [without_spent_id(thread, turn, command) for command in commands]
     active = None if thread is None else thread.active
     await offload(conversation.size, check_built_in, agent, commands)
     posted = Posted(
@@ -98,6 +96,7 @@ async def _converse(
         on_disconnect=on_disconnect or service.on_disconnect,
         # Whoever has the answer made anew, or says something else instead, has given up the run that is under way.
         policy="interrupt" if turn.new.replaces and agent.policy == "enqueue" else None,
+        says_again=thread is not None and conversation.means in ("either", "cut"),
     )
     accepted = await hub.submit(posted)
     if accepted.run is None and commands:  # a retry of what was said, and answered
@@ -155,7 +154,7 @@ def _joined(thread: Thread, turn: Turn | None, after: int | None, kind: type[Pro
     return Answer(accepted, projection)
 
 
-def _queued_answer(thread: Thread, run: Execution, turn: Turn, kind: type[Projection]) -> Answer:
+def _queued_answer(thread: Thread, run: AnyRun, turn: Turn, kind: type[Projection]) -> Answer:
     """Show the answer of a run that has not begun, from its start."""
     accepted = Submission(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)
     projection = kind(thread.agent.messages, run_id=run.id, claim=turn.client_state, client_copy=turn.client_copy)

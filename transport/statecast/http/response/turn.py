@@ -15,10 +15,10 @@ from statecast.protocol.json_values import check_values
 from statecast.protocol.messages.client_copy import ClientCopy
 from statecast.protocol.messages.conversation import Conversation, NewCommand, NewTurn, PostedMessage
 from statecast.protocol.messages.state_messages import id_of, items_in, role_of, without
-from statecast.threads import Execution, Thread, first_state, is_applied, offload, with_messages
+from statecast.threads import AnyRun, Thread, first_state, offload, with_messages
 from statecast_agents import AddMessage, Agent, Json
 
-__all__ = ["Turn", "first_beside", "first_turn", "next_turn", "queued_run", "without_spent_id"]
+__all__ = ["Turn", "first_beside", "first_turn", "next_turn", "queued_run"]
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,22 +116,7 @@ def _turn_on(
     )
 
 
-def without_spent_id(thread: Thread, turn: Turn, command: NewCommand) -> NewCommand:
-    """Return a command without its message's id, if that was the id of a message which the thread has dropped.
-
-    The client says the message again, and it is another one.
-    """
-    if not isinstance(command, AddMessage):
-        return command
-    id = command.message.id
-    if not isinstance(id, str) or id == command.source_id or not is_applied(thread, id):
-        return command
-    if any(id_of(item) == id for item in turn.messages(thread)):
-        return command
-    return msgspec.structs.replace(command, message=msgspec.structs.replace(command.message, id=msgspec.UNSET))
-
-
-def queued_run(thread: Thread, turn: Turn) -> Execution | None:
+def queued_run(thread: Thread, turn: Turn) -> AnyRun | None:
     """Return the queued run that has the conversation's last message; None if the message is new."""
     runs = [run for run in thread.queue.live if not run.begun]
     waiting = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statecast.stores import Change, Key
+from statecast.stores import Key, SharedChange
 from statecast.threads.log.journal import Journal
 
 __all__ = ["DiscardingJournal"]
@@ -15,7 +15,7 @@ class DiscardingJournal(Journal):
         super().__init__(journal.store)
         self.instant = True  # what is done waits for nothing
 
-    def add(self, *changes: Change) -> None:
+    def add(self, *changes: SharedChange) -> None:
         """Forget changes."""
 
     async def wait_stored(self, key: Key | None = None) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 from zlib import crc32
 
-from statecast.stores import Appended, Change, ChangeRefused, Deleted, Key, Store, StoreUnavailable
+from statecast.stores import Appended, Change, ChangeRefused, Deleted, Key, SharedChange, Store, StoreUnavailable
 from statecast.threads.observer import Observers
 
 from .lane import Lane, SharedWriter
@@ -62,13 +62,13 @@ class Journal:
         lanes = self._lanes
         return lanes[0] if len(lanes) == 1 else lanes[crc32(key.thread_id.encode()) % len(lanes)]
 
-    def add(self, *changes: Change) -> None:
+    def add(self, *changes: SharedChange) -> None:
         """Add changes."""
         if self.refused:
             changes = tuple(change for change in changes if self._takes(change))
         if self.instant:
             try:
-                self.store.commit_nowait(changes)
+                self.store.commit_nowait(cast("Sequence[Change]", changes))
             except Exception as error:  # whatever it is, it is not the fault of whoever made another change
                 self.set_aside(changes, error)
         elif len(self._lanes) == 1:
@@ -86,7 +86,7 @@ class Journal:
             for lane in self._lanes:
                 lane.write()
 
-    def withdraw(self, changes: Sequence[Change]) -> None:
+    def withdraw(self, changes: Sequence[SharedChange]) -> None:
         """Withdraw changes that the store refused, after `wait_stored` has raised."""
         gone = set(map(id, changes))
         for lane in self._lanes:
@@ -164,7 +164,7 @@ class Journal:
             self._reported = False
             _log.warning("the store works again")
 
-    def set_aside(self, changes: Sequence[Change], reason: Exception) -> None:
+    def set_aside(self, changes: Sequence[SharedChange], reason: Exception) -> None:
         """Set aside changes that the store refuses for good, and take nothing more of their threads."""
         for key in dict.fromkeys(change.key for change in changes):
             kinds = ", ".join(dict.fromkeys(type(change).__name__ for change in changes if change.key == key))
@@ -179,7 +179,7 @@ class Journal:
             self.refused.add(key)
             self._on_refused(key)
 
-    def _takes(self, change: Change) -> bool:
+    def _takes(self, change: SharedChange) -> bool:
         """Return whether a change is written: none of a thread that was refused one, unless it deletes the thread."""
         if isinstance(change, Deleted):
             self.refused.discard(change.key)

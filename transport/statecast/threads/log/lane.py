@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
-from statecast.stores import Appended, Change, ChangeRefused, Key, Store, StoreUnavailable
+from statecast.stores import Appended, Change, ChangeRefused, Key, SharedChange, Store, StoreUnavailable
 from statecast.stores.by_thread import by_thread
 from statecast.threads.observer import Observers
 
@@ -31,7 +31,7 @@ RETRY: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  #: seconds between tries; the l
 class SharedWriter(Protocol):
     """Writes to a store that other processes write to as well."""
 
-    async def write(self, changes: Sequence[Change]) -> Mapping[Key, Exception]:
+    async def write(self, changes: Sequence[SharedChange]) -> Mapping[Key, Exception]:
         """Write changes, and return the threads whose changes the store refuses for good, and why.
 
         Threads that another process has claimed are dropped: nothing of theirs is written, now or later.
@@ -58,7 +58,7 @@ class Outlet(Protocol):
     def worked(self) -> None:
         """Record that the store took what it was given."""
 
-    def set_aside(self, changes: Sequence[Change], reason: Exception) -> None:
+    def set_aside(self, changes: Sequence[SharedChange], reason: Exception) -> None:
         """Set aside changes that the store refuses for good."""
 
 
@@ -83,8 +83,8 @@ class Lane:
     def __init__(self, outlet: Outlet) -> None:
         self._outlet = outlet
         self._turn = outlet.turn
-        self._pending: list[Change] = []
-        self._writing: list[Change] = []
+        self._pending: list[SharedChange] = []
+        self._writing: list[SharedChange] = []
         self._ahead: dict[Log, Appended] = {}  #: the last entry of each log that waits here
         self._writing_ahead: dict[Log, Appended] = {}  #: likewise, of what is being written
         self._waiting: list[asyncio.Future[None]] = []
@@ -96,7 +96,7 @@ class Lane:
         return not self._pending and not self._writing
 
     @property
-    def pending(self) -> Sequence[Change]:
+    def pending(self) -> Sequence[SharedChange]:
         """The changes that wait."""
         return self._pending
 
@@ -104,7 +104,7 @@ class Lane:
         """Return whether something of a thread is not stored yet."""
         return any(change.key == key for changes in (self._pending, self._writing) for change in changes)
 
-    def add(self, changes: Iterable[Change]) -> None:
+    def add(self, changes: Iterable[SharedChange]) -> None:
         """Add changes."""
         self._pending += changes
         self._turn.end_soon()
@@ -133,7 +133,7 @@ class Lane:
         observer = self._outlet.observer
         started = observer.clock() if observer.times_commits else 0.0
         try:
-            written = self._outlet.store.append_nowait(self._pending)
+            written = self._outlet.store.append_nowait(cast("Sequence[Change]", self._pending))
         except Exception:  # whatever it is: `commit` says whose fault it is, and all others go on
             return False
         if written and observer.times_commits:
@@ -210,12 +210,12 @@ class Lane:
         self._stored(ahead, waiting)
         return True
 
-    async def _commit(self, changes: Sequence[Change]) -> None:
+    async def _commit(self, changes: Sequence[SharedChange]) -> None:
         writer = self._outlet.writer
         refused: Mapping[Key, Exception] = {}
         with self._outlet.observer.committing(len(changes)):
             if writer is None:
-                await self._outlet.store.commit(changes)
+                await self._outlet.store.commit(cast("Sequence[Change]", changes))  # calls are in shared ones
             else:
                 refused = await writer.write(changes)
         for key, reason in refused.items():
@@ -230,7 +230,7 @@ class Lane:
         Raises:
             StoreUnavailable: What is in `_writing` is still to be written.
         """
-        refused: list[tuple[Sequence[Change], Exception]] = []
+        refused: list[tuple[Sequence[SharedChange], Exception]] = []
         works = False
         for changes in by_thread(self._writing):
             try:

@@ -176,6 +176,11 @@ class SharedRegistry(Registry):
         thread.touch()
         return thread if thread.stored else None  # a crash could still take it back
 
+    async def hold(self, key: Key) -> None:
+        """Claim a thread that cannot be read."""
+        async with self._claims.of(key):
+            await self.leases.claim(key)
+
     async def reserve(self, key: Key) -> None:
         """Claim a key that no thread can have."""
         await self.own(key)
@@ -211,12 +216,11 @@ class SharedRegistry(Registry):
         if thread is None:
             thread = self._mirrored(saved)
         else:
-            self._reload(thread, saved)
+            self.reload(thread, saved)
         thread.own(claimed.token)
         thread.queue.replace(None, [])
         if not thread.epoch.startswith(self._engine()):  # the engine may have lost entries that readers have seen
-            thread.renew(self.new_epoch())
-            self.journal.add(Renewed(key, thread.epoch))
+            self.begin_epoch(thread)
         try:
             self._restore_inbox(thread, saved.inbox)
         except Exception as error:  # whatever is wrong with one stored thread must not affect the others
@@ -239,7 +243,7 @@ class SharedRegistry(Registry):
         self._threads[saved.key] = thread
         return thread
 
-    def _reload(self, thread: Thread, saved: SavedThread) -> None:
+    def reload(self, thread: Thread, saved: SavedThread) -> None:
         """Make a thread in memory what is stored.
 
         Raises:
@@ -250,6 +254,11 @@ class SharedRegistry(Registry):
             mirror.reload(thread, saved, agent)
         except Exception as error:  # as above
             raise self.damaged(saved.key, error) from None
+
+    def begin_epoch(self, thread: Thread) -> None:
+        """Begin a new epoch of a thread that is claimed: its readers may have seen entries that were lost."""
+        thread.renew(self.new_epoch())
+        self.journal.add(Renewed(thread.key, thread.epoch))
 
     async def _load(self, key: Key) -> SavedThread | None:
         try:

@@ -5,9 +5,10 @@ A thread's run is stopped first, so that nothing is written to a deleted thread.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
-from statecast.stores import Damaged, Deleted, Key, Moved, Summary
+from statecast.stores import Damaged, Deleted, Key, Moved, SharedChange, Summary
 from statecast.threads.errors import AgentMismatch, ThreadDamaged, UnknownThread
 from statecast.threads.registry import Registry
 from statecast.threads.scheduler import Scheduler
@@ -35,10 +36,15 @@ class Deletion:
         self._registry = registry
         self._runs = runs
 
-    async def delete(self, key: Key) -> None:
+    async def delete(self, key: Key, *, taken: Callable[[], Sequence[SharedChange]]) -> None:
         """Delete a thread, its summary and its records; cancel its run and end its streams.
 
+        Args:
+            key: The thread.
+            taken: Returns what is stored together with the deletion.
+
         Raises:
+            HeldElsewhere: Another process has claimed the thread.
             RequestError: `unknown_thread`; `store_unavailable`.
         """
         async with self._registry.alone(key):
@@ -48,36 +54,48 @@ class Deletion:
                 raise UnknownThread(key.thread_id)
             await self._cascade.go(key)
             self._registry.remove_stored(Deleted(key))
+            self._registry.journal.add(*taken())
             if thread is not None:
                 self._registry.remove(thread)
             await self._registry.wait_stored_through_outages()
 
-    async def move(self, owner: str | None, to: str | None) -> int:
-        """Move all threads of an owner to another, and return their number; ids that the other has already stay.
+    async def of(self, owner: str | None) -> AsyncIterator[Key]:
+        """Yield the threads of an owner, which may be moved meanwhile.
 
         Raises:
             RequestError: `store_unavailable`.
         """
-        moved, before = 0, None
+        before = None
         await self._registry.wait_stored()
         while summaries := await self._listed(owner, before):
             for summary in summaries:
-                moved += await self._move(summary.key, to)
+                yield summary.key
             before = summaries[-1].last, summaries[-1].key.thread_id
-        return moved
 
-    async def _move(self, key: Key, owner: str | None) -> bool:
+    async def move(self, key: Key, owner: str | None, *, taken: Callable[[bool], Sequence[SharedChange]]) -> bool:
+        """Move a thread to another owner, and return whether it was: not if they have one of its id already.
+
+        Args:
+            key: The thread.
+            owner: The other owner.
+            taken: Returns what is stored together with the move, or without one.
+
+        Raises:
+            HeldElsewhere: Another process has claimed the thread.
+            RequestError: `store_unavailable`.
+        """
         to = Key(owner, key.thread_id)
         # In one order, whichever way they go: two that cross are not to wait for each other.
         first, second = sorted((key, to), key=lambda one: (one.owner is None, one.owner or ""))
         async with self._registry.alone(first), self._registry.alone(second):
             if await self._registry.find(to) is not None or await self._is_stored(to):
+                self._registry.journal.add(*taken(False))
                 return False
             thread = await self._stopped(key)
             if thread is not None and self._registry.store.instant:
                 thread.compact()  # what only the thread has
             self._registry.remove_stored(Moved(key, owner))
-            self._registry.journal.add(*former(key, to))
+            self._registry.journal.add(*former(key, to), *taken(True))
             if thread is not None:
                 self._registry.remove(thread)  # who follows it comes again, if it may
             await self._registry.wait_stored_through_outages()
@@ -86,8 +104,9 @@ class Deletion:
     async def _stopped(self, key: Key) -> Thread | None:
         """Stop a thread's run and drop its queue, and return the thread; None if only the summary exists."""
         try:
-            thread = await self._registry.find(key)
+            thread = await self._registry.own(key)
         except (AgentMismatch, ThreadDamaged):  # nothing runs on such a thread
+            await self._registry.hold(key)
             return None
         if thread is None:
             return None

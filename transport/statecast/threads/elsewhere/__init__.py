@@ -1,0 +1,1 @@
+"""Threads that another process holds: mirrors of them, which readers follow, and calls to that process."""
