@@ -417,11 +417,11 @@ class Registry:
                     return False
                 more = more or len(keys) > AT_ONCE
                 for key in keys[:AT_ONCE]:
-                    await self._expire(key, lasting=lasting)
+                    await self._expire(key, seconds, lasting=lasting)
         return more
 
-    async def _expire(self, key: Key, *, lasting: bool) -> None:
-        """Delete a thread whose time is over."""
+    async def _expire(self, key: Key, seconds: float, *, lasting: bool) -> None:
+        """Delete a thread that was not written to for so many seconds."""
         try:
             if lasting and self.cascade is not None:
                 await self.cascade(key)

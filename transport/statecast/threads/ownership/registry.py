@@ -363,8 +363,8 @@ class SharedRegistry(Registry):
             self.remove_stored(stores.Deleted(thread.key))
         self.remove(thread)
 
-    async def _expire(self, key: Key, *, lasting: bool) -> None:
-        """Delete a thread whose time is over, unless another process has claimed it, or just wrote to it."""
+    async def _expire(self, key: Key, seconds: float, *, lasting: bool) -> None:
+        """Delete a thread that was not written to for so many seconds, unless another process has just done so."""
         if key in self._threads or key in self._turns or key in self._claims:
             return
         try:
@@ -373,8 +373,8 @@ class SharedRegistry(Registry):
             summary = await self.store.summary(key)
         except (HeldElsewhere, StoreUnavailable):
             return
-        if summary is None or time.time() - summary.updated > JUST_NOW:
-            await super()._expire(key, lasting=lasting)
+        if summary is None or time.time() - summary.updated > min(seconds, JUST_NOW):
+            await super()._expire(key, seconds, lasting=lasting)
 
     def alone(self, key: Key) -> AbstractAsyncContextManager[None]:
         """Keep requests to all processes from opening a thread or writing to it, or from the same by a name."""
