@@ -27,7 +27,7 @@ from statecast_agents import (
 )
 
 from .files import Uploads
-from .http import App, Cloud, CloudReport, CloudUser, Issuer, create_app
+from .http import App, Cloud, CloudReport, CloudUser, Issuer, Traces, create_app
 from .server import serve
 from .threads import Connections, Limits
 
@@ -56,6 +56,7 @@ __all__ = [
     "Run",
     "ToolCall",
     "ToolFailed",
+    "Traces",
     "UntypedCommand",
     "Uploads",
     "create_app",

@@ -18,7 +18,7 @@ import uvicorn
 from statecast_agents import Agent
 
 from . import demo, store_commands, typescript
-from .http import GRACE, App, Cloud, create_app
+from .http import GRACE, App, Cloud, Traces, create_app
 from .logs import FORMATS, LEVELS, set_up_logging
 from .server import Server, config_for
 from .stores import Store, StoreUnavailable, is_shared, store_of
@@ -37,6 +37,9 @@ NOT_SHARED: Final = (
     "expected a store that several workers can share, got one in memory: give --store sqlite:///statecast.db, "
     "postgresql://… or redis://…, or serve with one worker"
 )
+
+#: The environment variable, as other instrumentations have it: whether spans have what users and agents wrote.
+TRACE_CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 METRICS_TOKEN: Final = "STATECAST_METRICS_TOKEN"  #: the environment variable: what scrapers send
 
@@ -222,6 +225,11 @@ def _parser() -> argparse.ArgumentParser:
             "to whoever asks directly",
         )
         command.add_argument(
+            "--traces",
+            action="store_true",
+            help=f"trace runs with OpenTelemetry; with what is said in them if {TRACE_CONTENT} is true",
+        )
+        command.add_argument(
             "--grace",
             type=_seconds,
             default=GRACE,
@@ -315,6 +323,7 @@ def _app(options: argparse.Namespace) -> App:
         open_list=options.open_list,
         cloud=_cloud() if options.cloud else False,
         page=demo.PAGE if options.command == "demo" else None,
+        traces=Traces(content=os.environ.get(TRACE_CONTENT, "").lower() == "true") if options.traces else False,
         metrics=options.metrics and (os.environ.get(METRICS_TOKEN) or True),
         debug=options.debug,
     )
@@ -333,6 +342,7 @@ def _check_settings(options: argparse.Namespace, target: str) -> None:
         "--open-list": options.open_list,
         "--cloud": options.cloud,
         "--metrics": options.metrics,
+        "--traces": options.traces,
         "--debug": options.debug,
         "--on-disconnect": options.on_disconnect != "continue",
     }

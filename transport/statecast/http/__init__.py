@@ -3,5 +3,6 @@
 from .app import App, AppSettings, create_app
 from .cloud import Cloud, CloudReport, CloudUser, Issuer
 from .lifespan import GRACE
+from .traces import Traces
 
-__all__ = ["GRACE", "App", "AppSettings", "Cloud", "CloudReport", "CloudUser", "Issuer", "create_app"]
+__all__ = ["GRACE", "App", "AppSettings", "Cloud", "CloudReport", "CloudUser", "Issuer", "Traces", "create_app"]

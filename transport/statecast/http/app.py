@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statecast.files import Uploads
 from statecast.stores import Store
-from statecast.threads import Hub, Limits, OnDisconnect
+from statecast.threads import Hub, Limits, Observer, OnDisconnect
 from statecast_agents import Agent
 from statecast_agents.settings import check_number
 
@@ -47,6 +47,7 @@ from .response.static import Page
 from .response.stream import STREAM, Stream
 from .service import Service
 from .settings import check_hosts, check_kinds, check_origins, check_page, named_agents, opened_store
+from .traces import Traces
 
 if TYPE_CHECKING:
     from .cloud.authenticator import Authenticator
@@ -188,6 +189,7 @@ class AppSettings(TypedDict, total=False):
     uploads: Uploads | None
     page: str | PathLike[str] | None
     metrics: bool | str
+    traces: Traces | bool
     debug: bool
 
 
@@ -205,6 +207,7 @@ def create_app(
     uploads: Uploads | None = None,
     page: str | PathLike[str] | None = None,
     metrics: bool | str = False,
+    traces: Traces | bool = False,
     debug: bool = False,
 ) -> App:
     """Make an ASGI app that serves agents.
@@ -227,10 +230,12 @@ def create_app(
         page: A folder with an `index.html`, served at `/`.
         metrics: Whether to serve `/metrics` for Prometheus, to whoever asks directly and not through a proxy; or the
             token that a scraper has to send. Needs `pip install "statecast[metrics]"`.
+        traces: Whether to trace runs with OpenTelemetry, and how: `True`, or `Traces(…)`. Needs
+            `pip install "statecast[otel]"`.
         debug: Whether errors of the agent's code reach the client, traceback and all.
 
     Raises:
-        ImportError: What the cloud API or the metrics need is not installed.
+        ImportError: What the cloud API, the metrics or the traces need is not installed.
         TypeError: An argument is of the wrong kind.
         ValueError: No agent was given, two have the same name, the URL names no store, or another argument makes no
             sense; the text names it.
@@ -247,6 +252,7 @@ def create_app(
         cloud=cloud,
         uploads=uploads,
         metrics=metrics,
+        traces=traces,
         debug=debug,
     )
     opened = opened_store(store)
@@ -259,6 +265,8 @@ def create_app(
     uploads = uploads or Uploads()
     hub.cascade.delete_named = Attachments(service, uploads).delete_named
     origins = frozenset(cors_origins)
+    if traces:
+        hub.observer.add(_run_spans(Traces() if traces is True else traces))
     open_requests = OpenRequests(hub.limits)
     more = _metrics_operations(metrics, hub, open_requests) if metrics else []
     operations = _operations(service, origins, uploads, authenticator, more)
@@ -282,6 +290,14 @@ def _opened_cloud(cloud: Cloud, hub: Hub) -> Authenticator:
     except ImportError as error:
         raise ImportError('the cloud API needs PyJWT: pip install "statecast[cloud]"') from error
     return Authenticator(cloud, hub)
+
+
+def _run_spans(traces: Traces) -> Observer:
+    try:
+        from .run_spans import RunSpans  # an extra
+    except ImportError as error:
+        raise ImportError('traces need OpenTelemetry: pip install "statecast[otel]"') from error
+    return RunSpans(traces)
 
 
 def _metrics_operations(token: bool | str, hub: Hub, open_requests: OpenRequests) -> list[Operation]:

@@ -17,6 +17,7 @@ from statecast_agents import Agent
 from statecast_agents.settings import check_choice, check_function, check_switch, check_texts
 
 from .cloud import Cloud
+from .traces import Traces
 
 __all__ = ["check_hosts", "check_kinds", "check_origins", "check_page", "named_agents", "opened_store"]
 
@@ -104,6 +105,7 @@ def check_kinds(
     cloud: Any,
     uploads: Any,
     metrics: Any,
+    traces: Any,
     debug: Any,
 ) -> None:
     """Check the types of settings.
@@ -122,6 +124,8 @@ def check_kinds(
     if not isinstance(metrics, bool) and (not isinstance(metrics, str) or len(metrics) < TOKEN):
         got = f"a token of {len(metrics)}" if isinstance(metrics, str) else repr(metrics)
         raise TypeError(f"expected metrics to be True, False or a token of at least {TOKEN} characters, got {got}")
+    if not isinstance(traces, bool | Traces):
+        raise TypeError(f"expected traces to be True, False or Traces(…), got {traces!r}")
     if identify is not None:
         check_function("identify", identify)
     check_choice("on_disconnect", on_disconnect, get_args(OnDisconnect))
