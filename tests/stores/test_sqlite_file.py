@@ -411,7 +411,7 @@ async def test_a_commit_that_is_closed_on_is_whole(path: Path) -> None:
 
 @pytest.mark.parametrize("query", ["", "?durable=true"])
 @pytest.mark.parametrize(
-    "url", ["", "memory:", "memory?", "sqlite", "sqlite://", "sqlite:///", "sqlite:///a.db?x=1", "redis://x", "/a.db"]
+    "url", ["", "memory:", "memory?", "sqlite", "sqlite://", "sqlite:///", "sqlite:///a.db?x=1", "mongodb://x", "/a.db"]
 )
 def test_what_names_no_store_is_refused(url: str, query: str) -> None:
     with pytest.raises(ValueError, match="expected a store such as"):

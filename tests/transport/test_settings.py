@@ -215,7 +215,7 @@ def test_a_host_is_a_name_or_an_address(host: str) -> None:
         ({"cors_origins": "https://www.example.com"}, "cors_origins"),
         ({"cors_origins": [None]}, "cors_origins"),
         ({"allowed_hosts": "chat.example.com"}, "allowed_hosts"),
-        ({"store": "postgres://x"}, "store"),
+        ({"store": "mongodb://x"}, "store"),
         ({"store": ""}, "store"),
         ({"store": "sqlite:///"}, "store"),
         ({"store": Path("a.db")}, "store"),
@@ -391,7 +391,7 @@ def test_type_checkers_know_the_settings(monkeypatch: pytest.MonkeyPatch) -> Non
     [
         ["--port", "70000"], ["--port", "x"], ["--grace", "-1"], ["--grace", "nan"], ["--grace", "inf"],
         ["--grace", "soon"], ["--cors-origin", "localhost:5173"], ["--allowed-host", "http://a.example"],
-        ["--store", "postgres://x"], ["--store", ""], ["--proxy", "proxy.example"], ["--host", ""],
+        ["--store", "mongodb://x"], ["--store", ""], ["--proxy", "proxy.example"], ["--host", ""],
     ],
     ids=" ".join,
 )  # fmt: skip

@@ -37,7 +37,7 @@ from .scripts import WRITE, Argument, Command
 __all__ = ["KINDS", "PLACE", "as_entries", "as_script", "is_plain", "mark_of", "place_in_order", "record_field"]
 
 #: Lines of an entry of the stream, and bytes of their data, about; more are several entries, which a script writes.
-LINES: Final = 500
+LINES: Final = 600
 BYTES: Final = 262_144
 
 #: Bytes before the value of a hash whose fields are in an order.
