@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote
 
 import msgspec
 import psycopg
@@ -12,6 +12,9 @@ from psycopg.conninfo import conninfo_to_dict
 from .schema import is_name
 
 __all__ = ["Address"]
+
+#: Names in the query that are not libpq's.
+OPTIONS: Final = ("schema", "pool", "wake", "synchronous_commit")
 
 #: Levels of `synchronous_commit` under which a commit survives the loss of power. `off` is none of them.
 LEVELS: Final = ("local", "remote_write", "on", "remote_apply")
@@ -35,11 +38,11 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ValueError: It names none.
         """
-        parts = urlsplit(url)
-        query = parse_qsl(parts.query, keep_blank_values=True)
-        ours = {name: value for name, value in query if name in ("schema", "pool", "wake", "synchronous_commit")}
-        theirs = [(name, value) for name, value in query if name not in ours]
-        conninfo = urlunsplit(parts._replace(query=urlencode(theirs)))
+        place, _, query = url.partition("?")
+        pairs = [pair.partition("=") for pair in query.split("&")]
+        ours = {name: unquote(value) for name, _, value in pairs if name in OPTIONS}
+        theirs = "&".join("".join(pair) for pair in pairs if pair[0] not in OPTIONS)
+        conninfo = f"{place}?{theirs}" if theirs else place
         try:
             conninfo_to_dict(conninfo)
         except psycopg.Error as error:

@@ -32,9 +32,8 @@ __all__ = ["Connection", "Connections", "Row", "connect", "cut_off_after", "is_d
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Row = tuple[Any, ...]
 
-#: Seconds, and tries, after which the system gives up a connection whose other end is silent; as libpq names them.
-_KEEPALIVE: Final = {
-    "connect_timeout": 5,
+#: When the system gives up a connection whose other end is silent: seconds and tries, as libpq names them.
+_DEFAULTS: Final = {
     "keepalives_idle": 10,
     "keepalives_interval": 3,
     "keepalives_count": 2,
@@ -154,7 +153,7 @@ class Connections:
             ) from None
 
     async def _connect(self) -> Connection:
-        connection = await connect(self.address.conninfo)
+        connection = await connect(self.address.conninfo, self._patience)
         try:
             with cut_off_after(connection, self._patience):
                 if await is_direct(connection):
@@ -185,15 +184,23 @@ class Connections:
         return translated(error, self.address.name)
 
 
-async def connect(conninfo: str) -> Connection:
+async def connect(conninfo: str, patience: float) -> Connection:
     """Return a new connection, in autocommit mode.
+
+    Args:
+        conninfo: Where to.
+        patience: Seconds that it may take.
 
     Raises:
         psycopg.Error: There is none.
     """
     given = conninfo_to_dict(conninfo)
-    defaults = {name: value for name, value in _KEEPALIVE.items() if name not in given}
-    return await psycopg.AsyncConnection.connect(conninfo, autocommit=True, **defaults)  # type: ignore[arg-type]  # libpq's
+    defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
+    try:
+        async with asyncio.timeout(patience):
+            return await psycopg.AsyncConnection.connect(conninfo, autocommit=True, **defaults)  # type: ignore[arg-type]  # libpq's
+    except TimeoutError:
+        raise psycopg.OperationalError(f"the server has not answered for {patience:g} seconds") from None
 
 
 async def is_direct(connection: Connection) -> bool:

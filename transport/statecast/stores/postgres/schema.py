@@ -163,7 +163,7 @@ async def migrate(connection: psycopg.AsyncConnection[Any], schema: str) -> None
                 f"a newer version of Statecast has removed what this one needs from the schema {schema}: "
                 f"expected at most {wanted} migrations there, got {contracted}"
             )
-        if expanded == 0 and not await _exists(connection, schema):
+        if expanded == 0 and not await _exists(connection, "pg_namespace WHERE nspname = %s", schema):
             await connection.execute(named(f"CREATE SCHEMA {schema}", schema))
         for migration in MIGRATIONS[expanded:]:
             await connection.execute(named(migration.pre, schema))
@@ -181,13 +181,14 @@ async def migrate(connection: psycopg.AsyncConnection[Any], schema: str) -> None
 
 async def _versions(connection: psycopg.AsyncConnection[Any], schema: str) -> tuple[int, int]:
     """Return how many migrations have added to a schema, and how many have removed."""
-    found = await (await connection.execute("SELECT to_regclass(%s)", (f"{schema}.about",))).fetchone()
-    if found is None or found[0] is None:
+    if not await _exists(connection, "pg_tables WHERE schemaname = %s AND tablename = 'about'", schema):
         return 0, 0
     rows = await (await connection.execute(named("SELECT name, value FROM statecast.about", schema))).fetchall()
     about = dict(rows)
     return int(about.get(EXPANDED, 0)), int(about.get(CONTRACTED, 0))
 
 
-async def _exists(connection: psycopg.AsyncConnection[Any], schema: str) -> bool:
-    return (await (await connection.execute("SELECT to_regnamespace(%s)", (schema,))).fetchone()) != (None,)
+async def _exists(connection: psycopg.AsyncConnection[Any], where: str, schema: str) -> bool:
+    """Return whether a catalog has a row: `to_regclass` may not see yet what another process has just committed."""
+    found = await (await connection.execute(f"SELECT EXISTS (SELECT FROM {where})".encode(), (schema,))).fetchone()
+    return found == (True,)

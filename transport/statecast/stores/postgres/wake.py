@@ -142,7 +142,7 @@ class PostgresWake:
             digests.setdefault(channel, []).append(digest)
         notes = [(channel, payload) for channel, some in digests.items() for payload in _payloads(some)]
         if self._sender is None or self._sender.closed:
-            self._sender = await connect(self._conninfo)
+            self._sender = await connect(self._conninfo, PATIENCE)
             self._sender.prepare_threshold = None
         with cut_off_after(self._sender, PATIENCE):
             values = ([channel for channel, _ in notes], [payload for _, payload in notes])
@@ -153,7 +153,7 @@ class PostgresWake:
         pause, reported = RETRY[0], False
         while True:
             try:
-                connection = await connect(self._conninfo)
+                connection = await connect(self._conninfo, PATIENCE)
                 try:
                     with cut_off_after(connection, PATIENCE):
                         await self._listen(connection)
@@ -197,7 +197,7 @@ class PostgresWake:
         heard = asyncio.Event()
         connection.add_notify_handler(lambda note: heard.set() if note.channel == channel else None)
         await connection.execute(f"LISTEN {channel}".encode())
-        other = await connect(self._conninfo)
+        other = await connect(self._conninfo, PATIENCE)
         try:
             await other.execute(statements.NOTIFY, ([channel], [""]))
         finally:
