@@ -21,6 +21,7 @@ from .connections import HttpProtocol, ServerConfig, SocketProtocol
 from .http import GRACE, App, AppSettings, create_app
 from .shutdown import ShutdownTimer
 from .targets import load
+from .threads import Hub
 from .workers import Parent, listening_at
 
 __all__ = ["Server", "config_for", "serve"]
@@ -28,6 +29,10 @@ __all__ = ["Server", "config_for", "serve"]
 #: Seconds beyond those of its runs that stopping may take, and those of it that connections get to end.
 STOPPING: Final = 10.0
 CONNECTIONS: Final = 5
+
+#: Seconds in which requests on their way have to arrive, where other processes share the store; and between two looks.
+ON_THEIR_WAY: Final = 0.5
+LOOK: Final = 0.01
 
 _log: Final = logging.getLogger("statecast")
 
@@ -115,8 +120,21 @@ class Server(uvicorn.Server):
         for listening in sockets or []:
             listening.close()
         if self._app is not None:
+            if self._app.hub.shared:
+                await self._drain(self._app.hub)
             await self._app.hub.aclose(grace=self._grace)
         await super().shutdown(sockets)
+
+    async def _drain(self, hub: Hub) -> None:
+        """Answer the requests that are on their way, because nobody else can; new ones come to other processes."""
+        hub.drain()
+        until = asyncio.get_running_loop().time() + ON_THEIR_WAY
+        while asyncio.get_running_loop().time() < until:
+            connections = [one for one in self.server_state.connections if isinstance(one, HttpProtocol)]
+            on_their_way = sum(one.drain() for one in connections)
+            if not on_their_way:
+                return
+            await asyncio.sleep(LOOK)
 
 
 def config_for(

@@ -38,6 +38,7 @@ class Follower:
     def __init__(self, steps: Steps, name: str) -> None:
         self.revision = 0
         self.until: str | None = None
+        self.endless = False
         self.driver = None
         self.name = name
         self._steps = steps

@@ -65,6 +65,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._stall_timer: StallTimer | None = None
         self._unanswered: list[RequestResponseCycle] = []  #: the response under way, and those queued behind it
+        self._last = False  #: whether the connection is closed after the response under way, or to come
 
     # The connection
 
@@ -93,6 +94,20 @@ class HttpProtocol(HttpToolsProtocol):
     def evict(self) -> None:
         """Close the connection, which has no complete request, to make room for another."""
         self.transport.abort()
+
+    def drain(self) -> bool:
+        """Close the connection after the request that is on its way; return whether one may be.
+
+        A client that has just connected has most likely sent one. What was idle for longer is closed at once.
+        """
+        self._last = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+            return self._reading_body
+        if self.cycle is None or self._reading_head:
+            return not self.transport.is_closing()
+        self.transport.close()
+        return False
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that was idle for too long."""
@@ -185,6 +200,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not before:
             self._unanswered.append(self.cycle)
+            if self._last:
+                self.cycle.keep_alive = False
             self._sockets.receiving(self)
             self.cycle.transport = FirstWrite(self.cycle, self.transport, self.loop)  # type: ignore[assignment]  # in part
 

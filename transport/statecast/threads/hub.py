@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ from .calls.replies import Cancelled, Done, Patched, Reply
 from .calls.requests import Abandon, Assign, Call, Cancel, Delete, Extend, Move, Patch, Renew, Write
 from .claims import Claim
 from .elsewhere.elsewhere import Elsewhere
-from .errors import LeaseLost, UnknownThread
+from .errors import LeaseLost, ServerStopping, UnknownThread
 from .limits import Limits
 from .observer import Observers
 from .ownership.leases import HeldElsewhere
@@ -50,6 +51,9 @@ NO_LIFESPAN: Final = (
     "will be cut off when the server stops. If the app is mounted, give the outer app its lifespan, as in "
     "FastAPI(lifespan=agents.lifespan)"
 )
+
+#: Seconds between two looks whether the streams of runs elsewhere have ended, while the server stops.
+LOOK: Final = 0.05
 
 _log: Final = logging.getLogger("statecast")
 
@@ -96,6 +100,7 @@ class Hub:
         more = (lambda: ()) if self._elsewhere is None else self._elsewhere.tasks
         self._supervisor = Supervisor(self.registry, self._runs, self.limits, tasks=more)
         self.sent_bytes = 0  #: that streams have sent; they count it
+        self._draining = False
         self._warned = False  #: whether the log has the warning that nobody started it
 
     def _registry_of(self, store: Store, wake: Wake | None, clock: Callable[[], float]) -> Registry:
@@ -134,6 +139,11 @@ class Hub:
         return list(self._runs)
 
     @property
+    def shared(self) -> bool:
+        """Whether other processes may use the store, too."""
+        return is_shared(self.registry.store)
+
+    @property
     def stopping(self) -> bool:
         """Whether the hub is stopping and accepts nothing more."""
         return self._runs.stopping
@@ -146,15 +156,26 @@ class Hub:
         """
         await self._supervisor.start()
 
+    def drain(self) -> None:
+        """Say that this process is not ready any more, and have clients that follow threads follow them elsewhere.
+
+        Requests are accepted until `aclose`.
+        """
+        self._draining = True
+        for thread in self.registry:
+            thread.log.end_following()
+
     async def aclose(self, *, grace: float = 0.0) -> None:
         """Stop accepting requests, give runs `grace` seconds to end, interrupt the others, and end all streams.
 
-        Queued batches stay in the store and run after the next start.
+        Queued batches stay in the store and run after the next start, or in another process that shares the store.
         """
         self._runs.stop()
         await self.registry.hand_over()
         with anyio.move_on_after(grace):
             await self._runs.idle.wait()
+            while self.shared and not all(thread.log.is_answered for thread in self.registry):
+                await asyncio.sleep(LOOK)  # noqa: ASYNC110  # the runs are elsewhere, and each stream ends by itself
         self._runs.interrupt()
         await self._supervisor.stop()
         for thread in self.registry:
@@ -174,6 +195,8 @@ class Hub:
             RequestError: `server_stopping` or `store_unavailable`.
         """
         self._admission.check_open()
+        if self._draining:
+            raise ServerStopping()
         await self._readiness.check(self._start)
 
     async def durability(self) -> Durability | UnsetType | None:

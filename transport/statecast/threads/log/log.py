@@ -44,6 +44,7 @@ class Follower(Stepped, Protocol):
 
     revision: int  #: the place: entries after it are yet to be read
     until: str | None  #: the run whose stream it is: of other runs it needs no parts
+    endless: bool  #: whether it goes on across runs
 
     @property
     def driver(self) -> Stepped | None:
@@ -235,6 +236,18 @@ class Log:
         """End every stream early, including those that have not begun."""
         self.closed = True
         self.end_streams()
+
+    def end_following(self) -> None:
+        """End the streams early that go on across runs: their clients reconnect, and miss nothing."""
+        for reader in self.readers:
+            if reader.endless:
+                reader.close()
+        self.wake()
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether no stream here waits for the end of a run."""
+        return all(reader.endless for reader in self.readers)
 
     def end_streams(self) -> None:
         """End the streams that there are early; others may begin."""

@@ -45,7 +45,6 @@ class Reader:
         "_closing",
         "_due",
         "_encoder",
-        "_endless",
         "_expired",
         "_frame",
         "_fresh",
@@ -63,6 +62,7 @@ class Reader:
         "_whole",
         "_written",
         "driver",
+        "endless",
         "finished",
         "quiet",
         "revision",
@@ -92,7 +92,7 @@ class Reader:
         self._queue = queue
         self._whole = whole
         self._encoder = encoder
-        self._endless = endless
+        self.endless = endless
         self._kind = None if whole else encoder.shared
         #: Whether all that can be due are operations since the last `take`. Then what another reader got at the same
         #: place is right for this one too; a snapshot, a queue, a heartbeat and an end are each reader's own.
@@ -120,7 +120,7 @@ class Reader:
         log, queue, start = self._log, self._queue, self.revision
         plain = self._plain
         active = queue.active
-        if plain and self._queue_at == queue.turned and (self._endless or self._end() is None):
+        if plain and self._queue_at == queue.turned and (self.endless or self._end() is None):
             visible = log.visible
             if visible == start:
                 return b""
@@ -340,6 +340,6 @@ class Reader:
 
     def _end(self) -> int | None:
         """Return the revision at which the stream ends; None if that is not known yet."""
-        if self._endless:
+        if self.endless:
             return None
         return self._goal if self.until is None else self._queue.end_of(self.until)
