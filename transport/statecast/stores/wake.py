@@ -7,11 +7,14 @@ topic also looks into the store from time to time.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Protocol
+from typing import Final, Protocol
 
 from .key import Key
 
-__all__ = ["NoWake", "Wake", "topic_of"]
+__all__ = ["WORK", "NoWake", "Wake", "topic_of"]
+
+#: The topic of work that is left for any process: threads that were given up with something to do.
+WORK: Final = "work"
 
 #: Called on the event loop with topics of which there may be something new; some of them may not be followed.
 OnHint = Callable[[Collection[str]], None]

@@ -174,8 +174,8 @@ class Hub:
         await self.registry.hand_over()
         with anyio.move_on_after(grace):
             await self._runs.idle.wait()
-            while self.shared and not all(thread.log.is_answered for thread in self.registry):
-                await asyncio.sleep(LOOK)  # noqa: ASYNC110  # the runs are elsewhere, and each stream ends by itself
+            while self.shared and not all(thread.log.is_answered for thread in self.registry):  # noqa: ASYNC110
+                await asyncio.sleep(LOOK)  # the runs are elsewhere, and each stream ends by itself
         self._runs.interrupt()
         await self._supervisor.stop()
         for thread in self.registry:

@@ -14,6 +14,7 @@ import msgspec
 
 from statecast.stores.key import Key
 from statecast.stores.shared import Held, SharedStore
+from statecast.stores.wake import WORK, topic_of
 
 from .calls import VERSION, Written, decode_call, encode, problem_of, unpacked
 from .frames import Frames
@@ -75,9 +76,15 @@ class Writer:
         tokens = {key: token for key, (holder, token) in self.claims.items() if holder is visitor}
         for key in tokens:
             del self.claims[key]
-        self.start(self._store.release(tokens))
+        self.start(self._end_claims(tokens))
         if not self._visitors:
             self._deserted.set()
+
+    async def _end_claims(self, tokens: Mapping[Key, int]) -> None:
+        """Give up claims, and have others go on with their threads at once."""
+        await self._store.release(tokens)
+        for visitor in self._visitors:
+            visitor.hint([WORK, *map(topic_of, tokens)])
 
 
 class _Visitor(Frames):
@@ -98,7 +105,7 @@ class _Visitor(Frames):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to pass on hints."""
         super().connection_made(transport)
-        self._writer.start(self._wake.open(self._hint, lambda: None))
+        self._writer.start(self._wake.open(self.hint, lambda: None))
 
     def receive(self, frame: bytes) -> None:
         """Receive a call."""
@@ -126,7 +133,8 @@ class _Visitor(Frames):
             file.drop()
         self._writer.start(self._wake.aclose())
 
-    def _hint(self, topics: Collection[str]) -> None:
+    def hint(self, topics: Collection[str]) -> None:
+        """Hint at topics."""
         self.send(encode((0, None, list(topics))))
 
     async def _answer(self, number: int, method: str, arguments: Sequence[Any]) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Final
 
 from statecast.stores import Wake
+from statecast.stores.wake import WORK
 
 __all__ = ["WORK", "Hints"]
-
-#: The topic of work that is left for any process: threads that were given up with something to do.
-WORK: Final = "work"
 
 
 class Hints:
