@@ -23,6 +23,7 @@ class ServerProcess:
         grace: Seconds that runs get when it is asked to stop.
         durable: Whether the store of agents waits for the disk.
         environment: What the target reads beside `ECHOING_FILE`.
+        workers: How many there are.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class ServerProcess:
         grace: float = 0.2,
         durable: bool = False,
         environment: Mapping[str, str] | None = None,
+        workers: int = 1,
     ) -> None:
         self.file = folder / "threads.db"
         self.url = ""  #: where it is now; changes with every start
@@ -42,6 +44,7 @@ class ServerProcess:
         self._grace = grace
         self._durable = durable
         self._environment = dict(environment or {})
+        self._workers = workers
         self._up = asyncio.Event()  #: also set when it ends by itself, so that nobody waits for it
         self._ending = False  #: whether it was told to
         self._ended_by_itself = False
@@ -68,7 +71,7 @@ class ServerProcess:
     async def start(self) -> None:
         """Start the process; `up` waits until it answers."""
         command = [sys.executable, "-c", "import sys; from statecast.cli import main; sys.exit(main())", "serve"]
-        options = [self._target, "--port", "0", "--grace", str(self._grace)]
+        options = [self._target, "--port", "0", "--grace", str(self._grace), "--workers", str(self._workers)]
         if self._target.endswith(":agents"):  # an app has a store of its own
             options += ["--store", f"sqlite:///{self.file}" + ("?durable=true" if self._durable else "")]
         self._left = self._log()
