@@ -22,6 +22,7 @@ class ServerProcess:
         target: What is served.
         grace: Seconds that runs get when it is asked to stop.
         durable: Whether the store of agents waits for the disk.
+        store: The store of agents, if it is no file.
         environment: What the target reads beside `ECHOING_FILE`.
         workers: How many there are.
     """
@@ -33,6 +34,7 @@ class ServerProcess:
         *,
         grace: float = 0.2,
         durable: bool = False,
+        store: str | None = None,
         environment: Mapping[str, str] | None = None,
         workers: int = 1,
     ) -> None:
@@ -42,7 +44,7 @@ class ServerProcess:
         self.errors = b""  #: what all of its processes wrote to their standard error
         self._target = target
         self._grace = grace
-        self._durable = durable
+        self._store = store or f"sqlite:///{self.file}" + ("?durable=true" if durable else "")
         self._environment = dict(environment or {})
         self._workers = workers
         self._up = asyncio.Event()  #: also set when it ends by itself, so that nobody waits for it
@@ -73,7 +75,7 @@ class ServerProcess:
         command = [sys.executable, "-c", "import sys; from statecast.cli import main; sys.exit(main())", "serve"]
         options = [self._target, "--port", "0", "--grace", str(self._grace), "--workers", str(self._workers)]
         if self._target.endswith(":agents"):  # an app has a store of its own
-            options += ["--store", f"sqlite:///{self.file}" + ("?durable=true" if self._durable else "")]
+            options += ["--store", self._store]
         self._left = self._log()
         paths = os.pathsep.join(str(ROOT / part) for part in ("agents", "transport", "."))
         self._process = await asyncio.create_subprocess_exec(

@@ -52,7 +52,8 @@ def posted(command: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("killed", [False, True], ids=["and there is room again", "and the server is killed"])
 async def test_a_disk_is_full(tmp_path: Path, killed: bool) -> None:
     served = ServerProcess(tmp_path)
-    world = World(served.up, Ledger(), Random())
+    ledger = Ledger()
+    world = World(served.up, ledger, Random())
     followers = [EventFollower(world, "t"), SocketFollower(world, "t")]
     for number, command in enumerate([LONG, NEXT]):
         world.ledger.send(Sent("t", "once", "tab", number, command))
@@ -100,7 +101,7 @@ async def test_a_disk_is_full(tmp_path: Path, killed: bool) -> None:
             for task in following:
                 task.cancel()
         assert await served.stop() == 0
-        await world.ledger.audit(served.file, [("t", "once")])
+        await ledger.audit(served.file, [("t", "once")])
     finally:
         await served.aclose()
     assert b"Traceback" not in served.errors

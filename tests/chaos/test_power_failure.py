@@ -38,7 +38,8 @@ async def test_pages_that_come_back_after_the_power_failed_have_the_state_of_the
     (tmp_path / "served").mkdir()
     record = tmp_path / "record"
     served = ServerProcess(tmp_path / "served", durable=durable, environment={"ECHOING_RECORD": str(record)})
-    world = World(served.up, Ledger(), random)
+    ledger = Ledger()
+    world = World(served.up, ledger, random)
     followers = [EventFollower(world, "t"), SocketFollower(world, "t")]
     epochs: set[str] = set()
     async with repeatable(seed, served), world.http as http:
@@ -59,14 +60,13 @@ async def test_pages_that_come_back_after_the_power_failed_have_the_state_of_the
                     epochs.add(epoch)
                     running = group.create_task(say(world, http, f"long{number}", pieces=3_000))
                     piece = f"long{number}.{random.randint(1, 60)} "
-                    await within(f"{piece!r} to be seen", world.ledger.until(partial(saw, piece, followers)))
+                    await within(f"{piece!r} to be seen", ledger.until(partial(saw, piece, followers)))
                     await served.kill()
                     await running
                     lose_power(served.file, record, random)
                     if not durable:
-                        world.ledger = (
-                            Ledger()
-                        )  # something that was seen may be lost, and other entries get its numbers
+                        # Something that was seen may be lost, and other entries get its numbers.
+                        world.ledger = ledger = Ledger()
                         for follower in followers:
                             follower.revision = -1
                 for task in following:
