@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready-$(subst /,_,$(PYTHON))
 # The tests that drive npm packages: those of these folders, and whatever else uses what is in tests/clients.
 CLIENT_TESTS = tests/clients tests/docs $(shell grep -rlE "tests\.clients|accumulator" --include="test_*.py" \
-	tests/agents tests/chaos tests/examples tests/transport)
+	tests/agents tests/chaos tests/cluster tests/examples tests/transport)
 PARALLEL = --numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadfile --no-loadscope-reorder
 PYTEST = $(BIN)/python -m pytest $(PARALLEL)
 CODE = $(wildcard agents/statecast_agents transport/statecast tests examples benchmarks)

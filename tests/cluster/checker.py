@@ -30,6 +30,9 @@ __all__ = ["check", "takeovers"]
 RENEWED: Final = 1 / 3
 ENDANGERED: Final = 0.6
 
+#: In how many leases after the end of a fault a takeover is noticed that it has led to.
+NOTICED: Final = 3
+
 #: What ends an owner, however short it is.
 FATAL: Final = ("killed", "stopped", "engine")
 
@@ -259,12 +262,13 @@ def _progress(seen: Iterable[Saw]) -> Iterator[float]:
 def _lost(history: History) -> Iterator[tuple[str, str, float]]:
     """Yield each takeover: from which process, of which thread, and when somebody saw it."""
     owners: dict[str, str] = {}
-    for event in history:
+    events: list[Executed | Ended] = [*_all(history, Executed), *_all(history, Ended)]
+    for event in sorted(events, key=lambda event: event.at):
         if isinstance(event, Executed):
             if event.run in owners:
                 yield owners[event.run], event.thread, event.at
             owners[event.run] = event.process
-        elif isinstance(event, Ended) and event.how == "interrupted" and event.run in owners:
+        elif event.how == "interrupted" and event.run in owners:
             yield owners.pop(event.run), event.thread, event.at
 
 
@@ -283,6 +287,8 @@ def _spans(faults: Sequence[Fault], gap: float) -> Iterator[list[Fault]]:
 def _endangers(span: Sequence[Fault], at: float, lease: float) -> bool:
     """Return whether faults may have cost their process a lease that somebody else had at that time."""
     begin, end = span[0].begin, max(fault.end for fault in span)
+    if at > end + NOTICED * lease:
+        return False
     if any(fault.kind in FATAL for fault in span):
         return True
     return min(end, at) - begin >= ENDANGERED * lease

@@ -136,6 +136,10 @@ FAULTS: dict[str, tuple[Callable[[], list[Event]], str]] = {
         lambda: changed(at(Fault), kind="paused", end=2.0),
         "7. t was taken from a, to which nothing had been done",
     ),
+    "a takeover long after anything was done": (
+        lambda: [Fault(-20.0, -15.0, "killed", "a"), *without(at(Fault))],
+        "7. t was taken from a, to which nothing had been done",
+    ),
     "a takeover after something was done to another process": (
         lambda: changed(at(Fault), process="b"),
         "7. t was taken from a, to which nothing had been done",
