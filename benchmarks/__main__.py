@@ -41,6 +41,12 @@ MEASURES = {
     "V": "large",
     "W": "lengths",
     "X": "mutation",
+    "Y": "elsewhere",
+    "Z": "appends",
+    "AA": "processes",
+    "AB": "failover",
+    "AC": "crowds",
+    "AD": "modelled",
 }
 
 DOCS = Path(__file__).parents[1] / "docs" / "performance.md"

@@ -23,9 +23,9 @@ from .idle import allow_sockets
 from .kept import STORES, Kept, kept_server
 from .plan import Plan, encode_plan, first_state
 
-__all__ = ["main"]
+__all__ = ["STAMPS", "main"]
 
-_STAMPS = re.compile(rb'"value": ?"((?:\d+\.\d+ )+)"')
+STAMPS = re.compile(rb'"value": ?"((?:\d+\.\d+ )+)"')
 
 SUMMARY = """\
 What to look at:
@@ -59,7 +59,7 @@ class _Client:
         self._begun = True
         whole, end, rest = (self._rest + data).rpartition(b"\n\n")
         self._rest = rest[-1_000_000:] if end else whole + rest
-        for stamps in _STAMPS.findall(whole):
+        for stamps in STAMPS.findall(whole):
             self._waits += [now - float(made) for made in stamps.split()]
         return bool(data) and not data.endswith(b"\r\n0\r\n\r\n")
 

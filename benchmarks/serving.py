@@ -51,6 +51,11 @@ class Served:
         self._process.kill()
         self._process.communicate()
 
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
     def line(self, word: str) -> str:
         """Wait for a line of output that starts with `word`, and return the rest of it."""
         output: IO[str] | None = self._process.stdout
