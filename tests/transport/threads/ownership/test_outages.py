@@ -145,6 +145,19 @@ async def test_all_threads_are_loaded_anew_in_a_new_epoch_after_a_failover(caplo
         assert "failed over" in caplog.text
 
 
+async def test_whichever_call_fails_a_process_asks_which_engine_it_is_before_the_next_claim() -> None:
+    async with processes() as all:
+        agent, _ = held()
+        a = await all.start(agent)
+        a.line.cut = True
+        with pytest.raises(StoreUnavailable):
+            await a.registry.store.summary(Key(None, "t"))
+        a.line.cut = False
+        all.store.name = "another"
+        await a.send(NOTE)
+        assert a.registry.leases.identity == "another"
+
+
 async def test_requests_to_all_processes_take_turns_at_a_name() -> None:
     async with processes() as all:
         agent, _ = held()

@@ -11,6 +11,7 @@ thread either, so that the run goes on and waits; if the token still counts afte
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -101,6 +102,7 @@ class Leases:
         self._clock = clock
         self._held: dict[Key, _Lease] = {}
         self._in_doubt = True  #: whether the engine may be another since the last look
+        self._looking = asyncio.Lock()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -119,13 +121,10 @@ class Leases:
         """
         await self._look()
         asked = self._clock()
-        try:
-            found = await self._store.claim(key, self.process, self.seconds)
-        except StoreUnavailable:
-            self._in_doubt = True
-            raise
+        found = await self._store.claim(key, self.process, self.seconds)
         if isinstance(found, Held):
             raise HeldElsewhere(key, found.process)
+        await self._look()  # it may have failed over meanwhile
         self._held[key] = _Lease(found.token, asked, asked + self._confirmed)
         return found
 
@@ -141,11 +140,7 @@ class Leases:
         await self._confirm(keys)
         tokens = {key: self._held[key].token for key in keys if key in self._held}
         written = [change for change in changes if change.key in tokens or not _is_fenced(change)]
-        try:
-            failed = await self._store.write(written, tokens)
-        except StoreUnavailable:
-            self._in_doubt = True
-            raise
+        failed = await self._store.write(written, tokens)
         for key, error in failed.items():
             if isinstance(error, Fenced) and self.token_of(key) == tokens.get(key):
                 self._lose(key)
@@ -166,11 +161,13 @@ class Leases:
         tokens = {key: self._held.pop(key).token for key in keys if key in self._held}
         if not tokens:
             return
-        try:
+        with contextlib.suppress(StoreUnavailable):  # then they end with their time
             await self._store.release(tokens)
-        except StoreUnavailable:  # then they end with their time
-            self._in_doubt = True
         self._send([topic_of(key) for key in tokens])
+
+    def doubt(self) -> None:
+        """Ask which engine it is before the next claim or write: a call has failed, and it may have failed over."""
+        self._in_doubt = True
 
     def drop(self, key: Key) -> None:
         """Forget a claim, without a word to the store."""
@@ -192,7 +189,8 @@ class Leases:
                 async with asyncio.timeout(self.seconds):
                     await self.renew()
             except (StoreUnavailable, TimeoutError) as error:
-                self._in_doubt = away = True
+                away = True
+                self.doubt()
                 silent = StoreUnavailable(f"the store did not answer for {self.seconds:g} seconds")
                 self._failed(error if isinstance(error, StoreUnavailable) else silent)
             except Exception:  # runs go on under the leases: one error is not to end all renewals
@@ -213,12 +211,22 @@ class Leases:
         Raises:
             StoreUnavailable: It does not say.
         """
-        if not self._in_doubt:
+        if not self._in_doubt and not self._looking.locked():
             return
-        found = await self._store.identity()
-        self._in_doubt = False
-        before, self.identity = self.identity, found
-        if before and before != found:
+        async with self._looking:
+            if not self._in_doubt:
+                return
+            self._in_doubt = False
+            try:
+                found = await self._store.identity()
+            except BaseException:
+                self._in_doubt = True
+                raise
+            self._found(found)
+
+    def _found(self, identity: str) -> None:
+        before, self.identity = self.identity, identity
+        if before and before != identity:
             _log.warning("the store has failed over, or was restored: all threads are loaded anew")
             for key in list(self._held):
                 self._lose(key)
@@ -234,17 +242,14 @@ class Leases:
         due = {key: lease for key in keys if (lease := self._held.get(key)) is not None and lease.until <= now}
         if due:
             await self._renew(due)
+            await self._look()
 
     async def _renew(self, leases: Mapping[Key, _Lease]) -> None:
         asked = self._clock()
         known = dict(leases)
         if not known:
             return
-        try:
-            lost = await self._store.renew({key: lease.token for key, lease in known.items()}, self.seconds)
-        except StoreUnavailable:
-            self._in_doubt = True
-            raise
+        lost = await self._store.renew({key: lease.token for key, lease in known.items()}, self.seconds)
         for key, lease in known.items():
             if key not in lost:
                 lease.until = max(lease.until, asked + self._confirmed)

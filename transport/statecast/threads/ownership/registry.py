@@ -31,6 +31,7 @@ from statecast_agents import Agent
 from .hints import WORK, Hints
 from .leases import HeldElsewhere, Leases
 from .takeover import Takeover
+from .watched import watched
 
 __all__ = ["SharedRegistry"]
 
@@ -82,8 +83,8 @@ class SharedRegistry(Registry):
         wake: Wake | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(store, agents, limits, restore_inbox, clock=clock, observer=observer)
-        self.shared = store
+        self.shared = watched(store, lambda: self.leases.doubt())
+        super().__init__(self.shared, agents, limits, restore_inbox, clock=clock, observer=observer)
         self._lose_runs = lose_runs
         self._wake = wake
         #: called with a mirror that has readers, and whose state has to be read from the store again
@@ -202,7 +203,7 @@ class SharedRegistry(Registry):
     async def _take(self, key: Key, claimed: Claimed) -> Thread | None:
         """Return a thread that was just claimed; None if there is no such thread."""
         thread = self._threads.get(key)
-        if thread is not None and thread.released == claimed.token - 1:  # nobody has claimed it in between
+        if thread is not None and self._is_unchanged(thread, claimed):
             thread.own(claimed.token)
             return thread
         saved = None if claimed.epoch is None else await self._load(key)
@@ -227,6 +228,17 @@ class SharedRegistry(Registry):
             self.remove(thread)
             raise self.damaged(key, error) from None
         return thread
+
+    def _is_unchanged(self, thread: Thread, claimed: Claimed) -> bool:
+        """Return whether a thread is what it was when it was given up.
+
+        Nobody has claimed it in between, nor has the engine lost the end of its log, which would leave the token right.
+        """
+        return (
+            thread.released == claimed.token - 1
+            and (thread.epoch, thread.log.revision) == (claimed.epoch, claimed.revision)
+            and thread.epoch.startswith(self._engine())
+        )
 
     def _mirrored(self, saved: SavedThread) -> Thread:
         """Add a mirror of a stored thread.
