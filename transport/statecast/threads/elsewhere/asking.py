@@ -49,6 +49,7 @@ class Asking:
         self._performer = performer
         self._waiting: dict[str, asyncio.Future[Reply]] = {}  #: who waits for a reply, by the call's id
         self._performing: dict[str, asyncio.Task[None]] = {}  #: by the call's id
+        self._performed: dict[str, float] = {}  #: when calls were performed, for as long as a read may still have them
 
     async def ask(self, key: Key, process: str, call: Call) -> Reply | None:
         """Ask a process to perform a call, and return its reply.
@@ -115,30 +116,51 @@ class Asking:
             await self._perform_all(held)
 
     async def _perform_all(self, keys: Collection[Key], *, wanted: str | None = None) -> bool:
-        """Begin to perform the calls of threads; return whether one of them is the wanted one."""
-        posts = await self._registry.shared.posts(keys)
+        """Begin to perform the calls of threads; return whether one of them is the wanted one.
+
+        What is read may be older than what has happened since: a call is performed only once here, and only under the
+        claim that the thread had before the calls were read, so that nobody else has performed it in between.
+        """
+        registry = self._registry
+        tokens = {key: registry.leases.token_of(key) for key in keys}
+        posts = await registry.shared.posts(keys)
+        self._forget_performed()
         for post in posts:
-            if post.id not in self._performing:
-                self._begin(post.id, self._perform(post))
+            token = tokens[post.key]
+            if token is not None and post.id not in self._performing and post.id not in self._performed:
+                self._begin(post.id, self._perform(post, token))
         return any(post.id == wanted for post in posts)
 
     def _begin(self, id: str, work: Coroutine[None, None, None]) -> None:
         task = self._performing[id] = asyncio.get_running_loop().create_task(work)
         task.add_done_callback(lambda task: self._performing.pop(id))
 
-    async def _perform(self, post: Post) -> None:
-        """Perform a call, and reply; if this process cannot, the call stays for the next one."""
+    def _forget_performed(self) -> None:
+        before = self._registry.clock() - PATIENCE
+        while self._performed and (oldest := next(iter(self._performed.items())))[1] < before:
+            del self._performed[oldest[0]]
+
+    async def _perform(self, post: Post, token: int) -> None:
+        """Perform a call, and reply; if this process cannot, the call stays for the next one.
+
+        Args:
+            post: The call.
+            token: Of the claim under which it was read.
+        """
+        if self._registry.leases.token_of(post.key) != token:
+            return
         try:
-            reply = await self._performed(post)
+            reply = await self._reply_to(post)
         except (HeldElsewhere, LeaseLost, StoreUnavailable, ServerStopping):
             return
+        self._performed[post.id] = self._registry.clock()
         waiting = self._waiting.get(post.id)
         if waiting is None:
             self._registry.hints.send([_replies_to(post.process)])
         elif not waiting.done():
             waiting.set_result(reply)
 
-    async def _performed(self, post: Post) -> Reply:
+    async def _reply_to(self, post: Post) -> Reply:
         taken = partial(_taken, post)
         try:
             call = decode_call(post.data)
