@@ -320,3 +320,18 @@ async def test_a_cursor_names_the_end_of_the_log() -> None:
 
     assert (before.revision, thread.cursor.revision) == (0, 3)
     assert Cursor.parse(str(thread.cursor)) == thread.cursor > before
+
+
+def test_a_stream_of_a_thread_that_was_lost_ends_when_it_is_closed() -> None:
+    async def scenario() -> None:
+        thread = thread_of()
+        thread.document.root["text"] = "not stored"
+        thread.flush()
+        reader = follow(thread, snapshot=True, until=None)
+        thread.log.cut()
+        assert reader.take() == b""
+        reader.close()
+        assert reader.take() == b""
+        assert reader.finished
+
+    asyncio.run(scenario())

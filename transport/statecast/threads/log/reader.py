@@ -178,8 +178,8 @@ class Reader:
                 self.finished = True
         if self._queue_at != queue.turned and self._unstored is None and queue.stored:
             pieces += self._take_queue()
-        # A closing stream does not wait for a snapshot to be stored: the store may be away, and the server stops.
-        if self._closing and (self._unstored is not None or self.revision >= log.visible):
+        # A closing stream waits neither for a snapshot to be stored, nor for what the store has: it may be away.
+        if self._closing and (self._unstored is not None or log.stale or self.revision >= log.visible):
             self.finished = True
         if not pieces and self._beat:
             pieces.append(self._encoder.heartbeat)
