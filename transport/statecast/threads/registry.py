@@ -20,7 +20,7 @@ from statecast.protocol.errors import RequestError
 from statecast.stores import Damaged, Key, SavedThread, Store, StoreUnavailable, Summary
 from statecast_agents import Agent, Document, new_id
 
-from .errors import AgentMismatch, RevisionGone, ThreadDamaged, UnknownRevision, UnknownThread
+from .errors import AgentMismatch, LeaseLost, RevisionGone, ThreadDamaged, UnknownRevision, UnknownThread
 from .limits import Limits
 from .log.journal import Journal
 from .log.restore import replay
@@ -299,10 +299,12 @@ class Registry:
         """Return the end of a thread's log and the state there as JSON, once stored.
 
         Raises:
-            RequestError: `store_unavailable`.
+            RequestError: `store_unavailable`; `lease_lost`: another process has claimed the thread before it was.
         """
-        found = thread.snapshot()
+        found, losses = thread.snapshot(), thread.losses
         await self.wait_stored()
+        if thread.losses != losses:
+            raise LeaseLost()
         return found
 
     async def state_at(self, thread: Thread, revision: int) -> bytes:
