@@ -46,7 +46,7 @@ class Mirrors:
 
     def __init__(self, registry: SharedRegistry) -> None:
         self._registry = registry
-        self._followed: set[Key] = set()  #: threads with readers, owned ones too: they may become mirrors
+        self._followed: dict[Key, None] = {}  #: threads with readers, owned ones too: they may become mirrors
         self._due: dict[Key, list[asyncio.Future[None]]] = {}  #: mirrors to be read, and who waits for that
         self._reading: set[Key] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -83,7 +83,7 @@ class Mirrors:
         """Follow a thread from now on, as long as it has readers."""
         key = thread.key
         if key not in self._followed:
-            self._followed.add(key)
+            self._followed[key] = None
             self._registry.hints.follow(topic_of(key), partial(self._hinted, key))
             self.look(key)  # what came before the hints
 
@@ -119,7 +119,7 @@ class Mirrors:
         for key in list(self._followed):
             thread = self._registry.get(key)
             if thread is None or not thread.readers:
-                self._followed.discard(key)
+                self._followed.pop(key)
                 self._registry.hints.unfollow(topic_of(key))
             elif not thread.owned:
                 self._due.setdefault(key, [])
@@ -129,7 +129,7 @@ class Mirrors:
         """Read what is due, unless it is being read, or much else is: then it follows."""
         if len(self._tasks) >= AT_ONCE:
             return
-        due = {key: self._due[key] for key in self._due.keys() - self._reading}
+        due = {key: waiting for key, waiting in self._due.items() if key not in self._reading}
         if due:
             for key in due:
                 del self._due[key]
