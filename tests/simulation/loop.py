@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVarTuple
 __all__ = ["Process", "SimulatedLoop", "Stuck"]
 
 #: Turns of all processes in one story. More of them go in a circle.
-MOST_TURNS: Final = 200_000
+MOST_TURNS: Final = 30_000
 
 _Args = TypeVarTuple("_Args")
 
