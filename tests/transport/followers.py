@@ -22,7 +22,7 @@ from statecast.protocol import Cursor
 from statecast.protocol.thread_events.encoder import EventsEncoder
 from statecast.protocol.thread_events.patches import PatchEventsEncoder
 from statecast.server import Server, config_for
-from statecast.stores import MemoryStore, SqliteStore, Store
+from statecast.stores import MemoryStore, Sharing, SqliteStore, Store
 from statecast.testing import Response, TestClient
 from statecast.threads import Thread
 from statecast_agents import Json, operations
@@ -231,7 +231,9 @@ def crashed(store: SqliteStore, folder: Path) -> SqliteStore:
 
 
 def store_of(kind: str, folder: Path) -> Store:
-    """Return a store of a kind: `memory`, or `sqlite` in a folder."""
+    """Return a store of a kind: `memory`, `shared`, which is in memory too, or `sqlite` in a folder."""
+    if kind == "shared":
+        return Sharing(MemoryStore())
     return MemoryStore() if kind == "memory" else SqliteStore(folder / "threads.db")
 
 

@@ -103,7 +103,7 @@ async def test_several_are_answered_one_by_one_in_any_order() -> None:
     assert last.state["notes"][-1] == "done"
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "shared"])
 async def test_answers_and_questions_outlive_a_restart(tmp_path: Path, kind: str) -> None:
     store = store_of(kind, tmp_path)
     async with TestClient(create_app(cleaner(), store=store)) as client:

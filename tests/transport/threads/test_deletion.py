@@ -33,7 +33,7 @@ from tests.transport.thread_remains import delete, is_unknown, listing, running
 
 pytestmark = pytest.mark.anyio
 
-STORES = ["memory", "sqlite"]
+STORES = ["memory", "sqlite", "shared"]
 
 
 @pytest.fixture(autouse=True)

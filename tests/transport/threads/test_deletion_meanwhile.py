@@ -19,7 +19,7 @@ from tests.transport.thread_remains import delete, is_unknown, listing
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "shared"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     return store_of(request.param, tmp_path)
 

@@ -19,7 +19,7 @@ PAINT = {"type": "paint"}
 RED = {"type": "colour", "name": "red", "id": "c1"}
 BLUE = {"type": "colour", "name": "blue", "id": "c2"}
 
-KINDS = ["memory", "sqlite"]
+KINDS = ["memory", "sqlite", "shared"]
 ENDS = ["ends", "closes", "closes and takes", "fails", "exits", "is cancelled", "is interrupted", "is rolled back"]
 
 

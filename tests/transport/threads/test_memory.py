@@ -19,7 +19,7 @@ from tests.transport.held_agent import said, until
 
 pytestmark = pytest.mark.anyio
 
-both_stores = pytest.mark.parametrize("kind", ["memory", "sqlite"])
+both_stores = pytest.mark.parametrize("kind", ["memory", "sqlite", "shared"])
 KEY = Key(None, "t")
 
 

@@ -36,7 +36,7 @@ from tests.transport.held_agent import HOLD, NOTE, held, note, said, until
 
 pytestmark = pytest.mark.anyio
 
-KINDS = ["memory", "sqlite"]
+KINDS = ["memory", "sqlite", "shared"]
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 Build = Callable[[], Agent]

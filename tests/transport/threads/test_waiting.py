@@ -1016,7 +1016,7 @@ async def test_an_answer_of_a_tab_that_is_behind_is_an_answer() -> None:
 # Across a restart
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "shared"])
 async def test_after_a_restart_the_answer_comes_to_a_run_of_its_own(kind: str, tmp_path: Path) -> None:
     def agent() -> Agent:
         made = asking()
@@ -1042,7 +1042,7 @@ async def test_after_a_restart_the_answer_comes_to_a_run_of_its_own(kind: str, t
     assert again.state == answered.state
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "shared"])
 async def test_after_a_restart_a_tools_result_settles_the_call_and_the_agent_gets_it(kind: str, tmp_path: Path) -> None:
     def agent() -> Agent:
         made = Agent()

@@ -74,6 +74,7 @@ async def test_nothing_of_a_late_owner_is_stored_or_shown() -> None:
         await a.send(HOLD)
         await until(lambda: a.notes() == ["held"])
         follower = Connection(a.thread())
+        a.hub.follow(a.thread())
         follower.read_all()
         a.line.cut = True
         all.expire()
@@ -87,6 +88,15 @@ async def test_nothing_of_a_late_owner_is_stored_or_shown() -> None:
         await until(lambda: a.hub.runs == 0)
         assert b.notes() == ["held"]
         assert all.holder() == b.name
+        await until(lambda: a.status() == "interrupted")
+        follower.read_all()
+        assert follower.view.state == {"notes": ["held"]}
+        assert follower.view.statuses == ["interrupted"]  # that it was running was in the snapshot
+        await b.send(NOTE)
+        await until(lambda: b.status() == "completed" and b.registry.journal.all_stored)
+        await until(lambda: a.thread().log.visible == b.thread().log.visible)
+        follower.read_all()
+        assert follower.view.state == {"notes": ["held", "noted"]}
 
 
 async def test_a_queue_that_nobody_has_begun_is_taken_over_too() -> None:
