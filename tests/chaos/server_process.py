@@ -74,6 +74,7 @@ class ServerProcess:
         """Start the process; `up` waits until it answers."""
         command = [sys.executable, "-c", "import sys; from statecast.cli import main; sys.exit(main())", "serve"]
         options = [self._target, "--port", "0", "--grace", str(self._grace), "--workers", str(self._workers)]
+        options += ["--log-level", "info" if self._workers > 1 else "warning"]  # a parent says what it starts
         if self._target.endswith(":agents"):  # an app has a store of its own
             options += ["--store", self._store]
         self._left = self._log()

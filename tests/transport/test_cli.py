@@ -177,7 +177,8 @@ def test_a_port_in_use_is_a_plain_message(folder: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_that_is_asked_to_stop_ends_its_streams_and_itself(folder: Path, number: signal.Signals) -> None:
-    with running(folder, "serve", "my_agent:agent", "--grace", "0.1") as (url, process), httpx.Client() as client:
+    options = ["--grace", "0.1", "--log-level", "warning"]
+    with running(folder, "serve", "my_agent:agent", *options) as (url, process), httpx.Client() as client:
         body = {"commands": [{"type": "hold"}]}
         path = f"{url}/assistant?protocol=assistant-transport"
         with client.stream("POST", path, json=body, timeout=PATIENCE) as response:
