@@ -71,7 +71,7 @@ def as_entries(log: bytes, token: int, changes: Sequence[Appended]) -> Command:
 def as_script(
     keys: Keys,
     changes: Sequence[SharedChange],
-    claims: Mapping[Key, tuple[int, int]],
+    claims: Mapping[Key, tuple[int, int, int]],
     *,
     time: float,
     only_check: bool = False,
@@ -81,7 +81,7 @@ def as_script(
     Args:
         keys: Names the keys.
         changes: The changes.
-        claims: The tokens, and how many batches a script has written under them.
+        claims: The tokens, the numbers of the batches that scripts wrote under them last, and this one's.
         time: The store's.
         only_check: Whether to find out only whether they fit.
     """
@@ -96,8 +96,8 @@ def as_script(
     arguments: list[Argument] = ["check" if only_check else "write", repr(time), len(threads)]
     for key, place in places.items():
         names += place[2:]
-        token, number = claims.get(key, ("", ""))
-        arguments += (place.name, key.thread_id, "" if key.owner is None else "1", token, number)
+        token, last, number = claims.get(key, ("", "", ""))
+        arguments += (place.name, key.thread_id, "" if key.owner is None else "1", token, last, number)
     replies: dict[str, int] = {}
     for change in changes:
         if isinstance(change, PostTaken) and change.process not in replies:

@@ -20,7 +20,7 @@ from .scripts import Command
 
 __all__ = ["Line"]
 
-#: Seconds between probes; one that has not come back by the next says that the line delivers nothing.
+#: Seconds between probes; one that does not come back within as many says that the line delivers nothing.
 PROBE: Final = 5.0
 
 #: Seconds between tries to connect.
@@ -61,8 +61,11 @@ class Line:
         self._verb = "SSUBSCRIBE" if engine.is_cluster else "SUBSCRIBE"
         self._channels: dict[int, set[bytes]] = {}  #: by partition
         self._own = secrets.token_hex(8).encode()  #: what the channel for probes is named by
-        self._seen = False  #: whether the last probe came back
+        self._probed_in = 0  #: the partition of that channel
+        self._seen = asyncio.Event()  #: set when the last probe has come back
+        self._tries = 0  #: to connect
         self._connection: Connection | None = None
+        self._left: set[bytes] = set()  #: channels that this connection has unsubscribed from, or will have
         self._unsent: dict[bytes, tuple[str, int]] = {}  #: by channel: how its subscription is to change
         self._flushing: asyncio.Task[None] | None = None
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -80,11 +83,14 @@ class Line:
     def take(self, channels: Mapping[int, Collection[bytes]]) -> None:
         """Receive from the channels of partitions, and from no other partition's."""
         for partition in self._channels.keys() - channels.keys():
-            del self._channels[partition]  # the server ends the subscriptions itself, if the slot is moved
+            self._left |= self._channels.pop(partition)  # the server ends these subscriptions itself
         for partition, names in channels.items():
             fresh = set(names) - self._channels.setdefault(partition, set())
             for channel in fresh:
                 self.follow(partition, channel)
+        if self._probed_in not in self._channels:
+            self._probed_in = min(self._channels)
+            self._change(self._probed_in, self._probe_channel(), self._verb)
 
     def follow(self, partition: int, channel: bytes) -> None:
         """Receive from a channel."""
@@ -94,6 +100,8 @@ class Line:
     def unfollow(self, partition: int, channel: bytes) -> None:
         """Receive from a channel no more."""
         self._channels.get(partition, set()).discard(channel)
+        if self._connection is not None:
+            self._left.add(channel)
         self._change(partition, channel, self._verb.replace("SUBSCRIBE", "UNSUBSCRIBE"))
 
     def _change(self, partition: int, channel: bytes, verb: str) -> None:
@@ -115,26 +123,26 @@ class Line:
             pass  # who reads finds out as well
 
     async def _run(self) -> None:
-        tries = 0
         while True:
             try:
                 connection = await connected(self._engine.address, await self._engine.find(self._host))
                 try:
                     await self._subscribe(connection)
-                    tries = 0
                     await self._receive(connection)
                 finally:
-                    self.live, self._connection, self._unsent = False, None, {}
+                    self.live, self._connection = False, None
+                    self._unsent, self._left = {}, set()
                     await connection.disconnect(nowait=True)
-            except (RedisError, OSError, StoreUnavailable):
-                pause = PAUSES[min(tries, len(PAUSES) - 1)]
+            except (RedisError, OSError, StoreUnavailable) as error:
+                if isinstance(error, ResponseError):  # the server has not the slot of a channel, or not yet
+                    self._on_moved()
+                pause = PAUSES[min(self._tries, len(PAUSES) - 1)]
                 await asyncio.sleep(pause * (0.5 + random.random()))
-                tries += 1
+                self._tries += 1
 
     async def _subscribe(self, connection: Connection) -> None:
         self._connection = connection
-        probe = self._probe_channel()
-        commands: list[Command] = [(self._verb, probe)]
+        commands: list[Command] = [(self._verb, self._probe_channel())]
         for names in self._channels.values():
             listed = list(names)
             commands += [(self._verb, *listed[at : at + TOGETHER]) for at in range(0, len(listed), TOGETHER)]
@@ -145,26 +153,25 @@ class Line:
         probing = asyncio.get_running_loop().create_task(self._probe(connection))
         try:
             while True:
-                try:
-                    message = await connection.read_response(disable_decoding=True)
-                except ResponseError:  # the server has not the slot of a channel
-                    self._on_moved()
-                    continue
+                message = await connection.read_response(disable_decoding=True)
                 kind, channel, *_ = message
                 if kind in (b"message", b"smessage"):
                     if channel.endswith(self._own):
                         self._probed()
                     else:
                         self._on_message(channel)
-                elif kind == b"sunsubscribe" and any(channel in names for names in self._channels.values()):
-                    self._on_moved()
+                elif kind in (b"unsubscribe", b"sunsubscribe"):
+                    if channel not in self._left:
+                        raise ResponseError("the server has the slot of a channel no more")
+                    self._left.discard(channel)
         finally:
             probing.cancel()
             await asyncio.wait({probing})
 
     def _probed(self) -> None:
         """Take note of a probe that came back. The first one says that all subscriptions before it are made."""
-        self._seen = True
+        self._seen.set()
+        self._tries = 0
         if not self.live:
             self.live = True
             self._on_connected()
@@ -173,17 +180,17 @@ class Line:
         """Publish to this line itself, and close the connection if that does not come back."""
         verb = "SPUBLISH" if self._engine.is_cluster else "PUBLISH"
         while True:
-            self._seen = False
-            partition = self._probe_partition()
-            await self._engine.run([(self._keys.slots[partition], (verb, self._probe_channel(), b""))])
-            await asyncio.sleep(PROBE)
-            if not self._seen:
+            self._seen.clear()
+            command = (self._keys.slots[self._probed_in], (verb, self._probe_channel(), b""))
+            try:
+                async with asyncio.timeout(PROBE):
+                    await self._engine.run([command])
+                    await self._seen.wait()
+            except TimeoutError:
                 self.live = False
                 await connection.disconnect(nowait=True)
                 return
-
-    def _probe_partition(self) -> int:
-        return min(self._channels, default=0)
+            await asyncio.sleep(PROBE)
 
     def _probe_channel(self) -> bytes:
-        return self._keys.in_partition(self._probe_partition(), b"probe", self._own)
+        return self._keys.in_partition(self._probed_in, b"probe", self._own)

@@ -21,13 +21,18 @@ from statecast.stores.errors import StoreUnavailable
 from .address import Address
 from .scripts import Command
 
-__all__ = ["Host", "Node", "Reply", "connected", "send"]
+__all__ = ["Host", "Node", "NotSent", "Reply", "connected", "send"]
 
 #: What a command is answered with: bytes, numbers, lists of them, or none; a `ResponseError` if the server has not done
 #: it; `StoreUnavailable` if nobody knows whether it has.
 Reply = Any
 
 Host = tuple[str, int]
+
+
+class NotSent(StoreUnavailable):
+    """There is no connection: the server was sent nothing."""
+
 
 #: Seconds to connect, and to wait for all replies to what was sent together.
 CONNECT: Final = 2.0
@@ -85,6 +90,7 @@ class Node:
         """Send commands together, and return their replies in order.
 
         Raises:
+            NotSent: There is no connection to the server.
             StoreUnavailable: The connection failed; the server may have done all, some or none of them.
         """
         async with self._room:
@@ -106,7 +112,10 @@ class Node:
             return replies
 
     async def _connect(self) -> Connection:
-        return await connected(self._address, await self._find())
+        try:
+            return await connected(self._address, await self._find())
+        except (RedisError, OSError) as error:
+            raise NotSent(f"Redis cannot be reached: {str(error) or type(error).__name__}") from error
 
     async def reset(self) -> None:
         """Close the connections, so that the next ones are made to whatever server is there then."""

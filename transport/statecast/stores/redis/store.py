@@ -67,6 +67,7 @@ class RedisStore:
     shared: ClassVar[bool] = True
 
     def __init__(self, url: str, *, durable: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        self.url = url
         self._address = address_of(url, durable=durable)
         self._keys = Keys(self._address.prefix)
         self._engine = engine_at(self._address)

@@ -8,6 +8,7 @@ Entries alone have their revisions, and the stream refuses those that are there.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -18,13 +19,13 @@ from statecast.stores.base import Moved
 from statecast.stores.by_thread import by_thread
 from statecast.stores.errors import ChangeRefused, Fenced, StoreUnavailable
 from statecast.stores.key import Key
-from statecast.stores.log import Appended
+from statecast.stores.log import Appended, Created
 from statecast.stores.shared import SharedChange
 
 from .commits import as_entries, as_script, is_plain
 from .engine import Confirm, Engine
 from .keys import Keys
-from .node import Reply
+from .node import NotSent, Reply
 from .scripts import LOOK, Command
 
 __all__ = ["Writer"]
@@ -41,52 +42,110 @@ MOST: Final = 10_000
 _log: Final = logging.getLogger("statecast")
 
 
-class _Sent(msgspec.Struct):
-    """Changes that were sent, and of which nobody knows whether they were written."""
-
-    changes: Sequence[SharedChange]
-    number: int | None  #: batches that a script had written before; None: these are entries alone
-
-
-class _Claim(msgspec.Struct):
+class _Claim(msgspec.Struct, eq=False):
     """What is known of a thread under a token."""
 
     token: int
-    number: int | None  #: batches that a script has written; None: unknown
-    sent: _Sent | None = None  #: what was sent last
-    late: _Sent | None = None  #: what was sent and not written, and may be still on its way
+    number: int | None  #: of the last batch that a script wrote; None: unknown
+    given: int = 0  #: the last number that a batch was given
+    unsure: bool = False  #: whether it is unknown if what was sent last was written
+    sent: list[_Sent] = []  #: what was sent since the last write that succeeded, and may be on its way still
+    over: bool = False  #: whether nothing is written under it any more, although it is the latest
+    late: bool = False  #: whether entries may still be on their way that were sent under this token
     done: Sequence[SharedChange] = ()  #: what is written, although the caller was told that it may not be
     told: Sequence[SharedChange] = ()  #: what was written last, as the caller knows
 
 
-class _Group(msgspec.Struct, eq=False):
-    """The changes of a thread, or of several that a move connects."""
+class _Sent(msgspec.Struct, eq=False):
+    """A batch that was sent."""
 
-    whole: Sequence[SharedChange]
-    changes: Sequence[SharedChange]  #: those that are still to be written
+    changes: Sequence[SharedChange]  #: with what was done before
+    claims: Sequence[_Claim]  #: of its threads, the first one's first
+    number: int | None  #: under which a script writes it; None: it is entries alone
+    revision: int = 0  #: of the last of these entries
+
+    def is_there(self, number: int, revision: int) -> bool:
+        """Return whether it was written last, by what its first thread has."""
+        return self.revision == revision if self.number is None else self.number == number
+
+    def succeed(self) -> None:
+        """Take note that it was written."""
+        for claim in self.claims:
+            claim.done = ()
+        self.claims[0].done = self.changes
+
+
+class _Group(msgspec.Struct, eq=False):
+    """What is to be written of a thread, or of several that a move connects."""
+
+    changes: Sequence[SharedChange]
     claims: dict[Key, _Claim]
+    scripted: bool = False  #: whether a script has to write it, even entries alone
     error: Exception | None = None
 
     @property
     def key(self) -> Key:
         """The first thread: what was written of it was written of all."""
-        return self.whole[0].key
+        return self.changes[0].key
 
     @property
     def claim(self) -> _Claim | None:
+        """The claim of the first thread."""
         return self.claims.get(self.key)
 
     @property
     def is_plain(self) -> bool:
-        return len(self.claims) == 1 and bool(self.changes) and is_plain(self.changes)
+        """Whether it is entries alone."""
+        return not self.scripted and len(self.claims) == 1 and is_plain(self.changes)
 
-    @property
-    def is_unsure(self) -> bool:
-        """Whether it is unknown what was written of the threads."""
-        claim = self.claim
-        return (claim is not None and claim.sent is not None) or any(
-            claim.number is None for claim in self.claims.values()
-        )
+    def left(self) -> list[_Group]:
+        """Return what of it is not written yet; nothing if all is, or if it is not what was to be written before."""
+        first = self.claim
+        if first is not None and first.told and first.told == self.changes:
+            return []
+        # What was sent, taken back since, and is not there yet may still arrive, unless something takes its place: the
+        # next number, or as many entries.
+        taken_back = [
+            sent
+            for claim in self.claims.values()
+            for sent in claim.sent
+            if _without(self.changes, sent.changes) is None
+        ]
+        last = max((change.revision for change in self.changes if isinstance(change, Appended)), default=0)
+        left: list[SharedChange] | None = list(self.changes)
+        if any(sent.revision > last for sent in taken_back):
+            left = None
+        for claim in self.claims.values():
+            if left is not None and claim.done:
+                left = _without(left, claim.done)
+        if left is not None and self._begins_again(left):
+            self.end("entries of the thread before it may still come, and need an older token")
+            return []
+        if left is None:
+            _log.warning("other changes of the thread %r were sent before; it is loaded anew", self.key.thread_id)
+            self.end("the thread may have what its process does not know of")
+            return []
+        return [
+            _Group(
+                changes, {key: self.claims[key] for key in _keys_of(changes) if key in self.claims}, bool(taken_back)
+            )
+            for changes in by_thread(left)
+        ]
+
+    def end(self, reason: str) -> None:
+        """Write nothing more under these claims: their process has to load the threads anew."""
+        self.error = Fenced(reason)
+        for claim in self.claims.values():
+            claim.over, claim.sent, claim.done, claim.told = True, [], (), ()
+
+    def _begins_again(self, left: Sequence[SharedChange]) -> bool:
+        """Return whether a log begins to which entries of another one, that was deleted, may still come."""
+        begun = [
+            Key(change.owner, change.key.thread_id) if isinstance(change, Moved) else change.key
+            for change in left
+            if isinstance(change, Created | Moved)
+        ]
+        return any(claim.late for key in begun if (claim := self.claims.get(key)) is not None)
 
 
 class Writer:
@@ -124,31 +183,33 @@ class Writer:
             StoreUnavailable: Some may have been written. The same, or more behind it, may be written again.
         """
         groups = [self._group(group, tokens) for group in by_thread(changes)]
-        away: StoreUnavailable | None = None
-        left = groups
+        unfinished = groups
         for _ in range(TRIES):
-            await self._look([group for group in left if group.is_unsure])
-            for group in left:
-                _leave_out_done(group)
-            left = [group for group in left if group.error is None]
-            if not left:
+            await self._look(unfinished)
+            parts, written = [], []
+            for group in unfinished:
+                left = group.left() if group.error is None else []
+                parts += [(group, part) for part in left]
+                if not left and group.error is None:
+                    written.append(group)
+            await self._confirm(written)
+            replies = await self._send([part for _, part in parts])
+            unfinished = []
+            for (group, part), reply in zip(parts, replies, strict=True):
+                if _take(part, reply):
+                    unfinished.append(group)
+                group.error = group.error or part.error
+            if not unfinished:
                 break
-            replies = await self._send(left)
-            again = []
-            for group, reply in zip(left, replies, strict=True):
-                if _take(group, reply):
-                    again.append(group)
-                elif isinstance(group.error, StoreUnavailable):
-                    away = group.error
-            left = again
-        if left:
-            away = away or StoreUnavailable("what was written of a thread is still changing")
+        else:
+            raise StoreUnavailable("what was written of a thread is still changing")
+        away = [group.error for group in groups if isinstance(group.error, StoreUnavailable)]
         for group in groups:
-            self._conclude(group, told=away is None)
-        if away is not None:
-            raise away
+            self._conclude(group, told=not away)
+        if away:
+            raise away[0]
         failed = [(group, group.error) for group in groups if group.error is not None]
-        return {change.key: error for group, error in failed for change in group.whole}
+        return {change.key: error for group, error in failed for change in group.changes}
 
     async def write_whatever(self, changes: Sequence[SharedChange]) -> None:
         """Write changes, whoever holds their threads; none if one of them does not fit.
@@ -167,23 +228,27 @@ class Writer:
 
     def _group(self, changes: Sequence[SharedChange], tokens: Mapping[Key, int]) -> _Group:
         claims: dict[Key, _Claim] = {}
-        for change in changes:
-            for key in (
-                (change.key, Key(change.owner, change.key.thread_id)) if isinstance(change, Moved) else (change.key,)
-            ):
-                token = tokens.get(key)
-                if token is not None and key not in claims:
-                    claim = self._claims.get(key)
-                    if claim is None or claim.token != token:
-                        claim = self._claims[key] = _Claim(token, None)
-                    claims[key] = claim
-        return _Group(changes, changes, claims)
+        for key in _keys_of(changes):
+            token = tokens.get(key)
+            if token is not None:
+                claim = self._claims.get(key)
+                if claim is None or claim.token != token:
+                    claim = self._claims[key] = _Claim(token, None)
+                claims[key] = claim
+        over = any(claim.over for claim in claims.values())
+        return _Group(changes, claims, error=Fenced("the claim of the thread is over") if over else None)
 
     async def _look(self, groups: Sequence[_Group]) -> None:
-        """Find out what was written of threads."""
-        if not groups:
+        """Find out what was written of threads, of those of which nobody knows it."""
+        unsure = [
+            (group, key, claim)
+            for group in groups
+            if group.error is None
+            for key, claim in group.claims.items()
+            if claim.number is None or claim.unsure
+        ]
+        if not unsure:
             return
-        unsure = [(group, key, claim) for group in groups for key, claim in group.claims.items()]
         places = [self._keys.of(key) for _, key, _ in unsure]
         commands = [(self._keys.slots[place.partition], LOOK((place.meta, place.log))) for place in places]
         for (group, _, claim), found in zip(unsure, await self._engine.ask(commands), strict=True):
@@ -191,22 +256,32 @@ class Writer:
             if token != claim.token:
                 group.error = Fenced("another process has claimed the thread")
                 continue
-            claim.number = number
-            sent, claim.sent = claim.sent, None
-            if sent is not None:
-                if sent.number is not None:
-                    written = number == sent.number + 1
-                else:
-                    entry = sent.changes[-1]
-                    written = isinstance(entry, Appended) and log_token == token and revision >= entry.revision
-                claim.late = None if written else sent
-                claim.done = [*claim.done, *sent.changes] if written else claim.done
+            claim.number, claim.unsure = number, False
+            claim.given = max(claim.given, number)
+            reached = revision if log_token == token else 0
+            arrived = [sent for sent in claim.sent if sent.is_there(number, reached)]
+            if arrived:
+                max(arrived, key=lambda sent: len(sent.changes)).succeed()
+                # No script writes the others any more. Entries may still come that are more than those that are there.
+                claim.sent = [sent for sent in claim.sent if sent.number is None and sent.revision > reached]
 
     async def _send(self, groups: Sequence[_Group]) -> list[Reply]:
         commands = [self._command(group) for group in groups]
         touches = [touch for group in groups if group.is_plain for touch in self._touch(group.key)]
         replies = await self._engine.run([*commands, *touches], self.confirm)
         return replies[: len(commands)]
+
+    async def _confirm(self, groups: Sequence[_Group]) -> None:
+        """Have confirmed what was written before, if it has to be: a later write is confirmed with all before it."""
+        if self.confirm is None or not groups:
+            return
+        places = [self._keys.of(group.key) for group in groups]
+        commands: list[tuple[int, Command]] = [
+            (self._keys.slots[place.partition], ("SET", self._keys.in_partition(place.partition, b"probe"), 1))
+            for place in places
+        ]
+        for group, reply in zip(groups, await self._engine.run(commands, self.confirm), strict=True):
+            group.error = _error_of(reply)
 
     def _touch(self, key: Key) -> Sequence[tuple[int, Command]]:
         """Return what says that a thread is in use, where only entries are written; nothing if it was said just now."""
@@ -226,75 +301,92 @@ class Writer:
     def _command(self, group: _Group) -> tuple[int, Command]:
         """Return what writes a group, and remember that it was sent."""
         place = self._keys.of(group.key)
-        slot = self._keys.slots[place.partition]
-        claim = group.claim
-        if not group.changes:  # all was written before, and may still have to be confirmed
-            return slot, ("SET", self._keys.in_partition(place.partition, b"probe"), 1)
-        if claim is not None and group.is_plain:
+        lead, claims = group.claim, list(group.claims.values())
+        changes = [*(change for claim in claims for change in claim.done), *group.changes]
+        if lead is not None and group.is_plain:
             entries = [change for change in group.changes if isinstance(change, Appended)]
-            claim.sent = _Sent(group.changes, None)
-            return slot, as_entries(place.log, claim.token, entries)
-        if claim is not None:
-            claim.sent = _Sent(group.changes, claim.number)
+            lead.sent = [*lead.sent, _Sent(changes, claims, None, entries[-1].revision)]
+            lead.unsure = True
+            return self._keys.slots[place.partition], as_entries(place.log, lead.token, entries)
+        for claim in claims:
+            claim.given += 1
+        if lead is not None:
+            claims = [lead, *(claim for claim in claims if claim is not lead)]
+            lead.sent = [*lead.sent, _Sent(changes, claims, lead.given)]
+            lead.unsure = True
         return self._script(group.changes, group.claims)
 
     def _script(
         self, changes: Sequence[SharedChange], claims: Mapping[Key, _Claim], *, only_check: bool = False
     ) -> tuple[int, Command]:
-        numbered = {key: (claim.token, claim.number or 0) for key, claim in claims.items()}
+        numbered = {key: (claim.token, claim.number or 0, claim.given) for key, claim in claims.items()}
         command = as_script(self._keys, changes, numbered, time=self._now(), only_check=only_check)
         return self._keys.slots[self._keys.partition_of(changes[0].key.thread_id)], command
 
     def _conclude(self, group: _Group, *, told: bool) -> None:
         """Remember what was written of a group, for the case that it is to be written again."""
-        claim = group.claim
-        if isinstance(group.error, Fenced):
-            self.released({key: claim.token for key, claim in group.claims.items()})
-        elif claim is not None and told:
-            claim.done = ()
-            if group.error is None:
-                claim.told = group.whole
+        if told:
+            for claim in group.claims.values():
+                claim.done = ()
+            if group.claim is not None and group.error is None:
+                group.claim.told = group.changes
 
 
-def _leave_out_done(group: _Group) -> None:
-    """Leave out of a group what is written already."""
-    claim = group.claim
-    if claim is None or group.error is not None:
-        return
-    if claim.told and claim.told == group.whole:
-        claim.done, group.changes = group.whole, ()
-    elif list(group.whole[: len(claim.done)]) == list(claim.done):
-        group.changes = group.whole[len(claim.done) :]
-    else:
-        _log.warning("what was written of the thread %r is not what was to be; it is loaded anew", group.key.thread_id)
-        group.error = Fenced("the thread has what its process does not know of")
+def _keys_of(changes: Sequence[SharedChange]) -> list[Key]:
+    """Return the threads that changes concern."""
+    keys: dict[Key, None] = {}
+    for change in changes:
+        keys[change.key] = None
+        if isinstance(change, Moved):
+            keys[Key(change.owner, change.key.thread_id)] = None
+    return list(keys)
+
+
+def _without(changes: Sequence[SharedChange], done: Sequence[SharedChange]) -> list[SharedChange] | None:
+    """Return changes without those that are done; None if these are not the first of their threads."""
+    first: dict[Key, deque[SharedChange]] = {}
+    for change in done:
+        first.setdefault(change.key, deque()).append(change)
+    left = []
+    for change in changes:
+        expected = first.get(change.key)
+        if not expected:
+            left.append(change)
+        elif expected.popleft() != change:
+            return None
+    return None if any(first.values()) else left
 
 
 def _take(group: _Group, reply: Reply) -> bool:
     """Take note of a reply; return whether to look what was written, and to write the rest."""
-    claim = group.claim
-    if isinstance(reply, StoreUnavailable):
-        for other in group.claims.values():
-            if other is not claim:
-                other.number = None
+    lead = group.claim
+    if isinstance(reply, StoreUnavailable) and not isinstance(reply, NotSent):
+        for claim in group.claims.values():
+            if claim is not lead:
+                claim.number = None
+            claim.late = claim.late or group.is_plain
         group.error = reply
         return False
-    sent = None
-    if claim is not None:
-        sent, claim.sent = claim.sent, None
-        if _comes_late(reply):
-            if claim.late is None:
-                group.error = Fenced("the thread has what its process does not know of")
-                return False
-            claim.sent, claim.late = claim.late, None
+    if lead is None:
+        group.error = _error_of(reply)
+        return False
+    *before, sent = lead.sent
+    lead.sent, lead.unsure = before, False
+    if _comes_late(reply):  # something that was sent before has arrived in between
+        for claim in group.claims.values():
+            claim.unsure = bool(claim.sent)
+            claim.number = None if not claim.sent else claim.number
+        if any(claim.unsure for claim in group.claims.values()):
             return True
+        group.end("the thread has what its process does not know of")
+        return False
     group.error = _error_of(reply)
-    if group.error is None and claim is not None and sent is not None:
-        claim.done = [*claim.done, *sent.changes]
-        claim.late = None
-        if sent.number is not None:
-            for other in group.claims.values():
-                other.number = (other.number or 0) + 1
+    if group.error is None:
+        sent.succeed()
+        for claim in group.claims.values():
+            claim.sent = []
+            if sent.number is not None:
+                claim.number = claim.given
     return False
 
 

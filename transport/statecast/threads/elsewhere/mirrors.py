@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from functools import partial
-from math import ceil
 from typing import Final
 
 from statecast.protocol.errors import RequestError
@@ -26,9 +25,6 @@ __all__ = ["Mirrors", "pause_of"]
 #: Seconds between two looks at the store for what is followed; and as long as no hints arrive.
 POLL: Final = 1.0
 POLL_ALONE: Final = 0.2
-
-#: Threads that one such look asks for: a hint at any of them waits until its answer is there.
-SLICE: Final = 256
 
 #: Calls to the store at once, each for other threads.
 AT_ONCE: Final = 4
@@ -106,11 +102,8 @@ class Mirrors:
         hints.on_lost(self._look_at_all)
         try:
             while True:
-                keys = list(self._followed)
-                slices = max(1, ceil(len(keys) / SLICE))
-                for number in range(slices):
-                    await asyncio.sleep(pause_of(hints) / slices)
-                    self._look_at(keys[number::slices])
+                await asyncio.sleep(pause_of(hints))
+                self._look_at_all()
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -123,11 +116,7 @@ class Mirrors:
             self.look(key)
 
     def _look_at_all(self) -> None:
-        self._look_at(list(self._followed))
-
-    def _look_at(self, keys: Sequence[Key]) -> None:
-        """Look at threads that are followed, and follow those no longer that have no readers."""
-        for key in keys:
+        for key in list(self._followed):
             thread = self._registry.get(key)
             if thread is None or not thread.readers:
                 self._followed.pop(key)

@@ -1,8 +1,8 @@
 -- Write changes to threads of one partition, all or none.
 -- KEYS: unsettled, idle, idle_other, count, owned; of each thread what FIELDS says; then where replies go.
 -- ARGV: "check" to write nothing, or "write"; the store's time; how many threads; of each its name, its id, "1" if it has an
--- owner, the token it is written under, or nothing, and how many batches a script has written under it; then of each change
--- its kind, its thread, how many values follow, and the values.
+-- owner, the token it is written under, or nothing, the number of the batch that a script wrote last under it, and this
+-- one's; then of each change its kind, its thread, how many values follow, and the values.
 -- Return "done"; "fenced"; "refused" and why; or "again" if something else was written under the token.
 local FIELDS = {'meta', 'log', 'snap', 'inbox', 'ids', 'memory', 'records', 'card', 'posts', 'index'}
 local PARTITION = 5
@@ -14,15 +14,15 @@ for n = 1, tonumber(ARGV[3]) do
     for i, field in ipairs(FIELDS) do
         thread[field] = KEYS[PARTITION + (n - 1) * #FIELDS + i]
     end
-    thread.name, thread.id, thread.owned, thread.token, thread.number = unpack(ARGV, at + 1, at + 5)
-    at = at + 5
+    thread.name, thread.id, thread.owned, thread.token, thread.last, thread.number = unpack(ARGV, at + 1, at + 6)
+    at = at + 6
     local known = redis.call('HMGET', thread.meta, 'token', 'number', 'epoch', 'until')
     thread.claimed = thread.token ~= ''
     if thread.claimed then
         if known[1] ~= thread.token then
             return {'fenced'}
         end
-        if known[2] ~= thread.number then
+        if known[2] ~= thread.last then
             return {'again'}
         end
     else
@@ -325,7 +325,7 @@ for _, thread in ipairs(threads) do
         redis.call('ZREM', unsettled, thread.name)
     end
     if thread.claimed then
-        redis.call('HINCRBY', thread.meta, 'number', 1)
+        redis.call('HSET', thread.meta, 'number', thread.number)
     end
 end
 return {'done'}
