@@ -92,6 +92,7 @@ REFUSED = {
     "postgresql://db/chat?pool=1": "expected a pool",
     "postgresql://db/chat?pool=many": "expected a pool",
     "postgresql://db/chat?synchronous_commit=off": "expected synchronous_commit",
+    "postgresql://db/chat?wake=amqp%3A%2F%2Fdb": "expected wake",
     "postgresql://db/chat?unknown=1": "expected a URL",
     "postgresql://db:port:port/chat?x": "expected a URL",
 }

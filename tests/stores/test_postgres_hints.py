@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Collection
+from urllib.parse import quote
 
 import anyio
 import pytest
@@ -12,7 +13,7 @@ from statecast.stores import NoWake
 from statecast.stores.postgres import PostgresStore
 from statecast.stores.postgres.wake import PostgresWake
 from statecast.stores.wake import Wake
-from tests.engines import pgbouncer, postgres
+from tests.engines import pgbouncer, postgres, valkey
 from tests.engines.valve import Valve
 
 pytestmark = pytest.mark.anyio
@@ -154,6 +155,34 @@ async def test_a_pooler_that_passes_no_hints_on_is_reported(
                 await anyio.sleep(0.01)
     assert not ear.wake.live
     ear.wake.send(["t:1"])  # others may listen
+    await ear.wake.aclose()
+
+
+async def test_hints_can_go_by_redis() -> None:
+    with valkey.running() as server:
+        url = f"{postgres.fresh_url()}&wake={quote(server.url, safe='')}"
+        wake, ear = PostgresStore(url).wake(), Ear(PostgresStore(url).wake())
+        ear.wake.follow("t:1")
+        await wake.open(lambda topics: None, lambda: None)
+        await ear.open()
+        await ear.until_heard(wake, "t:1")
+        ear.wake.follow("t:2")
+        await ear.until_heard(wake, "t:1", "t:2")
+        assert ear.wake.live
+        await wake.aclose()
+        await ear.wake.aclose()
+
+
+async def test_redis_may_be_away(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    url = f"{postgres.fresh_url()}&wake=redis%3A%2F%2F127.0.0.1%3A{postgres.free_port()}"
+    ear = Ear(PostgresStore(url).wake())
+    ear.wake.follow("t:1")
+    await ear.open()
+    ear.wake.send(["t:1"])
+    with anyio.fail_after(60):
+        while "are looked for instead" not in caplog.text:  # noqa: ASYNC110  # until it has tried
+            await anyio.sleep(0.01)
+    assert not ear.wake.live
     await ear.wake.aclose()
 
 

@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from .schema import is_name
 
-__all__ = ["Address"]
+__all__ = ["Address", "is_postgres"]
 
 #: Names in the query that are not libpq's.
 OPTIONS: Final = ("schema", "pool", "wake", "synchronous_commit")
@@ -55,6 +55,8 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         if level is not None and level not in LEVELS:
             raise ValueError(f'expected synchronous_commit to be one of {", ".join(LEVELS)}, got "{level}"')
         wake = ours.get("wake", "")
+        if wake not in ("", "none") and not is_postgres(wake) and not wake.startswith("redis"):
+            raise ValueError(f'expected wake to be a URL of PostgreSQL or Redis, or "none", got "{wake}"')
         return cls(conninfo=conninfo, schema=schema, pool=int(pool), wake=wake, synchronous_commit=level)
 
     @property
@@ -62,3 +64,8 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         """Return how the store is called in messages: no password is in it."""
         known = conninfo_to_dict(self.conninfo)
         return f"{known.get('host', 'localhost')}/{known.get('dbname', '')} ({self.schema})"
+
+
+def is_postgres(url: str) -> bool:
+    """Return whether a URL is one of PostgreSQL."""
+    return url.startswith(("postgresql://", "postgres://"))

@@ -24,7 +24,7 @@ from statecast.stores.shared import Claimed, Durability, Held, Place, Post, Shar
 from statecast.stores.wake import NoWake, Wake
 
 from . import statements
-from .address import Address
+from .address import Address, is_postgres
 from .columns import array_of, columns_of, key_of, names, owner_name, read_text, write_text
 from .connections import Connections
 from .files import Files
@@ -120,6 +120,8 @@ class PostgresStore:
         """Return hints by NOTIFY, or by what the URL says."""
         if self._address.wake == "none":
             return NoWake()
+        if self._address.wake and not is_postgres(self._address.wake):
+            return _hints_elsewhere(self._address.wake)
         return PostgresWake(self._address.wake or self._address.conninfo, channels=self._address.schema)
 
     async def claim(self, key: Key, process: str, seconds: float) -> Claimed | Held:
@@ -283,3 +285,11 @@ class PostgresStore:
         assert self._clock is not None
         ((latest,),) = await self._connections.fetch(statements.CLOCK, (self._clock.written(), self._clock.now()))
         self._clock = Clock(latest, clock=self._monotonic)
+
+
+def _hints_elsewhere(url: str) -> Wake:
+    try:
+        from statecast.stores.redis.hints import RedisHints
+    except ImportError as error:
+        raise ImportError('hints by Redis need redis-py: pip install "statecast[redis]"') from error
+    return RedisHints(url)
