@@ -164,7 +164,10 @@ class Admission:
         active = thread.active
         revision = thread.log.revision
         if not fresh:
+            losses = thread.losses
             await self._registry.wait_stored(thread.key)  # the first try may not be stored yet
+            if thread.losses != losses:
+                raise LeaseLost()  # nor will it ever be
             run = self._runs.get(original or "")
             if run is not None:
                 joined = Submission(thread=thread, run=run, run_id=run.id, revision=run.start, snapshot=True)

@@ -49,15 +49,17 @@ class Asking:
         self._performer = performer
         self._waiting: dict[str, asyncio.Future[Reply]] = {}  #: who waits for a reply, by the call's id
         self._performing: dict[str, asyncio.Task[None]] = {}  #: by the call's id
+        self._reading = asyncio.Lock()  #: replies
         self._performed: dict[str, float] = {}  #: when calls were performed, for as long as a read may still have them
 
     async def ask(self, key: Key, process: str, call: Call) -> Reply | None:
         """Ask a process to perform a call, and return its reply.
 
-        None: the call is there no longer, as when the thread was deleted; it was not performed.
+        None: the thread was deleted, and the call with it; it was not performed.
 
         Raises:
-            RequestError: `store_unavailable`; also if no process has performed it in time, though one still may.
+            RequestError: `store_unavailable`; also if no process has performed it in time, though one still may, and
+                if one has and its reply was lost.
         """
         registry, id = self._registry, new_id("call")
         waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
@@ -72,14 +74,16 @@ class Asking:
                         return waiting.result()
                     with contextlib.suppress(StoreUnavailable, LeaseLost):  # it is in the store, and may be performed
                         try:
-                            await registry.own(key)
+                            thread = await registry.own(key)
                         except HeldElsewhere as held:
                             process = held.process
                             continue
                         if not await self._perform_all([key], wanted=id):
                             await self._read_replies()
-                            if not waiting.done():
+                            if not waiting.done() and thread is None:
                                 return None
+                            if not waiting.done():
+                                waiting.set_exception(StoreUnavailable("the reply of another process was lost"))
         except TimeoutError:
             raise StoreUnavailable(f"the process that holds {key.thread_id!r} does not answer") from None
         finally:
@@ -182,15 +186,16 @@ class Asking:
 
     async def _read_replies(self) -> None:
         """Hand the replies that have come to who waits for them."""
-        if not self._waiting:
-            return
-        for id, data in (await self._registry.shared.replies(self._registry.leases.process)).items():
-            waiting = self._waiting.get(id)
-            if waiting is not None and not waiting.done():
-                try:
-                    waiting.set_result(decode_reply(data))
-                except RequestError as error:
-                    waiting.set_exception(error)
+        async with self._reading:  # what another read has taken is here when it has ended
+            if not self._waiting:
+                return
+            for id, data in (await self._registry.shared.replies(self._registry.leases.process)).items():
+                waiting = self._waiting.get(id)
+                if waiting is not None and not waiting.done():
+                    try:
+                        waiting.set_result(decode_reply(data))
+                    except RequestError as error:
+                        waiting.set_exception(error)
 
 
 def _taken(post: Post, reply: Reply) -> Sequence[PostTaken]:
