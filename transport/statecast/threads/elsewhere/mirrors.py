@@ -60,6 +60,8 @@ class Mirrors:
         """
         known = self._registry.get(key) is not None
         thread = await self._registry.find(key)
+        if thread is not None and thread.owned:
+            await self._registry.leases.confirm([key])  # after a pause, another process may have it by now
         if thread is None or thread.owned or not known:
             return thread
         await self.refresh(thread)

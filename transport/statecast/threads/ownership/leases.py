@@ -42,6 +42,9 @@ MARGIN: Final = 0.1
 #: Renewals within the seconds of a lease.
 RENEWALS: Final = 3
 
+#: After a renewal that failed, the part of the usual time after which the next one follows.
+SOON: Final = 0.2
+
 _log: Final = logging.getLogger("statecast")
 
 
@@ -137,7 +140,7 @@ class Leases:
             StoreUnavailable: Some may have been written; the same changes are to be written again.
         """
         keys = {change.key for change in changes if _is_fenced(change)}
-        await self._confirm(keys)
+        await self.confirm(keys)
         tokens = {key: self._held[key].token for key in keys if key in self._held}
         written = [change for change in changes if change.key in tokens or not _is_fenced(change)]
         failed = await self._store.write(written, tokens)
@@ -183,15 +186,16 @@ class Leases:
     async def run(self) -> None:
         """Renew all claims from time to time, until cancelled, whatever happens meanwhile."""
         away = False
+        seconds = self.seconds / RENEWALS
         while True:
-            await asyncio.sleep(self.seconds / RENEWALS)
+            await asyncio.sleep(seconds * SOON if away else seconds)
             try:
-                async with asyncio.timeout(self.seconds):
+                async with asyncio.timeout(seconds):
                     await self.renew()
             except (StoreUnavailable, TimeoutError) as error:
                 away = True
                 self.doubt()
-                silent = StoreUnavailable(f"the store did not answer for {self.seconds:g} seconds")
+                silent = StoreUnavailable(f"the store did not answer for {seconds:g} seconds")
                 self._failed(error if isinstance(error, StoreUnavailable) else silent)
             except Exception:  # runs go on under the leases: one error is not to end all renewals
                 _log.exception("the leases could not be renewed")
@@ -231,7 +235,7 @@ class Leases:
             for key in list(self._held):
                 self._lose(key)
 
-    async def _confirm(self, keys: Iterable[Key]) -> None:
+    async def confirm(self, keys: Iterable[Key]) -> None:
         """Have the store confirm the claims of threads whose time is over.
 
         Raises:
