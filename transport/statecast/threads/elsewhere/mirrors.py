@@ -121,7 +121,7 @@ class Mirrors:
         for key in list(self._followed):
             thread = self._registry.get(key)
             if thread is None or not thread.readers:
-                self._followed.pop(key)
+                self._followed.pop(key, None)
                 self._registry.hints.unfollow(topic_of(key))
             elif not thread.owned:
                 self._due.setdefault(key, [])
