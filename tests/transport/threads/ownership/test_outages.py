@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import anyio
 import pytest
 
+from statecast import Agent, Run, UntypedCommand
 from statecast.stores import Key, StoreUnavailable
 from tests.transport.followers import Connection
-from tests.transport.held_agent import HOLD, NOTE, held, until
+from tests.transport.held_agent import HOLD, NOTE, held, note, until
 from tests.transport.processes import processes
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +76,31 @@ async def test_a_run_fails_when_the_store_is_away_for_too_long() -> None:
         assert run is not None
         assert run.error is not None
         assert run.error.code == "store_unavailable"
+
+
+async def test_a_run_fails_when_too_much_of_it_waits_for_the_store() -> None:
+    agent = Agent()
+    go_on = anyio.Event()
+
+    @agent.on("write")
+    async def write(run: Run, command: UntypedCommand) -> None:
+        note(run, "begins")
+        await go_on.wait()
+        for number in range(100):
+            note(run, f"{number} {'x' * 100}")
+            run.flush()
+        await anyio.sleep_forever()
+
+    async with processes() as all:
+        a = await all.start(agent, unstored=1_000)
+        await a.send({"type": "write"})
+        await until(lambda: a.notes() == ["begins"] and a.registry.journal.all_stored)
+        a.line.cut = True
+        go_on.set()
+        await until(lambda: a.hub.runs == 0)
+        a.line.cut = False
+        await until(lambda: a.registry.journal.failing is None and a.registry.journal.all_stored)
+        assert a.status() == "failed"
 
 
 async def test_a_write_whose_confirmation_was_lost_is_not_written_twice() -> None:

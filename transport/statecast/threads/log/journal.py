@@ -115,7 +115,7 @@ class Journal:
         """Return how many bytes of entries wait, by thread."""
         sizes: dict[Key, int] = {}
         for lane in self._lanes:
-            for change in lane.pending:
+            for change in lane.unstored:
                 if type(change) is Appended:
                     sizes[change.key] = sizes.get(change.key, 0) + len(change.data)
         return sizes

@@ -96,9 +96,9 @@ class Lane:
         return not self._pending and not self._writing
 
     @property
-    def pending(self) -> Sequence[SharedChange]:
-        """The changes that wait."""
-        return self._pending
+    def unstored(self) -> Sequence[SharedChange]:
+        """The changes that are not stored yet."""
+        return [*self._writing, *self._pending]
 
     def has(self, key: Key) -> bool:
         """Return whether something of a thread is not stored yet."""
