@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -122,6 +123,18 @@ def test_the_options_of_a_server(folder: Path) -> None:
         assert httpx.get(f"{url}/health", headers={"host": "good.example"}).status_code == 200
         assert httpx.get(f"{url}/health", headers={"host": "evil.example"}).status_code == 421
         assert "hunter2" in httpx.post(f"{url}/assistant", json={"commands": [{"type": "fail"}]}).text
+
+
+def test_the_log_is_written_as_json(folder: Path) -> None:
+    with running(folder, "serve", "my_agent:agent", "--store", "memory", "--log-format", "json") as (url, process):
+        body = {"threadId": "t", "commands": [{"type": "fail"}]}
+        httpx.post(f"{url}/assistant", json=body, timeout=PATIENCE)
+        process.terminate()
+        _, errors = process.communicate(timeout=PATIENCE)
+    lines = {line["logger"]: line for line in map(json.loads, errors.splitlines())}
+    assert "hunter2" in lines["statecast"]["traceback"]
+    run = lines["statecast.runs"]
+    assert (run["level"], run["thread_id"], run["agent"], run["status"]) == ("info", "t", "mine", "failed")
 
 
 def test_the_demo_is_served_with_its_page(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from statecast import AddMessage, Agent, App, Run, UntypedCommand, create_app
+from statecast import AddMessage, Agent, App, Run, UntypedCommand, cli, create_app
 from statecast.testing import TestClient
 from statecast_agents import Usage
 from tests.transport.failing_store import Failing
@@ -126,3 +126,13 @@ async def test_each_app_counts_for_itself() -> None:
 def test_a_short_token_is_refused() -> None:
     with pytest.raises(TypeError, match="at least 16 characters"):
         create_app(agent(), metrics="short")
+
+
+@pytest.mark.parametrize(("token", "status"), [("", 200), (TOKEN, 401)])
+async def test_the_command_line_takes_the_token_from_the_environment(
+    token: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(cli.METRICS_TOKEN, token)
+    app = cli._app(cli._parser().parse_args(["demo", "--metrics"]))
+    async with TestClient(app) as client:
+        assert (await client.get("/metrics")).status == status

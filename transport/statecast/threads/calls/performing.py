@@ -119,6 +119,7 @@ class Performer:
             since=Cursor(call.epoch, call.revision),
             owner=key.owner,
             user=batch.user,
+            trace=batch.trace,
             request=batch.request,
             on_disconnect=batch.on_disconnect,
             policy=call.policy,

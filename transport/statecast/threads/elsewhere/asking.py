@@ -64,6 +64,7 @@ class Asking:
         registry, id = self._registry, new_id("call")
         waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting[id] = waiting
+        registry.observer.called_elsewhere()
         try:
             async with asyncio.timeout(PATIENCE):
                 await registry.shared.post(Post(key, id, registry.leases.process, encode_call(call)))

@@ -113,7 +113,11 @@ class Elsewhere:
         if since is None:
             since = Cursor(thread.epoch, thread.log.revision) if await agrees(posted.claim, thread) else NOWHERE
         batch = Batch(
-            commands=commands, request=posted.request, on_disconnect=posted.on_disconnect, user=posted.user
+            commands=commands,
+            request=posted.request,
+            on_disconnect=posted.on_disconnect,
+            user=posted.user,
+            trace=posted.trace,
         ).encode()
         call = Submit(
             posted.agent.name,
