@@ -130,15 +130,15 @@ class Crowd:
                 await asyncio.sleep(0.02)
 
         async def agreed() -> bool:
+            """Return whether all are at one cursor, and nothing that was accepted is still to be carried out."""
             for member in self._cluster.members:
                 known[member.name] = await self._ask(member.served.url, f"/threads/{thread}/state")
             cursors = {answer["cursor"] for answer in known.values()} | {follower.cursor for follower in followers}
-            return len(cursors) == 1
+            return len(cursors) == 1 and not any(self._outstanding(thread, answer) for answer in known.values())
 
         await within(f"{thread} to be quiet", quiet())
         await arrived(agreed)
         for name, answer in known.items():
-            self._recorder.see_state(thread, answer["state"], answer["run"])
             epoch, _, revision = answer["cursor"].rpartition("-")
             texts = [part["text"] for message in answer["state"]["messages"] for part in message["parts"]]
             said = Counter(texts)
@@ -154,6 +154,14 @@ class Crowd:
                     restartable=agent == "again",
                 )
             )
+
+    def _outstanding(self, thread: str, answer: dict[str, Any]) -> bool:
+        """Return whether a command was accepted whose run is neither carried out nor over, as far as was seen."""
+        state, run = answer["state"], answer["run"]
+        self._recorder.see_state(thread, state, run)
+        done = {*state["done"], *(part["text"] for message in state["messages"] for part in message["parts"])}
+        accepted = (sent for sent in self._recorder.sent.values() if sent.thread == thread and sent.accepted)
+        return any(sent.name not in done and not self._recorder.is_over(sent.runs) for sent in accepted)
 
     async def _ask(self, url: str, path: str) -> Any:
         async def up() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 from typing import Final
@@ -13,7 +13,10 @@ from tests.cluster.history import Fault
 from tests.cluster.recorder import Recorder
 from tests.cluster.wire import DIRECTIONS
 
-__all__ = ["Nemesis"]
+__all__ = ["KINDS", "Nemesis"]
+
+#: All that it does; each is the name of a method.
+KINDS: Final = ("kill", "pause", "stop", "cut", "delay", "hold", "kill_engine", "pause_engine", "cut_all")
 
 #: How long a process is paused, in leases.
 PAUSES: Final = (0.5, 1.1, 3.0)
@@ -37,15 +40,14 @@ class Nemesis:
         self._random = random
         self._lease = lease
 
-    async def go(self, deeds: int) -> None:
+    async def go(self, deeds: int, kinds: Sequence[str] = KINDS) -> None:
         """Do so many things; every kind comes once before any comes again."""
-        kinds: list[Deed] = []
+        left: list[str] = []
         for _ in range(deeds):
-            if not kinds:
-                kinds = [self.kill, self.pause, self.stop, self.cut, self.delay, self.hold]
-                kinds += [self.kill_engine, self.pause_engine, self.cut_all]
-                self._random.shuffle(kinds)
-            await kinds.pop()()
+            if not left:
+                left = self._random.sample(kinds, len(kinds))
+            deed: Deed = getattr(self, left.pop())
+            await deed()
             await asyncio.sleep(self._random.random() * self._lease)
 
     async def kill(self) -> None:

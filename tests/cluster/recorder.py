@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_left
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -59,6 +59,10 @@ class Recorder:
         if (run, how) not in self._ended:
             self._ended.add((run, how))
             self.events.append(Ended(self.now if at is None else at, thread, run, how))
+
+    def is_over(self, runs: Iterable[str]) -> bool:
+        """Return whether somebody saw how a run ended, of those of a command."""
+        return any(run in runs for run, _ in self._ended)
 
     @asynccontextmanager
     async def pulse(self) -> AsyncIterator[None]:
@@ -121,6 +125,7 @@ class Notes:
     def accept(self, sent: Command, run_id: str | None) -> None:
         """Note that a command was accepted."""
         sent.accepted += 1
+        sent.runs |= {run_id} if run_id else set()
         self._recorder.events.append(Acked(self._recorder.now, sent.thread, sent.name, run_id))
 
     def see(self, thread: str, cursor: str, state: Any, run: dict[str, Any] | None) -> int:
