@@ -85,10 +85,9 @@ class Server:
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""
-        command = [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
         with open(self._folder / "log", "ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--save", "", "--appendonly", "yes", *self._settings],
+                self._command(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -99,6 +98,10 @@ class Server:
             if self._process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"the server does not start: {(self._folder / 'log').read_text()[-2_000:]}")
             time.sleep(0.01)
+
+    def _command(self) -> list[str]:
+        place = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
+        return [self._program, *place, "--save", "", "--appendonly", "yes", *self._settings]
 
     def kill(self) -> None:
         """End the server at once, as `kill -9` does."""
@@ -131,11 +134,41 @@ class Server:
             raise RuntimeError(line.decode())
         return line
 
+    def info(self, name: str) -> bytes:
+        """Return the lines of `INFO` that begin with a name."""
+        return b"\n".join(line for line in _read(self, ("INFO",))[0].splitlines() if line.startswith(name.encode()))
+
     def _answers(self) -> bool:
         try:
             return self.do("PING") == b"+PONG"
         except (OSError, RuntimeError):
             return False
+
+
+class Sentinel(Server):
+    """A Sentinel that watches a master, and makes its replica the master when it is gone.
+
+    Args:
+        master: The master.
+    """
+
+    def __init__(self, master: Server) -> None:
+        self._master = master
+        super().__init__()
+
+    def _command(self) -> list[str]:
+        settings = self._folder / "sentinel.conf"
+        if not settings.exists():
+            lines = [
+                f"port {self.port}",
+                "bind 127.0.0.1",
+                f"dir {self._folder}",
+                f"sentinel monitor service 127.0.0.1 {self._master.port} 1",
+                "sentinel down-after-milliseconds service 300",
+                "sentinel failover-timeout service 2000",
+            ]
+            settings.write_text("\n".join(lines) + "\n")
+        return [self._program, str(settings), "--sentinel"]
 
 
 class Cluster:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -275,6 +276,51 @@ async def test_hints_come_again_after_the_server_did(monkeypatch: pytest.MonkeyP
         wake.unfollow(topic)
         await wake.aclose()
         await store.aclose()
+
+
+@pytest.mark.slow
+async def test_the_master_that_sentinels_name_next_is_another_engine_and_goes_on() -> None:
+    with valkey.running("--repl-diskless-sync-delay", "0") as master:
+        with valkey.running("--replicaof", f"127.0.0.1 {master.port}") as replica:
+            await asyncio.to_thread(_until, lambda: b"up" in replica.info("master_link_status"))
+            sentinel = valkey.Sentinel(master)
+            try:
+                await asyncio.to_thread(_until, lambda: b"slaves=1" in sentinel.info("master0"))
+                store = await opened(f"redis+sentinel://127.0.0.1:{sentinel.port}/service?replicas=1")
+                token = await started(store)
+                before = await store.identity()
+                wake, heard = store.wake(), set[str]()
+                wake.follow("topic")
+                await wake.open(heard.update, lambda: None)
+                await until(lambda: wake.live)
+
+                master.kill()
+                after = before
+                async with asyncio.timeout(60):
+                    while after == before:
+                        try:
+                            after = await store.identity()
+                        except StoreUnavailable:
+                            await asyncio.sleep(0.05)
+                other = await opened(f"redis+sentinel://127.0.0.1:{sentinel.port}/service")
+                assert await other.write([entry(2)], {KEY: token}) == {}
+                assert await revisions(other) == [1, 2]
+                async with asyncio.timeout(60):
+                    while "topic" not in heard:
+                        wake.send({"topic"})
+                        await asyncio.sleep(0.05)
+                await wake.aclose()
+                await other.aclose()
+                await store.aclose()
+            finally:
+                sentinel.remove()
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 @pytest.mark.slow
