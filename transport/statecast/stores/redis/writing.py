@@ -82,6 +82,7 @@ class _Group(msgspec.Struct, eq=False):
     claims: dict[Key, _Claim]
     scripted: bool = False  #: whether a script has to write it, even entries alone
     error: Exception | None = None
+    _plain: bool | None = None
 
     @property
     def key(self) -> Key:
@@ -96,13 +97,17 @@ class _Group(msgspec.Struct, eq=False):
     @property
     def is_plain(self) -> bool:
         """Whether it is entries alone."""
-        return not self.scripted and len(self.claims) == 1 and is_plain(self.changes)
+        if self._plain is None:
+            self._plain = not self.scripted and len(self.claims) == 1 and is_plain(self.changes)
+        return self._plain
 
     def left(self) -> list[_Group]:
         """Return what of it is not written yet; nothing if all is, or if it is not what was to be written before."""
         first = self.claim
         if first is not None and first.told and first.told == self.changes:
             return []
+        if not any(claim.sent or claim.done or claim.late for claim in self.claims.values()):
+            return [self]
         # What was sent, taken back since, and is not there yet may still arrive, unless something takes its place: the
         # next number, or as many entries.
         taken_back = [
@@ -302,7 +307,9 @@ class Writer:
         """Return what writes a group, and remember that it was sent."""
         place = self._keys.of(group.key)
         lead, claims = group.claim, list(group.claims.values())
-        changes = [*(change for claim in claims for change in claim.done), *group.changes]
+        changes = group.changes
+        if any(claim.done for claim in claims):
+            changes = [*(change for claim in claims for change in claim.done), *changes]
         if lead is not None and group.is_plain:
             entries = [change for change in group.changes if isinstance(change, Appended)]
             lead.sent = [*lead.sent, _Sent(changes, claims, None, entries[-1].revision)]
