@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -16,6 +16,9 @@ from .engine import Engine
 from .loop import SimulatedLoop
 
 __all__ = ["Witness"]
+
+#: Seconds until each process that runs has noticed that the engine is another one: it renews its claims that often.
+NOTICED: Final = 1.0
 
 
 class Witness:
@@ -51,27 +54,30 @@ class Witness:
         self.faults.append(f"{self.now:.3f} {text}")
 
     def forgive(self) -> None:
-        """Note that the engine has lost what it wrote last, which it may have confirmed."""
-        self._forgiven = self.now
+        """Note that the engine has lost what it wrote last, which it may have confirmed.
+
+        A process that has not noticed yet may confirm it once more to whoever asks again.
+        """
+        self._forgiven = self.now + NOTICED
         self.events = [event for event in self.events if not isinstance(event, Ended | Executed)]
         self._ended.clear()
 
-    def take_back(self, thread: str, left: Collection[str]) -> None:
-        """Forget the answers to commands of a thread that the engine has lost; all others count.
+    def take_back(self, saved: SavedThread, patches: Collection[str]) -> None:
+        """Forget the answers about what the engine has lost of a thread; all others count.
 
         Args:
-            thread: The thread.
-            left: The commands that it has.
+            saved: What it has.
+            patches: The names of the commands and patches that its state has.
         """
-        again = {event.command for event in self.events if isinstance(event, Acked) and event.at > self._forgiven}
-        kept = set(left) - again
+        runs = {run for _, run in saved.applied.values()}
         self.events = [
             event
             for event in self.events
             if not isinstance(event, Acked)
-            or event.thread != thread
+            or event.thread != saved.key.thread_id
             or event.at > self._forgiven
-            or event.command in kept
+            or event.run in runs
+            or (event.run is None and event.command in patches)
         ]
 
     def forget(self, thread: str) -> None:
@@ -117,7 +123,7 @@ class Witness:
             writers = list(dict.fromkeys(piece.rpartition(".")[0] for piece in state["text"][known:].split()))
             token = engine.token_of(saved.key, revision, data)
             self.add(Entry(thread, saved.epoch, revision, digest(state, run), writers, token))
-        self.take_back(thread, state["counts"])
+        self.take_back(saved, state["counts"])
 
     def answer(self, process: str, key: Key, cursor: Cursor, text: bytes, run: Any, *, restartable: bool) -> None:
         """Note what a process answers when all is quiet."""
