@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, TypeVar
 
 import anyio
@@ -455,4 +456,4 @@ class Hub:
         if isinstance(run, Execution):
             self._runs.abandon(thread, run)
         elif self._elsewhere is not None and (not run.data or run.batch.on_disconnect == "cancel"):
-            self._elsewhere.begin(self._perform(thread.key, Abandon(run.id)))
+            self._elsewhere.begin(partial(self._perform, thread.key, Abandon(run.id)))

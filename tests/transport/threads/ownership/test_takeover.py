@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from statecast.stores import Key
@@ -164,3 +166,33 @@ async def test_tokens_grow_across_a_deletion() -> None:
         await b.send(NOTE)
         assert b.token() == 2
         await until(lambda: b.notes() == ["noted"])
+
+
+async def test_of_two_first_requests_to_two_processes_one_makes_the_thread() -> None:
+    async with processes() as all:
+        agent, _ = held()
+        a, b = await all.start(agent), await all.start(agent)
+        await asyncio.gather(a.send({**NOTE, "text": "a"}), b.send({**NOTE, "text": "b"}))
+        owner = a if a.owns() else b
+        await until(lambda: owner.hub.runs == 0)
+        notes = owner.notes()
+        assert isinstance(notes, list)
+        assert sorted(notes) == ["a", "b"]
+        assert all.holder() == owner.name
+
+
+async def test_an_outage_shorter_than_a_lease_is_no_reason_to_take_over() -> None:
+    async with processes() as all:
+        agent, release = held()
+        a, b = await all.start(agent), await all.start(agent)
+        await a.send(HOLD)
+        await until(lambda: a.notes() == ["held"])
+        for _ in range(3):
+            a.line.cut = True
+            await until(lambda: a.registry.journal.failing is not None)
+            all.ticks.now += LEASE * 0.9
+            a.line.cut = False
+            await until(lambda: a.registry.journal.failing is None)
+        release.set()
+        await until(lambda: a.status() == "completed" and a.registry.journal.all_stored)
+        assert (a.token(), b.hub.loaded("t")) == (1, None)

@@ -15,8 +15,8 @@ from .connections import Row
 
 __all__ = ["SOME", "summary_in", "tail_in", "thread_in"]
 
-#: Bytes of entries in a tail, about.
-SOME: Final = 262_144
+#: Rows of entries in a tail at most; a row is what was written at once.
+SOME: Final = 64
 
 
 def thread_in(key: Key, row: Row) -> SavedThread:
@@ -57,7 +57,7 @@ def tail_in(row: Row, places: Sequence[tuple[Key, Place]]) -> Tail:
     epoch = read_text(epoch)
     same = epoch == place.epoch
     reaches = same and reached <= place.revision <= revision
-    entries = unpack(packed or (), place.revision) if reaches else []
+    entries = unpack(packed, place.revision) if reaches else []
     last = entries[-1][0] if entries else place.revision
     return Tail(
         key=key,
@@ -87,5 +87,5 @@ def summary_in(row: Row) -> Summary:
     )
 
 
-def _inbox(runs: Sequence[str], batches: Sequence[bytes]) -> list[tuple[str, bytes]]:
-    return [(read_text(run_id), data) for run_id, data in zip(runs, batches, strict=True)]
+def _inbox(runs: Sequence[str] | None, batches: Sequence[bytes] | None) -> list[tuple[str, bytes]]:
+    return [(read_text(run_id), data) for run_id, data in zip(runs or (), batches or (), strict=True)]

@@ -4,7 +4,9 @@ Rule 1: what writes to a thread locks its row in `thread` first, and rows in the
 in a circle. Only a lock of the row, or an update of it, fences: its token cannot change any more until the commit.
 Rule 2: a plain SELECT may see what is older by the time it answers. Nothing is written because of what one has said.
 Rule 3: leases count by `clock_timestamp()`, the engine's clock; `now()` would be the start of the transaction.
-Rule 4: arrays of numbers are passed as text, so that the type of a parameter is the same in every call.
+Rule 4: rows of many threads are looked up one by one, in a LATERAL subquery with a limit. The planner would read all of
+a table instead that is not large yet, and would not lock rows in the order in which they are given.
+Rule 5: arrays of numbers are passed as text, so that the type of a parameter is the same in every call.
 """
 
 from __future__ import annotations
@@ -18,25 +20,25 @@ __all__: list[str] = []
 #: Append entries to many threads in one statement. Returns the rows that were written to: the others are fenced, do not
 #: exist, or have these entries already. The lock fences; the row itself does not change, which costs half as much.
 APPEND: Final = """
-WITH mine AS (
+WITH mine AS MATERIALIZED (
     SELECT thread.row, given.last, given.data
-    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %b::bytea[]) AS given (row, token, last, data)
-        JOIN statecast.thread ON thread.row = given.row
-    WHERE thread.token = given.token AND thread.epoch IS NOT NULL
-    ORDER BY thread.row FOR NO KEY UPDATE OF thread
+    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %b::bytea[]) AS given (row, token, last, data), LATERAL (
+        SELECT row FROM statecast.thread WHERE row = given.row AND token = given.token AND epoch IS NOT NULL
+        LIMIT 1 FOR NO KEY UPDATE
+    ) AS thread
 )
 INSERT INTO statecast.entry (row, revision, data) SELECT row, last, data FROM mine ON CONFLICT DO NOTHING RETURNING row
 """
 
 #: The same, and of some threads, say that they are written to, and whether their run goes on.
 APPEND_AND_TOUCH: Final = """
-WITH mine AS (
+WITH mine AS MATERIALIZED (
     SELECT thread.row, given.last, given.data, given.touch, given.open
     FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %b::bytea[], %s::boolean[], %s::boolean[])
-            AS given (row, token, last, data, touch, open)
-        JOIN statecast.thread ON thread.row = given.row
-    WHERE thread.token = given.token AND thread.epoch IS NOT NULL
-    ORDER BY thread.row FOR NO KEY UPDATE OF thread
+            AS given (row, token, last, data, touch, open), LATERAL (
+        SELECT row FROM statecast.thread WHERE row = given.row AND token = given.token AND epoch IS NOT NULL
+        LIMIT 1 FOR NO KEY UPDATE
+    ) AS thread
 ), touched AS (
     UPDATE statecast.thread SET open = coalesce(mine.open, thread.open), written = greatest(thread.written, %s)
     FROM mine WHERE mine.touch AND thread.row = mine.row
@@ -176,17 +178,19 @@ HOLDER: Final = "SELECT process FROM statecast.thread WHERE owner = %s AND threa
 
 #: Renew claims, and return those that were. It may be lost with the engine's last moments: then a claim ends sooner.
 RENEW: Final = """
-WITH given AS (
-    SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[]) WITH ORDINALITY
-        AS given (owner, thread_id, token, number)
-), mine AS (
-    SELECT thread.row, given.number FROM given
-        JOIN statecast.thread ON thread.owner = given.owner AND thread.thread_id = given.thread_id,
-        set_config('synchronous_commit', 'off', true)
-    WHERE thread.token = given.token ORDER BY thread.row FOR NO KEY UPDATE OF thread
+WITH mine AS MATERIALIZED (
+    SELECT thread.row, given.number
+    FROM unnest(%s::text[], %s::text[], %s::bigint[]) WITH ORDINALITY AS given (owner, thread_id, token, number),
+        set_config('synchronous_commit', 'off', true), LATERAL (
+        SELECT row FROM statecast.thread
+        WHERE owner = given.owner AND thread_id = given.thread_id AND token = given.token LIMIT 1
+    ) AS thread
+), locked AS MATERIALIZED (
+    SELECT mine.row, mine.number FROM mine JOIN statecast.thread ON thread.row = mine.row
+    ORDER BY mine.row FOR NO KEY UPDATE OF thread
 )
 UPDATE statecast.thread SET until = clock_timestamp() + make_interval(secs => %s)
-FROM mine WHERE thread.row = mine.row RETURNING mine.number
+FROM locked WHERE thread.row = locked.row RETURNING locked.number
 """
 RELEASE: Final = """
 WITH given AS (
@@ -225,28 +229,26 @@ SELECT agent, epoch, lasting, reached, state, run,
 FROM statecast.thread WHERE owner = %s AND thread_id = %s AND epoch IS NOT NULL
 """
 
-#: What is new on threads, of those where anything is: rows of entries as far as they have so many bytes before them.
+#: What is new on threads, of those where anything is: the first rows of entries, if they are many.
 TAILS: Final = """
-SELECT number, thread.epoch, thread.version, thread.agent, head.revision, thread.reached, fresh.data,
-    ARRAY(SELECT run_id FROM statecast.inbox WHERE inbox.row = thread.row ORDER BY place),
-    ARRAY(SELECT data FROM statecast.inbox WHERE inbox.row = thread.row ORDER BY place)
+SELECT number, thread.epoch, thread.version, thread.agent, thread.revision, thread.reached,
+    CASE WHEN thread.epoch = given.epoch AND given.revision BETWEEN thread.reached AND thread.revision THEN ARRAY(
+        SELECT data FROM statecast.entry WHERE entry.row = thread.row AND entry.revision > given.revision
+        ORDER BY entry.revision LIMIT %s
+    ) END,
+    inbox.runs, inbox.data
 FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[])
         WITH ORDINALITY AS given (owner, thread_id, epoch, revision, version, number)
-    LEFT JOIN statecast.thread ON thread.owner = given.owner AND thread.thread_id = given.thread_id
     LEFT JOIN LATERAL (
-        SELECT greatest(reached, (SELECT max(revision) FROM statecast.entry WHERE entry.row = thread.row)) AS revision
-    ) AS head ON true
+        SELECT row, epoch, version, agent, reached,
+            greatest(reached, (SELECT max(revision) FROM statecast.entry WHERE entry.row = thread.row)) AS revision
+        FROM statecast.thread WHERE owner = given.owner AND thread_id = given.thread_id LIMIT 1
+    ) AS thread ON true
     LEFT JOIN LATERAL (
-        SELECT array_agg(data ORDER BY revision) AS data FROM (
-            SELECT revision, data, sum(length(data)) OVER (ORDER BY revision) - length(data) AS before FROM (
-                SELECT entry.revision, entry.data FROM statecast.entry
-                WHERE entry.row = thread.row AND entry.revision > given.revision AND thread.epoch = given.epoch
-                    AND given.revision BETWEEN thread.reached AND head.revision
-                ORDER BY entry.revision LIMIT 1000
-            ) AS next
-        ) AS counted WHERE before < %s
-    ) AS fresh ON true
-WHERE thread.epoch IS DISTINCT FROM given.epoch OR head.revision <> given.revision
+        SELECT array_agg(run_id ORDER BY place) AS runs, array_agg(data ORDER BY place) AS data
+        FROM statecast.inbox WHERE inbox.row = thread.row
+    ) AS inbox ON true
+WHERE thread.epoch IS DISTINCT FROM given.epoch OR thread.revision <> given.revision
     OR thread.version <> given.version
 """
 

@@ -181,11 +181,11 @@ class PostgresStore:
         """Return what is new on threads since the places."""
         order = list(places.items())
         values = (
+            SOME,
             *columns_of(places),
             [write_text(place.epoch) for place in places.values()],
             array_of(place.revision for place in places.values()),
             array_of(place.version for place in places.values()),
-            SOME,
         )
         return [tail_in(row, order) for row in await self._connections.fetch(statements.TAILS, values)]
 

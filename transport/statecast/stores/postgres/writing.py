@@ -127,6 +127,7 @@ class Writing:
             given[claim.row] = group
         if not given:
             return others
+        columns.sort()  # rows are locked in their order
         rows, numbers, lasts, packed, touches, opens = zip(*columns, strict=True)
         values: list[object] = [array_of(rows), array_of(numbers), array_of(lasts), list(packed)]
         touched = any(touches)

@@ -95,8 +95,8 @@ def decode_reply(data: bytes) -> Reply:
 
 
 def _kinds(base: type[RequestError]) -> Iterator[type[RequestError]]:
+    yield base
     for kind in base.__subclasses__():
-        yield kind
         yield from _kinds(kind)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 import msgspec
@@ -63,12 +63,12 @@ class Elsewhere:
         """Return what is to run as long as the server does."""
         return [self.mirrors.run(), self._asking.run(), self._perform_begun()]
 
-    def begin(self, call: Coroutine[Any, Any, object]) -> None:
+    def begin(self, call: Callable[[], Awaitable[object]]) -> None:
         """Begin a call that nobody waits for; what it is refused for is nobody's concern either."""
 
         async def perform() -> None:
             with contextlib.suppress(RequestError):
-                await call
+                await call()
 
         task = asyncio.get_running_loop().create_task(perform())
         self._begun.add(task)

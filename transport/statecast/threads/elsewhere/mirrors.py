@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import partial
+from math import ceil
 from typing import Final
 
 from statecast.protocol.errors import RequestError
@@ -25,6 +26,9 @@ __all__ = ["Mirrors", "pause_of"]
 #: Seconds between two looks at the store for what is followed; and as long as no hints arrive.
 POLL: Final = 1.0
 POLL_ALONE: Final = 0.2
+
+#: Threads that one such look asks for: a hint at any of them waits until its answer is there.
+SLICE: Final = 256
 
 #: Calls to the store at once, each for other threads.
 AT_ONCE: Final = 4
@@ -104,8 +108,11 @@ class Mirrors:
         hints.on_lost(self._look_at_all)
         try:
             while True:
-                await asyncio.sleep(pause_of(hints))
-                self._look_at_all()
+                keys = list(self._followed)
+                slices = max(1, ceil(len(keys) / SLICE))
+                for number in range(slices):
+                    await asyncio.sleep(pause_of(hints) / slices)
+                    self._look_at(keys[number::slices])
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -118,7 +125,11 @@ class Mirrors:
             self.look(key)
 
     def _look_at_all(self) -> None:
-        for key in list(self._followed):
+        self._look_at(list(self._followed))
+
+    def _look_at(self, keys: Sequence[Key]) -> None:
+        """Look at threads that are followed, and follow those no longer that have no readers."""
+        for key in keys:
             thread = self._registry.get(key)
             if thread is None or not thread.readers:
                 self._followed.pop(key, None)

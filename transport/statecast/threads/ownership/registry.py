@@ -349,7 +349,7 @@ class SharedRegistry(Registry):
             seconds: How long.
             queued: Whether what is queued does not matter.
         """
-        if key in self._guarded or key in self._claims or key in self._turns:
+        if key in self._guarded or key in self._claims or key in self._turns or self.journal.failing is not None:
             return False
         thread = self._threads.get(key)
         since = self.leases.since(key) if thread is None else thread.used

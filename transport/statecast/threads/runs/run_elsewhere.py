@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statecast.protocol import RunState
 from statecast.threads.log.logged_state import LoggedState
-from statecast_agents import Request
+from statecast_agents import Messages, Request
 
 from .batch import Batch
 
@@ -48,8 +48,13 @@ class RunElsewhere:
 
     @property
     def asks(self) -> bool:
-        """Whether the client must act for the run."""
-        return self.waits_since is not None
+        """Whether the client must act for the run, as far as the state shows it: a call or a question is open."""
+        thread = self._thread
+        if self.waits_since is not None:
+            return True
+        messages = thread.agent.messages
+        is_called = messages is not None and bool(Messages(thread.document, messages).open_calls())
+        return is_called or bool(thread.document.list_at(thread.agent.pending))
 
     @property
     def batch(self) -> Batch:
