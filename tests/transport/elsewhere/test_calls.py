@@ -88,6 +88,29 @@ async def test_a_call_is_performed_once_although_its_confirmation_is_lost() -> N
         assert second.notes() == ["noted", "patched"]
 
 
+async def test_a_patch_whose_confirmation_and_thread_are_lost_is_not_applied_again() -> None:
+    agent, _ = held(writable=["/notes"])
+    async with processes() as deployment:
+        first, second = await deployment.start(agent), await deployment.start(agent)
+        await first.send(NOTE)
+        await until(lambda: first.status() == "completed")
+        await second.hub.find("t")
+        await second.hub.find("t")  # as it is now
+        written = deployment.store._known[Key(None, "t")]
+        first.line.deaf = True
+        patching = asyncio.create_task(first.hub.patch("t", [{"op": "add", "path": "/notes/-", "value": "patched"}]))
+        await until(lambda: first.notes() == ["noted", "patched"])
+        await until(lambda: written.revision == first.thread().log.revision)
+        deployment.expire()
+        await second.send(NOTE)
+        first.line.deaf = False
+        with pytest.raises(RequestError) as lost:
+            await patching
+        assert lost.value.code == "lease_lost"
+        await until(lambda: second.status() == "completed")
+        assert second.notes() == ["noted", "patched", "noted"]
+
+
 async def test_what_a_call_may_not_do_is_refused_with_the_same_error() -> None:
     agent, release = held()
     async with processes() as deployment:

@@ -264,13 +264,15 @@ class Hub:
         """Perform a call on a thread: here, or where the thread is held.
 
         Raises:
-            RequestError: Nothing was applied.
+            RequestError: Nothing was applied; `lease_lost`: another process has claimed the thread meanwhile, and it is
+                not known whether what cannot be done twice was applied.
         """
         while True:
             try:
                 return await self._performer.perform(key, call)
-            except LeaseLost:  # another process has claimed it meanwhile
-                continue
+            except LeaseLost:
+                if isinstance(call, Patch | Extend):
+                    raise
             except HeldElsewhere as held:
                 assert self._elsewhere is not None, "there are other processes"
                 reply = await self._elsewhere.ask(held, call)
