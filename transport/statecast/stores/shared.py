@@ -99,7 +99,7 @@ class SharedStore(Store, Protocol):
     `Store` holds for it too, with these differences. `commit` writes without regard to claims, and is all or none for
     each thread only: where it raises `ChangeRefused`, changes of other threads may be written. `append_nowait` writes
     nothing. `unfinished` returns the threads with a batch, an open run or a post that no process holds.
-    `idle_for` counts seconds by the engine's clock.
+    Like that of every store, the time of `idle_for` runs while a process has the store open.
     """
 
     shared: ClassVar[bool]

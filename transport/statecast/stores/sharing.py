@@ -59,7 +59,7 @@ class Sharing:
         self._tokens: dict[Key, int] = {}  #: of the latest claim of each thread
         self._floor = tokens  #: no smaller than the latest token of a thread that is not in `_tokens`
         self._known: dict[Key, Latest] = {}
-        self._versions = 0
+        self._versions = tokens  #: of inboxes; those of an earlier process are smaller, as its tokens are
         self._last: dict[Key, tuple[int, Sequence[SharedChange]]] = {}  #: what was written last under which token
         self._posts: dict[Key, dict[str, Post]] = {}
         self._replies: dict[str, dict[str, tuple[float, bytes]]] = {}
