@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from benchmarks.apps.ours import agent
-from statecast import Limits, create_app
+from statecast import Connections, Limits, create_app
 
-app = create_app(agent, store=os.environ.get("STORE", "memory"), limits=Limits(runs=100_000))
+limits = Limits(runs=100_000, connections=Connections(sockets=20_000))
+app = create_app(agent, store=os.environ.get("STORE", "memory"), limits=limits)
