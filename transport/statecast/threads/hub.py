@@ -56,6 +56,9 @@ NO_LIFESPAN: Final = (
 #: Seconds between two looks whether the streams of runs elsewhere have ended, while the server stops.
 LOOK: Final = 0.05
 
+#: Seconds until what another process has fenced is tried again.
+AGAIN: Final = 0.02
+
 _log: Final = logging.getLogger("statecast")
 
 
@@ -273,6 +276,7 @@ class Hub:
             except LeaseLost:
                 if isinstance(call, Patch | Extend):
                     raise
+                await asyncio.sleep(AGAIN)
             except HeldElsewhere as held:
                 assert self._elsewhere is not None, "there are other processes"
                 reply = await self._elsewhere.ask(held, call)

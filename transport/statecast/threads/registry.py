@@ -223,6 +223,10 @@ class Registry:
         """
         return await self.find(key)  # there is no other process
 
+    def token_of(self, key: Key) -> int | None:
+        """Return the token under which this process writes to a thread; None where no other process has the store."""
+        return None
+
     async def hold(self, key: Key) -> None:
         """Claim a thread without reading it, because it cannot be read.
 

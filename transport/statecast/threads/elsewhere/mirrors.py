@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from functools import partial
 from math import ceil
 from typing import Final
@@ -69,8 +69,7 @@ class Mirrors:
         if thread is None or thread.owned or not known:
             return thread
         await self.refresh(thread)
-        thread = self._registry.get(key)
-        return thread if thread is not None and thread.stored else None
+        return await self._registry.find(key)  # it may have gone from memory only: then it is read whole
 
     async def refresh(self, thread: Thread) -> None:
         """Bring a mirror up to date.
@@ -168,7 +167,7 @@ class Mirrors:
                 if thread is None or thread.owned:
                     continue
                 if thread.log.stale:
-                    await self._reload(thread)
+                    await self._read_one(due, thread, self._reload(thread))
                 else:
                     places[key] = place_of(thread)
             while places:
@@ -178,20 +177,32 @@ class Mirrors:
                     thread = self._registry.get(tail.key)
                     if thread is None or thread.owned:
                         continue
-                    try:
-                        await self._extend(thread, tail)
-                    except StoreUnavailable:
-                        raise
-                    except RequestError as error:
-                        self._release({tail.key: due[tail.key]}, error)
-                    else:
-                        if tail.more and not thread.owned:
-                            places[tail.key] = place_of(thread)
+                    read = await self._read_one(due, thread, self._extend(thread, tail))
+                    if read and tail.more and not thread.owned:
+                        places[tail.key] = place_of(thread)
         except BaseException as error:
             self._release(due, error if isinstance(error, RequestError) else StoreUnavailable(repr(error)))
             if not isinstance(error, StoreUnavailable):  # else whoever follows looks again
                 raise
         self._release(due, None)
+
+    async def _read_one(
+        self, due: dict[Key, list[asyncio.Future[None]]], thread: Thread, reading: Awaitable[None]
+    ) -> bool:
+        """Read one mirror, and return whether it could be; if not, its streams end: whoever comes again learns why.
+
+        Raises:
+            StoreUnavailable: The others cannot be read either.
+        """
+        try:
+            await reading
+        except StoreUnavailable:
+            raise
+        except RequestError as error:
+            self._registry.remove(thread)
+            self._release({thread.key: due[thread.key]}, error)
+            return False
+        return True
 
     async def _extend(self, thread: Thread, tail: Tail) -> None:
         """Add what is new to a mirror.

@@ -177,6 +177,10 @@ class SharedRegistry(Registry):
         thread.touch()
         return thread if thread.stored else None  # a crash could still take it back
 
+    def token_of(self, key: Key) -> int | None:
+        """Return the token of a thread that this process has claimed."""
+        return self.leases.token_of(key)
+
     async def hold(self, key: Key) -> None:
         """Claim a thread that cannot be read."""
         async with self._claims.of(key):

@@ -9,6 +9,7 @@ import msgspec
 
 from statecast.protocol.errors import RequestError, StateLimitExceeded
 from statecast.protocol.messages.state_messages import items_in
+from statecast.threads.errors import LeaseLost
 from statecast.threads.offload import offload
 from statecast.threads.runs.failures import first_state, validate
 from statecast.threads.thread import Thread
@@ -64,13 +65,15 @@ async def rewrite(thread: Thread, messages: Sequence[Json], size: int) -> None:
         size: Bytes of them as JSON.
 
     Raises:
-        RequestError: `invalid_state`, if nothing can hold them.
+        RequestError: `invalid_state`, if nothing can hold them; `lease_lost`: another process may have the thread.
     """
     changes: Sequence[Operation] = ()
     revision = -1
     while revision != thread.snapshot()[0]:  # others may write meanwhile
         revision, encoded = thread.snapshot()
         changes = await offload(size + len(encoded), _rewritten, thread.agent, encoded, messages)
+        if not thread.owned:
+            raise LeaseLost()
     if thread.run is None and not thread.inbox:  # afterwards the state is the agent's
         for operation in changes:
             thread.document.apply(operation)

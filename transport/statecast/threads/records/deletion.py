@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 from statecast.stores import Damaged, Deleted, Key, Moved, SharedChange, Summary
-from statecast.threads.errors import AgentMismatch, ThreadDamaged, UnknownThread
+from statecast.threads.errors import AgentMismatch, LeaseLost, ThreadDamaged, UnknownThread
 from statecast.threads.registry import Registry
 from statecast.threads.scheduler import Scheduler
 from statecast.threads.thread import Thread
@@ -45,11 +45,12 @@ class Deletion:
 
         Raises:
             HeldElsewhere: Another process has claimed the thread.
-            RequestError: `unknown_thread`; `store_unavailable`.
+            RequestError: `unknown_thread`; `store_unavailable`; `lease_lost`: another process has claimed it meanwhile.
         """
         async with self._registry.alone(key):
             await self._registry.wait_stored()
             thread = await self._stopped(key)
+            token = self._registry.token_of(key)
             if thread is None and not await self._is_stored(key):
                 raise UnknownThread(key.thread_id)
             await self._cascade.go(key)
@@ -58,6 +59,8 @@ class Deletion:
             if thread is not None:
                 self._registry.remove(thread)
             await self._registry.wait_stored_through_outages()
+            if self._registry.token_of(key) != token:
+                raise LeaseLost()
 
     async def of(self, owner: str | None) -> AsyncIterator[Key]:
         """Yield the threads of an owner, which may be moved meanwhile.
@@ -82,7 +85,8 @@ class Deletion:
 
         Raises:
             HeldElsewhere: Another process has claimed the thread.
-            RequestError: `store_unavailable`.
+            RequestError: `store_unavailable`; `lease_lost`: another process has claimed it meanwhile, or holds the
+                thread that it would become.
         """
         to = Key(owner, key.thread_id)
         # In one order, whichever way they go: two that cross are not to wait for each other.
@@ -92,6 +96,7 @@ class Deletion:
                 self._registry.journal.add(*taken(False))
                 return False
             thread = await self._stopped(key)
+            token = self._registry.token_of(key)
             if thread is not None and self._registry.store.instant:
                 thread.compact()  # what only the thread has
             self._registry.remove_stored(Moved(key, owner))
@@ -99,6 +104,8 @@ class Deletion:
             if thread is not None:
                 self._registry.remove(thread)  # who follows it comes again, if it may
             await self._registry.wait_stored_through_outages()
+            if self._registry.token_of(key) != token:
+                raise LeaseLost()
         return True
 
     async def _stopped(self, key: Key) -> Thread | None:
@@ -111,6 +118,8 @@ class Deletion:
         if thread is None:
             return None
         while thread.inbox or thread.active is not None:  # what came while a run was stopping goes as well
+            if not thread.owned:
+                raise LeaseLost()
             self._runs.cancel_queued(thread, *thread.inbox)
             if thread.active is not None:
                 thread.active.cancel()

@@ -1,0 +1,149 @@
+"""A thread may be lost, or given up, at any moment of a request: the answer says what is so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from statecast.protocol.errors import RequestError
+from statecast.stores import Assigned, Deleted, Key
+from statecast.stores.shared import SharedChange
+from statecast.threads.offload import offload
+from statecast.threads.records.client_messages import rewrite
+from tests.transport.followers import Connection
+from tests.transport.held_agent import HOLD, NOTE, held, until
+from tests.transport.processes import Process, processes
+
+pytestmark = pytest.mark.anyio
+
+T = Key(None, "t")
+
+
+async def noted(process: Process, thread_id: str = "t") -> None:
+    """Make a thread with a note, and wait until all of it is stored."""
+    await process.send(NOTE, thread_id=thread_id)
+    await until(lambda: process.status(thread_id) == "completed" and process.registry.journal.all_stored)
+
+
+async def test_a_thread_that_was_lost_in_a_pause_is_still_found() -> None:
+    async with processes() as all:
+        agent, _ = held()
+        a, b = await all.start(agent), await all.start(agent)
+        await noted(a)
+        a.line.cut = True
+        all.expire()
+        await noted(b)
+        assert a.owns()  # it does not know yet, and nobody follows the thread there
+        a.line.cut = False
+        await a.hub.find("t")
+        assert a.notes() == ["noted", "noted"]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+async def test_a_thread_is_moved_once_nobody_holds_what_it_becomes(number: int) -> None:
+    async with processes() as all:
+        agent, _ = held()
+        both = await all.start(agent), await all.start(agent)
+        await noted(both[0])
+        mine = Key("me", "t")
+        await both[number].registry.own(mine)  # as a request does that comes a moment too early
+        moving = asyncio.create_task(both[0].hub.move(None, "me"))
+        await asyncio.sleep(0.1)
+        assert not moving.done()
+        all.ticks.now += 1.1
+        assert await moving == 1
+        assert await all.store.load(T) is None
+        assert await all.store.load(mine) is not None
+
+
+async def test_a_thread_that_was_lost_before_its_deletion_was_written_is_deleted_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with processes() as all:
+        agent, _ = held()
+        a, b = await all.start(agent), await all.start(agent)
+        await noted(a)
+        write, begun, goes_on = a.registry.leases.write, asyncio.Event(), asyncio.Event()
+
+        async def late(changes: Sequence[SharedChange]) -> Mapping[Key, Exception]:
+            if any(isinstance(change, Deleted) for change in changes):
+                begun.set()
+                await goes_on.wait()
+            return await write(changes)
+
+        monkeypatch.setattr(a.registry.leases, "write", late)
+        deleting = asyncio.create_task(a.hub.delete("t"))
+        await begun.wait()
+        a.line.cut = True
+        all.expire()
+        await noted(b)
+        a.line.cut = False
+        goes_on.set()
+        await deleting
+        assert await all.store.load(T) is None
+
+
+async def test_a_thread_that_is_lost_while_its_deletion_stops_a_run_is_deleted_where_it_is_held() -> None:
+    async with processes() as all:
+        agent, _ = held(cancel_grace=5.0)
+        a, b = await all.start(agent), await all.start(agent)
+        await a.send(HOLD)
+        await until(lambda: a.notes() == ["held"])
+        await a.send(NOTE)
+        deleting = asyncio.create_task(a.hub.delete("t"))
+        await until(lambda: not a.thread().inbox)
+        a.line.cut = True
+        all.expire()
+        await until(lambda: b.owns())
+        a.line.cut = False
+        await deleting
+        assert await all.store.load(T) is None
+
+
+async def test_messages_are_not_written_to_a_thread_that_was_given_up_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with processes() as all:
+        agent, _ = held()
+        a = await all.start(agent)
+        await noted(a)
+
+        async def slow(*args: Any) -> Any:
+            await a.registry._release([T])  # as when it stops
+            return await offload(*args)
+
+        monkeypatch.setattr("statecast.threads.records.client_messages.offload", slow)
+        thread = await a.registry.own(T)
+        assert thread is not None
+        with pytest.raises(RequestError, match="taken over"):
+            await rewrite(thread, [], 2)
+
+
+async def test_a_thread_of_an_agent_that_is_not_served_here_keeps_no_other_from_being_read() -> None:
+    async with processes() as all:
+        agent, _ = held()
+        a, b = await all.start(agent), await all.start(agent)
+        names = ["bad", *(f"good{number}" for number in range(3))]
+        threads = []
+        for name in names:
+            await a.send(HOLD, thread_id=name)
+            await until(lambda: a.status(name) == "running")  # noqa: B023
+            threads.append(a.thread(name))
+            Connection(threads[-1])
+            a.hub.follow(threads[-1])
+        a.line.cut = True
+        all.expire()
+        await until(lambda: all_interrupted(b, names))
+        await all.store.commit([Assigned(Key(None, "bad"), "another")])
+        a.line.cut = False
+        await until(lambda: all_interrupted(a, names[1:]))
+        await until(lambda: threads[0].gone)  # its streams have ended: whoever comes again learns why
+        assert [thread.gone for thread in threads[1:]] == [False] * 3
+
+
+def all_interrupted(process: Process, names: Sequence[str]) -> bool:
+    """Return whether the runs of threads were interrupted, and all of it is stored."""
+    return all(process.status(name) == "interrupted" for name in names) and process.registry.journal.all_stored
