@@ -111,8 +111,12 @@ class Asking:
                 async with asyncio.timeout(pause_of(self._registry.hints)):
                     await hinted.wait()
             hinted.clear()
-            with contextlib.suppress(StoreUnavailable):  # what is there will be there next time
+            try:
                 await work()
+            except StoreUnavailable:
+                continue  # what is there will be there next time
+            except Exception:  # one error is not to end all calls
+                _log.exception("calls between processes could not be read")
 
     async def _answer(self) -> None:
         """Begin to perform what was asked of the threads that this process holds."""
