@@ -90,7 +90,8 @@ class Hub:
         self.agents = dict(agents)
         self.limits = limits or Limits()
         self._runs = Scheduler(self.limits, debug=debug, clock=clock, observer=self.observer)
-        self.registry = self._registry_of(store or stores.MemoryStore(clock=clock), wake, clock)
+        self.store = store or stores.MemoryStore(clock=clock)  #: as it was given; the registry may watch its calls
+        self.registry = self._registry_of(self.store, wake, clock)
         self.directory = Directory(self.registry, self._start)  #: summaries and records
         self._admission = Admission(self.registry, self._runs, self.limits, knows_owners=knows_owners)
         self.cascade = Cascade(self.registry)

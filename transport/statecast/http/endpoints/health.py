@@ -65,7 +65,7 @@ def health_operations(hub: Hub) -> list[Operation]:
 
     async def health(request: Request) -> Response:
         durability = await hub.durability()
-        store = type(hub.registry.store).__name__
+        store = type(hub.store).__name__
         return json_response(
             Health(
                 "ok",
