@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -84,12 +84,12 @@ class Served:
 
 
 @asynccontextmanager
-async def served(folder: Path, *options: str) -> AsyncIterator[Served]:
+async def served(folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[Served]:
     """Yield a server, with the options of `statecast serve`; it is ended afterwards, with all of its children."""
     paths = os.pathsep.join(str(ROOT / part) for part in ("agents", "transport"))
     process = await asyncio.create_subprocess_exec(
         *[sys.executable, "-c", "import sys; from statecast.cli import main; sys.exit(main())", "serve", *options],
-        env={**os.environ, "PYTHONPATH": paths},
+        env={**os.environ, "PYTHONPATH": paths, **(environment or {})},
         cwd=folder,
         stdout=PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -85,7 +85,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _announce(app.hub.agents, options.host, port)
 
     try:
-        config = config_for(app, host=options.host, port=options.port, proxies=options.proxy, log_level="warning")
+        config = config_for(
+            app,
+            host=options.host,
+            port=options.port,
+            proxies=options.proxy,
+            log_config=None,  # uvicorn's records go where all others go
+            log_level="error" if options.log_level == "error" else "warning",
+        )
         server = Server(config, app, grace=options.grace, on_started=announce)
     except (TypeError, ValueError) as error:
         print(f"statecast: {error}", file=sys.stderr)
@@ -105,6 +112,7 @@ def _serve_workers(options: argparse.Namespace, arguments: Sequence[str]) -> int
                 arguments,
                 listening=listening,
                 on_ready=lambda names: _announce(names, options.host, port),
+                logs={"level": options.log_level, "format": options.log_format},
             ).run()
     except (OSError, ValueError) as error:
         print(f"statecast: {error}", file=sys.stderr)

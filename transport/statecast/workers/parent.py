@@ -11,7 +11,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from .backoff import Backoff
@@ -37,6 +37,7 @@ class Parent:
         arguments: Those of the command line with which a worker is started.
         listening: The sockets on which they accept connections, for each of them.
         on_ready: Called with the names of the agents when all of them do so.
+        logs: The options of `set_up_logging` in writers.
     """
 
     def __init__(
@@ -45,13 +46,15 @@ class Parent:
         *,
         listening: Sequence[Sequence[socket.socket]],
         on_ready: Callable[[Sequence[str]], None] = lambda names: None,
+        logs: Mapping[str, str] | None = None,
     ) -> None:
         self._command = [sys.executable, "-m", "statecast.cli", *arguments]
         self._slots = [_Slot(sockets) for sockets in listening]
         self._on_ready = on_ready
-        self._writers = Writers()
+        self._writers = Writers(logs or {})
         self._workers: set[_Worker] = set()
         self._stop = asyncio.Event()
+        self._serving = asyncio.Event()  #: set when all workers have accepted connections once
         self._rolling: asyncio.Task[None] | None = None
         self._asked = 0  #: how often it was asked to stop
         self._status = 0
@@ -71,10 +74,10 @@ class Parent:
                 serving = tasks.create_task(self._serve())
                 await self._stop.wait()
                 serving.cancel()
-                if self._rolling is not None:
-                    self._rolling.cancel()
-                await asyncio.gather(*(worker.stop() for worker in self._workers))
         finally:
+            if self._rolling is not None:
+                self._rolling.cancel()
+            await asyncio.gather(*(worker.stop() for worker in self._workers))
             await self._writers.aclose()
         return self._status
 
@@ -83,13 +86,18 @@ class Parent:
         names: Sequence[str] = ()
         first, *others = self._slots
         for slots in ([first], others):
-            started = await asyncio.gather(*(self._start(slot) for slot in slots))
+            started = [await self._start(slot) for slot in slots]
             for worker in started:
+                if worker is None:
+                    self._status = 1
+                    self._stop.set()
+                    return
                 if not await worker.ready():
                     self._status = max(await worker.process.ended(), 1)
                     self._stop.set()
                     return
                 names = worker.agents
+        self._serving.set()
         self._on_ready(names)
         async with asyncio.TaskGroup() as tasks:
             for slot in self._slots:
@@ -106,19 +114,27 @@ class Parent:
                 if slot.worker is worker:
                     _log.error("worker %d ended with status %d", worker.process.pid, status)
                     await backoff.wait()
-                    await self._start(slot)
+                    while await self._start(slot) is None:
+                        await backoff.wait()
 
-    async def _start(self, slot: _Slot) -> _Worker:
-        worker = slot.worker = await self._started(slot)
+    async def _start(self, slot: _Slot) -> _Worker | None:
+        worker = await self._started(slot)
+        if worker is not None:
+            slot.worker = worker
         return worker
 
-    async def _started(self, slot: _Slot) -> _Worker:
+    async def _started(self, slot: _Slot) -> _Worker | None:
+        """Start a worker; return None if the system has nothing left for it."""
         listening = [one.fileno() for one in slot.listening]
-        process = await Process.start(
-            lambda control: self._command,
-            environment=lambda control: {ENVIRONMENT: encode(Started(listening, control, sys.path)).decode()},
-            passed=listening,
-        )
+        try:
+            process = await Process.start(
+                lambda control: self._command,
+                environment=lambda control: {ENVIRONMENT: encode(Started(listening, control, sys.path)).decode()},
+                passed=listening,
+            )
+        except OSError as error:
+            _log.error("a worker could not be started: %s", error)
+            return None
         worker = _Worker(process, self._writers)
         self._workers.add(worker)
         worker.over.add_done_callback(lambda over: self._workers.discard(worker))
@@ -138,13 +154,14 @@ class Parent:
             self._rolling = asyncio.get_running_loop().create_task(self._roll())
 
     async def _roll(self) -> None:
-        """Replace one worker after another."""
+        """Replace one worker after another, once all have started."""
+        await self._serving.wait()
         while True:
             self._roll_again = False
             for slot in self._slots:
                 async with slot.changing:
                     old, new = slot.worker, await self._started(slot)
-                    if not await new.ready():
+                    if new is None or not await new.ready():
                         _log.error("a new worker did not start, so the old ones go on")
                         return
                     slot.worker = new

@@ -42,22 +42,25 @@ class Process:
             command: Returns the command, given the descriptor of the process's end of the socket.
             environment: Returns what the process has beside the parent's environment, given the same.
             passed: Other descriptors that the process gets.
+
+        Raises:
+            OSError: The system has no process, or no descriptor, left for it.
         """
         ours, theirs = socket.socketpair()
-        try:
+        with theirs:
+            reader, writer = await asyncio.open_connection(sock=ours)
             control = theirs.fileno()
-            process = await asyncio.create_subprocess_exec(
-                *command(control),
-                env={**os.environ, **environment(control)},
-                pass_fds=[*passed, control],
-                start_new_session=True,
-            )
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        return cls(process, *await asyncio.open_connection(sock=ours))
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *command(control),
+                    env={**os.environ, **environment(control)},
+                    pass_fds=[*passed, control],
+                    start_new_session=True,
+                )
+            except BaseException:
+                writer.close()
+                raise
+        return cls(process, reader, writer)
 
     @property
     def pid(self) -> int:

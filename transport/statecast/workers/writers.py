@@ -7,6 +7,7 @@ import logging
 import shutil
 import socket
 import tempfile
+from collections.abc import Mapping
 from typing import Final
 
 from statecast.stores.writer import Settings, command
@@ -23,9 +24,14 @@ _log: Final = logging.getLogger("statecast")
 
 
 class Writers:
-    """The writers of one server, by file."""
+    """The writers of one server, by file.
 
-    def __init__(self) -> None:
+    Args:
+        logs: The options of their `set_up_logging`.
+    """
+
+    def __init__(self, logs: Mapping[str, str]) -> None:
+        self._logs = logs
         self._writers: dict[str, _Writer] = {}
 
     async def at(self, path: str, *, durable: bool) -> tuple[str, str]:
@@ -37,7 +43,10 @@ class Writers:
         """
         writer = self._writers.get(path)
         if writer is None:
-            writer = self._writers[path] = _Writer(path, durable=durable)
+            try:
+                writer = self._writers[path] = _Writer(path, durable=durable, logs=self._logs)
+            except OSError as error:
+                return "", f"the process that writes {path} needs a socket in {tempfile.gettempdir()} (TMPDIR): {error}"
         problem = await writer.problem()
         if problem and self._writers.get(path) is writer:
             del self._writers[path]
@@ -56,13 +65,18 @@ class _Writer:
     has sockets.
     """
 
-    def __init__(self, path: str, *, durable: bool) -> None:
+    def __init__(self, path: str, *, durable: bool, logs: Mapping[str, str]) -> None:
         self._path = path
         self._durable = durable
+        self._logs = logs
         self._folder = tempfile.mkdtemp(prefix="statecast-")
         self.socket = f"{self._folder}/writer"
         self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.bind(self.socket)
+        try:
+            self._listening.bind(self.socket)
+        except OSError:
+            self._remove()
+            raise
         self._listening.listen()
         self._process: Process | None = None
         self._first: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -78,6 +92,9 @@ class _Writer:
         await asyncio.wait({self._keeping})
         if self._process is not None:
             await self._process.stop(CLOSING)
+        self._remove()
+
+    def _remove(self) -> None:
         self._listening.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -85,7 +102,16 @@ class _Writer:
         backoff = Backoff()
         start = 0
         while True:
-            process = self._process = await self._started(start)
+            try:
+                process = self._process = await self._started(start)
+            except OSError as error:
+                problem = f"the process that writes {self._path} could not be started: {error}"
+                if self._first.done():
+                    _log.error(problem)
+                else:
+                    self._first.set_result(problem)
+                await backoff.wait()
+                continue
             start += 1
             said = (await process.reader.readline()).decode()
             if not self._first.done():
@@ -101,5 +127,6 @@ class _Writer:
     async def _started(self, start: int) -> Process:
         listening = self._listening.fileno()
         return await Process.start(
-            lambda control: command(Settings(self._path, self._durable, start, listening, control)), passed=[listening]
+            lambda control: command(Settings(self._path, self._durable, start, listening, control, self._logs)),
+            passed=[listening],
         )

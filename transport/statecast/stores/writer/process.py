@@ -2,21 +2,24 @@
 
 Whoever starts it passes a socket that listens, so that processes can connect before it is there, and while it is
 started again; and one end of a connection, on which it says that the store is open, or why not. At a signal, or when
-the other end of that connection is closed, it ends after the last process has disconnected.
+the other end of that connection is closed, it ends after the last process has disconnected. In the second case nobody
+else is left to remove the socket, so it does that, too.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from statecast.logs import set_up_logging
 from statecast.stores.errors import StoreUnavailable
 from statecast.stores.sharing import Sharing
 from statecast.stores.sqlite import SqliteStore
@@ -37,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True):
     start: int  #: how many processes were writers of the file for this server before
     listening: int  #: the descriptor of the socket where processes connect
     control: int  #: the descriptor of the connection to whoever started it
+    logs: Mapping[str, str] = {}  #: the options of `set_up_logging`
 
 
 def command(settings: Settings) -> Sequence[str]:
@@ -47,7 +51,7 @@ def command(settings: Settings) -> Sequence[str]:
 def main(arguments: Sequence[str]) -> int:
     """Run a writer's process; return its exit status."""
     settings = msgspec.json.decode(arguments[0], type=Settings)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    set_up_logging(**settings.logs)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_run(settings))
 
@@ -68,18 +72,30 @@ async def _run(settings: Settings) -> int:
         return 1
     answering.write(b"\n")
 
+    listening = socket.socket(fileno=settings.listening)
+    place = Path(listening.getsockname())
+
     async def watch() -> None:
         await reader.read()
         stop.set()
 
     watching = loop.create_task(watch())
     try:
-        await Writer(store).serve(socket.socket(fileno=settings.listening), stop)
+        await Writer(store).serve(listening, stop)
     finally:
+        if watching.done():
+            _remove(place)
         watching.cancel()
         answering.close()
         await store.aclose()
     return 0
+
+
+def _remove(place: Path) -> None:
+    """Remove a socket and its folder, if nothing else is there."""
+    with contextlib.suppress(OSError):
+        place.unlink(missing_ok=True)
+        place.parent.rmdir()
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import socket
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -47,7 +48,8 @@ class Writer:
             listening: Where processes connect.
             stop: Set to ask.
         """
-        server = await asyncio.get_running_loop().create_unix_server(self._visitor, sock=listening)
+        stays: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}  # for the next writer
+        server = await asyncio.get_running_loop().create_unix_server(self._visitor, sock=listening, **stays)
         try:
             await stop.wait()
             await self._deserted.wait()
