@@ -154,6 +154,31 @@ async def test_a_batch_whose_reply_was_lost_is_not_written_twice(
     assert await revisions(past) == [1, 2]
 
 
+async def test_a_file_stays_whole_if_the_reply_to_its_last_step_was_lost(
+    stores: tuple[PostgresStore, PostgresStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behind, past = stores
+
+    async def pieces(letter: bytes) -> AsyncIterator[bytes]:
+        yield 300_000 * letter
+
+    leave = psycopg.AsyncTransaction.__aexit__
+
+    async def lose(self: psycopg.AsyncTransaction, *error: object) -> bool:
+        await leave(self, *error)  # type: ignore[arg-type]  # as it was called
+        self._conn.pgconn.finish()
+        raise psycopg.OperationalError("the connection is lost")
+
+    await behind.write_file("f", "text/plain", None, pieces(b"a"))
+    with monkeypatch.context() as patch:
+        patch.setattr(psycopg.AsyncTransaction, "__aexit__", lose)
+        with pytest.raises(StoreUnavailable):
+            await behind.write_file("f", "text/plain", None, pieces(b"b"))
+    assert await past.read_file("f", 0, 300_000) == 300_000 * b"b"
+    await past.write_file("f", "text/plain", None, pieces(b"c"))
+    assert await past.read_file("f", 0, 300_000) == 300_000 * b"c"
+
+
 async def test_a_thread_is_read_again_if_what_was_withdrawn_had_been_written(
     stores: tuple[PostgresStore, PostgresStore], losing: list[bool]
 ) -> None:

@@ -348,9 +348,11 @@ FROM statecast.file JOIN statecast.piece ON piece.file = file.number
 WHERE name = %(name)s AND start > %(start)s - %(piece)s AND start < %(end)s ORDER BY start
 """
 
-#: Delete some pieces of a file; and the file when it has none left.
+#: Delete some pieces of a file, and the file when it has none left; but not if it has a name. The lock waits for a
+#: commit that is under way, whose reply was lost, and which may give it one.
 DROP_PIECES: Final = """
-DELETE FROM statecast.piece WHERE file = %s AND start IN (
+WITH gone AS MATERIALIZED (SELECT number FROM statecast.file WHERE number = %s AND name IS NULL FOR UPDATE)
+DELETE FROM statecast.piece USING gone WHERE file = gone.number AND start IN (
     SELECT start FROM statecast.piece WHERE file = %s ORDER BY start LIMIT %s)
 """
 DROP_FILE: Final = "DELETE FROM statecast.file WHERE number = %s AND name IS NULL"
