@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import anyio
@@ -22,11 +23,12 @@ from statecast.stores import (
     SummaryChanged,
     store_of,
 )
-from statecast.stores.postgres import PostgresStore, schema
+from statecast.stores.postgres import PostgresStore, schema, wake
 from statecast.stores.postgres.address import Address
 from statecast.stores.postgres.columns import read_text, write_text
 from statecast.stores.postgres.schema import Migration, named
 from tests.engines import postgres
+from tests.engines.valve import Valve
 from tests.stores.every_store import Ticks
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +108,18 @@ def test_a_url_that_names_none_is_refused(url: str) -> None:
 
 def test_a_password_is_in_no_message() -> None:
     assert Address.of("postgresql://ann:s3cret@db/chat").name == "db/chat (statecast)"
+    assert Address.of("postgresql://db/chat?user=ann@db&password=s3@cret").name == "db/chat (statecast)"
+    for mark in ("%", " ", "/", "@", "#/"):  # are to be encoded
+        with pytest.raises(ValueError, match=r"\bexpected a URL\b") as refused:
+            Address.of(f"postgresql://ann:s3{mark}cret@db/chat")
+        assert "s3" not in str(refused.value)
+        assert "cret" not in str(refused.value)
+    with pytest.raises(ValueError, match="expected wake") as refused:
+        Address.of("postgresql://db/chat?wake=valkey%3A%2F%2F%3As3cret%40db")
+    assert "s3cret" not in str(refused.value)
+
+
+
 
 
 @pytest.mark.parametrize("text", ["", "a", "\x00", "\x01", "\x00\x01\x02", "\x01\x01", "\x01\x02", "ä\x00🌍"])

@@ -43,10 +43,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         ours = {name: unquote(value) for name, _, value in pairs if name in OPTIONS}
         theirs = "&".join("".join(pair) for pair in pairs if pair[0] not in OPTIONS)
         conninfo = f"{place}?{theirs}" if theirs else place
-        try:
-            conninfo_to_dict(conninfo)
-        except psycopg.Error as error:
-            raise ValueError(f'expected a URL of PostgreSQL such as "{EXAMPLE}": {error}') from None
+        _check(conninfo)
         schema, pool, level = ours.get("schema", "statecast"), ours.get("pool", "10"), ours.get("synchronous_commit")
         if not is_name(schema):
             raise ValueError(f'expected a schema of at most 48 lower-case letters, digits and "_", got "{schema}"')
@@ -56,7 +53,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f'expected synchronous_commit to be one of {", ".join(LEVELS)}, got "{level}"')
         wake = ours.get("wake", "")
         if wake not in ("", "none") and not is_postgres(wake) and not wake.startswith("redis"):
-            raise ValueError(f'expected wake to be a URL of PostgreSQL or Redis, or "none", got "{wake}"')
+            raise ValueError(f'expected wake to be a URL of PostgreSQL or Redis, or "none", got "{_shown(wake)}"')
         return cls(conninfo=conninfo, schema=schema, pool=int(pool), wake=wake, synchronous_commit=level)
 
     @property
@@ -64,6 +61,36 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         """Return how the store is called in messages: no password is in it."""
         known = conninfo_to_dict(self.conninfo)
         return f"{known.get('host', 'localhost')}/{known.get('dbname', '')} ({self.schema})"
+
+
+def _check(url: str) -> None:
+    """Check that libpq understands a URL.
+
+    Raises:
+        ValueError: It does not; no part of a password is in the message, as it may be in libpq's own.
+    """
+    known = _shown(url)
+    try:
+        conninfo_to_dict(known)
+    except psycopg.Error as error:
+        raise ValueError(f'expected a URL of PostgreSQL such as "{EXAMPLE}": {str(error).strip()}') from None
+    try:
+        wrong = url.partition("?")[0].count("@") > 1 or "@" in known.partition("?")[0]
+        conninfo_to_dict(url)
+    except psycopg.Error:
+        wrong = True
+    if wrong:
+        raise ValueError(
+            f'expected a URL of PostgreSQL such as "{EXAMPLE}", in which "%", "/", "@" and spaces in the user or the '
+            "password are written as %25, %2F, %40 and %20"
+        )
+
+
+def _shown(url: str) -> str:
+    """Return a URL without its user and password."""
+    scheme, mark, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return scheme + mark + authority.rpartition("@")[2] + slash + path
 
 
 def is_postgres(url: str) -> bool:
