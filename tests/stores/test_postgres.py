@@ -119,6 +119,16 @@ def test_a_password_is_in_no_message() -> None:
     assert "s3cret" not in str(refused.value)
 
 
+async def test_the_next_host_is_tried_if_one_does_not_answer(url: str) -> None:
+    port = postgres.server().port
+    async with Valve(port) as valve:
+        valve.replies = False
+        both = url.replace(f"127.0.0.1:{port}", f"127.0.0.1:{valve.port},127.0.0.1:{port}")
+        store = PostgresStore(both)
+        await store.open()
+        assert await store.load(KEY) is None
+        await store.aclose()
+
 
 
 

@@ -41,6 +41,9 @@ _DEFAULTS: Final = {
     "fallback_application_name": "statecast",
 }
 
+#: Seconds after which the next host is tried, where the address has several: libpq takes no less.
+ANOTHER: Final = 2
+
 #: Classes of SQLSTATE that say that the data does not fit: invalid, not unique, too large for an index.
 _REFUSED: Final = ("22", "23", "54")
 
@@ -146,7 +149,8 @@ class Connections:
 
     async def _wait_for_place(self) -> None:
         try:
-            await asyncio.wait_for(self._places.acquire(), self._patience)
+            async with asyncio.timeout(self._patience):
+                await self._places.acquire()
         except TimeoutError:
             raise StoreUnavailable(
                 f"the store {self.address.name} has lent all of its {self.address.pool} connections"
@@ -195,7 +199,8 @@ async def connect(conninfo: str, patience: float) -> Connection:
         psycopg.Error: There is none.
     """
     given = conninfo_to_dict(conninfo)
-    defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
+    several = {"connect_timeout": ANOTHER} if "," in str(given.get("host", "")) + str(given.get("hostaddr", "")) else {}
+    defaults = {name: value for name, value in (_DEFAULTS | several).items() if name not in given}
     try:
         async with asyncio.timeout(patience):
             return await psycopg.AsyncConnection.connect(conninfo, autocommit=True, **defaults)  # type: ignore[arg-type]  # libpq's
