@@ -130,6 +130,18 @@ async def test_the_next_host_is_tried_if_one_does_not_answer(url: str) -> None:
         await store.aclose()
 
 
+async def test_processes_that_change_the_same_summaries_do_not_wait_in_a_circle(store: PostgresStore, url: str) -> None:
+    other = PostgresStore(url)
+    await other.open()
+    keys = [Key(None, f"t{number}") for number in range(30)]
+
+    async def change(store: PostgresStore, keys: list[Key]) -> None:
+        for at in range(20):
+            assert await store.write([SummaryChanged(key=key, at=at) for key in keys], {}) == {}
+
+    await asyncio.gather(change(store, keys), change(other, keys[::-1]))
+    await other.aclose()
+
 
 
 @pytest.mark.parametrize("text", ["", "a", "\x00", "\x01", "\x00\x01\x02", "\x01\x01", "\x01\x02", "ä\x00🌍"])

@@ -22,7 +22,7 @@ from statecast.stores.shared import PostTaken, SharedChange
 
 from . import statements
 from .batches import Locked, Step, keys_of, steps_of
-from .columns import array_of, columns_of, mark_of, pack
+from .columns import array_of, columns_of, mark_of, names, pack
 from .connections import Connection, Connections
 
 __all__ = ["COARSE", "Writing"]
@@ -147,6 +147,7 @@ class Writing:
         """Write groups of changes in one transaction, but for those that are fenced, or do not fit."""
         failed: dict[Key, Exception] = {}
         marks: dict[Key, tuple[int, Group]] = {}
+        groups = sorted(groups, key=_first)
         async with self._connections.borrow() as connection:
             locked, summarized = await self._lock(connection, groups, tokens)
             steps: list[Step] = []
@@ -238,6 +239,11 @@ class Writing:
         stored = [change for change in group if not isinstance(change, PostTaken)]
         check_fit(stored, lambda key: key in locked and locked[key].exists, lambda key: key in summarized)
         return group
+
+
+def _first(group: Group) -> tuple[str, str]:
+    """Return the order of groups: rows beside threads are not locked first, and nobody is to wait in a circle."""
+    return names(group[0].key)
 
 
 def _is_beside(change: SharedChange) -> bool:
