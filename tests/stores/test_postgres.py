@@ -143,6 +143,21 @@ async def test_processes_that_change_the_same_summaries_do_not_wait_in_a_circle(
     await other.aclose()
 
 
+async def test_hints_end_while_the_server_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wake, "QUIET", 0.01)
+    monkeypatch.setattr(wake, "PATIENCE", 1.0)
+    async with Valve(postgres.server().port) as valve:
+        hints = wake.PostgresWake(f"postgresql://postgres@127.0.0.1:{valve.port}/postgres", channels="silent")
+        await hints.open(lambda topics: None, lambda: None)
+        with anyio.fail_after(30):
+            while not hints.live:  # noqa: ASYNC110  # until it has connected
+                await anyio.sleep(0.01)
+            valve.replies = False
+            before = valve.swallowed
+            while valve.swallowed == before:  # noqa: ASYNC110  # until it waits for a reply
+                await anyio.sleep(0.01)
+            await hints.aclose()
+
 
 @pytest.mark.parametrize("text", ["", "a", "\x00", "\x01", "\x00\x01\x02", "\x01\x01", "\x01\x02", "ä\x00🌍"])
 def test_texts_that_postgresql_cannot_carry_are_escaped(text: str) -> None:
