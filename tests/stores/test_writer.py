@@ -9,7 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from statecast.stores import Appended, Claimed, Created, Fenced, Held, Key, StoreUnavailable, topic_of
+from statecast.stores import (
+    Appended,
+    Claimed,
+    Created,
+    Fenced,
+    Held,
+    Key,
+    SavedThread,
+    SqliteStore,
+    StoreUnavailable,
+    topic_of,
+)
 from statecast.stores.writer import WriterStore
 from tests.stores.written_store import WriterHere, WrittenStore
 
@@ -142,6 +153,30 @@ async def test_a_process_that_disconnects_holds_nothing_any_more(writer: WriterH
         while isinstance(claimed := await two.claim(KEY, "b", LONG), Held):  # noqa: ASYNC110  # as in `until`
             await asyncio.sleep(0.005)
     assert claimed.token == token + 1
+
+
+async def test_a_process_that_disconnects_while_it_claims_holds_nothing(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = stores
+    begun, go_on, load = asyncio.Event(), asyncio.Event(), SqliteStore.load
+
+    async def slow(store: SqliteStore, key: Key) -> SavedThread | None:
+        begun.set()
+        await go_on.wait()
+        return await load(store, key)
+
+    monkeypatch.setattr(SqliteStore, "load", slow)
+    claiming = asyncio.create_task(one.claim(KEY, "a", LONG))
+    await begun.wait()
+    await one.aclose()
+    with pytest.raises(StoreUnavailable):
+        await claiming
+    await two.probe()  # the writer has noticed
+    go_on.set()
+    async with asyncio.timeout(PATIENCE):
+        while isinstance(await two.claim(KEY, "b", LONG), Held):  # noqa: ASYNC110  # as in `until`
+            await asyncio.sleep(0.005)
 
 
 async def test_a_process_that_was_cut_off_renews_what_nobody_else_has_claimed(

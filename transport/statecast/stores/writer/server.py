@@ -74,15 +74,16 @@ class Writer:
 
     def leave(self, visitor: _Visitor) -> None:
         """Note that a process is not connected any more, and give up its claims."""
+        visitor.left = True
         self._visitors.discard(visitor)
         tokens = {key: token for key, (holder, token) in self.claims.items() if holder is visitor}
         for key in tokens:
             del self.claims[key]
-        self.start(self._end_claims(tokens))
+        self.start(self.end_claims(tokens))
         if not self._visitors:
             self._deserted.set()
 
-    async def _end_claims(self, tokens: Mapping[Key, int]) -> None:
+    async def end_claims(self, tokens: Mapping[Key, int]) -> None:
         """Give up claims, and have others go on with their threads at once."""
         await self._store.release(tokens)
         for visitor in self._visitors:
@@ -103,6 +104,7 @@ class _Visitor(Frames):
         self._wake = store.wake()
         self._files: dict[int, IncomingFile] = {}
         self._numbers = itertools.count(1)
+        self.left = False  #: whether it is not connected any more
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to pass on hints."""
@@ -187,7 +189,10 @@ class _Visitor(Frames):
         claimed = await self._store.claim(key, process, seconds)
         if isinstance(claimed, Held):
             return claimed.process
-        self._writer.claims[key] = self, claimed.token
+        if self.left:  # meanwhile
+            await self._writer.end_claims({key: claimed.token})
+        else:
+            self._writer.claims[key] = self, claimed.token
         return claimed.token, claimed.epoch, claimed.revision
 
     async def _renew(self, tokens: Mapping[Key, int], seconds: float) -> Collection[Key]:
