@@ -418,6 +418,14 @@ def test_what_names_no_store_is_refused(url: str, query: str) -> None:
         store_of(url + query)
 
 
+@pytest.mark.parametrize("url", ["postgre://ada:hunter2@host/chat", "mysql://ada:hun/ter2@host/chat?pool=2"])
+def test_a_url_that_names_no_store_is_shown_without_its_password(url: str) -> None:
+    with pytest.raises(ValueError, match="expected a store such as") as error:
+        store_of(url)
+    assert "//host/chat" in str(error.value)
+    assert "ter2" not in str(error.value)
+
+
 def test_a_url_names_a_file() -> None:
     for url, path in [("sqlite:///a.db", "a.db"), ("sqlite:////a/b.db", "/a/b.db"), ("sqlite:///a b/c.db", "a b/c.db")]:
         store = store_of(url)

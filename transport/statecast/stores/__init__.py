@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from .base import Change, Deleted, Moved, Store
@@ -99,7 +100,7 @@ def store_of(url: str, *, durable: bool = False) -> Store:
         return _redis(url, durable=durable)
     place, mark, query = url.partition("?")
     if mark and query not in DURABLE:
-        raise ValueError(f'expected a store such as "sqlite:///statecast.db?durable=true", got "{url}"')
+        raise ValueError(f'expected a store such as "sqlite:///statecast.db?durable=true", got "{_without_user(url)}"')
     durable = durable or DURABLE.get(query, False)
     if place == "memory" and not mark:
         if durable:
@@ -107,7 +108,15 @@ def store_of(url: str, *, durable: bool = False) -> Store:
         return MemoryStore()
     if place.startswith("sqlite:///") and len(place) > len("sqlite:///"):
         return SqliteStore(place.removeprefix("sqlite:///"), durable=durable)
-    raise ValueError(f'expected a store such as "memory" or "sqlite:///statecast.db", got "{url}"')
+    raise ValueError(
+        'expected a store such as "memory", "sqlite:///statecast.db", "postgresql://user@host/database" or '
+        f'"redis://host:6379/0", got "{_without_user(url)}"'
+    )
+
+
+def _without_user(url: str) -> str:
+    """Return a URL without what may be a password."""
+    return re.sub("//.*@", "//", url, flags=re.DOTALL)
 
 
 def _postgres(url: str) -> Store:
