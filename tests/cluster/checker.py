@@ -33,6 +33,9 @@ ENDANGERED: Final = 0.6
 #: In how many leases after the end of a fault a takeover is noticed that it has led to.
 NOTICED: Final = 3
 
+#: How a run ends that did not carry out its commands.
+MARKS: Final = {"interrupted", "failed", "cancelled", "unseen"}
+
 #: What ends an owner, however short it is.
 FATAL: Final = ("killed", "stopped", "engine")
 
@@ -151,7 +154,7 @@ def settled(history: History) -> Iterator[str]:
             continue
         if count > 1 or done > count:
             yield f"{sent.command} was begun {count} times, and carried out {done} times"
-        elif sent.command in acknowledged and not done and not how & {"interrupted", "failed", "cancelled"}:
+        elif sent.command in acknowledged and not done and not how & MARKS:
             yield f"{sent.command} was accepted and was not carried out, and its run ended as {sorted(how)}"
     for run, how in ends.items():
         if len(how) > 1 and not (tries[run] > 1 and how <= {"interrupted", "completed"}):

@@ -77,7 +77,7 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
     at: float  #: when somebody saw it first
     thread: str
     run: str
-    how: str
+    how: str  #: its status; `unseen` if that was written between two epochs, and compacted since
 
 
 class Entry(msgspec.Struct, frozen=True, tag=True):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -34,6 +34,9 @@ class Recorder:
         self._begin = time.monotonic()
         self._executions: set[str] = set()
         self._ended: set[tuple[str, str]] = set()
+        #: by thread, of each epoch in the order seen: the furthest revision that somebody saw, and the run there
+        self._epochs: dict[str, dict[str, tuple[int, str | None]]] = {}
+        self._passed: dict[str, _Passed] = {}  #: runs that were over when somebody was first told a new epoch
 
     @property
     def now(self) -> float:
@@ -47,7 +50,7 @@ class Recorder:
     def see_state(self, thread: str, state: Any, run: dict[str, Any] | None, *, at: float | None = None) -> None:
         """Note what a state tells of executions, and what became of the run; `at` a time, by default now."""
         at = self.now if at is None else at
-        for execution in state["executions"] if isinstance(state, dict) and "executions" in state else ():
+        for execution in _executions(state):
             if execution["id"] not in self._executions:
                 self._executions.add(execution["id"])
                 self.events.append(Executed(at, thread, execution["run"], execution["id"], execution["process"]))
@@ -60,9 +63,25 @@ class Recorder:
             self._ended.add((run, how))
             self.events.append(Ended(self.now if at is None else at, thread, run, how))
 
+    def see_cursor(self, thread: str, epoch: str, revision: int, state: Any, run: dict[str, Any] | None) -> None:
+        """Note where a reader is, before what it sees there is noted.
+
+        Whoever is told a new epoch is not shown how the run ended that was under way: that was written before.
+        """
+        epochs = self._epochs.setdefault(thread, {})
+        active = None if run is None else run["id"]
+        if epochs and epoch not in epochs:
+            last, under_way = list(epochs.values())[-1]
+            begun = {each["run"] for each in _executions(state) if each["id"] not in self._executions}
+            for passed in {under_way, *begun} - {active}:
+                if passed is not None:
+                    self._passed.setdefault(passed, _Passed(thread, last, self.now))
+        if epoch not in epochs or revision >= epochs[epoch][0]:
+            epochs[epoch] = revision, active
+
     def is_over(self, runs: Iterable[str]) -> bool:
-        """Return whether somebody saw how a run ended, of those of a command."""
-        return any(run in runs for run, _ in self._ended)
+        """Return whether a run is over, of those of a command, as far as anybody saw."""
+        return any(run in runs for run, _ in self._ended) or any(run in self._passed for run in runs)
 
     @asynccontextmanager
     async def pulse(self) -> AsyncIterator[None]:
@@ -106,6 +125,18 @@ class Recorder:
             text = state.get("text", "") if isinstance(state, dict) else ""
             writers = list(dict.fromkeys(piece.rpartition(".")[0] for piece in text[known:].split()))
             self.events.append(Entry(thread, saved.epoch, revision, digest(state, run), writers))
+        ended = {run_id for run_id, _ in self._ended}
+        for run_id, passed in self._passed.items():
+            if passed.thread == thread and passed.last < saved.revision and run_id not in ended:
+                self.see_end(thread, run_id, "unseen", at=passed.at)
+
+
+class _Passed(NamedTuple):
+    """A run that ended between two epochs."""
+
+    thread: str
+    last: int  #: the last revision that somebody saw before it ended
+    at: float  #: when somebody saw that it was over
 
 
 class Notes:
@@ -131,6 +162,7 @@ class Notes:
     def see(self, thread: str, cursor: str, state: Any, run: dict[str, Any] | None) -> int:
         """Note the state and the run at a cursor; returns the revision."""
         epoch, _, revision = cursor.rpartition("-")
+        self._recorder.see_cursor(thread, epoch, int(revision), state, run)
         self._recorder.see_state(thread, state, run)
         saw = Saw(self._recorder.now, self._reader, thread, epoch, int(revision), digest(state, run), self._told)
         self._recorder.events.append(saw)
@@ -145,3 +177,9 @@ class Notes:
 
     def stop_at(self, thread: str, state: Any) -> None:
         """Ignore what a request's stream ended with: it has no cursor."""
+
+
+def _executions(state: Any) -> Sequence[dict[str, str]]:
+    """Return what a state tells of executions."""
+    executions: Sequence[dict[str, str]] = state.get("executions", ()) if isinstance(state, dict) else ()
+    return executions
