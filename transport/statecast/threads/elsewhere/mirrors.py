@@ -226,12 +226,16 @@ class Mirrors:
     async def _reload(self, thread: Thread) -> None:
         """Read a mirror whole."""
         key = thread.key
+        claims = thread.released, thread.losses
         try:
             saved = await self._registry.shared.load(key)
         except Damaged as error:
             self._registry.remove(thread)
             raise self._registry.damaged(key, error) from None
         if self._registry.get(key) is not thread or thread.owned:
+            return
+        if (thread.released, thread.losses) != claims:
+            self.look(key)  # this process has written to it meanwhile: what was read may be older
             return
         if saved is None:
             self._registry.remove(thread)
