@@ -161,6 +161,8 @@ class Admission:
         if posted.says_again:
             commands = [without_spent_id(thread, command) for command in commands]
         fresh, original = unapplied(thread, commands)
+        if posted.run_id is not None and thread.knows(posted.run_id):
+            fresh, original = [], posted.run_id  # it was stored before the thread was lost, or its reply was
         active = thread.active
         revision = thread.log.revision
         if not fresh:
@@ -234,7 +236,7 @@ class Admission:
                 user=posted.user,
                 trace={**posted.trace},
             )
-            run = self._runs.new(thread, batch, agrees=agreed, context=copy_context())
+            run = self._runs.new(thread, batch, agrees=agreed, id=posted.run_id, context=copy_context())
             for command in commands:
                 for mark in marks_of(command):
                     thread.applied[mark.key] = (mark.digest, run.id)

@@ -10,12 +10,13 @@ from functools import partial
 from typing import Final, TypeVar
 
 import anyio
+import msgspec
 from msgspec import UnsetType
 
 from statecast import stores
 from statecast.protocol import Cursor
 from statecast.stores import Durability, Key, Store, StoreUnavailable, Wake, is_shared
-from statecast_agents import Agent, Json
+from statecast_agents import Agent, Json, new_id
 
 from .admission import Admission, Submission
 from .calls.performing import Performer
@@ -300,6 +301,8 @@ class Hub:
             RequestError: Nothing was applied.
         """
         await self._start()
+        if self._elsewhere is not None:
+            posted = msgspec.structs.replace(posted, run_id=new_id("run"))
         while True:
             try:
                 return await self._admission.submit(posted)

@@ -72,6 +72,8 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None  #: stands for the ids of commands that have none, see `decode_commands`
     trace: dict[str, str] = {}  #: headers of the request that name its trace
     says_again: bool = False  #: whether a message with the id of one that the thread has dropped is another message
+    #: of the run that the batch begins, so that it is known when it is posted again; None: it never is
+    run_id: str | None = None
     #: called with the `Submission`, at the moment of acceptance; what it returns is stored together with the batch
     taken: Callable[[Any], Sequence[SharedChange]] = _nothing
 

@@ -147,6 +147,12 @@ class Thread(LoggedState):
         active = self.queue.active
         return self.last_run if active is None else active.state
 
+    def knows(self, run_id: str) -> bool:
+        """Return whether a run is queued or under way, or ended not long ago."""
+        latest = self.last_run
+        known = run_id in self.log.ends or (latest is not None and latest.id == run_id)
+        return known or any(run.id == run_id for run in self.queue.live)
+
     @property
     def waits(self) -> bool:
         """Whether it waits for its client: its run does, or it has no run, and questions are open."""

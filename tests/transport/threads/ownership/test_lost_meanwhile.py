@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from statecast.protocol.errors import RequestError
-from statecast.stores import Assigned, Deleted, Key
+from statecast.stores import Assigned, BatchAccepted, Deleted, Key, SavedThread, StoreUnavailable
 from statecast.stores.shared import SharedChange
 from statecast.threads.offload import offload
 from statecast.threads.records.client_messages import rewrite
@@ -120,6 +120,101 @@ async def test_messages_are_not_written_to_a_thread_that_was_given_up_meanwhile(
         assert thread is not None
         with pytest.raises(RequestError, match="taken over"):
             await rewrite(thread, [], 2)
+
+
+async def test_commands_without_ids_are_applied_once_although_their_thread_is_lost_before_they_are_confirmed() -> None:
+    async with processes() as all:
+        agent, _ = held()
+        a, b = await all.start(agent), await all.start(agent)
+        await noted(a)
+        write, written, goes_on = a.registry.leases.write, asyncio.Event(), asyncio.Event()
+
+        async def slow(changes: Sequence[SharedChange]) -> Mapping[Key, Exception]:
+            refused = await write(changes)
+            written.set()
+            await goes_on.wait()
+            return refused
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(a.registry.leases, "write", slow)
+            sending = asyncio.create_task(a.send(NOTE))
+            await written.wait()
+            a.line.cut = True
+            all.expire()
+            await until(lambda: b.owns() and b.status() == "completed" and b.registry.journal.all_stored)
+            a.line.cut = False
+            await until(lambda: not a.owns())
+            goes_on.set()
+            submission = await sending
+        await until(lambda: b.hub.runs == 0 and not all.store._posts)
+        assert b.notes() == ["noted", "noted"]
+        latest = b.thread().last_run
+        assert latest is not None
+        assert submission.run_id == latest.id
+
+
+async def test_commands_without_ids_are_applied_once_although_their_call_is_read_again_before_it_is_stored() -> None:
+    async with processes() as all:
+        agent, release = held()
+        a, b = await all.start(agent), await all.start(agent)
+        await a.send(HOLD)
+        await until(lambda: a.notes() == ["held"] and a.registry.journal.all_stored)
+        write, kept = a.registry.leases.write, asyncio.Event()
+
+        async def keep(changes: Sequence[SharedChange]) -> Mapping[Key, Exception]:
+            if any(isinstance(change, BatchAccepted) for change in changes) and not kept.is_set():
+                raise StoreUnavailable
+            return await write(changes)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(a.registry.leases, "write", keep)
+            sending = asyncio.create_task(b.send(NOTE))
+            await until(lambda: a.registry.journal.failing)
+            a.registry.journal.worked()  # as when other threads are written again before this one
+            elsewhere = a.hub._elsewhere
+            assert elsewhere is not None
+            await elsewhere._asking._answer()
+            await asyncio.sleep(0)
+            kept.set()
+            await sending
+        release.set()
+        await until(lambda: a.hub.runs == 0)
+        assert a.notes() == ["held", "went on", "noted"]
+
+
+async def test_a_mirror_does_not_go_back_to_what_was_read_before_its_thread_was_written_to() -> None:
+    async with processes() as all:
+        agent, _ = held()
+        a, b = await all.start(agent), await all.start(agent)
+        await noted(b)
+        all.ticks.now += 1.1
+        await until(lambda: not b.owns())
+        thread = await a.hub.find("t")
+        follower = Connection(thread)
+        follower.read()
+        elsewhere = a.hub._elsewhere
+        assert elsewhere is not None
+        goes_on = asyncio.Event()
+        with pytest.MonkeyPatch.context() as patched:
+
+            async def slow(key: Key) -> SavedThread | None:
+                saved = await all.store.load(key)
+                await goes_on.wait()
+                return saved
+
+            patched.setattr(a.registry.shared, "load", slow)
+            reading = asyncio.create_task(elsewhere.mirrors._reload(thread))
+            await asyncio.sleep(0.01)
+        await noted(a)
+        follower.read()
+        all.ticks.now += 1.1
+        await until(lambda: not a.owns())
+        before = thread.log.visible
+        goes_on.set()
+        await reading
+        assert thread.log.visible == before
+        follower.read()
+        assert follower.view.state == {"notes": ["noted", "noted"]}
 
 
 async def test_a_thread_of_an_agent_that_is_not_served_here_keeps_no_other_from_being_read() -> None:

@@ -124,6 +124,7 @@ class Performer:
             on_disconnect=batch.on_disconnect,
             policy=call.policy,
             says_again=call.says_again,
+            run_id=call.run_id,
             taken=lambda submission: taken(accepted(submission)),
         )
         try:

@@ -39,6 +39,7 @@ class Submit(msgspec.Struct, frozen=True, tag="submit"):
     revision: int = 0
     policy: Policy | None = None
     says_again: bool = False  #: see `Posted`
+    run_id: str | None = None  #: see `Posted`
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):

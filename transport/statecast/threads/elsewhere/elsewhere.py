@@ -126,6 +126,7 @@ class Elsewhere:
             revision=since.revision,
             policy=posted.policy,
             says_again=posted.says_again,
+            run_id=posted.run_id,
         )
         reply = await self.ask(held, call)
         if isinstance(reply, Accepted):
