@@ -15,8 +15,14 @@ from statecast.stores import (
     Appended,
     BatchAccepted,
     Claimed,
+    Compacted,
     Created,
+    Damaged,
+    Deleted,
+    Fenced,
     Key,
+    Moved,
+    Place,
     SharedChange,
     StoreUnavailable,
     SummaryChanged,
@@ -122,6 +128,35 @@ async def test_a_server_that_is_full_has_done_nothing_and_goes_on_when_there_is_
         assert await store.write([entry(2), BatchAccepted(KEY, "r", b"")], {KEY: token}) == {}
         assert await revisions(store) == [1, 2]
         await store.aclose()
+
+
+async def test_a_thread_whose_log_somebody_has_deleted_is_damaged_and_harms_no_other() -> None:
+    store = await opened(valkey.fresh_url(valkey.server()))
+    token = await started(store)
+    same = store._keys.of(KEY).partition
+    other = next(key for key in (Key(None, str(n)) for n in range(10_000)) if store._keys.of(key).partition == same)
+    tokens = {KEY: token, other: await claim(store, other)}
+    assert await store.write([Created(other, "agent", "epoch", True, b"{}")], tokens) == {}
+    valkey.server().do("DEL", store._keys.of(KEY).log)
+
+    place = Place("epoch", 0, 0)
+    assert await store.write([Appended(other, 1, "operations", b"1")], tokens) == {}
+    assert other in {tail.key for tail in await store.tails({KEY: place, other: place})}
+    batches: list[list[SharedChange]] = [
+        [entry(2)],
+        [entry(2), BatchAccepted(KEY, "r", b"")],
+        [Compacted(KEY, 2, b"{}", b"null")],
+        [Moved(KEY, "ann")],
+    ]
+    for batch in batches:
+        failed = await store.write(batch, {KEY: await claim(store)})
+        assert {key: type(error) for key, error in failed.items()} == {KEY: Fenced}
+    with pytest.raises(Damaged):
+        await store.load(KEY)
+    assert await store.write([Deleted(KEY)], {KEY: await claim(store)}) == {}
+    await started(store)
+    assert await revisions(store) == [1]
+    await store.aclose()
 
 
 async def test_scripts_that_the_server_forgets_are_sent_again() -> None:

@@ -42,8 +42,8 @@ def thread_of(key: Key, reply: Reply) -> SavedThread | None:
     if reply is None:
         return None
     (agent, epoch, lasting, revision, run), state, log, inbox, ids, memory = reply
-    if state is None:
-        raise Damaged("the snapshot is not there")
+    if state is None or log is None:
+        raise Damaged(f"the {'snapshot' if state is None else 'log'} is not there")
     try:
         start = int(revision)
         return SavedThread(

@@ -12,10 +12,12 @@ end
 local token = digits((before and tonumber(before) or floor(count)) + 1)
 local revision = 0
 if epoch then
-    local _, last = head(log)
+    local given, last = head(log)
     revision = last
-    -- From here on the log refuses whoever has claimed the thread before.
-    redis.call('XSETID', log, token .. '-' .. digits(revision))
+    if given > 0 then
+        -- From here on the log refuses whoever has claimed the thread before.
+        redis.call('XSETID', log, token .. '-' .. digits(revision))
+    end
 end
 redis.call('HSET', meta, 'token', token, 'process', me, 'until', digits(time + long), 'number', '0', 'base', digits(revision))
 if not epoch then

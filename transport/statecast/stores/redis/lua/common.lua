@@ -18,8 +18,11 @@ local function digits(number)
     return string.format('%.0f', number)
 end
 
--- Return the token and the revision of the last id that a log has given.
+-- Return the token and the revision of the last id that a log has given; 0 and 0 if somebody has deleted its key.
 local function head(log)
+    if redis.call('EXISTS', log) == 0 then
+        return 0, 0
+    end
     local info = redis.call('XINFO', 'STREAM', log)
     for i = 1, #info, 2 do
         if info[i] == 'last-generated-id' then

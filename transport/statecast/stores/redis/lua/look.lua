@@ -2,8 +2,5 @@
 -- KEYS: meta, log. Return the token, the number of the batch that a script wrote last under it, and the
 -- token and revision of the log's end.
 local known = redis.call('HMGET', KEYS[1], 'token', 'number')
-local token, revision = 0, 0
-if redis.call('EXISTS', KEYS[2]) == 1 then
-    token, revision = head(KEYS[2])
-end
+local token, revision = head(KEYS[2])
 return {known[1] or '0', known[2] or '0', digits(token), digits(revision)}

@@ -29,6 +29,7 @@ for n = 1, tonumber(ARGV[3]) do
         thread.token = known[1]
     end
     thread.exists, thread.before = known[3] and true or false, known[3]
+    thread.torn = thread.exists and redis.call('EXISTS', thread.log) == 0
     thread.carded = redis.call('EXISTS', thread.card) == 1
     thread.held = known[4] and tonumber(known[4]) > now()
     threads[n] = thread
@@ -69,12 +70,17 @@ function fits.Written()
 end
 fits.Erased, fits.PostTaken = fits.Written, fits.Written
 
+-- Kinds that do not need the log, but for a move, and that do not say that a thread is in use.
+local beside = {Written = true, Erased = true, SummaryChanged = true, Moved = true, Deleted = true, PostTaken = true}
+
 for _, change in ipairs(changes) do
     local thread, to, fit = change.thread, change.to, fits[change.kind]
     if to and thread.claimed and not to.claimed and to.held then
         return {'fenced'}
     end
-    if fit then
+    if thread.torn and thread.before and (to or not beside[change.kind]) then -- its process finds out when it reads it
+        return {'fenced'}
+    elseif fit then
         local wrong = fit(thread, to)
         if wrong then
             return {'refused', wrong}
@@ -306,7 +312,6 @@ function write.PostTaken(thread, replies, id, reply)
     redis.call('EXPIRE', key, 120)
 end
 
-local beside = {Written = true, Erased = true, SummaryChanged = true, Moved = true, Deleted = true, PostTaken = true}
 for _, change in ipairs(changes) do
     local thread = change.thread
     write[change.kind](thread, unpack(ARGV, change.first, change.last))
