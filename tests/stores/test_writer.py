@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from statecast.stores import (
     Appended,
     Claimed,
+    Compacted,
     Created,
     Fenced,
     Held,
@@ -21,6 +23,7 @@ from statecast.stores import (
     StoreUnavailable,
     topic_of,
 )
+from statecast.stores.sharing import Sharing
 from statecast.stores.writer import WriterStore
 from tests.stores.written_store import WriterHere, WrittenStore
 
@@ -188,3 +191,25 @@ async def test_a_process_that_was_cut_off_renews_what_nobody_else_has_claimed(
     await one.open()
     assert list(await one.renew({KEY: token}, LONG)) == []
     assert await two.claim(KEY, "b", LONG) == Held("a")
+
+
+async def test_the_states_of_threads_do_not_stay_in_the_memory_of_the_writer(tmp_path: Path) -> None:
+    store = Sharing(SqliteStore(tmp_path / "threads.db"))
+    await store.open()
+    tracemalloc.start()
+    try:
+        for number in range(40):
+            key = Key(None, str(number))
+            claimed = await store.claim(key, "a", LONG)
+            assert isinstance(claimed, Claimed)
+            created = Created(key, "agent", "epoch", True, b"{}")
+            await store.write([created, Appended(key, 1, "operations", b"1")], {key: claimed.token})
+            compacted = Compacted(key, 1, b"%d" % number * 100_000, b"null")
+            for _ in range(2):  # it may be written again
+                assert await store.write([compacted], {key: claimed.token}) == {}
+            await store.release({key: claimed.token})
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        await store.aclose()
+    assert held < 2_000_000

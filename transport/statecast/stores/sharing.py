@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import ClassVar, Final
 from weakref import WeakValueDictionary
 
 import msgspec
+from msgspec.structs import replace
 
 from .base import Change, Deleted, Moved, Store
 from .by_thread import by_thread
 from .errors import ChangeRefused, Fenced
 from .key import Key
 from .latest import Latest
-from .log import Created, SavedThread
+from .log import Compacted, Created, SavedThread
 from .records import File, Summary
 from .shared import Claimed, Durability, Held, Place, Post, PostTaken, SharedChange, Tail
 from .wake import OnHint, OnLost, Wake
@@ -137,7 +139,7 @@ class Sharing:
             for group in groups:
                 if not self._counts(group, tokens):
                     failed.update((change.key, Fenced("another process has claimed the thread")) for change in group)
-                elif self._last.get(group[0].key) != (tokens.get(group[0].key), group):
+                elif self._last.get(group[0].key) != (tokens.get(group[0].key), _trace_of(group)):
                     fresh.append(group)  # else it is a repetition of what was written
             try:
                 await self._commit([change for group in fresh for change in group])
@@ -282,7 +284,7 @@ class Sharing:
             elif (known := self._known.get(key)) is not None:
                 known.apply(change)
         if changes and changes[0].key in tokens:
-            self._last[changes[0].key] = tokens[changes[0].key], changes
+            self._last[changes[0].key] = tokens[changes[0].key], _trace_of(changes)
 
     def _take(self, taken: PostTaken) -> None:
         posts = self._posts.get(taken.key, {})
@@ -365,6 +367,16 @@ class _SharedWake:
             hinted = topics & wake._followed
             if hinted and wake._on_hint is not None:
                 wake._on_hint(hinted)
+
+
+def _trace_of(changes: Sequence[SharedChange]) -> Sequence[SharedChange]:
+    """Return changes as they are remembered, to recognize a repetition: of whole states there are only digests."""
+    return [
+        replace(change, state=hashlib.blake2b(change.state).digest())
+        if isinstance(change, Created | Compacted)
+        else change
+        for change in changes
+    ]
 
 
 def _keys(change: SharedChange) -> list[Key]:
