@@ -29,7 +29,7 @@ from statecast.stores import (
     store_of,
     topic_of,
 )
-from statecast.stores.redis import RedisStore, checks, line
+from statecast.stores.redis import RedisStore, checks, line, node
 from statecast.stores.redis.keys import PARTITIONS, SLOTS, Keys
 from tests.engines import valkey
 
@@ -128,6 +128,27 @@ async def test_a_server_that_is_full_has_done_nothing_and_goes_on_when_there_is_
         assert await store.write([entry(2), BatchAccepted(KEY, "r", b"")], {KEY: token}) == {}
         assert await revisions(store) == [1, 2]
         await store.aclose()
+
+
+async def test_nobody_waits_long_behind_others_while_the_server_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node, "AT_ONCE", 1)
+    store = await opened(valkey.fresh_url(valkey.server()))
+
+    async def wait(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as silent:
+        silent.setattr(node, "ANSWER", 0.05)
+        silent.setattr(node, "_exchange", wait)
+        first = asyncio.ensure_future(store.load(KEY))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            with pytest.raises(StoreUnavailable):
+                await store.load(KEY)
+        first.cancel()
+        await asyncio.wait({first})
+    assert await store.load(KEY) is None
+    await store.aclose()
 
 
 async def test_a_thread_whose_log_somebody_has_deleted_is_damaged_and_harms_no_other() -> None:

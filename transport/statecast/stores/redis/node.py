@@ -93,23 +93,37 @@ class Node:
             NotSent: There is no connection to the server.
             StoreUnavailable: The connection failed; the server may have done all, some or none of them.
         """
-        async with self._room:
-            generation = self._generation
+        await self._enter()
+        try:
+            return await self._exchange(commands)
+        finally:
+            self._room.release()
+
+    async def _enter(self) -> None:
+        """Wait for room, as long as for an answer: a server that is silent is not waited for by one after the other."""
+        try:
+            async with asyncio.timeout(ANSWER if self._room.locked() else None):
+                await self._room.acquire()
+        except TimeoutError:
+            raise NotSent(f"Redis has not answered {AT_ONCE} others for {ANSWER:g} seconds") from None
+
+    async def _exchange(self, commands: Sequence[Command]) -> list[Reply]:
+        generation = self._generation
+        try:
+            connection = self._idle.pop() if self._idle else await self._connect()
             try:
-                connection = self._idle.pop() if self._idle else await self._connect()
-                try:
-                    replies = await _exchange(connection, commands)
-                except BaseException:
-                    await connection.disconnect(nowait=True)
-                    raise
-            except (RedisError, OSError, TimeoutError) as error:
-                await self.reset()  # the others lead to the same server
-                raise StoreUnavailable(f"Redis failed: {str(error) or type(error).__name__}") from error
-            if generation == self._generation:
-                self._idle.append(connection)
-            else:
+                replies = await _exchange(connection, commands)
+            except BaseException:
                 await connection.disconnect(nowait=True)
-            return replies
+                raise
+        except (RedisError, OSError, TimeoutError) as error:
+            await self.reset()  # the others lead to the same server
+            raise StoreUnavailable(f"Redis failed: {str(error) or type(error).__name__}") from error
+        if generation == self._generation:
+            self._idle.append(connection)
+        else:
+            await connection.disconnect(nowait=True)
+        return replies
 
     async def _connect(self) -> Connection:
         try:
