@@ -68,10 +68,12 @@ class Client:
                 await self._submit(f"{self._name}-{number}")
 
     async def _submit(self, name: str) -> None:
-        """Send a command again and again, until it is accepted."""
+        """Send a command again and again, until it is accepted; one without an id once, since it is not known again."""
         random = self._random
         pieces, pause = random.randrange(1, 5), random.choice((0.02, 0.1, 0.4, 1.0))
-        body = {"type": "count", "id": name, "name": name, "pieces": pieces, "pause": pause}
+        body = {"type": "count", "name": name, "pieces": pieces, "pause": pause}
+        if repeats := self._agent == "again" or random.random() < 0.75:
+            body["id"] = name
         command = msgspec.json.encode(body)
         self._witness.add(Sent(self._witness.now, self._thread, name))
 
@@ -92,6 +94,8 @@ class Client:
                 self._witness.add(Acked(self._witness.now, self._thread, name, run))
                 if random.random() > 0.1:
                     return  # else the answer is lost on its way
+            if not repeats:
+                return
             await asyncio.sleep(random.uniform(*AGAIN))
 
     async def _cancel(self) -> None:
@@ -163,6 +167,7 @@ class Follower:
 
     async def _read(self, server: Server, stream: int) -> None:
         """Read a stream in its server's process."""
+        known = bool(self.cursor)  #: whether it has seen the thread
         try:
             thread = await server.hub.find(self.thread)
             await server.hub.check_place(thread, Cursor.parse(self.cursor))
@@ -184,8 +189,10 @@ class Follower:
                             break
             finally:
                 following.close()
-        except RequestError:
-            pass
+        except RequestError as error:
+            gone = error.code == "unknown_thread" and (not known or self._witness.forgives)
+            if error.code not in LATER and not gone:
+                self._witness.fault(f"{self._name} was refused: {error.code}: {error}")
         finally:
             loop = self._servers.loop
             loop.call_in(loop.world, WAY, self._end, stream)
