@@ -119,6 +119,16 @@ def test_a_password_is_in_no_message() -> None:
     assert "s3cret" not in str(refused.value)
 
 
+async def test_a_migration_may_take_longer_than_other_statements(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Migration(pre=schema.MIGRATIONS[0].pre + "; SELECT pg_sleep(3)")
+    monkeypatch.setattr(schema, "MIGRATIONS", (slow,))
+    stores = [PostgresStore(url, patience=2.0) for _ in range(2)]
+    await asyncio.gather(*(store.open() for store in stores))
+    for store in stores:
+        assert await store.load(KEY) is None
+        await store.aclose()
+
+
 async def test_the_next_host_is_tried_if_one_does_not_answer(url: str) -> None:
     port = postgres.server().port
     async with Valve(port) as valve:

@@ -100,8 +100,11 @@ class Connections:
             return (await connection.execute(self._named(statement), values)).rowcount
 
     @contextlib.asynccontextmanager
-    async def borrow(self) -> AsyncIterator[Connection]:
+    async def borrow(self, patience: float | None = None) -> AsyncIterator[Connection]:
         """Lend a connection. What it was used for is rolled back if it fails; errors are those of stores.
+
+        Args:
+            patience: Seconds for which it is used at most; None: as long as a statement may take.
 
         Raises:
             StoreUnavailable: There is none, or it was lost; what was committed on it may have happened.
@@ -113,7 +116,7 @@ class Connections:
         except psycopg.Error as error:
             raise self._failed(error) from error
         try:
-            with cut_off_after(connection, self._patience):
+            with cut_off_after(connection, self._patience if patience is None else patience):
                 try:
                     yield connection
                 except BaseException:

@@ -17,7 +17,7 @@ import psycopg
 
 from statecast.stores.errors import StoreUnavailable
 
-__all__ = ["MIGRATIONS", "Migration", "is_name", "migrate", "named"]
+__all__ = ["MIGRATIONS", "Migration", "is_current", "is_name", "migrate", "named"]
 
 
 class Migration(NamedTuple):
@@ -145,17 +145,25 @@ def named(statement: str, schema: str) -> bytes:
     return statement.replace("statecast.", f"{schema}.").encode()
 
 
+async def is_current(connection: psycopg.AsyncConnection[Any], schema: str) -> bool:
+    """Return whether a schema is up to date.
+
+    Raises:
+        psycopg.Error: It cannot be read.
+    """
+    return await _versions(connection, schema) == (len(MIGRATIONS), len(MIGRATIONS) - 1)
+
+
 async def migrate(connection: psycopg.AsyncConnection[Any], schema: str) -> None:
-    """Bring a schema up to date, unless it is; one process does it, and the others wait.
+    """Bring a schema up to date; one process does it, as long as it takes, and the others wait.
 
     Raises:
         StoreUnavailable: It lacks what this version needs.
         psycopg.Error: It cannot be read or changed.
     """
     wanted = len(MIGRATIONS)
-    if await _versions(connection, schema) == (wanted, wanted - 1):
-        return
     async with connection.transaction():
+        await connection.execute("SELECT set_config('statement_timeout', '0', true)")
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"statecast {schema}",))
         expanded, contracted = await _versions(connection, schema)
         if contracted > wanted:

@@ -29,11 +29,14 @@ from .columns import array_of, columns_of, key_of, names, owner_name, read_text,
 from .connections import Connections
 from .files import Files
 from .reading import SOME, summary_in, tail_in, thread_in
-from .schema import migrate
+from .schema import is_current, migrate
 from .wake import PostgresWake
 from .writing import COARSE, Writing
 
 __all__ = ["PostgresStore"]
+
+#: Seconds that a migration may take, or the wait for the process that runs it.
+MIGRATING: Final = 600.0
 
 #: Threads whose claims are renewed in one statement: others that write to them wait for all of these.
 AT_ONCE: Final = 200
@@ -47,7 +50,7 @@ class PostgresStore:
     """Stores threads in a database of PostgreSQL 14 or newer.
 
     Args:
-        url: libpq's, and in its query what `docs/guides/operating.md` says.
+        url: libpq's, and in its query what `docs/settings.md` says.
         patience: Seconds that a statement may take.
         clock: A monotonic clock, in seconds, by which threads are idle.
     """
@@ -74,7 +77,10 @@ class PostgresStore:
         self._connections.open()
         try:
             async with self._connections.borrow() as connection:
-                await migrate(connection, self._address.schema)
+                current = await is_current(connection, self._address.schema)
+            if not current:
+                async with self._connections.borrow(MIGRATING) as connection:
+                    await migrate(connection, self._address.schema)
             stored = await self._connections.fetch(statements.STORED_CLOCK)
             await self._files.drop_left_over()
         except BaseException:
