@@ -42,6 +42,50 @@ async def test_a_thread_that_was_lost_in_a_pause_is_still_found() -> None:
         assert a.notes() == ["noted", "noted"]
 
 
+async def test_a_thread_that_another_process_made_in_a_pause_is_found_before_its_own_first_batch_is_refused() -> None:
+    async with processes() as all:
+        agent, _ = held()
+        a, b = await all.start(agent), await all.start(agent)
+        write, begun, goes_on = a.registry.leases.write, asyncio.Event(), asyncio.Event()
+
+        async def late(changes: Sequence[SharedChange]) -> Mapping[Key, Exception]:
+            begun.set()
+            await goes_on.wait()
+            return await write(changes)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(a.registry.leases, "write", late)
+            sending = asyncio.create_task(a.send(NOTE))
+            await begun.wait()
+            a.line.cut = True
+            all.expire()
+            await noted(b)
+            a.line.cut = False
+            found = asyncio.create_task(a.hub.known("t"))
+            await asyncio.wait({found}, timeout=1)
+            goes_on.set()
+            await sending
+        assert await found is not None
+        await until(lambda: b.notes() == ["noted", "noted"])
+
+
+async def test_nobody_denies_a_new_thread_that_others_see_already() -> None:
+    async with processes() as all:
+        agent, _ = held()
+        a, b = await all.start(agent), await all.start(agent)
+        a.line.deaf = True
+        sending = asyncio.create_task(a.send(NOTE))
+        await until(lambda: a.registry.journal.failing)
+        assert await b.hub.known("t") is not None
+        with pytest.raises(StoreUnavailable):
+            await a.hub.known("t")
+        a.line.deaf = False
+        with pytest.raises(StoreUnavailable):
+            await sending
+        await until(lambda: a.status() == "completed")
+        assert await a.hub.known("t") is not None
+
+
 @pytest.mark.parametrize("number", [0, 1])
 async def test_a_thread_is_moved_once_nobody_holds_what_it_becomes(number: int) -> None:
     async with processes() as all:

@@ -62,11 +62,13 @@ class Mirrors:
             RequestError: `agent_mismatch` if its agent is not served; `thread_damaged` if its data cannot be read;
                 `store_unavailable`.
         """
-        known = self._registry.get(key) is not None
-        thread = await self._registry.find(key)
-        if thread is not None and thread.owned:
+        known = self._registry.get(key)
+        if known is not None and known.owned:
             await self._registry.leases.confirm([key])  # after a pause, another process may have it by now
-        if thread is None or thread.owned or not known:
+            if not known.stored:
+                await self._registry.wait_stored(key)  # other processes may have seen it already
+        thread = await self._registry.find(key)
+        if thread is None or thread.owned or known is None:
             return thread
         await self.refresh(thread)
         return await self._registry.find(key)  # it may have gone from memory only: then it is read whole
