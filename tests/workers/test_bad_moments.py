@@ -139,6 +139,27 @@ async def test_a_server_is_stopped_while_it_starts(folder: Path, number: int) ->
     assert server.lines == []
 
 
+async def test_where_a_worker_cannot_start_the_other_one_answers_everything(folder: Path) -> None:
+    (folder / "my_agent.py").write_text(f"{AGENT}\nassert not __import__('os').path.exists('broken')", encoding="utf-8")
+    async with served(folder, *OPTIONS) as server:
+        url = await server.url()
+        before = server.workers()
+        (folder / "broken").touch()
+        os.kill(before[0], signal.SIGKILL)
+        await server.until(lambda: sum("ended with status 1" in line for line in server.lines) > 1)
+        for _ in range(20):
+            async with httpx.AsyncClient(timeout=PATIENCE / 10) as client:
+                assert (await client.get(f"{url}/health/live")).status_code == 200
+        (folder / "broken").unlink()
+        await server.until(lambda: len(server.workers()) > len(before))
+        processes: set[str] = set()
+        async with asyncio.timeout(PATIENCE):
+            while len(processes) < 2:
+                async with httpx.AsyncClient(timeout=PATIENCE) as client:
+                    processes.add((await client.get(f"{url}/health")).json()["process"])
+        assert await server.stop() == 0
+
+
 async def test_every_process_writes_its_log_as_json_and_health_names_the_store(folder: Path) -> None:
     async with served(folder, *OPTIONS, "--log-format", "json", "--metrics") as server:
         url = await at(server)

@@ -21,10 +21,14 @@ class Backoff:
         self._next = 0.0
         self._started = time.monotonic()
 
+    @property
+    def seconds(self) -> float:
+        """The pause before the next start, if the process has ended now."""
+        return 0.0 if time.monotonic() - self._started > WORKS else self._next
+
     async def wait(self) -> None:
         """Wait before the next start."""
-        if time.monotonic() - self._started > WORKS:
-            self._next = 0.0
-        await asyncio.sleep(self._next)
-        self._next = min(max(2 * self._next, FIRST), LONGEST)
+        pause = self.seconds
+        await asyncio.sleep(pause)
+        self._next = min(max(2 * pause, FIRST), LONGEST)
         self._started = time.monotonic()

@@ -16,6 +16,7 @@ from typing import Final
 
 from .backoff import Backoff
 from .control import ENVIRONMENT, Ready, Started, WriterAt, WriterNeeded, decode, encode
+from .listening import stop_listening
 from .process import Process
 from .writers import Writers
 
@@ -44,7 +45,7 @@ class Parent:
         self,
         arguments: Sequence[str],
         *,
-        listening: Sequence[Sequence[socket.socket]],
+        listening: Sequence[list[socket.socket]],
         on_ready: Callable[[Sequence[str]], None] = lambda names: None,
         logs: Mapping[str, str] | None = None,
     ) -> None:
@@ -113,9 +114,15 @@ class Parent:
             async with slot.changing:
                 if slot.worker is worker:
                     _log.error("worker %d ended with status %d", worker.process.pid, status)
-                    await backoff.wait()
+                    await self._pause(slot, backoff)
                     while await self._start(slot) is None:
-                        await backoff.wait()
+                        await self._pause(slot, backoff)
+
+    async def _pause(self, slot: _Slot, backoff: Backoff) -> None:
+        """Wait before the next start. If it is not the first one, other workers get the connections meanwhile."""
+        if backoff.seconds:
+            stop_listening(slot.listening)
+        await backoff.wait()
 
     async def _start(self, slot: _Slot) -> _Worker | None:
         worker = await self._started(slot)
@@ -179,7 +186,7 @@ class _Slot:
         listening: The sockets on which it accepts connections.
     """
 
-    def __init__(self, listening: Sequence[socket.socket]) -> None:
+    def __init__(self, listening: list[socket.socket]) -> None:
         self.listening = listening
         self.worker: _Worker | None = None
         self.changing = asyncio.Lock()  #: held while it is replaced
