@@ -112,7 +112,6 @@ class SharedRegistry(Registry):
             clock=self.clock,
         )
         self._claims = Turns()  #: at claiming threads
-        self._guards = Turns()  #: at guards
         self._guarded: set[Key] = set()  #: guards that are held
         self.journal = Journal(self.shared, self._refused, self.leases, observer=self.observer)
 
