@@ -1,8 +1,8 @@
 """Mirrors: what this process knows of threads that it does not hold is read from the store, when somebody needs it.
 
 A mirror that has readers is read when a hint comes, and once per `POLL` in case one was lost. Whoever needs the state
-as it is now has it read as well. One call to the store asks for all threads that are due; what becomes due meanwhile is
-asked for with the next, so that hints never queue up.
+as it is now has it read as well. One call to the store asks for all threads that become due in one turn of the event
+loop; what becomes due meanwhile is asked for with the next, so that hints never queue up.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Mirrors:
         self._followed: dict[Key, None] = {}  #: threads with readers, owned ones too: they may become mirrors
         self._due: dict[Key, list[asyncio.Future[None]]] = {}  #: mirrors to be read, and who waits for that
         self._reading: set[Key] = set()
+        self._soon = False  #: whether what is due is read at the end of this turn
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def find(self, key: Key) -> Thread | None:
@@ -118,6 +119,7 @@ class Mirrors:
             for task in self._tasks:
                 task.cancel()
             self._release(self._due, StoreUnavailable("the server has stopped"))
+            self._due.clear()
             self._followed.clear()
 
     def _hinted(self, key: Key) -> None:
@@ -140,7 +142,14 @@ class Mirrors:
         self._read_soon()
 
     def _read_soon(self) -> None:
+        """Read what is due at the end of this turn, all of it together."""
+        if not self._soon and len(self._tasks) < AT_ONCE:
+            self._soon = True
+            asyncio.get_running_loop().call_soon(self._begin)
+
+    def _begin(self) -> None:
         """Read what is due, unless it is being read, or much else is: then it follows."""
+        self._soon = False
         if len(self._tasks) >= AT_ONCE:
             return
         due = {key: waiting for key, waiting in self._due.items() if key not in self._reading}
