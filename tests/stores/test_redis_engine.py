@@ -465,3 +465,30 @@ async def test_what_a_newer_version_wrote_is_refused() -> None:
     valkey.server().do("SET", Keys(prefix).in_partition(0, b"form"), "2")
     with pytest.raises(StoreUnavailable, match="newer version"):
         await opened(url)
+
+
+async def test_a_hint_at_entries_is_sent_with_them_and_not_again() -> None:
+    heard: list[str] = []
+    url = valkey.fresh_url(valkey.server())
+    store, other = await opened(url), await opened(url)
+    sender, receiver = store.wake(), other.wake()
+    topic = topic_of(KEY)
+    receiver.follow(topic)
+    await sender.open(lambda topics: None, lambda: None)
+    await receiver.open(heard.extend, lambda: None)
+    await until(lambda: sender.live and receiver.live)
+    token = await started(store)
+    assert await store.write([entry(2)], {KEY: token}) == {}
+    await until(lambda: heard == [topic])
+    sender.send({topic})  # it is for this write
+    await asyncio.sleep(0.05)
+    assert heard == [topic]
+    sender.send({topic})
+    await until(lambda: heard == [topic] * 2)
+    assert await store.write([entry(2)], {KEY: token - 1}) != {}
+    sender.send({topic})
+    await until(lambda: len(heard) > 2)
+    for wake in (sender, receiver):
+        await wake.aclose()
+    await store.aclose()
+    await other.aclose()

@@ -143,7 +143,9 @@ class RedisStore:
 
     def wake(self) -> Wake:
         """Return hints by PUB/SUB."""
-        return RedisWake(self._engine, self._keys)
+        wake = RedisWake(self._engine, self._keys)
+        self._writer.wake = wake
+        return wake
 
     async def claim(self, key: Key, process: str, seconds: float) -> Claimed | Held:
         """Claim a thread."""

@@ -39,6 +39,7 @@ class RedisWake:
         self._lines: dict[Host | None, Line] = {}  #: by server
         self._followed: dict[bytes, str] = {}  #: topics by channel
         self._unsent: set[str] = set()
+        self._along: set[str] = set()  #: topics whose next hint was sent with what it is about
         self._heard: set[str] = set()
         self._sending: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -72,9 +73,21 @@ class RedisWake:
 
     def send(self, topics: Collection[str]) -> None:
         """Send hints at the end of this turn of the event loop, or when those before have been sent."""
+        if self._along:
+            along, self._along = self._along, self._along.difference(topics)
+            topics = set(topics) - along
         self._unsent.update(topics)
         if self._unsent and (self._sending is None or self._sending.done()):
             self._sending = asyncio.get_running_loop().create_task(self._send())
+
+    def hint(self, topic: str) -> tuple[int, Command]:
+        """Return what hints at a topic, for whoever sends it behind what it is about."""
+        partition, channel = self._channel(topic)
+        return self._keys.slots[partition], (self._publish, channel, b"")
+
+    def sent_along(self, topic: str) -> None:
+        """Leave out the next hint at a topic: it was sent already."""
+        self._along.add(topic)
 
     def follow(self, topic: str) -> None:
         """Subscribe to a topic's channel."""
@@ -97,11 +110,8 @@ class RedisWake:
     async def _send(self) -> None:
         while self._unsent:
             topics, self._unsent = self._unsent, set()
-            commands: list[tuple[int, Command]] = []
-            for topic in topics:
-                partition, channel = self._channel(topic)
-                commands.append((self._keys.slots[partition], (self._publish, channel, b"")))
-            await self._engine.run(commands)  # what is not sent is found by those who look
+            hints = [self.hint(topic) for topic in topics]
+            await self._engine.run(hints)  # what is not sent is found by those who look
 
     def _hear(self, channel: bytes) -> None:
         """Pass hints on together, as many as have arrived."""

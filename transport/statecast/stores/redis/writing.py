@@ -21,12 +21,14 @@ from statecast.stores.errors import ChangeRefused, Fenced, StoreUnavailable
 from statecast.stores.key import Key
 from statecast.stores.log import Appended, Created
 from statecast.stores.shared import SharedChange
+from statecast.stores.wake import topic_of
 
 from .commits import as_entries, as_script, is_plain
 from .engine import Confirm, Engine
 from .keys import Keys
 from .node import NotSent, Reply
 from .scripts import LOOK, Command
+from .wake import RedisWake
 
 __all__ = ["Writer"]
 
@@ -82,6 +84,7 @@ class _Group(msgspec.Struct, eq=False):
     claims: dict[Key, _Claim]
     scripted: bool = False  #: whether a script has to write it, even entries alone
     error: Exception | None = None
+    hinted: bool = False  #: whether a hint was sent with it
     _plain: bool | None = None
 
     @property
@@ -169,6 +172,7 @@ class Writer:
         self._claims: dict[Key, _Claim] = {}
         self._touched: dict[Key, float] = {}
         self.confirm: Confirm | None = None  #: what confirms that something is as durable as is asked for
+        self.wake: RedisWake | None = None  #: hints at entries are sent with them
 
     def claimed(self, key: Key, token: int) -> None:
         """Take note of a claim."""
@@ -272,9 +276,23 @@ class Writer:
 
     async def _send(self, groups: Sequence[_Group]) -> list[Reply]:
         commands = [self._command(group) for group in groups]
-        touches = [touch for group in groups if group.is_plain for touch in self._touch(group.key)]
-        replies = await self._engine.run([*commands, *touches], self.confirm)
+        plain = [group for group in groups if group.is_plain]
+        touches = [touch for group in plain for touch in self._touch(group.key)]
+        hints = self._hints(plain)
+        replies = await self._engine.run([*commands, *touches, *hints], self.confirm)
         return replies[: len(commands)]
+
+    def _hints(self, groups: Sequence[_Group]) -> Sequence[tuple[int, Command]]:
+        """Return hints at entries, to be sent behind them: one round trip less than hints of their own.
+
+        Nobody is to be hinted at what may not be there yet: not where the disk or a replica is waited for, and not
+        where the channel is another server's than the log.
+        """
+        if self.wake is None or self.confirm is not None or self._engine.is_cluster:
+            return ()
+        for group in groups:
+            group.hinted = True
+        return [self.wake.hint(topic_of(group.key)) for group in groups]
 
     async def _confirm(self, groups: Sequence[_Group]) -> None:
         """Have confirmed what was written before, if it has to be: a later write is confirmed with all before it."""
@@ -337,6 +355,8 @@ class Writer:
                 claim.done = ()
             if group.claim is not None and group.error is None:
                 group.claim.told = group.changes
+                if group.hinted and self.wake is not None:
+                    self.wake.sent_along(topic_of(group.key))
 
 
 def _keys_of(changes: Sequence[SharedChange]) -> list[Key]:
