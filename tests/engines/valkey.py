@@ -101,7 +101,9 @@ class Server:
 
     def _command(self) -> list[str]:
         place = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
-        return [self._program, *place, "--save", "", "--appendonly", "yes", *self._settings]
+        # With `everysec`, a slow disk makes it keep writes in its own memory for a while, which end with it.
+        kept = ["--save", "", "--appendonly", "yes", "--appendfsync", "no"]
+        return [self._program, *place, *kept, *self._settings]
 
     def kill(self) -> None:
         """End the server at once, as `kill -9` does."""

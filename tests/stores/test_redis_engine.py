@@ -75,7 +75,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 @pytest.mark.slow
 async def test_a_server_that_was_killed_has_what_it_confirmed_and_is_another_one() -> None:
-    with valkey.running("--appendfsync", "everysec") as server:
+    with valkey.running() as server:
         store = await opened(server.url)
         before = await store.identity()
         token = await started(store)

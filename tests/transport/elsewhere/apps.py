@@ -55,5 +55,11 @@ async def processes(
 
 
 async def held_by(process: Process, thread_id: str = "t") -> None:
-    """Wait until a process has a thread whose run is under way."""
-    await until(lambda: (thread := process.thread(thread_id)) is not None and thread.active is not None)
+    """Wait until a process has a thread whose run is under way, and the store has its beginning."""
+
+    def holds() -> bool:
+        thread = process.thread(thread_id)
+        begun = thread is not None and thread.active is not None and thread.active.begun
+        return thread is not None and begun and thread.log.visible == thread.log.revision
+
+    await until(holds)
