@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 
 import pytest
@@ -25,3 +26,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     tests = config.rootpath / "tests"
     order = {tests / folder: place for place, folder in enumerate(LONG_FIRST)}
     items.sort(key=lambda item: order.get(item.path.parent, len(order)))
+
+
+@pytest.fixture(autouse=True)
+def _level_of_logs() -> None:
+    """Let each test begin with the usual level of logs: apps of some frameworks set another for all of them."""
+    logging.getLogger().setLevel(logging.WARNING)
