@@ -38,7 +38,7 @@ demo: $(STAMP) ## Serve the demo on http://127.0.0.1:8000; ARGS="--port 9000" fo
 test: $(STAMP)-dev ## Run the tests; ARGS="-k name" for some of them
 	@$(PYTEST) $(ARGS)
 
-quick: $(STAMP)-dev ## Run the fast tests of agents, stores, protocols and the server, in less than a minute
+quick: $(STAMP)-dev ## Run the fast tests of agents, stores, protocols and the server, in about two minutes
 	@$(PYTEST) -m "not slow" tests/agents tests/stores tests/transport $(ARGS)
 
 test-long: $(STAMP)-dev ## Run the tests with more kills, stops, random programs and examples
