@@ -222,10 +222,21 @@ async def is_direct(connection: Connection) -> bool:
 
 @contextlib.contextmanager
 def cut_off_after(connection: Connection, seconds: float) -> Iterator[None]:
-    """Cut a connection off if the block takes longer."""
+    """Cut a connection off if the block takes longer.
+
+    If a task is cancelled in the block, psycopg cancels its statement and waits for it. Where the connection ends
+    meanwhile, psycopg before 3.3.9 raises that error in place of the cancellation; this raises the cancellation.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    before = task.cancelling()
     timer = asyncio.get_running_loop().call_later(seconds, _cut_off, connection)
     try:
         yield
+    except psycopg.Error as error:
+        if task.cancelling() > before:
+            raise asyncio.CancelledError from error
+        raise
     finally:
         timer.cancel()
 

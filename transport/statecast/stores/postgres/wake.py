@@ -225,7 +225,8 @@ class PostgresWake:
             try:
                 if not self._followed.keys() - self._listening:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._woken.wait(), QUIET)
+                        async with asyncio.timeout(QUIET):
+                            await self._woken.wait()
             finally:
                 if not connection.closed:
                     loop.remove_reader(descriptor)

@@ -129,7 +129,8 @@ class RedisWake:
         """Follow the slots of a cluster where they go."""
         while True:
             try:
-                await asyncio.wait_for(self._moved.wait(), LOOK)
+                async with asyncio.timeout(LOOK):
+                    await self._moved.wait()
                 self._moved.clear()
                 await self._engine.refresh()
             except (TimeoutError, StoreUnavailable):
