@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # it has no types here
 
-from statecast import Connections, Limits, cli
+from statecast import Connections, Limits
+from statecast.cli.commands import parser
 from statecast.http import GRACE
 from statecast.server import STOPPING
 from statecast_agents import Agent
@@ -68,7 +69,7 @@ def command_lines() -> dict[str, list[str]]:
 @pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "kubernetes.yaml", "statecast.service"])
 def test_a_file_runs_the_command_line_with_options_that_it_has(name: str) -> None:
     program, *arguments = command_lines()[name]
-    options = cli._parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     assert (Path(program).name, options.command, options.target) == ("statecast", "serve", ["my_agent:agent"])
 
 

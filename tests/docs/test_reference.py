@@ -23,7 +23,6 @@ from statecast import (
     Connections,
     Limits,
     Run,
-    cli,
     client,
     create_app,
     demo,
@@ -35,6 +34,8 @@ from statecast import (
     testing,
     wires,
 )
+from statecast.cli.commands import parser
+from statecast.cli.settings import STORES
 from statecast.connections import websocket
 from statecast.demo.library import best, passages
 from statecast.errors import AgentError, MessageConflict, StatecastError, ToolFailed
@@ -235,7 +236,7 @@ def test_the_table_of_settings_has_every_argument_and_option() -> None:
 def test_the_table_of_stores_names_stores() -> None:
     for url, _ in SETTINGS.rows("Stores"):
         assert stores.store_of(code(url)[0]) is not None
-    defaults = {name: cli.STORES[name] for name in ("serve", "demo")}
+    defaults = {name: STORES[name] for name in ("serve", "demo")}
     assert defaults == {"serve": "sqlite:///statecast.db", "demo": "memory"}
     assert all(f"`{default}`" in SETTINGS.section("Stores") for default in defaults.values())
 
@@ -246,7 +247,7 @@ def _options() -> set[str]:
 
 
 def _commands() -> dict[str, argparse.ArgumentParser]:
-    (commands,) = (action for action in cli._parser()._actions if isinstance(action, argparse._SubParsersAction))
+    (commands,) = (action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
     return commands.choices
 
 

@@ -8,7 +8,9 @@ import anyio
 import pytest
 from starlette.requests import HTTPConnection
 
-from statecast import Cloud, cli, create_app
+from statecast import Cloud, create_app
+from statecast.cli.commands import parser
+from statecast.cli.settings import app_of
 from statecast.testing import Response, TestClient
 from tests.transport.followers import connected, served
 from tests.transport.held_agent import said
@@ -217,7 +219,7 @@ async def test_an_owner_has_their_list_behind_a_proxy_too() -> None:
     ],
 )
 async def test_the_list_is_open_only_by_its_option(line: str, opened: bool) -> None:
-    app = cli._app(cli._parser().parse_args([*line.split(), "--store", "memory"]))
+    app = app_of(parser().parse_args([*line.split(), "--store", "memory"]))
     async with TestClient(app) as client:
         listed = await client.get("/threads")
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from statecast import AddMessage, Agent, App, Run, UntypedCommand, cli, create_app
+from statecast import AddMessage, Agent, App, Run, UntypedCommand, create_app
+from statecast.cli.commands import parser
+from statecast.cli.settings import METRICS_TOKEN, app_of
 from statecast.testing import TestClient
 from statecast_agents import Usage
 from tests.transport.failing_store import Failing
@@ -132,7 +134,7 @@ def test_a_short_token_is_refused() -> None:
 async def test_the_command_line_takes_the_token_from_the_environment(
     token: str, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(cli.METRICS_TOKEN, token)
-    app = cli._app(cli._parser().parse_args(["demo", "--metrics"]))
+    monkeypatch.setenv(METRICS_TOKEN, token)
+    app = app_of(parser().parse_args(["demo", "--metrics"]))
     async with TestClient(app) as client:
         assert (await client.get("/metrics")).status == status

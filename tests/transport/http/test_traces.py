@@ -16,7 +16,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as conventions
 from opentelemetry.trace import StatusCode
 
-from statecast import AddMessage, Agent, AgentError, Run, Traces, UntypedCommand, cli, create_app
+from statecast import AddMessage, Agent, AgentError, Run, Traces, UntypedCommand, create_app
+from statecast.cli.commands import parser
+from statecast.cli.settings import TRACE_CONTENT, app_of
 from statecast.http.run_spans import RunSpans
 from statecast.stores import SqliteStore
 from statecast.testing import TestClient
@@ -201,7 +203,7 @@ def test_settings_of_traces_are_checked() -> None:
 def test_the_command_line_traces_runs_and_asks_the_environment_for_content(
     content: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(cli.TRACE_CONTENT, content)
-    app = cli._app(cli._parser().parse_args(["demo", "--traces"]))
+    monkeypatch.setenv(TRACE_CONTENT, content)
+    app = app_of(parser().parse_args(["demo", "--traces"]))
     (spans,) = [one for one in app.hub.observer._observers if isinstance(one, RunSpans)]
     assert spans._content == (content == "true")

@@ -2,51 +2,54 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import msgspec
 
-from .stores import SavedThread, StoreUnavailable
-from .stores.sqlite.maintenance import back_up, damage_in
-from .threads.log.restore import restore
+from statecast.stores import SavedThread, StoreUnavailable
+from statecast.stores.sqlite.maintenance import back_up, damage_in
+from statecast.threads.log.restore import restore
 
-__all__ = ["add_commands", "backup", "check"]
+__all__ = ["add_commands"]
 
 
 def add_commands(commands: Any) -> None:
     """Add the commands to a parser."""
     check = commands.add_parser("check", help="find what is damaged in the file of a store, also of one in use")
+    check.set_defaults(run=_check)
     check.add_argument("file", metavar="FILE", type=Path, help="the file, such as statecast.db")
     backup = commands.add_parser("backup", help="copy the file of a store, also of one in use")
+    backup.set_defaults(run=_backup)
     backup.add_argument("file", metavar="FILE", type=Path, help="the file, such as statecast.db")
     backup.add_argument("to", metavar="TO", type=Path, help="the copy; nothing of that name may be there")
 
 
-def check(path: Path) -> int:
+def _check(options: argparse.Namespace) -> int:
     """Print a line for everything that is damaged in a file; return the exit status: 1 if anything is."""
     found = 0
     try:
-        for line in damage_in(path, _read):
+        for line in damage_in(options.file, _read):
             found += 1
-            _say(f"{path}: {line}")
+            print(f"{options.file}: {line}", flush=True)
     except StoreUnavailable as error:
-        _say(f"statecast: {error}", sys.stderr)
+        print(f"statecast: {error}", file=sys.stderr)
         return 1
     if not found:
-        _say(f"{path}: nothing is damaged")
+        print(f"{options.file}: nothing is damaged")
     return 1 if found else 0
 
 
-def backup(path: Path, to: Path) -> int:
+def _backup(options: argparse.Namespace) -> int:
     """Copy a file; return the exit status: 1 if there is no copy."""
     try:
-        back_up(path, to)
+        back_up(options.file, options.to)
     except (StoreUnavailable, FileExistsError) as error:
-        _say(f"statecast: {error}", sys.stderr)
+        print(f"statecast: {error}", file=sys.stderr)
         return 1
-    _say(f"{to}: {to.stat().st_size} bytes")
+    print(f"{options.to}: {options.to.stat().st_size} bytes")
     return 0
 
 
@@ -54,9 +57,3 @@ def _read(saved: SavedThread) -> None:
     restore(saved)
     for _, batch in saved.inbox:
         msgspec.json.decode(batch)
-
-
-def _say(line: str, to: TextIO | None = None) -> None:
-    stream = to or sys.stdout
-    stream.write(f"{line}\n")
-    stream.flush()

@@ -1,0 +1,46 @@
+"""The types of arguments, for argparse."""
+
+from __future__ import annotations
+
+import json
+import math
+from argparse import ArgumentTypeError
+
+from statecast_agents import Json
+
+__all__ = ["command", "port", "seconds", "workers"]
+
+
+def command(text: str) -> dict[str, Json]:
+    """Read a command: a JSON object with a `type`."""
+    try:
+        command = json.loads(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"expected JSON: {error}") from None
+    if not isinstance(command, dict) or not isinstance(command.get("type"), str):
+        raise ArgumentTypeError(f'expected an object with a "type", got {text}')
+    return command
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds."""
+    seconds = float(text)
+    if not 0 <= seconds < math.inf:
+        raise ArgumentTypeError(f"expected a number of seconds, 0 or more, got {text}")
+    return seconds
+
+
+def workers(text: str) -> int:
+    """Read a number of processes."""
+    workers = int(text)
+    if workers < 1:
+        raise ArgumentTypeError(f"expected 1 process or more, got {workers}")
+    return workers
+
+
+def port(text: str) -> int:
+    """Read a port; 0 stands for any."""
+    port = int(text)
+    if not 0 <= port <= 65_535:
+        raise ArgumentTypeError(f"expected a port from 0 to 65535, got {port}")
+    return port

@@ -1,0 +1,42 @@
+"""`statecast send` and `statecast watch`: a client of a server, on a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from .arguments import command
+
+__all__ = ["add_commands"]
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands to a parser."""
+    send = commands.add_parser("send", help="send a message or commands, and show the answer as it comes")
+    watch = commands.add_parser("watch", help="show a thread's state as it changes")
+    for one in (send, watch):
+        one.add_argument("--url", default="http://127.0.0.1:8000", help="the server (default: %(default)s)")
+        one.set_defaults(run=_run)
+    send.add_argument("--thread", metavar="ID", help="the thread (default: a new one)")
+    send.add_argument("--agent", metavar="NAME", help="who answers (default: the server's first agent)")
+    what = send.add_mutually_exclusive_group(required=True)
+    what.add_argument("text", nargs="?", metavar="TEXT", help="a message of the user")
+    what.add_argument(
+        "--command", dest="json", action="append", type=command, metavar="JSON", help="a command; may be repeated"
+    )
+    watch.add_argument("thread", metavar="THREAD", help="the thread; one that is not there yet is waited for")
+    watch.add_argument("--once", action="store_true", help="show the state as it is, and end")
+    watch.add_argument("--json", action="store_true", help="a line of JSON for each change, as into a pipe")
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        from statecast import console  # what it draws with is an extra
+    except ImportError as error:
+        print(f"statecast: {error}", file=sys.stderr)
+        return 2
+    if options.command == "send":
+        commands = [options.text] if options.text is not None else options.json
+        return console.run(console.send(options.url, options.thread, options.agent, commands))
+    return console.run(console.watch(options.url, options.thread, once=options.once, lines=options.json))
