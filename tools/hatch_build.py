@@ -1,7 +1,7 @@
 """Ship the project's documents in the wheel, where the demo agent reads them.
 
-`README.md` and `docs/*.md` become `statecast/demo/documents/*.md`. An editable install has no such folder: there the
-demo reads the files of the checkout.
+`README.md`, `docs/*.md` and `docs/protocol/*.md` become `statecast/demo/documents/*.md`. An editable install has no
+such folder: there the demo reads the files of the checkout.
 """
 
 from pathlib import Path
@@ -25,7 +25,8 @@ class DocumentsHook(BuildHookInterface):  # type: ignore[type-arg]  # the parame
             return
         root = Path(self.root)
         sources: dict[str, Path] = {}
-        for source in [root / "README.md", *sorted((root / "docs").glob("*.md"))]:
+        folders = (root / "docs", root / "docs" / "protocol")
+        for source in [root / "README.md", *(page for folder in folders for page in sorted(folder.glob("*.md")))]:
             if source.name in sources:
                 raise ValueError(f"expected one document named {source.name}, got {sources[source.name]} and {source}")
             sources[source.name] = source

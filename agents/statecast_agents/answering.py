@@ -1,7 +1,7 @@
 """The answers in a batch: checked against the questions that are open, and applied to them.
 
 An answer comes as an `answer` command, or as the result of the call that a question is about. A message that begins a
-run dismisses what is open. Source: docs/protocol.md, "Questions".
+run dismisses what is open. Source: docs/protocol/questions.md, "Questions".
 """
 
 from __future__ import annotations

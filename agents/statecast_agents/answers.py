@@ -6,7 +6,7 @@ finds what it had taken, and no other run does.
 Rule 2: a run that a message or an answer began takes what it did not read, too, once it has completed, nothing is asked
 any more, and no call is open. So the answers of an agent that reads its commands only do not pile up, and an agent that
 needs the results of the page's tools as well finds them together.
-Source: docs/protocol.md, "Questions".
+Source: docs/protocol/questions.md, "Questions".
 """
 
 from __future__ import annotations

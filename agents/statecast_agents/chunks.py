@@ -2,7 +2,7 @@
 
 They follow one shape whatever the protocol: a part is opened, grows, may get a result, and is closed; some chunks
 concern the message as a whole. `part` numbers the parts of a run from 0, in the order they were opened.
-Source: docs/protocol.md, "Message parts".
+Source: docs/protocol/messages.md, "Message parts".
 """
 
 from __future__ import annotations

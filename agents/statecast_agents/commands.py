@@ -2,7 +2,7 @@
 
 `Command` is a msgspec struct with its `type` on the wire derived from the class name: `class SetTitle(Command)` is
 `{"type": "set-title"}`; fields are camelCase on the wire. `CommandSet` is the set an agent understands, and refuses
-everything else before anything runs. Source: docs/protocol.md, "Commands".
+everything else before anything runs. Source: docs/protocol/commands.md, "Commands".
 """
 
 from __future__ import annotations

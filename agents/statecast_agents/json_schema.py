@@ -1,6 +1,6 @@
 """Checking a value against a JSON Schema: the keywords that forms use. Keywords that are not listed here check nothing.
 
-Source: JSON Schema 2020-12, "Validation"; docs/protocol.md, "Questions".
+Source: JSON Schema 2020-12, "Validation"; docs/protocol/questions.md, "Questions".
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ A message is `{"id", "role", "parts"}`; a part is `{"type": "text", "text"}`, `{
 `{"type": "tool-call", "toolCallId", "toolName", "args", "argsText"}` which gains `"result"` and `"isError"` when it
 settles, or `"cutOff": true` when its run was stopped before. The conversation of a sub-agent is a list of messages in
 the call that began it, `"messages"`, in the shape in which assistant-ui draws them without a converter: their parts are
-under `"content"`, and the assistant's have a `"status"`. Source: docs/protocol.md, "Messages".
+under `"content"`, and the assistant's have a `"status"`. Source: docs/protocol/messages.md, "Messages".
 
 Clients may send states with any JSON value in place of a message; reading one never raises.
 """

@@ -1,6 +1,6 @@
 """The list of messages at a path of a state, which agents read and extend.
 
-Source: docs/protocol.md, "Messages".
+Source: docs/protocol/messages.md, "Messages".
 """
 
 from __future__ import annotations

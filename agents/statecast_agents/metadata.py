@@ -1,7 +1,7 @@
 """The metadata of an assistant's message: tokens, model, finish reason, and timing.
 
 It has assistant-ui's own shape, `{"steps": [{"usage"}], "timing", "custom": {"modelId", "finishReason", …}}`. The usage
-of a message is the sum of its steps. Source: docs/protocol.md, "Metadata".
+of a message is the sum of its steps. Source: docs/protocol/messages.md, "Metadata".
 
 Clients may send states with any JSON in place of metadata; reading them never raises.
 """

@@ -1,7 +1,7 @@
 """Operations: their types, how they apply to plain JSON, and their conversion from and to RFC 6902.
 
 `apply` is the reference for what a strict client does with an operation, including what it refuses.
-Source: docs/protocol.md, "Operations".
+Source: docs/protocol/state-and-operations.md, "Operations".
 """
 
 from __future__ import annotations

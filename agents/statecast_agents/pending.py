@@ -1,7 +1,7 @@
 """The questions that a thread waits for: their list in the state, and what they do to the calls that they are about.
 
 Rule: the list has open questions only. What is in it, and nothing else, can be answered.
-Source: docs/protocol.md, "Questions".
+Source: docs/protocol/questions.md, "Questions".
 """
 
 from __future__ import annotations

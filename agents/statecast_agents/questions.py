@@ -4,7 +4,7 @@ A question is `{"id", "callId"?, "kind", "prompt"?, "options"?, "schema"?, "deta
 next run gets it, is always `{"approved", "optionId"?, "text"?, "reason"?, "value"?, "dismissed"?}`.
 
 Rule: it fails closed. `approved` is true only where the user gave exactly what the question accepts.
-Source: docs/protocol.md, "Questions".
+Source: docs/protocol/questions.md, "Questions".
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@ r"""Surrogate pairs that are split between two deltas of a text, as some model p
 
 JSON writes such a character as two escapes, `\\ud83d\\ude00`, and a provider that sends one after the other makes two
 lone surrogates of it in Python. The high one is held back until the low one is appended. One that is followed by
-anything else, or by nothing, is left out. Source: docs/protocol.md, "What a state can hold".
+anything else, or by nothing, is left out. Source: docs/protocol/state-and-operations.md, "What a state can hold".
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Python has more values than JSON, and JSON has more than the published clients accept. Both differences are refused
 here, at the line that assigned them, so that what a client computes is always what the server holds.
-Source: docs/protocol.md, "What a state can hold".
+Source: docs/protocol/state-and-operations.md, "What a state can hold".
 """
 
 from __future__ import annotations

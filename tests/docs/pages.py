@@ -99,6 +99,35 @@ class Page:
         return table
 
 
+@dataclass(frozen=True)
+class Pages:
+    """Pages that are one text together. No two of them have a heading in common."""
+
+    pages: list[Page]
+
+    @property
+    def prose(self) -> str:
+        """The text of all pages without its blocks."""
+        return "\n".join(page.prose for page in self.pages)
+
+    @property
+    def headings(self) -> list[str]:
+        """The headings of all pages."""
+        return [heading for page in self.pages for heading in page.headings]
+
+    def section(self, heading: str) -> str:
+        """Return the text below a heading, as its page has it."""
+        return self._with(heading).section(heading)
+
+    def rows(self, heading: str) -> list[list[str]]:
+        """Return the cells of the first table of a section, without its head."""
+        return self._with(heading).rows(heading)
+
+    def _with(self, heading: str) -> Page:
+        (page,) = (page for page in self.pages if heading in page.headings)
+        return page
+
+
 def load(path: Path) -> Page:
     """Read a page."""
     return Page(path, path.read_text(encoding="utf-8"))
@@ -106,7 +135,7 @@ def load(path: Path) -> Page:
 
 AT_THE_TOP = ("README.md", "CHANGELOG.md", "SECURITY.md")
 PAGES = [load(path) for path in (*(ROOT / name for name in AT_THE_TOP), *sorted((ROOT / "docs").rglob("*.md")))]
-PROTOCOL = load(ROOT / "docs" / "protocol.md")
+PROTOCOL = Pages([load(path) for path in sorted((ROOT / "docs" / "protocol").glob("*.md"))])
 SETTINGS = load(ROOT / "docs" / "settings.md")
 API = load(ROOT / "docs" / "api.md")
 

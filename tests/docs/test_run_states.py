@@ -1,4 +1,4 @@
-"""The states of a run: docs/protocol.md draws the table that the engine keeps to."""
+"""The states of a run: docs/protocol/terms.md draws the table that the engine keeps to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from statecast.protocol.entries import ENDED
 from statecast.threads.runs.lifecycle import TRANSITIONS
 
-PROTOCOL = Path(__file__).parents[2] / "docs" / "protocol.md"
+TERMS = Path(__file__).parents[2] / "docs" / "protocol" / "terms.md"
 
 
 def drawn() -> str:
@@ -24,7 +24,7 @@ def drawn() -> str:
 
 
 def test_the_diagram_of_a_run_is_the_table() -> None:
-    diagram = re.search(r"```mermaid\n(stateDiagram-v2\n.*?)\n```", PROTOCOL.read_text(encoding="utf-8"), re.DOTALL)
+    diagram = re.search(r"```mermaid\n(stateDiagram-v2\n.*?)\n```", TERMS.read_text(encoding="utf-8"), re.DOTALL)
 
     assert diagram is not None
-    assert diagram[1] == drawn(), f"expected this diagram in docs/protocol.md:\n{drawn()}"
+    assert diagram[1] == drawn(), f"expected this diagram in docs/protocol/terms.md:\n{drawn()}"

@@ -18,7 +18,8 @@ from tests.stories.wire import LOST, Answer, Wire, frame, tear
 
 SOCKETS: Final = 60  #: connections that a flood opens
 RUNS: Final = 6  #: runs that one act starts
-#: A failed run is a 500 there, and no fault: docs/protocol.md, "How a failure shows". OpenAI's clients expect it too.
+#: A failed run is a 500 there, and no fault: docs/protocol/text-sse-json.md, "How a failure shows". OpenAI's clients
+#: expect it too.
 FAILED_IS_500: Final = ("/text", "/sse", "/json", "/v1/chat/completions")
 
 

@@ -1,4 +1,4 @@
-/** The types of `client.js`: a thread in a page. Source: docs/protocol.md, "GET /client.js". */
+/** The types of `client.js`: a thread in a page. Source: docs/protocol/javascript-modules.md, "GET /client.js". */
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
@@ -119,7 +119,7 @@ export class OperationError extends Error {}
 
 /** The server refused a request, which had no effect. */
 export class Refused extends Error {
-  /** Stable, for programs; the server's are listed in docs/protocol.md, "Errors". */
+  /** Stable, for programs; the server's are listed in docs/protocol/errors.md, "Errors". */
   readonly code: string;
   /** The HTTP status; undefined where a WebSocket said it. */
   readonly status: number | undefined;

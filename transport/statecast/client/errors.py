@@ -19,7 +19,7 @@ class Refused(ClientError):
     def __init__(self, status: int, code: str, message: str, details: Mapping[str, Json], retry_after: float) -> None:
         super().__init__(f"{message} ({code})")
         self.status = status  #: the HTTP status
-        self.code = code  #: stable, for programs; those of Statecast are listed in docs/protocol.md, "Errors"
+        self.code = code  #: stable, for programs; those of Statecast are listed in docs/protocol/errors.md, "Errors"
         self.message = message  #: for people
         self.details = details  #: further fields of the error, such as a limit
         self.retry_after = retry_after  #: seconds until it is worth trying again; 0 if the server did not say

@@ -53,7 +53,7 @@ class Thread:
 
         Args:
             commands: Each as JSON, or as an instance of its class; a text is a message of the user.
-            fields: Of the request beside these: `system`, `policy`, …, see docs/protocol.md, "Body".
+            fields: Further fields of the request: `system`, `policy`, …; docs/protocol/assistant-transport.md, "Body".
         """
         if not commands:
             raise ValueError("expected at least one command, got none")

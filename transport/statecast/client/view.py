@@ -27,7 +27,8 @@ class Change(Snapshot, frozen=True, kw_only=True):
     operations: Sequence[Operation]  #: that made the state; one `Set` at the empty path where it was replaced
     #: of a message, which the run has emitted outside the state: `{"type": "text", "text"}`, …, as far as they came
     parts: Sequence[Mapping[str, Json]]
-    chunks: Sequence[Mapping[str, Json]]  #: that made the parts, as in docs/protocol.md, "assistant-transport"
+    #: that made the parts, as in docs/protocol/assistant-transport.md, "assistant-transport"
+    chunks: Sequence[Mapping[str, Json]]
 
 
 class Frame(msgspec.Struct, rename="camel"):

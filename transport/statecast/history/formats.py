@@ -2,7 +2,7 @@
 
 A history keeps a message as its client wrote it, under the name of the form. Every form has two ways here: a message of
 a state is written in it, for clients that read it; and what a client wrote becomes a message of a state, with what a
-state can hold of it. Source: docs/protocol.md, "Histories".
+state can hold of it. Source: docs/protocol/thread-requests.md, "Histories".
 """
 
 from __future__ import annotations

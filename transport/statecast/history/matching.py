@@ -3,7 +3,7 @@
 The state holds the conversation in the agent's words, under the agent's ids. Its messages are matched in their order,
 each among the written messages below the counterpart of the one before. A pair with exactly the same content becomes an
 alias, from the state's id to the client's, and is not compared again.
-Source: docs/protocol.md, "Histories".
+Source: docs/protocol/thread-requests.md, "Histories".
 """
 
 from __future__ import annotations

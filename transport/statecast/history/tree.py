@@ -5,7 +5,7 @@ the same conversation in the agent's words, and perhaps more of it. Both become 
 counterpart among the written ones is not repeated, and any other is put below the message before it.
 Rule: every written message is in the tree, and every state message without a counterpart. Where a client saw only the
 beginning of an answer, the content is the state's.
-Source: docs/protocol.md, "Histories".
+Source: docs/protocol/thread-requests.md, "Histories".
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@
             RangeNotSatisfiable
 
 Before a colon stands the package whose `errors` has the classes, if it is not this one: `statecast_agents`, or one of
-`statecast` (`cloud` is in `http`). `code` is stable and goes on the wire; docs/protocol.md, "Errors", lists the codes.
+`statecast` (`cloud` is in `http`). `code` is stable and goes on the wire; docs/protocol/errors.md lists the codes.
 """
 
 from __future__ import annotations

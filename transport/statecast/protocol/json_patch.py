@@ -2,7 +2,7 @@
 
 A step costs what it touches: the containers on its path are copied once, everything else is shared with the original
 value. The resulting edits can then be applied to the value itself without failing.
-Source: docs/protocol.md, "PATCH /threads/{id}/state".
+Source: docs/protocol/thread-requests.md, "PATCH /threads/{id}/state".
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A page posts all of its messages with every request. If one bad part of an old message made the server refuse the
 request, the thread would be unusable from then on. Only the last message is checked strictly.
-Source: docs/protocol.md, "Conversations".
+Source: docs/protocol/message-protocols.md, "Conversations".
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 What clients write is stored as records of the thread. As long as no agent has run on it, the newest branch is also in
 the thread's state, so that clients of every protocol have it; afterwards the state is the agent's, and a history joins
-both. Source: docs/protocol.md, "Histories".
+both. Source: docs/protocol/thread-requests.md, "Histories".
 """
 
 from __future__ import annotations

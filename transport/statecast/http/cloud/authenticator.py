@@ -1,7 +1,7 @@
 """`Authenticator`: tells who sends a request by a token of this server, an API key, or a token of a trusted issuer.
 
 The owner of a thread is called a workspace here. Needs the extra `cloud` (PyJWT).
-Source: docs/protocol.md, "The cloud API".
+Source: docs/protocol/cloud.md, "The cloud API".
 """
 
 from __future__ import annotations

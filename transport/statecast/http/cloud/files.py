@@ -1,7 +1,7 @@
 """`/v1/files`: attachments of the cloud's client, uploaded and read through signed, expiring URLs.
 
 The URL names the file's owner, because the upload request carries nothing else.
-Source: docs/protocol.md, "Attachments".
+Source: docs/protocol/files.md, "Attachments".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the endpoints of the cloud API have in common: errors in its form, and how a body names a thread.
 
-Source: docs/protocol.md, "The cloud API".
+Source: docs/protocol/cloud.md, "The cloud API".
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from statecast.threads import Hub
 __all__ = ["OBJECT", "cloud_form", "cloud_operation", "summary_of"]
 
 
-#: A JSON object of the published client, which knows its fields: see docs/protocol.md.
+#: A JSON object of the published client, which knows its fields: see docs/protocol/cloud.md.
 OBJECT: Final = Reply(dict[str, Any])
 
 

@@ -1,7 +1,7 @@
 """Run leases: a client that generates an answer itself holds a lease of its message and renews it until the end.
 
 A message has at most one lease, the last one opened. It never expires: readers see the age of its last heartbeat.
-Source: docs/protocol.md, "Run leases".
+Source: docs/protocol/cloud.md, "Run leases".
 """
 
 from __future__ import annotations

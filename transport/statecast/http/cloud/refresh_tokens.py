@@ -3,7 +3,7 @@
 A refresh token names its generation. Using it makes the next one, and it counts no more. But a page may never have got
 the answer, because it was closed or reloaded meanwhile: as long as nothing of the next generation was used, the one
 before may be used again, and leads to the same. Otherwise somebody has a copy, and all tokens of the identity end.
-Source: docs/protocol.md, "Refresh tokens".
+Source: docs/protocol/cloud.md, "Refresh tokens".
 """
 
 from __future__ import annotations

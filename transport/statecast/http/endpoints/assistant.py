@@ -75,7 +75,10 @@ def assistant_operations(service: Service) -> list[Operation]:
 
 
 class _Assistant:
-    """Accept a batch of commands and stream its run. Source: docs/protocol.md, "POST /assistant"."""
+    """Accept a batch of commands and stream its run.
+
+    Source: docs/protocol/assistant-transport.md, "POST /assistant".
+    """
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -95,7 +98,10 @@ class _Assistant:
 
 
 class _Resume:
-    """Stream a thread's active run to a client that lost the stream. Source: docs/protocol.md, "POST /resume"."""
+    """Stream a thread's active run to a client that lost the stream.
+
+    Source: docs/protocol/assistant-transport.md, "POST /resume".
+    """
 
     def __init__(self, service: Service) -> None:
         self._service = service

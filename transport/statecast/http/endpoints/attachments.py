@@ -1,6 +1,6 @@
 """`/attachments`: upload, serve and delete files, for hand-written attachment adapters.
 
-Source: docs/protocol.md, "Attachments".
+Source: docs/protocol/files.md, "Attachments".
 """
 
 from __future__ import annotations

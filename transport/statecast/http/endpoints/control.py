@@ -72,7 +72,7 @@ class InitialState(msgspec.Struct, rename="camel"):
 
 
 class _Control:
-    """Endpoints that answer at once, in JSON. Source: docs/protocol.md, "Threads"."""
+    """Endpoints that answer at once, in JSON. Source: docs/protocol/thread-requests.md, "Threads"."""
 
     def __init__(self, service: Service) -> None:
         self._service = service

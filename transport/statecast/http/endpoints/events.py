@@ -38,7 +38,7 @@ def event_operations(service: Service) -> list[Operation]:
 
 
 class _Events:
-    """Stream a thread's events. Source: docs/protocol.md, "GET /threads/{id}/events"."""
+    """Stream a thread's events. Source: docs/protocol/thread-events.md, "GET /threads/{id}/events"."""
 
     def __init__(self, service: Service) -> None:
         self._service = service

@@ -1,6 +1,6 @@
 """`/health`, `/health/live`, `/health/ready`: probes for orchestrators and load balancers.
 
-Source: docs/protocol.md, "Health".
+Source: docs/protocol/server.md, "Health".
 """
 
 from __future__ import annotations

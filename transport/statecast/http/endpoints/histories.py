@@ -1,6 +1,6 @@
 """`/threads/{id}/messages`: a thread's history, for pages that write it; feedback and suggestions.
 
-Source: docs/protocol.md, "Histories".
+Source: docs/protocol/thread-requests.md, "Histories".
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def model_operations(hub: Hub) -> list[Operation]:
 
 
 class _Models:
-    """Lists the agents as models. Source: docs/protocol.md, "GET /v1/models"."""
+    """Lists the agents as models. Source: docs/protocol/chat-completions.md, "GET /v1/models"."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub

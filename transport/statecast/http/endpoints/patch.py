@@ -40,7 +40,7 @@ class Patched(msgspec.Struct, rename="camel"):
 def patch_operations(service: Service) -> list[Operation]:
     """Return the operation that applies an RFC 6902 patch, all of it or nothing.
 
-    Source: docs/protocol.md, "PATCH /threads/{id}/state".
+    Source: docs/protocol/thread-requests.md, "PATCH /threads/{id}/state".
     """
 
     async def patch(request: Request) -> Response:

@@ -3,7 +3,7 @@
 A message from the client is one frame, a JSON object: `commands` (the fields of a `POST /assistant`, and a `ref`),
 `cancel`, or `ping`. A message from the server is one or more frames, a line each: the events of the thread, and for
 each frame with a `ref` an `ack`, a `refused` or a `pong` with the same one.
-Source: docs/protocol.md, "WS /threads/{id}/ws".
+Source: docs/protocol/thread-events.md, "WS /threads/{id}/ws".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`/threads`: the list of an owner's threads.
 
-Source: docs/protocol.md, "The list of threads".
+Source: docs/protocol/thread-requests.md, "The list of threads".
 """
 
 from __future__ import annotations

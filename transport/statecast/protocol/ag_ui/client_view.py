@@ -1,7 +1,7 @@
 """The client's view: the messages that an AG-UI client has, and the snapshots that correct them.
 
 A client leaves what a snapshot names where it is, appends what is new to it, and removes the rest; but it keeps its
-reasoning, unless the snapshot has some. Source: docs/protocol.md, "POST /ag-ui".
+reasoning, unless the snapshot has some. Source: docs/protocol/ag-ui-events.md, "POST /ag-ui".
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The client builds its messages from the stream, in strict order: everything is begun before it grows, and ended. Changes
 of messages that no event can express are sent as a snapshot of all messages; changes of the state beside them are held
-until `release`. Source: docs/protocol.md, "POST /ag-ui".
+until `release`. Source: docs/protocol/ag-ui-events.md, "POST /ag-ui".
 """
 
 from __future__ import annotations

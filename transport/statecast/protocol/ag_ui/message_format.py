@@ -2,7 +2,7 @@
 
 A message of the assistant is several in AG-UI: each text, with the calls that follow it, is a message; a reasoning is
 one, and so is each result. Their ids follow from the message's own and from where the part is, so that messages have
-the same ids in the stream and in a snapshot. Source: docs/protocol.md, "POST /ag-ui".
+the same ids in the stream and in a snapshot. Source: docs/protocol/ag-ui-events.md, "POST /ag-ui".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Requests of AG-UI clients: a RunAgentInput, read as a conversation.
 
-Source: docs/protocol.md, "POST /ag-ui".
+Source: docs/protocol/ag-ui-events.md, "POST /ag-ui".
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The wire of AG-UI's clients, CopilotKit's and assistant-ui's among them. Source: docs/protocol.md, "POST /ag-ui"."""
+"""The wire of AG-UI's clients, CopilotKit's and assistant-ui's among them.
+
+Source: docs/protocol/ag-ui-events.md, "POST /ag-ui".
+"""
 
 from __future__ import annotations
 

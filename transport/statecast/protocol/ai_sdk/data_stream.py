@@ -2,7 +2,7 @@
 
 The lines are those of `data_stream`; what they carry is the growth of the assistant's message, and beside it what else
 is in the state. A part cannot change in this protocol: a data part that does is sent again as data beside the message,
-and the first result of a tool call stays. Source: docs/protocol.md, "POST /chat".
+and the first result of a tool call stays. Source: docs/protocol/chat.md, "POST /chat".
 """
 
 from __future__ import annotations

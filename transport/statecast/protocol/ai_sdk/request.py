@@ -2,7 +2,7 @@
 
 Both are told apart by a message's form: the AI SDK's has `parts`, a model's has `content`. The latter has no ids,
 unless the page asks for them, but the request has that of the user's last message as its `parentId`.
-Source: docs/protocol.md, "POST /chat".
+Source: docs/protocol/chat.md, "POST /chat".
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A response is one message of the assistant: `start` … `finish`. It is one step, unless the agent tells of steps itself.
 Where the client has the message already, the `start` names none, and a `start-step` follows it: without one the client
 would take the tool results that it has just sent for those of the last step, and send them again for ever.
-Source: docs/protocol.md, "ui-message-stream".
+Source: docs/protocol/chat.md, "ui-message-stream".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The wire of the AI SDK and of assistant-ui's data-stream runtime. Source: docs/protocol.md, "POST /chat"."""
+"""The wire of the AI SDK and of assistant-ui's data-stream runtime. Source: docs/protocol/chat.md, "POST /chat"."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 It has no end marker, so a failure must be said (`3:`); and no part numbers: text and reasoning grow whatever part is
 last, tool calls are named by their id. Blank lines are ignored, which makes them the heartbeat.
-Source: docs/protocol.md, "data-stream".
+Source: docs/protocol/assistant-transport.md, "data-stream".
 """
 
 from __future__ import annotations

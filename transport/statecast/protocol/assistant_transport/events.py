@@ -2,7 +2,7 @@
 
 The k-th `part-start` of a stream opens part k, and later chunks address it by `path: [k]`; so numbers are the
 stream's own, not the run's. Events are never named: strict clients throw at a name.
-Source: docs/protocol.md, "assistant-transport".
+Source: docs/protocol/assistant-transport.md, "assistant-transport".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """An answer as server-sent events, each with a type: text, tool_use, tool_result and others.
 
-A hand-written adapter reads them with one `switch`. Source: docs/protocol.md, "POST /sse".
+A hand-written adapter reads them with one `switch`. Source: docs/protocol/text-sse-json.md, "POST /sse".
 """
 
 from __future__ import annotations

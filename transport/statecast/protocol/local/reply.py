@@ -1,4 +1,4 @@
-"""An answer as one JSON object. Source: docs/protocol.md, "POST /json"."""
+"""An answer as one JSON object. Source: docs/protocol/text-sse-json.md, "POST /json"."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Requests of hand-written adapters for assistant-ui's local runtime: its messages, or the last of them.
 
 A message is `{role, content}`, with the text or the parts of assistant-ui as content; images may also be OpenAI's.
-Source: docs/protocol.md, "POST /text".
+Source: docs/protocol/text-sse-json.md, "POST /text".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The text of an answer and nothing else: raw, or as server-sent events with a piece of it in each.
 
-Hand-written adapters read these. Source: docs/protocol.md, "POST /text".
+Hand-written adapters read these. Source: docs/protocol/text-sse-json.md, "POST /text".
 
 Rule: neither protocol can express a failure that such an adapter would notice. So the stream of a failed run is cut,
 like that of a run whose end is unknown.

@@ -1,6 +1,6 @@
 """The wires of hand-written adapters for a local runtime: one form of request, three of answers.
 
-Source: docs/protocol.md, "POST /text", "POST /sse", "POST /json".
+Source: docs/protocol/text-sse-json.md, "POST /text", "POST /sse", "POST /json".
 """
 
 from __future__ import annotations

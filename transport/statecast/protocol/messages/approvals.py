@@ -1,7 +1,7 @@
 """Approvals on tool calls: those that a state has on a call, and those that a call of the tool `approval` asks for.
 
 Every protocol that has a form for approvals gets both as the same two events.
-Source: docs/protocol.md, "Questions".
+Source: docs/protocol/questions.md, "Questions".
 """
 
 from __future__ import annotations

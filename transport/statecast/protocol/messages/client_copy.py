@@ -2,7 +2,7 @@
 
 A client that holds the messages itself posts them with every request, including the answer as far as it has come:
 with the results of tools in it, or because its stream was cut off. What the thread has beyond that is new to it.
-Source: docs/protocol.md, "Projections".
+Source: docs/protocol/message-protocols.md, "Projections".
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Such a client sends all of its messages each time, and never says which are new. What is new is found by comparing the
 user's messages with the thread's: the assistant's are the thread's own, whatever a client made of them.
 Rule: messages that a client has not seen are never replaced, unless the request says so.
-Source: docs/protocol.md, "Conversations".
+Source: docs/protocol/message-protocols.md, "Conversations".
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The agent keeps its messages in the state, or emits parts outside it. A projection reads the entries of one stream and
 returns events, which the protocol's encoder writes.
-Source: docs/protocol.md, "Projections".
+Source: docs/protocol/message-protocols.md, "Projections".
 """
 
 from __future__ import annotations

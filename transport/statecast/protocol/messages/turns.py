@@ -2,7 +2,7 @@
 
 A model may reuse call ids in each turn, or in each step of one, so a call's id alone does not identify it.
 
-Source: docs/protocol.md, "Conversations".
+Source: docs/protocol/message-protocols.md, "Conversations".
 """
 
 from __future__ import annotations

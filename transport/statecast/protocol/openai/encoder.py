@@ -4,7 +4,7 @@ The protocol knows text, reasoning (in the field that most servers have for it),
 Calls that the agent answers itself are not shown: a client would run them again. A stream shows the calls of tools that
 the client declared as they grow, and others at its end, when it is known that they are left for the client. A call is
 shown once the one before it is complete, since clients take the beginning of a call for the end of the last.
-Source: docs/protocol.md, "POST /v1/chat/completions".
+Source: docs/protocol/chat-completions.md, "POST /v1/chat/completions".
 """
 
 from __future__ import annotations

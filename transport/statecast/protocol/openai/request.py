@@ -1,6 +1,6 @@
 """Requests of OpenAI's clients: a conversation, the client's tools, and the model's settings.
 
-Source: docs/protocol.md, "POST /v1/chat/completions".
+Source: docs/protocol/chat-completions.md, "POST /v1/chat/completions".
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The wire of OpenAI's clients, to whom an agent is a model.
 
 Every error has OpenAI's form. Its clients retry by themselves unless a header tells them not to.
-Source: docs/protocol.md, "POST /v1/chat/completions".
+Source: docs/protocol/chat-completions.md, "POST /v1/chat/completions".
 """
 
 from __future__ import annotations

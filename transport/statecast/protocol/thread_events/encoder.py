@@ -5,7 +5,7 @@ frame names the cursor after it, so a reader that was cut off continues there. A
 does not have: the latest run, and the parts that it has emitted so far. Parts are numbered by their run, not by the
 stream, so that a frame says the same to a reader that joined late, or continued from a cursor. A `queued` frame shows
 what waits behind the run, which is in no log: it repeats the cursor, and a stream begins as if nothing waited.
-Source: docs/protocol.md, "GET /threads/{id}/events".
+Source: docs/protocol/thread-events.md, "GET /threads/{id}/events".
 """
 
 from __future__ import annotations

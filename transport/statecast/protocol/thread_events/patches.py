@@ -1,7 +1,7 @@
 """The encoder of a thread's events as RFC 6902 patches, which are held back because each repeats a grown text whole.
 
 Held changes are released when the reader asks for them, or before the next frame of another kind. Source:
-docs/protocol.md, "GET /threads/{id}/events".
+docs/protocol/thread-events.md, "GET /threads/{id}/events".
 """
 
 from __future__ import annotations

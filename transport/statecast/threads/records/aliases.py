@@ -1,7 +1,7 @@
 """Aliases: under which ids clients have the state's messages, stored with a thread so that they are matched once.
 
 They are found by words when a history is first read after both sides have a message, and joined by id afterwards.
-Source: docs/protocol.md, "Histories".
+Source: docs/protocol/thread-requests.md, "Histories".
 """
 
 from __future__ import annotations

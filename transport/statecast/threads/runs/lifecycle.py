@@ -3,7 +3,7 @@
 Rule: whatever changes the status of a run takes the new one from `advance`. A run is queued first. A run that a restart
 begins again is a new life of the same id: it is queued once more.
 
-Source: docs/protocol.md, "Words", where the diagram of a run is drawn from this table.
+Source: docs/protocol/terms.md, "Words", where the diagram of a run is drawn from this table.
 """
 
 from __future__ import annotations
