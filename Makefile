@@ -73,7 +73,7 @@ bench: $(STAMP)-bench ## Run the benchmarks; ARGS are theirs
 load: $(STAMP)-bench ## Load a server for a minute and watch it; ARGS="--streams 200 --followers 500 --store memory"
 	@$(BIN)/python -m benchmarks.load $(ARGS)
 
-page: ## Build the demo page from page/ into transport/statecast/demo/page/
+page: ## Build the page from page/ into transport/statecast/page/
 	@command -v npm >/dev/null || { echo "make page needs Node.js 20.19 or newer with npm, and found no npm." >&2; exit 1; }
 	@cd page && npm ci --no-audit --no-fund && npm run build
 

@@ -61,7 +61,7 @@ export default defineConfig({
     },
   },
   build: {
-    outDir: "../transport/statecast/demo/page",
+    outDir: "../transport/statecast/page",
     emptyOutDir: true,
     sourcemap: false,
     target: "es2022",

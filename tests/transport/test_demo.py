@@ -114,5 +114,8 @@ async def test_a_pasted_text_is_what_it_answers_from() -> None:
 
 
 async def test_it_is_served_with_its_page() -> None:
-    async with TestClient(create_app(demo.agent, page=demo.PAGE)) as client:
-        assert b"<html" in (await client.get("/")).content
+    async with TestClient(create_app(demo.agent, page=True)) as client:
+        page = await client.get("/")
+        assert b"<html" in page.content
+        assert "Content-Security-Policy" in page.content.decode()
+        assert (await client.get("/client.js")).status == 200

@@ -101,7 +101,7 @@ def app_of(options: argparse.Namespace) -> App:
         store=store_of(STORES[options.command] if options.store is None else options.store, durable=options.durable),
         open_list=options.open_list,
         cloud=_cloud() if options.cloud else False,
-        page=demo.PAGE if options.command == "demo" else None,
+        page=options.command == "demo",
         traces=Traces(content=os.environ.get(TRACE_CONTENT, "").lower() == "true") if options.traces else False,
         metrics=options.metrics and (os.environ.get(METRICS_TOKEN) or True),
         debug=options.debug,

@@ -43,7 +43,7 @@ from .operation import Operation, Reply
 from .request.caller import AppUsers, Authenticate, Identify
 from .request.open_requests import OpenRequests
 from .response.errors import Errors, json_response
-from .response.static import Page
+from .response.static import PAGE, Page
 from .response.stream import STREAM, Stream
 from .service import Service
 from .settings import check_hosts, check_kinds, check_origins, check_page, named_agents, opened_store
@@ -187,7 +187,7 @@ class AppSettings(TypedDict, total=False):
     open_list: bool
     cloud: Cloud | bool
     uploads: Uploads | None
-    page: str | PathLike[str] | None
+    page: bool | str | PathLike[str] | None
     metrics: bool | str
     traces: Traces | bool
     debug: bool
@@ -205,7 +205,7 @@ def create_app(
     open_list: bool = False,
     cloud: Cloud | bool = False,
     uploads: Uploads | None = None,
-    page: str | PathLike[str] | None = None,
+    page: bool | str | PathLike[str] | None = None,
     metrics: bool | str = False,
     traces: Traces | bool = False,
     debug: bool = False,
@@ -227,7 +227,8 @@ def create_app(
         cloud: Whether to serve the cloud API, and how it knows its users: `True`, or `Cloud(…)`. Then its tokens say
             whose a request is at every endpoint. Needs `pip install "statecast[cloud]"`.
         uploads: Which files may be attached, and where they are kept; default: in the store.
-        page: A folder with an `index.html`, served at `/`.
+        page: What is served at `/`: `True` for the page that Statecast has for every agent, or a folder with an
+            `index.html`.
         metrics: Whether to serve `/metrics` for Prometheus, to whoever asks directly and not through a proxy; or the
             token that a scraper has to send. Needs `pip install "statecast[metrics]"`.
         traces: Whether to trace runs with OpenTelemetry, and how: `True`, or `Traces(…)`. Needs
@@ -273,8 +274,8 @@ def create_app(
     routes: list[BaseRoute] = [operation.to_route() for operation in operations]
     routes.append(WebSocketRoute("/threads/{thread_id}/ws", SocketEndpoint(service, origins)))
     router = Router(routes, redirect_slashes=False, lifespan=App.lifespan)  # a redirect is wrong behind a proxy
-    if page is not None:
-        router.default = Page(page)
+    if page is not None and page is not False:
+        router.default = Page(PAGE if page is True else page)
     if authenticator is not None:
         from .cloud.operations import UnknownPath  # an extra
 

@@ -131,16 +131,18 @@ def check_kinds(
     check_choice("on_disconnect", on_disconnect, get_args(OnDisconnect))
 
 
-def check_page(page: str | PathLike[str] | None) -> None:
+def check_page(page: bool | str | PathLike[str] | None) -> None:
     """Check that a page's folder exists.
 
     Raises:
-        TypeError: It is no path.
+        TypeError: It is neither a path nor a switch.
         ValueError: It is not there.
     """
-    if page is not None and not isinstance(page, str | PathLike):
-        raise TypeError(f"expected page to be the path of a folder, got {page!r}")
-    if page is not None and not Path(page).is_dir():
+    if page is None or isinstance(page, bool):
+        return
+    if not isinstance(page, str | PathLike):
+        raise TypeError(f"expected page to be True, False or the path of a folder, got {page!r}")
+    if not Path(page).is_dir():
         raise ValueError(f"expected page to be a folder with an index.html, got {str(page)!r}, which is no folder")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Final
 from urllib.parse import quote
 
@@ -16,7 +16,10 @@ from starlette.types import Receive, Scope, Send
 
 from .file import range_of
 
-__all__ = ["Folder", "Page"]
+__all__ = ["PAGE", "Folder", "Page"]
+
+#: The page for every agent. Its source is in `page/` of the repository.
+PAGE: Final = Path(__file__).parents[2] / "page"
 
 #: The types of scripts, which some systems call something else, and browsers refuse then.
 _MEDIA: Final = {".js": "text/javascript; charset=utf-8", ".ts": "application/typescript; charset=utf-8"}
