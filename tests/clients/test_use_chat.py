@@ -140,3 +140,22 @@ def test_a_page_that_is_loaded_when_nothing_runs_stays_as_it_is(url: str, strict
     statuses = [response["status"] for response in report.responses]
     assert [status for status in statuses if status is not None] == [200, 204, 200]  # None: given up by strict mode
     assert len(agrees(report, url, "reloaded")) == 4
+
+
+def test_a_page_loads_what_the_server_has_and_goes_on(url: str, gates: Gates) -> None:
+    with chatting(url, hook=True) as chats:
+        for text in ("text", "look", "show", "steps"):
+            chats.step(**send(text))
+        thread = chats.told().main["id"]
+        chats.step("send", text="mixed")
+        chats.step("wait", **{"for": {"part": {"type": "tool-weather"}}})
+        loaded = httpx.get(f"{url}/chat/{thread}").json()
+        chats.step("open", chat="reloaded", messages=loaded, resume=True)
+        chats.step("wait", chat="reloaded", **{"for": {"status": "streaming"}})
+        gates[f"{thread}/half"].set()
+        chats.step(**IDLE)
+        chats.step(**send("text", chat="reloaded"))
+        report = checked(chats.told())
+
+    assert [message["id"] for message in loaded] == [message["id"] for message in report.main["messages"]]
+    assert len(agrees(report, url, "reloaded")) == 12

@@ -329,3 +329,32 @@ async def test_an_idle_stream_beats() -> None:
             await response.read()
 
     assert msgspec.json.decode(response.content.split(b"\n\n")[-3].removeprefix(b"data: "))["type"] == "finish"
+
+
+async def test_a_chat_is_loaded_by_who_owns_it_and_is_empty_for_all_others() -> None:
+    async with TestClient(create_app(echo(), identify=who)) as client:
+        await client.post("/chat", json=UI, headers=ANN)
+        loaded = (await client.get("/chat/t", headers=ANN)).json()
+        foreign = await client.get("/chat/t", headers=BOB)
+        unknown = await client.get("/chat/never", headers=ANN)
+        refused = await client.get("/chat/no%20id", headers=ANN)
+
+    assert [(message["role"], message["parts"][-1]) for message in loaded] == [
+        ("user", {"type": "text", "text": "hi"}),
+        ("assistant", {"type": "text", "text": "You said: hi"}),
+    ]
+    assert loaded[0]["id"] == "u1"
+    assert [(answer.status, answer.json()) for answer in (foreign, unknown)] == [(200, []), (200, [])]
+    assert (refused.status, refused.json()["error"]["code"]) == (422, "invalid_thread_id")
+
+
+async def test_a_chat_has_no_messages_where_the_agent_keeps_none() -> None:
+    agent = Agent(messages=None)
+
+    @agent.on(AddMessage)
+    async def answer(run: Run, command: AddMessage) -> None:
+        run.state = {"messages": "mine"}
+
+    async with TestClient(agent) as client:
+        await client.post("/chat", json=UI)
+        assert (await client.get("/chat/t")).json() == []

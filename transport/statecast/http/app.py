@@ -22,6 +22,7 @@ from .attachments import Attachments
 from .cloud import Cloud
 from .endpoints.assistant import assistant_operations
 from .endpoints.attachments import file_operations
+from .endpoints.chats import chat_operations
 from .endpoints.client_module import module_operations
 from .endpoints.control import control_operations
 from .endpoints.events import event_operations
@@ -349,6 +350,7 @@ def _operations(
         *cloud,
         *assistant_operations(service),
         *wire_operations(service),
+        *chat_operations(service),
         *model_operations(hub),
         *control_operations(service),
         *patch_operations(service),
