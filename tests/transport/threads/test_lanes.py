@@ -137,17 +137,21 @@ async def test_who_waits_for_a_thread_does_not_wait_for_others() -> None:
             await journal.wait_stored()
 
 
-async def test_a_thread_that_is_dropped_has_nothing_left_to_write() -> None:
+async def test_threads_that_are_dropped_have_nothing_left_to_write() -> None:
     async with writing() as (journal, writer):
-        journal.add(batch("t", "1"))
-        await until(lambda: writer.asked)
-        journal.add(batch("t", "2"))
-        assert journal.has(Key(None, "t"))
-        journal.drop(Key(None, "t"))
-        assert not journal.has(Key(None, "t"))
-        writer.answers[0].set_result({})
+        names = apart(journal)
+        lost = [Key(None, name) for name in names[1:]]
+        journal.add(*(batch(name, "1") for name in names))
+        await until(lambda: len(writer.asked) == LANES)
+        journal.add(*(batch(name, "2") for name in names))
+        journal.drop(lost)
+        assert [journal.has(Key(None, name)) for name in names] == [True, *[False] * len(lost)]
+        for answer in writer.answers:
+            answer.set_result({})
+        await until(lambda: len(writer.asked) == LANES + 1)
+        writer.answers[-1].set_result({})
         await journal.wait_stored()
-        assert len(writer.asked) == 1
+        assert [change.key.thread_id for change in writer.asked[-1]] == names[:1]
 
 
 async def test_only_the_thread_that_the_store_refuses_takes_nothing_more() -> None:

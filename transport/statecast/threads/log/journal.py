@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, cast
 from zlib import crc32
 
@@ -93,9 +93,13 @@ class Journal:
             lane.withdraw(gone)
         self._try_again()
 
-    def drop(self, key: Key) -> None:
-        """Forget what waits of a thread that another process has claimed."""
-        self.lane_of(key).drop(key)
+    def drop(self, keys: Collection[Key]) -> None:
+        """Forget what waits of threads that other processes have claimed. O(keys + what waits)."""
+        dropped: dict[Lane, set[Key]] = {}
+        for key in keys:
+            dropped.setdefault(self.lane_of(key), set()).add(key)
+        for lane, gone in dropped.items():
+            lane.drop(gone)
         self._try_again()
 
     def _try_again(self) -> None:

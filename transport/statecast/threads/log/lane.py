@@ -13,7 +13,7 @@ again until it is confirmed, and nothing that follows is added to it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Final, Protocol, cast
 
 from statecast.stores import Appended, Change, ChangeRefused, Key, SharedChange, Store, StoreUnavailable
@@ -153,12 +153,12 @@ class Lane:
         """Withdraw changes, by their identities, that the store cannot have."""
         self._pending = [change for change in self._pending if id(change) not in gone]
 
-    def drop(self, key: Key) -> None:
-        """Forget what waits of a thread, and show nothing of it that is being written."""
-        self._pending = [change for change in self._pending if change.key != key]
-        self._writing = [change for change in self._writing if change.key != key]
+    def drop(self, keys: Set[Key]) -> None:
+        """Forget what waits of threads, and show nothing of them that is being written."""
+        self._pending = [change for change in self._pending if change.key not in keys]
+        self._writing = [change for change in self._writing if change.key not in keys]
         for ahead in (self._ahead, self._writing_ahead):
-            for log in [log for log, last in ahead.items() if last.key == key]:
+            for log in [log for log, last in ahead.items() if last.key in keys]:
                 del ahead[log]
 
     def wait(self) -> asyncio.Future[None]:

@@ -75,7 +75,7 @@ class Leases:
         store: Where.
         process: This process's id.
         seconds: How long a claim counts that is not renewed.
-        on_lost: Called with each thread that another process has claimed, or that is lost otherwise.
+        on_lost: Called with the threads that other processes have claimed, or that are lost otherwise.
         send: Hints at topics.
         failed: Called when the store does not renew the claims.
         worked: Called when it does so again.
@@ -88,7 +88,7 @@ class Leases:
         *,
         process: str,
         seconds: float,
-        on_lost: Callable[[Key], None],
+        on_lost: Callable[[Collection[Key]], None],
         send: Callable[[Collection[str]], None],
         failed: Callable[[StoreUnavailable], None],
         worked: Callable[[], None],
@@ -144,9 +144,13 @@ class Leases:
         tokens = {key: self._held[key].token for key in keys if key in self._held}
         written = [change for change in changes if change.key in tokens or not _is_fenced(change)]
         failed = await self._store.write(written, tokens)
-        for key, error in failed.items():
-            if isinstance(error, Fenced) and self.token_of(key) == tokens.get(key):
-                self._lose(key)
+        self._lose(
+            [
+                key
+                for key, error in failed.items()
+                if isinstance(error, Fenced) and key in tokens and self.token_of(key) == tokens[key]
+            ]
+        )
         self._send([topic_of(key) for key in tokens if key not in failed])
         return {key: error for key, error in failed.items() if not isinstance(error, Fenced)}
 
@@ -232,8 +236,7 @@ class Leases:
         before, self.identity = self.identity, identity
         if before and before != identity:
             _log.warning("the store has failed over, or was restored: all threads are loaded anew")
-            for key in list(self._held):
-                self._lose(key)
+            self._lose(list(self._held))
 
     async def confirm(self, keys: Iterable[Key]) -> None:
         """Have the store confirm the claims of threads whose time is over.
@@ -254,15 +257,17 @@ class Leases:
         if not known:
             return
         lost = await self._store.renew({key: lease.token for key, lease in known.items()}, self.seconds)
+        gone = set(lost)
         for key, lease in known.items():
-            if key not in lost:
+            if key not in gone:
                 lease.until = max(lease.until, asked + self._confirmed)
-            elif self._held.get(key) is lease:
-                self._lose(key)
+        self._lose([key for key in gone if key in known and self._held.get(key) is known[key]])
 
-    def _lose(self, key: Key) -> None:
-        del self._held[key]
-        self._on_lost(key)
+    def _lose(self, keys: Collection[Key]) -> None:
+        for key in keys:
+            del self._held[key]
+        if keys:
+            self._on_lost(keys)
 
 
 def _is_fenced(change: SharedChange) -> bool:

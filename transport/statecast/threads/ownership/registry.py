@@ -284,13 +284,16 @@ class SharedRegistry(Registry):
     def lost(self, thread: Thread) -> None:
         """Stop what this process does on a thread that another one has claimed. Its readers stay."""
         self.leases.drop(thread.key)
-        self._lost(thread.key)
+        self._lost([thread.key])
 
-    def _lost(self, key: Key) -> None:
-        self.journal.drop(key)
-        thread = self._threads.get(key)
-        if thread is None or not thread.owned:
-            return
+    def _lost(self, keys: Collection[Key]) -> None:
+        self.journal.drop(keys)
+        for key in keys:
+            thread = self._threads.get(key)
+            if thread is not None and thread.owned:
+                self._lose(thread)
+
+    def _lose(self, thread: Thread) -> None:
         self.observer.thread_fenced()
         self._lose_runs(thread, thread.lose(LeaseLost))
         mirror.lose(thread)
