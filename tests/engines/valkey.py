@@ -19,7 +19,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.clients.installed import missing
@@ -28,6 +28,7 @@ __all__ = [
     "Cluster",
     "Server",
     "cluster",
+    "free_port",
     "fresh_url",
     "need_redis",
     "need_valkey",
@@ -75,7 +76,7 @@ class Server:
         self._settings = settings
         self._folder = Path(tempfile.mkdtemp(prefix="statecast-valkey-"))
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
         self.start()
 
     @property
@@ -151,12 +152,15 @@ class Sentinel(Server):
     """A Sentinel that watches a master, and makes its replica the master when it is gone.
 
     Args:
-        master: The master.
+        master: The port of the master.
+        program: Its path; default: Valkey's.
+        settings: What else is in its file.
     """
 
-    def __init__(self, master: Server) -> None:
+    def __init__(self, master: int, *, program: str | None = None, settings: Mapping[str, str] | None = None) -> None:
         self._master = master
-        super().__init__()
+        self._more = settings or {}
+        super().__init__(program=program)
 
     def _command(self) -> list[str]:
         settings = self._folder / "sentinel.conf"
@@ -165,9 +169,10 @@ class Sentinel(Server):
                 f"port {self.port}",
                 "bind 127.0.0.1",
                 f"dir {self._folder}",
-                f"sentinel monitor service 127.0.0.1 {self._master.port} 1",
+                f"sentinel monitor service 127.0.0.1 {self._master} 1",
                 "sentinel down-after-milliseconds service 300",
                 "sentinel failover-timeout service 2000",
+                *(f"{name} {value}" for name, value in self._more.items()),
             ]
             settings.write_text("\n".join(lines) + "\n")
         return [self._program, str(settings), "--sentinel"]
@@ -295,7 +300,7 @@ def _has_slot(one: Server, slot: int) -> bool:
     return any(int(first) <= slot <= int(last or first) for first, _, last in ranges)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a port that is free, as is the one that a cluster's server takes besides."""
     while True:
         with socket.socket() as one, socket.socket() as other:

@@ -339,7 +339,7 @@ async def test_the_master_that_sentinels_name_next_is_another_engine_and_goes_on
     with valkey.running("--repl-diskless-sync-delay", "0") as master:
         with valkey.running("--replicaof", f"127.0.0.1 {master.port}") as replica:
             await asyncio.to_thread(_until, lambda: b"up" in replica.info("master_link_status"))
-            sentinel = valkey.Sentinel(master)
+            sentinel = valkey.Sentinel(master.port)
             try:
                 await asyncio.to_thread(_until, lambda: b"slaves=1" in sentinel.info("master0"))
                 store = await opened(f"redis+sentinel://127.0.0.1:{sentinel.port}/service?replicas=1")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
+from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
 from redis.exceptions import (
     AskError,
     ClusterDownError,
@@ -211,9 +213,14 @@ class _Watched(Engine):
 
     async def _find(self) -> Host:
         address = self.address
-        sentinels = Sentinel(  # type: ignore[no-untyped-call]  # redis-py's
-            address.hosts, socket_timeout=CONNECT, socket_connect_timeout=CONNECT, retry_on_error=[], protocol=2
-        )
+        asked: dict[str, Any] = {
+            "ssl": address.tls,
+            "socket_timeout": CONNECT,
+            "socket_connect_timeout": CONNECT,
+            "retry": Retry(NoBackoff(), 0),  # the next Sentinel is asked instead
+            "protocol": 2,
+        }
+        sentinels = Sentinel(address.hosts, sentinel_kwargs=asked)  # type: ignore[no-untyped-call]  # redis-py's
         try:
             host, port = await sentinels.discover_master(address.service)
         finally:
