@@ -12,10 +12,10 @@ from typing import ClassVar, Literal, Protocol
 import msgspec
 
 from .key import Key
-from .log import LogChange, LogStore
+from .log import Altered, Appended, Created, LogStore
 from .records import RecordChange, RecordStore
 
-__all__ = ["Change", "Deleted", "Durability", "Moved", "Store"]
+__all__ = ["Change", "Deleted", "Durability", "Moved", "Other", "Store"]
 
 #: What a write that was confirmed survives: the end of the store's process, of the power, or of a whole machine.
 Durability = Literal["process", "disk", "replica"]
@@ -34,7 +34,10 @@ class Deleted(msgspec.Struct, frozen=True, tag=True):
     key: Key
 
 
-Change = LogChange | RecordChange | Moved | Deleted
+#: All changes but those that stores write in a form of their own: a thread's first state, and its entries.
+Other = Altered | RecordChange | Moved | Deleted
+
+Change = Created | Appended | Other
 
 
 class Store(LogStore, RecordStore, Protocol):

@@ -11,6 +11,7 @@ from .key import Key
 
 __all__ = [
     "MEMORY",
+    "Altered",
     "Appended",
     "Assigned",
     "BatchAccepted",
@@ -20,7 +21,6 @@ __all__ = [
     "Compacted",
     "Created",
     "Kind",
-    "LogChange",
     "LogStore",
     "Renewed",
     "SavedThread",
@@ -107,9 +107,8 @@ class Renewed(msgspec.Struct, frozen=True, tag=True):
     epoch: str
 
 
-LogChange = (
-    Created | Appended | BatchAccepted | BatchChanged | BatchApplied | BatchSettled | Compacted | Assigned | Renewed
-)
+#: Changes of a thread that is there, but the entries that are appended to it.
+Altered = BatchAccepted | BatchChanged | BatchApplied | BatchSettled | Compacted | Assigned | Renewed
 
 
 class SavedThread(msgspec.Struct, frozen=True):

@@ -10,20 +10,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from statecast.stores.base import Deleted, Moved
+from statecast.stores import base
 from statecast.stores.key import Key
-from statecast.stores.log import (
-    Assigned,
-    BatchAccepted,
-    BatchApplied,
-    BatchChanged,
-    BatchSettled,
-    Compacted,
-    Created,
-    Kind,
-    Renewed,
-)
-from statecast.stores.records import RecordErased, RecordWritten, SummaryChanged
+from statecast.stores.log import Created, Kind
 
 __all__ = ["CODES", "KINDS", "Commit", "Inserted", "Other", "Placed", "RunChanged", "decode", "encode"]
 
@@ -54,22 +43,7 @@ class RunChanged(msgspec.Struct, frozen=True, tag=True):
 
 
 #: A change that is no entry.
-Other = (
-    Inserted
-    | RunChanged
-    | BatchAccepted
-    | BatchChanged
-    | BatchApplied
-    | BatchSettled
-    | Compacted
-    | Assigned
-    | Renewed
-    | SummaryChanged
-    | RecordWritten
-    | RecordErased
-    | Moved
-    | Deleted
-)
+Other = Inserted | RunChanged | base.Other
 
 
 class Commit(msgspec.Struct, frozen=True, array_like=True):

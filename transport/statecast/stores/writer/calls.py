@@ -14,23 +14,11 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from statecast.stores.base import Deleted, Moved
+from statecast.stores import base
 from statecast.stores.errors import ChangeRefused, Damaged, Fenced, StoreUnavailable
 from statecast.stores.key import Key
-from statecast.stores.log import (
-    Appended,
-    Assigned,
-    BatchAccepted,
-    BatchApplied,
-    BatchChanged,
-    BatchSettled,
-    Compacted,
-    Created,
-    Kind,
-    Renewed,
-    SavedThread,
-)
-from statecast.stores.records import File, RecordErased, RecordWritten, Summary, SummaryChanged
+from statecast.stores.log import Appended, Created, Kind, SavedThread
+from statecast.stores.records import File, Summary
 from statecast.stores.shared import Durability, Place, Post, PostTaken, SharedChange, Tail
 
 __all__ = [
@@ -51,22 +39,7 @@ __all__ = [
 VERSION: Final = 1
 
 _Entry = tuple[int, int, Kind, bytes, bool | None]  #: place of the thread, revision, kind, data, open
-_Other = (
-    Created
-    | BatchAccepted
-    | BatchChanged
-    | BatchApplied
-    | BatchSettled
-    | Compacted
-    | Assigned
-    | Renewed
-    | SummaryChanged
-    | RecordWritten
-    | RecordErased
-    | Moved
-    | Deleted
-    | PostTaken
-)
+_Other = Created | base.Other | PostTaken
 _Problem = tuple[Literal["away", "refused", "fenced", "damaged", "failed"], str]
 
 
