@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from functools import partial
 from typing import Final, TypeVar
 
 import anyio
@@ -18,10 +17,10 @@ from statecast.protocol import Cursor
 from statecast.stores import Durability, Key, Store, StoreUnavailable, Wake, is_shared
 from statecast_agents import Agent, Json, new_id
 
-from .admission import Admission, Submission
+from .admission import Admission, AnyRun, Submission
 from .calls.performing import Performer
 from .calls.replies import Cancelled, Done, Patched, Reply
-from .calls.requests import Abandon, Assign, Call, Cancel, Delete, Extend, Move, Patch, Renew, Write
+from .calls.requests import Assign, Call, Cancel, Delete, Extend, Move, Patch, Renew, Write
 from .claims import Claim
 from .elsewhere.elsewhere import Elsewhere
 from .errors import LeaseLost, ServerStopping, UnknownThread
@@ -127,7 +126,7 @@ class Hub:
     def _elsewhere_of(self, registry: Registry) -> Elsewhere | None:
         if not isinstance(registry, SharedRegistry):
             return None
-        return Elsewhere(registry, self._runs, self._performer, self.limits)
+        return Elsewhere(registry, self._runs, self._performer, self._perform, self.limits)
 
     @property
     def threads(self) -> int:
@@ -248,10 +247,17 @@ class Hub:
             return await self._elsewhere.mirrors.find(key)
         return await self.registry.find(key)
 
-    def follow(self, thread: Thread) -> None:
-        """See that the readers of a thread get what other processes write, as long as it has any."""
+    def follow(self, thread: Thread, run: AnyRun | None = None) -> None:
+        """See that the readers of a thread get what other processes write, as long as it has any.
+
+        Args:
+            thread: The thread.
+            run: The run that a new reader waits for: where another process executes it, that process learns of it.
+        """
         if self._elsewhere is not None:
             self._elsewhere.mirrors.follow(thread)
+            if run is not None:
+                self._elsewhere.following.begin(thread, run)
 
     async def check_place(self, thread: Thread, cursor: Cursor | None) -> None:
         """Begin a new epoch if a client has seen more of a thread than there is, since the engine has lost its end.
@@ -463,7 +469,8 @@ class Hub:
         run, thread = accepted.run, accepted.thread
         if run is None or thread.followers_of(run.id):
             return
-        if isinstance(run, Execution):
-            self._runs.abandon(thread, run)
-        elif self._elsewhere is not None and (not run.data or run.batch.on_disconnect == "cancel"):
-            self._elsewhere.begin(partial(self._perform, thread.key, Abandon(run.id)))
+        here = self._runs.get(run.id)
+        if here is not None:
+            self._runs.abandon(thread, here)
+        elif self._elsewhere is not None:
+            self._elsewhere.following.end(thread, run)

@@ -126,8 +126,8 @@ class Scheduler:
             call.check_time(now)
 
     def abandon(self, thread: Thread, run: Execution) -> None:
-        """Stop a run that nobody follows any more, where its client wants that."""
-        if run.batch.on_disconnect == "cancel":
+        """Stop a run that no stream here waits for any more, where its client wants that, and no other process does."""
+        if run.batch.on_disconnect == "cancel" and run.followed.leave(self._clock()):
             if run is thread.active:
                 run.cancel()
             elif run in thread.inbox:

@@ -153,6 +153,7 @@ class Supervisor:
             self._registry.observer.woke_late(max(0.0, now - due))
             self._runs.check_time(now)
             self._check_store(now)
+            self._check_followed(now)
             if now - last_beat >= limits.heartbeat_seconds / 2:
                 last_beat = now
                 for thread in self._registry:
@@ -160,6 +161,14 @@ class Supervisor:
             await self._registry.tend(now)
             if now - self._last_sweep > SWEEP and self._registry.journal.failing is None:
                 self._last_sweep = 0.0 if await self._registry.sweep() else now
+
+    def _check_followed(self, now: float) -> None:
+        """Stop runs that processes followed which have ended, where nobody else does; a run that waits needs nobody."""
+        for run in list(self._runs):
+            if run.followed.has_ended(now) and run.waits_since is None:
+                thread = self._registry.get(run.thread.key)
+                if thread is not None and not thread.followers_of(run.id):
+                    self._runs.abandon(thread, run)
 
     def _check_store(self, now: float) -> None:
         """Fail runs that go on without the store for too long, or with too much that it does not take."""

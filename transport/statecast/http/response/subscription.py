@@ -37,7 +37,7 @@ class Subscription:
             endless=endless,
             whole=whole,
         )
-        hub.follow(accepted.thread)
+        hub.follow(accepted.thread, accepted.run)
         #: what to read from: an encoder that holds changes back is asked for them only so often
         self.source: Reader | ThrottledReader = self.reader
         if encoder.shared is None and isinstance(encoder, ThrottledEncoder):  # what is shared is not held back

@@ -24,7 +24,7 @@ from statecast.threads.thread import Thread
 from statecast_agents import Agent
 
 from .replies import Accepted, Cancelled, Done, Gone, Patched, Reply
-from .requests import Abandon, Assign, Call, Cancel, Delete, Extend, Move, Patch, Renew, Submit, Write
+from .requests import Abandon, Assign, Call, Cancel, Delete, Extend, Follow, Move, Patch, Renew, Submit, Write
 
 __all__ = ["Performer", "Taken", "accepted", "nothing"]
 
@@ -102,8 +102,16 @@ class Performer:
                 self._admission.assign(thread, self._agent(call.agent))
             case Abandon():
                 run = self._runs.get(call.run_id)
-                if run is not None and not thread.followers_of(run.id):
-                    self._runs.abandon(thread, run)
+                if run is not None:
+                    run.followed.end(call.process)
+                    if not thread.followers_of(run.id):
+                        self._runs.abandon(thread, run)
+            case Follow():
+                run = self._runs.get(call.run_id)
+                stops = run is not None and run.batch.on_disconnect == "cancel"
+                if run is not None and stops:
+                    run.followed.begin(call.process, self._registry.clock())
+                return await self._stored(thread, Done(stops), taken, waits=False)
             case Renew():
                 if thread.epoch == call.epoch and thread.log.revision < call.revision:
                     self._registry.begin_epoch(thread)

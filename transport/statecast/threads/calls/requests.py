@@ -20,6 +20,7 @@ __all__ = [
     "Cancel",
     "Delete",
     "Extend",
+    "Follow",
     "Move",
     "Patch",
     "Renew",
@@ -50,9 +51,17 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
 
 
 class Abandon(msgspec.Struct, frozen=True, tag="abandon"):
-    """Stop a run whose last follower is gone, if its client wants that and nobody follows it here."""
+    """Stop a run that a process follows no longer, if its client wants that and nobody else follows it."""
 
     run_id: str
+    process: str = ""
+
+
+class Follow(msgspec.Struct, frozen=True, tag="follow"):
+    """Note that streams of a process wait for a run; not done if the run goes on without any."""
+
+    run_id: str
+    process: str
 
 
 class Patch(msgspec.Struct, frozen=True, tag="patch"):
@@ -98,7 +107,7 @@ class Renew(msgspec.Struct, frozen=True, tag="renew"):
     revision: int
 
 
-Call = Submit | Cancel | Abandon | Patch | Write | Extend | Assign | Delete | Move | Renew
+Call = Submit | Cancel | Abandon | Follow | Patch | Write | Extend | Assign | Delete | Move | Renew
 
 encode_call: Final = msgspec.json.Encoder().encode
 

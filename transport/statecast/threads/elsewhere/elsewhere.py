@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, Final
 
 import msgspec
 
 from statecast.protocol import Cursor
-from statecast.protocol.errors import RequestError
 from statecast.stores import Key
 from statecast.threads.admission import AnyRun, Submission
 from statecast.threads.calls.performing import Performer
@@ -29,6 +27,7 @@ from statecast.threads.scheduler import Scheduler
 from statecast.threads.thread import Thread
 
 from .asking import Asking
+from .following import Following, Perform
 from .mirrors import Mirrors
 
 __all__ = ["Elsewhere"]
@@ -47,39 +46,24 @@ class Elsewhere:
         registry: The threads.
         runs: The runs that execute here.
         performer: Performs calls on threads that are held here.
+        perform: Performs calls wherever their threads are held.
         limits: What is taken on.
     """
 
-    def __init__(self, registry: SharedRegistry, runs: Scheduler, performer: Performer, limits: Limits) -> None:
+    def __init__(
+        self, registry: SharedRegistry, runs: Scheduler, performer: Performer, perform: Perform, limits: Limits
+    ) -> None:
         self.mirrors = Mirrors(registry)
+        self.following = Following(registry, runs, perform)
         self._asking = Asking(registry, performer)
         self._registry = registry
         self._runs = runs
         self._limits = limits
-        self._begun: set[asyncio.Task[None]] = set()
         registry.on_stale = self.mirrors.read_again
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """Return what is to run as long as the server does."""
-        return [self.mirrors.run(), self._asking.run(), self._perform_begun()]
-
-    def begin(self, call: Callable[[], Awaitable[object]]) -> None:
-        """Begin a call that nobody waits for; what it is refused for is nobody's concern either."""
-
-        async def perform() -> None:
-            with contextlib.suppress(RequestError):
-                await call()
-
-        task = asyncio.get_running_loop().create_task(perform())
-        self._begun.add(task)
-        task.add_done_callback(self._begun.discard)
-
-    async def _perform_begun(self) -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            for task in self._begun:
-                task.cancel()
+        return [self.mirrors.run(), self._asking.run(), self.following.run()]
 
     async def ask(self, held: HeldElsewhere, call: Call) -> Reply | None:
         """Ask the process that holds a thread to perform a call; None: the call was lost with the thread.

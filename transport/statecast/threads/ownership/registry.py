@@ -230,6 +230,8 @@ class SharedRegistry(Registry):
         except Exception as error:  # whatever is wrong with one stored thread must not affect the others
             self.remove(thread)
             raise self.damaged(key, error) from None
+        for run in thread.queue.live:
+            run.followed.begin_unknown(self.clock())
         return thread
 
     def _is_unchanged(self, thread: Thread, claimed: Claimed) -> bool:

@@ -28,6 +28,7 @@ from .deliveries import Deliveries, Delivery, apply_built_in
 from .emitter import Emitter
 from .exit_guard import within_agent
 from .failures import explain, raised_one
+from .followed import FollowedElsewhere
 from .lifecycle import advance
 from .open_calls import cut_off, dismiss, open_calls
 from .tasks import Tasks
@@ -89,6 +90,7 @@ class Execution:
         "batch",
         "begun",
         "context",
+        "followed",
         "id",
         "observed",
         "start",
@@ -117,6 +119,7 @@ class Execution:
         self.context = context or Context()
         self.state = RunState(self.id, "queued")
         self.start = thread.log.revision  #: the revision it began at
+        self.followed = FollowedElsewhere()
         self.waits_since: int | None = None  #: the revision at which it began to wait for the user
         self._agrees_at = thread.log.revision if agrees else None
         self._limits = limits

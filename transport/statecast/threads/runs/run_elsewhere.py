@@ -25,7 +25,7 @@ class RunElsewhere:
         waits_since: The revision at which it began to wait for its client; None while it does not.
     """
 
-    __slots__ = ("_batch", "_thread", "begun", "data", "id", "start", "state", "waits_since")
+    __slots__ = ("_batch", "_thread", "begun", "data", "id", "start", "state", "stops", "waits_since")
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class RunElsewhere:
         self.waits_since = waits_since
         self._thread = thread
         self.data = data  #: its batch, as it is stored
+        self.stops: bool | None = None  #: whether it stops when no stream waits for it; None: not known
         self._batch: Batch | None = None
 
     @property
