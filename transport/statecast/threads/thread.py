@@ -143,9 +143,9 @@ class Thread(LoggedState):
 
     @property
     def run(self) -> RunState | None:
-        """The active run, else the last one."""
-        active = self.queue.active
-        return self.last_run if active is None else active.state
+        """The active run, else the one whose turn is next, as between two processes, else the last one."""
+        current = self.queue.active or self.queue.next
+        return self.last_run if current is None else current.state
 
     def knows(self, run_id: str) -> bool:
         """Return whether a run is queued or under way, or ended not long ago."""

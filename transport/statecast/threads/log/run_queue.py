@@ -130,9 +130,10 @@ class RunQueue(Generic[_Run]):
         """
         listed: list[dict[str, Any]] = []
         size = 0
+        following = self.next
         for run in self.stored_runs:
-            if self.active is None and not run.held:
-                continue  # its turn comes at once
+            if run is following:
+                continue  # its turn comes at once, here or in the next process
             commands = run.commands()
             size += len(commands)
             fits = {"commands": msgspec.Raw(commands)} if size <= MAX_COMMANDS else {}
