@@ -23,6 +23,7 @@ from .calls.replies import Cancelled, Done, Patched, Reply
 from .calls.requests import Assign, Call, Cancel, Delete, Extend, Move, Patch, Renew, Write
 from .claims import Claim
 from .elsewhere.elsewhere import Elsewhere
+from .elsewhere.owners import ReadMark
 from .errors import LeaseLost, ServerStopping, UnknownThread
 from .limits import Limits
 from .observer import Observers
@@ -126,7 +127,7 @@ class Hub:
     def _elsewhere_of(self, registry: Registry) -> Elsewhere | None:
         if not isinstance(registry, SharedRegistry):
             return None
-        return Elsewhere(registry, self._runs, self._performer, self._perform, self.limits)
+        return Elsewhere(registry, self._runs, self._performer, self._perform, self._end_streams_here, self.limits)
 
     @property
     def threads(self) -> int:
@@ -256,6 +257,7 @@ class Hub:
         """
         if self._elsewhere is not None:
             self._elsewhere.mirrors.follow(thread)
+            self._elsewhere.owners.follow(thread)
             if run is not None:
                 self._elsewhere.following.begin(thread, run)
 
@@ -459,10 +461,23 @@ class Hub:
         return moved
 
     def end_streams(self, owner: str) -> None:
-        """End the streams of all threads of an owner, so that clients reconnect and are identified again."""
+        """End the streams of all threads of an owner, so that clients reconnect and are identified again.
+
+        Other processes do so, too, if the owner's mark is another by now, see `watch_owners`.
+        """
+        self._end_streams_here(owner)
+        if self._elsewhere is not None:
+            self._elsewhere.owners.changed(owner)
+
+    def _end_streams_here(self, owner: str) -> None:
         for thread in self.registry:
             if thread.owner == owner:
                 thread.log.end_streams()
+
+    def watch_owners(self, read_mark: ReadMark) -> None:
+        """End an owner's streams whenever another process has changed the mark that `read_mark` reads in the store."""
+        if self._elsewhere is not None:
+            self._elsewhere.owners.read_mark = read_mark
 
     def disconnected(self, accepted: Submission) -> None:
         """Handle a stream that was lost before its run ended."""

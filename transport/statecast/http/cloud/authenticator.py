@@ -63,7 +63,8 @@ class Authenticator:
         self.cloud = cloud
         self._directory = hub.directory
         self._key: str | None = cloud.secret
-        self._refresh_tokens = RefreshTokens(hub.directory, hub.end_streams)
+        self._refresh_tokens = RefreshTokens(hub.directory, hub.end_streams, shared=hub.shared)
+        hub.watch_owners(self._refresh_tokens.revoked_at)
         self._published = {issuer.name: PublishedKeys(issuer.jwks_url) for issuer in cloud.issuers if issuer.jwks_url}
 
     async def __call__(self, scope: Scope, *, key_alone: bool = False) -> Principal | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import msgspec
@@ -29,6 +29,7 @@ from statecast.threads.thread import Thread
 from .asking import Asking
 from .following import Following, Perform
 from .mirrors import Mirrors
+from .owners import Owners
 
 __all__ = ["Elsewhere"]
 
@@ -47,14 +48,22 @@ class Elsewhere:
         runs: The runs that execute here.
         performer: Performs calls on threads that are held here.
         perform: Performs calls wherever their threads are held.
+        end_streams: Ends the streams here of an owner.
         limits: What is taken on.
     """
 
     def __init__(
-        self, registry: SharedRegistry, runs: Scheduler, performer: Performer, perform: Perform, limits: Limits
+        self,
+        registry: SharedRegistry,
+        runs: Scheduler,
+        performer: Performer,
+        perform: Perform,
+        end_streams: Callable[[str], None],
+        limits: Limits,
     ) -> None:
         self.mirrors = Mirrors(registry)
         self.following = Following(registry, runs, perform)
+        self.owners = Owners(registry, end_streams)
         self._asking = Asking(registry, performer)
         self._registry = registry
         self._runs = runs
@@ -63,7 +72,7 @@ class Elsewhere:
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """Return what is to run as long as the server does."""
-        return [self.mirrors.run(), self._asking.run(), self.following.run()]
+        return [self.mirrors.run(), self._asking.run(), self.following.run(), self.owners.run()]
 
     async def ask(self, held: HeldElsewhere, call: Call) -> Reply | None:
         """Ask the process that holds a thread to perform a call; None: the call was lost with the thread.
