@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,7 +20,8 @@ from statecast.threads.errors import (
 )
 from statecast_agents import InvalidAnswer, MessageConflict
 from tests.transport.held_agent import HOLD, NOTE, held, until
-from tests.transport.processes import processes
+from tests.transport.processes import Process, processes
+from tests.transport.threads.test_deliveries import PAINT, painting
 
 pytestmark = [pytest.mark.anyio]
 
@@ -88,7 +90,7 @@ async def test_a_call_is_performed_once_although_its_confirmation_is_lost() -> N
         assert second.notes() == ["noted", "patched"]
 
 
-async def test_a_patch_whose_confirmation_and_thread_are_lost_is_not_applied_again() -> None:
+async def test_a_patch_whose_confirmation_and_thread_are_lost_is_applied_once() -> None:
     agent, _ = held(writable=["/notes"])
     async with processes() as deployment:
         first, second = await deployment.start(agent), await deployment.start(agent)
@@ -104,11 +106,35 @@ async def test_a_patch_whose_confirmation_and_thread_are_lost_is_not_applied_aga
         deployment.expire()
         await second.send(NOTE)
         first.line.deaf = False
-        with pytest.raises(RequestError) as lost:
-            await patching
-        assert lost.value.code == "lease_lost"
+        await patching
         await until(lambda: second.status() == "completed")
         assert second.notes() == ["noted", "patched", "noted"]
+
+
+async def test_a_command_without_an_id_is_handed_to_a_run_once_although_its_thread_is_lost() -> None:
+    agent, go = painting(restartable=True)
+
+    def state(process: Process) -> dict[str, Any]:
+        found: dict[str, Any] = msgspec.json.decode(process.thread().snapshot()[1])
+        return found
+
+    async with processes() as deployment:
+        first, second = await deployment.start(agent), await deployment.start(agent)
+        await first.send(PAINT)
+        await until(lambda: "painting" in state(first) and first.registry.journal.all_stored)
+        for _ in range(2):
+            await second.hub.find("t")  # as it is now
+        written = deployment.store._known[Key(None, "t")]
+        first.line.deaf = True
+        handing = asyncio.create_task(first.send({"type": "colour", "name": "blue"}))
+        await until(lambda: any(b"blue" in batch for batch in written.inbox.values()))
+        deployment.expire()
+        await second.registry.own(Key(None, "t"))
+        first.line.deaf = False
+        await handing
+        go.set()
+        await until(lambda: not second.thread().busy and state(second)["seen"])
+        assert state(second)["seen"] == ["blue"]
 
 
 async def test_what_a_call_may_not_do_is_refused_with_the_same_error() -> None:

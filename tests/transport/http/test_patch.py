@@ -500,3 +500,22 @@ async def _judge(patches: list[list[dict[str, Json]]]) -> None:
                         jsonpatch.apply_patch(expected, steps)
                 assert await state_of(client) == expected
             await follower.until(lambda view: view.frames and view.state == expected)
+
+
+async def test_a_patch_that_is_sent_again_under_its_key_is_applied_once() -> None:
+    longer = [{"op": "add", "path": "/settings/list/-", "value": 4}]
+    agent, release = held(initial=FIRST, writable=WRITABLE)
+    async with TestClient(agent) as client, anyio.create_task_group() as tasks:
+        await client.run(thread_id="t")
+        key = {"idempotency-key": "k"}
+        first = await patch(client, json=longer, headers=key)
+        tasks.start_soon(lambda: client.run(HOLD, thread_id="t"))
+        await until(lambda: (thread := client.app.hub.loaded("t")) is not None and thread.active)  # type: ignore[attr-defined]
+        again = await patch(client, json=longer, headers=key)
+        other = await patch(client, json=[*longer, *longer], headers=key)
+        wrong = await patch(client, json=longer, headers={"idempotency-key": "k" * 121})
+        release.set()
+        assert [first.status, again.status, other.status, wrong.status] == [200, 200, 409, 422]
+        assert (code_of(other), code_of(wrong)) == ("command_id_reused", "invalid_idempotency_key")
+        assert again.json()["revision"] >= first.json()["revision"]
+        assert (await state_of(client))["settings"]["list"] == [1, 2, 3, 4]

@@ -80,42 +80,42 @@ class Connection:
         """Return what waits between backoff."""
         return Backoff(self.patience, self.on_trouble)
 
-    async def retrying(self, attempt: Callable[[], Awaitable[_T]], *, once: bool = False) -> _T:
-        """Try until a request succeeds, or is refused for good.
-
-        Args:
-            attempt: What to try.
-            once: Whether it must not be tried again when it may have had its effect.
-        """
+    async def retrying(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
+        """Try until a request succeeds, or is refused for good."""
         backoff = self.backoff()
         while True:
             try:
                 result = await attempt()
             except (Refused, ConnectionLost) as error:
-                if once and isinstance(error, ConnectionLost) and error.sent:
-                    raise
                 await backoff.wait(error)
             else:
                 backoff.succeeded()
                 return result
 
     async def request(
-        self, method: str, path: str, body: Json = msgspec.UNSET, *, once: bool = False
+        self, method: str, path: str, body: Json = msgspec.UNSET, *, key: str | None = None
     ) -> dict[str, Json]:
         """Return the JSON object in the response to a request. Arguments and errors as for `open` and `retrying`."""
 
         async def attempt() -> dict[str, Json]:
-            async with self.open(method, path, body) as response:
+            async with self.open(method, path, body, key=key) as response:
                 answer: dict[str, Json] = msgspec.json.decode(await response.aread())
                 return answer
 
-        return await self.retrying(attempt, once=once)
+        return await self.retrying(attempt)
 
     @contextlib.asynccontextmanager
     async def open(
-        self, method: str, path: str, body: Json = msgspec.UNSET, *, events: bool = False, cursor: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: Json = msgspec.UNSET,
+        *,
+        events: bool = False,
+        cursor: str | None = None,
+        key: str | None = None,
     ) -> AsyncIterator[httpx.Response]:
-        """Send a request, once.
+        """Send a request, once. The server recognizes it by its `key` when it is sent again.
 
         Raises:
             Refused: By the server, or because it is none of ours.
@@ -131,6 +131,8 @@ class Connection:
             content = msgspec.json.encode(body)
         if cursor is not None:
             headers["last-event-id"] = cursor
+        if key is not None:
+            headers["idempotency-key"] = key
         timeout = self._stream_timeout if events and method == "GET" else self._timeout
         try:
             async with self._http.stream(

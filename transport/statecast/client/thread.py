@@ -150,13 +150,8 @@ class Thread:
             raise
 
     async def patch(self, steps: Sequence[Mapping[str, Json]]) -> str:
-        """Apply an RFC 6902 patch to writable parts of the state; return the cursor after it.
-
-        Raises:
-            ConnectionLost: Whatever the patience, when the connection broke before the answer: the patch may have been
-                applied, and must not be twice.
-        """
-        answer = await self._connection.request("PATCH", f"{self._path}/state", list(steps), once=True)
+        """Apply an RFC 6902 patch to writable parts of the state, once; return the cursor after it."""
+        answer = await self._connection.request("PATCH", f"{self._path}/state", list(steps), key=new_id("patch"))
         return str(answer["cursor"])
 
     async def _status(self) -> dict[str, Json]:

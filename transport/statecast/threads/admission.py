@@ -34,8 +34,11 @@ from .rules import (
     check_questions,
     chosen_policy,
     decode_commands,
+    delivery_marks,
+    is_repeated,
     marks_of,
     remember,
+    remember_mark,
     unapplied,
     without_spent_id,
 )
@@ -160,7 +163,14 @@ class Admission:
             agreed = thread.is_unchanged(posted.since)
         if posted.says_again:
             commands = [without_spent_id(thread, command) for command in commands]
+        deliveries = delivery_marks(posted, commands)
+        handed = [thread.applied[mark.key][1] for mark in deliveries.values() if mark.key in thread.applied]
+        if handed:  # to a run that was listening, before the thread was lost
+            commands = [
+                one for one in commands if (mark := deliveries.get(id(one))) is None or not is_repeated(thread, mark)
+            ]
         fresh, original = unapplied(thread, commands)
+        original = original or next(iter(handed), None)
         if posted.run_id is not None and thread.knows(posted.run_id):
             fresh, original = [], posted.run_id  # it was stored before the thread was lost, or its reply was
         active = thread.active
@@ -193,6 +203,8 @@ class Admission:
             delivery = Delivery(new_id("run"), batch, copy_context())
             active.deliver(delivery, agrees=agreed and revision == thread.log.revision)
             remember(thread, command, active.id)
+            if id(command) in deliveries:
+                remember_mark(thread, deliveries[id(command)], active.id)
         if others:
             return await self._accept(thread, posted, others, agreed=agreed, revision=revision)
         self._registry.journal.add(*_touched(thread))

@@ -284,7 +284,7 @@ class Hub:
             try:
                 return await self._performer.perform(key, call)
             except LeaseLost:
-                if isinstance(call, Patch | Extend):
+                if isinstance(call, Extend):
                     raise
                 await asyncio.sleep(AGAIN)
             except HeldElsewhere as held:
@@ -374,15 +374,26 @@ class Hub:
         assert isinstance(reply, Cancelled), "it is what a cancel is answered with"
         return reply.run_id, reply.cancelled
 
-    async def patch(self, thread_id: str, steps: Sequence[dict[str, Json]], *, owner: str | None = None) -> Cursor:
-        """Apply a client's RFC 6902 patch to the writable parts of a state.
+    async def patch(
+        self, thread_id: str, steps: Sequence[dict[str, Json]], *, owner: str | None = None, key: str | None = None
+    ) -> Cursor:
+        """Apply a client's RFC 6902 patch to the writable parts of a state, and return a cursor not before it.
+
+        Args:
+            thread_id: The thread.
+            steps: The patch.
+            owner: Whose the thread is.
+            key: By which it is recognized when it comes again: then it is not applied again.
 
         Raises:
-            RequestError: `unknown_thread`; `run_active`, because it would race the run, or `patch_failed`;
-                `not_writable`; `state_too_large`, `patch_too_large`; `invalid_patch`, `invalid_state`.
+            RequestError: `unknown_thread`; `command_id_reused` for the key of another patch; `run_active`, because it
+                would race the run; `patch_failed`; `not_writable`; `state_too_large` or `patch_too_large`;
+                `invalid_patch`, `invalid_state`.
         """
         thread = await self.find(thread_id, owner=owner)
-        reply = await self._perform(thread.key, Patch(steps))
+        if key is None and self._elsewhere is not None:
+            key = new_id("patch")  # for `_perform`, which repeats it where its outcome is not known
+        reply = await self._perform(thread.key, Patch(steps, key))
         assert isinstance(reply, Patched), "it is what a patch is answered with"
         return Cursor(reply.epoch, reply.revision)
 

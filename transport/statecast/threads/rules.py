@@ -36,12 +36,19 @@ __all__ = [
     "check_questions",
     "chosen_policy",
     "decode_commands",
+    "delivery_marks",
     "is_applied",
+    "is_repeated",
     "marks_of",
+    "patch_mark",
     "remember",
+    "remember_mark",
     "unapplied",
     "without_spent_id",
 ]
+
+#: In place of a run's id: something was applied without one.
+NO_RUN: Final = ""
 
 #: Containers around a tool's result in the state, beyond those that lead to the messages and those of its command.
 DEEPER: Final = 3
@@ -139,9 +146,7 @@ def unapplied(thread: Thread, commands: Sequence[AnyCommand]) -> tuple[list[AnyC
         marks = marks_of(command)
         known = [(mark, *found) for mark in marks if (found := seen.get(mark.key) or thread.applied.get(mark.key))]
         for mark, before, run_id in known:
-            if before != mark.digest:
-                text = f'the {mark.kind} id "{mark.id}" already belongs to another {mark.kind}'
-                raise CommandIdReused(text)
+            mark.check(before)
             original = run_id or original
         if not known:
             fresh.append(command)
@@ -160,6 +165,15 @@ class Mark(msgspec.Struct, frozen=True):
     def key(self) -> str:
         """The key under which a thread stores the mark. Keys of commands and messages never collide."""
         return self.id if self.kind == "command" else f"\x1f{self.kind}\x1f{self.id}"
+
+    def check(self, digest: bytes) -> None:
+        """Check that what was applied under the same key is the same.
+
+        Raises:
+            RequestError: `command_id_reused`.
+        """
+        if digest != self.digest:
+            raise CommandIdReused(f'the {self.kind} id "{self.id}" already belongs to another {self.kind}')
 
 
 def is_applied(thread: Thread, message_id: str) -> bool:
@@ -196,8 +210,42 @@ def marks_of(command: AnyCommand) -> list[Mark]:
 def remember(thread: Thread, command: AnyCommand, run_id: str) -> None:
     """Record which run applied a command, so that it is not applied again."""
     for mark in marks_of(command):
-        thread.applied[mark.key] = (mark.digest, run_id)
-        thread.journal.add(BatchApplied(thread.key, mark.key, mark.digest, run_id))
+        remember_mark(thread, mark, run_id)
+
+
+def remember_mark(thread: Thread, mark: Mark, run_id: str) -> None:
+    """Record that something was applied, by which run."""
+    thread.applied[mark.key] = (mark.digest, run_id)
+    thread.journal.add(BatchApplied(thread.key, mark.key, mark.digest, run_id))
+
+
+def delivery_marks(posted: Posted, commands: Sequence[AnyCommand]) -> dict[int, Mark]:
+    """Return the marks of commands without an id that may be handed to a run, by the identities of the commands.
+
+    Only a batch that may be submitted again, because another process has claimed the thread, has any.
+    """
+    return {
+        id(command): Mark("delivery", f"{posted.run_id}/{place}", b"")
+        for place, command in enumerate(commands)
+        if posted.run_id is not None and command.id is None
+    }
+
+
+def patch_mark(key: str, steps: Sequence[Any]) -> Mark:
+    """Return the mark of a patch that came with an idempotency key."""
+    return Mark("patch", key, _digest(steps))
+
+
+def is_repeated(thread: Thread, mark: Mark) -> bool:
+    """Return whether a thread has applied something.
+
+    Raises:
+        RequestError: `command_id_reused`: it has applied something else under this key.
+    """
+    known = thread.applied.get(mark.key)
+    if known is not None:
+        mark.check(known[0])
+    return known is not None
 
 
 def _digest(value: Any) -> bytes:

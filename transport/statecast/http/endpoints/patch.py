@@ -12,7 +12,7 @@ from starlette.responses import Response
 from statecast.http.errors import TooManyOperations
 from statecast.http.operation import Operation, Reply
 from statecast.http.request.body import read_json
-from statecast.http.request.fields import check_thread_id
+from statecast.http.request.fields import check_thread_id, idempotency_key_of
 from statecast.http.response.errors import json_response
 from statecast.http.service import Service
 from statecast_agents import Json
@@ -51,7 +51,8 @@ def patch_operations(service: Service) -> list[Operation]:
         if len(steps) > limits.commands:
             message = f"expected at most {limits.commands} operations, got more"
             raise TooManyOperations(message, limit=limits.commands)
-        cursor = await service.hub.patch(thread_id, steps, owner=await service.owner(request.scope))
+        key = idempotency_key_of(request.scope)
+        cursor = await service.hub.patch(thread_id, steps, owner=await service.owner(request.scope), key=key)
         return json_response(Patched(thread_id, cursor.revision, str(cursor)))
 
     path, summary = "/threads/{thread_id}/state", "Patch what clients may write"

@@ -132,6 +132,19 @@ def on_disconnect_of(body: RequestBody, default: OnDisconnect) -> OnDisconnect:
     return choice
 
 
+def idempotency_key_of(scope: Scope) -> str | None:
+    """Return what a request is recognized by when it is sent again; None: nothing.
+
+    Raises:
+        RequestError: `invalid_idempotency_key`.
+    """
+    key = header_of(scope, b"idempotency-key")
+    if key is not None and not 0 < len(key) <= MAX_KEY:
+        message = f"expected an Idempotency-Key of 1 to {MAX_KEY} characters, got {len(key)}"
+        raise InvalidIdempotencyKey(message, limit=MAX_KEY)
+    return key
+
+
 async def posted_of(
     scope: Scope, body: RequestBody, hub: Hub, caller: Caller, *, thread_id: str | None, on_disconnect: OnDisconnect
 ) -> Posted:
@@ -149,10 +162,7 @@ async def posted_of(
         RequestError: `unknown_agent`; 422 for fields of the wrong kind.
     """
     agent = agent_of(scope, body, hub)
-    key = header_of(scope, b"idempotency-key")
-    if key is not None and not 0 < len(key) <= MAX_KEY:
-        message = f"expected an Idempotency-Key of 1 to {MAX_KEY} characters, got {len(key)}"
-        raise InvalidIdempotencyKey(message, limit=MAX_KEY)
+    key = idempotency_key_of(scope)
     commands, request = await offload(body.size_without("state"), _said_in, body, agent)
     return Posted(
         agent=agent,

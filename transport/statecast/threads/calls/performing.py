@@ -17,7 +17,7 @@ from statecast.threads.records.client_messages import append, rewrite, written
 from statecast.threads.records.deletion import Deletion
 from statecast.threads.registry import Registry
 from statecast.threads.resuming import check_run
-from statecast.threads.rules import Posted, ThreadGone
+from statecast.threads.rules import NO_RUN, Posted, ThreadGone, is_repeated, patch_mark, remember_mark
 from statecast.threads.runs.batch import Batch
 from statecast.threads.scheduler import Scheduler
 from statecast.threads.thread import Thread
@@ -159,10 +159,14 @@ class Performer:
         return await self._stored(thread, reply, taken, waits=drops or asks)  # a crash is not to bring them back
 
     async def _patch(self, thread: Thread, call: Patch, taken: Taken) -> Reply:
+        if call.key is not None and is_repeated(thread, patch_mark(call.key, call.steps)):
+            return await self._stored(thread, Patched(thread.epoch, thread.log.revision), taken)
         self._admission.check_open()
         if thread.active is not None or thread.inbox:
             raise RunActive("a run is under way; send a command, or patch when it has ended")
         patch(thread, call.steps, self._limits)
+        if call.key is not None:
+            remember_mark(thread, patch_mark(call.key, call.steps), NO_RUN)
         thread.touch()
         thread.flush()
         return await self._stored(thread, Patched(thread.epoch, thread.log.revision), taken)

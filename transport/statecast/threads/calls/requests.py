@@ -65,9 +65,10 @@ class Follow(msgspec.Struct, frozen=True, tag="follow"):
 
 
 class Patch(msgspec.Struct, frozen=True, tag="patch"):
-    """Apply an RFC 6902 patch."""
+    """Apply an RFC 6902 patch, once."""
 
     steps: Sequence[dict[str, Any]]
+    key: str | None = None  #: by which it is recognized when it comes again; None: it is another patch then
 
 
 class Write(msgspec.Struct, frozen=True, tag="write"):
