@@ -236,8 +236,8 @@ def test_the_table_of_settings_has_every_argument_and_option() -> None:
 def test_the_table_of_stores_names_stores() -> None:
     for url, _ in SETTINGS.rows("Stores"):
         assert stores.store_of(code(url)[0]) is not None
-    defaults = {name: STORES[name] for name in ("serve", "demo")}
-    assert defaults == {"serve": "sqlite:///statecast.db", "demo": "memory"}
+    defaults = {name: STORES[name] for name in ("serve", "dev")}
+    assert defaults == {"serve": "sqlite:///statecast.db", "dev": "sqlite:///statecast.db"}
     assert all(f"`{default}`" in SETTINGS.section("Stores") for default in defaults.values())
 
 

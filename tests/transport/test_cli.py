@@ -147,9 +147,9 @@ def test_the_demo_is_served_with_its_page(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("my_agent", 'expected module:attribute, as in "my_agent:agent", got "my_agent"'),
         ("my_agent:", 'got "my_agent:"'),
-        (":agent", "expected module:attribute"),
+        (":agent", "expected a file or a module"),
+        ("no_such.py", 'expected a file with an agent, got "no_such.py", which is no file'),
         ("no_such:agent", "No module named 'no_such'"),
         ("my_agent:missing", 'the module "my_agent" has no "missing"'),
         ("my_agent:number", "to be an Agent, a list of them, or an App, got int"),

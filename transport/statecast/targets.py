@@ -1,4 +1,4 @@
-"""Import strings, as in `statecast serve my_agent:agent`."""
+"""Targets: what `statecast serve`, `dev` and `types` take: `my_agent.py`, `my_agent` or `my_agent:agent`."""
 
 from __future__ import annotations
 
@@ -6,30 +6,34 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
 
 from statecast_agents import Agent
 
 from .http import App
 
-__all__ = ["agents_in", "load"]
+__all__ = ["agents_in", "folder_of", "load"]
 
 
 def load(target: str) -> Agent | Sequence[Agent] | App:
-    """Return what an import string names.
+    """Return what a target names.
+
+    A target without an attribute stands for the app of its module, or, if it has none, for all its agents.
 
     Raises:
         ImportError, AttributeError: There is no such module, or it has no such attribute.
-        TypeError: It is nothing that can be served.
-        ValueError: It is no import string.
+        TypeError: It is nothing that can be served, or the module has nothing of the kind.
+        ValueError: It is no target.
     """
-    module_name, _, attribute = target.partition(":")
-    if not module_name or not attribute:
-        raise ValueError(f'expected module:attribute, as in "my_agent:agent", got "{target}"')
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    module = importlib.import_module(module_name)
+    place, colon, attribute = target.partition(":")
+    if not place or (colon and not attribute):
+        raise ValueError(f'expected a file or a module, as in "my_agent.py" or "my_agent:agent", got "{target}"')
+    module = _module_at(place)
+    if not attribute:
+        return _served_by(module, place)
     if not hasattr(module, attribute):
-        raise AttributeError(f'the module "{module_name}" has no "{attribute}"')
+        raise AttributeError(f'the module "{module.__name__}" has no "{attribute}"')
     found: Agent | Sequence[Agent] | App = getattr(module, attribute)
     several = isinstance(found, (list, tuple)) and all(isinstance(item, Agent) for item in found)
     if not (isinstance(found, (Agent, App)) or several):
@@ -40,3 +44,45 @@ def load(target: str) -> Agent | Sequence[Agent] | App:
 def agents_in(found: Agent | Sequence[Agent]) -> Sequence[Agent]:
     """Return the agents in what `load` found."""
     return [found] if isinstance(found, Agent) else found
+
+
+def folder_of(target: str) -> Path:
+    """Return the folder that the module of a target is imported from."""
+    place = target.partition(":")[0]
+    return _file_at(place)[0] if _is_file(place) else Path.cwd()
+
+
+def _is_file(place: str) -> bool:
+    return place.endswith(".py") or "/" in place or os.sep in place
+
+
+def _module_at(place: str) -> ModuleType:
+    folder, name = _file_at(place) if _is_file(place) else (Path.cwd(), place)
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    return importlib.import_module(name)
+
+
+def _file_at(place: str) -> tuple[Path, str]:
+    """Return the folder from which a file is imported, and the name of its module, with those of its packages."""
+    file = Path(place).resolve()
+    if not file.is_file():
+        raise ImportError(f'expected a file with an agent, got "{place}", which is no file')
+    folder, name = file.parent, file.stem
+    while (folder / "__init__.py").is_file():
+        folder, name = folder.parent, f"{folder.name}.{name}"
+    return folder, name.removesuffix(".__init__")
+
+
+def _served_by(module: ModuleType, place: str) -> Sequence[Agent] | App:
+    """Return the app of a module, else its agents."""
+    named = [value for name, value in vars(module).items() if not name.startswith("_")]
+    apps = {id(value): value for value in named if isinstance(value, App)}
+    if len(apps) == 1:
+        return next(iter(apps.values()))
+    if apps:
+        raise TypeError(f'expected one App in "{place}", got {len(apps)}; name the one to serve, as in "{place}:app"')
+    agents = {id(value): value for value in named if isinstance(value, Agent)}
+    if not agents:
+        raise TypeError(f'expected an Agent or an App in "{place}", found none')
+    return list(agents.values())

@@ -214,11 +214,13 @@ async def test_an_owner_has_their_list_behind_a_proxy_too() -> None:
         ("serve statecast.demo:agent", False),
         ("serve statecast.demo:agent --host localhost", False),
         ("serve statecast.demo:agent --open-list", True),
-        ("demo", False),
-        ("demo --open-list", True),
+        ("dev statecast.demo:agent", True),
+        ("dev statecast.demo:agent --host 0.0.0.0", False),
+        ("demo --host 0.0.0.0", False),
+        ("demo --host 0.0.0.0 --open-list", True),
     ],
 )
-async def test_the_list_is_open_only_by_its_option(line: str, opened: bool) -> None:
+async def test_the_list_is_open_by_its_option_and_to_whoever_develops_on_this_machine(line: str, opened: bool) -> None:
     app = app_of(parser().parse_args([*line.split(), "--store", "memory"]))
     async with TestClient(app) as client:
         listed = await client.get("/threads")

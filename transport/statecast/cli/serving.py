@@ -1,31 +1,28 @@
-"""`statecast serve module:agent` and `statecast demo`: a server in this process, or in several."""
+"""`statecast serve my_agent.py`: a server in this process, or in several."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
-
-import uvicorn
 
 from statecast.http import GRACE
 from statecast.logs import FORMATS, LEVELS, set_up_logging
 from statecast.server import Server, config_for
 from statecast.stores import Store, StoreUnavailable, is_shared
 from statecast.stores.here import convert_stores
-from statecast.workers import Parent, attached, listening_at
+from statecast.targets import folder_of
+from statecast.workers import Parent, Reloading, attached, listening_at
 
 from .arguments import port, seconds, workers
-from .settings import STORES, add_settings, app_of
+from .settings import STORES, add_settings, app_of, page_hint
 
-__all__ = ["ARGUMENTS", "SEPARATOR", "add_commands"]
+__all__ = ["TARGET", "add_commands", "add_options", "serve_agents"]
 
-ARGUMENTS: Final = "_STATECAST_ARGUMENTS"  #: the environment variable that gives the children of `--reload` theirs
-SEPARATOR: Final = "\n"
+TARGET: Final = "my_agent.py, or my_agent:agent: an agent, a list of agents, or an app"
 
 NOT_SHARED: Final = (
     "expected a store that several workers can share, got one in memory: give --store sqlite:///statecast.db, "
@@ -36,7 +33,7 @@ NOT_SHARED: Final = (
 def add_commands(commands: Any) -> None:
     """Add the commands to a parser."""
     serve = commands.add_parser("serve", help="serve your agents")
-    serve.add_argument("target", nargs="+", help="module:attribute of an agent, of a list of agents, or of an app")
+    serve.add_argument("target", nargs="+", help=TARGET)
     serve.add_argument(
         "--workers",
         type=workers,
@@ -44,19 +41,17 @@ def add_commands(commands: Any) -> None:
         metavar="NUMBER",
         help="processes; more than one share a store in a file or a database (default: %(default)s)",
     )
-    demo = commands.add_parser("demo", help="serve the demo, with its page")
-    demo.set_defaults(workers=1)
-    for name, command in {"serve": serve, "demo": demo}.items():
-        command.set_defaults(run=_serve)
-        _add_options(command)
-        add_settings(command, store=STORES[name])
+    serve.add_argument("--reload", action="store_true", help="restart when the code changes, or when the server dies")
+    serve.add_argument("--page", action="store_true", help="serve the page for every agent at /")
+    add_options(serve, store=STORES["serve"])
+    serve.set_defaults(run=serve_agents)
 
 
-def _add_options(command: argparse.ArgumentParser) -> None:
-    """Add the options of the process, which no argument of `create_app` stands for."""
+def add_options(command: argparse.ArgumentParser, *, store: str) -> None:
+    """Add the options of all commands that serve; `store` is where one keeps threads by default."""
+    add_settings(command, store=store)
     command.add_argument("--host", default="127.0.0.1", help="address to bind to (default: %(default)s)")
     command.add_argument("--port", type=port, default=8000, help="port; 0 for any (default: %(default)s)")
-    command.add_argument("--reload", action="store_true", help="restart when the code changes")
     command.add_argument(
         "--proxy",
         action="append",
@@ -79,22 +74,24 @@ def _add_options(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _serve(options: argparse.Namespace) -> int:
+def serve_agents(options: argparse.Namespace) -> int:
+    """Serve until asked to stop; return the exit status."""
     set_up_logging(level=options.log_level, format=options.log_format)
     parent = attached()
-    if parent is not None:
+    is_one_of_several = parent is not None and not options.reload
+    if parent is not None and is_one_of_several:
         convert_stores(parent.store)
-    elif options.workers > 1:
+    elif parent is None and options.workers > 1:
         return _serve_workers(options)
+    elif parent is None and options.reload:
+        return _serve_reloading(options)
     try:
         app = app_of(options)
-        if parent is not None and not is_shared(app.hub.registry.store):
+        if is_one_of_several and not is_shared(app.hub.registry.store):
             raise ValueError(NOT_SHARED)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         print(f"statecast: {error}", file=sys.stderr)
         return 2
-    if options.reload:
-        return _serve_reloading(options)
     try:
         asyncio.run(_try(app.hub.registry.store))
     except StoreUnavailable as error:
@@ -105,7 +102,7 @@ def _serve(options: argparse.Namespace) -> int:
         if parent is not None:
             parent.ready(list(app.hub.agents), server.stopping_seconds)
             return
-        _announce(app.hub.agents, options.host, port)
+        _announce(app.hub.agents, options, port)
 
     try:
         config = config_for(
@@ -134,7 +131,7 @@ def _serve_workers(options: argparse.Namespace) -> int:
             return Parent(
                 options.arguments,
                 listening=listening,
-                on_ready=lambda names: _announce(names, options.host, port),
+                on_ready=lambda names: _announce(names, options, port),
                 logs={"level": options.log_level, "format": options.log_format},
             ).run()
     except (OSError, ValueError) as error:
@@ -143,21 +140,19 @@ def _serve_workers(options: argparse.Namespace) -> int:
 
 
 def _serve_reloading(options: argparse.Namespace) -> int:
-    os.environ[ARGUMENTS] = SEPARATOR.join(options.arguments)
-    uvicorn.run(
-        "statecast.cli:reloading_app",
-        factory=True,
-        host=options.host,
-        port=options.port,
-        reload=True,
-        reload_dirs=[str(Path.cwd())],
-        ws="wsproto",
-        ws_per_message_deflate=False,
-        log_level="info",
-        access_log=False,
-        timeout_graceful_shutdown=1,
-    )
-    return 0
+    folders = [Path.cwd(), *(folder_of(target) for target in getattr(options, "target", []))]
+    try:
+        with listening_at(options.host, options.port, 1) as (listening,):
+            port = listening[0].getsockname()[1]
+            return Reloading(
+                options.arguments,
+                listening=listening,
+                folders=folders,
+                on_ready=lambda names: _announce(names, options, port),
+            ).run()
+    except (ImportError, OSError, ValueError) as error:
+        print(f"statecast: {error}", file=sys.stderr)
+        return 1
 
 
 async def _try(store: Store) -> None:
@@ -166,8 +161,10 @@ async def _try(store: Store) -> None:
     await store.aclose()
 
 
-def _announce(names: Iterable[str], host: str, port: int) -> None:
-    print(f"Statecast serves {', '.join(names)} on http://{_shown(host)}:{port}", flush=True)
+def _announce(names: Iterable[str], options: argparse.Namespace, port: int) -> None:
+    print(f"Statecast serves {', '.join(names)} on http://{_shown(options.host)}:{port}", flush=True)
+    if options.log_format == "text":  # for people
+        print(page_hint(options), flush=True)
 
 
 def _shown(host: str) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import os
+import shlex
+from collections.abc import Sequence
 from typing import Final
 
 from statecast import demo
-from statecast.http import App, Cloud, Traces, create_app
+from statecast.http import App, Cloud, Traces, add_restart, create_app
 from statecast.stores import store_of
 from statecast.targets import agents_in, load
 from statecast_agents import Agent
 
-__all__ = ["API_KEYS", "METRICS_TOKEN", "STORES", "TRACE_CONTENT", "add_settings", "app_of"]
+__all__ = ["API_KEYS", "METRICS_TOKEN", "STORES", "TRACE_CONTENT", "add_settings", "app_of", "has_page", "page_hint"]
 
 API_KEYS: Final = "STATECAST_API_KEYS"  #: the environment variable: keys of the cloud API, with commas between
 
@@ -21,7 +24,8 @@ TRACE_CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 METRICS_TOKEN: Final = "STATECAST_METRICS_TOKEN"  #: the environment variable: what scrapers send
 
-STORES: Final = {"demo": "memory", "serve": "sqlite:///statecast.db"}  #: by command
+#: Where a command keeps threads, unless it is told.
+STORES: Final = {"dev": "sqlite:///statecast.db", "serve": "sqlite:///statecast.db", "demo": "a temporary file"}
 
 
 def add_settings(command: argparse.ArgumentParser, *, store: str) -> None:
@@ -83,28 +87,66 @@ def app_of(options: argparse.Namespace) -> App:
         ImportError, AttributeError: A target names nothing.
         TypeError, ValueError: A target can't be served, or a setting makes no sense.
     """
+    app: App | None = None
     agents: list[Agent] = []
-    if options.command == "demo":
-        agents.append(demo.agent)
-    else:
-        for target in options.target:
-            found = load(target)
-            if isinstance(found, App):
-                _check_settings(options, target)
-                return found
+    for found in [demo.agent] if options.command == "demo" else map(load, options.target):
+        if isinstance(found, App):
+            app = found
+        else:
             agents += agents_in(found)
+    if app is None:
+        app = _new_app(options, agents)
+    else:
+        _check_settings(options, options.target)
+        if has_page(options):
+            app.add_page()
+    if options.command != "serve" and options.page and not _is_here(options) and not app.hub.knows_owners:
+        raise ValueError(
+            f"expected an app with `identify` for --page on {options.host}, which other machines reach; or bind to "
+            "127.0.0.1, where the page is on"
+        )
+    if _is_here(options) and options.reload:
+        add_restart(app)
+    return app
+
+
+def has_page(options: argparse.Namespace) -> bool:
+    """Return whether a command serves the page: by an option, or for whoever writes an agent on this machine."""
+    return options.page or _is_here(options)
+
+
+def page_hint(options: argparse.Namespace) -> str:
+    """Return the line that says where the page is, or would be."""
+    if has_page(options):
+        return "Open it in a browser to chat, and to watch state, operations and runs"
+    if options.command == "serve":
+        return f"To try them in a page: statecast dev {shlex.join(options.target)}"
+    return "The page is off, because other machines reach this address; --page turns it on for apps with `identify`"
+
+
+def _is_here(options: argparse.Namespace) -> bool:
+    """Return whether it is `dev` or `demo`, on an address that only this machine reaches."""
+    host = options.host
+    try:
+        return options.command != "serve" and (host == "localhost" or ipaddress.ip_address(host).is_loopback)
+    except ValueError:
+        return False
+
+
+def _new_app(options: argparse.Namespace, agents: Sequence[Agent]) -> App:
+    store = options.store or ("memory" if options.command == "demo" else STORES[options.command])
     return create_app(
         agents,
         cors_origins=options.cors_origin,
         allowed_hosts=[*options.allowed_host, options.host],
         on_disconnect=options.on_disconnect,
-        store=store_of(STORES[options.command] if options.store is None else options.store, durable=options.durable),
-        open_list=options.open_list,
+        store=store_of(store, durable=options.durable),
+        open_list=options.open_list or _is_here(options),
         cloud=_cloud() if options.cloud else False,
-        page=options.command == "demo",
+        page=has_page(options),
         traces=Traces(content=os.environ.get(TRACE_CONTENT, "").lower() == "true") if options.traces else False,
         metrics=options.metrics and (os.environ.get(METRICS_TOKEN) or True),
-        debug=options.debug,
+        debug=options.debug or _is_here(options),
     )
 
 
@@ -112,7 +154,14 @@ def _cloud() -> Cloud:
     return Cloud(api_keys=[key.strip() for key in os.environ.get(API_KEYS, "").split(",") if key.strip()])
 
 
-def _check_settings(options: argparse.Namespace, target: str) -> None:
+def _check_settings(options: argparse.Namespace, targets: Sequence[str]) -> None:
+    """Check that no option says what the app of a target says itself.
+
+    Raises:
+        ValueError: One does, or there are further targets.
+    """
+    if len(targets) > 1:
+        raise ValueError(f"expected one app, or only agents, got {' '.join(targets)}")
     given = {
         "--cors-origin": options.cors_origin,
         "--allowed-host": options.allowed_host,
@@ -123,10 +172,11 @@ def _check_settings(options: argparse.Namespace, target: str) -> None:
         "--metrics": options.metrics,
         "--traces": options.traces,
         "--debug": options.debug,
+        "--page": options.page and options.command == "serve",
         "--on-disconnect": options.on_disconnect != "continue",
     }
     names = [name for name, value in given.items() if value]
     if names:
         raise ValueError(
-            f'"{target}" is an app, which has its own settings: give create_app what {", ".join(names)} says'
+            f'"{targets[0]}" is an app, which has its own settings: give create_app what {", ".join(names)} says'
         )

@@ -2,7 +2,19 @@
 
 from .app import App, AppSettings, create_app
 from .cloud import Cloud, CloudReport, CloudUser, Issuer
+from .developing import add_restart
 from .lifespan import GRACE
 from .traces import Traces
 
-__all__ = ["GRACE", "App", "AppSettings", "Cloud", "CloudReport", "CloudUser", "Issuer", "Traces", "create_app"]
+__all__ = [
+    "GRACE",
+    "App",
+    "AppSettings",
+    "Cloud",
+    "CloudReport",
+    "CloudUser",
+    "Issuer",
+    "Traces",
+    "add_restart",
+    "create_app",
+]

@@ -144,6 +144,11 @@ class App:
         """
         return MountedResponse(self, checked_prefix(prefix), user)
 
+    def add_page(self) -> None:
+        """Serve the page for every agent at `/`, unless something is served there."""
+        if self.router.default == self.router.not_found:
+            self.router.default = Page(PAGE)
+
     async def revoke(self, workspace: str) -> None:
         """Revoke all tokens of the cloud API for a workspace, and end its streams.
 

@@ -89,6 +89,7 @@ class Hub:
     ) -> None:
         self.observer = Observers(RunLog(), clock=clock)  #: learns what the hub does
         self.agents = dict(agents)
+        self.knows_owners = knows_owners
         self.limits = limits or Limits()
         self._runs = Scheduler(self.limits, debug=debug, clock=clock, observer=self.observer)
         self.store = store or stores.MemoryStore(clock=clock)  #: as it was given; the registry may watch its calls

@@ -3,5 +3,6 @@
 from .attached import Attached, attached
 from .listening import listening_at
 from .parent import Parent
+from .reloading import Reloading
 
-__all__ = ["Attached", "Parent", "attached", "listening_at"]
+__all__ = ["Attached", "Parent", "Reloading", "attached", "listening_at"]

@@ -15,18 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from .backoff import Backoff
-from .control import ENVIRONMENT, Ready, Started, WriterAt, WriterNeeded, decode, encode
 from .listening import stop_listening
-from .process import Process
+from .worker import Worker
 from .writers import Writers
 
 __all__ = ["Parent"]
-
-#: Seconds beyond those that a worker says it takes to end.
-MORE: Final = 3.0
-
-#: Seconds that a worker may take to end before it is known.
-UNKNOWN: Final = 30.0
 
 _log: Final = logging.getLogger("statecast")
 
@@ -53,7 +46,7 @@ class Parent:
         self._slots = [_Slot(sockets) for sockets in listening]
         self._on_ready = on_ready
         self._writers = Writers(logs or {})
-        self._workers: set[_Worker] = set()
+        self._workers: set[Worker] = set()
         self._stop = asyncio.Event()
         self._serving = asyncio.Event()  #: set when all workers have accepted connections once
         self._rolling: asyncio.Task[None] | None = None
@@ -124,25 +117,19 @@ class Parent:
             stop_listening(slot.listening)
         await backoff.wait()
 
-    async def _start(self, slot: _Slot) -> _Worker | None:
+    async def _start(self, slot: _Slot) -> Worker | None:
         worker = await self._started(slot)
         if worker is not None:
             slot.worker = worker
         return worker
 
-    async def _started(self, slot: _Slot) -> _Worker | None:
+    async def _started(self, slot: _Slot) -> Worker | None:
         """Start a worker; return None if the system has nothing left for it."""
-        listening = [one.fileno() for one in slot.listening]
         try:
-            process = await Process.start(
-                lambda control: self._command,
-                environment=lambda control: {ENVIRONMENT: encode(Started(listening, control, sys.path)).decode()},
-                passed=listening,
-            )
+            worker = await Worker.start(self._command, slot.listening, self._writers)
         except OSError as error:
             _log.error("a worker could not be started: %s", error)
             return None
-        worker = _Worker(process, self._writers)
         self._workers.add(worker)
         worker.over.add_done_callback(lambda over: self._workers.discard(worker))
         return worker
@@ -188,47 +175,5 @@ class _Slot:
 
     def __init__(self, listening: list[socket.socket]) -> None:
         self.listening = listening
-        self.worker: _Worker | None = None
+        self.worker: Worker | None = None
         self.changing = asyncio.Lock()  #: held while it is replaced
-
-
-class _Worker:
-    """A worker.
-
-    Args:
-        process: Its process.
-        writers: For the files that it needs.
-    """
-
-    def __init__(self, process: Process, writers: Writers) -> None:
-        self.process = process
-        self.agents: Sequence[str] = ()
-        self._seconds = UNKNOWN  #: that it takes to end
-        self._writers = writers
-        self._ready = asyncio.Event()
-        self.over = asyncio.create_task(self._listen())
-
-    async def ready(self) -> bool:
-        """Wait until it accepts connections; return False if it has ended instead."""
-        ready = asyncio.ensure_future(self._ready.wait())
-        await asyncio.wait({ready, self.over}, return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
-        return self._ready.is_set()
-
-    async def stop(self) -> None:
-        """Ask it to end, and wait until it has."""
-        await self.process.stop(self._seconds + MORE)
-
-    async def _listen(self) -> None:
-        """Listen to it until it ends."""
-        while line := await self.process.reader.readline():
-            match decode(line):
-                case Ready(agents, stopping):
-                    self.agents, self._seconds = agents, stopping
-                    _log.info("worker %d accepts connections", self.process.pid)
-                    self._ready.set()
-                case WriterNeeded(path, durable):
-                    answer = WriterAt(*await self._writers.at(path, durable=durable))
-                    self.process.writer.write(encode(answer) + b"\n")
-        await self.process.ended()
-        self.process.close()
