@@ -70,7 +70,7 @@ async def test_a_mirror_has_the_state_the_run_and_the_queue() -> None:
         reader = other.follow(EventsEncoder(other.epoch), revision=other.log.revision, endless=True)
         stream = other.follow(PROTOCOLS["data-stream"](None), revision=0, snapshot=True, until=other.inbox[0].id)
         release.set()
-        await until(lambda: not original.busy)
+        await until(lambda: not original.busy and app.hub.registry.journal.all_stored)
         await follow(store, other)
         assert state_of(other) == state_of(original) == {"notes": ["held", "went on", "noted"]}
         assert not other.busy

@@ -29,6 +29,7 @@ from statecast.threads.turns import Turns
 from statecast_agents import Agent
 
 from .hints import WORK, Hints
+from .joint_writer import JointWriter
 from .leases import HeldElsewhere, Leases
 from .takeover import Takeover
 from .watched import watched
@@ -113,7 +114,7 @@ class SharedRegistry(Registry):
         )
         self._claims = Turns()  #: at claiming threads
         self._guarded: set[Key] = set()  #: guards that are held
-        self.journal = Journal(self.shared, self._refused, self.leases, observer=self.observer)
+        self.journal = Journal(self.shared, self._refused, JointWriter(self.leases), observer=self.observer)
 
     @property
     def claimed(self) -> int:
