@@ -249,6 +249,50 @@ async def test_a_follower_reads_what_is_new(stores: Stores) -> None:
     assert await tail(two, place) is None
 
 
+async def test_a_follower_that_keeps_up_notices_everything_else(stores: Stores) -> None:
+    one, two = stores
+    token = await started(one)
+    place = Place("epoch", 1, -1)
+
+    async def after(*changes: SharedChange) -> Tail:
+        nonlocal place
+        assert await one.write(changes, {KEY: token}) == {}
+        found = await tail(two, place)
+        assert found is not None
+        if found.entries:
+            place = Place(found.epoch, found.entries[-1][0], place.version if found.more else found.version)
+        return found
+
+    first = await after(entry(2), BatchAccepted(KEY, "run_1", b"one"))
+    assert list(first.inbox) == [("run_1", b"one")]
+    for number in (3, 4):
+        found = await after(entry(number))
+        assert [revision for revision, _, _ in found.entries] == [number]
+        assert (list(found.inbox), found.agent, found.version) == ([], first.agent, first.version)
+    found = await after(entry(5), BatchSettled(KEY, "run_1"))
+    assert ([revision for revision, _, _ in found.entries], list(found.inbox)) == ([5], [])
+    assert found.version != first.version
+
+    read = []
+    for number in range(6, 40):
+        await one.write([entry(number)], {KEY: token})
+    while (found := await tail(two, place)) is not None and not found.truncated:
+        read += [revision for revision, _, _ in found.entries]
+        place = Place(found.epoch, read[-1], found.version)
+    assert read == list(range(6, 40))
+
+    await after(entry(40))
+    await one.write([entry(number) for number in range(41, 50)], {KEY: token})
+    found = await after(Compacted(KEY, 49, b"49", b"null"))
+    assert found.truncated or [revision for revision, _, _ in found.entries] == list(range(41, 50))
+    place = Place("epoch", 49, found.version)
+    await after(entry(50))
+    assert (await after(entry(51), Renewed(KEY, "later"))).truncated
+    place = Place("later", 51, place.version)
+    assert (await after(entry(52))).epoch == "later"
+    assert (await after(Deleted(KEY))).gone
+
+
 async def test_a_follower_reads_many_threads_at_once(stores: Stores) -> None:
     one, two = stores
     keys = [Key(owner, f"t{number}") for number in range(6) for owner in (None, "ann")]

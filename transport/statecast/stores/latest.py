@@ -86,7 +86,7 @@ class Latest:
             version=self.version,
             agent=self.agent,
             entries=entries,
-            inbox=list(self.inbox.items()),
+            inbox=() if place.version == self.version else list(self.inbox.items()),
             more=more,
             truncated=not reaches,
             ahead=same and place.revision > self.revision,

@@ -65,7 +65,7 @@ class Tail(msgspec.Struct, frozen=True, kw_only=True):
     version: int  #: changes with the inbox and with the agent; opaque
     agent: str
     entries: Sequence[tuple[int, Kind, bytes]]  #: those after the place, in order, the first of them if they are many
-    inbox: Sequence[tuple[str, bytes]]  #: run id and data of all batches, in the order accepted
+    inbox: Sequence[tuple[str, bytes]]  #: run id and data of all batches, in the order accepted; if the version is new
     more: bool = False  #: whether there are entries after these
     truncated: bool = False  #: whether the log does not reach back to the place, or is another epoch's: load the thread
     ahead: bool = False  #: whether the place is of this epoch, and after the last entry: the engine has lost some

@@ -246,7 +246,7 @@ FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[])
     ) AS thread ON true
     LEFT JOIN LATERAL (
         SELECT array_agg(run_id ORDER BY place) AS runs, array_agg(data ORDER BY place) AS data
-        FROM statecast.inbox WHERE inbox.row = thread.row
+        FROM statecast.inbox WHERE inbox.row = thread.row AND thread.version <> given.version
     ) AS inbox ON true
 WHERE thread.epoch IS DISTINCT FROM given.epoch OR thread.revision <> given.revision
     OR thread.version <> given.version

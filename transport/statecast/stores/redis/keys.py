@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import binascii
 import zlib
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -21,6 +22,9 @@ __all__ = ["PARTITIONS", "SLOTS", "Keys", "Partition", "Place", "key_of", "name_
 PARTITIONS: Final = 64  #: what is stored depends on it
 
 SLOTS: Final = 16_384  #: of every cluster
+
+#: Threads that one call of a script looks at: nothing else runs meanwhile.
+AT_ONCE: Final = 256
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(tuple[str, str | None]).decode
@@ -100,6 +104,15 @@ class Keys:
     def partition_of(self, text: str) -> int:
         """Return the partition of a thread id, or of another name."""
         return zlib.crc32(text.encode()) % PARTITIONS
+
+    def by_partition(self, keys: Iterable[Key]) -> Iterator[tuple[int, list[Key]]]:
+        """Yield threads by partition, as many as one call of a script may look at."""
+        partitions: dict[int, list[Key]] = {}
+        for key in keys:
+            partitions.setdefault(self.of(key).partition, []).append(key)
+        for partition, found in partitions.items():
+            for start in range(0, len(found), AT_ONCE):
+                yield partition, found[start : start + AT_ONCE]
 
     def in_partition(self, partition: int, *parts: bytes) -> bytes:
         """Return another key of a partition."""

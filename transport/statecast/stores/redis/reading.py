@@ -16,7 +16,7 @@ from statecast.stores.shared import Place, Tail
 from .commits import KINDS, PLACE
 from .node import Reply
 
-__all__ = ["in_order", "pairs", "records_of", "summary_of", "tail_of", "thread_of"]
+__all__ = ["in_order", "near_of", "pairs", "records_of", "summary_of", "tail_of", "thread_of"]
 
 _applied: Final = msgspec.msgpack.Decoder(tuple[bytes, str]).decode
 _record: Final = msgspec.json.Decoder(tuple[str, str]).decode
@@ -99,6 +99,22 @@ def tail_of(key: Key, place: Place, reply: Reply) -> Tail:
         more=reaches and int(more) > 0,
         truncated=not reaches,
         ahead=ahead,
+    )
+
+
+def near_of(key: Key, place: Place, agent: str, log: Reply, *, more: bool) -> Tail:
+    """Return what is new on a thread since a place, of a log that is read from the entry at this place on."""
+    entries = _entries(log[1:], place.revision)
+    reaches = bool(entries) and entries[0][0] == place.revision + 1
+    return Tail(
+        key=key,
+        epoch=place.epoch,
+        version=place.version,
+        agent=agent,
+        entries=entries if reaches else (),
+        inbox=(),
+        more=reaches and more,
+        truncated=not reaches,
     )
 
 

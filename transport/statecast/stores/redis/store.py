@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import ClassVar, Final
 
 import msgspec
@@ -29,17 +29,14 @@ from .engine import engine_at, value_of
 from .files import Files
 from .keys import Keys, key_of
 from .node import Reply
-from .reading import in_order, pairs, records_of, tail_of, thread_of
-from .scripts import ADVANCE, CLAIM, FREE, LOAD, POST, RENEW, TAILS, UNFINISHED, Argument, Command
+from .reading import in_order, pairs, records_of, thread_of
+from .scripts import ADVANCE, CLAIM, FREE, LOAD, POST, RENEW, UNFINISHED, Argument, Command
 from .summaries import Summaries
+from .tails import Tails
 from .wake import RedisWake
 from .writing import Writer
 
 __all__ = ["RedisStore"]
-
-#: Bytes of entries in a tail, about; and threads that one call of a script looks at: nothing else runs meanwhile.
-SOME: Final = 262_144
-AT_ONCE: Final = 256
 
 #: Seconds in which the replies to a process's calls are looked for where the calls were stored.
 ANSWERED: Final = 180.0
@@ -76,6 +73,7 @@ class RedisStore:
         self._writer = Writer(self._engine, self._keys, lambda: self._clock.now())
         self._summaries = Summaries(self._engine, self._keys)
         self._files = Files(self._engine, self._keys)
+        self._tails = Tails(self._engine, self._keys)
         self._called: dict[str, dict[int, float]] = {}  #: by process, the partitions of its calls, and until when
         self._form = self._keys.in_partition(0, b"form")
         self._time = self._keys.in_partition(0, b"time")
@@ -164,7 +162,7 @@ class RedisStore:
         """Renew claims, those of a partition in one call."""
         calls: list[list[Key]] = []
         commands: list[tuple[int, Command]] = []
-        for partition, keys in self._by_partition(tokens):
+        for partition, keys in self._keys.by_partition(tokens):
             names, arguments = [self._keys.partitions[partition].unsettled], list[Argument]()
             for key in keys:
                 place = self._keys.of(key)
@@ -199,20 +197,8 @@ class RedisStore:
         return False
 
     async def tails(self, places: Mapping[Key, Place]) -> list[Tail]:
-        """Return what is new on threads, those of a partition in one call."""
-        calls: list[list[Key]] = []
-        commands: list[tuple[int, Command]] = []
-        for partition, keys in self._by_partition(places):
-            names, arguments = list[bytes](), list[Argument]()
-            for key in keys:
-                place, known = self._keys.of(key), places[key]
-                names += (place.meta, place.log, place.inbox)
-                arguments += (known.epoch, known.revision, known.version)
-            calls.append(keys)
-            commands.append((self._keys.slots[partition], TAILS(names, SOME, *arguments)))
-        replies = await self._engine.ask(commands)
-        found = [(keys[one[0]], one) for keys, reply in zip(calls, replies, strict=True) for one in reply]
-        return [tail_of(key, places[key], one) for key, one in found]
+        """Return what is new on threads."""
+        return await self._tails.read(places)
 
     async def post(self, post: Post) -> None:
         """Store a call with its thread."""
@@ -272,7 +258,7 @@ class RedisStore:
             for partition in self._keys.partitions
         ]
         idle = [key_of(name) for found in await self._engine.ask(commands) for name in found]
-        calls = list(self._by_partition(idle))
+        calls = list(self._keys.by_partition(idle))
         free = await self._engine.ask(
             [
                 (self._keys.slots[partition], FREE([self._keys.of(key).meta for key in keys]))
@@ -343,15 +329,6 @@ class RedisStore:
     async def _do(self, partition: int, command: Command) -> Reply:
         (reply,) = await self._engine.ask([(self._keys.slots[partition], command)])
         return reply
-
-    def _by_partition(self, keys: Collection[Key]) -> Iterator[tuple[int, list[Key]]]:
-        """Yield threads by partition, as many as one call of a script may look at."""
-        partitions: dict[int, list[Key]] = {}
-        for key in keys:
-            partitions.setdefault(self._keys.of(key).partition, []).append(key)
-        for partition, found in partitions.items():
-            for start in range(0, len(found), AT_ONCE):
-                yield partition, found[start : start + AT_ONCE]
 
     def _replies(self, partition: int, process: str) -> bytes:
         return self._keys.in_partition(partition, b"replies", process.encode())

@@ -2,13 +2,13 @@
 -- KEYS: of each thread its meta, log and inbox. ARGV: how many bytes of entries, about; of each thread an epoch, a revision and a
 -- version. Return of each thread where anything is new: its number, counted from 0; then nothing if there is no such
 -- thread, else its agent, epoch, version, the revisions of its snapshot and its end, the entries after the revision, how many
--- more there are, and the inbox.
+-- more there are, and the inbox if it is another version's.
 local most = tonumber(ARGV[1])
 
 -- Return the entries after a revision, the latest first. Most often it is one, or none: so look from the end.
 -- Return the latest revision as well, where the entries say it.
 local function since(log, revision)
-    local found, to, size, last = {}, '+', 1, nil
+    local found, to, size, last = {}, '+', 2, nil
     while true do
         local page = redis.call('XREVRANGE', log, to, '-', 'COUNT', size)
         for _, entry in ipairs(page) do
@@ -57,7 +57,8 @@ for i = 0, #KEYS / 3 - 1 do
             size = size + size_of(backwards[k])
             k = k - 1
         end
-        known[5], known[6], known[7], known[8] = digits(last), entries, k, redis.call('HGETALL', inbox)
+        local batches = known[3] ~= version and redis.call('HGETALL', inbox) or {}
+        known[5], known[6], known[7], known[8] = digits(last), entries, k, batches
         result[#result + 1] = {i, known}
     end
 end
