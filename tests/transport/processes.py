@@ -99,6 +99,11 @@ class Process:
         state = msgspec.json.decode(self.thread(thread_id).snapshot()[1])
         return None if state is None else state["notes"]
 
+    @property
+    def stored(self) -> bool:
+        """Whether the store has everything that has happened in this process."""
+        return self.registry.journal.all_stored
+
     def status(self, thread_id: str = "t") -> str | None:
         """Return the status of a thread's latest run."""
         thread = self.hub.loaded(thread_id)

@@ -61,7 +61,7 @@ async def test_a_call_to_a_process_that_has_died_is_performed_by_the_one_that_as
     async with processes() as deployment:
         first, second = await deployment.start(agent), await deployment.start(agent)
         await first.send(NOTE)
-        await until(lambda: first.status() == "completed")
+        await until(lambda: first.status() == "completed" and first.stored)
         first.line.cut = True
         asking = asyncio.create_task(second.send(NOTE))
         await until(lambda: deployment.store._posts)
@@ -78,7 +78,7 @@ async def test_a_call_is_performed_once_although_its_confirmation_is_lost() -> N
     async with processes() as deployment:
         first, second = await deployment.start(agent), await deployment.start(agent)
         await first.send(NOTE)
-        await until(lambda: first.status() == "completed")
+        await until(lambda: first.status() == "completed" and first.stored)
         first.line.deaf = True
         patch = [{"op": "add", "path": "/notes/-", "value": "patched"}]
         asking = asyncio.create_task(second.hub.patch("t", patch))
@@ -95,7 +95,7 @@ async def test_a_patch_whose_confirmation_and_thread_are_lost_is_applied_once() 
     async with processes() as deployment:
         first, second = await deployment.start(agent), await deployment.start(agent)
         await first.send(NOTE)
-        await until(lambda: first.status() == "completed")
+        await until(lambda: first.status() == "completed" and first.stored)
         await second.hub.find("t")
         await second.hub.find("t")  # as it is now
         written = deployment.store._known[Key(None, "t")]
@@ -150,7 +150,7 @@ async def test_what_a_call_may_not_do_is_refused_with_the_same_error() -> None:
             await second.hub.cancel("t", run_id="other")
         assert mismatch.value.fields() == {"runId": first.thread().queue.live[0].id}
         release.set()
-        await until(lambda: first.status() == "completed")
+        await until(lambda: first.status() == "completed" and first.stored)
 
 
 async def test_a_cursor_ahead_of_the_log_begins_a_new_epoch() -> None:
@@ -158,7 +158,7 @@ async def test_a_cursor_ahead_of_the_log_begins_a_new_epoch() -> None:
     async with processes() as deployment:
         first, second = await deployment.start(agent), await deployment.start(agent)
         await first.send(NOTE)
-        await until(lambda: first.status() == "completed")
+        await until(lambda: first.status() == "completed" and first.stored)
         thread = await second.hub.find("t")
         before = thread.cursor
         await second.hub.check_place(thread, before)

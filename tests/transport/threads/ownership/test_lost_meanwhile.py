@@ -25,7 +25,7 @@ T = Key(None, "t")
 async def noted(process: Process, thread_id: str = "t") -> None:
     """Make a thread with a note, and wait until all of it is stored."""
     await process.send(NOTE, thread_id=thread_id)
-    await until(lambda: process.status(thread_id) == "completed" and process.registry.journal.all_stored)
+    await until(lambda: process.status(thread_id) == "completed" and process.stored)
 
 
 async def test_a_thread_that_was_lost_in_a_pause_is_still_found() -> None:
@@ -135,7 +135,7 @@ async def test_a_thread_that_is_lost_while_its_deletion_stops_a_run_is_deleted_w
         agent, _ = held(cancel_grace=5.0)
         a, b = await all.start(agent), await all.start(agent)
         await a.send(HOLD)
-        await until(lambda: a.notes() == ["held"])
+        await until(lambda: a.notes() == ["held"] and a.stored)
         await a.send(NOTE)
         deleting = asyncio.create_task(a.hub.delete("t"))
         await until(lambda: not a.thread().inbox)
@@ -185,7 +185,7 @@ async def test_commands_without_ids_are_applied_once_although_their_thread_is_lo
             await written.wait()
             a.line.cut = True
             all.expire()
-            await until(lambda: b.owns() and b.status() == "completed" and b.registry.journal.all_stored)
+            await until(lambda: b.owns() and b.status() == "completed" and b.stored)
             a.line.cut = False
             await until(lambda: not a.owns())
             goes_on.set()
@@ -202,7 +202,7 @@ async def test_commands_without_ids_are_applied_once_although_their_call_is_read
         agent, release = held()
         a, b = await all.start(agent), await all.start(agent)
         await a.send(HOLD)
-        await until(lambda: a.notes() == ["held"] and a.registry.journal.all_stored)
+        await until(lambda: a.notes() == ["held"] and a.stored)
         write, kept = a.registry.leases.write, asyncio.Event()
 
         async def keep(changes: Sequence[SharedChange]) -> Mapping[Key, Exception]:
@@ -269,7 +269,7 @@ async def test_a_thread_of_an_agent_that_is_not_served_here_keeps_no_other_from_
         threads = []
         for name in names:
             await a.send(HOLD, thread_id=name)
-            await until(lambda: a.status(name) == "running")  # noqa: B023
+            await until(lambda: a.status(name) == "running" and a.stored)  # noqa: B023
             threads.append(a.thread(name))
             Connection(threads[-1])
             a.hub.follow(threads[-1])
@@ -285,4 +285,4 @@ async def test_a_thread_of_an_agent_that_is_not_served_here_keeps_no_other_from_
 
 def all_interrupted(process: Process, names: Sequence[str]) -> bool:
     """Return whether the runs of threads were interrupted, and all of it is stored."""
-    return all(process.status(name) == "interrupted" for name in names) and process.registry.journal.all_stored
+    return all(process.status(name) == "interrupted" for name in names) and process.stored

@@ -47,7 +47,7 @@ async def test_the_trace_of_a_request_reaches_the_process_that_holds_its_thread(
         a, b = await all.start(agent), await all.start(agent)
         here, there = Witness(a), Witness(b)
         await a.send(HOLD)
-        await until(lambda: a.notes() == ["held"])
+        await until(lambda: a.notes() == ["held"] and a.stored)
         await b.hub.submit(posted(b, NOTE))
         assert (there.calls, here.calls, there.accepted) == (1, 0, [])
         assert [run.trace for run in here.accepted] == [{}, TRACE]
@@ -61,7 +61,7 @@ async def test_a_run_that_another_process_takes_over_keeps_its_trace() -> None:
         a, b = await all.start(agent), await all.start(agent)
         here, there = Witness(a), Witness(b)
         await a.hub.submit(posted(a, HOLD))
-        await until(lambda: a.notes() == ["held"])
+        await until(lambda: a.notes() == ["held"] and a.stored)
         a.line.cut = True
         all.expire()
         await until(lambda: b.owns() and b.notes() == ["held", "held"])

@@ -21,8 +21,7 @@ async def test_a_run_goes_on_after_an_outage_in_which_nobody_claimed_its_thread(
         agent, release = held()
         a = await all.start(agent)
         await a.send(HOLD)
-        await until(lambda: a.notes() == ["held"])
-        await until(lambda: a.registry.journal.all_stored)
+        await until(lambda: a.notes() == ["held"] and a.stored)
         follower = Connection(a.thread())
         follower.read_all()
         a.line.cut = True
@@ -33,7 +32,7 @@ async def test_a_run_goes_on_after_an_outage_in_which_nobody_claimed_its_thread(
         follower.read()
         assert follower.view.state == {"notes": ["held"]}
         a.line.cut = False
-        await until(lambda: a.registry.journal.failing is None and a.registry.journal.all_stored)
+        await until(lambda: a.registry.journal.failing is None and a.stored)
         follower.read_all()
         assert follower.view.state == {"notes": ["held", "went on"]}
         assert (a.token(), a.status()) == (1, "completed")
@@ -44,7 +43,7 @@ async def test_nothing_is_accepted_while_claims_cannot_be_renewed() -> None:
         agent, release = held()
         a = await all.start(agent)
         await a.send(HOLD)
-        await until(lambda: a.notes() == ["held"])
+        await until(lambda: a.notes() == ["held"] and a.stored)
         a.line.cut = True
         await until(lambda: a.registry.journal.failing is not None)  # though there is nothing to write
         with pytest.raises(StoreUnavailable):
@@ -64,7 +63,7 @@ async def test_a_run_fails_when_the_store_is_away_for_too_long() -> None:
         agent, _ = held()
         a = await all.start(agent, outage_seconds=30)
         await a.send(HOLD)
-        await until(lambda: a.notes() == ["held"])
+        await until(lambda: a.notes() == ["held"] and a.stored)
         a.line.cut = True
         await until(lambda: a.registry.journal.failing is not None and a.hub._supervisor._away is not None)
         all.ticks.now += 31
@@ -94,12 +93,12 @@ async def test_a_run_fails_when_too_much_of_it_waits_for_the_store() -> None:
     async with processes() as all:
         a = await all.start(agent, unstored=1_000)
         await a.send({"type": "write"})
-        await until(lambda: a.notes() == ["begins"] and a.registry.journal.all_stored)
+        await until(lambda: a.notes() == ["begins"] and a.stored)
         a.line.cut = True
         go_on.set()
         await until(lambda: a.hub.runs == 0)
         a.line.cut = False
-        await until(lambda: a.registry.journal.failing is None and a.registry.journal.all_stored)
+        await until(lambda: a.registry.journal.failing is None and a.stored)
         assert a.status() == "failed"
 
 
@@ -108,12 +107,12 @@ async def test_a_write_whose_confirmation_was_lost_is_not_written_twice() -> Non
         agent, release = held()
         a, b = await all.start(agent), await all.start(agent)
         await a.send(HOLD)
-        await until(lambda: a.notes() == ["held"])
+        await until(lambda: a.notes() == ["held"] and a.stored)
         a.line.deaf = True
         release.set()
         await until(lambda: a.registry.journal.failing is not None)
         a.line.deaf = False
-        await until(lambda: a.registry.journal.all_stored)
+        await until(lambda: a.stored)
         saved = await all.store.load(Key(None, "t"))
         assert saved is not None
         assert [revision for revision, *_ in saved.entries] == list(range(1, len(saved.entries) + 1))
@@ -143,10 +142,10 @@ async def test_a_process_that_stood_still_asks_before_it_writes() -> None:
         agent, release = held()
         a = await all.start(agent)
         await a.send(HOLD)
-        await until(lambda: a.notes() == ["held"])
+        await until(lambda: a.notes() == ["held"] and a.stored)
         all.expire()  # it has not renewed, and nobody has claimed the thread
         release.set()
-        await until(lambda: a.status() == "completed" and a.registry.journal.all_stored)
+        await until(lambda: a.status() == "completed" and a.stored)
         assert a.token() == 1
 
 
@@ -155,7 +154,7 @@ async def test_all_threads_are_loaded_anew_in_a_new_epoch_after_a_failover(caplo
         agent, _ = held(restartable=True)
         a = await all.start(agent)
         await a.send(HOLD)
-        await until(lambda: a.notes() == ["held"])
+        await until(lambda: a.notes() == ["held"] and a.stored)
         epoch = a.thread().epoch
         a.line.cut = True
         await until(lambda: a.registry.journal.failing is not None)
@@ -165,7 +164,7 @@ async def test_all_threads_are_loaded_anew_in_a_new_epoch_after_a_failover(caplo
         await until(lambda: a.owns() and a.token() == 2)
         assert a.thread().epoch != epoch
         await until(lambda: a.notes() == ["held", "held"])
-        await until(lambda: a.registry.journal.all_stored)
+        await until(lambda: a.stored)
         saved = await all.store.load(Key(None, "t"))
         assert saved is not None
         assert saved.epoch == a.thread().epoch

@@ -44,7 +44,7 @@ async def test_a_run_that_its_process_leaves_is_interrupted_and_the_inbox_goes_o
         agent, _ = held()
         a, b = await all.start(agent), await all.start(agent)
         await a.send(HOLD)
-        await until(lambda: a.notes() == ["held"])
+        await until(lambda: a.notes() == ["held"] and a.stored)
         await a.send(NOTE)
         a.line.cut = True
         all.expire()
@@ -59,7 +59,7 @@ async def test_a_run_of_a_restartable_agent_runs_again() -> None:
         agent, release = held(restartable=True)
         a, b = await all.start(agent), await all.start(agent)
         await a.send(HOLD)
-        await until(lambda: a.notes() == ["held"])
+        await until(lambda: a.notes() == ["held"] and a.stored)
         a.line.cut = True
         all.expire()
         await until(lambda: b.owns() and b.notes() == ["held", "held"])
@@ -74,7 +74,7 @@ async def test_nothing_of_a_late_owner_is_stored_or_shown() -> None:
         other, _ = held()
         a, b = await all.start(agent), await all.start(other)
         await a.send(HOLD)
-        await until(lambda: a.notes() == ["held"])
+        await until(lambda: a.notes() == ["held"] and a.stored)
         follower = Connection(a.thread())
         a.hub.follow(a.thread())
         follower.read_all()
@@ -95,7 +95,7 @@ async def test_nothing_of_a_late_owner_is_stored_or_shown() -> None:
         assert follower.view.state == {"notes": ["held"]}
         assert follower.view.statuses == ["interrupted"]  # that it was running was in the snapshot
         await b.send(NOTE)
-        await until(lambda: b.status() == "completed" and b.registry.journal.all_stored)
+        await until(lambda: b.status() == "completed" and b.stored)
         await until(lambda: a.thread().log.visible == b.thread().log.visible)
         follower.read_all()
         assert follower.view.state == {"notes": ["held", "noted"]}
@@ -143,7 +143,7 @@ async def test_a_process_that_stops_hands_its_threads_over_at_once() -> None:
         agent, release = held(restartable=True)
         a, b = await all.start(agent), await all.start(agent)
         await a.send(HOLD)
-        await until(lambda: a.notes() == ["held"])
+        await until(lambda: a.notes() == ["held"] and a.stored)
         await a.send(NOTE)
         await a.send(NOTE, thread_id="idle")
         await until(lambda: a.status("idle") == "completed")
@@ -186,7 +186,7 @@ async def test_an_outage_shorter_than_a_lease_is_no_reason_to_take_over() -> Non
         agent, release = held()
         a, b = await all.start(agent), await all.start(agent)
         await a.send(HOLD)
-        await until(lambda: a.notes() == ["held"])
+        await until(lambda: a.notes() == ["held"] and a.stored)
         for _ in range(3):
             a.line.cut = True
             await until(lambda: a.registry.journal.failing is not None)
@@ -194,5 +194,5 @@ async def test_an_outage_shorter_than_a_lease_is_no_reason_to_take_over() -> Non
             a.line.cut = False
             await until(lambda: a.registry.journal.failing is None)
         release.set()
-        await until(lambda: a.status() == "completed" and a.registry.journal.all_stored)
+        await until(lambda: a.status() == "completed" and a.stored)
         assert (a.token(), b.hub.loaded("t")) == (1, None)
