@@ -1,15 +1,37 @@
-/** The whole page: the chat, and beside it what the server does. */
+/** The whole page: threads, the chat, what the server does, and the slider over its history. */
 import { AssistantRuntimeProvider, useAui, useAuiState } from "@assistant-ui/react";
-import { useEffect, type ReactNode } from "react";
+import { Activity, useEffect, type ComponentType, type ReactNode } from "react";
 import { behind, connected, follow } from "./agent/following";
 import { useAgentRuntime } from "./agent/runtime";
 import { useSignal } from "./agent/signal";
 import { reopened } from "./agent/thread";
 import { Chat } from "./chat/chat";
+import { ChatIcon, ClientsIcon, CommandsIcon, OperationsIcon, RunsIcon, StateIcon } from "./icons";
+import { useMoment } from "./log/log";
+import { Clients } from "./panels/clients";
 import { Commands } from "./panels/commands";
 import { Header } from "./panels/header";
 import { Operations } from "./panels/operations";
-import { StateTree } from "./panels/state-tree";
+import { Overview } from "./panels/overview";
+import { PastBanner } from "./panels/past-banner";
+import { PastChat } from "./panels/past-chat";
+import { Runs } from "./panels/runs";
+import { useScreen } from "./panels/screen";
+import { StateView } from "./panels/state-view";
+import { panelId, tabId, Tabs, type Tab } from "./panels/tabs";
+import { ThreadList } from "./panels/thread-list";
+import { Timeline } from "./panels/timeline";
+import { threadsOpen, view, type View } from "./panels/views";
+
+const CHAT: Tab<View> = { name: "chat", label: "Chat", Icon: ChatIcon };
+
+const INSPECTOR: readonly (Tab<View> & { readonly Content: ComponentType })[] = [
+  { name: "state", label: "State", Icon: StateIcon, Content: StateView },
+  { name: "operations", label: "Operations", Icon: OperationsIcon, Content: Operations },
+  { name: "runs", label: "Runs", Icon: RunsIcon, Content: Runs },
+  { name: "commands", label: "Commands", Icon: CommandsIcon, Content: Commands },
+  { name: "clients", label: "Clients", Icon: ClientsIcon, Content: Clients },
+];
 
 /**
  * Hold the page back for the moment until the runtime stands: before it does, there is no state to read.
@@ -31,22 +53,81 @@ function Connected({ children }: { children: ReactNode }) {
   return ready ? children : null;
 }
 
+function Layout() {
+  const screen = useScreen();
+  const open = useSignal(threadsOpen) ?? screen === "wide";
+  const chosen = useSignal(view);
+  const moment = useMoment();
+  const phone = screen === "phone";
+  const selected: View = chosen === "chat" && !phone ? "state" : chosen;
+  useEffect(() => {
+    if (!open || screen === "wide") return;
+    const close = ({ key }: KeyboardEvent): void => {
+      if (key === "Escape") threadsOpen.set(null);
+    };
+    addEventListener("keydown", close);
+    return () => removeEventListener("keydown", close);
+  }, [open, screen]);
+  const isTab = phone ? { role: "tabpanel", id: panelId("chat"), "aria-labelledby": tabId("chat") } : {};
+  return (
+    <div className="page" data-past={moment ? "" : undefined} data-threads={open ? "open" : undefined}>
+      <Header />
+      <PastBanner />
+      <main className="columns">
+        {open && (
+          <>
+            {screen !== "wide" && (
+              <button
+                type="button"
+                className="scrim"
+                aria-label="Close the list of threads"
+                onClick={() => threadsOpen.set(null)}
+              />
+            )}
+            <ThreadList />
+          </>
+        )}
+        <div className="middle" hidden={phone && selected !== "chat"} {...isTab}>
+          <Overview />
+          <div className="live" hidden={moment !== null}>
+            <Chat />
+          </div>
+          {moment && <PastChat moment={moment} />}
+        </div>
+        <aside className="inspector" aria-label="Inspector">
+          <Tabs
+            label={phone ? "Views" : "Inspector"}
+            tabs={phone ? [CHAT, ...INSPECTOR] : INSPECTOR}
+            selected={selected}
+            onSelect={(name) => view.set(name)}
+          />
+          {INSPECTOR.map(({ name, Content }) => (
+            <div
+              key={name}
+              className="view"
+              role="tabpanel"
+              id={panelId(name)}
+              aria-labelledby={tabId(name)}
+              hidden={name !== selected}
+            >
+              <Activity mode={name === selected ? "visible" : "hidden"}>
+                <Content />
+              </Activity>
+            </div>
+          ))}
+        </aside>
+      </main>
+      <Timeline />
+    </div>
+  );
+}
+
 export function App() {
   const runtime = useAgentRuntime();
   return (
     <AssistantRuntimeProvider runtime={runtime}>
       <Connected>
-        <div className="page">
-          <Header />
-          <main className="columns">
-            <Chat />
-            <div className="side">
-              <StateTree />
-              <Operations />
-              <Commands />
-            </div>
-          </main>
-        </div>
+        <Layout />
       </Connected>
     </AssistantRuntimeProvider>
   );

@@ -23,3 +23,44 @@ export const MarkIcon = icon(
     <circle cx="4.6" cy="15.4" r="1.4" fill="currentColor" stroke="none" />
   </>,
 );
+export const MenuIcon = icon(<path d="M3.5 5.5h13M3.5 10h13M3.5 14.5h13" />);
+export const MoreIcon = icon(
+  <>
+    <circle cx="4.5" cy="10" r="1.3" fill="currentColor" stroke="none" />
+    <circle cx="10" cy="10" r="1.3" fill="currentColor" stroke="none" />
+    <circle cx="15.5" cy="10" r="1.3" fill="currentColor" stroke="none" />
+  </>,
+);
+export const PlusIcon = icon(<path d="M10 4v12M4 10h12" />);
+export const SearchIcon = icon(
+  <>
+    <circle cx="8.8" cy="8.8" r="4.8" />
+    <path d="M12.5 12.5L16.5 16.5" />
+  </>,
+);
+export const TrashIcon = icon(<path d="M4 5.5h12M8 5.5V3.5h4v2M5.5 5.5l.8 11h7.4l.8-11M8.5 8.5v5M11.5 8.5v5" />);
+export const SunIcon = icon(
+  <>
+    <circle cx="10" cy="10" r="3.4" />
+    <path d="M10 2.5v2M10 15.5v2M2.5 10h2M15.5 10h2M4.7 4.7l1.4 1.4M13.9 13.9l1.4 1.4M4.7 15.3l1.4-1.4M13.9 6.1l1.4-1.4" />
+  </>,
+);
+export const MoonIcon = icon(<path d="M16 11.8A6.6 6.6 0 0 1 8.2 4 6.6 6.6 0 1 0 16 11.8z" />);
+export const SystemIcon = icon(
+  <>
+    <circle cx="10" cy="10" r="6.8" />
+    <path d="M10 3.2a6.8 6.8 0 0 1 0 13.6z" fill="currentColor" stroke="none" />
+  </>,
+);
+export const ChatIcon = icon(<path d="M3.5 4.5h13v9h-7l-3.5 3v-3H3.5z" />);
+export const StateIcon = icon(<path d="M7.5 3.5c-3 0-1 5-3.5 6.5 2.5 1.5.5 6.5 3.5 6.5M12.5 3.5c3 0 1 5 3.5 6.5-2.5 1.5-.5 6.5-3.5 6.5" />);
+export const OperationsIcon = icon(<path d="M3.5 5h5M3.5 10h9M3.5 15h7M14 3v5M11.5 5.5h5" />);
+export const RunsIcon = icon(<path d="M3 5h7M6 10h8M9 15h8" strokeWidth="3" />);
+export const CommandsIcon = icon(<path d="M4 5.5L8.5 10 4 14.5M10 15h6.5" />);
+export const ClientsIcon = icon(
+  <>
+    <rect x="2.8" y="4" width="6" height="12" rx="1.4" />
+    <rect x="11.2" y="4" width="6" height="12" rx="1.4" />
+  </>,
+);
+export const HistoryIcon = icon(<path d="M3.6 6.5V3M3.6 6.5h3.6M3.8 6.3A7 7 0 1 1 3 10M10 6v4.2l2.8 1.7" />);

@@ -92,7 +92,7 @@ class Page:
 
     def __enter__(self) -> Page:
         self.do("goto", url=self._address)
-        self.wait(form("set-title"))
+        self.wait(part("timeline"))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -128,8 +128,13 @@ class Page:
     def fill(self, selector: str, text: str) -> None:
         self.do("fill", selector=selector, text=text)
 
+    def open(self, view: str) -> None:
+        """Open a view by its tab: `state`, `operations`, `runs`, `commands`, `clients`; `chat` on a phone."""
+        self.click(part(f"tab-{view}"))
+
     def command(self, name: str, /, **values: str) -> None:
         """Fill a command's form and send it."""
+        self.open("commands")
         for field, value in values.items():
             self.fill(f'{form(name)} [name="{field}"]', value)
         self.click(f"{form(name)} button")
@@ -185,6 +190,13 @@ class Page:
 
     # What the server has
 
+    def post(self, *commands: dict[str, str]) -> None:
+        """Send commands to the page's thread, as another client would."""
+        body = json.dumps({"threadId": self.thread, "commands": commands}).encode()
+        address = f"{self._url}assistant?protocol=assistant-transport"
+        request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+        urllib.request.urlopen(request, timeout=PATIENCE).read()
+
     @property
     def thread(self) -> str:
         """The id of the thread that the address names."""
@@ -229,7 +241,7 @@ class Demo(Restarting):
 
     def __init__(self, store: str = "memory") -> None:
         self._own = tempfile.TemporaryDirectory()
-        super().__init__("demo", "--store", store, folder=Path(self._own.name))
+        super().__init__("demo", "--open-list", "--store", store, folder=Path(self._own.name))
 
     def __exit__(self, *exc: object) -> None:
         super().__exit__(*exc)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
-import pytest
-
 from .demo_page import AGENT, STATUS, USER, Demo, Page, form, part, row
 
 Open = Callable[..., Page]
 
 WIDE = {"width": 1440, "height": 900}
-SCREENS = {"desktop": WIDE, "tablet": {"width": 900, "height": 1100}, "phone": {"width": 390, "height": 844}}
 
 ZOO = "The zebra of the northern zoo is called Ottilie, and she eats three buckets of carrots each day."
 
@@ -30,7 +27,8 @@ def test_a_reply_grows_word_by_word(open_page: Open) -> None:
         page.say("slow: what is a cursor?")
         assert_grows(page.growth(steps=8))
         page.shoot("growing")
-        page.wait(f'{part("operation")}[data-type="append-text"]')
+        page.open("operations")
+        page.wait(f'{part("operation-group")}[data-type="append-text"]', text="words")
         page.wait(f'{part("plan")} [data-status="running"]')
         page.click(part("composer-stop"))
         page.rest()
@@ -61,23 +59,34 @@ def test_a_command_from_its_form_changes_the_title(open_page: Open) -> None:
         page.command("set-title", title="The first title")
         page.wait(part("state-title"), text="The first title")
         page.rest()
-        # What arrived is listed and lit a moment after it is shown; until then, that nothing is lit says nothing.
-        page.wait(part("operation"), text="The first title")
+        page.wait(form("set-title"), text="Sent")
+        assert page.state()["title"] == "The first title"
+        page.open("operations")
+        page.wait(f"{part('operation-group')}", text="The first title")
+
+
+def test_a_place_in_the_state_lights_up_when_an_operation_changes_it(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.command("set-title", title="The first title")
+        page.wait(part("state-title"), text="The first title")
+        page.rest()
+        page.open("state")
+        page.wait(row("title"), text="The first title")
+        # What arrived is lit a moment after it is shown; until then, that nothing is lit says nothing.
         page.watch("() => document.querySelector('[data-changed]') === null || null")
         page.collect_lit_places()
-        page.command("set-title", title="All about readers")
+        page.post({"type": "set-title", "title": "All about readers"})
         page.wait(row("title"), text="All about readers")
-        page.shoot("title-changed")
         page.wait(part("state-title"), text="All about readers")
-        page.wait(form("set-title"), text="Sent")
+        page.watch("() => window.litPlaces.size || null")
+        page.shoot("title-changed")
         page.rest()
-        page.wait(part("operation"), text="All about readers")
         assert page.lit_places() == ["title"]
-        assert page.state()["title"] == "All about readers"
 
 
 def test_a_form_refuses_what_its_schema_forbids(open_page: Open) -> None:
     with open_page() as page:
+        page.open("commands")
         page.click(f"{form('set-title')} button")
         assert page.script(f"() => document.querySelector('{form('set-title')} [name=title]').matches(':invalid')")
         assert page.texts(f"{form('set-title')} [role=status]") == [""]
@@ -86,6 +95,7 @@ def test_a_form_refuses_what_its_schema_forbids(open_page: Open) -> None:
 def test_a_pasted_text_is_answered_from(open_page: Open) -> None:
     with open_page(viewport=WIDE) as page:
         page.command("paste-text", name="zoo.txt", text=ZOO)
+        page.open("state")
         page.wait(row("documents/0/name"), text="zoo.txt")
         page.rest()
         page.say("What is the zebra called?")
@@ -437,25 +447,3 @@ def test_a_message_that_found_no_server_returns_to_the_composer(open_page: Open)
         page.wait(part("run-error"), state="detached")
         page.rest()
         page.assert_shows_the_servers_messages()
-
-
-@pytest.mark.parametrize("colors", ["light", "dark"])
-def test_nothing_runs_out_of_the_screen(open_page: Open, colors: str) -> None:
-    with open_page(viewport=WIDE, colorScheme=colors) as page:
-        for screen, viewport in SCREENS.items():
-            page.do("viewport", **viewport)
-            page.click(part("new-thread"))
-            page.wait(".welcome")
-            page.shoot(f"{screen}-{colors}-welcome")
-            page.command("paste-text", name="zoo.txt", text=f"{ZOO} {'endless' * 60}")
-            page.wait(row("documents/0/name"), text="zoo.txt")
-            page.rest()
-            page.say(f"Use a tool: {'Donaudampfschifffahrtsgesellschaft' * 6}")
-            page.rest("waiting")
-            page.shoot(f"{screen}-{colors}-question")
-            page.say("now fail, but think first about zebras, carrots, buckets, the north and the south")
-            page.wait(part("run-error"))
-            page.shoot(f"{screen}-{colors}-error")
-            assert page.script("() => document.documentElement.scrollWidth <= innerWidth"), screen
-            page.script("() => document.querySelector('.panel.operations').scrollIntoView({ block: 'end' })")
-            page.shoot(f"{screen}-{colors}-panels")

@@ -5,7 +5,7 @@ import type { AssistantTransportCommand } from "@assistant-ui/react";
 export type AddMessage = Extract<AssistantTransportCommand, { message: unknown }>;
 export type AddToolResult = Extract<AssistantTransportCommand, { toolCallId: unknown }>;
 
-export const BUILT_IN: ReadonlySet<string> = new Set(["add-message", "add-tool-result"]);
+export const BUILT_IN: ReadonlySet<string> = new Set(["add-message", "add-tool-result", "answer"]);
 
 export const isAddMessage = (command: AssistantTransportCommand): command is AddMessage =>
   command.type === "add-message";

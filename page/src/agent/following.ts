@@ -6,9 +6,10 @@
  * of something that was in none of them, the runtime is to ask as well, and that is what `behind` says.
  */
 import { useSyncExternalStore } from "react";
-import { connect, type Operation, type Options, type Run } from "statecast/client.js";
+import { connect, type Options, type Run } from "statecast/client.js";
 import { fail, failure, found, gone, lost } from "./failure";
-import { record } from "./operations";
+import { take } from "../log/log";
+import { server } from "../server/address";
 import { Signal } from "./signal";
 import type { DemoState } from "./state";
 import { reopened, threadId } from "./thread";
@@ -41,15 +42,14 @@ const tellOf = (run: Run): void => {
 /** Take a frame of the events; the snapshot of the thread is that before it. */
 const onFrame = (frame: Frame): void => {
   const { run, cursor } = thread.getSnapshot();
+  take(frame);
   switch (frame.type) {
     case "snapshot":
-      record({ type: "set", path: [], value: frame["state"] });
       if (frame["run"]) tellOf(frame["run"]);
       // A thread that the page has just made is in the response.
       if (!busy && !(cursor === null && frame["run"]?.id === read)) behind.set(true);
       break;
     case "update-state":
-      (frame["operations"] as readonly Operation[]).forEach(record);
       if (!busy && !isUnderWay(run)) behind.set(true);
       break;
     case "run":
@@ -57,7 +57,7 @@ const onFrame = (frame: Frame): void => {
   }
 };
 
-const thread = connect<DemoState>(".", threadId, { onFrame });
+const thread = connect<DemoState>(server, threadId, { onFrame });
 const snapshot = new Signal(thread.getSnapshot());
 
 /** Whether the thread is to be followed while the page is seen. */

@@ -5,6 +5,7 @@ import { markAccepted, markSent, wasAccepted } from "./delivery";
 import { fail, failure, giveBack, isLoss } from "./failure";
 import { asking, cancel, follow, lostTouch, missed, reading, rested } from "./following";
 import type { DemoState } from "./state";
+import { at } from "../server/address";
 import { showInAddress, threadId } from "./thread";
 
 /** One object for good: the hook builds its runtime anew for each it is given. */
@@ -19,8 +20,8 @@ const stop = (): void => void cancel().then(missed, fail);
 const options: Options = {
   initialState: null,
   protocol: "assistant-transport",
-  api: "assistant?protocol=assistant-transport",
-  resumeApi: "resume?protocol=assistant-transport",
+  api: at("assistant?protocol=assistant-transport"),
+  resumeApi: at("resume?protocol=assistant-transport"),
   capabilities: { edit: true },
   headers: {},
   body: { threadId },

@@ -6,6 +6,17 @@ import { RunError } from "./run-error";
 import { UserMessage } from "./user-message";
 import { Welcome } from "./welcome";
 
+/** The messages of the runtime around it. */
+export function Messages() {
+  return (
+    <div className="messages" role="log" aria-label="Messages" aria-live="polite">
+      <ThreadPrimitive.Messages>
+        {({ message }) => (message.role === "user" ? <UserMessage /> : <AssistantMessage />)}
+      </ThreadPrimitive.Messages>
+    </div>
+  );
+}
+
 export function Chat() {
   return (
     <ThreadPrimitive.Root asChild>
@@ -14,11 +25,7 @@ export function Chat() {
           <AuiIf condition={(s) => s.thread.messages.length === 0}>
             <Welcome />
           </AuiIf>
-          <div className="messages" role="log" aria-label="Messages" aria-live="polite">
-            <ThreadPrimitive.Messages>
-              {({ message }) => (message.role === "user" ? <UserMessage /> : <AssistantMessage />)}
-            </ThreadPrimitive.Messages>
-          </div>
+          <Messages />
         </ThreadPrimitive.Viewport>
         <RunError />
         <Composer />

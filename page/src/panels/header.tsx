@@ -1,11 +1,17 @@
-/** The top of the page: what the thread is called, whether a run goes on, the plan and the progress. */
+/** The top of the page: what the thread is called, whether a run goes on, and where the server is. */
 import { useAuiState } from "@assistant-ui/react";
 import { useEffect } from "react";
 import { failure } from "../agent/failure";
-import { useThreadState } from "../agent/following";
 import { useSignal } from "../agent/signal";
-import type { Progress, Step } from "../agent/state";
-import { CheckIcon, MarkIcon } from "../icons";
+import { threadId } from "../agent/thread";
+import { MarkIcon, MenuIcon } from "../icons";
+import { useShownState } from "../log/shown";
+import { listed } from "../server/threads";
+import { useScreen } from "./screen";
+import { ServerField } from "./server-field";
+import { ThemeSwitch } from "./theme";
+import { ThreadMenu } from "./thread-menu";
+import { threadsOpen } from "./views";
 
 function RunStatus() {
   const running = useAuiState((s) => s.thread.isRunning);
@@ -28,66 +34,43 @@ function RunStatus() {
   );
 }
 
-function Plan({ steps }: { steps: readonly Step[] }) {
-  // A step that was under way when its run was stopped or failed stands still.
-  const still = useAuiState((s) => !s.thread.isRunning && s.thread.messages.at(-1)?.status?.type !== "requires-action");
-  return (
-    <ol className="plan" data-testid="plan" aria-label="Plan">
-      {steps.map(({ title, status }, index) => {
-        const shown = status === "running" && still ? "stopped" : status;
-        return (
-          <li key={index} data-status={shown} aria-current={shown === "running" ? "step" : undefined}>
-            <span className="step-mark">{status === "done" ? <CheckIcon /> : index + 1}</span>
-            <span className="step-title">{title}</span>
-            <span className="visually-hidden">, {shown}</span>
-          </li>
-        );
-      })}
-    </ol>
-  );
-}
-
-function ProgressBar({ progress: { label, done, total } }: { progress: Progress }) {
-  return (
-    <label className="progress" data-testid="progress">
-      <span>{label || "Progress"}</span>
-      <progress max={Math.max(total, 1)} value={Math.min(done, Math.max(total, 1))} />
-      <span className="count">
-        {done.toLocaleString("en")} / {total.toLocaleString("en")}
-      </span>
-    </label>
-  );
-}
+/** Return the title that the agent has given the thread in its state, else that of the list. */
+const useTitle = (): string => {
+  const own: unknown = useShownState((state) => state?.title);
+  const { threads } = useSignal(listed);
+  if (typeof own === "string" && own !== "") return own;
+  return threads?.find(({ remoteId }) => remoteId === threadId)?.title || "New thread";
+};
 
 export function Header() {
-  const title = useThreadState((s) => s?.title);
-  const plan = useThreadState((s) => s?.plan);
-  const progress = useThreadState((s) => s?.progress);
+  const title = useTitle();
+  const wide = useScreen() === "wide";
+  const open = useSignal(threadsOpen) ?? wide;
   useEffect(() => {
-    document.title = title ? `${title} · Statecast` : "Statecast";
+    document.title = `${title} · Statecast`;
   }, [title]);
-  const busy = progress && progress.total > 0;
   return (
     <header className="header">
-      <div className="header-line">
-        <span className="brand">
-          <MarkIcon />
-          Statecast
-        </span>
-        <h1 data-testid="state-title">{title || "Untitled"}</h1>
-        <RunStatus />
-        <a className="button quiet" href="./" data-testid="new-thread">
-          New thread
-        </a>
-      </div>
-      {plan?.length || busy ? (
-        <div className="header-line overview">
-          {plan && plan.length > 0 && <Plan steps={plan} />}
-          {busy && <ProgressBar progress={progress} />}
-        </div>
-      ) : (
-        <p className="header-line overview-hint">The agent's plan and its progress appear here.</p>
-      )}
+      <button
+        type="button"
+        className="icon-button"
+        aria-label="Threads"
+        title="Threads"
+        aria-expanded={open}
+        data-testid="threads-toggle"
+        onClick={() => threadsOpen.set(open === wide ? !open : null)}
+      >
+        <MenuIcon />
+      </button>
+      <span className="brand">
+        <MarkIcon />
+        <span>Statecast</span>
+      </span>
+      <h1 data-testid="state-title">{title}</h1>
+      <RunStatus />
+      <ServerField />
+      <ThemeSwitch />
+      <ThreadMenu />
     </header>
   );
 }

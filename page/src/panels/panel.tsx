@@ -6,11 +6,13 @@ type PanelProps = {
   readonly note: ReactNode;
   readonly className: string;
   readonly children: ReactNode;
+  /** Stays in place while the content scrolls. */
+  readonly head?: ReactNode;
   readonly bodyRef?: Ref<HTMLDivElement>;
   readonly onScroll?: UIEventHandler<HTMLDivElement>;
 };
 
-export function Panel({ title, note, className, children, bodyRef, onScroll }: PanelProps) {
+export function Panel({ title, note, className, children, head, bodyRef, onScroll }: PanelProps) {
   const id = useId();
   return (
     <section className={`panel ${className}`} aria-labelledby={id}>
@@ -18,6 +20,7 @@ export function Panel({ title, note, className, children, bodyRef, onScroll }: P
         <h2 id={id}>{title}</h2>
         <span className="note">{note}</span>
       </div>
+      {head}
       <div className="panel-body" ref={bodyRef} onScroll={onScroll} tabIndex={0} role="group" aria-labelledby={id}>
         {children}
       </div>

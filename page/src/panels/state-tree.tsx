@@ -1,10 +1,8 @@
 /** The live state as a tree. What an operation touched lights up for a moment. */
 import { memo, useState } from "react";
 import { child, useChange, useChangeAmong, type Pointer } from "../agent/changes";
-import { useThreadState } from "../agent/following";
 import { preview } from "../agent/preview";
 import { ChevronIcon } from "../icons";
-import { Panel } from "./panel";
 
 /** Characters of a value that a row shows. */
 const VALUE_LENGTH = 140;
@@ -146,13 +144,10 @@ const Node = memo(function Node({ name, value, pointer, depth, opens }: NodeProp
   );
 });
 
-export function StateTree() {
-  const state: unknown = useThreadState((state) => state);
+export function StateTree({ state }: { readonly state: unknown }) {
   return (
-    <Panel title="State" note="one document, owned by the server" className="state">
-      <ul className="tree" data-testid="state-tree">
-        <Node name="state" value={state ?? null} pointer="" depth={0} opens />
-      </ul>
-    </Panel>
+    <ul className="tree" data-testid="state-tree">
+      <Node name="state" value={state ?? null} pointer="" depth={0} opens />
+    </ul>
   );
 }

@@ -1,0 +1,29 @@
+/** The conversation as it was at a revision: to read, and nothing in it can be sent. */
+import { AssistantRuntimeProvider, ThreadPrimitive, useExternalStoreRuntime, type ThreadMessage } from "@assistant-ui/react";
+import { converter } from "../agent/converter";
+import type { DemoState } from "../agent/state";
+import { Messages } from "../chat/chat";
+import type { Moment } from "../log/recording";
+
+const same = (message: ThreadMessage): ThreadMessage => message;
+const nothing = (): Promise<void> => Promise.resolve();
+
+export function PastChat({ moment: { state, run } }: { readonly moment: Moment }) {
+  const isSending = run?.status === "running";
+  const { messages } = converter(state as DemoState, { pendingCommands: [], isSending, toolStatuses: {} });
+  const runtime = useExternalStoreRuntime({ messages, convertMessage: same, onNew: nothing, isDisabled: true });
+  return (
+    <AssistantRuntimeProvider runtime={runtime}>
+      <ThreadPrimitive.Root asChild>
+        <section className="chat past" aria-label="Chat, as it was" data-testid="past-chat">
+          <ThreadPrimitive.Viewport className="chat-viewport" tabIndex={0}>
+            {messages.length === 0 && <p className="empty">There were no messages yet.</p>}
+            <fieldset disabled>
+              <Messages />
+            </fieldset>
+          </ThreadPrimitive.Viewport>
+        </section>
+      </ThreadPrimitive.Root>
+    </AssistantRuntimeProvider>
+  );
+}

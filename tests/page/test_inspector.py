@@ -1,0 +1,72 @@
+"""What the inspector shows beside the chat: tables, operations, runs, and second clients."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from .demo_page import AGENT, Page, part
+
+Open = Callable[..., Page]
+
+WIDE = {"width": 1440, "height": 900}
+
+
+def test_operations_are_grouped_by_what_they_changed(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.say("what is a cursor?")
+        page.wait(f"{AGENT} .text")
+        page.rest()
+        page.open("operations")
+        text = page.state()["messages"][-1]["parts"][0]["text"]
+        group = f'{part("operation-group")}[data-type="append-text"]'
+        page.wait(f"{group} .value", text="words")
+        # The first words may have come with the part itself.
+        shown = int(page.texts(f"{group} .value")[-1].removeprefix("+").removesuffix(" words"))
+        assert len(text.split()) - 2 <= shown <= len(text.split())
+        page.click(f"{group} >> nth=0 >> button")
+        page.wait(part("operation"))
+        page.shoot("operations")
+        assert [size for size in page.texts(f"{part('sizes')} dd") if not size[0].isdigit()] == []
+
+
+def test_uniform_rows_of_the_state_are_a_table_with_a_chart(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        for name, text in {"one.txt": "a " * 10, "two.txt": "a " * 20}.items():
+            page.command("paste-text", name=name, text=text)
+            page.rest()
+        page.open("state")
+        table = f'{part("data-table")}[data-table="documents"]'
+        page.wait(f"{table} td", text="two.txt")
+        page.wait(f"{table} .bar-value", text="20")
+        page.shoot("table")
+
+
+@pytest.mark.parametrize("protocol", ["ui-message-stream", "ag-ui", "events", "snapshots"])
+def test_a_second_client_reads_the_same_answer_in_another_protocol(open_page: Open, protocol: str) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.say("slow: what is a cursor?")
+        page.growth(steps=2)
+        page.open("clients")
+        page.click(part(f"client-{protocol}"))
+        page.watch(f"""() => document.querySelector('{part("second-answer")}').textContent.length > 40 || null""")
+        page.shoot(f"client-{protocol}")
+        page.click(part("composer-stop"))
+        page.rest()
+        text = json.dumps(page.state()["messages"][-1]["parts"][0]["text"])
+        page.watch(f"""() => document.querySelector('{part("second-answer")}').textContent === {text} || null""")
+
+
+def test_a_reload_in_mid_run_is_one_click(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.say("slow: what is a cursor?")
+        page.growth(steps=3)
+        run = page.server(f"status/{page.thread}")["runId"]
+        page.open("clients")
+        page.click(part("reload"))
+        page.growth(steps=3)
+        assert page.server(f"status/{page.thread}")["runId"] == run
+        page.click(part("composer-stop"))
+        page.rest()
