@@ -243,7 +243,7 @@ class SocketFollower(Follower):
             raise CutOff
         answer = ack.result()
         if answer["type"] == "refused":
-            assert answer["error"]["code"] in ("server_stopping", "store_unavailable", "too_many_runs"), answer
+            assert answer["status"] in (429, 503), answer
             raise CutOff
         self.world.ledger.accept(sent, answer["runId"])
 

@@ -14,6 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from statecast import App, Limits, create_app
+from statecast.threads.errors import LeaseLost
+from statecast.threads.hub import Hub, Submission
+from statecast.threads.rules import Posted
 from tests.client.agents import HOLD, make
 from tests.client.network import Proxy, events, http, proxied, scripted, serving, until
 from tests.clients.client_module import Module, Thread, running
@@ -229,11 +232,28 @@ async def test_a_refusal_is_told_and_what_follows_goes_on(node: Module, wire: Js
         many = await thread.send(note("a"), note("b"), note("c"))
         await thread.send(note("d"))
         await thread.wait("s.state?.notes.length === 1 && s.pending.length === 0")
-        status = None if wire["socket"] else 422
 
-    assert (unknown["refused"], unknown["status"]) == ("unknown_command", status)
+    assert (unknown["refused"], unknown["status"]) == ("unknown_command", 422)
     assert "expected a command of type" in unknown["message"]
     assert (many["refused"], many["details"]) == ("too_many_commands", {"limit": 2})
+
+
+async def test_a_refusal_that_passes_is_tried_again(node: Module, wire: Json, monkeypatch: pytest.MonkeyPatch) -> None:
+    submit, refused = Hub.submit, []
+
+    async def lose(hub: Hub, posted: Posted) -> Submission:
+        if not refused:
+            refused.append(posted)
+            raise LeaseLost
+        return await submit(hub, posted)
+
+    monkeypatch.setattr(Hub, "submit", lose)
+    async with serving(app()) as server:
+        thread = await (await node.thread(server.url, **wire)).subscribe()
+        assert "value" in await thread.send(note("a"))
+        await thread.wait("s.state?.notes.length === 1")
+
+    assert len(refused) == 1
 
 
 async def test_fields_of_a_request_reach_the_server(node: Module, wire: Json) -> None:

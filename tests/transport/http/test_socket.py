@@ -14,6 +14,9 @@ from starlette.requests import HTTPConnection
 from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
 from statecast.server import Server
 from statecast.testing import TestClient
+from statecast.threads.errors import LeaseLost
+from statecast.threads.hub import Hub
+from statecast.threads.rules import Posted
 from tests.transport.failing_store import Failing
 from tests.transport.followers import completed, connected, following, served, state_of, status_of
 from tests.transport.held_agent import HOLD, NOTE, held, note, said, until
@@ -187,12 +190,27 @@ async def test_a_frame_that_is_refused_leaves_the_socket_open() -> None:
     assert socket.state == {"notes": ["noted", "last"]}
 
 
-async def test_a_refusal_names_its_frame() -> None:
+async def test_a_refusal_names_its_frame_and_its_status() -> None:
     async with served(create_app(held()[0])) as server:
         await make(server)
         async with connected(server) as socket:
             refused = await socket.ask(commands({"type": "nothing"}, ref="mine"))
     assert (refused["type"], refused["ref"], refused["error"]["code"]) == ("refused", "mine", "unknown_command")
+    assert refused["status"] == 422
+    assert "retryAfter" not in refused
+
+
+async def test_a_socket_sends_the_status_and_the_delay_of_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served(create_app(held()[0])) as server:
+        await make(server)
+
+        async def refuse(hub: Hub, posted: Posted) -> None:
+            raise LeaseLost
+
+        monkeypatch.setattr(Hub, "submit", refuse)
+        async with connected(server) as socket:
+            refused = await socket.ask(commands(NOTE))
+    assert (refused["error"]["code"], refused["status"], refused["retryAfter"]) == ("lease_lost", 503, 1)
 
 
 async def test_a_text_and_its_bytes_are_the_same_frame() -> None:

@@ -121,8 +121,8 @@ export class OperationError extends Error {}
 export class Refused extends Error {
   /** Stable, for programs; the server's are listed in docs/protocol/errors.md, "Errors". */
   readonly code: string;
-  /** The HTTP status; undefined where a WebSocket said it. */
-  readonly status: number | undefined;
+  /** The HTTP status. A WebSocket sends the one that the same request would have had. */
+  readonly status: number;
   /** Further fields of the error, such as a limit. */
   readonly details: { readonly [field: string]: Json };
   /** Seconds until it is worth trying again; 0 if the server did not say. */

@@ -20,11 +20,8 @@ const SILENCE = 45_000; // ms without a byte after which a stream is dead; the s
 const FOREVER = 2 ** 31 - 1; // ms, as far as a timer counts
 const SHOWN = 300; // ms after which what was accepted is pending no more, even if nothing came of it
 
-/** What may go well on another try: statuses, and codes for a socket, which has none. */
-const TRANSIENT = new Set([
-  ...[408, 429, 502, 503, 504],
-  ...["server_full", "server_stopping", "store_unavailable", "too_many_runs"],
-]);
+/** Statuses after which another try may go well. */
+const TRANSIENT = new Set([408, 429, 502, 503, 504]);
 const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
 const INDEX = /^(0|[1-9][0-9]{0,15})$/;
 const EVENTS = "text/event-stream";
@@ -39,7 +36,7 @@ export class Refused extends Error {
     Object.assign(this, { code, status, details, retryAfter });
   }
   get isTransient() {
-    return TRANSIENT.has(this.status ?? this.code);
+    return TRANSIENT.has(this.status);
   }
   static async of(response) {
     const text = await response.text();
@@ -207,7 +204,7 @@ export function connect(url, threadId, options = {}) {
     const waiting = asked.get(frame.ref);
     asked.delete(frame.ref);
     if (frame.type === "ack") waiting?.resolve({ ...frame, shows: frame.revision });
-    else if (frame.type === "refused") waiting?.reject(new Refused(frame.error));
+    else if (frame.type === "refused") waiting?.reject(new Refused(frame.error, frame.status, frame.retryAfter));
     else if (frame.type !== "pong") opened();
     if ("cursor" in frame && frame.type !== "ack") take(frame);
   };

@@ -94,8 +94,8 @@ class _Control:
     async def status(self, request: Request) -> Response:
         """Return what a thread is doing."""
         thread = await self._find(request)
-        await self._service.hub.registry.wait_stored()  # what is said of a run is kept
-        run = thread.run
+        run, queued = thread.run, thread.queue.as_json()
+        await self._service.hub.registry.wait_stored()  # clients see only what is stored
         status = "idle" if run is None else run.status
         return json_response(
             ThreadStatus(
@@ -105,7 +105,7 @@ class _Control:
                 run_id=None if run is None else run.id,
                 revision=thread.log.visible,
                 cursor=str(thread.cursor),
-                queued=msgspec.Raw(thread.queue.as_json()),
+                queued=msgspec.Raw(queued),
             )
         )
 

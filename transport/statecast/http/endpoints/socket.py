@@ -13,6 +13,7 @@ import contextlib
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.datastructures import Headers, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
@@ -24,6 +25,7 @@ from statecast.http.request.body import RequestBody, body_of
 from statecast.http.request.caller import Caller, seconds_left
 from statecast.http.request.fields import check_thread_id, posted_of
 from statecast.http.response.errors import deny, request_error
+from statecast.http.response.statuses import status_of
 from statecast.http.response.stream import GATHER
 from statecast.http.response.subscription import Subscription
 from statecast.http.service import Service
@@ -65,11 +67,13 @@ class CancelAck(msgspec.Struct, frozen=True, tag="ack", tag_field="type", rename
     cancelled: bool
 
 
-class ErrorFrame(msgspec.Struct, frozen=True, tag="refused", tag_field="type"):
+class ErrorFrame(msgspec.Struct, frozen=True, tag="refused", tag_field="type", rename="camel"):
     """The frame `ref` was refused without effect."""
 
     ref: str | None
+    status: int  #: that the same request would have had over HTTP
     error: dict[str, Any]
+    retry_after: float | UnsetType = UNSET  #: seconds
 
 
 class Pong(msgspec.Struct, frozen=True, tag="pong", tag_field="type"):
@@ -173,7 +177,8 @@ class _Session:
                 message = f'expected a frame of type "commands", "cancel" or "ping", got "{kind[:60]}"'
                 raise UnknownFrame(message)
         except RequestError as error:
-            await self._send(ErrorFrame(ref, error_fields(error)))
+            later = UNSET if error.retry_after is None else error.retry_after
+            await self._send(ErrorFrame(ref, status_of(error), error_fields(error), later))
         if self._following is None:
             await self._socket.close(UNKNOWN)
 
