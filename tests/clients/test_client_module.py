@@ -239,7 +239,8 @@ async def test_a_refusal_is_told_and_what_follows_goes_on(node: Module, wire: Js
 
 
 async def test_a_refusal_that_passes_is_tried_again(node: Module, wire: Json, monkeypatch: pytest.MonkeyPatch) -> None:
-    submit, refused = Hub.submit, []
+    submit = Hub.submit
+    refused: list[Posted] = []
 
     async def lose(hub: Hub, posted: Posted) -> Submission:
         if not refused:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final, TypeVar
 
+from statecast.threads.runs.tries import TRIES
 from tests.cluster.history import (
     Acked,
     Answer,
@@ -127,7 +128,10 @@ def replayed(history: History) -> Iterator[str]:
 
 
 def settled(history: History) -> Iterator[str]:
-    """5. What was accepted was carried out once, or its run is marked; what was not, happened at most once."""
+    """5. What was accepted was carried out once, or its run is marked; what was not, happened at most once.
+
+    A run that may start again is given up, and fails, once its process has ended `TRIES` times.
+    """
     runs: dict[str, set[str]] = defaultdict(set)
     for acked in _all(history, Acked):
         runs[acked.command] |= {acked.run} if acked.run else set()
@@ -149,7 +153,8 @@ def settled(history: History) -> Iterator[str]:
         if answer is not None and answer.restartable:
             if count > 1 and count > max((tries[run] for run in mine), default=1):
                 yield f"{sent.command} was begun {count} times, and its run started fewer times"
-            if sent.command in acknowledged and not done:
+            given_up = "failed" in how and any(tries[run] >= TRIES for run in mine)
+            if sent.command in acknowledged and not done and not given_up:
                 yield f"{sent.command} was accepted, and was not carried out"
             continue
         if count > 1 or done > count:
@@ -157,7 +162,8 @@ def settled(history: History) -> Iterator[str]:
         elif sent.command in acknowledged and not done and not how & MARKS:
             yield f"{sent.command} was accepted and was not carried out, and its run ended as {sorted(how)}"
     for run, how in ends.items():
-        if len(how) > 1 and not (tries[run] > 1 and how <= {"interrupted", "completed"}):
+        more = {"interrupted", "completed"} if tries[run] > 1 else set()
+        if len(how) > 1 and not how <= more | ({"failed"} if tries[run] >= TRIES else set()):
             yield f"the run {run} ended as {sorted(how)}"
 
 
@@ -185,9 +191,14 @@ def kept(history: History) -> Iterator[str]:
 
 
 def unprovoked(history: History, *, lease: float) -> Iterator[str]:
-    """7. Nobody takes over a thread whose owner renews its lease."""
+    """7. Nobody takes over a thread whose owner renews its lease.
+
+    A process that was killed renews nothing: its runs may be taken over at any time.
+    """
     faults = _all(history, Fault)
-    for process, thread, at in _lost(history):
+    for process, thread, since, at in _lost(history):
+        if any(fault.kind == "killed" and fault.process == process and since <= fault.begin <= at for fault in faults):
+            continue
         excuses = [fault for fault in faults if fault.process in (None, process) and fault.begin <= at]
         if not any(_endangers(span, at, lease) for span in _spans(excuses, RENEWED * lease)):
             yield f"{thread} was taken from {process}, to which nothing had been done"
@@ -262,17 +273,19 @@ def _progress(seen: Iterable[Saw]) -> Iterator[float]:
             yield saw.at
 
 
-def _lost(history: History) -> Iterator[tuple[str, str, float]]:
-    """Yield each takeover: from which process, of which thread, and when somebody saw it."""
-    owners: dict[str, str] = {}
+def _lost(history: History) -> Iterator[tuple[str, str, float, float]]:
+    """Yield each takeover: from which process, of which thread, since when it ran there, and when somebody saw it."""
+    owners: dict[str, tuple[str, float]] = {}
     events: list[Executed | Ended] = [*_all(history, Executed), *_all(history, Ended)]
     for event in sorted(events, key=lambda event: event.at):
         if isinstance(event, Executed):
             if event.run in owners:
-                yield owners[event.run], event.thread, event.at
-            owners[event.run] = event.process
+                process, since = owners[event.run]
+                yield process, event.thread, since, event.at
+            owners[event.run] = event.process, event.at
         elif event.how == "interrupted" and event.run in owners:
-            yield owners.pop(event.run), event.thread, event.at
+            process, since = owners.pop(event.run)
+            yield process, event.thread, since, event.at
 
 
 def _spans(faults: Sequence[Fault], gap: float) -> Iterator[list[Fault]]:

@@ -307,9 +307,13 @@ class _Scene:
         self._network.reconnected()
 
     async def _quiet(self) -> None:
-        """Wait until nothing is left to do, and everybody has seen it."""
-        while not all(self._is_quiet(thread) for thread, _ in self._threads):  # noqa: ASYNC110  # nobody tells
+        """Wait until nothing is left to write or to do, and everybody has seen it."""
+        while not self._all_is_quiet():  # noqa: ASYNC110  # nobody tells
             await asyncio.sleep(LOOK)
+
+    def _all_is_quiet(self) -> bool:
+        stored = all(server.hub.registry.journal.all_stored for server in self._servers.all)
+        return stored and all(self._is_quiet(thread) for thread, _ in self._threads)
 
     def _is_quiet(self, thread: str) -> bool:
         key = Key(None, thread)
@@ -370,8 +374,9 @@ def _state_of(thread: str) -> Callable[[Hub], Awaitable[tuple[Cursor, bytes, Any
 
     async def state(hub: Hub) -> tuple[Cursor, bytes, Any]:
         found = await hub.find(thread)
+        run = msgspec.to_builtins(found.run)
         revision, text = await hub.registry.snapshot(found)
-        return Cursor(found.epoch, revision), text, msgspec.to_builtins(found.run)
+        return Cursor(found.epoch, revision), text, run
 
     return state
 
