@@ -27,9 +27,10 @@ from tests.cluster.history import (
 
 __all__ = ["check", "takeovers"]
 
-#: The share of a lease in which an owner renews again, and what of it may pass before the lease is in danger.
+#: The share of a lease in which an owner renews again, and what of it may pass before the lease is in danger: a renewal
+#: that gets no answer is given up after a third, the next one follows 0.07 later, and both may have been lost.
 RENEWED: Final = 1 / 3
-ENDANGERED: Final = 0.6
+ENDANGERED: Final = 0.4
 
 #: In how many leases after the end of a fault a takeover is noticed that it has led to.
 NOTICED: Final = 3
