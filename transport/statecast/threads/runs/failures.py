@@ -11,6 +11,7 @@ from statecast.protocol import RunError
 from statecast.protocol.errors import RequestError
 from statecast.protocol.messages.state_messages import list_in, without
 from statecast.threads.errors import AgentFailed
+from statecast.threads.tracebacks import from_the_users
 from statecast_agents import Agent, AgentError, Json, StatecastError, StateInvalid, TooLarge
 from statecast_agents.errors import InvalidAnswer, MessageConflict
 
@@ -47,11 +48,11 @@ def explain(failure: BaseException, what: str, *, debug: bool) -> RunError:
             error = RunError(_code(cause.code), _sendable(str(cause)))
             if cause.__cause__ is None:
                 return error
-            _log.error("%s failed", what, exc_info=failure)
+            _log.error("%s failed", what, exc_info=from_the_users(failure))
             return RunError(error.code, _details(failure)) if debug else error
         except Exception as unreadable:  # an agent's own `__str__`, which may raise anything
             failure = unreadable
-    _log.error("%s failed", what, exc_info=failure)
+    _log.error("%s failed", what, exc_info=from_the_users(failure))
     if debug:
         return RunError("agent_failed", _details(failure))
     return RunError("agent_failed", "The agent failed. The reason is in the server's log.")
@@ -79,7 +80,7 @@ class AgentsCode:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         # It awaits nothing, so that not even a cancellation is anybody else's.
         if error is not None and not isinstance(error, RequestError):
-            _log.error("the agent's code for %s failed", self._what, exc_info=error)
+            _log.error("the agent's code for %s failed", self._what, exc_info=from_the_users(error))
             text = f"the agent's code for {self._what} failed; the reason is in the server's log"
             raise AgentFailed(text) from None
 
@@ -127,7 +128,7 @@ def _code(code: object) -> str:
 
 def _details(failure: BaseException) -> str:
     """Return the traceback of an exception, with those of its causes."""
-    return _sendable("".join(traceback.format_exception(failure))[-MAX_TEXT:])
+    return _sendable("".join(traceback.format_exception(*from_the_users(failure)))[-MAX_TEXT:])
 
 
 def _sendable(text: str) -> str:
