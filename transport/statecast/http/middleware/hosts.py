@@ -13,7 +13,15 @@ from statecast.http.errors import UnknownHost
 from statecast.http.request.headers import header_of
 from statecast.http.response.errors import error_response
 
+from .refusals import Refusals
+
 __all__ = ["HostCheck"]
+
+#: What the log says of a host name that was refused.
+REFUSED: Final = (
+    "requests to the host name %r are refused; allow it with --allowed-host, or allowed_hosts of create_app, "
+    "if it is yours"
+)
 
 _LOCAL: Final = frozenset({"localhost"})
 
@@ -34,12 +42,14 @@ class HostCheck:
         names = [name.lower() for name in allowed]
         self._any = "*" in names
         self._names = _LOCAL | set(names)
+        self._refusals = Refusals(REFUSED)
         self._below = tuple(name[1:] for name in names if name.startswith("*."))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket") and not self._any:
             host = header_of(scope, b"host") or ""
             if not self._knows(_name(host)):
+                self._refusals.log(_name(host)[:MAX_ADDRESS])
                 if scope["type"] == "websocket":
                     await send({"type": "websocket.close", "code": 4421})
                     return
