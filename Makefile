@@ -16,7 +16,7 @@ CLIENT_TESTS = tests/clients tests/docs $(shell grep -rlE "tests\.clients|accumu
 	tests/agents tests/chaos tests/cluster tests/examples tests/transport)
 PARALLEL = --numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadfile --no-loadscope-reorder
 PYTEST = $(BIN)/python -m pytest $(PARALLEL)
-CODE = $(wildcard agents/statecast_agents transport/statecast tests examples benchmarks)
+CODE = $(wildcard agents/statecast_agents transport/statecast transport/statecast_pytest tests examples benchmarks)
 
 # An active environment must not leak into ours.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH __PYVENV_LAUNCHER__

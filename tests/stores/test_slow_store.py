@@ -14,7 +14,8 @@ import pytest
 from statecast import Agent, App, Limits, Run, UntypedCommand, create_app
 from statecast.protocol.errors import RequestError
 from statecast.stores import Change, Key, SavedThread, SqliteStore, StoreUnavailable
-from statecast.testing import TestClient, _scope
+from statecast.testing import TestClient
+from statecast.testing.asgi import scope_of
 from tests.stores.committing_store import CommittingStore
 from tests.transport.held_agent import HOLD, NOTE, held, note, until
 
@@ -196,7 +197,7 @@ def posted() -> tuple[Any, Any, Any]:
     async def send(message: Any) -> None:
         await anyio.lowlevel.checkpoint()
 
-    return _scope("POST", PATH, {"content-type": "application/json", "host": "127.0.0.1"}), receive, send
+    return scope_of("POST", PATH, {"content-type": "application/json", "host": "127.0.0.1"}, None), receive, send
 
 
 async def test_a_thread_that_is_being_deleted_is_begun_anew(store: Slow) -> None:

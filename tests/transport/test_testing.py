@@ -128,7 +128,7 @@ async def test_a_silent_app_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
     async def deaf(scope: Any, receive: Any, send: Any) -> None:
         await anyio.sleep_forever()
 
-    monkeypatch.setattr("statecast.testing.PATIENCE", 0.01)
+    monkeypatch.setattr("statecast.testing.asgi.PATIENCE", 0.01)
     for app in (silent, deaf):
         async with TestClient(app, lifespan=False) as client:
             with pytest.raises(TimeoutError):

@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from statecast.threads import Hub, OnDisconnect
 
-from .request.caller import EXPIRES, Authenticate, Caller
+from .request.caller import EXPIRES, USER, Authenticate, Caller, caller_of
 from .request.headers import header_of
 from .request.open_requests import open_request_of
 
@@ -55,6 +55,8 @@ class Service(msgspec.Struct, frozen=True):
         return (await self.caller(scope)).owner
 
     async def _authenticated(self, scope: Scope, key_alone: bool) -> Caller:
+        if USER in scope:
+            return caller_of(scope[USER])
         for authenticate in self.authenticate:
             caller = await authenticate(scope, key_alone=key_alone)
             if caller is not None:

@@ -60,6 +60,7 @@ class ObservedRun(msgspec.Struct, kw_only=True, eq=False):
     begun: float | None = None  #: None until its turn has come
     answered: float | None = None  #: when its agent had made its first entry
     ended: float | None = None
+    failure: BaseException | None = None  #: what its agent raised
     entries: int = 0  #: of the log, from its first to its last; set when it has ended
     #: returns what it has answered; call it in `run_ended`, before the thread goes on
     answer: Callable[[], Answered] = lambda: Answered()

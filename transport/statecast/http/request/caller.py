@@ -24,6 +24,7 @@ from statecast.threads import user_id
 __all__ = [
     "EXPIRED",
     "EXPIRES",
+    "USER",
     "AppUsers",
     "Authenticate",
     "Caller",
@@ -36,6 +37,9 @@ _log: Final = logging.getLogger("statecast")
 
 #: In the scope of a request: until when its caller is known, in seconds since the epoch, or None. Streams end then.
 EXPIRES: Final = "statecast.expires"
+
+#: In the scope of a request that a test makes in this process: its user, whatever `identify` would say.
+USER: Final = "statecast.user"
 
 #: Why they do.
 EXPIRED: Final = RunError(

@@ -480,6 +480,7 @@ class Execution:
             self._turn("running")
 
     def _explain(self, failure: BaseException) -> RunError:
+        self.observed.failure = failure
         return explain(failure, f"run {self.id} on thread {self.thread.id}", debug=self._debug)
 
     def _turn(self, status: Status, error: RunError | None = None, *, asks: bool = False) -> None:
