@@ -373,6 +373,22 @@ async def test_another_run_than_the_one_that_is_meant_is_left_alone(node: Module
     assert (await thread.snapshot())["state"]["notes"] == ["held"]
 
 
+async def test_what_waits_behind_a_run_is_shown_also_to_who_comes_later(node: Module, wire: Json) -> None:
+    agent, gate = make()
+    async with serving(create_app(agent)) as server:
+        thread = await (await node.thread(server.url, **wire)).subscribe()
+        await thread.send(HOLD)
+        behind = (await thread.send(note("behind")))["value"]["runId"]
+        queued = (await thread.wait("s.queued.length === 1"))["queued"]
+        assert (queued[0]["runId"], queued[0]["commands"][0]["text"]) == (behind, "behind")
+        late = await (await node.thread(server.url, name="late", **wire)).subscribe()
+        assert (await late.wait("s.queued.length === 1"))["queued"] == queued
+        gate.set()
+        for one in (thread, late):
+            assert (await one.wait('s.state.notes.includes("behind") && !s.isRunning'))["queued"] == []
+        await check(thread, server.url)
+
+
 async def test_a_stop_that_is_tried_again_stops_no_later_run(node: Module) -> None:
     async with serving(app()) as server, proxied(server) as proxy:
         thread = await (await node.thread(proxy.url)).subscribe()

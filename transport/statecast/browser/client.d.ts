@@ -23,6 +23,9 @@ export type Command = { readonly type: string; readonly id?: string; readonly [f
 /** A command as it goes on the wire. */
 export type SentCommand = { readonly type: string; readonly id: string; readonly [field: string]: Json };
 
+/** Commands that wait for their turn. The server leaves them out behind the first 64 KiB of a queue. */
+export type QueuedBatch = { readonly runId: string; readonly commands?: readonly SentCommand[] };
+
 /** A thread at a moment. It is frozen, and so is all that it holds; what is equal in the next one is the same object. */
 export type Snapshot<State = Json> = {
   /** The thread's state; null until it has come. */
@@ -33,6 +36,8 @@ export type Snapshot<State = Json> = {
   readonly isRunning: boolean;
   /** What that run has emitted outside the state. */
   readonly parts: readonly Part[];
+  /** Commands that the server has accepted and will run when the active run has ended, in order. */
+  readonly queued: readonly QueuedBatch[];
   /** How far the thread's log has come. */
   readonly revision: number;
   /** The same as a cursor; null until the state has come. */

@@ -27,7 +27,7 @@ const INDEX = /^(0|[1-9][0-9]{0,15})$/;
 const EVENTS = "text/event-stream";
 const JSON_TYPE = "application/json";
 const NONE = Object.freeze([]);
-const NOTHING = { state: null, run: null, isRunning: false, parts: NONE, revision: 0, cursor: null };
+const NOTHING = { state: null, run: null, isRunning: false, parts: NONE, queued: NONE, revision: 0, cursor: null };
 
 export class Refused extends Error {
   name = "Refused";
@@ -71,6 +71,7 @@ export function connect(url, threadId, options = {}) {
   let snapshot = Object.freeze({ ...NOTHING, pending: NONE, connection: "idle", error: null });
   let isNews = false; // whether listeners are to be told
   let cursor = null; // where the next stream goes on; null: at a snapshot
+  let queue; // what this connection has said of the queue; undefined: nothing yet
   let isAbsent = isNew; // until the first commands are accepted
   let latest; // the run that the commands accepted last led to
   let link = null; // a socket that is open
@@ -86,12 +87,16 @@ export function connect(url, threadId, options = {}) {
   };
   const tell = (changes) => {
     if (changes) note(changes);
+    const queued = kept(snapshot.queued, queue ?? snapshot.queued);
+    if (queued !== snapshot.queued) note({ queued });
     if (!isNews) return;
     isNews = false;
     for (const listener of [...listeners]) called(listener);
   };
   const take = (frame) => {
     if (onFrame) called(onFrame, frame);
+    if (frame.type === "queued") return void (queue = frame.queued); // no entry of the log
+    queue ??= NONE; // a queue that is not empty comes behind the first entries
     if (frame.type !== "snapshot") {
       if (cursor === null) throw new OperationError("expected a snapshot first");
       if (frame.revision <= snapshot.revision) return;
@@ -122,6 +127,7 @@ export function connect(url, threadId, options = {}) {
       await pause(FOREVER); // until its first commands are accepted, or a socket is wanted for them
     }
     for (let tries = 0; isWanted(); ) {
+      queue = undefined;
       tell({ connection: snapshot.connection === "unknown" ? "unknown" : "connecting" });
       try {
         const work = Socket ? readSocket : readEvents;
