@@ -25,7 +25,7 @@ MAKEFLAGS += --no-print-directory
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: docs help demo test quick test-long test-newest test-oldest test-python check lint types imports bench load page format setup clean
+.PHONY: docs help demo test quick test-long test-newest test-oldest test-python check lint types imports bench load page react format setup clean
 
 help: ## Show this help
 	@echo "Usage: make <target> [ARGS=\"...\"] [PYTHON=python3.12]"
@@ -80,6 +80,10 @@ page: ## Build the page from page/ into transport/statecast/page/
 docs: $(STAMP)-dev ## Build the site from README.md and docs/ into site/, and check its links; ARGS=serve shows it as you write
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs $(or $(ARGS),build --quiet)
 
+react: ## Build @statecast/react from packages/react/ into transport/statecast/browser/react.js
+	@command -v npm >/dev/null || { echo "make react needs Node.js 20.19 or newer with npm, and found no npm." >&2; exit 1; }
+	@cd packages/react && npm ci --no-audit --no-fund && npm run build
+
 format: $(STAMP)-dev ## Format the code and fix what can be fixed automatically
 	$(BIN)/python -m ruff check --fix-only .
 	$(BIN)/python -m ruff format .
@@ -99,5 +103,5 @@ $(STAMP)-bench: $(STAMP)-dev
 clean: ## Remove the virtual environment, node_modules and all caches
 	rm -rf $(VENV) $(VENV).lock .node .newest .oldest dist build site .coverage htmlcov
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	rm -rf page/node_modules tests/clients/node_modules tests/clients/newest tests/types/node_modules
+	rm -rf page/node_modules packages/*/node_modules packages/*/dist tests/clients/node_modules tests/clients/newest tests/types/node_modules
 	find agents transport tests examples benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

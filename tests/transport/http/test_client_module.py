@@ -1,4 +1,4 @@
-"""`GET /client.js`, `GET /adapters.js` and their types: what is served, how it is kept by who has it, and to whom."""
+"""`GET /client.js`, `/adapters.js`, `/react.js` and their types: what is served, who keeps it, and for whom it is."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ FILES = {
     "/client.d.ts": "application/typescript; charset=utf-8",
     "/adapters.js": "text/javascript; charset=utf-8",
     "/adapters.d.ts": "application/typescript; charset=utf-8",
+    "/react.js": "text/javascript; charset=utf-8",
+    "/react.d.ts": "application/typescript; charset=utf-8",
 }
 
 

@@ -67,7 +67,7 @@ export type Suggestions = {
 };
 
 /** A list of threads of which nothing is missing. */
-export type ThreadList = RemoteThreadListAdapter & Required<Pick<RemoteThreadListAdapter, "updateCustom">>;
+export type ThreadList = RemoteThreadListAdapter & Required<Pick<RemoteThreadListAdapter, "updateCustom" | "unarchive">>;
 
 /** Asks the server for answers, and follows them, whatever becomes of the connection. */
 export type ChatModel = {

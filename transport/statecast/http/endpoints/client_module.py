@@ -1,4 +1,4 @@
-"""`GET /client.js` and `GET /adapters.js`: ES modules for pages, with their types."""
+"""`GET /client.js`, `GET /adapters.js` and `GET /react.js`: ES modules for pages, with their types."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ FILES: Final = {
     "client.d.ts": ("Its types", _TYPES),
     "adapters.js": ("Adapters for assistant-ui's runtimes, as an ES module", _SCRIPT),
     "adapters.d.ts": ("Their types", _TYPES),
+    "react.js": ("A thread as a React hook, with a runtime for assistant-ui, as an ES module", _SCRIPT),
+    "react.d.ts": ("Its types", _TYPES),
 }
 
 
