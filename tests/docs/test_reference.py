@@ -219,6 +219,7 @@ OF_THE_PROCESS = {
     "--port",
     "--proxy",
     "--reload",
+    "--worker-timeout",
     "--workers",
 }
 

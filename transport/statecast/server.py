@@ -22,7 +22,7 @@ from .http import GRACE, App, AppSettings, create_app
 from .shutdown import ShutdownTimer
 from .targets import load
 from .threads import Hub
-from .workers import Parent, listening_at
+from .workers import WORKER_TIMEOUT, Parent, listening_at
 
 __all__ = ["Server", "config_for", "serve"]
 
@@ -181,6 +181,7 @@ def serve(
     grace: float = ...,
     proxies: Sequence[str] = ...,
     workers: int = ...,
+    worker_timeout: float = ...,
 ) -> None: ...
 @overload
 def serve(
@@ -204,6 +205,7 @@ def serve(
     grace: float = GRACE,
     proxies: Sequence[str] = (),
     workers: int = 1,
+    worker_timeout: float = WORKER_TIMEOUT,
     **settings: Unpack[AppSettings],
 ) -> None:
     """Serve agents until the process is asked to stop.
@@ -216,6 +218,7 @@ def serve(
         proxies: Addresses or networks of proxies, which say in `X-Forwarded-For` whose requests they pass on.
         workers: Processes that serve them, each of which imports them; so more than one needs an import string, and a
             store that processes can share. A module that names itself needs `if __name__ == "__main__":` around this.
+        worker_timeout: Seconds after which a worker is replaced whose event loop stands still; 0: never.
         settings: As for `create_app`.
 
     Raises:
@@ -224,6 +227,7 @@ def serve(
         TypeError, ValueError: A setting makes no sense; the text names it.
     """
     check_number("workers", workers, whole=True, least=1)
+    check_number("worker_timeout", worker_timeout, least=0)
     if workers > 1:
         if not isinstance(agents, str) or settings:
             raise TypeError(
@@ -232,7 +236,7 @@ def serve(
             )
         options = ["--grace", str(grace), *(option for proxy in proxies for option in ("--proxy", proxy))]
         with listening_at(host, port, workers) as listening:
-            Parent(["serve", agents, "--host", host, *options], listening=listening).run()
+            Parent(["serve", agents, "--host", host, *options], listening=listening, timeout=worker_timeout).run()
         return
     if isinstance(agents, str):
         agents = load(agents)

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from statecast import AddMessage, Agent, App, Run, UntypedCommand, create_app
 from statecast.cli.commands import parser
 from statecast.cli.settings import METRICS_TOKEN, app_of
+from statecast.http.counted import Counted, summed, sums
 from statecast.testing import TestClient
 from statecast_agents import Usage
 from tests.transport.failing_store import Failing
@@ -138,3 +139,29 @@ async def test_the_command_line_takes_the_token_from_the_environment(
     app = app_of(parser().parse_args(["demo", "--metrics"]))
     async with TestClient(app) as client:
         assert (await client.get("/metrics")).status == status
+
+
+def test_what_processes_count_is_added_and_of_some_levels_the_highest_counts() -> None:
+    def of(runs: float, lag: float, since: float) -> list[Counted]:
+        return [
+            Counted(
+                "statecast_runs",
+                "Runs",
+                "counter",
+                [
+                    ("statecast_runs_total", {"agent": "poet", "status": "failed"}, runs),
+                    ("statecast_runs_created", {"agent": "poet", "status": "failed"}, since),
+                ],
+            ),
+            Counted("statecast_follower_lag_entries", "Lag", "gauge", [("statecast_follower_lag_entries", {}, lag)]),
+            Counted("statecast_threads", "Threads", "gauge", [("statecast_threads", {}, lag)]),
+        ]
+
+    together = {name: value for family in summed([of(2, 7, 20), of(3, 5, 10)]) for name, _, value in family.samples}
+    assert together == {
+        "statecast_runs_total": 5,
+        "statecast_runs_created": 10,
+        "statecast_follower_lag_entries": 7,
+        "statecast_threads": 12,
+    }
+    assert [family.name for family in sums(of(1, 1, 1))] == ["statecast_runs"]

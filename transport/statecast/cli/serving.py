@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from statecast.http import GRACE
+from statecast.http.counted import count_with
 from statecast.logs import FORMATS, LEVELS, set_up_logging
 from statecast.server import Server, config_for
 from statecast.stores import Store, StoreUnavailable, is_shared
 from statecast.stores.here import convert_stores
 from statecast.targets import folder_of
-from statecast.workers import Parent, Reloading, attached, listening_at
+from statecast.workers import WORKER_TIMEOUT, Parent, Reloading, attached, listening_at
 
 from .arguments import port, seconds, workers
 from .settings import STORES, add_settings, app_of, page_hint
@@ -40,6 +41,13 @@ def add_commands(commands: Any) -> None:
         default=1,
         metavar="NUMBER",
         help="processes; more than one share a store in a file or a database (default: %(default)s)",
+    )
+    serve.add_argument(
+        "--worker-timeout",
+        type=seconds,
+        default=WORKER_TIMEOUT,
+        metavar="SECONDS",
+        help="replace a worker whose event loop stands still for this long; 0: never (default: %(default)g)",
     )
     serve.add_argument("--reload", action="store_true", help="restart when the code changes, or when the server dies")
     serve.add_argument("--page", action="store_true", help="serve the page for every agent at /")
@@ -81,6 +89,7 @@ def serve_agents(options: argparse.Namespace) -> int:
     is_one_of_several = parent is not None and not options.reload
     if parent is not None and is_one_of_several:
         convert_stores(parent.store)
+        count_with(parent)
     elif parent is None and options.workers > 1:
         return _serve_workers(options)
     elif parent is None and options.reload:
@@ -118,6 +127,8 @@ def serve_agents(options: argparse.Namespace) -> int:
         print(f"statecast: {error}", file=sys.stderr)
         return 2
     server.run(None if parent is None else parent.listening)
+    if parent is not None:
+        parent.say_counts()
     return 0 if server.started else 1
 
 
@@ -132,6 +143,7 @@ def _serve_workers(options: argparse.Namespace) -> int:
                 options.arguments,
                 listening=listening,
                 on_ready=lambda names: _announce(names, options, port),
+                timeout=options.worker_timeout,
                 logs={"level": options.log_level, "format": options.log_format},
             ).run()
     except (OSError, ValueError) as error:

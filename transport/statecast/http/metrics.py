@@ -6,7 +6,7 @@ Rule: no label has an id, or anything else that clients choose: agents, statuses
 from __future__ import annotations
 
 from collections import Counter as Counts
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from statecast.threads import Hub, ObservedRun, Observer
 
+from .counted import Counted, processes_here, summed
 from .request.open_requests import OpenRequests
 
 __all__ = ["Metrics"]
@@ -25,7 +26,7 @@ SHORT: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05
 
 
 class Metrics(Observer):
-    """Counts what a hub does. Each server has a registry of its own.
+    """Counts what a hub does. Each app has a registry of its own; workers of one server count together.
 
     Args:
         hub: The hub.
@@ -60,10 +61,30 @@ class Metrics(Observer):
         self._called = counter("calls_elsewhere", "Requests passed to the process that holds their thread")
         self.registry.register(_Levels(self, hub, open_requests))
         hub.observer.add(self)
+        self._processes = processes_here()
+        if self._processes is not None:
+            self._processes.offer(self.counted)
 
-    def text(self) -> bytes:
-        """Return all metrics as text."""
-        return generate_latest(self.registry)
+    async def text(self) -> bytes:
+        """Return all metrics as text: of this process, and of all with which it counts together."""
+        if self._processes is None:
+            return generate_latest(self.registry)
+        others = await self._processes.others()
+        together = CollectorRegistry()
+        together.register(_Together(summed([self.counted(), *others])))
+        return generate_latest(together)
+
+    def counted(self) -> list[Counted]:
+        """Return what this process has counted."""
+        return [
+            Counted(
+                family.name,
+                family.documentation,
+                family.type,
+                [(sample.name, dict(sample.labels), float(sample.value)) for sample in family.samples],
+            )
+            for family in self.registry.collect()
+        ]
 
     def run_ended(self, run: ObservedRun) -> None:
         self._runs.labels(run.agent, run.state.status).inc()
@@ -101,6 +122,21 @@ class Metrics(Observer):
     def ended_entries(self) -> int:
         """The entries of runs that have ended."""
         return self._ended_entries
+
+
+class _Together(Collector):
+    """Yields what processes have counted together."""
+
+    def __init__(self, counts: Sequence[Counted]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        for family in self._counts:
+            metric = Metric(family.name, family.what, family.kind)
+            for name, labels, value in family.samples:
+                metric.add_sample(name, labels, value)
+            yield metric
 
 
 class _Levels(Collector):

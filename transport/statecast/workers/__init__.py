@@ -2,7 +2,7 @@
 
 from .attached import Attached, attached
 from .listening import listening_at
-from .parent import Parent
+from .parent import WORKER_TIMEOUT, Parent
 from .reloading import Reloading
 
-__all__ = ["Attached", "Parent", "Reloading", "attached", "listening_at"]
+__all__ = ["WORKER_TIMEOUT", "Attached", "Parent", "Reloading", "attached", "listening_at"]

@@ -16,10 +16,14 @@ from typing import Final
 
 from .backoff import Backoff
 from .listening import stop_listening
+from .together import Together
 from .worker import Worker
 from .writers import Writers
 
-__all__ = ["Parent"]
+__all__ = ["WORKER_TIMEOUT", "Parent"]
+
+#: Seconds after which a worker is replaced whose event loop does not turn.
+WORKER_TIMEOUT: Final = 30.0
 
 _log: Final = logging.getLogger("statecast")
 
@@ -31,6 +35,7 @@ class Parent:
         arguments: Those of the command line with which a worker is started.
         listening: The sockets on which they accept connections, for each of them.
         on_ready: Called with the names of the agents when all of them do so.
+        timeout: Seconds after which a worker is replaced whose event loop does not turn; 0: it never is.
         logs: The options of `set_up_logging` in writers.
     """
 
@@ -40,12 +45,15 @@ class Parent:
         *,
         listening: Sequence[list[socket.socket]],
         on_ready: Callable[[Sequence[str]], None] = lambda names: None,
+        timeout: float = WORKER_TIMEOUT,
         logs: Mapping[str, str] | None = None,
     ) -> None:
         self._command = [sys.executable, "-m", "statecast.cli", *arguments]
         self._slots = [_Slot(sockets) for sockets in listening]
         self._on_ready = on_ready
+        self._timeout = timeout
         self._writers = Writers(logs or {})
+        self._together = Together()
         self._workers: set[Worker] = set()
         self._stop = asyncio.Event()
         self._serving = asyncio.Event()  #: set when all workers have accepted connections once
@@ -126,7 +134,9 @@ class Parent:
     async def _started(self, slot: _Slot) -> Worker | None:
         """Start a worker; return None if the system has nothing left for it."""
         try:
-            worker = await Worker.start(self._command, slot.listening, self._writers)
+            worker = await Worker.start(
+                self._command, slot.listening, self._writers, together=self._together, timeout=self._timeout
+            )
         except OSError as error:
             _log.error("a worker could not be started: %s", error)
             return None

@@ -9,6 +9,8 @@ import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
+from .control import LONGEST
+
 __all__ = ["Process"]
 
 
@@ -48,7 +50,7 @@ class Process:
         """
         ours, theirs = socket.socketpair()
         with theirs:
-            reader, writer = await asyncio.open_connection(sock=ours)
+            reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST)
             control = theirs.fileno()
             try:
                 process = await asyncio.create_subprocess_exec(

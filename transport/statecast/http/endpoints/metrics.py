@@ -36,7 +36,7 @@ def metrics_operations(metrics: Metrics, token: str | None) -> list[Operation]:
 
     async def text(request: Request) -> Response:
         _check(request.scope, token)
-        return Response(metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
+        return Response(await metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     reply = Reply(media={TYPE: "the metrics"})
     return [Operation("GET", "/metrics", text, "What Prometheus reads", {200: reply})]
