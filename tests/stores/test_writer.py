@@ -25,6 +25,7 @@ from statecast.stores import (
 )
 from statecast.stores.sharing import Sharing
 from statecast.stores.writer import WriterStore
+from statecast.stores.writer.frames import TOPICS, Frames
 from tests.stores.written_store import WriterHere, WrittenStore
 
 pytestmark = pytest.mark.anyio
@@ -213,3 +214,49 @@ async def test_the_states_of_threads_do_not_stay_in_the_memory_of_the_writer(tmp
         tracemalloc.stop()
         await store.aclose()
     assert held < 2_000_000
+
+
+async def test_hints_wait_once_each_while_the_other_end_does_not_read() -> None:
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    _, end = await loop.create_connection(Hinting, sock=ours)
+    topics = [f"topic {number}" for number in range(200)]
+    async with asyncio.timeout(PATIENCE):
+        while not end._full:
+            end.hint(topics)
+            await asyncio.sleep(0)
+    sent = end.frames
+    for _ in range(50):
+        end.hint(topics)
+        await asyncio.sleep(0)
+    end.hint([f"other {number}" for number in range(2 * TOPICS)])
+    end.hint(["lost"])
+    assert end.frames == sent
+    assert set(topics) <= end._topics
+    assert "lost" not in end._topics
+
+    async with asyncio.timeout(PATIENCE):
+        while end.frames == sent:
+            await loop.sock_recv(theirs, 65_536)
+    assert (end._topics, end.frames) == (set(), sent + 1)
+    theirs.close()
+    async with asyncio.timeout(PATIENCE):
+        await end.over.wait()
+
+
+class Hinting(Frames):
+    """An end that sends hints, and counts the frames."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames = 0
+        self.over = asyncio.Event()
+
+    def hints(self, topics: Collection[str]) -> bytes:
+        self.frames += 1
+        return " ".join(topics).encode()
+
+    def lost(self) -> None:
+        self.over.set()

@@ -48,6 +48,10 @@ class _Connection(Frames):
         """Call a method that does not reply."""
         self.send(encode((0, method, arguments)))
 
+    def hints(self, topics: Collection[str]) -> bytes:
+        """Return hints as the writer expects them."""
+        return encode((0, "hints", (list(topics),)))
+
     def receive(self, frame: bytes) -> None:
         """Receive a reply, or hints."""
         try:
@@ -144,6 +148,11 @@ class Link:
         """Call a method that does not reply; without a connection, do nothing."""
         if self._connection is not None:
             self._connection.tell(method, *arguments)
+
+    def hint(self, topics: Collection[str]) -> None:
+        """Hint at topics; without a connection, do nothing."""
+        if self._connection is not None:
+            self._connection.hint(topics)
 
     async def _wait(self) -> _Connection:
         if self._keeping is None:

@@ -137,9 +137,9 @@ class _Visitor(Frames):
             file.drop()
         self._writer.start(self._wake.aclose())
 
-    def hint(self, topics: Collection[str]) -> None:
-        """Hint at topics."""
-        self.send(encode((0, None, list(topics))))
+    def hints(self, topics: Collection[str]) -> bytes:
+        """Return hints as a process expects them."""
+        return encode((0, None, list(topics)))
 
     async def _answer(self, number: int, method: str, arguments: Sequence[Any]) -> None:
         try:

@@ -46,7 +46,7 @@ class WriterWake:
 
     def send(self, topics: Collection[str]) -> None:
         """Hint at topics: what else is sent in this turn of the event loop leaves with it."""
-        self._link.tell("hints", list(topics))
+        self._link.hint(topics)
 
     def follow(self, topic: str) -> None:
         """Receive hints at a topic."""
