@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 #: Settings made of numbers, with the fields that may be 0, have no end, or be None.
 NUMBERS: Final[dict[type[msgspec.Struct], dict[str, set[str]]]] = {
     Limits: {
-        "zero": {"resume_seconds", "idle_seconds"},
+        "zero": {"history_entries", "history_bytes", "resume_seconds", "idle_seconds"},
         "endless": {"run_seconds", "waiting_seconds", "resume_seconds", "idle_seconds"},
         "optional": {"keep_seconds"},
     },

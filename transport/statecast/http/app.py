@@ -32,6 +32,7 @@ from .endpoints.models import model_operations
 from .endpoints.patch import patch_operations
 from .endpoints.socket import SocketEndpoint
 from .endpoints.threads import thread_operations
+from .endpoints.travel import travel_operations
 from .endpoints.wires import wire_operations
 from .lifespan import GRACE, serving
 from .middleware.caching import Caching
@@ -359,6 +360,7 @@ def _operations(
         *model_operations(hub),
         *control_operations(service),
         *patch_operations(service),
+        *travel_operations(service),
         *event_operations(service),
         *thread_operations(service),
         *message_operations(service),

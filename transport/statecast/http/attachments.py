@@ -116,13 +116,20 @@ class Attachments:
         await self.owned(name, owner)
         await _checked(self._files.delete(name))
 
-    async def delete_named(self, texts: Iterable[bytes], owners: Collection[str | None]) -> None:
-        """Delete the files that these texts name and one of these owners has, up to a limit.
+    async def delete_named(
+        self, texts: Iterable[bytes], owners: Collection[str | None], spared: Iterable[bytes] = ()
+    ) -> None:
+        """Delete the files that these texts name and one of these owners has, but not those of other texts.
+
+        Up to a limit of files.
 
         Raises:
             StoreUnavailable: Some are not deleted.
         """
         found = dict.fromkeys(name for text in texts for name in names_among(text.decode(errors="replace")))
+        for text in spared:
+            for name in names_among(text.decode(errors="replace")):
+                found.pop(name, None)
         for name in itertools.islice(found, MOST):
             file = await self._files.find(name)
             if file is not None and file.owner in owners:

@@ -74,6 +74,7 @@ class RunEntry(_Other, frozen=True):
 
     revision: int
     run: RunState
+    at: int = 0  #: when, in milliseconds since 1970; 0 where it is not known, as of entries of earlier versions
 
 
 Entry = OperationsEntry | ChunkEntry | RunEntry

@@ -20,7 +20,8 @@
     │   └── cloud: UnknownLease
     ├── Conflict                      it does not fit what is there
     │   ├── UnknownInterrupt
-    │   ├── threads: AgentMismatch, CommandIdReused, PatchFailed, ThreadDamaged, AgentsMessage
+    │   ├── threads: AgentMismatch, CommandIdReused, PatchFailed, ThreadDamaged, AgentsMessage,
+    │   │       ThreadExists
     │   ├── http: FileDamaged
     │   ├── cloud: LeaseEnded, LeaseMismatch, FileExists
     │   └── threads: RunConflict      the active run is in the way

@@ -15,7 +15,15 @@ __all__ = ["read_entry", "write_entry"]
 
 _encode: Final = msgspec.json.Encoder().encode
 _chunk: Final = msgspec.json.Decoder(tuple[str, Chunk])
-_run: Final = msgspec.json.Decoder(RunState)
+
+
+class _StoredRun(RunState, frozen=True, omit_defaults=True):
+    """A run as it is stored with the time of its entry."""
+
+    at: int = 0
+
+
+_run: Final = msgspec.json.Decoder(_StoredRun)
 
 
 def write_entry(entry: Entry) -> tuple[Kind, bytes]:
@@ -25,7 +33,8 @@ def write_entry(entry: Entry) -> tuple[Kind, bytes]:
     if type(entry) is ChunkEntry:
         return "chunk", _encode((entry.run_id, entry.chunk))
     assert isinstance(entry, RunEntry)
-    return "run", _encode(entry.run)
+    run = entry.run
+    return "run", _encode(_StoredRun(run.id, run.status, run.error, run.asks, entry.at))
 
 
 def read_entry(revision: int, kind: Kind, data: bytes) -> Entry:
@@ -35,4 +44,5 @@ def read_entry(revision: int, kind: Kind, data: bytes) -> Entry:
     if kind == "chunk":
         run_id, chunk = _chunk.decode(data)
         return ChunkEntry(revision, run_id, chunk)
-    return RunEntry(revision, _run.decode(data))
+    run = _run.decode(data)
+    return RunEntry(revision, RunState(run.id, run.status, run.error, run.asks), run.at)

@@ -8,6 +8,7 @@ from .limits import Limits
 from .log.reader import Reader
 from .observer import Answered, ObservedRun, Observer
 from .offload import offload
+from .past_reader import PastReader
 from .records.client_messages import with_messages
 from .records.directory import MAX_FIELD, Directory
 from .rules import Posted, ThreadGone, check_built_in
@@ -35,6 +36,7 @@ __all__ = [
     "ObservedRun",
     "Observer",
     "OnDisconnect",
+    "PastReader",
     "Posted",
     "Reader",
     "Submission",

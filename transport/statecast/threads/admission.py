@@ -19,9 +19,10 @@ from statecast.protocol.errors import RequestError, Unauthorized
 from statecast.stores import Key, StoreUnavailable
 from statecast_agents import Agent, Document, new_id
 from statecast_agents.commands import AnyCommand
+from statecast_agents.memory_versions import Record
 
 from .claims import adopt, agrees
-from .errors import AgentMismatch, LeaseLost, ServerStopping
+from .errors import AgentMismatch, LeaseLost, ServerStopping, ThreadExists
 from .limits import Limits
 from .offload import offload
 from .records.client_messages import reassigned
@@ -341,6 +342,33 @@ class Admission:
                 thread = self._registry.make(key, agent, document)
                 posted = Posted(agent=agent, commands=[], thread_id=key.thread_id, owner=key.owner)
                 await self._accept(thread, posted, [], agreed=True, created=[thread.created()])
+            return thread
+
+    async def create(
+        self, key: Key, agent: Agent, document: Document, memory: Sequence[Record], changes: Sequence[stores.Change]
+    ) -> Thread:
+        """Make a new thread, and return it once it is stored.
+
+        Args:
+            key: The thread's.
+            agent: Its agent.
+            document: Its state.
+            memory: The versions of its agent's memory.
+            changes: What is stored with it: its memory, and other records.
+
+        Raises:
+            HeldElsewhere: Another process has a thread of that id, or just makes it.
+            RequestError: `thread_exists`; `unauthorized`; `store_unavailable`. Nothing was made.
+        """
+        self.check_open()
+        async with self._registry.one_at_a_time(key):
+            if await self._registry.own(key) is not None or await self._registry.store.summary(key) is not None:
+                raise ThreadExists(key.thread_id)
+            await self.check_free(key)
+            thread = self._registry.make(key, agent, document)
+            thread.remember(memory)
+            posted = Posted(agent=agent, commands=[], thread_id=key.thread_id, owner=key.owner)
+            await self._accept(thread, posted, [], agreed=True, created=[thread.created(), *changes])
             return thread
 
     def assign(self, thread: Thread, agent: Agent) -> None:

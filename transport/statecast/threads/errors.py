@@ -35,6 +35,7 @@ __all__ = [
     "ServerFull",
     "ServerStopping",
     "ThreadDamaged",
+    "ThreadExists",
     "TooManyCommands",
     "TooManyRuns",
     "UnknownMessage",
@@ -66,9 +67,32 @@ class UnknownRevision(Unknown):
 
 
 class RevisionGone(RequestError):
-    """The state at that revision is not kept any more."""
+    """The state at that revision is not kept any more.
+
+    Args:
+        message: As for every error.
+        begins: The first revision whose state is kept.
+    """
 
     code = "revision_gone"
+
+    def __init__(self, message: str = "", *, begins: int = 0) -> None:
+        super().__init__(message)
+        self.begins = begins
+
+    def fields(self) -> dict[str, object]:
+        """Return what the wire says beside `code` and the message."""
+        return {"begins": self.begins}
+
+
+class ThreadExists(Conflict):
+    """There is a thread of that id already."""
+
+    code = "thread_exists"
+
+    def __init__(self, thread_id: str) -> None:
+        super().__init__(f'expected an id that no thread has, got "{thread_id[:128]}"')
+        self.thread_id = thread_id
 
 
 class AgentMismatch(Conflict):

@@ -28,7 +28,7 @@ from .errors import AgentFailed, AgentsMessage, FieldTooLarge, UnknownMessage
 from .hub import Hub
 from .offload import offload
 from .records.aliases import Aliases
-from .records.cascade import MESSAGE
+from .records.cascade import DELETED, MESSAGE, NAMED
 from .records.client_messages import can_follow, check_written, has_only
 from .records.directory import MAX_FIELD
 from .runs.hook_calls import HookFailed
@@ -37,9 +37,6 @@ __all__ = ["EACH", "LEASE", "History"]
 
 #: Kinds of records.
 FEEDBACK: Final = "feedback"
-DELETED: Final = "deleted"  #: of a message that the agent's state still has: hidden, but what was written of it stays
-
-NAMED: Final = "named"  #: which message has an id from elsewhere, in a form
 LEASE: Final = "lease"  #: of a message that its client still makes
 
 #: Bytes, about, of a message in a history, where nobody has counted them.

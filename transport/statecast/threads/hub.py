@@ -18,17 +18,20 @@ from statecast.stores import Durability, Key, Store, StoreUnavailable, Wake, is_
 from statecast_agents import Agent, Json, new_id
 
 from .admission import Admission, AnyRun, Submission
+from .archive import Archive
 from .calls.performing import Performer
 from .calls.replies import Cancelled, Done, Patched, Reply
-from .calls.requests import Assign, Call, Cancel, Delete, Extend, Move, Patch, Renew, Write
+from .calls.requests import Assign, Call, Cancel, Delete, Extend, Move, Patch, Renew, Rewind, Write
 from .claims import Claim
+from .copies import Copies
 from .elsewhere.elsewhere import Elsewhere
 from .elsewhere.owners import ReadMark
-from .errors import LeaseLost, ServerStopping, UnknownThread
+from .errors import LeaseLost, ServerStopping, ThreadExists, UnknownThread
 from .limits import Limits
 from .observer import Observers
 from .ownership.leases import HeldElsewhere
 from .ownership.registry import SharedRegistry
+from .past import Past
 from .readiness import ReadinessCheck
 from .records.cascade import Cascade
 from .records.deletion import Deletion
@@ -100,12 +103,18 @@ class Hub:
         self._deletion = Deletion(self.registry, self._runs, self.cascade)
         self.registry.cascade = self.cascade.go
         self._readiness = ReadinessCheck(self.registry)
+        self.past = Past(self.registry)  #: what threads were
+        self._copies = Copies(self.directory, self._admission, self.past)
         self._performer = Performer(
-            self.registry, self._runs, self._admission, self._deletion, self.agents, self.limits
+            self.registry, self._runs, self._admission, self._deletion, self.past, self.agents, self.limits
         )
         self._elsewhere = self._elsewhere_of(self.registry)  #: None: no other process has the store
         more = (lambda: ()) if self._elsewhere is None else self._elsewhere.tasks
-        self._supervisor = Supervisor(self.registry, self._runs, self.limits, tasks=more)
+        limits = self.limits
+        archive = Archive(self.registry, most=limits.history_entries, most_bytes=limits.history_bytes)
+        if limits.history_entries and limits.history_bytes:
+            self.registry.archive = archive.take
+        self._supervisor = Supervisor(self.registry, self._runs, limits, tasks=lambda: [archive.run(), *more()])
         self.sent_bytes = 0  #: that streams have sent; they count it
         self._draining = False
         self._warned = False  #: whether the log has the warning that nobody started it
@@ -188,7 +197,7 @@ class Hub:
         for thread in self.registry:
             thread.log.close()
             if self.registry.store.instant and thread.lasting:
-                thread.compact()  # so that another hub may take it up
+                thread.put_away()  # so that another hub may take it up
 
     @property
     def alive(self) -> bool:
@@ -397,6 +406,47 @@ class Hub:
         reply = await self._perform(thread.key, Patch(steps, key))
         assert isinstance(reply, Patched), "it is what a patch is answered with"
         return Cursor(reply.epoch, reply.revision)
+
+    async def rewind(self, thread_id: str, revision: int, *, owner: str | None = None, cancel: bool = False) -> Cursor:
+        """Change a thread's state back to what it was at a revision, and return the place after that.
+
+        Args:
+            thread_id: The thread.
+            revision: The revision.
+            owner: Whose it is.
+            cancel: Whether to stop a run that is under way, and drop what is queued.
+
+        Raises:
+            RequestError: `unknown_thread`; `run_active`; `unknown_revision`, `revision_gone`; `store_unavailable`.
+        """
+        thread = await self.find(thread_id, owner=owner)
+        reply = await self._perform(thread.key, Rewind(revision, cancel))
+        assert isinstance(reply, Patched), "it is what a rewind is answered with"
+        return Cursor(reply.epoch, reply.revision)
+
+    async def fork(self, thread_id: str, revision: int, *, owner: str | None = None, to: str | None = None) -> Thread:
+        """Make a new thread of what a thread was at a revision, and return it.
+
+        Args:
+            thread_id: The thread.
+            revision: The revision.
+            owner: Whose both are.
+            to: The id of the new one; None: any.
+
+        Raises:
+            RequestError: `unknown_thread`; `thread_exists`; `unknown_revision`, `revision_gone`; `store_unavailable`.
+        """
+        thread = await self.find(thread_id, owner=owner)
+        key = Key(owner, to or new_id("thr"))
+        while True:
+            try:
+                return await self._copies.fork(thread, revision, key)
+            except HeldElsewhere:
+                if await self.known(key.thread_id, owner=owner) is not None:
+                    raise ThreadExists(key.thread_id) from None
+                await asyncio.sleep(AGAIN)
+            except LeaseLost:
+                await asyncio.sleep(AGAIN)
 
     async def write(self, thread_id: str, messages: Sequence[Json], agent: Agent, *, owner: str | None = None) -> None:
         """Set the messages of a thread, unless an agent has run on it: then the state is the agent's.

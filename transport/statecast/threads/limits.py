@@ -34,6 +34,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     waiting_seconds: float = 86_400.0  #: until a run that waits for its user fails with `wait_timeout`
     keep_entries: int = 1_024  #: of each log, for readers to catch up on; past them a reader gets a snapshot
     keep_bytes: int = 2**20  #: of each log, likewise
+    history_entries: int = 32_768  #: of each thread, kept for readers of its past and for forks; 0: none
+    history_bytes: int = 4 * 2**20  #: likewise, as they are stored, compressed; 0: none
     resume_seconds: float = 60.0  #: that a thread without a client's id outlives its last run
     lease_seconds: float = 2.2  #: that a process holds a thread of a shared store unless it renews its claim
     outage_seconds: float = 60.0  #: without the store until a run fails with `store_unavailable`
@@ -59,8 +61,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             raise TypeError(f"expected Limits.connections to be Connections(…), got {self.connections!r}")
 
 
-#: Periods that may be 0: at once.
-_ZERO: Final = frozenset({"resume_seconds", "idle_seconds"})
+#: What may be 0: at once, or nothing.
+_ZERO: Final = frozenset({"history_entries", "history_bytes", "resume_seconds", "idle_seconds"})
 
 #: Periods that may have no end.
 _ENDLESS: Final = frozenset({"run_seconds", "waiting_seconds", "resume_seconds", "idle_seconds"})

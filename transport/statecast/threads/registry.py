@@ -20,10 +20,9 @@ from statecast.protocol.errors import RequestError
 from statecast.stores import Damaged, Key, SavedThread, Store, StoreUnavailable, Summary
 from statecast_agents import Agent, Document, new_id
 
-from .errors import AgentMismatch, LeaseLost, RevisionGone, ThreadDamaged, UnknownRevision, UnknownThread
+from .errors import AgentMismatch, LeaseLost, ThreadDamaged, UnknownThread
 from .limits import Limits
 from .log.journal import Journal
-from .log.restore import replay
 from .observer import Observers
 from .thread import Thread
 from .turns import Turns
@@ -88,6 +87,8 @@ class Registry:
         self._removed = 0  #: how often threads were removed from the store
         #: called with a thread whose time is over, before it goes; None: nothing goes with it
         self.cascade: Callable[[Key], Awaitable[None]] | None = None
+        #: called with a thread whose log is to be compacted, and to be kept as history; None: no history is kept
+        self.archive: Callable[[Thread], None] | None = None
 
     def __len__(self) -> int:
         return len(self._threads)
@@ -122,6 +123,7 @@ class Registry:
             lasting=lasting,
             epoch=self.new_epoch(),
             clock=self.clock,
+            archive=self.archive,
         )
 
     def new_epoch(self) -> str:
@@ -242,13 +244,18 @@ class Registry:
         """Restore a stored thread, with its runs."""
         agent = self._agent_of(saved)
         try:
-            thread = Thread.restore(saved, agent, journal=self.journal, limits=self._limits, clock=self.clock)
+            thread = self._restore(saved, agent)
             self._threads[saved.key] = thread
             self._restore_inbox(thread, saved.inbox)
         except Exception as error:  # whatever is wrong with one stored thread must not affect the others
             self._threads.pop(saved.key, None)
             raise self.damaged(saved.key, error) from None
         return thread
+
+    def _restore(self, saved: SavedThread, agent: Agent) -> Thread:
+        return Thread.restore(
+            saved, agent, journal=self.journal, limits=self._limits, clock=self.clock, archive=self.archive
+        )
 
     def _agent_of(self, saved: SavedThread) -> Agent:
         """Return the agent of a stored thread.
@@ -310,30 +317,6 @@ class Registry:
         if thread.losses != losses:
             raise LeaseLost()
         return found
-
-    async def state_at(self, thread: Thread, revision: int) -> bytes:
-        """Return the state at an earlier revision as JSON, back to the store's last snapshot.
-
-        Raises:
-            RequestError: `unknown_revision` for one that is yet to come; `revision_gone` for one that is gone;
-                `store_unavailable`.
-        """
-        now, state = await self.snapshot(thread)
-        if revision == now:
-            return state
-        if revision > now:
-            message = f"expected a revision up to {now}, the thread's last, got {revision}"
-            raise UnknownRevision(message, limit=now)
-        try:
-            saved = None if self.store.instant else await self.store.load(thread.key)
-        except Damaged as error:
-            raise self.damaged(thread.key, error) from None
-        if saved is None or revision < saved.revision:
-            raise RevisionGone(f"the state at revision {revision} is not kept any more")
-        try:
-            return replay(saved, revision).encode()
-        except Exception as error:  # as in `find`
-            raise self.damaged(thread.key, error) from None
 
     async def wait_stored_through_outages(self, key: Key | None = None) -> None:
         """Wait until everything that happened, on a thread or on all, is stored, however long the store is unavailable.
@@ -409,7 +392,7 @@ class Registry:
         if not thread.lasting:
             self.remove_stored(stores.Deleted(thread.key))
         elif self.store.instant:
-            thread.compact()
+            thread.put_away()
         self.remove(thread)
 
     async def sweep(self) -> bool:

@@ -36,9 +36,10 @@ class Thread(LoggedState):
         lasting: Whether a client can name it; if not, it is gone soon after its last run.
         epoch: Of its log; a new one unless it was kept.
         clock: A monotonic clock, in seconds.
+        archive: Called with the thread when its log is to be compacted, and to be kept as history; None: it is not.
     """
 
-    __slots__ = ("_clock", "applied", "epoch", "lasting", "queue", "used")
+    __slots__ = ("_archive", "_clock", "applied", "epoch", "lasting", "queue", "used")
 
     def __init__(
         self,
@@ -51,9 +52,11 @@ class Thread(LoggedState):
         lasting: bool = True,
         epoch: str | None = None,
         clock: Callable[[], float] = time.monotonic,
+        archive: Callable[[Thread], None] | None = None,
     ) -> None:
         super().__init__(key, agent, document, journal=journal, limits=limits)
         self.lasting = lasting
+        self._archive = archive if lasting else None
         self.epoch = epoch or os.urandom(6).hex()
         self.queue: RunQueue[Execution] = RunQueue(self.log)
         self.applied: dict[str, tuple[bytes, str]] = {}  #: command id → digest of the command, run id
@@ -69,6 +72,7 @@ class Thread(LoggedState):
         journal: Journal,
         limits: Limits,
         clock: Callable[[], float] = time.monotonic,
+        archive: Callable[[Thread], None] | None = None,
     ) -> Thread:
         """Restore a stored thread, at its last entry.
 
@@ -84,6 +88,7 @@ class Thread(LoggedState):
             lasting=saved.lasting,
             epoch=saved.epoch,
             clock=clock,
+            archive=archive,
         )
         thread._restore(saved, found)
         return thread
@@ -125,6 +130,8 @@ class Thread(LoggedState):
         self.last_run = turns[-1] if turns else found.run
         self.queue.asks_since = saved.revision + len(found.entries) if self.asks else None
         self._uncompacted = sum(map(size_of, found.entries))
+        if self._archive is not None:
+            self._hold(saved.revision, saved.state, saved.run, written=self.log.revision)
 
     @property
     def cursor(self) -> Cursor:
@@ -189,7 +196,16 @@ class Thread(LoggedState):
 
     def created(self) -> Created:
         """Return the changes that create this thread in a store."""
-        return Created(self.key, self.agent.name, self.epoch, self.lasting, self.snapshot()[1])
+        _, state = self.snapshot()
+        if self._archive is not None:
+            self._hold(0, state, b"null", written=0)
+        return Created(self.key, self.agent.name, self.epoch, self.lasting, state)
+
+    def _shorten(self) -> None:
+        if self._archive is None:
+            self.compact()
+        else:
+            self._archive(self)
 
     def follow(
         self,

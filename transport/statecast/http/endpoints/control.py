@@ -118,7 +118,7 @@ class _Control:
             revision, state = await self._service.hub.registry.snapshot(thread)
         else:
             revision = _number(text)
-            state = await self._service.hub.registry.state_at(thread, revision)
+            state = (await self._service.hub.past.point(thread, revision)).state
         cursor = str(Cursor(thread.epoch, revision))
         return json_response(StateAt(thread.id, revision, cursor, msgspec.Raw(state), run))
 

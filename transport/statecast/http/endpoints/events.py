@@ -13,18 +13,21 @@ from statecast.http.request.fields import check_thread_id
 from statecast.http.response.stream import GATHER, Stream, begin_stream
 from statecast.http.response.subscription import Subscription
 from statecast.http.service import Service
-from statecast.protocol import Cursor
+from statecast.protocol import Cursor, Encoder
 from statecast.protocol.errors import UnknownFormat
 from statecast.protocol.fields import chosen
 from statecast.protocol.thread_events.encoder import EventsEncoder
 from statecast.protocol.thread_events.patches import PatchEventsEncoder
-from statecast.threads import Thread
+from statecast.threads import Hub, Thread
 
-__all__ = ["Format", "event_operations", "place_of"]
+__all__ = ["Format", "event_operations", "followed", "place_of"]
 
 Format = Literal["operations", "json-patch", "snapshot"]
 
 _FORMATS: Final[Mapping[str, Format]] = {known: known for known in get_args(Format)}
+
+#: The cursor of a reader that begins where the history of a thread begins.
+START: Final = "start"
 
 #: Seconds between two whole states of `?format=snapshot`.
 WHOLE_EVERY: Final = 0.25
@@ -52,10 +55,12 @@ class _Events:
         thread = await service.hub.find(thread_id, owner=await service.owner(scope))
         given = Headers(scope=scope).get("last-event-id") or query.get("cursor") or ""
         await service.hub.check_place(thread, Cursor.parse(given))
-        place = place_of(given, thread) if form == "operations" else None
         encoder = PatchEventsEncoder(thread.epoch) if form == "json-patch" else EventsEncoder(thread.epoch)
         whole = form == "snapshot"
-        subscription = Subscription.to_thread(service.hub, thread, encoder, place, whole=whole)
+        if form == "operations":
+            subscription = followed(service.hub, thread, encoder, given)
+        else:
+            subscription = Subscription.to_thread(service.hub, thread, encoder, None, whole=whole)
         headers = [*encoder.headers, (b"statecast-thread-id", thread.id.encode())]
         stream = Stream(subscription, gather=WHOLE_EVERY if whole else GATHER)
         await begin_stream(scope, send, headers, stream)
@@ -68,6 +73,13 @@ def format_of(query: QueryParams) -> Format:
         RequestError: `unknown_format`.
     """
     return chosen(query.get("format"), _FORMATS, "a format", UnknownFormat)
+
+
+def followed(hub: Hub, thread: Thread, encoder: Encoder, cursor: str) -> Subscription:
+    """Return a subscription from a cursor on; "start" is where the history begins."""
+    if cursor == START:
+        return Subscription.from_start(hub, thread, encoder)
+    return Subscription.to_thread(hub, thread, encoder, place_of(cursor, thread))
 
 
 def place_of(text: str, thread: Thread) -> int | None:

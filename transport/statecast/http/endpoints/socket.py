@@ -34,7 +34,7 @@ from statecast.protocol.errors import RequestError, Unavailable, error_fields
 from statecast.protocol.thread_events.encoder import EventsEncoder, framed_as_line
 from statecast.threads import Thread, offload
 
-from .events import place_of
+from .events import followed
 
 __all__ = ["SocketEndpoint"]
 
@@ -203,12 +203,12 @@ class _Session:
         await self._send(CancelAck(ref, run_id, cancelled))
 
     def _follow(self, thread: Thread) -> None:
-        place = place_of(QueryParams(self._scope["query_string"]).get("cursor", ""), thread)
-        self._following = asyncio.ensure_future(self._send_events(thread, place))
-
-    async def _send_events(self, thread: Thread, place: int | None) -> None:
         encoder = EventsEncoder(thread.epoch, framed_as_line, heartbeat=HEARTBEAT)
-        subscription = Subscription.to_thread(self._service.hub, thread, encoder, place)
+        cursor = QueryParams(self._scope["query_string"]).get("cursor", "")
+        subscription = followed(self._service.hub, thread, encoder, cursor)
+        self._following = asyncio.ensure_future(self._send_events(subscription))
+
+    async def _send_events(self, subscription: Subscription) -> None:
         reader = subscription.source
         clock = asyncio.get_running_loop().time
         last = -GATHER

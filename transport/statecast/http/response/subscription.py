@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from statecast.protocol import Encoder, MessageEncoder
-from statecast.threads import Hub, Reader, Submission, Thread
+from statecast.threads import Hub, PastReader, Reader, Submission, Thread
 
 from .throttle import ThrottledEncoder, ThrottledReader
 
 __all__ = ["Subscription"]
+
+#: The revision of a reader that has seen nothing.
+BEFORE_ALL: Final = -1
 
 
 class Subscription:
@@ -39,7 +44,7 @@ class Subscription:
         )
         hub.follow(accepted.thread, accepted.run)
         #: what to read from: an encoder that holds changes back is asked for them only so often
-        self.source: Reader | ThrottledReader = self.reader
+        self.source: Reader | ThrottledReader | PastReader = self.reader
         if encoder.shared is None and isinstance(encoder, ThrottledEncoder):  # what is shared is not held back
             self.source = ThrottledReader(self.reader, encoder, 1 / hub.limits.state_frames)
 
@@ -50,6 +55,14 @@ class Subscription:
         """Follow a thread across its runs, from a revision on; None: from a snapshot on."""
         place = Submission(thread=thread, run=None, run_id=None, revision=revision or 0, snapshot=revision is None)
         return cls(hub, place, encoder, endless=True, whole=whole)
+
+    @classmethod
+    def from_start(cls, hub: Hub, thread: Thread, encoder: Encoder) -> Subscription:
+        """Follow a thread across its runs, from the first revision that is known on."""
+        subscription = cls.to_thread(hub, thread, encoder, BEFORE_ALL)
+        reader = subscription.reader
+        subscription.source = PastReader(hub.past, thread, reader, encoder, send_bytes=hub.limits.send_bytes)
+        return subscription
 
     @property
     def cut(self) -> bool:

@@ -84,7 +84,9 @@ class EventsEncoder:
             frame = b'{"type":"update-state","revision":%d,"operations":%b}' % (entry.revision, entry.operations)
             return self._framed(entry.revision, frame)
         if type(entry) is RunEntry:
-            return self._framed(entry.revision, _encode({"type": "run", "revision": entry.revision, "run": entry.run}))
+            at = {"at": entry.at} if entry.at else {}
+            frame = _encode({"type": "run", "revision": entry.revision, **at, "run": entry.run})
+            return self._framed(entry.revision, frame)
         assert type(entry) is ChunkEntry
         fields = {**fields_of(entry.chunk), "revision": entry.revision, "runId": entry.run_id}
         return self._framed(entry.revision, _encode(fields))

@@ -12,11 +12,13 @@ from statecast.threads.admission import Admission, Submission
 from statecast.threads.errors import AgentMismatch, LeaseLost, RunActive, UnknownThread
 from statecast.threads.limits import Limits
 from statecast.threads.offload import offload
+from statecast.threads.past import Past
 from statecast.threads.patches import patch
 from statecast.threads.records.client_messages import append, rewrite, written
 from statecast.threads.records.deletion import Deletion
 from statecast.threads.registry import Registry
 from statecast.threads.resuming import check_run
+from statecast.threads.rewinding import rewind
 from statecast.threads.rules import NO_RUN, Posted, ThreadGone, is_repeated, patch_mark, remember_mark
 from statecast.threads.runs.batch import Batch
 from statecast.threads.scheduler import Scheduler
@@ -24,7 +26,7 @@ from statecast.threads.thread import Thread
 from statecast_agents import Agent
 
 from .replies import Accepted, Cancelled, Done, Gone, Patched, Reply
-from .requests import Abandon, Assign, Call, Cancel, Delete, Extend, Follow, Move, Patch, Renew, Submit, Write
+from .requests import Abandon, Assign, Call, Cancel, Delete, Extend, Follow, Move, Patch, Renew, Rewind, Submit, Write
 
 __all__ = ["Performer", "Taken", "accepted", "nothing"]
 
@@ -45,6 +47,7 @@ class Performer:
         runs: Their runs.
         admission: Takes batches.
         deletion: Deletes and moves threads.
+        past: Reads what threads were.
         agents: The agents by name.
         limits: What a call may ask for.
     """
@@ -55,6 +58,7 @@ class Performer:
         runs: Scheduler,
         admission: Admission,
         deletion: Deletion,
+        past: Past,
         agents: Mapping[str, Agent],
         limits: Limits,
     ) -> None:
@@ -62,6 +66,7 @@ class Performer:
         self._runs = runs
         self._admission = admission
         self._deletion = deletion
+        self._past = past
         self._agents = agents
         self._limits = limits
 
@@ -95,6 +100,8 @@ class Performer:
                 return await self._cancel(thread, call, taken)
             case Patch():
                 return await self._patch(thread, call, taken)
+            case Rewind():
+                return await self._rewind(thread, call, taken)
             case Extend():
                 done = Done(append(thread, call.parent_id, call.message))
                 return await self._stored(thread, done, taken, waits=done.done)
@@ -169,6 +176,27 @@ class Performer:
             remember_mark(thread, patch_mark(call.key, call.steps), NO_RUN)
         thread.touch()
         thread.flush()
+        return await self._stored(thread, Patched(thread.epoch, thread.log.revision), taken)
+
+    async def _rewind(self, thread: Thread, call: Rewind, taken: Taken) -> Reply:
+        self._admission.check_open()
+        while True:
+            if call.cancel:
+                await self._deletion.stop(thread)
+            elif thread.active is not None or thread.inbox:
+                raise RunActive('a run is under way; wait for its end, or send "cancel": true to stop it')
+            point = await self._past.point(thread, call.revision)
+            state = await offload(len(point.state), msgspec.json.decode, point.state)
+            if thread.gone:
+                raise UnknownThread(thread.id)
+            if not thread.owned:
+                raise LeaseLost()
+            if thread.active is None and not thread.inbox:
+                break
+        if thread.asks:
+            self._runs.dismiss(thread)
+        rewind(thread, point, state)
+        thread.touch()
         return await self._stored(thread, Patched(thread.epoch, thread.log.revision), taken)
 
     async def _write(self, key: Key, thread: Thread | None, call: Write, taken: Taken) -> Reply:

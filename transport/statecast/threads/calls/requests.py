@@ -24,6 +24,7 @@ __all__ = [
     "Move",
     "Patch",
     "Renew",
+    "Rewind",
     "Submit",
     "Write",
     "decode_call",
@@ -71,6 +72,13 @@ class Patch(msgspec.Struct, frozen=True, tag="patch"):
     key: str | None = None  #: by which it is recognized when it comes again; None: it is another patch then
 
 
+class Rewind(msgspec.Struct, frozen=True, tag="rewind"):
+    """Change the state back to what it was at a revision."""
+
+    revision: int
+    cancel: bool = False  #: whether to stop a run that is under way, and drop what is queued; else that is refused
+
+
 class Write(msgspec.Struct, frozen=True, tag="write"):
     """Set the messages, unless an agent has run on the thread."""
 
@@ -108,7 +116,7 @@ class Renew(msgspec.Struct, frozen=True, tag="renew"):
     revision: int
 
 
-Call = Submit | Cancel | Abandon | Follow | Patch | Write | Extend | Assign | Delete | Move | Renew
+Call = Submit | Cancel | Abandon | Follow | Patch | Rewind | Write | Extend | Assign | Delete | Move | Renew
 
 encode_call: Final = msgspec.json.Encoder().encode
 

@@ -12,7 +12,7 @@ a reader stands between them.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Final, Protocol
 
@@ -81,6 +81,7 @@ class Log:
         "ends",
         "frames",
         "older",
+        "on_drop",
         "readers",
         "revision",
         "stale",
@@ -92,6 +93,7 @@ class Log:
         self.revision = 0  #: of the last entry
         self.visible = 0  #: of the last entry that readers may see, because the store has it
         self.older: list[ChunkEntry | RunEntry] = []  #: kept from before `start`
+        self.on_drop: Callable[[Sequence[Entry]], None] | None = None  #: called with the entries that are dropped
         self._keep_entries = keep_entries
         self._keep_bytes = keep_bytes
         self._entries: list[Entry] = []
@@ -296,6 +298,8 @@ class Log:
         ):
             self._bytes -= size_of(self._entries[count])
             count += 1
+        if self.on_drop is not None:
+            self.on_drop(self._entries[:count])
         gone = [entry for entry in self._entries[:count] if not isinstance(entry, OperationsEntry)]
         del self._entries[:count]
         if gone:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
@@ -28,6 +29,8 @@ from statecast_agents.memory_versions import Record
 from .discard import DiscardingJournal
 from .journal import Journal
 from .log import Log
+from .stretch import Stretch
+from .unstored import Unstored
 
 __all__ = ["LoggedState"]
 
@@ -58,6 +61,7 @@ class LoggedState:
         "_memory",
         "_size",
         "_uncompacted",
+        "_unstored",
         "agent",
         "document",
         "journal",
@@ -94,6 +98,9 @@ class LoggedState:
         self._encoded: bytes | None = None  #: until the state changes
         self._grown = 0  #: bytes of operations since then
         self._uncompacted = 0  #: bytes of entries since the store's snapshot
+        self._unstored: Unstored | None = (
+            None  #: what an instant store does not have; None: it has all, or none is kept
+        )
         self._memory: Memory | None = None  #: made when a run begins, or the thread is restored with one
         self._size = 0  #: bytes of the state, when it was last encoded whole
         self._adopt(document)
@@ -202,6 +209,10 @@ class LoggedState:
             self._memory = self._new_memory()
         return self._memory
 
+    def remember(self, records: Sequence[Record]) -> None:
+        """Take stored versions for the memory; the thread is new."""
+        self._memory = self._new_memory(records) if records else None
+
     @property
     def answers(self) -> Answers:
         """The answers to the thread's questions that no run has taken."""
@@ -243,7 +254,7 @@ class LoggedState:
         """Append a run's new status."""
         self.flush()
         self.last_run = run
-        self._append(RunEntry(self.log.revision + 1, run), ENTRY)
+        self._append(RunEntry(self.log.revision + 1, run, int(time.time() * 1000)), ENTRY)
         if run.ended:
             self.log.end(run.id)
 
@@ -326,10 +337,52 @@ class LoggedState:
             return self.log.revision, self._encoded
 
     def compact(self) -> None:
-        """Replace the stored entries by a snapshot, once the log has grown by twice the state's size."""
-        self._uncompacted = 0
+        """Replace the stored entries by a snapshot."""
         revision, state = self.snapshot()
-        self.journal.add(Compacted(self.key, revision, state, msgspec.json.encode(self.last_run)))
+        self.compact_to(revision, state, msgspec.json.encode(self.last_run))
+
+    def compact_to(self, revision: int, state: bytes, run: bytes, *changes: RecordWritten | RecordErased) -> None:
+        """Replace the stored entries up to a revision by a snapshot, together with other changes.
+
+        Args:
+            revision: Where.
+            state: The state there, as JSON.
+            run: The latest run there, as JSON.
+            changes: What else is written.
+        """
+        self._uncompacted = 0
+        self.journal.add(*changes, Compacted(self.key, revision, state, run))
+        if self._unstored is not None:
+            self._unstored.begin(revision, state, run)
+
+    @property
+    def unstored(self) -> Stretch | None:
+        """The latest stretch of the log, if the store does not have it."""
+        return None if self._unstored is None else self._unstored.stretch()
+
+    def put_away(self) -> None:
+        """Write to an instant store what only the thread has."""
+        self.flush()
+        if self._unstored is None:
+            self.compact()
+        else:
+            self.journal.add(*self._unstored.put_away(self.key))
+
+    def _hold(self, revision: int, state: bytes, run: bytes, *, written: int) -> None:
+        """Hold the entries after the snapshot of an instant store, for a history."""
+        if self._instant:
+            self._unstored = Unstored(self.log, revision, state, run, written=written)
+            self.log.on_drop = self._hold_dropped
+
+    def _hold_dropped(self, entries: Sequence[Entry]) -> None:
+        assert self._unstored is not None, "it was set before"
+        self._unstored.add(entries)
+        if self._unstored.size > max(self._limits.keep_bytes, 2 * self._size):
+            self._shorten()
+
+    def _shorten(self) -> None:
+        """Compact the log: it has grown by twice the state's size."""
+        self.compact()
 
     def _append(self, entry: Entry, size: int) -> None:
         self.log.append(entry, size)
@@ -344,7 +397,8 @@ class LoggedState:
         self._lane.add_entry(self.log, Appended(self.key, entry.revision, kind, data, is_open))
         self._uncompacted += size
         if self._uncompacted > max(self._limits.keep_bytes, 2 * self._size):
-            self.compact()
+            self._uncompacted = 0
+            self._shorten()
 
     def _wake(self) -> None:
         if threading.get_ident() == self._home:

@@ -237,6 +237,11 @@ class Reader:
         return self._closing or (end is not None and end <= self._log.visible)
 
     @property
+    def closing(self) -> bool:
+        """Whether the stream ends soon, wherever the reader is."""
+        return self._closing
+
+    @property
     def is_slow(self) -> bool:
         """Whether the next frame is slow to encode: `wait` does that off the event loop."""
         return self._due is not None

@@ -8,6 +8,7 @@ import msgspec
 
 from statecast.protocol import Entry, RunState
 from statecast.stores import Damaged, SavedThread, read_entry
+from statecast.stores.log import Kind
 from statecast_agents import Document, operations
 from statecast_agents.memory_versions import Record, decode
 
@@ -31,13 +32,13 @@ def restore(saved: SavedThread) -> RestoredThread:
         raise Damaged(f"entries are missing after revision {saved.revision}")
     run = msgspec.json.decode(saved.run, type=RunState | None)
     memory = sorted(Record(int(number), decode(data)) for number, data in saved.memory)
-    return RestoredThread(replay(saved), entries, run, memory)
+    return RestoredThread(replay(saved.state, saved.entries), entries, run, memory)
 
 
-def replay(saved: SavedThread, until: int | None = None) -> Document:
-    """Return the state of the snapshot and the operations after it, up to a revision or all of them."""
-    document = Document.adopting(msgspec.json.decode(saved.state))
-    for revision, kind, data in saved.entries:
+def replay(state: bytes, entries: Sequence[tuple[int, Kind, bytes]], until: int | None = None) -> Document:
+    """Return a state, which is JSON, after the operations of the entries that follow it, up to a revision or all."""
+    document = Document.adopting(msgspec.json.decode(state))
+    for revision, kind, data in entries:
         if kind == "operations" and (until is None or revision <= until):
             for operation in operations.decode(data):
                 document.apply(operation)

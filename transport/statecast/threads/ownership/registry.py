@@ -254,7 +254,7 @@ class SharedRegistry(Registry):
         """
         agent = self._agent_of(saved)
         try:
-            thread = Thread.restore(saved, agent, journal=self.journal, limits=self._limits, clock=self.clock)
+            thread = self._restore(saved, agent)
             mirror.mirror(thread, saved.inbox)
         except Exception as error:  # as above
             raise self.damaged(saved.key, error) from None

@@ -5,23 +5,30 @@ This module does not know what the data is: its owner receives all texts of a th
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Final, TypeVar
 
 from statecast.stores import Damaged, Key, RecordWritten
 from statecast.threads.registry import Registry
 
-__all__ = ["FORMER", "MESSAGE", "Cascade", "DeleteNamed", "former"]
+__all__ = ["DELETED", "FORMER", "MESSAGE", "NAMED", "RELATED", "Cascade", "DeleteNamed", "former"]
 
 #: Kinds of records: what clients have written of messages, and whose a thread was before it became its owner's.
 MESSAGE: Final = "message"
 FORMER: Final = "former"
 
+#: Kinds of records, of what clients have written: which message has an id from elsewhere, in a form; and of a message
+#: that the agent's state still has, that it is hidden, though what was written of it stays.
+NAMED: Final = "named"
+DELETED: Final = "deleted"
+
+#: The kind of the records that name other threads with the same files: copies of a thread, and what they are copies of.
+RELATED: Final = "related"
+
 _T = TypeVar("_T")
 
-#: Drops what texts (JSON) name and one of some owners has.
-DeleteNamed = Callable[[Iterable[bytes], Collection[str | None]], Awaitable[None]]
+#: Drops what texts (JSON) name and one of some owners has, but for what other texts name as well.
+DeleteNamed = Callable[[Iterable[bytes], Collection[str | None], Iterable[bytes]], Awaitable[None]]
 
 
 class Cascade:
@@ -43,15 +50,21 @@ class Cascade:
         """
         if self.delete_named is None:
             return
+        store = self._registry.store
+        owners = [key.owner, *(id for id, _ in await _readable(store.records(key, FORMER)) or ())]
+        spared: list[bytes] = []
+        for id, _ in await _readable(store.records(key, RELATED)) or ():
+            spared += await self._texts(Key(key.owner, id))
+        await self.delete_named(await self._texts(key), owners, spared)
+
+    async def _texts(self, key: Key) -> list[bytes]:
+        """Return all texts of a thread, as far as it can be read."""
         store, thread = self._registry.store, self._registry.get(key)
         messages = [data for _, data in await _readable(store.records(key, MESSAGE)) or ()]
-        owners = [key.owner, *(id for id, _ in await _readable(store.records(key, FORMER)) or ())]
         if thread is not None:
-            texts = [thread.snapshot()[1]]
-        else:
-            saved = await _readable(store.load(key))
-            texts = [] if saved is None else [saved.state, *(data for _, _, data in saved.entries)]
-        await self.delete_named(itertools.chain(texts, messages), owners)
+            return [thread.snapshot()[1], *messages]
+        saved = await _readable(store.load(key))
+        return messages if saved is None else [saved.state, *(data for _, _, data in saved.entries), *messages]
 
 
 async def _readable(reading: Awaitable[_T]) -> _T | None:

@@ -98,7 +98,7 @@ class Deletion:
             thread = await self._stopped(key)
             token = self._registry.token_of(key)
             if thread is not None and self._registry.store.instant:
-                thread.compact()  # what only the thread has
+                thread.put_away()  # what only the thread has
             self._registry.remove_stored(Moved(key, owner))
             self._registry.journal.add(*former(key, to), *taken(True))
             if thread is not None:
@@ -115,8 +115,16 @@ class Deletion:
         except (AgentMismatch, ThreadDamaged):  # nothing runs on such a thread
             await self._registry.hold(key)
             return None
-        if thread is None:
-            return None
+        if thread is not None:
+            await self.stop(thread)
+        return thread
+
+    async def stop(self, thread: Thread) -> None:
+        """Stop a thread's run and drop its queue.
+
+        Raises:
+            RequestError: `lease_lost`: another process has claimed the thread meanwhile.
+        """
         while thread.inbox or thread.active is not None:  # what came while a run was stopping goes as well
             if not thread.owned:
                 raise LeaseLost()
@@ -124,7 +132,6 @@ class Deletion:
             if thread.active is not None:
                 thread.active.cancel()
                 await self._runs.ended(thread.active)  # in time: what does not stop is left behind
-        return thread
 
     async def _is_stored(self, key: Key) -> bool:
         try:
