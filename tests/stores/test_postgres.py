@@ -17,6 +17,7 @@ from statecast.stores import (
     Damaged,
     Held,
     Key,
+    Place,
     Post,
     PostTaken,
     StoreUnavailable,
@@ -63,6 +64,20 @@ async def execute(url: str, statement: str, *values: object) -> list[tuple[objec
     async with await psycopg.AsyncConnection.connect(address.conninfo, autocommit=True) as connection:
         cursor = await connection.execute(named(statement, address.schema), values)
         return await cursor.fetchall() if cursor.description else []
+
+
+async def test_what_runs_all_the_time_is_not_planned_again(store: PostgresStore) -> None:
+    claimed = await store.claim(KEY, "a", 60.0)
+    assert isinstance(claimed, Claimed)
+    tokens = {KEY: claimed.token}
+    await store.write([created()], tokens)
+    for number in range(20):
+        await store.write([entry(2 * number + 1), entry(2 * number + 2)], tokens)
+        assert await store.tails({KEY: Place("epoch", number, -1)})
+    kept = "SELECT statement FROM pg_prepared_statements WHERE generic_plans > 0"
+    planned = [statement for (statement,) in await store._connections.fetch(kept)]
+    for often in ("WITH mine AS", "SELECT number, thread.epoch"):
+        assert any(often in statement for statement in planned), f"expected a plan that is kept for {often}"
 
 
 ADDRESSES = {

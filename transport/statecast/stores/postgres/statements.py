@@ -7,6 +7,8 @@ Rule 3: leases count by `clock_timestamp()`, the engine's clock; `now()` would b
 Rule 4: rows of many threads are looked up one by one, in a LATERAL subquery with a limit. The planner would read all of
 a table instead that is not large yet, and would not lock rows in the order in which they are given.
 Rule 5: arrays of numbers are passed as text, so that the type of a parameter is the same in every call.
+Rule 6: statements that run all the time take arrays through a subselect. Otherwise the planner counts what is in them,
+and plans every call anew, which takes as long as the statement itself.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ __all__: list[str] = []
 APPEND: Final = """
 WITH mine AS MATERIALIZED (
     SELECT thread.row, given.last, given.data
-    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %b::bytea[]) AS given (row, token, last, data), LATERAL (
+    FROM unnest(
+            (SELECT %s::bigint[]), (SELECT %s::bigint[]), (SELECT %s::bigint[]), (SELECT %b::bytea[])
+        ) AS given (row, token, last, data), LATERAL (
         SELECT row FROM statecast.thread WHERE row = given.row AND token = given.token AND epoch IS NOT NULL
         LIMIT 1 FOR NO KEY UPDATE
     ) AS thread
@@ -34,8 +38,10 @@ INSERT INTO statecast.entry (row, revision, data) SELECT row, last, data FROM mi
 APPEND_AND_TOUCH: Final = """
 WITH mine AS MATERIALIZED (
     SELECT thread.row, given.last, given.data, given.touch, given.open
-    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %b::bytea[], %s::boolean[], %s::boolean[])
-            AS given (row, token, last, data, touch, open), LATERAL (
+    FROM unnest(
+            (SELECT %s::bigint[]), (SELECT %s::bigint[]), (SELECT %s::bigint[]), (SELECT %b::bytea[]),
+            (SELECT %s::boolean[]), (SELECT %s::boolean[])
+        ) AS given (row, token, last, data, touch, open), LATERAL (
         SELECT row FROM statecast.thread WHERE row = given.row AND token = given.token AND epoch IS NOT NULL
         LIMIT 1 FOR NO KEY UPDATE
     ) AS thread
@@ -237,8 +243,9 @@ SELECT number, thread.epoch, thread.version, thread.agent, thread.revision, thre
         ORDER BY entry.revision LIMIT %s
     ) END,
     inbox.runs, inbox.data
-FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[])
-        WITH ORDINALITY AS given (owner, thread_id, epoch, revision, version, number)
+FROM unnest(
+        (SELECT %s::text[]), (SELECT %s::text[]), (SELECT %s::text[]), (SELECT %s::bigint[]), (SELECT %s::bigint[])
+    ) WITH ORDINALITY AS given (owner, thread_id, epoch, revision, version, number)
     LEFT JOIN LATERAL (
         SELECT row, epoch, version, agent, reached,
             greatest(reached, (SELECT max(revision) FROM statecast.entry WHERE entry.row = thread.row)) AS revision
