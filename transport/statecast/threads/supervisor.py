@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
+from math import ceil
 from typing import Any, Final
 
 from statecast.protocol import RunError
@@ -23,6 +24,9 @@ __all__ = ["Supervisor"]
 
 #: Seconds between looks at the store for threads whose time is over.
 SWEEP: Final = 60.0
+
+#: Threads whose streams send heartbeats at once.
+SLICE: Final = 64
 
 #: What a run fails with that has gone on without the store for too long.
 AWAY: Final = RunError("store_unavailable", "The store could not be reached.")
@@ -122,7 +126,12 @@ class Supervisor:
             raise
         async with asyncio.TaskGroup() as tasks:
             self._runs.supervisor = asyncio.current_task()
-            work = [*self._registry.tasks(lambda: self._runs.stopping), *self._tasks(), self._keep_up()]
+            work = [
+                *self._registry.tasks(lambda: self._runs.stopping),
+                *self._tasks(),
+                self._keep_up(),
+                self._send_heartbeats(),
+            ]
             upkeep = [tasks.create_task(each) for each in work]
             await self._registry.take_up(unfinished)
             self._ready.set()
@@ -142,10 +151,9 @@ class Supervisor:
             _log.error("what happened last could not be kept: %s", error)
 
     async def _keep_up(self) -> None:
-        """Stop runs that are out of time, send heartbeats, unload idle threads, and delete expired ones."""
+        """Stop runs that are out of time, unload idle threads, and delete expired ones."""
         limits = self._limits
         tick = min(1.0, limits.heartbeat_seconds / 2, limits.run_seconds / 2, limits.waiting_seconds / 2)
-        last_beat = self._registry.clock()
         while True:
             due = self._registry.clock() + tick
             await asyncio.sleep(tick)
@@ -154,10 +162,6 @@ class Supervisor:
             self._runs.check_time(now)
             self._check_store(now)
             self._check_followed(now)
-            if now - last_beat >= limits.heartbeat_seconds / 2:
-                last_beat = now
-                for thread in self._registry:
-                    thread.log.beat()
             await self._registry.tend(now)
             if now - self._last_sweep > SWEEP and self._registry.journal.failing is None:
                 self._last_sweep = 0.0 if await self._registry.sweep() else now
@@ -169,6 +173,18 @@ class Supervisor:
                 thread = self._registry.get(run.thread.key)
                 if thread is not None and not thread.followers_of(run.id):
                     self._runs.abandon(thread, run)
+
+    async def _send_heartbeats(self) -> None:
+        """Send heartbeats on idle streams, a few threads at a time: entries of runs are sent in between."""
+        pause = self._limits.heartbeat_seconds / 2
+        while True:
+            slices = max(1, ceil(len(self._registry) / SLICE))
+            for number in range(slices):
+                await asyncio.sleep(pause / slices)
+                threads = list(self._registry)
+                first, last = (len(threads) * end // slices for end in (number, number + 1))
+                for thread in threads[first:last]:
+                    thread.log.beat()
 
     def _check_store(self, now: float) -> None:
         """Fail runs that go on without the store for too long, or with too much that it does not take."""

@@ -28,7 +28,7 @@ POLL: Final = 1.0
 POLL_ALONE: Final = 0.2
 
 #: Threads that one such look asks for: a hint at any of them waits until its answer is there.
-SLICE: Final = 256
+SLICE: Final = 64
 
 #: Calls to the store at once, each for other threads.
 AT_ONCE: Final = 4
