@@ -27,10 +27,14 @@ from tests.cluster.history import (
 
 __all__ = ["check", "takeovers"]
 
-#: The share of a lease in which an owner renews again, and what of it may pass before the lease is in danger: a renewal
-#: that gets no answer is given up after a third, the next one follows 0.07 later, and both may have been lost.
+#: The share of a lease in which an owner renews again, and what of it may pass before the lease is in danger.
 RENEWED: Final = 1 / 3
-ENDANGERED: Final = 0.4
+ENDANGERED: Final = 0.6
+
+#: The same where requests are lost: a renewal is given up after a third, the next one follows 0.07 later, and both may
+#: have been lost.
+ENDANGERED_BY_LOSS: Final = 0.4
+LOSSES: Final = ("cut", "delayed")
 
 #: In how many leases after the end of a fault a takeover is noticed that it has led to.
 NOTICED: Final = 3
@@ -308,4 +312,5 @@ def _endangers(span: Sequence[Fault], at: float, lease: float) -> bool:
         return False
     if any(fault.kind in FATAL for fault in span):
         return True
-    return min(end, at) - begin >= ENDANGERED * lease
+    lost = any(fault.kind in LOSSES for fault in span)
+    return min(end, at) - begin >= (ENDANGERED_BY_LOSS if lost else ENDANGERED) * lease
