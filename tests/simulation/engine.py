@@ -89,8 +89,8 @@ class Engine:
         return done(getattr(self._sharing, name)(*args, **options))
 
     def has_work(self, key: Key) -> bool:
-        """Return whether a thread has a run or a batch, whoever holds it."""
-        return key in done(self._sharing.store.unfinished())
+        """Return whether a thread has a run, a batch or a call, whoever holds it."""
+        return key in done(self._sharing.store.unfinished()) or bool(self.read("posts", [key]))
 
     def token_of(self, key: Key, revision: int, data: bytes) -> int | None:
         """Return the token under which an entry was written."""

@@ -154,6 +154,20 @@ async def test_threads_that_are_dropped_have_nothing_left_to_write() -> None:
         assert [change.key.thread_id for change in writer.asked[-1]] == names[:1]
 
 
+async def test_a_failure_is_over_when_what_could_not_be_written_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("statecast.threads.log.lane.RETRY", (0.0,))
+    async with writing() as (journal, writer):
+        journal.add(batch("t"))
+        await until(lambda: writer.asked)
+        journal.drop([Key(None, "t")])  # another process has claimed it, while the write is on its way
+        failed = asyncio.Event()
+        waiting = journal.lane_of(Key(None, "t")).wait()
+        waiting.add_done_callback(lambda future: failed.set() if future.exception() else None)
+        writer.answers[0].set_exception(StoreUnavailable())
+        await failed.wait()
+        await until(lambda: journal.failing is None)
+
+
 async def test_only_the_thread_that_the_store_refuses_takes_nothing_more() -> None:
     refused: list[Key] = []
     async with writing(refused) as (journal, writer):

@@ -91,7 +91,7 @@ class Journal:
         gone = set(map(id, changes))
         for lane in self._lanes:
             lane.withdraw(gone)
-        self._try_again()
+        self.emptied()
 
     def drop(self, keys: Collection[Key]) -> None:
         """Forget what waits of threads that other processes have claimed. O(keys + what waits)."""
@@ -100,9 +100,10 @@ class Journal:
             dropped.setdefault(self.lane_of(key), set()).add(key)
         for lane, gone in dropped.items():
             lane.drop(gone)
-        self._try_again()
+        self.emptied()
 
-    def _try_again(self) -> None:
+    def emptied(self) -> None:
+        """Let the next request try the store again once nothing waits: nothing else would try it."""
         if self.all_stored:
             self.failing = None  # the next request is the next try
 

@@ -58,6 +58,9 @@ class Outlet(Protocol):
     def worked(self) -> None:
         """Record that the store took what it was given."""
 
+    def emptied(self) -> None:
+        """Record that a lane has nothing left to write: it was stored, withdrawn or dropped."""
+
     def set_aside(self, changes: Sequence[SharedChange], reason: Exception) -> None:
         """Set aside changes that the store refuses for good."""
 
@@ -180,6 +183,7 @@ class Lane:
                 else:
                     await asyncio.sleep(RETRY[min(tries, len(RETRY) - 1)])
                     tries += 1
+            self._outlet.emptied()
             self.release(None)
 
     async def _write(self) -> bool:
