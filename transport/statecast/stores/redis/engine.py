@@ -224,7 +224,8 @@ class _Watched(Engine):
         try:
             host, port = await sentinels.discover_master(address.service)
         finally:
-            await sentinels.aclose()
+            for sentinel in sentinels.sentinels:  # `Sentinel.aclose` is newer than redis-py 8.0
+                await sentinel.aclose()
         return str(host), int(port)
 
 
