@@ -35,6 +35,7 @@ from statecast import (
     wires,
 )
 from statecast.cli.commands import parser
+from statecast.cli.parser import CommandParser, variable_of
 from statecast.cli.settings import STORES
 from statecast.connections import websocket
 from statecast.demo.library import best, passages
@@ -209,29 +210,17 @@ def _shown(value: Any) -> str:
     return f"{value:g}" if value % 1 else str(int(value))
 
 
-#: Options of the command line that no argument of `create_app` stands for.
-OF_THE_PROCESS = {
-    "--durable",
-    "--grace",
-    "--host",
-    "--log-format",
-    "--log-level",
-    "--port",
-    "--proxy",
-    "--reload",
-    "--worker-timeout",
-    "--workers",
-}
-
-
 def test_the_table_of_settings_has_every_argument_and_option() -> None:
     rows = SETTINGS.rows("Arguments and options")
     parameters = inspect.signature(create_app).parameters
 
     assert [code(argument)[0] for argument, *_ in rows] == [name for name in parameters if name != "agents"]
-    options = {option.split()[0] for _, cell, *_ in rows for option in code(cell)}
-    assert options | OF_THE_PROCESS == _options()
-    assert all(f"`{option}" in SETTINGS.section("Arguments and options") for option in _options())
+    options = {option.split()[0]: code(variable) for _, cell, variable, *_ in rows for option in code(cell)}
+    options |= {
+        code(cell)[0].split()[0]: code(variable) for cell, variable, *_ in SETTINGS.rows("Options of the process")
+    }
+    settings = _commands()["serve"].settings()
+    assert options == {action.option_strings[0]: [variable_of(action)] for action in settings}
 
 
 def test_the_table_of_stores_names_stores() -> None:
@@ -242,12 +231,7 @@ def test_the_table_of_stores_names_stores() -> None:
     assert all(f"`{default}`" in SETTINGS.section("Stores") for default in defaults.values())
 
 
-def _options() -> set[str]:
-    actions = _commands()["serve"]._actions
-    return {option for action in actions for option in action.option_strings} - {"-h", "--help"}
-
-
-def _commands() -> dict[str, argparse.ArgumentParser]:
+def _commands() -> dict[str, CommandParser]:
     (commands,) = (action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
     return commands.choices
 

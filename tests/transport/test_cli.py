@@ -125,6 +125,14 @@ def test_the_options_of_a_server(folder: Path) -> None:
         assert "hunter2" in httpx.post(f"{url}/assistant", json={"commands": [{"type": "fail"}]}).text
 
 
+def test_a_setting_is_taken_from_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATECAST_STORE", "memory")
+    monkeypatch.setenv("STATECAST_ALLOWED_HOST", "good.example,other.example")
+    with running(folder, "serve", "my_agent:agent") as (url, _):
+        assert httpx.get(f"{url}/health", headers={"host": "other.example"}).status_code == 200
+        assert httpx.get(f"{url}/health").json()["store"] == "memory"
+
+
 def test_the_log_is_written_as_json(folder: Path) -> None:
     with running(folder, "serve", "my_agent:agent", "--store", "memory", "--log-format", "json") as (url, process):
         body = {"threadId": "t", "commands": [{"type": "fail"}]}
@@ -153,7 +161,6 @@ def test_the_demo_is_served_with_its_page(folder: Path) -> None:
         ("no_such:agent", "No module named 'no_such'"),
         ("my_agent:missing", 'the module "my_agent" has no "missing"'),
         ("my_agent:number", "to be an Agent, a list of them, or an App, got int"),
-        ("broken_agent:agent", "No module named 'no_such_module'"),
     ],
 )
 def test_a_bad_target_is_a_plain_message(folder: Path, target: str, message: str) -> None:
@@ -163,6 +170,27 @@ def test_a_bad_target_is_a_plain_message(folder: Path, target: str, message: str
     assert err.startswith("statecast: ")
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("import no_such_module", 1, "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("\nagent = 1 +", 2, "SyntaxError: invalid syntax"),
+        ("def make():\n    return 1 / 0\nagent = make()", 3, "ZeroDivisionError: division by zero"),
+        ("from statecast import create_app\nagent = create_app([])", 2, "ValueError: expected"),
+    ],
+)
+def test_a_failing_import_shows_the_users_own_file_and_line(folder: Path, text: str, line: int, reason: str) -> None:
+    (folder / "broken_agent.py").write_text(text)
+    for command in ("serve", "types"):
+        with start(folder, command, "broken_agent:agent") as process:
+            out, err = process.communicate(timeout=PATIENCE)
+        assert (process.returncode, out) == (2, "")
+        assert reason in err
+        assert f"statecast: cannot import {folder / 'broken_agent.py'}, line {line}\n" in err
+        first = next(line for line in err.splitlines() if line.startswith("  File"))
+        assert "broken_agent.py" in first
 
 
 @pytest.mark.parametrize(
@@ -184,7 +212,8 @@ def test_a_port_in_use_is_a_plain_message(folder: Path) -> None:
             out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode not in (0, 2)
     assert out == ""
-    assert "address already in use" in err
+    assert "is taken by another process" in err
+    assert "--port 0" in err
     assert "Traceback" not in err
 
 

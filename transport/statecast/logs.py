@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 from typing import Any, Final
+
+from .colors import painted
 
 __all__ = ["FORMATS", "LEVELS", "set_up_logging"]
 
 FORMATS: Final = ("text", "json")
 LEVELS: Final = ("debug", "info", "warning", "error")
+
+#: Of the levels that have one.
+COLORS: Final = {"DEBUG": "dim", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 TIME: Final = "%Y-%m-%dT%H:%M:%S"
 
@@ -34,6 +40,17 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
+class TextFormatter(logging.Formatter):
+    """Writes a record as its level and its message; on a terminal, what is out of the ordinary has a color."""
+
+    def __init__(self) -> None:
+        super().__init__("%(levelname)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        text, level = super().format(record), record.levelname
+        return painted(level, COLORS[level], sys.stderr) + text[len(level) :] if level in COLORS else text
+
+
 def set_up_logging(*, level: str = "info", format: str = "text") -> None:
     """Write the log to the standard error.
 
@@ -42,5 +59,5 @@ def set_up_logging(*, level: str = "info", format: str = "text") -> None:
         format: One of `FORMATS`.
     """
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if format == "json" else logging.Formatter("%(levelname)s: %(message)s"))
+    handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler])

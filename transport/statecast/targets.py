@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
@@ -33,7 +34,7 @@ def load(target: str) -> Agent | Sequence[Agent] | App:
     if not attribute:
         return _served_by(module, place)
     if not hasattr(module, attribute):
-        raise AttributeError(f'the module "{module.__name__}" has no "{attribute}"')
+        raise AttributeError(f'the module "{module.__name__}" has no "{attribute}"; {_found_in(module, attribute)}')
     found: Agent | Sequence[Agent] | App = getattr(module, attribute)
     several = isinstance(found, (list, tuple)) and all(isinstance(item, Agent) for item in found)
     if not (isinstance(found, (Agent, App)) or several):
@@ -72,6 +73,17 @@ def _file_at(place: str) -> tuple[Path, str]:
     while (folder / "__init__.py").is_file():
         folder, name = folder.parent, f"{folder.name}.{name}"
     return folder, name.removesuffix(".__init__")
+
+
+def _found_in(module: ModuleType, wanted: str) -> str:
+    """Return what a module has that can be served, and which of it may be meant."""
+    names = [
+        name for name, value in vars(module).items() if isinstance(value, Agent | App) and not name.startswith("_")
+    ]
+    if not names:
+        return "it has no Agent and no App either"
+    near = get_close_matches(wanted, names, 1)
+    return f"it has {', '.join(names)}" + (f' (did you mean "{module.__name__}:{near[0]}"?)' if near else "")
 
 
 def _served_by(module: ModuleType, place: str) -> Sequence[Agent] | App:

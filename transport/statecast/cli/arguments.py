@@ -5,10 +5,19 @@ from __future__ import annotations
 import json
 import math
 from argparse import ArgumentTypeError
+from collections.abc import Mapping
+from typing import Any, Final
 
 from statecast_agents import Json
 
-__all__ = ["command", "port", "seconds", "workers"]
+__all__ = ["URL", "command", "number", "port", "seconds", "workers"]
+
+#: Of the option `--url`.
+URL: Final[Mapping[str, Any]] = {
+    "default": "http://127.0.0.1:8000",
+    "metavar": "URL",
+    "help": "the server, or STATECAST_URL (default: %(default)s)",
+}
 
 
 def command(text: str) -> dict[str, Json]:
@@ -44,3 +53,11 @@ def port(text: str) -> int:
     if not 0 <= port <= 65_535:
         raise ArgumentTypeError(f"expected a port from 0 to 65535, got {port}")
     return port
+
+
+def number(text: str) -> int:
+    """Read a number of things, 1 or more."""
+    number = int(text)
+    if number < 1:
+        raise ArgumentTypeError(f"expected 1 or more, got {number}")
+    return number

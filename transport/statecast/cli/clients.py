@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
-from .arguments import command
+from .arguments import URL, command
+from .failures import fail
 
 __all__ = ["add_commands"]
+
+SEND = """
+  statecast send "What is an epoch?"
+  statecast send --thread t-1 --agent shop "Buy tea"
+  statecast send --thread t-1 --command '{"type": "set-title", "title": "Tea"}'
+"""
+WATCH = """
+  statecast watch t-1
+  statecast watch t-1 --once --json | jq .state
+"""
 
 
 def add_commands(commands: Any) -> None:
     """Add the commands to a parser."""
-    send = commands.add_parser("send", help="send a message or commands, and show the answer as it comes")
-    watch = commands.add_parser("watch", help="show a thread's state as it changes")
+    send = commands.add_parser(
+        "send", help="send a message or commands, and show the answer as it comes", examples=SEND
+    )
+    watch = commands.add_parser("watch", help="show a thread's state as it changes", examples=WATCH)
     for one in (send, watch):
-        one.add_argument("--url", default="http://127.0.0.1:8000", help="the server (default: %(default)s)")
+        one.add_argument("--url", **URL)
         one.set_defaults(run=_run)
     send.add_argument("--thread", metavar="ID", help="the thread (default: a new one)")
     send.add_argument("--agent", metavar="NAME", help="who answers (default: the server's first agent)")
@@ -34,8 +46,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         from statecast import console  # what it draws with is an extra
     except ImportError as error:
-        print(f"statecast: {error}", file=sys.stderr)
-        return 2
+        return fail(error)
     if options.command == "send":
         commands = [options.text] if options.text is not None else options.json
         return console.run(console.send(options.url, options.thread, options.agent, commands))

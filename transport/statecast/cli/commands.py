@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
 from . import clients, declarations, developing, serving, store_files
+from .parser import CommandParser
 
 __all__ = ["main", "parser"]
+
+EXAMPLES = """
+  statecast demo                        see what it is
+  statecast dev agent.py                write an agent, with a page beside
+  statecast serve agent.py              serve it
+  statecast COMMAND --help              options and examples of a command
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    options = parser().parse_args(given)
-    options.arguments = given
+    commands = parser()
+    options = commands.parse_args(given)
+    options.arguments, options.parser = given, commands
     status: int = options.run(options)
     return status
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """Return the parser of the command line. What it returns has `run`, which takes the options."""
-    parser = argparse.ArgumentParser(prog="statecast", description="Stream the state of AI agents to user interfaces.")
+    parser = CommandParser(
+        prog="statecast",
+        description="Stream the state of AI agents to user interfaces.",
+        examples=EXAMPLES,
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('statecast')}")
-    commands = parser.add_subparsers(dest="command", required=True)
-    for group in (developing, serving, declarations, clients, store_files):
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for group in (developing, serving, clients, declarations, store_files):
         group.add_commands(commands)
     return parser

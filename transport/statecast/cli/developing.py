@@ -17,6 +17,15 @@ from .settings import STORES
 
 __all__ = ["add_commands"]
 
+DEV = """
+  statecast dev my_agent.py
+  statecast dev my_agent:agent other.py --port 9000
+"""
+DEMO = """
+  statecast demo
+  statecast demo --port 9000
+"""
+
 #: Seconds that runs get to end when the server is asked to stop.
 GRACE: Final = 1.0
 
@@ -25,14 +34,19 @@ _log: Final = logging.getLogger("statecast")
 
 def add_commands(commands: Any) -> None:
     """Add the commands to a parser."""
-    dev = commands.add_parser("dev", help="serve your agents with a page, and start again when the code changes")
+    dev = commands.add_parser(
+        "dev",
+        help="serve your agents with a page, and start again when the code changes",
+        examples=DEV,
+        environment=True,
+    )
     dev.add_argument("target", nargs="+", help=TARGET)
     dev.add_argument(
         "--page",
         action="store_true",
         help="serve the page also where other machines reach the server, which needs an app with `identify`",
     )
-    demo = commands.add_parser("demo", help="the same with the demo agent")
+    demo = commands.add_parser("demo", help="the same with the demo agent", examples=DEMO, environment=True)
     demo.set_defaults(page=False)
     for name, command in {"dev": dev, "demo": demo}.items():
         command.add_argument(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -19,11 +18,20 @@ from statecast.targets import folder_of
 from statecast.workers import WORKER_TIMEOUT, Parent, Reloading, attached, listening_at
 
 from .arguments import port, seconds, workers
+from .failures import check_port, fail, fail_loading
 from .settings import STORES, add_settings, app_of, page_hint
 
 __all__ = ["TARGET", "add_commands", "add_options", "serve_agents"]
 
 TARGET: Final = "my_agent.py, or my_agent:agent: an agent, a list of agents, or an app"
+
+EXAMPLES: Final = """
+  statecast serve my_agent.py
+  statecast serve my_agent:app --host 0.0.0.0 --workers 4
+  STATECAST_STORE=postgresql://user@host/database statecast serve my_agent.py
+
+  Each option may be given as an environment variable: STATECAST_LOG_LEVEL for --log-level. Options count more.
+"""
 
 NOT_SHARED: Final = (
     "expected a store that several workers can share, got one in memory: give --store sqlite:///statecast.db, "
@@ -33,7 +41,7 @@ NOT_SHARED: Final = (
 
 def add_commands(commands: Any) -> None:
     """Add the commands to a parser."""
-    serve = commands.add_parser("serve", help="serve your agents")
+    serve = commands.add_parser("serve", help="serve your agents", examples=EXAMPLES, environment=True)
     serve.add_argument("target", nargs="+", help=TARGET)
     serve.add_argument(
         "--workers",
@@ -86,6 +94,8 @@ def serve_agents(options: argparse.Namespace) -> int:
     """Serve until asked to stop; return the exit status."""
     set_up_logging(level=options.log_level, format=options.log_format)
     parent = attached()
+    if parent is None and (taken := check_port(options.host, options.port)) is not None:
+        return fail(taken, status=1)
     is_one_of_several = parent is not None and not options.reload
     if parent is not None and is_one_of_several:
         convert_stores(parent.store)
@@ -98,14 +108,12 @@ def serve_agents(options: argparse.Namespace) -> int:
         app = app_of(options)
         if is_one_of_several and not is_shared(app.hub.registry.store):
             raise ValueError(NOT_SHARED)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        print(f"statecast: {error}", file=sys.stderr)
-        return 2
+    except Exception as error:  # importing runs the user's code, which may raise anything
+        return fail_loading(error)
     try:
         asyncio.run(_try(app.hub.registry.store))
     except StoreUnavailable as error:
-        print(f"statecast: {error}", file=sys.stderr)
-        return 1
+        return fail(error, status=1)
 
     def announce(port: int) -> None:
         if parent is not None:
@@ -124,8 +132,7 @@ def serve_agents(options: argparse.Namespace) -> int:
         )
         server = Server(config, app, grace=options.grace, on_started=announce)
     except (TypeError, ValueError) as error:
-        print(f"statecast: {error}", file=sys.stderr)
-        return 2
+        return fail(error)
     server.run(None if parent is None else parent.listening)
     if parent is not None:
         parent.say_counts()
@@ -134,8 +141,7 @@ def serve_agents(options: argparse.Namespace) -> int:
 
 def _serve_workers(options: argparse.Namespace) -> int:
     if options.reload:
-        print("statecast: expected one worker with --reload, which has a process of its own", file=sys.stderr)
-        return 2
+        return fail("expected one worker with --reload, which has a process of its own")
     try:
         with listening_at(options.host, options.port, options.workers) as listening:
             port = listening[0][0].getsockname()[1]
@@ -147,8 +153,7 @@ def _serve_workers(options: argparse.Namespace) -> int:
                 logs={"level": options.log_level, "format": options.log_format},
             ).run()
     except (OSError, ValueError) as error:
-        print(f"statecast: {error}", file=sys.stderr)
-        return 1
+        return fail(error, status=1)
 
 
 def _serve_reloading(options: argparse.Namespace) -> int:
@@ -163,8 +168,7 @@ def _serve_reloading(options: argparse.Namespace) -> int:
                 on_ready=lambda names: _announce(names, options, port),
             ).run()
     except (ImportError, OSError, ValueError) as error:
-        print(f"statecast: {error}", file=sys.stderr)
-        return 1
+        return fail(error, status=1)
 
 
 async def _try(store: Store) -> None:

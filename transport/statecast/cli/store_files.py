@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,26 @@ from statecast.stores import SavedThread, StoreUnavailable
 from statecast.stores.sqlite.maintenance import back_up, damage_in
 from statecast.threads.log.restore import restore
 
+from .failures import fail
+
 __all__ = ["add_commands"]
+
+CHECK = """
+  statecast check statecast.db
+"""
+BACKUP = """
+  statecast backup statecast.db backup.db
+"""
 
 
 def add_commands(commands: Any) -> None:
     """Add the commands to a parser."""
-    check = commands.add_parser("check", help="find what is damaged in the file of a store, also of one in use")
+    check = commands.add_parser(
+        "check", help="find what is damaged in the file of a store, also of one in use", examples=CHECK
+    )
     check.set_defaults(run=_check)
     check.add_argument("file", metavar="FILE", type=Path, help="the file, such as statecast.db")
-    backup = commands.add_parser("backup", help="copy the file of a store, also of one in use")
+    backup = commands.add_parser("backup", help="copy the file of a store, also of one in use", examples=BACKUP)
     backup.set_defaults(run=_backup)
     backup.add_argument("file", metavar="FILE", type=Path, help="the file, such as statecast.db")
     backup.add_argument("to", metavar="TO", type=Path, help="the copy; nothing of that name may be there")
@@ -35,8 +45,7 @@ def _check(options: argparse.Namespace) -> int:
             found += 1
             print(f"{options.file}: {line}", flush=True)
     except StoreUnavailable as error:
-        print(f"statecast: {error}", file=sys.stderr)
-        return 1
+        return fail(error, status=1)
     if not found:
         print(f"{options.file}: nothing is damaged")
     return 1 if found else 0
@@ -47,8 +56,7 @@ def _backup(options: argparse.Namespace) -> int:
     try:
         back_up(options.file, options.to)
     except (StoreUnavailable, FileExistsError) as error:
-        print(f"statecast: {error}", file=sys.stderr)
-        return 1
+        return fail(error, status=1)
     print(f"{options.to}: {options.to.stat().st_size} bytes")
     return 0
 

@@ -14,7 +14,7 @@ import anyio
 
 import statecast_agents
 
-__all__ = ["ExcInfo", "from_the_users", "unwrapped"]
+__all__ = ["ExcInfo", "from_the_users", "is_the_users", "unwrapped"]
 
 #: An exception as `logging` and `traceback` take it.
 ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None]
@@ -40,7 +40,17 @@ def from_the_users(failure: BaseException) -> ExcInfo:
     alone = unwrapped(failure)
     if alone.__traceback__ is not None:  # it was raised, and not only put into a group
         failure = alone
+    return type(failure), failure, _first(failure) or failure.__traceback__
+
+
+def is_the_users(failure: BaseException) -> bool:
+    """Return whether users' code has part in an exception."""
+    return _first(failure) is not None
+
+
+def _first(failure: BaseException) -> TracebackType | None:
+    """Return the first frame of the users' code."""
     frame = failure.__traceback__
     while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_OURS):
         frame = frame.tb_next
-    return type(failure), failure, frame or failure.__traceback__
+    return frame
