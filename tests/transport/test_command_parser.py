@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 import pytest
 
+from statecast import cli
 from statecast.cli.arguments import port
 from statecast.cli.commands import parser
 from statecast.cli.parser import CommandParser, variable_of
@@ -64,3 +66,17 @@ def test_every_command_has_examples_and_a_variable_of_its_own_for_each_setting()
         variables = [variable_of(action) for action in command.settings()]
         assert len(set(variables)) == len(variables)
         assert {"STATECAST_API_KEYS", "STATECAST_METRICS_TOKEN"}.isdisjoint(variables)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completions_name_commands_and_options(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert "threads" in script
+    assert "cors-origin" in script
+
+
+def test_completions_say_what_they_need(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert cli.main(["completion", "bash"]) == 2
+    assert 'pip install "statecast[completion]"' in capsys.readouterr().err

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from . import clients, declarations, developing, serving, store_files
+from . import clients, completion, declarations, developing, serving, store_files, threads
 from .parser import CommandParser
 
 __all__ = ["main", "parser"]
@@ -38,6 +38,6 @@ def parser() -> CommandParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('statecast')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in (developing, serving, clients, declarations, store_files):
+    for group in (developing, serving, clients, threads, declarations, store_files, completion):
         group.add_commands(commands)
     return parser

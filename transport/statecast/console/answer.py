@@ -9,26 +9,26 @@ from statecast_agents import Json
 
 from .output import write
 
-__all__ = ["AnswerPrinter", "last_parts", "open_lines"]
+__all__ = ["AnswerPrinter", "last_parts", "open_lines", "text_of"]
 
 
 class AnswerPrinter:
     """Prints what the assistant says beyond what it had said in the state `before`."""
 
     def __init__(self, before: Json) -> None:
-        self._before = [_text_of(message) for message in _messages(before)]
+        self._before = [text_of(message) for message in _messages(before)]
         self._shown = ""
 
     def show(self, change: Change) -> None:
         """Print what is new."""
         texts: list[str] = []
         for index, message in enumerate(_messages(change.state)):
-            text = _text_of(message)
+            text = text_of(message)
             if index < len(self._before):
                 text = text.removeprefix(self._before[index])
             if text and (message.get("role") or message.get("type")) in ("assistant", "ai"):
                 texts.append(text)
-        text = "\n\n".join(texts) or _text_of({"parts": change.parts})
+        text = "\n\n".join(texts) or text_of({"parts": change.parts})
         if not text.startswith(self._shown):  # it said something else instead
             write("\n\n")
             self._shown = ""
@@ -68,7 +68,8 @@ def _messages(state: Json) -> list[Mapping[str, Json]]:
     return [item if isinstance(item, dict) else {} for item in found] if isinstance(found, list) else []
 
 
-def _text_of(message: Mapping[str, Json]) -> str:
+def text_of(message: Mapping[str, Json]) -> str:
+    """Return the text of a message."""
     parts = message.get("parts", message.get("content"))
     if not isinstance(parts, Sequence) or isinstance(parts, str):
         return str(parts or "")

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from statecast.client import Change, Client, ClientError, ConnectionLost, Refused, Snapshot, Thread
-from statecast_agents import Json
+from statecast_agents import Json, StatecastError
 
 from .answer import AnswerPrinter, open_lines
 from .output import OUT, STATUS_STYLES, report, write
@@ -42,7 +42,7 @@ def run(command: Coroutine[Any, Any, int]) -> int:
         return FAILED
     except ConnectionLost as lost:
         report(f"statecast: {lost}; to start a server: statecast serve module:agent, or statecast demo")
-    except (ClientError, ImportError, ValueError) as error:
+    except (StatecastError, ImportError, ValueError) as error:
         report(f"statecast: {error}")
     return REFUSED
 

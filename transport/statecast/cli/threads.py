@@ -1,0 +1,64 @@
+"""`statecast threads`, `show` and `cancel`: threads of a server, or of a store that no server has open."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .arguments import URL, number
+from .failures import fail
+
+if TYPE_CHECKING:
+    from statecast.console.threads import Open
+
+__all__ = ["add_commands"]
+
+THREADS = """
+  statecast threads
+  statecast threads --store sqlite:///statecast.db --json
+"""
+SHOW = """
+  statecast show t-1
+  statecast show t-1 --json | jq .state
+"""
+CANCEL = """
+  statecast cancel t-1
+  statecast cancel t-1 --queued --url https://agents.example.com
+"""
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands to a parser."""
+    threads = commands.add_parser("threads", help="list the threads of a server or a store", examples=THREADS)
+    threads.add_argument("--limit", type=number, default=50, metavar="NUMBER", help="threads (default: %(default)s)")
+    threads.add_argument("--json", action="store_true", help="a line of JSON for each thread")
+    show = commands.add_parser("show", help="show a thread: its messages, and how its run stands", examples=SHOW)
+    show.add_argument("--json", action="store_true", help="the state and the run, as JSON")
+    cancel = commands.add_parser("cancel", help="stop the run of a thread", examples=CANCEL)
+    cancel.add_argument("--queued", action="store_true", help="and drop what waits behind it")
+    for command in (show, cancel):
+        command.add_argument("thread", metavar="THREAD", help="the thread's id")
+    for command in (threads, show):
+        command.add_argument("--store", metavar="URL", help="the store itself, in place of a server")
+        command.add_argument("--owner", metavar="ID", help="whose threads, in a store (default: nobody's)")
+    for command in (threads, show, cancel):
+        command.add_argument("--url", **URL)
+        command.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        from statecast import console  # what it draws with is an extra
+        from statecast.console import sources, threads
+    except ImportError as error:
+        return fail(error)
+    server = partial(sources.at_server, options.url)
+    if options.command == "cancel":
+        return console.run(threads.cancel(server, options.thread, queued=options.queued))
+    if options.owner is not None and options.store is None:
+        return fail("expected --owner beside --store: a server shows the threads of who asks")
+    open: Open = server if options.store is None else partial(sources.in_store, options.store, options.owner)
+    if options.command == "threads":
+        return console.run(threads.list_threads(open, limit=options.limit, lines=options.json))
+    return console.run(threads.show(open, options.thread, as_json=options.json))
