@@ -6,13 +6,14 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from . import clients, completion, declarations, developing, serving, store_files, threads
+from . import clients, completion, declarations, developing, new, serving, store_files, threads
 from .parser import CommandParser
 
 __all__ = ["main", "parser"]
 
 EXAMPLES = """
   statecast demo                        see what it is
+  statecast new shop                    make a project
   statecast dev agent.py                write an agent, with a page beside
   statecast serve agent.py              serve it
   statecast COMMAND --help              options and examples of a command
@@ -38,6 +39,6 @@ def parser() -> CommandParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('statecast')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in (developing, serving, clients, threads, declarations, store_files, completion):
+    for group in (new, developing, serving, clients, threads, declarations, store_files, completion):
         group.add_commands(commands)
     return parser
