@@ -24,22 +24,22 @@ WATCH = """
 def add_commands(commands: Any) -> None:
     """Add the commands to a parser."""
     send = commands.add_parser(
-        "send", help="send a message or commands, and show the answer as it comes", examples=SEND
+        "send", help="send a message or commands, and print the answer as it arrives", examples=SEND
     )
     watch = commands.add_parser("watch", help="show a thread's state as it changes", examples=WATCH)
     for one in (send, watch):
         one.add_argument("--url", **URL)
         one.set_defaults(run=_run)
     send.add_argument("--thread", metavar="ID", help="the thread (default: a new one)")
-    send.add_argument("--agent", metavar="NAME", help="who answers (default: the server's first agent)")
+    send.add_argument("--agent", metavar="NAME", help="the agent (default: the server's first one)")
     what = send.add_mutually_exclusive_group(required=True)
-    what.add_argument("text", nargs="?", metavar="TEXT", help="a message of the user")
+    what.add_argument("text", nargs="?", metavar="TEXT", help="the user's message")
     what.add_argument(
         "--command", dest="json", action="append", type=command, metavar="JSON", help="a command; may be repeated"
     )
-    watch.add_argument("thread", metavar="THREAD", help="the thread; one that is not there yet is waited for")
-    watch.add_argument("--once", action="store_true", help="show the state as it is, and end")
-    watch.add_argument("--json", action="store_true", help="a line of JSON for each change, as into a pipe")
+    watch.add_argument("thread", metavar="THREAD", help="the thread's id; waits for a thread that does not exist yet")
+    watch.add_argument("--once", action="store_true", help="print the current state and exit")
+    watch.add_argument("--json", action="store_true", help="one line of JSON per change, as when piped")
 
 
 def _run(options: argparse.Namespace) -> int:

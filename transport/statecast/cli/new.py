@@ -26,7 +26,7 @@ NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 def add_commands(commands: Any) -> None:
     """Add the command to a parser."""
-    new = commands.add_parser("new", help="make a project: an agent, its tests, and a page", examples=EXAMPLES)
+    new = commands.add_parser("new", help="create a project: an agent, its tests, and a page", examples=EXAMPLES)
     new.add_argument("name", metavar="NAME", help="the project's name, and that of its folder")
     new.set_defaults(run=_make)
 

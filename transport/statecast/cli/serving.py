@@ -48,7 +48,7 @@ def add_commands(commands: Any) -> None:
         type=workers,
         default=1,
         metavar="NUMBER",
-        help="processes; more than one share a store in a file or a database (default: %(default)s)",
+        help="number of processes; several need a store in a file or a database (default: %(default)s)",
     )
     serve.add_argument(
         "--worker-timeout",
@@ -67,26 +67,29 @@ def add_options(command: argparse.ArgumentParser, *, store: str) -> None:
     """Add the options of all commands that serve; `store` is where one keeps threads by default."""
     add_settings(command, store=store)
     command.add_argument("--host", default="127.0.0.1", help="address to bind to (default: %(default)s)")
-    command.add_argument("--port", type=port, default=8000, help="port; 0 for any (default: %(default)s)")
+    command.add_argument("--port", type=port, default=8000, help="port; 0 for any that is free (default: %(default)s)")
     command.add_argument(
         "--proxy",
         action="append",
         default=[],
         metavar="ADDRESS",
-        help="believe what a proxy at this address or network says of whose requests it passes on",
+        help="trust the forwarding headers of a proxy at this address or network",
     )
     command.add_argument(
         "--grace",
         type=seconds,
         default=GRACE,
         metavar="SECONDS",
-        help="how long runs get to end when the server is asked to stop (default: %(default)g)",
+        help="how long runs may take to finish when the server stops (default: %(default)g)",
     )
     command.add_argument(
-        "--log-level", choices=LEVELS, default="info", help="info: a line for each run (default: %(default)s)"
+        "--log-level",
+        choices=LEVELS,
+        default="info",
+        help="what is logged; info: one line per run (default: %(default)s)",
     )
     command.add_argument(
-        "--log-format", choices=FORMATS, default="text", help="json: an object a line (default: %(default)s)"
+        "--log-format", choices=FORMATS, default="text", help="json: one object per line (default: %(default)s)"
     )
 
 

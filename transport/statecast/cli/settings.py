@@ -33,50 +33,51 @@ def add_settings(command: argparse.ArgumentParser, *, store: str) -> None:
     command.add_argument(
         "--store",
         metavar="URL",
-        help=f"where threads are kept: memory, sqlite:///relative.db, sqlite:////absolute.db (default: {store})",
+        help="where threads are stored: memory, sqlite:///relative.db, sqlite:////absolute.db, postgresql://…, "
+        f"redis://… (default: {store})",
     )
     command.add_argument(
         "--durable",
         action="store_true",
-        help="wait for the disk with every commit, so that what was shown survives the loss of power",
+        help="wait for the disk on every commit, so that a power failure loses nothing that was shown",
     )
-    command.add_argument("--debug", action="store_true", help="show errors of the agent's code to clients")
+    command.add_argument("--debug", action="store_true", help="send clients the errors of the agent's code")
     command.add_argument(
         "--cors-origin",
         action="append",
         default=[],
         metavar="ORIGIN",
-        help="let pages of this origin in; * for any",
+        help="allow pages from this origin; * for any",
     )
     command.add_argument(
-        "--allowed-host", action="append", default=[], metavar="NAME", help="answer under this name; * for any"
+        "--allowed-host", action="append", default=[], metavar="NAME", help="answer to this host name; * for any"
     )
     command.add_argument(
         "--on-disconnect",
         choices=["continue", "cancel"],
         default="continue",
-        help="what a lost connection does to its run (default: %(default)s)",
+        help="what happens to a run when its connection is lost (default: %(default)s)",
     )
     command.add_argument(
         "--open-list",
         action="store_true",
-        help="list all threads to whoever asks directly, and not through a proxy",
+        help="list all threads to anyone who asks directly, not through a proxy",
     )
     command.add_argument(
         "--cloud",
         action="store_true",
-        help=f"serve the cloud API, to whoever asks; with keys for your own servers in {API_KEYS}",
+        help=f"serve the cloud API to anyone; API keys for your own servers come from {API_KEYS}",
     )
     command.add_argument(
         "--metrics",
         action="store_true",
-        help=f"serve /metrics for Prometheus: to scrapers that send the token in {METRICS_TOKEN}, or, without one, "
-        "to whoever asks directly",
+        help=f"serve /metrics for Prometheus, to scrapers that send the token in {METRICS_TOKEN}, or, without one, "
+        "to anyone who asks directly",
     )
     command.add_argument(
         "--traces",
         action="store_true",
-        help=f"trace runs with OpenTelemetry; with what is said in them if {TRACE_CONTENT} is true",
+        help=f"trace runs with OpenTelemetry, with the content of messages if {TRACE_CONTENT} is true",
     )
 
 

@@ -26,15 +26,13 @@ BACKUP = """
 
 def add_commands(commands: Any) -> None:
     """Add the commands to a parser."""
-    check = commands.add_parser(
-        "check", help="find what is damaged in the file of a store, also of one in use", examples=CHECK
-    )
+    check = commands.add_parser("check", help="check the file of a store for damage, even while in use", examples=CHECK)
     check.set_defaults(run=_check)
     check.add_argument("file", metavar="FILE", type=Path, help="the file, such as statecast.db")
-    backup = commands.add_parser("backup", help="copy the file of a store, also of one in use", examples=BACKUP)
+    backup = commands.add_parser("backup", help="copy the file of a store, even while in use", examples=BACKUP)
     backup.set_defaults(run=_backup)
     backup.add_argument("file", metavar="FILE", type=Path, help="the file, such as statecast.db")
-    backup.add_argument("to", metavar="TO", type=Path, help="the copy; nothing of that name may be there")
+    backup.add_argument("to", metavar="TO", type=Path, help="the copy; must not exist yet")
 
 
 def _check(options: argparse.Namespace) -> int:

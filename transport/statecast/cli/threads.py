@@ -31,17 +31,21 @@ CANCEL = """
 def add_commands(commands: Any) -> None:
     """Add the commands to a parser."""
     threads = commands.add_parser("threads", help="list the threads of a server or a store", examples=THREADS)
-    threads.add_argument("--limit", type=number, default=50, metavar="NUMBER", help="threads (default: %(default)s)")
-    threads.add_argument("--json", action="store_true", help="a line of JSON for each thread")
-    show = commands.add_parser("show", help="show a thread: its messages, and how its run stands", examples=SHOW)
-    show.add_argument("--json", action="store_true", help="the state and the run, as JSON")
+    threads.add_argument("--limit", type=number, default=50, metavar="NUMBER", help="how many (default: %(default)s)")
+    threads.add_argument("--json", action="store_true", help="one line of JSON per thread")
+    show = commands.add_parser("show", help="print the messages of a thread and the status of its run", examples=SHOW)
+    show.add_argument("--json", action="store_true", help="print the state and the run as JSON")
     cancel = commands.add_parser("cancel", help="stop the run of a thread", examples=CANCEL)
-    cancel.add_argument("--queued", action="store_true", help="and drop what waits behind it")
+    cancel.add_argument("--queued", action="store_true", help="also drop the commands queued behind it")
     for command in (show, cancel):
         command.add_argument("thread", metavar="THREAD", help="the thread's id")
     for command in (threads, show):
-        command.add_argument("--store", metavar="URL", help="the store itself, in place of a server")
-        command.add_argument("--owner", metavar="ID", help="whose threads, in a store (default: nobody's)")
+        command.add_argument("--store", metavar="URL", help="read a store instead of asking a server")
+        command.add_argument(
+            "--owner",
+            metavar="ID",
+            help="the user whose threads to read from a store (default: threads without a user)",
+        )
     for command in (threads, show, cancel):
         command.add_argument("--url", **URL)
         command.set_defaults(run=_run)
