@@ -159,7 +159,8 @@ def test_the_demo_is_served_with_its_page(folder: Path) -> None:
         (":agent", "expected a file or a module"),
         ("no_such.py", 'expected a file with an agent, got "no_such.py", which is no file'),
         ("no_such:agent", "No module named 'no_such'"),
-        ("my_agent:missing", 'the module "my_agent" has no "missing"'),
+        ("my_agent:missing", 'the module "my_agent" has no "missing"; it has agent, other, app\n'),
+        ("my_agent:agnet", 'it has agent, other, app (did you mean "my_agent:agent"?)'),
         ("my_agent:number", "to be an Agent, a list of them, or an App, got int"),
     ],
 )
