@@ -38,6 +38,7 @@ FRAMEWORKS = {
     "deepagents",
     "django",
     "fastapi",
+    "jwt",
     "google.adk",
     "langchain",
     "langchain_core",
