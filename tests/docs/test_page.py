@@ -26,7 +26,6 @@ PINNED = ROOT / "page"
 BUILD_TIMEOUT = 120  # seconds
 NEWEST = {"assistant-cloud.md"}  #: guides that need the newest clients; `make test-newest` checks them
 
-README = load(ROOT / "README.md")
 GUIDE = load(ROOT / "docs" / "guides" / "getting-started.md")
 
 
@@ -40,17 +39,6 @@ def packages() -> Path:
 def guide(packages: Path, tmp_path: Path) -> Path:
     """Return a folder with the files of the guide, as the reader has them at the end."""
     return _written(GUIDE.blocks, tmp_path, packages)
-
-
-@pytest.fixture
-def readme(packages: Path, tmp_path: Path) -> Path:
-    """Return a folder with the file of the README in the page of the guide, whose other files are like a template's."""
-    folder = _written(GUIDE.blocks, tmp_path, packages)
-    (app,) = (block.text for block in README.blocks if block.language == "tsx")
-    (folder / "page" / "src" / "App.tsx").write_text(app, encoding="utf-8")
-    (folder / "page" / "src" / "agent.ts").unlink()
-    shutil.copy(PINNED / "tsconfig.json", folder / "page")
-    return folder
 
 
 @pytest.fixture
@@ -117,37 +105,6 @@ def test_every_snippet_passes_the_strictest_type_check(packages: Path, tmp_path:
     answer = subprocess.run(tsc, cwd=folder, capture_output=True, text=True, timeout=BUILD_TIMEOUT)
 
     assert answer.returncode == 0, answer.stdout
-
-
-def test_the_page_of_the_readme_shows_the_agent_of_the_readme(
-    readme: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    need_chromium()
-    namespace: dict[str, Any] = {}
-    (source,) = (block.text for block in README.blocks if block.file == "my_agent.py")
-    exec(compile(source, "my_agent.py", "exec", dont_inherit=True), namespace)
-    app = readme / "page" / "src" / "App.tsx"
-    written = app.read_text(encoding="utf-8")
-    with served(create_app(namespace["agent"], cors_origins=["*"])) as base:
-        app.write_text(written.replace("http://127.0.0.1:8000", base), encoding="utf-8")
-        assert base in app.read_text(encoding="utf-8")
-        with served(create_app(namespace["agent"], page=_build(readme))) as page:
-            report = run_browser(
-                [
-                    {"do": "goto", "url": page},
-                    {"do": "fill", "selector": "textarea", "text": "Hello there"},
-                    {"do": "click", "selector": "button", "text": "Send"},
-                    {"do": "wait", "selector": "body", "text": "You said: Hello there"},
-                    {"do": "fill", "selector": "textarea", "text": "And again"},
-                    {"do": "click", "selector": "button", "text": "Send"},
-                    {"do": "wait", "selector": "body", "text": "You said: And again"},
-                    {"do": "wait", "selector": "body", "text": "Hello there"},
-                ]
-            )
-
-    assert report.complaints == []
-    posts = [entry["body"] for entry in report.network if entry["method"] == "POST"]
-    assert len(posts) == 2
 
 
 def test_the_page_of_the_guide_streams_reloads_and_stops(guide: Path, guide_agent: Any) -> None:
