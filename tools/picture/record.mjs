@@ -35,6 +35,7 @@ const until = async (waiting, step) => {
   }
   await waiting;
 };
+const tab = (page, name) => page.getByRole("tab", { name }).click();
 const shows = (page, text) => page.getByText(text).first().waitFor({ timeout: 60_000 });
 
 await frame(900, "Two windows");
@@ -47,7 +48,9 @@ await until(shows(left, "Beans get"), "Both follow the run");
 const reloaded = left.reload();
 await frame(700, "Reload in mid-answer");
 await reloaded;
-await until(shows(left, "Carrots get"), "Nothing is lost");
+await tab(right, "State");
+await until(shows(left, "Carrots get"), "One shows the answer, the other the state");
+await tab(right, "Chat");
 await until(right.locator(by("ask-user-input")).waitFor({ timeout: 60_000 }), "Nothing is lost");
 await frame(1200, "The agent asks a question");
 await right.locator(by("ask-user-input")).fill("Strawberries");
