@@ -13,6 +13,8 @@ from starlette.requests import HTTPConnection
 from statecast import Agent, Limits, Run, UntypedCommand, create_app
 from statecast.state import Json
 from statecast.testing import Response, TestClient
+from statecast.threads.log.log import Log
+from statecast.threads.supervisor import SLICE
 from tests.clients.serving import served
 from tests.transport.held_agent import HOLD, NOTE, held, until
 
@@ -210,6 +212,18 @@ async def test_an_idle_stream_beats(protocol: str, heartbeat: bytes) -> None:
         assert [await anext(response) for _ in range(3)] == [heartbeat] * 3
         release.set()
         assert b"went on" in await response.read()
+
+
+async def test_heartbeats_reach_the_streams_of_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = create_app(held()[0], limits=Limits(heartbeat_seconds=0.02))
+    async with TestClient(app) as client:
+        for number in range(2 * SLICE + 1):
+            await client.run(NOTE, state=None, thread_id=f"t{number}")
+        logs = {thread.log for thread in app.hub.registry}
+        assert len(logs) == 2 * SLICE + 1
+        beaten: set[Log] = set()
+        monkeypatch.setattr(Log, "beat", lambda log: beaten.add(log))
+        await until(lambda: beaten == logs)
 
 
 async def test_runs_on_one_server() -> None:

@@ -66,7 +66,7 @@ class Tails:
         count = len(near)
         tails = self._found(places, calls, replies[2 * count :])
         far: dict[Key, Place] = {}
-        for (key, known), log, meta in zip(near.items(), replies[:count], replies[count : 2 * count], strict=False):
+        for (key, known), log, meta in zip(near.items(), replies[:count], replies[count : 2 * count], strict=True):
             if not _goes_on(known, log, meta):
                 far[key] = known.place
             elif len(log) > 1:
