@@ -99,11 +99,13 @@ async def test_an_accepted_batch_is_in_the_inbox_or_in_the_log_when_an_engine_is
             store = await opened(killed.url(killed.port))
             threads = [Batches(store, Key(None, f"{life}-{number}"), random) for number in range(THREADS)]
             going_on = [asyncio.create_task(thread.go_on()) for thread in threads]
-            await asyncio.sleep(0.5 + random.random() * 0.5)
+            async with asyncio.timeout(60):
+                while not any(thread.ended for thread in threads):  # noqa: ASYNC110  # none has an event
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(random.random() * 0.5)
             await killed.kill()
             await asyncio.gather(*going_on)
             await store.aclose()
-            assert any(thread.ended for thread in threads)
 
             await killed.start()
             store = await opened(killed.url(killed.port))
