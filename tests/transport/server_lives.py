@@ -17,9 +17,11 @@ import anyio
 import msgspec
 
 from statecast import Limits
+from statecast.protocol import Cursor
 from statecast.protocol.errors import RequestError
 from statecast.stores import MemoryStore, SqliteStore, Store
 from statecast.threads import Hub, Posted, Thread
+from statecast.threads.errors import RevisionGone
 from statecast_agents.agent import Policy
 from tests.transport.account import Account, Command
 from tests.transport.failing_store import Failing
@@ -328,6 +330,21 @@ class Life:
         else:
             assert refusal is None, f"expected {refusal}"
             self.account.keep_name(thread_id)
+
+    async def look_back(self, choice: int) -> None:
+        """Ask for the state at a revision that some reader has been to."""
+        seen = [view for view in self.watchers.past if view.revision >= 0]
+        if self.stalled or not seen:
+            return
+        view = seen[choice % len(seen)]
+        for thread in self.hub.registry:
+            if view.cursor == str(Cursor(thread.epoch, view.revision)):
+                try:
+                    point = await self.hub.past.point(thread, view.revision)
+                except RevisionGone as gone:
+                    assert gone.begins > view.revision
+                else:
+                    assert msgspec.json.decode(point.state) == view.state
 
     # What is seen
 

@@ -3,78 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import anyio
-import anyio.lowlevel
 import pytest
+from starlette.requests import HTTPConnection
 
-from statecast import AddMessage, Agent, Limits, Run, create_app
+from statecast import Agent, Limits, Run, UntypedCommand, create_app
+from statecast.client import Client
 from statecast.stores import Store
-from statecast.testing import Response, TestClient
-from statecast_agents import Json
-from tests.transport.followers import Follower, View, following, state_of, store_of
+from statecast.testing import TestClient
+from tests.transport.followers import following, served, state_of, store_of, until_status
+from tests.transport.travels import SHORT, first_answer, fork, read_history, rewind, said, states_of, writer
 
 pytestmark = pytest.mark.anyio
 
-STORES = ["memory", "shared", "sqlite"]
-
-#: Logs that are compacted after some messages.
-SHORT = Limits(keep_entries=4, keep_bytes=4_000)
-
-
-def writer() -> Agent:
-    """Return an agent that answers with the text it gets, word by word, and remembers how many there were."""
-    agent = Agent("writer", initial={"messages": [], "words": 0})
-
-    @agent.on(AddMessage)
-    async def answer(run: Run, command: AddMessage) -> None:
-        text = str(command.message.parts[0]["text"])
-        message = run.messages.assistant()
-        for word in text.split():
-            message.append_text(f"{word} ")
-            run.state["words"] += 1
-            await anyio.lowlevel.checkpoint()
-        run.memory["seen"] = [*run.memory.get("seen", []), text]
-        run.state["memory"] = run.memory["seen"]
-
-    return agent
+STORES: Final = ["memory", "shared", "sqlite"]
 
 
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return store_of(request.param, tmp_path)
-
-
-async def said(client: TestClient, *texts: str, thread_id: str = "t") -> None:
-    for text in texts:
-        await client.run(text, thread_id=thread_id)
-
-
-async def read_history(client: TestClient, thread_id: str = "t") -> Follower:
-    """Read a thread from where its history begins until now."""
-    now = (await client.get(f"/threads/{thread_id}/state")).json()["revision"]
-    async with following(client, thread_id, query="?cursor=start") as follower:
-        with anyio.fail_after(20):
-            return await follower.until(lambda view: view.revision >= now)
-
-
-async def fork(client: TestClient, revision: int, thread_id: str = "t", **more: Any) -> Response:
-    return await client.post(f"/threads/{thread_id}/fork", json={"revision": revision, **more})
-
-
-async def rewind(client: TestClient, revision: int, thread_id: str = "t", **more: Any) -> Response:
-    return await client.post(f"/threads/{thread_id}/rewind", json={"revision": revision, **more})
-
-
-def states_of(view: View) -> dict[int, Json]:
-    """Return the state at each revision that a reader has seen."""
-    states: dict[int, Json] = {}
-    replayed = View()
-    for frame, cursor in zip(view.frames, view.cursors, strict=True):
-        replayed.take(frame, cursor)
-        states[replayed.revision] = replayed.state
-    return states
 
 
 async def test_a_history_is_read_from_its_start(store: Store) -> None:
@@ -115,7 +64,7 @@ async def test_a_fork_is_what_the_thread_was(store: Store) -> None:
     async with TestClient(create_app(writer(), store=store)) as client:
         await said(client, "one", "two")
         states = states_of(await read_history(client))
-        first = min(at for at, state in states.items() if state and state["words"] == 1 and "memory" in state)
+        first = first_answer(states)
         answer = await fork(client, first)
         assert answer.status == 201, answer.json()
         place = answer.json()
@@ -130,7 +79,7 @@ async def test_a_rewound_thread_goes_on_from_there(store: Store) -> None:
     async with TestClient(create_app(writer(), store=store)) as client:
         await said(client, "one", "two")
         states = states_of(await read_history(client))
-        first = min(at for at, state in states.items() if state and state["words"] == 1 and "memory" in state)
+        first = first_answer(states)
         async with following(client) as follower:
             place = (await rewind(client, first)).json()
             assert place["revision"] > max(states)
@@ -141,3 +90,191 @@ async def test_a_rewound_thread_goes_on_from_there(store: Store) -> None:
         again = await rewind(client, max(states))
         assert again.status == 200
         assert await state_of(client) == states[max(states)]
+
+
+async def test_the_history_is_bounded_and_says_where_it_begins(store: Store) -> None:
+    limits = Limits(keep_entries=4, keep_bytes=4_000, history_entries=100)
+    async with TestClient(create_app(writer(), store=store, limits=limits)) as client:
+        for number in range(12):
+            await said(client, f"{number} " * 30)
+        kinds: list[str] = []
+        with anyio.fail_after(20):
+            while kinds.count("snapshot") != 1:  # part of it may be removed while it is read
+                history = await read_history(client)
+                kinds = history.kinds
+        begins = history.frames[0]["revision"]
+        assert 0 < begins < history.revision
+        assert [frame["revision"] for frame in history.frames] == list(range(begins, history.revision + 1))
+        for answer in (await fork(client, begins - 1), await rewind(client, begins - 1)):
+            assert answer.status == 410
+            error = answer.json()["error"]
+            assert (error["code"], error["begins"]) == ("revision_gone", begins)
+        assert (await fork(client, begins)).status == 201
+
+
+async def test_no_history_is_kept_where_none_is_wanted(store: Store) -> None:
+    limits = Limits(keep_entries=4, keep_bytes=4_000, history_entries=0)
+    async with TestClient(create_app(writer(), store=store, limits=limits)) as client:
+        for number in range(12):
+            await said(client, f"{number} " * 30)
+        history = await read_history(client)
+        assert history.state == await state_of(client)
+        assert (await rewind(client, 0)).status == 410
+        assert (await fork(client, history.revision)).status == 201
+
+
+def holding() -> tuple[Agent, anyio.Event]:
+    """Return an agent that goes on when the event is set, or its run is cancelled."""
+    agent, go = Agent("holding", initial={"done": 0}), anyio.Event()
+
+    @agent.on("hold")
+    async def hold(run: Run, command: UntypedCommand) -> None:
+        run.state["held"] = True
+        await go.wait()
+
+    @agent.on("do")
+    async def do(run: Run, command: UntypedCommand) -> None:
+        run.state["done"] += 1
+
+    return agent, go
+
+
+async def test_a_thread_is_rewound_under_a_run_only_if_the_run_may_be_stopped(store: Store) -> None:
+    agent, _ = holding()
+    async with TestClient(create_app(agent, store=store)) as client:
+        await client.run({"type": "do"}, thread_id="t")
+        async with client.stream("POST", "/assistant", json={"threadId": "t", "commands": [{"type": "hold"}]}):
+            await until_status(client, "running")
+            refused = await rewind(client, 0)
+            assert (refused.status, refused.json()["error"]["code"]) == (409, "run_active")
+            assert (await fork(client, 0)).status == 201
+            assert (await rewind(client, 0, cancel=True)).status == 200
+            assert await state_of(client) == {"done": 0}
+            await until_status(client, "cancelled")
+
+
+async def test_a_rewind_that_comes_again_happens_once(store: Store) -> None:
+    agent, _ = holding()
+    async with TestClient(create_app(agent, store=store)) as client:
+        await client.run({"type": "do"}, thread_id="t")
+        path, body, key = "/threads/t/rewind", {"revision": 0}, {"idempotency-key": "k"}
+        assert (await client.post(path, json=body, headers=key)).status == 200
+        await client.run({"type": "do"}, thread_id="t")
+        assert (await client.post(path, json=body, headers=key)).status == 200
+        assert await state_of(client) == {"done": 1}
+
+
+WRONG: Final[list[tuple[str, dict[str, Any], int, str]]] = [
+    ("/threads/t/fork", {"revision": 99}, 404, "unknown_revision"),
+    ("/threads/t/rewind", {"revision": 99}, 404, "unknown_revision"),
+    ("/threads/t/fork", {"revision": 0, "threadId": "t"}, 409, "thread_exists"),
+    ("/threads/t/fork", {"revision": 0, "threadId": "no such/id"}, 422, "invalid_thread_id"),
+    ("/threads/t/fork", {"revision": -1}, 410, "revision_gone"),
+    ("/threads/t/fork", {"revision": "0"}, 422, "invalid_request"),
+    ("/threads/t/rewind", {}, 422, "invalid_request"),
+    ("/threads/other/fork", {"revision": 0}, 404, "unknown_thread"),
+    ("/threads/other/rewind", {"revision": 0}, 404, "unknown_thread"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "status", "code"), WRONG)
+async def test_what_is_wrong_is_refused(path: str, body: dict[str, Any], status: int, code: str, store: Store) -> None:
+    agent, _ = holding()
+    async with TestClient(create_app(agent, store=store)) as client:
+        await client.run({"type": "do"}, thread_id="t")
+        before = (await client.get("/threads/t/state")).json()
+        answer = await client.post(path, json=body)
+        assert (answer.status, answer.json()["error"]["code"]) == (status, code)
+        assert (await client.get("/threads/t/state")).json() == before
+
+
+async def test_a_thread_of_somebody_else_is_neither_read_nor_forked_nor_rewound() -> None:
+    agent, _ = holding()
+
+    async def identify(request: HTTPConnection) -> str | None:
+        return request.headers.get("x-user")
+
+    app = create_app(agent, identify=identify)
+    async with TestClient(app) as client:
+        ada, eve = {"x-user": "ada"}, {"x-user": "eve"}
+        body = {"threadId": "t", "commands": [{"type": "do"}]}
+        await client.post("/assistant", json=body, headers=ada)
+        assert (await client.get("/threads/t/events?cursor=start", headers=eve)).status == 404
+        for what in ("fork", "rewind"):
+            assert (await client.post(f"/threads/t/{what}", json={"revision": 0}, headers=eve)).status == 404
+        made = await client.post("/threads/t/fork", json={"revision": 0, "threadId": "f"}, headers=ada)
+        assert made.status == 201
+        assert (await client.get("/threads/f/state", headers=eve)).status == 404
+        assert (await client.get("/threads/f/state", headers=ada)).status == 200
+
+
+async def test_the_title_and_what_pages_wrote_go_with_a_fork(store: Store) -> None:
+    agent, _ = holding()
+    async with TestClient(create_app(agent, store=store)) as client:
+        await client.run({"type": "do"}, thread_id="t")
+        await client.request("PATCH", "/threads/t", json={"title": "Bees"})
+        made = (await fork(client, 1)).json()["threadId"]
+        assert (await client.get(f"/threads/{made}")).json()["title"] == "Bees"
+
+
+async def test_open_questions_stay_open_in_a_fork(store: Store) -> None:
+    agent = Agent("asking", initial={})
+
+    @agent.on("ask")
+    async def ask(run: Run, command: UntypedCommand) -> None:
+        run.ask("May I?", id="q")
+
+    @agent.on("answer")
+    async def answered(run: Run, command: Any) -> None:
+        run.state["answers"] = dict(run.answers)
+
+    async with TestClient(create_app(agent, store=store)) as client:
+        await client.run({"type": "ask"}, thread_id="t")
+        now = (await client.get("/threads/t/state")).json()
+        made = (await fork(client, now["revision"])).json()["threadId"]
+        assert (await client.get(f"/status/{made}")).json()["status"] == "waiting"
+        assert await state_of(client, made) == now["state"]
+        await client.post("/cancel", json={"threadId": "t"})
+        assert (await client.get("/status/t")).json()["status"] == "cancelled"
+        assert (await rewind(client, now["revision"])).status == 200
+        assert (await client.get("/status/t")).json()["status"] == "waiting"
+        assert (await client.get(f"/status/{made}")).json()["status"] == "waiting"
+
+
+async def test_a_thread_is_made_of_what_another_was_exported_as(store: Store) -> None:
+    async with TestClient(create_app(writer(), store=store)) as client:
+        await said(client, "one", "two")
+        await client.request("PATCH", "/threads/t", json={"title": "Bees"})
+        document = (await client.get("/threads/t/export")).json()
+        state = await state_of(client)
+        assert (document["statecast"], document["title"], document["state"]) == (1, "Bees", state)
+        assert document["history"] == (await read_history(client)).frames
+        assert (await client.post("/threads/import", json=document)).status == 409
+        made = await client.post("/threads/import", json={**document, "threadId": "copy"})
+        assert made.status == 201
+        assert await state_of(client, "copy") == state
+        assert (await client.get("/threads/copy")).json()["title"] == "Bees"
+        for wrong in ({}, {**document, "statecast": 2}, {**document, "messages": [1], "threadId": "x"}):
+            assert (await client.post("/threads/import", json=wrong)).status == 422
+
+
+async def test_an_agent_that_adopts_nothing_imports_nothing() -> None:
+    async with TestClient(create_app(Agent("closed", adopt=False))) as client:
+        answer = await client.post("/threads/import", json={"statecast": 1, "state": {}})
+        assert (answer.status, answer.json()["error"]["code"]) == (403, "not_adopted")
+
+
+async def test_the_client_forks_and_rewinds() -> None:
+    app = create_app(writer())
+    async with served(app) as server:
+        port = server.port  # type: ignore[attr-defined]  # of `served`
+        async with Client(f"http://127.0.0.1:{port}", patience=5) as client:
+            thread = client.thread("t")
+            first = await thread.ask("one")
+            await thread.ask("two")
+            made = await thread.fork(first.revision)
+            assert (await made.state()).state == first.state
+            assert await thread.rewind(first.revision) == (await thread.state()).cursor
+            assert (await thread.state()).state == first.state
+            copy = await client.import_thread(await thread.export())
+            assert (await copy.state()).state == first.state

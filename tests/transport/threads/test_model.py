@@ -167,6 +167,11 @@ class Story(RuleBasedStateMachine):
         """Let every reader read to the end."""
         self._do(self.life.compare(everyone=True))
 
+    @rule(choice=choices)
+    def look_back(self, choice: int) -> None:
+        """Ask for the state at a revision that a reader has seen: it is that, or so old that it is not kept."""
+        self._do(self.life.look_back(choice))
+
     # The server
 
     @rule(long=st.booleans())

@@ -99,6 +99,16 @@ export type Thread<State = Json> = {
    * drops what waits behind it as well.
    */
   readonly cancel: (which?: { readonly runId?: string; readonly queued?: boolean }) => Promise<boolean>;
+  /**
+   * Make a new thread of what this one was at a revision; resolves with its id. An `id` that a thread has already is
+   * refused with `thread_exists`.
+   */
+  readonly fork: (revision: number, id?: string) => Promise<string>;
+  /**
+   * Change the state back to what it was at a revision; resolves with the cursor after that. While a run is under way
+   * it is refused with `run_active`, unless `cancel` stops the run.
+   */
+  readonly rewind: (revision: number, options?: { readonly cancel?: boolean }) => Promise<string>;
   /** Try again at once, also after a refusal. */
   readonly reconnect: () => void;
   /** Let go of everything, for good. */

@@ -22,6 +22,8 @@ const SHOWN = 300; // ms after which what was accepted is pending no more, even 
 
 /** Statuses after which another try may go well. */
 const TRANSIENT = new Set([408, 429, 502, 503, 504]);
+/** What a socket takes; all else is a request of its own. */
+const ON_SOCKET = new Set(["commands", "cancel"]);
 const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
 const INDEX = /^(0|[1-9][0-9]{0,15})$/;
 const EVENTS = "text/event-stream";
@@ -220,7 +222,7 @@ export function connect(url, threadId, options = {}) {
   const ask = (type, body, commands = NONE) =>
     new Promise((resolve, reject) => {
       if (closed) return reject(gone());
-      outbox.push({ type, body, commands, resolve, reject });
+      outbox.push({ type, body, commands, key: newId(type), resolve, reject });
       tell({ pending: pending() });
       if (Socket) void follow();
       void deliver();
@@ -236,7 +238,7 @@ export function connect(url, threadId, options = {}) {
     for (let tries = 0; outbox.length > 0; ) {
       const [item] = outbox;
       try {
-        const answer = await (Socket ? sendOnSocket : post)(item);
+        const answer = await (Socket && ON_SOCKET.has(item.type) ? sendOnSocket : post)(item);
         if (item.type === "commands") latest = answer.runId ?? latest;
         isAbsent = false;
         item.resolve(answer);
@@ -258,10 +260,11 @@ export function connect(url, threadId, options = {}) {
     stop();
   }
 
-  const post = ({ type, body }) =>
+  const post = ({ type, body, key }) =>
     watched("deliver", PATIENCE, async (signal) => {
       const sent = { method: "POST", body: JSON.stringify(body()), signal };
       if (type === "cancel") return (await request(`${base}/cancel`, JSON_TYPE, sent)).json();
+      if (type !== "commands") return (await request(`${path}/${type}`, JSON_TYPE, { ...sent, key })).json();
       const response = await request(`${base}/assistant?protocol=assistant-transport`, EVENTS, sent);
       await response.body?.cancel(); // what comes of it is followed elsewhere
       const at = response.headers.get("statecast-cursor"); // where its stream starts: what comes of it is behind that
@@ -285,10 +288,11 @@ export function connect(url, threadId, options = {}) {
     while (listeners.size > 0 && snapshot.revision < shows && Date.now() < end) await pause(end - Date.now());
   };
 
-  async function request(address, kind, init) {
+  async function request(address, kind, { key, ...init }) {
     const given = new Headers(typeof headers === "function" ? await headers() : headers);
     given.set("accept", kind);
     if (init.body !== undefined) given.set("content-type", JSON_TYPE);
+    if (key !== undefined) given.set("idempotency-key", key); // so it happens once, however often it is sent
     const response = await fetch(address, { cache: "no-store", ...init, headers: given });
     if (!response.ok) throw await Refused.of(response);
     if (response.headers.get("content-type")?.startsWith(kind)) return response;
@@ -361,6 +365,19 @@ export function connect(url, threadId, options = {}) {
         if (runId === undefined && error.code === "run_mismatch") return false; // it ended by itself meanwhile
         throw error;
       }
+    },
+    fork: async (revision, id) => {
+      const made = id ?? newId("thr");
+      try {
+        return (await ask("fork", () => ({ revision, threadId: made }))).threadId;
+      } catch (error) {
+        if (id === undefined && error.code === "thread_exists") return made; // by an earlier try: nobody else knows it
+        throw error;
+      }
+    },
+    rewind: async (revision, { cancel = false } = {}) => {
+      const { cursor } = await ask("rewind", () => ({ revision, cancel }));
+      return cursor;
     },
     reconnect: () => {
       wake();

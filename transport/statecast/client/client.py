@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from statecast_agents import new_id
+from statecast_agents import Json, new_id
 
 from .connection import Connection
-from .errors import ClientError
+from .errors import ClientError, Refused
 from .thread import Thread
 
 if TYPE_CHECKING:
@@ -74,3 +74,23 @@ class Client:
             agent: Who answers on it, where the server has several agents; None: its first.
         """
         return Thread(self._connection, thread_id or new_id("thr"), agent)
+
+    async def import_thread(self, document: Mapping[str, Json], thread_id: str | None = None) -> Thread:
+        """Make a new thread of a document that `Thread.export` has returned, and return it.
+
+        It has the state, the title, the agent, and what pages have written of messages.
+
+        Args:
+            document: The document.
+            thread_id: The id of the new thread, refused with `thread_exists` if there is one already; None: any.
+        """
+        made = thread_id or new_id("thr")
+        known = {
+            name: document[name] for name in ("statecast", "state", "title", "agent", "messages") if name in document
+        }
+        try:
+            await self._connection.request("POST", "/threads/import", {**known, "threadId": made})
+        except Refused as refused:
+            if thread_id is not None or refused.code != "thread_exists":
+                raise  # else an earlier try has made it: nobody else knows its id
+        return Thread(self._connection, made, known.get("agent"))

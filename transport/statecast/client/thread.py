@@ -154,6 +154,36 @@ class Thread:
         answer = await self._connection.request("PATCH", f"{self._path}/state", list(steps), key=new_id("patch"))
         return str(answer["cursor"])
 
+    async def fork(self, revision: int, thread_id: str | None = None) -> Thread:
+        """Make a new thread of what this one was at a revision, and return it.
+
+        Args:
+            revision: The revision.
+            thread_id: The id of the new one, refused with `thread_exists` if there is one already; None: any.
+        """
+        made = thread_id or new_id("thr")
+        try:
+            await self._connection.request("POST", f"{self._path}/fork", {"revision": revision, "threadId": made})
+        except Refused as refused:
+            if thread_id is not None or refused.code != "thread_exists":
+                raise  # else an earlier try has made it: nobody else knows its id
+        return Thread(self._connection, made, self._agent)
+
+    async def export(self) -> dict[str, Json]:
+        """Return the thread as a document, which `Client.import_thread` makes another thread of."""
+        return await self._connection.request("GET", f"{self._path}/export")
+
+    async def rewind(self, revision: int, *, cancel: bool = False) -> str:
+        """Change the state back to what it was at a revision, once; return the cursor after it.
+
+        Args:
+            revision: The revision.
+            cancel: Whether to stop a run that is under way, and drop what is queued; else that is refused.
+        """
+        body = {"revision": revision, "cancel": cancel}
+        answer = await self._connection.request("POST", f"{self._path}/rewind", body, key=new_id("rewind"))
+        return str(answer["cursor"])
+
     async def _status(self) -> dict[str, Json]:
         return await self._connection.request("GET", f"/status/{quote(self.id, safe='')}")
 

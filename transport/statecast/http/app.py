@@ -25,6 +25,7 @@ from .endpoints.attachments import file_operations
 from .endpoints.chats import chat_operations
 from .endpoints.client_module import module_operations
 from .endpoints.control import control_operations
+from .endpoints.documents import document_operations
 from .endpoints.events import event_operations
 from .endpoints.health import health_operations
 from .endpoints.histories import message_operations
@@ -361,6 +362,7 @@ def _operations(
         *control_operations(service),
         *patch_operations(service),
         *travel_operations(service),
+        *document_operations(service),
         *event_operations(service),
         *thread_operations(service),
         *message_operations(service),

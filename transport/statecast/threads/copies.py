@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from statecast.history.client_message import ClientMessage
+from statecast.protocol.errors import InvalidRequest, StateLimitExceeded
 from statecast.stores import MEMORY, Change, Key, RecordWritten, SummaryChanged
-from statecast_agents import Document, Json
+from statecast_agents import Agent, Document, Json
 from statecast_agents.memory_versions import Record, Version, decode, encode
 
 from .admission import Admission
+from .claims import adopt
 from .earlier import asked_then, memory_then, written_then
-from .errors import UnknownThread
+from .errors import NotAdopted, UnknownThread
 from .offload import offload
 from .past import Past
 from .records.cascade import DELETED, MESSAGE, NAMED, RELATED
@@ -74,6 +77,52 @@ class Copies:
         if asked is not None:
             thread.record(asked)
         return thread
+
+    async def written(self, thread: Thread) -> list[bytes]:
+        """Return what clients have written into a thread's history, each message as JSON."""
+        return [data for _, data in await self._directory.records(thread.key, MESSAGE)]
+
+    async def restore(
+        self,
+        key: Key,
+        agent: Agent,
+        state: msgspec.Raw,
+        messages: Sequence[msgspec.Raw],
+        *,
+        title: str | None,
+        limit: int,
+    ) -> Thread:
+        """Make a new thread of a state and of messages that clients have written, and return it once it is stored.
+
+        Args:
+            key: The thread's.
+            agent: Its agent, which must adopt states.
+            state: The state, as JSON. Its questions are left out: nobody has asked them here.
+            messages: The messages, each as `written` returns it.
+            title: Its title; None: it has none.
+            limit: Bytes that the state may have, and the messages together.
+
+        Raises:
+            HeldElsewhere: Another process has a thread of that id.
+            RequestError: `thread_exists`; `not_adopted`; `state_too_large`, `invalid_state` and others, as for a
+                posted state; `invalid_request`; `store_unavailable`.
+        """
+        if not agent.adopt:
+            raise NotAdopted(f'the agent "{agent.name}" takes no states of clients: it has Agent(adopt=False)')
+        if sum(len(bytes(message)) for message in messages) > limit:
+            raise StateLimitExceeded(f"expected messages of at most {limit} bytes, got more", limit=limit)
+        document, _ = await adopt(state, agent, limit=limit)
+        changes: list[Change] = []
+        for message in messages:
+            try:
+                written = _message(bytes(message))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise InvalidRequest(f"expected messages as an export has them: {error}") from None
+            changes.append(RecordWritten(key, MESSAGE, written.id, bytes(message)))
+        now = time.time()
+        if title is not None:
+            changes.append(SummaryChanged(key=key, at=now, last=now, title=title))
+        return await self._admission.create(key, agent, document, [], changes)
 
     async def _memory(self, source: Thread, now: Json, then: Json) -> list[Record]:
         """Return the versions of a thread's memory that an earlier state goes with."""

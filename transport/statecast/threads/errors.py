@@ -22,6 +22,7 @@ __all__ = [
     "FieldTooLarge",
     "InvalidPatch",
     "LeaseLost",
+    "NotAdopted",
     "NotListening",
     "NotWritable",
     "PatchFailed",
@@ -48,6 +49,12 @@ class NotWritable(Forbidden):
     """A patch changes something that the agent does not let clients write."""
 
     code = "not_writable"
+
+
+class NotAdopted(Forbidden):
+    """A document brings a state, and the agent takes none of clients."""
+
+    code = "not_adopted"
 
 
 class UnknownThread(Unknown):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 import anyio
@@ -407,7 +407,15 @@ class Hub:
         assert isinstance(reply, Patched), "it is what a patch is answered with"
         return Cursor(reply.epoch, reply.revision)
 
-    async def rewind(self, thread_id: str, revision: int, *, owner: str | None = None, cancel: bool = False) -> Cursor:
+    async def rewind(
+        self,
+        thread_id: str,
+        revision: int,
+        *,
+        owner: str | None = None,
+        cancel: bool = False,
+        key: str | None = None,
+    ) -> Cursor:
         """Change a thread's state back to what it was at a revision, and return the place after that.
 
         Args:
@@ -415,12 +423,13 @@ class Hub:
             revision: The revision.
             owner: Whose it is.
             cancel: Whether to stop a run that is under way, and drop what is queued.
+            key: By which the request is recognized when it comes again.
 
         Raises:
             RequestError: `unknown_thread`; `run_active`; `unknown_revision`, `revision_gone`; `store_unavailable`.
         """
         thread = await self.find(thread_id, owner=owner)
-        reply = await self._perform(thread.key, Rewind(revision, cancel))
+        reply = await self._perform(thread.key, Rewind(revision, cancel, key))
         assert isinstance(reply, Patched), "it is what a rewind is answered with"
         return Cursor(reply.epoch, reply.revision)
 
@@ -438,14 +447,60 @@ class Hub:
         """
         thread = await self.find(thread_id, owner=owner)
         key = Key(owner, to or new_id("thr"))
+        return await self._made(key, lambda: self._copies.fork(thread, revision, key))
+
+    async def written_messages(self, thread: Thread) -> Sequence[bytes]:
+        """Return what clients have written into a thread's history, each message as JSON.
+
+        Raises:
+            RequestError: `store_unavailable`; `thread_damaged`.
+        """
+        return await self._copies.written(thread)
+
+    async def import_thread(
+        self,
+        agent: Agent,
+        state: msgspec.Raw,
+        messages: Sequence[msgspec.Raw] = (),
+        *,
+        owner: str | None = None,
+        to: str | None = None,
+        title: str | None = None,
+    ) -> Thread:
+        """Make a new thread of a state and of messages that clients have written, and return it.
+
+        Args:
+            agent: Its agent.
+            state: The state, as JSON.
+            messages: The messages, as `written_messages` returns them.
+            owner: Whose it is to be.
+            to: Its id; None: any.
+            title: Its title; None: it has none.
+
+        Raises:
+            RequestError: `thread_exists`; `not_adopted`; `state_too_large`, `invalid_state` and others, as for a
+                posted state; `store_unavailable`.
+        """
+        await self._start()
+        key, limit = Key(owner, to or new_id("thr")), self.limits.state
+        return await self._made(
+            key, lambda: self._copies.restore(key, agent, state, messages, title=title, limit=limit)
+        )
+
+    async def _made(self, key: Key, make: Callable[[], Awaitable[Thread]]) -> Thread:
+        """Make a new thread, and return it once all of it is stored.
+
+        Raises:
+            RequestError: `thread_exists`; whatever `make` raises.
+        """
         while True:
             try:
-                return await self._copies.fork(thread, revision, key)
+                thread = await make()
+                await self.registry.wait_stored(key)
+                return thread
             except HeldElsewhere:
-                if await self.known(key.thread_id, owner=owner) is not None:
+                if await self.known(key.thread_id, owner=key.owner) is not None:
                     raise ThreadExists(key.thread_id) from None
-                await asyncio.sleep(AGAIN)
-            except LeaseLost:
                 await asyncio.sleep(AGAIN)
 
     async def write(self, thread_id: str, messages: Sequence[Json], agent: Agent, *, owner: str | None = None) -> None:

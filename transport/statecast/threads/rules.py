@@ -43,6 +43,7 @@ __all__ = [
     "patch_mark",
     "remember",
     "remember_mark",
+    "rewind_mark",
     "unapplied",
     "without_spent_id",
 ]
@@ -234,6 +235,11 @@ def delivery_marks(posted: Posted, commands: Sequence[AnyCommand]) -> dict[int, 
 def patch_mark(key: str, steps: Sequence[Any]) -> Mark:
     """Return the mark of a patch that came with an idempotency key."""
     return Mark("patch", key, _digest(steps))
+
+
+def rewind_mark(key: str, revision: int) -> Mark:
+    """Return the mark of a rewind that came with an idempotency key."""
+    return Mark("rewind", key, _digest(revision))
 
 
 def is_repeated(thread: Thread, mark: Mark) -> bool:

@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from statecast.http.operation import Operation, Reply
 from statecast.http.request.body import read_json
-from statecast.http.request.fields import check_thread_id
+from statecast.http.request.fields import check_thread_id, idempotency_key_of
 from statecast.http.response.errors import json_response
 from statecast.http.service import Service
 
-__all__ = ["travel_operations"]
+__all__ = ["Place", "travel_operations"]
 
 
 class Fork(msgspec.Struct, rename="camel"):
@@ -52,14 +52,14 @@ class _Travel:
             check_thread_id(given.thread_id)
         owner = await self._service.owner(request.scope)
         thread = await self._hub.fork(thread_id, given.revision, owner=owner, to=given.thread_id)
-        await self._hub.registry.wait_stored(thread.key)
         return json_response(Place(thread.id, thread.log.revision, str(thread.cursor)), status=201)
 
     async def rewind(self, request: Request) -> Response:
         thread_id = _thread_id_of(request)
         given: Rewind = await read_json(request.scope, request.receive, self._hub.limits, Rewind)
         owner = await self._service.owner(request.scope)
-        cursor = await self._hub.rewind(thread_id, given.revision, owner=owner, cancel=given.cancel)
+        key = idempotency_key_of(request.scope)
+        cursor = await self._hub.rewind(thread_id, given.revision, owner=owner, cancel=given.cancel, key=key)
         return json_response(Place(thread_id, cursor.revision, str(cursor)))
 
 

@@ -34,7 +34,17 @@ from statecast.stores.shared import PostTaken, SharedChange
 from .keys import Keys
 from .scripts import WRITE, Argument, Command
 
-__all__ = ["KINDS", "PLACE", "as_entries", "as_script", "is_plain", "mark_of", "place_in_order", "record_field"]
+__all__ = [
+    "KINDS",
+    "PLACE",
+    "as_entries",
+    "as_script",
+    "fields_of",
+    "is_plain",
+    "mark_of",
+    "place_in_order",
+    "record_field",
+]
 
 #: Lines of an entry of the stream, and bytes of their data, about; more are several entries, which a script writes.
 LINES: Final = 600
@@ -181,6 +191,11 @@ def _values(change: SharedChange, threads: Mapping[Key, int], replies: Mapping[s
 def record_field(kind: str, id: str) -> bytes:
     """Return the field of a record in its hash, in which all records of a memory are of one kind."""
     return id.encode() if kind == MEMORY else _json((kind, id))
+
+
+def fields_of(kind: str) -> bytes:
+    """Return what the fields of the records of a kind begin with, of those that are not in a memory."""
+    return _json((kind,))[:-1] + b","
 
 
 def _summary(change: SummaryChanged) -> list[Argument]:

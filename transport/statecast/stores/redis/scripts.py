@@ -15,6 +15,7 @@ __all__ = [
     "LOAD",
     "LOOK",
     "POST",
+    "RECORDS",
     "RENEW",
     "TAILS",
     "UNFINISHED",
@@ -65,6 +66,7 @@ FREE: Final = Script("free")
 LOAD: Final = Script("load")
 LOOK: Final = Script("look")
 POST: Final = Script("post")
+RECORDS: Final = Script("records")
 RENEW: Final = Script("renew")
 TAILS: Final = Script("tails")
 UNFINISHED: Final = Script("unfinished")

@@ -25,12 +25,13 @@ from statecast.stores.wake import Wake
 
 from .address import address_of
 from .checks import check, durability_of, identity_of
+from .commits import fields_of
 from .engine import engine_at, value_of
 from .files import Files
 from .keys import Keys, key_of
 from .node import Reply
 from .reading import in_order, pairs, records_of, thread_of
-from .scripts import ADVANCE, CLAIM, FREE, LOAD, POST, RENEW, UNFINISHED, Argument, Command
+from .scripts import ADVANCE, CLAIM, FREE, LOAD, POST, RECORDS, RENEW, UNFINISHED, Argument, Command
 from .summaries import Summaries
 from .tails import Tails
 from .wake import RedisWake
@@ -290,7 +291,10 @@ class RedisStore:
     async def records(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
         """Return a thread's records of a kind."""
         place = self._keys.of(key)
-        found = await self._do(place.partition, ("HGETALL", place.memory if kind == MEMORY else place.records))
+        in_memory: Command = ("HGETALL", place.memory)
+        found = await self._do(
+            place.partition, in_memory if kind == MEMORY else RECORDS([place.records], fields_of(kind))
+        )
         try:
             return records_of(found, kind)
         except ValueError as error:

@@ -19,7 +19,7 @@ from statecast.threads.records.deletion import Deletion
 from statecast.threads.registry import Registry
 from statecast.threads.resuming import check_run
 from statecast.threads.rewinding import rewind
-from statecast.threads.rules import NO_RUN, Posted, ThreadGone, is_repeated, patch_mark, remember_mark
+from statecast.threads.rules import NO_RUN, Posted, ThreadGone, is_repeated, patch_mark, remember_mark, rewind_mark
 from statecast.threads.runs.batch import Batch
 from statecast.threads.scheduler import Scheduler
 from statecast.threads.thread import Thread
@@ -180,6 +180,9 @@ class Performer:
 
     async def _rewind(self, thread: Thread, call: Rewind, taken: Taken) -> Reply:
         self._admission.check_open()
+        mark = None if call.key is None else rewind_mark(call.key, call.revision)
+        if mark is not None and is_repeated(thread, mark):
+            return await self._stored(thread, Patched(thread.epoch, thread.log.revision), taken)
         while True:
             if call.cancel:
                 await self._deletion.stop(thread)
@@ -193,6 +196,8 @@ class Performer:
                 raise LeaseLost()
             if thread.active is None and not thread.inbox:
                 break
+        if mark is not None:
+            remember_mark(thread, mark, NO_RUN)
         if thread.asks:
             self._runs.dismiss(thread)
         rewind(thread, point, state)

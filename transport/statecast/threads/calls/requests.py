@@ -77,6 +77,7 @@ class Rewind(msgspec.Struct, frozen=True, tag="rewind"):
 
     revision: int
     cancel: bool = False  #: whether to stop a run that is under way, and drop what is queued; else that is refused
+    key: str | None = None  #: as of a patch
 
 
 class Write(msgspec.Struct, frozen=True, tag="write"):
