@@ -79,9 +79,10 @@ class Postgres:
 
     Args:
         settings: As in postgresql.conf: "name=value".
+        standby_of: The server that it follows; None: it has data of its own.
     """
 
-    def __init__(self, *settings: str) -> None:
+    def __init__(self, *settings: str, standby_of: Postgres | None = None) -> None:
         self._programs = need_postgres()
         self._settings = settings
         self._folder = Path(tempfile.mkdtemp(prefix="statecast-postgres-"))
@@ -89,6 +90,13 @@ class Postgres:
         self._process: subprocess.Popen[bytes] | None = None
         if (user := unprivileged(self._folder).get("user")) is not None:
             os.chown(self._folder, user, -1)
+        if standby_of is None:
+            self._create()
+        else:
+            self._copy(standby_of)
+        self.start()
+
+    def _create(self) -> None:
         self._run(
             self.program("initdb"),
             "--username=postgres",
@@ -99,7 +107,16 @@ class Postgres:
             "--locale=C",
             f"--pgdata={self.data}",
         )
-        self.start()
+
+    def _copy(self, primary: Postgres) -> None:
+        self._run(
+            self.program("pg_basebackup"),
+            f"--dbname={primary.url}",
+            f"--pgdata={self.data}",
+            "--checkpoint=fast",
+            "--no-sync",
+            "--write-recovery-conf",
+        )
 
     @property
     def data(self) -> Path:
@@ -150,6 +167,18 @@ class Postgres:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             self._process.wait()
+
+    def promote(self) -> None:
+        """Make a standby a server that takes writes, and wait until it is one."""
+        self._run(self.program("pg_ctl"), "promote", "--wait", f"--pgdata={self.data}")
+
+    def do(self, statement: str) -> str:
+        """Execute a statement, and return what it yields as text."""
+        command = [self.program("psql"), "--no-psqlrc", "-qtA", f"--dbname={self.url}", "--command", statement]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"{statement} failed: {done.stderr[-1_000:]}")
+        return done.stdout.strip()
 
     def remove(self) -> None:
         """End the server, and delete its files."""

@@ -20,7 +20,7 @@ class Valve:
         self.sends = True  #: whether what clients send arrives
         self.replies = True  #: whether what the server sends arrives
         self.swallowed = 0  #: bytes
-        self._target = target
+        self.target = target  #: of connections from now on
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -45,7 +45,12 @@ class Valve:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:  # nobody listens there
+            writer.transport.abort()
+            self._tasks.discard(task)
+            return
         self._writers |= {writer, back}
         try:
             await asyncio.gather(self._pump(reader, back, "sends"), self._pump(there, writer, "replies"))

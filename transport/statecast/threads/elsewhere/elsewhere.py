@@ -13,7 +13,7 @@ from statecast.stores import Key
 from statecast.threads.admission import AnyRun, Submission
 from statecast.threads.calls.performing import Performer
 from statecast.threads.calls.replies import Accepted, Gone, Refused, Reply
-from statecast.threads.calls.requests import Call, Submit
+from statecast.threads.calls.requests import Call, Renew, Submit
 from statecast.threads.claims import agrees
 from statecast.threads.errors import LeaseLost, UnknownThread
 from statecast.threads.limits import Limits
@@ -27,7 +27,8 @@ from statecast.threads.scheduler import Scheduler
 from statecast.threads.thread import Thread
 
 from .asking import Asking
-from .following import Following, Perform
+from .begun import Begun, Perform
+from .following import Following
 from .mirrors import Mirrors
 from .owners import Owners
 
@@ -61,8 +62,9 @@ class Elsewhere:
         end_streams: Callable[[str], None],
         limits: Limits,
     ) -> None:
-        self.mirrors = Mirrors(registry)
-        self.following = Following(registry, runs, perform)
+        self._begun = Begun(perform)
+        self.mirrors = Mirrors(registry, self._renew)
+        self.following = Following(registry, runs, self._begun)
         self.owners = Owners(registry, end_streams)
         self._asking = Asking(registry, performer)
         self._registry = registry
@@ -72,7 +74,11 @@ class Elsewhere:
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """Return what is to run as long as the server does."""
-        return [self.mirrors.run(), self._asking.run(), self.following.run(), self.owners.run()]
+        return [self.mirrors.run(), self._asking.run(), self._begun.run(), self.following.run(), self.owners.run()]
+
+    def _renew(self, thread: Thread, revision: int) -> None:
+        """Begin a new epoch of a thread, as the engine has lost what readers here have seen up to a revision."""
+        self._begun.begin(thread.key, Renew(thread.epoch, revision))
 
     async def ask(self, held: HeldElsewhere, call: Call) -> Reply | None:
         """Ask the process that holds a thread to perform a call; None: the call was lost with the thread.

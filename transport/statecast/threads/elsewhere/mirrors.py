@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from math import ceil
 from typing import Final
@@ -46,10 +46,13 @@ class Mirrors:
 
     Args:
         registry: The threads.
+        on_ahead: Called with a thread that has readers, and the revision up to which they may have seen it, if the
+            engine has lost its end.
     """
 
-    def __init__(self, registry: SharedRegistry) -> None:
+    def __init__(self, registry: SharedRegistry, on_ahead: Callable[[Thread, int], None]) -> None:
         self._registry = registry
+        self._on_ahead = on_ahead
         self._followed: dict[Key, None] = {}  #: threads with readers, owned ones too: they may become mirrors
         self._due: dict[Key, list[asyncio.Future[None]]] = {}  #: mirrors to be read, and who waits for that
         self._reading: set[Key] = set()
@@ -238,6 +241,7 @@ class Mirrors:
         """Read a mirror whole."""
         key = thread.key
         claims = thread.released, thread.losses
+        epoch, seen = thread.epoch, thread.log.visible
         try:
             saved = await self._registry.shared.load(key)
         except Damaged as error:
@@ -252,6 +256,8 @@ class Mirrors:
             self._registry.remove(thread)
         else:
             self._registry.reload(thread, saved)
+            if thread.readers and thread.epoch == epoch and thread.log.revision < seen:
+                self._on_ahead(thread, seen)
 
     def _release(self, due: dict[Key, list[asyncio.Future[None]]], error: Exception | None) -> None:
         for waiting in due.values():
