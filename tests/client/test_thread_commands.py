@@ -86,7 +86,18 @@ def test_nothing_is_cancelled_where_nothing_runs(url: str) -> None:
     assert ran("cancel", "first", "--url", url) == (1, "", "no run is active\n")
 
 
-@pytest.mark.parametrize("command", [["show"], ["cancel"]])
+def test_a_thread_is_exported(url: str, tmp_path: Path) -> None:
+    status, document, error = ran("export", "first", "--url", url)
+    assert (status, error) == (0, "")
+    assert json.loads(document)["state"]["messages"][0]["role"] == "user"
+
+    file = tmp_path / "first.json"
+    status, printed, about = ran("export", "first", "--url", url, "--to", str(file))
+    assert (status, printed, about) == (0, "", f"{file}: {file.stat().st_size} bytes\n")
+    assert json.loads(file.read_text()) == json.loads(document)
+
+
+@pytest.mark.parametrize("command", [["show"], ["cancel"], ["export"]])
 def test_an_unknown_thread_is_one_line(url: str, command: list[str]) -> None:
     status, shown, error = ran(*command, "nowhere", "--url", url)
     assert (status, shown, error.count("\n")) == (2, "", 1)

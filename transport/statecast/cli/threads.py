@@ -1,9 +1,10 @@
-"""`statecast threads`, `show` and `cancel`: threads of a server, or of a store that no server has open."""
+"""`statecast threads`, `show`, `cancel` and `export`: threads of a server, or of a store that no server has open."""
 
 from __future__ import annotations
 
 import argparse
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arguments import URL, number
@@ -26,6 +27,9 @@ CANCEL = """
   statecast cancel t-1
   statecast cancel t-1 --queued --url https://agents.example.com
 """
+EXPORT = """
+  statecast export t-1 --to t-1.json
+"""
 
 
 def add_commands(commands: Any) -> None:
@@ -37,7 +41,9 @@ def add_commands(commands: Any) -> None:
     show.add_argument("--json", action="store_true", help="print the state and the run as JSON")
     cancel = commands.add_parser("cancel", help="stop the run of a thread", examples=CANCEL)
     cancel.add_argument("--queued", action="store_true", help="also drop the commands queued behind it")
-    for command in (show, cancel):
+    export = commands.add_parser("export", help="write a thread as one JSON document", examples=EXPORT)
+    export.add_argument("--to", type=Path, metavar="FILE", help="the file (default: the standard output)")
+    for command in (show, cancel, export):
         command.add_argument("thread", metavar="THREAD", help="the thread's id")
     for command in (threads, show):
         command.add_argument("--store", metavar="URL", help="read a store instead of asking a server")
@@ -46,7 +52,7 @@ def add_commands(commands: Any) -> None:
             metavar="ID",
             help="the user whose threads to read from a store (default: threads without a user)",
         )
-    for command in (threads, show, cancel):
+    for command in (threads, show, cancel, export):
         command.add_argument("--url", **URL)
         command.set_defaults(run=_run)
 
@@ -60,6 +66,8 @@ def _run(options: argparse.Namespace) -> int:
     server = partial(sources.at_server, options.url)
     if options.command == "cancel":
         return console.run(threads.cancel(server, options.thread, queued=options.queued))
+    if options.command == "export":
+        return console.run(threads.export(server, options.thread, options.to))
     if options.owner is not None and options.store is None:
         return fail("expected --owner beside --store: a server shows the threads of who asks")
     open: Open = server if options.store is None else partial(sources.in_store, options.store, options.owner)

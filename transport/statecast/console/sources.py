@@ -15,7 +15,7 @@ from statecast.client.connection import Connection
 from statecast.protocol import RunEntry, RunState
 from statecast.stores import Key, Store, StoreUnavailable, Summary, store_of
 from statecast.threads.log.restore import restore
-from statecast_agents import StatecastError
+from statecast_agents import Json, StatecastError
 
 __all__ = ["Listed", "Server", "Source", "Thread", "at_server", "in_store"]
 
@@ -86,6 +86,10 @@ class Server:
         """Cancel a thread's run; return whether there was one."""
         body = {"threadId": thread_id, "queued": queued}
         return bool((await self.connection.request("POST", "/cancel", body))["cancelled"])
+
+    async def export(self, thread_id: str) -> dict[str, Json]:
+        """Return a thread as one document."""
+        return await self.connection.request("GET", f"{path_of(thread_id)}/export")
 
 
 class Stored:

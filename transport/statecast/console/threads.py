@@ -1,9 +1,11 @@
-"""`statecast threads`, `show` and `cancel`: what they print."""
+"""`statecast threads`, `show`, `cancel` and `export`: what they print."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Final, TypeAlias
 
 import msgspec
@@ -15,7 +17,7 @@ from .answer import text_of
 from .output import OUT, STATUS_STYLES, report, visible, write
 from .sources import Listed, Server, Source
 
-__all__ = ["Open", "cancel", "list_threads", "show"]
+__all__ = ["Open", "cancel", "export", "list_threads", "show"]
 
 #: Opens where the threads are.
 Open: TypeAlias = Callable[[], AbstractAsyncContextManager[Source]]
@@ -76,6 +78,18 @@ async def cancel(open: Callable[[], AbstractAsyncContextManager[Server]], thread
         cancelled = await server.cancel(thread_id, queued=queued)
     report("cancelled" if cancelled else "no run is active")
     return OK if cancelled else FAILED
+
+
+async def export(open: Callable[[], AbstractAsyncContextManager[Server]], thread_id: str, to: Path | None) -> int:
+    """Print a thread as one document of JSON, or write it into a file."""
+    async with open() as server:
+        document = _json(await server.export(thread_id))
+    if to is None:
+        write(document)
+    else:
+        await asyncio.to_thread(to.write_text, document, encoding="utf-8")
+        report(f"{to}: {len(document.encode())} bytes")
+    return OK
 
 
 def _line(thread: Listed) -> Text:
