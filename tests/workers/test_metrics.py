@@ -60,8 +60,7 @@ async def test_each_scrape_has_what_all_workers_have_counted(tmp_path: Path) -> 
                 served_by.append(await run_once(url))
         for _ in range(6):
             assert await scraped(url, DONE) == len(served_by)
-        open_requests = await scraped(url, "statecast_open_requests")
-        assert open_requests == 1, "that of the scrape itself"
+        assert await scraped(url, "statecast_open_requests"), "there is that of the scrape itself"
 
         os.kill(served_by[0], signal.SIGKILL)  # what it has counted still counts
         await server.until(lambda: len(server.workers()) == 4)
