@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .demo_page import AGENT, Page, part
+from .demo_page import AGENT, Demo, Page, part
 
 Open = Callable[..., Page]
 
@@ -70,3 +70,16 @@ def test_a_reload_in_mid_run_is_one_click(open_page: Open) -> None:
         assert page.server(f"status/{page.thread}")["runId"] == run
         page.click(part("composer-stop"))
         page.rest()
+
+
+def test_a_killed_server_is_back_and_nothing_is_lost(open_page: Open, chromium: str) -> None:
+    with Demo("sqlite:///demo.db") as demo, open_page(url=f"{demo.url}/", viewport=WIDE) as page:
+        page.expect_complaint("ERR_|status of 50")
+        page.say("slow: what is a cursor?")
+        page.growth(steps=4)
+        page.open("clients")
+        page.click(part("restart"))
+        page.wait(f"{part('trial')}[data-done]", text="nothing was lost")
+        page.shoot("restarted")
+        page.rest("failed")
+        page.watch_until_it_shows_the_servers_messages()

@@ -31,34 +31,26 @@ const useNow = (matters: boolean): number => {
   return now;
 };
 
-const spanned = (run: RunRecord, now: number): { queue: number; first: number; rest: number } => {
-  const end = run.endedAt ?? Math.max(now, run.queuedAt);
-  const started = run.startedAt ?? end;
-  const first = run.firstAt ?? end;
-  return {
-    queue: Math.max(0, started - run.queuedAt),
-    first: Math.max(0, first - started),
-    rest: Math.max(0, end - first),
-  };
+type Spans = { readonly queue: number; readonly first: number; readonly rest: number };
+
+const spanned = ({ queuedAt, startedAt, firstAt, endedAt }: RunRecord, now: number): Spans => {
+  const begin = queuedAt ?? startedAt ?? endedAt ?? now;
+  const end = endedAt ?? Math.max(now, begin);
+  const started = startedAt ?? end;
+  const first = firstAt ?? end;
+  return { queue: Math.max(0, started - begin), first: Math.max(0, first - started), rest: Math.max(0, end - first) };
 };
 
-const USAGE_NAMES: Readonly<Record<string, string>> = {
-  inputTokens: "tokens in",
-  outputTokens: "tokens out",
-  cost: "cost",
-};
-
-const spoken = (name: string): string =>
-  USAGE_NAMES[name] ?? name.replace(/([a-z])([A-Z])/g, "$1 $2").replaceAll("_", " ").toLowerCase();
+/** `inputTokens` and `input_tokens` read as "input tokens". */
+const spoken = (name: string): string => name.replace(/([a-z])([A-Z])/g, "$1 $2").replaceAll("_", " ").toLowerCase();
 
 const usageOf = (usage: RunRecord["usage"]): readonly (readonly [string, string])[] =>
   Object.entries(usage ?? {})
-    .filter((pair): pair is [string, number] => typeof pair[1] === "number")
-    .map(([name, value]) =>
-      /cost/i.test(name)
-        ? ["cost", value.toLocaleString("en", { style: "currency", currency: "USD", maximumSignificantDigits: 3 })]
-        : [spoken(name), value.toLocaleString("en")],
-    );
+    .filter((pair): pair is [string, number] => typeof pair[1] === "number" && pair[1] > 0)
+    .map(([name, value]) => [spoken(name), value.toLocaleString("en")]);
+
+const dollars = (cost: number): string =>
+  cost.toLocaleString("en", { style: "currency", currency: "USD", maximumSignificantDigits: 3 });
 
 function Failed({ error }: { readonly error: NonNullable<RunRecord["error"]> }) {
   return (
@@ -86,7 +78,8 @@ function RunRow({ run, longest, now }: { readonly run: RunRecord; readonly longe
     ["total", duration(queue + first + rest)],
     ...(run.steps ? [["steps", run.steps.toLocaleString("en")] as const] : []),
     ...usageOf(run.usage),
-    ...(run.operations !== undefined
+    ...(typeof run.cost === "number" ? [["cost", dollars(run.cost)] as const] : []),
+    ...(run.operations
       ? [["operations", `${run.operations.toLocaleString("en")}${run.bytes ? `, ${bytes(run.bytes)}` : ""}`] as const]
       : []),
   ];
@@ -101,7 +94,7 @@ function RunRow({ run, longest, now }: { readonly run: RunRecord; readonly longe
           {STATUS_NAMES[run.status]}
         </span>
         <span className="run-agent">{run.agent}</span>
-        <time dateTime={new Date(run.queuedAt).toISOString()}>{clock(run.queuedAt)}</time>
+        {run.queuedAt !== null && <time dateTime={new Date(run.queuedAt).toISOString()}>{clock(run.queuedAt)}</time>}
         {["failed", "cancelled", "interrupted"].includes(run.status) && (
           <button type="button" className="button quiet small" data-testid="run-retry" onClick={again}>
             Retry

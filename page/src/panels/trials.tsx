@@ -1,39 +1,60 @@
 /** Nothing is lost: a reload in mid-run, and a server that is killed and started again. */
 import { useEffect, useState } from "react";
+import { Refused } from "statecast/client.js";
 import { connected } from "../agent/following";
 import { useSignal } from "../agent/signal";
 import { inAddress } from "../agent/thread";
 import { extent } from "../log/log";
-import { isDev, kill } from "../server/dev";
+import { kill, serving } from "../server/dev";
 import { textOf } from "../server/requests";
 
-/** Where the thread stood when the server was killed, and where it stands since. */
-type Trial = { readonly before: number; readonly after: number | null };
+/** Where the thread stood, and which process served it, when that was killed; and since it is there again. */
+type Trial = {
+  readonly revision: number;
+  readonly process: number;
+  readonly since: { readonly revision: number; readonly process: number } | null;
+};
+
+/** Milliseconds until it is looked again whether another process serves. */
+const PAUSE = 200;
+
+/** Return the process that serves, once it is another one. */
+const another = async (before: number): Promise<number> => {
+  for (;;) {
+    const now = await serving().catch(() => before); // nobody listens yet
+    if (now !== before) return now;
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  }
+};
 
 export function Trials() {
   const { revision, count } = useSignal(extent);
   const open = useSignal(connected);
-  const dev = useSignal(isDev);
   const [trial, setTrial] = useState<Trial | null>(null);
-  const [away, setAway] = useState(false);
+  const [back, setBack] = useState<number | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   useEffect(() => {
-    if (trial === null || trial.after !== null) return;
-    if (!open) setAway(true);
-    else if (away) setTrial({ ...trial, after: revision });
-  }, [trial, open, away, revision]);
-  const restart = (): void => {
+    if (trial?.since === null && back !== null && open) setTrial({ ...trial, since: { revision, process: back } });
+  }, [trial, back, open, revision]);
+  const restart = async (): Promise<void> => {
     setProblem(null);
-    setAway(false);
-    setTrial({ before: revision, after: null });
-    kill().catch((error: unknown) => {
+    setBack(null);
+    try {
+      const process = await kill();
+      setTrial({ revision, process, since: null });
+      setBack(await another(process));
+    } catch (error) {
       setTrial(null);
-      setProblem(textOf(error));
-    });
+      const unknown = error instanceof Refused && error.status === 404;
+      setProblem(unknown ? "Only a server that statecast dev has started can be killed from here." : textOf(error));
+    }
   };
   return (
     <section className="trials" aria-label="Try to lose something">
-      <p>A run goes on without its page, and a thread is there again after its server was killed. Try both while a run is under way.</p>
+      <p>
+        A run continues without the page, and a thread survives the death of its server. Try both while the agent is
+        working.
+      </p>
       <div className="trial-actions">
         <button type="button" className="button quiet small" data-testid="reload" onClick={() => location.reload()}>
           Reload this page
@@ -42,23 +63,26 @@ export function Trials() {
           type="button"
           className="button quiet small"
           data-testid="restart"
-          disabled={!dev || count === 0 || !inAddress()}
-          title={dev ? undefined : "Only under statecast dev"}
-          onClick={restart}
+          disabled={count === 0 || !inAddress()}
+          onClick={() => void restart()}
         >
           Kill and restart the server
         </button>
       </div>
-      <p role="status" className="trial" data-testid="trial">
-        {trial !== null &&
-          (trial.after === null ? (
-            <>Killed at revision {trial.before}. Waiting for the server…</>
-          ) : (
-            <>
-              Killed at revision <strong>{trial.before}</strong>, back at revision <strong>{trial.after}</strong>: nothing
-              was lost.
-            </>
-          ))}
+      <p role="status" className="trial" data-testid="trial" data-done={trial?.since ? "" : undefined}>
+        {trial !== null && (
+          <>
+            Process {trial.process} was killed at revision <strong>{trial.revision}</strong>.{" "}
+            {trial.since === null ? (
+              "Waiting for the next one…"
+            ) : (
+              <>
+                Process {trial.since.process} continues at revision <strong>{trial.since.revision}</strong>:{" "}
+                {trial.since.revision >= trial.revision ? "nothing was lost." : "the revisions between are lost."}
+              </>
+            )}
+          </>
+        )}
       </p>
       {problem !== null && (
         <p className="problem" role="alert">

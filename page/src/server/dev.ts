@@ -1,16 +1,10 @@
 /** What only `statecast dev` has. */
-import { Signal } from "../agent/signal";
-import { post } from "./requests";
+import { get, post } from "./requests";
 
-/** Whether the server is one for development, on this machine. */
-export const isDev = new Signal(false);
+type Serving = { readonly process: number };
 
-/** Kill the process of the server; its parent starts it again. */
-export const kill = async (): Promise<void> => {
-  try {
-    await post("dev/restart", {});
-  } catch (error) {
-    // It may die before it has answered.
-    if (!(error instanceof TypeError)) throw error;
-  }
-};
+/** Kill the process of the server, which is then started again; return its number. Throws Refused. */
+export const kill = async (): Promise<number> => (await post<Serving>("dev/restart", {})).process;
+
+/** Return the number of the process that serves. Throws Refused. */
+export const serving = async (): Promise<number> => (await get<Serving>("dev/restart")).process;

@@ -8,7 +8,7 @@ export type RunRecord = {
   readonly id: string;
   readonly agent: string;
   readonly status: "queued" | "running" | "waiting" | "completed" | "failed" | "cancelled" | "interrupted";
-  readonly queuedAt: number;
+  readonly queuedAt: number | null;
   readonly startedAt?: number | null;
   readonly firstAt?: number | null;
   readonly endedAt?: number | null;
@@ -16,6 +16,8 @@ export type RunRecord = {
   readonly bytes?: number;
   readonly steps?: number;
   readonly usage?: Readonly<Record<string, unknown>> | null;
+  /** In US dollars, where the agent says what it is. */
+  readonly cost?: number | null;
   readonly error?: { readonly code: string; readonly message: string; readonly traceback?: string } | null;
 };
 

@@ -27,7 +27,7 @@ export const listed = new Signal<Listed>({ threads: null, problem: null });
 /** Read the list again. */
 export const readThreads = async (): Promise<void> => {
   try {
-    const { threads } = await get<{ threads: readonly Summary[] }>(`threads?limit=${LIMIT}`);
+    const { threads } = await get<{ threads: readonly Summary[] }>(`threads?runs=true&limit=${LIMIT}`);
     const before = listed.get();
     if (before.problem !== null || JSON.stringify(before.threads) !== JSON.stringify(threads)) {
       listed.set({ threads, problem: null });

@@ -50,6 +50,20 @@ async def test_a_thread_is_in_the_list_from_its_first_request_on(store: str) -> 
     assert {"title", "custom"}.isdisjoint(threads[0])
 
 
+async def test_a_list_shows_what_runs_do_where_that_is_asked_for(store: str) -> None:
+    async with TestClient(app_of(store)) as client:
+        await made(client, threadId="t-1")
+        await client.run("Hello", thread_id="t-2")
+        threads = (await listed(client, "?runs=true"))["threads"]
+        without = (await listed(client))["threads"]
+
+    assert {thread["remoteId"]: thread.get("run", {}).get("status") for thread in threads} == {
+        "t-1": None,
+        "t-2": "completed",
+    }
+    assert [thread for thread in without if "run" in thread] == []
+
+
 async def test_to_make_a_thread_again_changes_nothing(store: str) -> None:
     async with TestClient(app_of(store)) as client:
         await made(client, threadId="t", title="Bees", externalId="7")

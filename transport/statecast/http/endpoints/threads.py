@@ -23,6 +23,7 @@ from statecast.http.request.proxies import passed_on
 from statecast.http.response.errors import json_response
 from statecast.http.service import Service
 from statecast.http.summaries import fitting, limit_of, summary_change, timestamp
+from statecast.protocol import RunState
 from statecast.protocol.errors import InvalidRequest
 from statecast.stores import Key, Summary, SummaryChanged
 from statecast.threads import History
@@ -73,6 +74,7 @@ class ThreadSummary(msgspec.Struct, rename="camel"):
     title: str | UnsetType = UNSET
     external_id: str | UnsetType = UNSET
     custom: msgspec.Raw | UnsetType = UNSET
+    run: RunState | UnsetType = UNSET  #: the latest run of a thread in memory, if the list is asked for runs
 
 
 class ThreadList(msgspec.Struct, rename="camel"):
@@ -105,6 +107,12 @@ class _Threads:
         )
         page = fitting(summaries[:limit])
         answer = ThreadList([_reply_of(summary) for summary in page])
+        if query.get("runs") == "true":
+            await self._hub.registry.wait_stored()  # what is said of a run is kept
+            for summary, reply in zip(page, answer.threads, strict=True):
+                thread = self._hub.registry.get(summary.key)
+                if thread is not None and thread.run is not None:
+                    reply.run = thread.run
         if len(summaries) > len(page):
             last = page[-1]
             answer.next_cursor = f"{last.last!r}:{last.key.thread_id}"
@@ -173,7 +181,7 @@ class _Threads:
 
 def thread_operations(service: Service) -> list[Operation]:
     """Return the operations of the list of threads."""
-    threads, page = _Threads(service), {"after": str, "status": Status, "limit": int}
+    threads, page = _Threads(service), {"after": str, "status": Status, "limit": int, "runs": bool}
     one, title = {200: Reply(ThreadSummary)}, {200: Reply(media={"text/plain": "the title, as it is made"})}
     return [
         Operation("GET", "/threads", threads.list, "The list of threads", {200: Reply(ThreadList)}, query=page),
