@@ -166,6 +166,10 @@ class Page:
         """Wait until the JavaScript function `look` returns something other than null."""
         return self.script(_WATCH % (look, PATIENCE * 1000))
 
+    def arrive(self, look: str) -> None:
+        """Wait until the JavaScript function `look` returns something true, on whichever page is loaded by then."""
+        self.do("wait", function=look)
+
     def growth(self, selector: str = ".text", *, steps: int = 5) -> list[int]:
         """Watch the last reply until it has had so many different lengths, and return them."""
         lengths: list[int] = self.watch(_GROWTH % (selector, steps))

@@ -423,8 +423,8 @@ def test_a_new_thread_is_empty_and_leaves_the_old_one_alone(open_page: Open) -> 
         page.rest()
         old = page.thread
         page.click(part("new-thread"))
-        page.wait(part("suggestion-think"))
-        page.click(part("suggestion-think"))
+        page.wait(".welcome")
+        page.say("Please think first")
         page.wait(f"{AGENT} .text")
         page.rest()
         assert page.thread != old

@@ -46,11 +46,11 @@ def test_threads_are_listed_found_and_opened_and_the_back_button_leads_back(open
         page.wait(entry(carrots), state="detached")
         page.shoot("threads-found")
         page.click(f"{entry(zebras)} a")
-        page.watch(f"() => location.search.includes('{zebras}') || null")
+        page.arrive(f"() => location.search.includes('{zebras}')")
         page.wait(f'{entry(zebras)} [aria-current="page"]')
         page.wait(f"{AGENT} .text")
         page.do("back")
-        page.watch(f"() => location.search.includes('{carrots}') || null")
+        page.arrive(f"() => location.search.includes('{carrots}')")
 
 
 def test_a_thread_is_deleted_once_that_is_confirmed(open_page: Open) -> None:
@@ -65,7 +65,7 @@ def test_a_thread_is_deleted_once_that_is_confirmed(open_page: Open) -> None:
         page.do("press", selector=f"{entry(thread)} button", key="Enter")
         page.click(part("delete-confirm"))
         page.wait(entry(thread), state="detached")
-        page.watch("() => location.search === '' || null")
+        page.arrive("() => location.search === ''")
         assert thread not in [one["remoteId"] for one in page.server("threads")["threads"]]
 
 
@@ -77,7 +77,7 @@ def test_the_page_talks_to_another_server_that_lets_it_in(open_page: Open, demo_
         page.shoot("server")
         page.fill(part("server-address"), elsewhere)
         page.click(part("server-connect"))
-        page.watch(f"() => location.search.includes(encodeURIComponent('{elsewhere}')) || null")
+        page.arrive(f"() => location.search.includes(encodeURIComponent('{elsewhere}'))")
         page.say("what is a cursor?")
         page.wait(f"{AGENT} .text")
         page.rest()

@@ -1,31 +1,56 @@
-/** What an empty chat offers: the words that steer the demo agent. */
+/** What an empty chat offers: things to try, in the agent's words, and what to look at. */
 import { ThreadPrimitive } from "@assistant-ui/react";
+import { useEffect, useState } from "react";
+import { loadSuggestions, type Suggestion } from "../server/suggestions";
 
-const SUGGESTIONS = [
-  { word: "slow", prompt: "Take it slow", hint: "a long run: stop it, or reload the page" },
-  { word: "think", prompt: "Please think first", hint: "reasoning before the answer" },
-  { word: "tool", prompt: "Use a tool", hint: "the agent asks you and waits" },
-  { word: "fail", prompt: "Now fail", hint: "a run that ends with an error" },
+/** For an agent that suggests nothing. */
+const LOOK_AT = [
+  { name: "State and Operations", hint: "Send a message: the state is one document, and each change of it is listed." },
+  { name: "The slider below", hint: "Drag it to see the page as it was at any revision, and fork the thread there." },
+  { name: "Clients", hint: "Read the same answer in another protocol, or reload the page in the middle of it." },
 ] as const;
 
+function Try({ suggestions }: { readonly suggestions: readonly Suggestion[] }) {
+  return (
+    <ul className="suggestions" aria-label="Suggestions">
+      {suggestions.map(({ prompt, hint }) => (
+        <li key={prompt}>
+          <ThreadPrimitive.Suggestion className="suggestion" prompt={prompt} send data-testid="suggestion">
+            <strong>{prompt}</strong>
+            {hint !== "" && <span>{hint}</span>}
+          </ThreadPrimitive.Suggestion>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Look() {
+  return (
+    <ul className="suggestions" aria-label="What to look at">
+      {LOOK_AT.map(({ name, hint }) => (
+        <li key={name} className="look-at">
+          <strong>{name}</strong>
+          <span>{hint}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 export function Welcome() {
+  const [suggestions, setSuggestions] = useState<readonly Suggestion[] | null>(null);
+  useEffect(() => {
+    loadSuggestions().then(setSuggestions, () => setSuggestions([]));
+  }, []);
   return (
     <div className="welcome">
       <h2>Say something, and watch the state change</h2>
       <p>
-        Everything you see is drawn from one JSON document on the server. Each change arrives as a small operation. Some
-        words steer the agent:
+        Everything on this page comes from one JSON document on the server. Each change arrives as a small operation.
+        {suggestions?.length ? " Things to try:" : ""}
       </p>
-      <ul className="suggestions" aria-label="Suggestions">
-        {SUGGESTIONS.map(({ word, prompt, hint }) => (
-          <li key={word}>
-            <ThreadPrimitive.Suggestion className="suggestion" prompt={prompt} send data-testid={`suggestion-${word}`}>
-              <strong>{word}</strong>
-              <span>{hint}</span>
-            </ThreadPrimitive.Suggestion>
-          </li>
-        ))}
-      </ul>
+      {suggestions !== null && (suggestions.length > 0 ? <Try suggestions={suggestions.slice(0, 3)} /> : <Look />)}
     </div>
   );
 }

@@ -35,9 +35,8 @@ const pathsOf = (frame: Frame): readonly (readonly string[])[] => {
 
 /** Take a frame of the thread's events. The first one is a snapshot; what came before it is read as well. */
 export const take = (frame: Frame): void => {
-  const isFirst = recording.entries.length === 0;
   if (!recording.take(frame)) return;
-  if (isFirst && recording.revision > 0) {
+  if (recording.entries.length === 1 && recording.revision > 0) {
     readHistory(recording.revision).then(
       (frames) => {
         recording.putBefore(frames);

@@ -40,7 +40,7 @@ export function Timeline() {
           min={begins}
           max={Math.max(revision, begins + 1)}
           step={1}
-          value={count === 0 ? begins + 1 : value}
+          value={count < 2 ? begins + 1 : value}
           disabled={count < 2}
           aria-valuetext={where}
           data-testid="timeline-slider"
