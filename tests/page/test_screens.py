@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.counts import LONG
+
 from .demo_page import AGENT, Page, part, row
 from .installed import page_packages
 
@@ -14,6 +16,13 @@ Open = Callable[..., Page]
 
 DESKTOP = {"width": 1440, "height": 900}
 SCREENS = {"desktop": DESKTOP, "tablet": {"width": 820, "height": 1180}, "phone": {"width": 390, "height": 844}}
+#: Screens and colours; all of them where tests may take long.
+LOOKS = [
+    (screen, colors)
+    for screen in SCREENS
+    for colors in ("light", "dark")
+    if LONG or (screen, colors) in {("desktop", "light"), ("tablet", "dark"), ("phone", "light")}
+]
 VIEWS = ("state", "operations", "runs", "commands", "clients")
 
 ZOO = "The zebra of the northern zoo is called Ottilie, and she eats three buckets of carrots each day."
@@ -38,8 +47,7 @@ def faults(page: Page) -> Any:
     return page.script(_FAULTS)
 
 
-@pytest.mark.parametrize("colors", ["light", "dark"])
-@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize(("screen", "colors"), LOOKS)
 def test_every_view_fits_and_shuts_nobody_out(open_page: Open, screen: str, colors: str) -> None:
     axe = (page_packages() / "axe-core" / "axe.min.js").read_text("utf-8")
     with open_page(viewport=SCREENS[screen], colorScheme=colors) as page:
