@@ -38,7 +38,9 @@ export function ThreadMenu() {
       const [chosen] = target.files ?? [];
       target.value = "";
       if (!chosen) return;
-      const { threadId: made } = await post<{ threadId: string }>("threads/import", JSON.parse(await chosen.text()));
+      const { threadId: _, ...document_ } = JSON.parse(await chosen.text()) as Readonly<Record<string, unknown>>;
+      // Without its id, it becomes a thread beside the one that it was.
+      const { threadId: made } = await post<{ threadId: string }>("threads/import", document_);
       location.assign(pageWith(made));
     });
   return (
