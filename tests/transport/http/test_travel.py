@@ -9,7 +9,7 @@ import anyio
 import pytest
 from starlette.requests import HTTPConnection
 
-from statecast import Agent, Limits, Run, UntypedCommand, create_app
+from statecast import Agent, Limits, Run, UntypedCommand, Uploads, create_app
 from statecast.client import Client
 from statecast.stores import Store
 from statecast.testing import TestClient
@@ -278,3 +278,17 @@ async def test_the_client_forks_and_rewinds() -> None:
             assert (await thread.state()).state == first.state
             copy = await client.import_thread(await thread.export())
             assert (await copy.state()).state == first.state
+
+
+async def test_a_file_stays_until_the_last_thread_with_it_is_deleted(store: Store) -> None:
+    async with TestClient(create_app(writer(), store=store, uploads=Uploads())) as client:
+        png = {"content-type": "image/png"}
+        file = (await client.post("/attachments?name=bees.png", content=b"bees", headers=png)).json()
+        await said(client, file["url"])
+        revision = (await client.get("/threads/t/state")).json()["revision"]
+        first = (await fork(client, revision)).json()["threadId"]
+        second = (await fork(client, 0, first)).json()["threadId"]
+        path = f"/attachments/{file['id']}"
+        for thread_id, status in (("t", 200), (first, 200), (second, 404)):
+            assert (await client.request("DELETE", f"/threads/{thread_id}")).status == 204
+            assert (await client.get(path)).status == status
