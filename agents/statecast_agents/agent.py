@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, NamedTuple, TypeVar, get_args
 
@@ -25,6 +25,7 @@ from .settings import (
     check_path,
     check_pending,
     check_pointers,
+    check_suggestions,
     check_switch,
 )
 from .typed_view import view_of
@@ -92,6 +93,7 @@ class Agent(Generic[StateT]):
         waiting_policy: What happens instead where a run or the thread waits for its client, and the batch has a message
             that it does not wait for. By default the run is stopped, and what was asked is dismissed.
         writable: Parts of the state that clients may patch, as JSON Pointers: `/title`, `/settings`. Default: none.
+        suggestions: What a page offers the user to say first: texts, or texts with a hint at what to look at.
         restartable: Whether a run that a crash cut off is run again, rather than marked as interrupted.
         cancel_grace: Seconds between `run.cancelled` turning true and the handler being cancelled at its next await.
         cancel_seconds: Seconds that a cancelled handler then gets to clean up, with as many awaits as it likes. One
@@ -127,6 +129,7 @@ class Agent(Generic[StateT]):
         policy: Policy = "enqueue",
         waiting_policy: Policy = "interrupt",
         writable: Sequence[str] = (),
+        suggestions: Sequence[str] | Mapping[str, str] = (),
         restartable: bool = False,
         cancel_grace: float = 0.0,
         cancel_seconds: float = 10.0,
@@ -162,6 +165,7 @@ class Agent(Generic[StateT]):
         self.policy: Policy = policy
         self.waiting_policy: Policy = waiting_policy
         self.writable = check_pointers("writable", writable)
+        self.suggestions = check_suggestions(suggestions)
         self.restartable = restartable
         self.cancel_grace = cancel_grace
         self.cancel_seconds = cancel_seconds

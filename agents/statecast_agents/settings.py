@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import typing
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +25,7 @@ __all__ = [
     "check_path",
     "check_pending",
     "check_pointers",
+    "check_suggestions",
     "check_switch",
     "check_texts",
 ]
@@ -159,6 +160,21 @@ def check_texts(what: str, values: Any) -> Sequence[str]:
         if not isinstance(value, str):
             raise TypeError(f"expected {what} to be a list of texts, got {value!r} in it")
     return list(values)
+
+
+def check_suggestions(values: Any) -> Mapping[str, str]:
+    """Check what an agent suggests the user to say, and return the hint for each text; empty: there is none.
+
+    Raises:
+        TypeError: It is neither a list of texts nor a mapping of texts.
+    """
+    if isinstance(values, Mapping):
+        check_texts("suggestions", list(values.values()))
+        hints = dict(values)
+    else:
+        hints = dict.fromkeys(check_texts("suggestions", values), "")
+    check_texts("suggestions", list(hints))
+    return hints
 
 
 def check_name(name: Any) -> None:

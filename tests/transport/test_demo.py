@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from statecast import AddToolResult, create_app, demo
+from statecast.demo import trips
 from statecast.testing import Result, TestClient
+from statecast_agents.document import to_json
 
 pytestmark = pytest.mark.anyio
 
@@ -111,6 +117,102 @@ async def test_a_pasted_text_is_what_it_answers_from() -> None:
     assert [document["name"] for document in pasted.state["documents"]] == ["fish.txt"]
     assert "regrows its heart" in parts_of(done)[0]["text"]
     assert parts_of(done)[1]["title"] == "fish.txt"
+
+
+async def approve(client: TestClient, asked: Result, *, approved: bool = True) -> Result:
+    call = parts_of(asked)[-1]
+    assert call["toolName"] == "approval"
+    answer = AddToolResult(tool_call_id=call["toolCallId"], tool_name="approval", result={"approved": approved})
+    return await client.run(answer, thread_id=asked.thread_id)
+
+
+async def test_a_trip_is_found_with_three_tools_and_booked_when_the_user_agrees() -> None:
+    async with TestClient(demo.agent) as client:
+        asked = await client.run("Plan a weekend trip for 350 euros", thread_id="t")
+        done = await approve(client, asked)
+
+    calls = [part for part in parts_of(asked) if part["type"] == "tool-call"]
+    assert [call["toolName"] for call in calls] == ["find_trains", "find_hotels", "find_sights", "approval"]
+    assert [call["result"] for call in calls[:3]] == [{"found": 14, "cities": 7}] * 3
+    everything = list(trips.trips(trips.trains(), trips.hotels(), trips.sights()))
+    assert asked.state["table"] == [to_json(trip) for trip in everything if trip.total <= 350]
+    assert {bar["label"]: bar["value"] for bar in asked.state["chart"]} == {
+        city: min(trip.total for trip in everything if trip.city == city) for city in {trip.city for trip in everything}
+    }
+    chosen = trips.best(everything, 350)
+    assert chosen is not None
+    assert asked.state["choice"] == to_json(chosen)
+    assert (asked.state["budget"], asked.state["progress"]["done"]) == (350, len(everything))
+    assert done.state["booking"] == {
+        "city": chosen.city,
+        "hotel": chosen.hotel,
+        "total": chosen.total,
+        "left": 350 - chosen.total,
+    }
+    assert {step["status"] for step in done.state["plan"]} == {"done"}
+    assert "choice" not in done.state
+
+
+async def test_a_trip_that_the_user_refuses_is_not_booked() -> None:
+    async with TestClient(demo.agent) as client:
+        asked = await client.run("trip", thread_id="t")
+        done = await approve(client, asked, approved=False)
+
+    assert "booking" not in done.state
+    assert "book nothing" in parts_of(done)[-1]["text"]
+
+
+async def test_a_budget_that_changes_meanwhile_changes_the_trip(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with TestClient(demo.agent) as client:
+        rich = await client.run("trip for 900 euros", thread_id="rich")
+        monkeypatch.setattr(MODULE, "PACE", 0.002)
+        asking = asyncio.create_task(client.run("trip for 900 euros", thread_id="t"))
+        await until(client, lambda state: len(state.get("table", [])) > 2)
+        changed = await client.post(
+            "/assistant", json={"threadId": "t", "commands": [{"type": "set-budget", "euros": 240}]}
+        )
+        asked = await asking
+
+    assert changed.status == 200
+    assert rich.state["choice"]["total"] > 240 >= asked.state["choice"]["total"]
+    assert max(trip["total"] for trip in asked.state["table"]) <= 240
+    assert "The budget is 240 euros now" in str(parts_of(asked))
+
+
+async def test_a_budget_for_which_there_is_no_trip_is_said() -> None:
+    async with TestClient(demo.agent) as client:
+        done = await client.run("trip for 60 euros", thread_id="t")
+
+    assert (done.error, done.state["table"]) == (None, [])
+    assert "No trip is as cheap as 60 euros" in parts_of(done)[-1]["text"]
+
+
+async def test_an_approval_after_a_restart_is_as_good(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/threads.db"
+    async with TestClient(create_app(demo.agent, store=store)) as client:
+        asked = await client.run("trip", thread_id="t")
+    async with TestClient(create_app(demo.agent, store=store)) as client:
+        done = await approve(client, asked)
+
+    assert done.state["booking"]["city"] == asked.state["choice"]["city"]
+
+
+async def test_it_says_what_to_try() -> None:
+    async with TestClient(demo.agent) as client:
+        (described,) = (await client.get("/agents")).json()["agents"]
+
+    assert len(described["suggestions"]) == 3
+    assert all(suggestion["prompt"] and suggestion["hint"] for suggestion in described["suggestions"])
+
+
+async def until(client: TestClient, fact: Callable[[Any], bool]) -> None:
+    """Wait until something is so of the state of the thread `t`."""
+    with anyio.fail_after(30):
+        while True:
+            answer = await client.get("/threads/t/state")
+            if answer.status == 200 and fact(answer.json()["state"]):
+                return
+            await anyio.sleep(0.001)
 
 
 async def test_it_is_served_with_its_page() -> None:

@@ -1,7 +1,8 @@
 """The demo's agent. It needs no key: its conduct is scripted, its reading is real.
 
-Words in a message steer it: `slow` streams for at least three seconds, `tool` asks the user through the frontend tool
-`ask_user`, `fail` fails, `think` streams its reasoning first.
+Words in a message steer it: `trip` compares weekend trips, and books one if the user agrees; `slow` streams for at
+least three seconds, `tool` asks the user through the frontend tool `ask_user`, `fail` fails, `think` streams its
+reasoning first.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from statecast_agents import AddMessage, AddToolResult, Agent, AgentError, AssistantMessage, Command, Json, Run
 
 from .library import Passage, best, documents, passages, words
+from .travel import Booking, CityCost, SetBudget, book, plan_trip
+from .trips import Trip
 
 __all__ = ["PasteText", "SetTitle", "State", "agent"]
 
@@ -45,15 +50,35 @@ class State(msgspec.Struct, kw_only=True):
     plan: list[dict[str, str]] = []
     progress: dict[str, Json] = {}
     documents: list[dict[str, Json]] = []
+    budget: int | UnsetType = UNSET  #: euros, from the first trip on
+    table: list[Trip] | UnsetType = UNSET  #: the trips that it allows
+    chart: list[CityCost] | UnsetType = UNSET  #: the cheapest trip to each city
+    choice: Trip | UnsetType = UNSET  #: while the user is asked
+    booking: Booking | UnsetType = UNSET
 
 
-agent = Agent("demo", state=State)
+agent = Agent(
+    "demo",
+    state=State,
+    suggestions={
+        "Plan a weekend trip for 400 euros": "Three tools work at once, a table and a chart grow, and nothing is "
+        "booked before you approve. Change the budget meanwhile with set-budget.",
+        "Take it slow": "Reload the page in the middle of the answer, or open it in a second tab.",
+        "Now fail": "The run fails. See why under Runs, and retry it.",
+    },
+)
 
 
 @agent.on(SetTitle)
 def set_title(run: Run, command: SetTitle) -> None:
     """Set the title."""
     run.state["title"] = command.title
+
+
+@agent.on(SetBudget)
+def set_budget(run: Run, command: SetBudget) -> None:
+    """Set the budget for the next trip; one that is being compared receives the command itself."""
+    run.state["budget"] = command.euros
 
 
 @agent.on(PasteText)
@@ -88,6 +113,9 @@ async def answer(run: Run, command: AddMessage) -> None:
         await _write(message.append_text, "I need to know one thing first.", pace)
         message.add_tool_call("ask_user", {"question": "Which part of it matters most to you?"})
         return
+    if "trip" in steering:
+        await plan_trip(run, message, question, partial(_write, message.append_text, pace=pace), pace)
+        return
     await _answer_from_documents(run, message, question, pace)
 
 
@@ -95,6 +123,10 @@ async def answer(run: Run, command: AddMessage) -> None:
 async def go_on(run: Run, command: AddToolResult) -> None:
     """Continue after the user's answer."""
     message = run.messages.last_assistant()
+    if "choice" in run.state:  # the server was restarted while the run waited for the approval
+        approved = not command.is_error and isinstance(command.result, dict) and command.result.get("approved") is True
+        await book(run, partial(_write, message.append_text, pace=PACE), approved=approved)
+        return
     reply = "" if command.is_error or command.result is None else str(command.result)
     begin = f'You said "{reply}", so that is what I looked for.' if reply else ""
     if command.is_error:

@@ -33,12 +33,20 @@ class Error(msgspec.Struct):
     error: ErrorBody
 
 
+class AgentSuggestion(msgspec.Struct):
+    """What a page offers the user to say first; the hint says what to look at, and may be empty."""
+
+    prompt: str
+    hint: str
+
+
 class AgentDescription(msgspec.Struct):
     """An agent, and the JSON Schemas of its commands by their names, and of its state; null: any JSON."""
 
     name: str
     commands: dict[str, dict[str, Json]]
     state: dict[str, Json] | None
+    suggestions: list[AgentSuggestion]
 
 
 class AgentList(msgspec.Struct):
@@ -50,7 +58,12 @@ class AgentList(msgspec.Struct):
 def describe_agents(agents: Mapping[str, Agent]) -> list[AgentDescription]:
     """Return what clients may know of some agents."""
     return [
-        AgentDescription(name, agent.commands.json_schema(), agent.state_type.json_schema())
+        AgentDescription(
+            name,
+            agent.commands.json_schema(),
+            agent.state_type.json_schema(),
+            [AgentSuggestion(prompt, hint) for prompt, hint in agent.suggestions.items()],
+        )
         for name, agent in agents.items()
     ]
 
