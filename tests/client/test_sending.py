@@ -327,6 +327,18 @@ async def test_a_run_is_cancelled(server: Serving) -> None:
     assert change.run.status == "cancelled"
 
 
+async def test_a_run_that_failed_is_listed_and_runs_again(server: Serving) -> None:
+    async with Client(server.url) as client:
+        thread = client.thread()
+        failed = await thread.ask({"type": "fail"})
+        again = await thread.retry()
+        await followed(thread, Receipt(thread_id=thread.id, run_id=again, cursor=failed.cursor))
+        newer, older = await thread.runs()
+    assert failed.run is not None
+    assert [older["id"], newer["id"]] == [failed.run.id, again]
+    assert [older["status"], newer["status"]] == ["failed", "failed"]
+
+
 async def test_nothing_to_cancel_is_no_error(server: Serving) -> None:
     async with Client(server.url) as client:
         thread = client.thread()

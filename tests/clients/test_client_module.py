@@ -359,6 +359,21 @@ async def test_a_run_is_stopped(node: Module, wire: Json) -> None:
     assert told["told"][-1]["run"]["id"] == accepted["runId"]
 
 
+async def test_a_run_that_failed_is_listed_and_runs_again(node: Module) -> None:
+    async with serving(app()) as server:
+        thread = await (await node.thread(server.url)).subscribe()
+        failed = (await thread.send({"type": "fail"}))["value"]["runId"]
+        await thread.wait('s.run?.status === "failed" && !s.isRunning')
+        again = (await thread.do("retry"))["value"]
+        await thread.wait(f's.run.id === "{again}" && s.run.status === "failed"')
+        listed = (await thread.do("runs"))["value"]
+        refused = await thread.do("retry", runId="run_other")
+
+    assert [run["id"] for run in listed] == [again, failed]
+    assert listed[0]["error"]["code"] == "agent_failed"
+    assert refused["refused"] == "unknown_run"
+
+
 async def test_another_run_than_the_one_that_is_meant_is_left_alone(node: Module, wire: Json) -> None:
     async with serving(app()) as server:
         thread = await (await node.thread(server.url, **wire)).subscribe()

@@ -132,6 +132,8 @@ const STEPS = {
   },
   finish: ({ as }, { sent }) => sent.get(as),
   cancel: ({ which }, { thread }) => settled(thread.cancel(which)),
+  runs: (_, { thread }) => settled(thread.runs()),
+  retry: ({ runId }, { thread }) => settled(thread.retry(runId)),
   reconnect: (_, { thread }) => thread.reconnect(),
   close: (_, { thread }) => thread.close(),
   wait: async ({ for: source, timeout }, { thread, told, frames, store }) => {

@@ -202,7 +202,7 @@ def same_but_ids(text: str) -> str:
     """Return a text with every made-up id, cursor and time replaced by what the documentation writes there."""
     text = re.sub(r"(msg|run|call|proc|thr|src)_[0-9a-f]{20}", r"\1_…", text)
     text = re.sub(r'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"', '"…"', text)
-    text = re.sub(r'"at":\d{13}', '"at":…', text)
+    text = re.sub(r'("at|At)":\d{13}', r'\1":…', text)
     text = re.sub(r'"nextCursor":"[^"]+"', '"nextCursor":"…"', text)
     text = re.sub(r'"[0-9a-f]{12}-(\d+)"', r'"…-\1"', text)
     return re.sub(r"^id: [0-9a-f]{12}-(\d+)$", r"id: …-\1", text, flags=re.MULTILINE)

@@ -14,6 +14,27 @@ export type Run = {
   readonly error?: { readonly code: string; readonly message: string };
 };
 
+/** A run as the server remembers it. Times are milliseconds since 1970; null: it has not come to that. */
+export type RunRecord = {
+  readonly id: string;
+  readonly agent: string;
+  readonly status: Run["status"];
+  readonly queuedAt: number | null;
+  readonly startedAt: number | null;
+  /** When its agent had made its first change. */
+  readonly firstAt: number | null;
+  readonly endedAt: number | null;
+  /** Batches of operations that it appended to the log, and bytes of them. */
+  readonly operations: number;
+  readonly bytes: number;
+  /** Model calls that the agent has reported, their tokens and what they cost. */
+  readonly steps: number;
+  readonly usage: { readonly inputTokens: number; readonly outputTokens: number } | null;
+  readonly cost: number | null;
+  /** The traceback is there only where the server is set to debug. */
+  readonly error: { readonly code: string; readonly message: string; readonly traceback?: string } | null;
+};
+
 /** A part of a message that the run has emitted outside the state, as far as it has come. */
 export type Part = { readonly type: string; readonly [field: string]: Json };
 
@@ -109,6 +130,13 @@ export type Thread<State = Json> = {
    * it is refused with `run_active`, unless `cancel` stops the run.
    */
   readonly rewind: (revision: number, options?: { readonly cancel?: boolean }) => Promise<string>;
+  /** Return the last runs of the thread, the newest first. Asks once, and rejects with what goes wrong. */
+  readonly runs: () => Promise<readonly RunRecord[]>;
+  /**
+   * Run the commands of a run again that failed or was stopped, by default those of the last run; resolves with the id of
+   * the new run. Asks once, and rejects with what goes wrong.
+   */
+  readonly retry: (runId?: string) => Promise<string>;
   /** Try again at once, also after a refusal. */
   readonly reconnect: () => void;
   /** Let go of everything, for good. */

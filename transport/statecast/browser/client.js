@@ -379,6 +379,11 @@ export function connect(url, threadId, options = {}) {
       const { cursor } = await ask("rewind", () => ({ revision, cancel }));
       return cursor;
     },
+    runs: async () => (await (await request(`${path}/runs`, JSON_TYPE, {})).json()).runs,
+    retry: async (runId) => {
+      const sent = { method: "POST", body: JSON.stringify({ runId }) };
+      return (await (await request(`${path}/retry`, JSON_TYPE, sent)).json()).runId;
+    },
     reconnect: () => {
       wake();
       void follow();

@@ -149,6 +149,21 @@ class Thread:
                 return False  # it ended by itself meanwhile
             raise
 
+    async def runs(self) -> list[dict[str, Json]]:
+        """Return the runs of the thread, the newest first, with their times in milliseconds since 1970."""
+        found: list[dict[str, Json]] = (await self._connection.request("GET", f"{self._path}/runs"))["runs"]
+        return found
+
+    async def retry(self, run_id: str | None = None) -> str:
+        """Run the commands of a run again that failed or was stopped; return the id of the new run.
+
+        Args:
+            run_id: The run, refused with `run_not_retryable` once it was tried again; None: the last one.
+        """
+        if run_id is None:  # by name, or a second try might run what the first one has begun
+            run_id = next((str(run["id"]) for run in await self.runs()), None)
+        return str((await self._connection.request("POST", f"{self._path}/retry", {"runId": run_id}))["runId"])
+
     async def patch(self, steps: Sequence[Mapping[str, Json]]) -> str:
         """Apply an RFC 6902 patch to writable parts of the state, once; return the cursor after it."""
         answer = await self._connection.request("PATCH", f"{self._path}/state", list(steps), key=new_id("patch"))

@@ -31,6 +31,7 @@ from .endpoints.health import health_operations
 from .endpoints.histories import message_operations
 from .endpoints.models import model_operations
 from .endpoints.patch import patch_operations
+from .endpoints.runs import run_operations
 from .endpoints.socket import SocketEndpoint
 from .endpoints.threads import thread_operations
 from .endpoints.travel import travel_operations
@@ -365,6 +366,7 @@ def _operations(
         *document_operations(service),
         *event_operations(service),
         *thread_operations(service),
+        *run_operations(service),
         *message_operations(service),
         *file_operations(service, uploads, origins),
         *module_operations(),

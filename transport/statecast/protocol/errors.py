@@ -9,19 +9,19 @@
     │   └── http: InvalidToken
     │       └── http: TokenExpired
     ├── Forbidden                     the caller may not do this
-    │   ├── threads: NotWritable
+    │   ├── threads: NotAdopted, NotWritable
     │   ├── http: OwnerRequired, IdentifyFailed
     │   ├── cloud: AnonymousNotAllowed, ApiKeyRequired, InvalidSignature, UrlExpired
     │   └── http: OriginNotAllowed
     │       └── http: PreflightRefused
     ├── Unknown                       what it names is not there, or is another owner's
-    │   ├── threads: UnknownThread, UnknownRevision, UnknownMessage
+    │   ├── threads: UnknownThread, UnknownRevision, UnknownRun, UnknownMessage
     │   ├── http: NotFound, UnknownFile, UnknownAgent
     │   └── cloud: UnknownLease
     ├── Conflict                      it does not fit what is there
     │   ├── UnknownInterrupt
     │   ├── threads: AgentMismatch, CommandIdReused, PatchFailed, ThreadDamaged, AgentsMessage,
-    │   │       ThreadExists
+    │   │       RunNotRetryable, ThreadExists
     │   ├── http: FileDamaged
     │   ├── cloud: LeaseEnded, LeaseMismatch, FileExists
     │   └── threads: RunConflict      the active run is in the way

@@ -9,6 +9,7 @@ from .log.reader import Reader
 from .observer import Answered, ObservedRun, Observer
 from .offload import offload
 from .past_reader import PastReader
+from .recording import RunRecord
 from .records.client_messages import with_messages
 from .records.directory import MAX_FIELD, Directory
 from .rules import Posted, ThreadGone, check_built_in
@@ -39,6 +40,7 @@ __all__ = [
     "PastReader",
     "Posted",
     "Reader",
+    "RunRecord",
     "Submission",
     "Thread",
     "ThreadGone",

@@ -187,15 +187,16 @@ class Admission:
             else:
                 joined = Submission(thread=thread, run=None, run_id=original, revision=revision, snapshot=not agreed)
             return await self._take(posted, joined)
-        check_questions(thread, fresh)
-        wanted = [] if active is None else active.wanted(fresh)
+        if not posted.applied:
+            check_questions(thread, fresh)
+        wanted = [] if active is None or posted.applied else active.wanted(fresh)
         others = [command for command in fresh if not any(command is one for one in wanted)]
         if others:
             self.check_open()
             self._runs.room.check(posted.owner)
             check_policy(thread, posted, others)
         if active is None:
-            if not thread.inbox:
+            if not thread.inbox and not posted.applied:
                 check_messages(thread, fresh, agrees=agreed)
             return await self._accept(thread, posted, fresh, agreed=agreed)
         check_messages(thread, wanted, agrees=agreed)
@@ -247,6 +248,7 @@ class Admission:
                 on_disconnect=posted.on_disconnect,
                 next_up=chosen_policy(thread, posted, commands) in STOPPING,
                 user=posted.user,
+                applied=posted.applied,
                 trace={**posted.trace},
             )
             run = self._runs.new(thread, batch, agrees=agreed, id=posted.run_id, context=copy_context())

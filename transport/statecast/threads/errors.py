@@ -33,6 +33,7 @@ __all__ = [
     "RunActive",
     "RunConflict",
     "RunMismatch",
+    "RunNotRetryable",
     "ServerFull",
     "ServerStopping",
     "ThreadDamaged",
@@ -41,6 +42,7 @@ __all__ = [
     "TooManyRuns",
     "UnknownMessage",
     "UnknownRevision",
+    "UnknownRun",
     "UnknownThread",
 ]
 
@@ -71,6 +73,16 @@ class UnknownRevision(Unknown):
     """The thread has not come that far."""
 
     code = "unknown_revision"
+
+
+class UnknownRun(Unknown):
+    """The thread has no such run, or does not know it any more."""
+
+    code = "unknown_run"
+
+    def __init__(self, run_id: str | None) -> None:
+        name = "a run" if run_id is None else f'the id of a run, got "{run_id[:128]}"'
+        super().__init__(f"expected {name}, which the thread does not know")
 
 
 class RevisionGone(RequestError):
@@ -160,6 +172,12 @@ class RunActive(RunConflict):
     """A run is under way or waits, and the request cannot go on until it ends."""
 
     code = "run_active"
+
+
+class RunNotRetryable(Conflict):
+    """The run completed, or its commands are not kept any more."""
+
+    code = "run_not_retryable"
 
 
 class ResumeMismatch(RunMismatch):

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio
 import msgspec
@@ -14,7 +14,7 @@ from msgspec import UnsetType
 
 from statecast import stores
 from statecast.protocol import Cursor
-from statecast.stores import Durability, Key, Store, StoreUnavailable, Wake, is_shared
+from statecast.stores import Durability, Key, RecordErased, Store, StoreUnavailable, Wake, is_shared
 from statecast_agents import Agent, Json, new_id
 
 from .admission import Admission, AnyRun, Submission
@@ -33,9 +33,11 @@ from .ownership.leases import HeldElsewhere
 from .ownership.registry import SharedRegistry
 from .past import Past
 from .readiness import ReadinessCheck
+from .recording import BATCH, RunRecord
 from .records.cascade import Cascade
 from .records.deletion import Deletion
 from .records.directory import Directory
+from .records.run_history import RunHistory, again
 from .registry import Registry
 from .resuming import resume, resume_point
 from .rules import Posted
@@ -98,6 +100,7 @@ class Hub:
         self.store = store or stores.MemoryStore(clock=clock)  #: as it was given; the registry may watch its calls
         self.registry = self._registry_of(self.store, wake, clock)
         self.directory = Directory(self.registry, self._start)  #: summaries and records
+        self._history = RunHistory(self.directory, self.registry, debug=debug)
         self._admission = Admission(self.registry, self._runs, self.limits, knows_owners=knows_owners)
         self.cascade = Cascade(self.registry)
         self._deletion = Deletion(self.registry, self._runs, self.cascade)
@@ -114,7 +117,13 @@ class Hub:
         archive = Archive(self.registry, most=limits.history_entries, most_bytes=limits.history_bytes)
         if limits.history_entries and limits.history_bytes:
             self.registry.archive = archive.take
-        self._supervisor = Supervisor(self.registry, self._runs, limits, tasks=lambda: [archive.run(), *more()])
+        self._supervisor = Supervisor(
+            self.registry,
+            self._runs,
+            limits,
+            tasks=lambda: [archive.run(), *more()],
+            tidy=self._history.erase_old,
+        )
         self.sent_bytes = 0  #: that streams have sent; they count it
         self._draining = False
         self._warned = False  #: whether the log has the warning that nobody started it
@@ -383,6 +392,55 @@ class Hub:
         reply = await self._perform(thread.key, Cancel(run_id, queued))
         assert isinstance(reply, Cancelled), "it is what a cancel is answered with"
         return reply.run_id, reply.cancelled
+
+    async def list_runs(self, thread_id: str, *, owner: str | None = None) -> list[RunRecord]:
+        """Return a thread's runs, the newest first: those that are queued or under way, and the last that ended.
+
+        Raises:
+            RequestError: `unknown_thread`; `thread_damaged`; `store_unavailable`.
+        """
+        return await self._history.runs(await self.find(thread_id, owner=owner))
+
+    async def retry(
+        self,
+        thread_id: str,
+        run_id: str | None = None,
+        *,
+        owner: str | None = None,
+        user: Any = None,
+        trace: Mapping[str, str] | None = None,
+    ) -> tuple[str, Submission]:
+        """Run the commands of a run again that failed or was stopped; return its id, and what the new run is.
+
+        Args:
+            thread_id: The thread.
+            run_id: The run; None: the last one.
+            owner: Whose it is.
+            user: Who asks, as the app's `identify` returned them.
+            trace: Headers that name the trace of the request.
+
+        Raises:
+            RequestError: `unknown_thread`; `unknown_run`; `run_not_retryable`; `run_active`; as for `submit`.
+        """
+        thread = await self.find(thread_id, owner=owner)
+        kept = await self._history.kept(thread, run_id)
+        batch, applied = again(kept, thread)
+        posted = Posted(
+            agent=thread.agent,
+            commands=batch.commands,
+            thread_id=thread.id,
+            owner=owner,
+            user=user,
+            request=batch.request,
+            on_disconnect=batch.on_disconnect,
+            policy="reject",
+            trace=dict(trace or {}),
+            applied=applied,
+            says_again=True,
+        )
+        submission = await self.submit(posted)
+        await self.directory.record(thread.key, RecordErased(thread.key, BATCH, kept.run.id))  # it is the new run's now
+        return kept.run.id, submission
 
     async def patch(
         self, thread_id: str, steps: Sequence[dict[str, Json]], *, owner: str | None = None, key: str | None = None

@@ -41,6 +41,8 @@ class Answered(msgspec.Struct, frozen=True):
     usage: Usage | None = None  #: tokens of its model calls, as far as the agent has told
     calls: Sequence[ObservedCall] = ()
     messages: Sequence[Json] = ()  #: those that it added or continued, to be read only
+    steps: int = 0  #: model calls that the agent has told of
+    cost: float | None = None  #: of them, if the agent has told
 
 
 class ObservedRun(msgspec.Struct, kw_only=True, eq=False):
@@ -62,6 +64,8 @@ class ObservedRun(msgspec.Struct, kw_only=True, eq=False):
     ended: float | None = None
     failure: BaseException | None = None  #: what its agent raised
     entries: int = 0  #: of the log, from its first to its last; set when it has ended
+    operations: int = 0  #: batches of operations that it appended; set when it has ended
+    bytes: int = 0  #: of them, as JSON; likewise
     #: returns what it has answered; call it in `run_ended`, before the thread goes on
     answer: Callable[[], Answered] = lambda: Answered()
 

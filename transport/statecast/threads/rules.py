@@ -79,6 +79,7 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy | None = None  #: None: the agent's
     key: str | None = None  #: stands for the ids of commands that have none, see `decode_commands`
     trace: dict[str, str] = {}  #: headers of the request that name its trace
+    applied: bool = False  #: whether built-in commands are in the messages already, since an earlier run has begun
     says_again: bool = False  #: whether a message with the id of one that the thread has dropped is another message
     #: of the run that the batch begins, so that it is known when it is posted again; None: it never is
     run_id: str | None = None

@@ -26,6 +26,7 @@ from .errors import ServerStopping
 from .limits import Limits
 from .log.logged_state import LoggedState
 from .observer import Observer, Observers
+from .recording import keep_batch, keep_record
 from .rules import remember
 from .runs.batch import Batch
 from .runs.capacity import Capacity
@@ -254,7 +255,12 @@ class Scheduler:
             thread.queue.remove(following)
             thread.queue.active = following
             thread.queue.turn()
-            following.execute(begun=self._begun, ended=partial(self._ended, thread), left=self._left, dying=self._dying)
+            following.execute(
+                begun=partial(self._begun, thread),
+                ended=partial(self._ended, thread),
+                left=self._left,
+                dying=self._dying,
+            )
 
     def lose(self, thread: Thread, nowhere: LoggedState) -> None:
         """Stop the runs of a thread that another process has claimed; its queue is left as it is.
@@ -277,11 +283,11 @@ class Scheduler:
         self._leaving.discard(execution)
         self._check_idle()
 
-    def _begun(self, execution: Execution) -> None:
-        thread = execution.thread
+    def _begun(self, thread: Thread, execution: Execution) -> None:
         self._observer.run_begun(execution.observed)
         if not thread.agent.restartable:
             thread.journal.add(stores.BatchSettled(thread.key, execution.id))
+        keep_batch(thread, execution)
 
     def _ended(self, thread: Thread, execution: Execution) -> None:
         runs_again = self.stopping and execution.state.status == "interrupted"
@@ -292,6 +298,7 @@ class Scheduler:
             batch = msgspec.structs.replace(execution.batch, tries=0)  # it has not ended the process
             thread.journal.add(stores.BatchChanged(thread.key, execution.id, batch.encode()))
         self._observer.run_ended(execution.observe_end())
+        keep_record(thread, execution)
         thread.queue.active = None
         thread.touch()
         self.remove(execution)
@@ -350,6 +357,7 @@ class Scheduler:
             self._cancelled.remove(run)
             run.cancel_queued()
             self._observer.run_ended(run.observe_end())
+            keep_record(thread, run)
         if asked is not None and ended:
             thread.record(asked)  # the thread waits as before
 

@@ -6,8 +6,9 @@ The tasks of runs are its own as well, so that nothing a request began dies with
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import Context
 from math import ceil
 from typing import Any, Final
@@ -42,6 +43,7 @@ class Supervisor:
         runs: Their runs.
         limits: How often it looks after them.
         tasks: Returns what else is to run as long as the server does.
+        tidy: Erases what is too old, about once a second while the store works.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class Supervisor:
         limits: Limits,
         *,
         tasks: Callable[[], Sequence[Coroutine[Any, Any, None]]] = tuple,
+        tidy: Callable[[], Awaitable[None]],
     ) -> None:
         self._registry = registry
         self._runs = runs
         self._limits = limits
         self._tasks = tasks
+        self._tidy = tidy
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()  #: set once runs can be started
         self._stop = asyncio.Event()
@@ -163,6 +167,9 @@ class Supervisor:
             self._check_store(now)
             self._check_followed(now)
             await self._registry.tend(now)
+            if self._registry.journal.failing is None:
+                with contextlib.suppress(StoreUnavailable):
+                    await self._tidy()
             if now - self._last_sweep > SWEEP and self._registry.journal.failing is None:
                 self._last_sweep = 0.0 if await self._registry.sweep() else now
 

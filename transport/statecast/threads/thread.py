@@ -39,7 +39,7 @@ class Thread(LoggedState):
         archive: Called with the thread when its log is to be compacted, and to be kept as history; None: it is not.
     """
 
-    __slots__ = ("_archive", "_clock", "applied", "epoch", "lasting", "queue", "used")
+    __slots__ = ("_archive", "_clock", "applied", "epoch", "lasting", "queue", "runs_ended", "used")
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class Thread(LoggedState):
         self.epoch = epoch or os.urandom(6).hex()
         self.queue: RunQueue[Execution] = RunQueue(self.log)
         self.applied: dict[str, tuple[bytes, str]] = {}  #: command id → digest of the command, run id
+        self.runs_ended = 0  #: runs whose records were written since those of old runs were erased
         self._clock = clock
         self.used = clock()
 

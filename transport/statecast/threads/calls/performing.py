@@ -137,6 +137,7 @@ class Performer:
             trace=batch.trace,
             request=batch.request,
             on_disconnect=batch.on_disconnect,
+            applied=batch.applied,
             policy=call.policy,
             says_again=call.says_again,
             run_id=call.run_id,

@@ -116,6 +116,7 @@ class Elsewhere:
             request=posted.request,
             on_disconnect=posted.on_disconnect,
             user=posted.user,
+            applied=posted.applied,
             trace=posted.trace,
         ).encode()
         call = Submit(

@@ -74,6 +74,8 @@ class LoggedState:
         "on_entry",
         "owned",
         "released",
+        "written",
+        "written_bytes",
     )
 
     def __init__(self, key: Key, agent: Agent, document: Document, *, journal: Journal, limits: Limits) -> None:
@@ -103,6 +105,8 @@ class LoggedState:
         )
         self._memory: Memory | None = None  #: made when a run begins, or the thread is restored with one
         self._size = 0  #: bytes of the state, when it was last encoded whole
+        self.written = 0  #: batches of operations that were appended here
+        self.written_bytes = 0  #: of them, as JSON
         self._adopt(document)
 
     def _adopt(self, document: Document) -> None:
@@ -161,6 +165,8 @@ class LoggedState:
             size = len(encoded) + len(delta) + ENTRY
             self._encoded = None
             self._grown += size
+            self.written += 1
+            self.written_bytes += len(encoded)
             self._append(OperationsEntry(self.log.revision + 1, encoded, changes.grew_at, delta), size)
 
     def learn(self, entry: Entry) -> None:

@@ -46,21 +46,29 @@ def answered_since(thread: LoggedState, place: Place, run_id: str) -> Answered:
     continued = place.messages > 0 and len(messages) > 0
     calls: list[ObservedCall] = []
     usages: list[Usage] = []
+    steps, costs = 0, list[float]()
     for index, message in enumerate(messages):
         known = place if continued and index == 0 else Place(0)
         calls += [_call(part) for part in parts_of(message)[known.parts :] if part.get("type") == "tool-call"]
-        usage = report_of(_metadata(message), known.steps).usage
-        if usage is not None:
-            usages.append(usage)
+        report = report_of(_metadata(message), known.steps)
+        if report.usage is not None:
+            usages.append(report.usage)
+        steps += max(0, len(steps_in(_metadata(message))) - len(known.steps))
+        cost = report.more.get("cost")
+        if isinstance(cost, int | float) and not isinstance(cost, bool):
+            costs.append(cost)
     entries = thread.log.rest(place.revision)
     chunks = [entry.chunk for entry in entries if isinstance(entry, ChunkEntry) and entry.run_id == run_id]
     calls += _calls_in(chunks)
     usages += _usages_in(chunks)
+    steps += sum(isinstance(chunk, StepFinished) for chunk in chunks)
     has_grown = continued and len(parts_of(messages[0])) > place.parts
     return Answered(
         usage=sum(usages[1:], usages[0]) if usages else None,
         calls=calls,
         messages=messages if has_grown or not continued else messages[1:],
+        steps=steps,
+        cost=sum(costs) if costs else None,
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final, Literal
 
 import msgspec
@@ -80,19 +80,20 @@ class Execution:
         "_failure",
         "_left",
         "_limits",
-        "_now",
         "_open",
-        "_place",
         "_room",
         "_run",
         "_stop",
         "_tasks",
+        "_written",
         "batch",
         "begun",
         "context",
         "followed",
         "id",
+        "now",
         "observed",
+        "place",
         "start",
         "state",
         "thread",
@@ -127,7 +128,7 @@ class Execution:
         self._debug = debug
         self._calls = WorkerCalls(workers)
         self._clock = RunClock(limits, clock)
-        self._now = clock
+        self.now = clock  #: the time on which what is observed counts
         self._deliveries = Deliveries(thread, self.context)
         self.begun = False  #: whether its first entries are there
         self._run: Run | None = None  #: from its beginning to its end
@@ -138,7 +139,8 @@ class Execution:
         self._stop: Stop | None = None  #: how it was asked to end
         self._failure: RunError | None = None
         self._open: Sequence[ToolCall] = ()  #: the calls that were open when it began
-        self._place = Place(0)  #: how far the thread was then
+        self.place = Place(0)  #: how far the thread was then
+        self._written = (0, 0)  #: batches of operations that the thread had then, and bytes of them
         self.observed = ObservedRun(
             id=self.id,
             thread_id=thread.id,
@@ -193,6 +195,7 @@ class Execution:
             thread.flush()
             self._before = thread.document.plain(), thread.memory.records
         self.start = thread.log.revision
+        self._written = thread.written, thread.written_bytes
         thread.log.discard_parts()
         self._emitter = Emitter(self.id, thread)
         if thread.has_memory:
@@ -217,11 +220,11 @@ class Execution:
             view=thread.agent.view,
         )
         self.begun = True
-        self.observed.begun = self._now()
+        self.observed.begun = self.now()
         self._turn("running")
         self._apply(self._run, agrees=agrees)
         self._open = open_calls(self._run)
-        self._place = place_of(thread)
+        self.place = place_of(thread)
         thread.loop.call_soon(self._await_answer)  # by then, the entries that it begins with are there
 
     def _apply(self, run: Run, *, agrees: bool) -> None:
@@ -327,16 +330,22 @@ class Execution:
 
     def _observe_answer(self) -> None:
         self.thread.on_entry = None
-        self.observed.answered = self._now()
+        self.observed.answered = self.now()
 
     def observe_end(self) -> ObservedRun:
         """Return what observers learn of the run, which has ended."""
-        observed, log = self.observed, self.thread.log
         self.thread.on_entry = None
-        observed.ended, observed.state = self._now(), self.state
-        observed.entries = log.revision - self.start if self.begun else 0
+        self.observed.ended, self.observed.state = self.now(), self.state
+        return self.observe()
+
+    def observe(self) -> ObservedRun:
+        """Return what is known of the run by now."""
+        observed, thread = self.observed, self.thread
         if self.begun:
-            observed.answer = partial(answered_since, self.thread, self._place, self.id)
+            written, written_bytes = self._written
+            observed.entries = thread.log.revision - self.start
+            observed.operations, observed.bytes = thread.written - written, thread.written_bytes - written_bytes
+            observed.answer = cache(partial(answered_since, thread, self.place, self.id))
         return observed
 
     def _clean_up(self, run: Run, *, over: bool) -> None:
