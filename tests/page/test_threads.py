@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable
 
 from statecast import create_app
@@ -86,3 +88,17 @@ def test_the_page_talks_to_another_server_that_lets_it_in(open_page: Open, demo_
         page.wait(f"{AGENT} .text")
         page.wait(entry(thread))
         page.shoot("elsewhere")
+
+
+def test_a_thread_is_exported_and_imported_as_json(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        thread = begun(page, "To be copied")
+        document = page.server(f"threads/{thread}/export")
+        data = base64.b64encode(json.dumps(document).encode()).decode()
+        page.click(part("thread-menu"))
+        page.shoot("menu")
+        file = {"name": "thread.json", "type": "application/json", "data": data}
+        page.do("upload", selector=part("import"), files=[file])
+        page.arrive(f"() => new URLSearchParams(location.search).get('thread') !== '{thread}'")
+        page.wait(part("state-title"), text="To be copied")
+        assert page.thread != thread
