@@ -4,23 +4,27 @@ import { defineConfig, type Plugin } from "vite";
 /** Where `npm run dev` finds a running `statecast demo`. */
 const SERVER = "http://127.0.0.1:8000";
 
-/** The module for pages: its name in the sources, and where it is in this repository. */
-const CLIENT = "statecast/client.js";
-const CLIENT_FOLDER = new URL("../transport/statecast/browser/", import.meta.url).pathname;
+/** The modules for pages: `statecast/client.js` in the sources, and where they are in this repository. */
+const MODULES = "statecast/";
+const MODULES_FOLDER = new URL("../transport/statecast/browser/", import.meta.url).pathname;
+
+/** The hook. The page has React in its bundle, so it has the hook there too. */
+const HOOK = new URL("../packages/react/src/index.ts", import.meta.url).pathname;
 
 /**
- * The built page imports the module from the server, as any page would, and not as a copy in its bundle, which is one
- * folder below. The development server reads the file.
+ * The built page imports the modules from the server, as any page would, and not as copies in its bundle, which is one
+ * folder below. The development server reads the files.
  */
-const clientModule = (): Plugin => {
+const modules = (): Plugin => {
   let builds = false;
   return {
-    name: "client-module",
+    name: "modules",
     enforce: "pre",
     configResolved: ({ command }) => void (builds = command === "build"),
     resolveId: (source) => {
-      if (source !== CLIENT) return null;
-      return builds ? { id: "../client.js", external: true } : `${CLIENT_FOLDER}client.js`;
+      if (!source.startsWith(MODULES)) return null;
+      const file = source.slice(MODULES.length);
+      return builds ? { id: `../${file}`, external: true } : `${MODULES_FOLDER}${file}`;
     },
   };
 };
@@ -54,11 +58,12 @@ const contentSecurityPolicy = (): Plugin => ({
 
 export default defineConfig({
   base: "./",
-  plugins: [react(), clientModule(), contentSecurityPolicy()],
+  plugins: [react(), modules(), contentSecurityPolicy()],
+  resolve: { alias: { "@statecast/react": HOOK }, dedupe: ["react", "@assistant-ui/react"] },
   server: {
-    fs: { allow: [".", CLIENT_FOLDER] },
+    fs: { allow: [".", MODULES_FOLDER, new URL(".", `file://${HOOK}`).pathname] },
     proxy: {
-      "^/(assistant|agents|cancel|resume)(\\?|$)|^/threads/": { target: SERVER, changeOrigin: true },
+      "^/(assistant|agents|cancel|attachments)(\\?|$)|^/(threads|attachments)(/|\\?|$)": { target: SERVER, changeOrigin: true },
     },
   },
   build: {

@@ -1,10 +1,7 @@
 /** The whole page: threads, the chat, what the server does, and the slider over its history. */
-import { AssistantRuntimeProvider, useAui, useAuiState } from "@assistant-ui/react";
-import { Activity, useEffect, type ComponentType, type ReactNode } from "react";
-import { behind, connected, follow } from "./agent/following";
-import { useAgentRuntime } from "./agent/runtime";
+import { Activity, useEffect, type ComponentType } from "react";
+import { Session } from "./agent/session";
 import { useSignal } from "./agent/signal";
-import { reopened } from "./agent/thread";
 import { Chat } from "./chat/chat";
 import { ChatIcon, ClientsIcon, CommandsIcon, OperationsIcon, RunsIcon, StateIcon } from "./icons";
 import { useMoment } from "./log/log";
@@ -32,26 +29,6 @@ const INSPECTOR: readonly (Tab<View> & { readonly Content: ComponentType })[] = 
   { name: "commands", label: "Commands", Icon: CommandsIcon, Content: Commands },
   { name: "clients", label: "Clients", Icon: ClientsIcon, Content: Clients },
 ];
-
-/**
- * Hold the page back for the moment until the runtime stands: before it does, there is no state to read.
- *
- * Whenever the page is behind and at rest, ask where the thread stands, and read what still comes.
- */
-function Connected({ children }: { children: ReactNode }) {
-  const aui = useAui();
-  const ready = useAuiState((s) => s.thread.extras !== undefined);
-  const running = useAuiState((s) => s.thread.isRunning);
-  const late = useSignal(behind);
-  const reachable = useSignal(connected);
-  useEffect(() => {
-    if (reopened) follow();
-  }, []);
-  useEffect(() => {
-    if (ready && !running && late && reachable) aui.thread.resumeRun({ parentId: null });
-  }, [aui, ready, running, late, reachable]);
-  return ready ? children : null;
-}
 
 function Layout() {
   const screen = useScreen();
@@ -123,12 +100,9 @@ function Layout() {
 }
 
 export function App() {
-  const runtime = useAgentRuntime();
   return (
-    <AssistantRuntimeProvider runtime={runtime}>
-      <Connected>
-        <Layout />
-      </Connected>
-    </AssistantRuntimeProvider>
+    <Session>
+      <Layout />
+    </Session>
   );
 }

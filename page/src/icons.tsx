@@ -64,3 +64,6 @@ export const ClientsIcon = icon(
   </>,
 );
 export const HistoryIcon = icon(<path d="M3.6 6.5V3M3.6 6.5h3.6M3.8 6.3A7 7 0 1 1 3 10M10 6v4.2l2.8 1.7" />);
+export const CopyIcon = icon(<path d="M7 7V4h9v9h-3M4 7h9v9H4z" />);
+export const RetryIcon = icon(<path d="M16 4v4h-4M16 8a6.5 6.5 0 1 0 .5 4" />);
+export const AttachIcon = icon(<path d="M13.5 6.5l-6 6a1.4 1.4 0 0 0 2 2l6-6a3 3 0 0 0-4.2-4.2l-6.2 6.2a4.6 4.6 0 0 0 6.5 6.5l5-5" />);

@@ -13,7 +13,7 @@ from tests.clients.fixtures import chromium, node
 from tests.clients.node import need_node
 
 from .demo_page import Demo, Page, screenshots_folder
-from .sources import BROWSER, PAGE, ROOT, npm
+from .sources import BROWSER, HOOK, PAGE, ROOT, npm
 
 __all__ = ["chromium", "node"]
 
@@ -55,11 +55,12 @@ def open_page(chromium: str, screenshots: Path, request: pytest.FixtureRequest) 
 
 @pytest.fixture(scope="session")
 def page_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the sources of the page and of its module, and install packages away from a developer's."""
+    """Copy the sources of the page, its modules and its hook, and install packages away from a developer's."""
     need_node()
     root = tmp_path_factory.mktemp("sources")
     folder = root / PAGE.name
     shutil.copytree(PAGE, folder, ignore=shutil.ignore_patterns("node_modules"))
     shutil.copytree(BROWSER, root / BROWSER.relative_to(ROOT))
+    shutil.copytree(HOOK, root / HOOK.relative_to(ROOT))
     npm("ci", "--no-audit", "--no-fund", "--prefer-offline", cwd=folder)
     return folder

@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "page"
+HOOK = ROOT / "packages" / "react" / "src"
 BROWSER = ROOT / "transport" / "statecast" / "browser"
 BUILT = ROOT / "transport" / "statecast" / "page"
 TIMEOUT = 600  # seconds: an empty cache and a slow network

@@ -44,11 +44,15 @@ const addressOf = (param: string, id: string | null): URL => {
 
 export function useIdentity(
   given: string | undefined,
+  isNew: boolean,
   param: string | undefined,
   onChange: ((id: string) => void) | undefined,
 ): Identity {
   const [own, setOwn] = useState(() => placeIn(param));
-  const place = useMemo<Place>(() => (given === undefined ? own : { id: given, isNew: given === own.id && own.isNew }), [given, own]);
+  const place = useMemo<Place>(() => {
+    if (given === undefined) return own;
+    return { id: given, isNew: isNew || (given === own.id && own.isNew) };
+  }, [given, isNew, own]);
 
   useEffect(() => {
     if (param === undefined || given !== undefined) return undefined;

@@ -18,10 +18,11 @@ const ENDED = new Set(["completed", "failed", "cancelled", "interrupted"]);
 export function useStatecast<State, Commands extends { readonly type: string }>(
   options: Options<State> = {},
 ): Statecast<State, Commands> {
-  const { url, threadId, urlParam, onThreadChange, threads: isListed = false, attachments = false, branchCommand } = options;
+  const { url, threadId, isNew = false, urlParam, onThreadChange } = options;
+  const { threads: isListed = false, attachments = false, branchCommand } = options;
   const { messages: messagesIn = usualMessages, pending: pendingIn = usualPending } = options;
   const latest = useLatest(options);
-  const identity = useIdentity(threadId, urlParam, onThreadChange);
+  const identity = useIdentity(threadId, isNew, urlParam, onThreadChange);
   const isHydrated = useIsHydrated();
   const { thread, snapshot } = useThread(options, identity);
   const { state, run, isRunning, pending } = snapshot;
@@ -57,8 +58,11 @@ export function useStatecast<State, Commands extends { readonly type: string }>(
       setRefusal(null);
       said.current = thread;
       keep();
+      const known = thread.getSnapshot();
       const sent = thread.send(commands as Command | readonly Command[], {
         ...context.current(),
+        // The server has forgotten the thread, and adopts what the page still has of it.
+        ...(known.connection === "unknown" && known.state !== null && { state: known.state }),
         ...latest.current.fields,
         ...fields,
       });

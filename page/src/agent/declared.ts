@@ -1,7 +1,9 @@
 /** The commands that the server's agent declares. */
 import { toForm, type Form, type Schema } from "./fields";
-import { BUILT_IN } from "./commands";
 import { at } from "../server/address";
+
+/** Commands that are not the agent's own. */
+const BUILT_IN: ReadonlySet<string> = new Set(["add-message", "add-tool-result", "answer"]);
 
 export type Declared = { readonly type: string; readonly form: Form };
 

@@ -1,6 +1,6 @@
-/** What went wrong with the last request or run, in words, and what the user had written. */
-import type { AssistantTransportCommand } from "@assistant-ui/react";
-import { isAddMessage } from "./commands";
+/** What went wrong with the last request or run, in words. */
+import type { Statecast } from "@statecast/react";
+import { useEffect, useRef } from "react";
 import { Signal } from "./signal";
 
 /** `lost`: the server cannot be reached, and the run may well go on. `note`: nothing failed, but the user should know. */
@@ -8,54 +8,41 @@ export type Failure = { readonly kind: "failed" | "lost" | "note"; readonly text
 
 export const failure = new Signal<Failure | null>(null);
 
-/** Text of messages that never reached the thread; the composer takes it back. */
-export const unsent = new Signal<string | null>(null);
+const LOST: Failure = { kind: "lost", text: "The connection to the server was lost. Reconnecting…" };
+const GONE: Failure = {
+  kind: "note",
+  text: "The server no longer has this thread. The next message starts it anew from here.",
+};
+const INTERRUPTED = "The server stopped before the run had ended.";
 
-/** The text of an error: a refused request carries `{"error": {"message"}}` after its status. */
-const readable = (error: Error): string => {
-  const refused = /^Status (\d+): ([\s\S]*)$/.exec(error.message);
-  if (refused) {
-    const [, status = "", body = ""] = refused;
-    try {
-      const { error: answer } = JSON.parse(body) as { error?: { message?: unknown } };
-      if (typeof answer?.message === "string") return answer.message;
-    } catch {
-      // Not ours: a proxy's page, or nothing at all.
+type Watched = Pick<Statecast<unknown>, "run" | "error" | "connection" | "pending" | "thread">;
+
+/** Say what goes wrong: a refusal, a failed run, a server that is out of reach, or that has forgotten the thread. */
+export function useFailures({ run, error, connection, pending, thread }: Watched): void {
+  const broken = useRef<Error | null>(null); // what broke the connection, or the last attempt to have one
+  const problem = run?.error?.message ?? (run?.status === "interrupted" ? INTERRUPTED : undefined);
+  const isUnderWay = run?.status === "running" || run?.status === "queued";
+  useEffect(() => {
+    if (problem !== undefined) failure.set({ kind: "failed", text: problem });
+    else if (isUnderWay && failure.get()?.kind === "failed") failure.set(null);
+  }, [run?.id, problem, isUnderWay]);
+
+  const isSending = pending.length > 0;
+  useEffect(() => {
+    if (isSending && failure.get()?.kind !== "lost") failure.set(null);
+  }, [isSending]);
+
+  useEffect(() => {
+    const { cursor } = thread.getSnapshot();
+    if (connection === "open" && failure.get()?.kind === "lost") failure.set(null);
+    if (connection === "unknown") failure.set(cursor === null ? null : GONE);
+    if (connection === "connecting") {
+      // A stream that ends is opened again at once; only where that fails is the server out of reach.
+      if (error && broken.current && error !== broken.current) failure.set(LOST);
+      broken.current = error;
+    } else {
+      broken.current = null;
+      if (error) failure.set({ kind: "failed", text: error.message });
     }
-    return body && body.length < 300 && !body.startsWith("<") ? body : `The server answered with status ${status}.`;
-  }
-  return error.message || "The run failed.";
-};
-
-export const fail = (error: Error): void => failure.set({ kind: "failed", text: readable(error) });
-
-/** The server is out of reach. That is looked at again and again. */
-export const lost = (): void =>
-  failure.set({ kind: "lost", text: "The connection to the server was lost. Reconnecting…" });
-
-/** The server is there again. */
-export const found = (): void => {
-  if (failure.get()?.kind === "lost") failure.set(null);
-};
-
-/** The server has forgotten the thread. It adopts what the page still has, with the next command. */
-export const gone = (): void =>
-  failure.set({ kind: "note", text: "The server no longer has this thread. The next message starts it anew from here." });
-
-/** Whether it is the connection that failed: there was none, it broke, or it ended without the end marker. */
-export const isLoss = (error: Error): boolean => error instanceof TypeError || error.message.includes("[DONE]");
-
-/** Hand back what the server has not accepted: messages to the composer, other commands by name to the reader. */
-export const giveBack = (commands: readonly AssistantTransportCommand[]): void => {
-  const text = commands
-    .filter(isAddMessage)
-    .flatMap(({ message }) => message.parts)
-    .map((part) => (part.type === "text" ? part.text : ""))
-    .join("\n")
-    .trim();
-  if (text) unsent.set(text);
-  const others = commands.filter((command) => !isAddMessage(command)).map(({ type }) => type);
-  if (others.length === 0) return;
-  const { kind, text: before } = failure.get() ?? { kind: "note", text: "" };
-  failure.set({ kind, text: `${before} Not sent: ${others.join(", ")}.`.trim() });
-};
+  }, [connection, error, thread]);
+}

@@ -2,6 +2,7 @@
 import { AuiIf, ThreadPrimitive } from "@assistant-ui/react";
 import { AssistantMessage } from "./assistant-message";
 import { Composer } from "./composer";
+import { OtherQuestions } from "./question";
 import { RunError } from "./run-error";
 import { UserMessage } from "./user-message";
 import { Welcome } from "./welcome";
@@ -26,6 +27,7 @@ export function Chat() {
             <Welcome />
           </AuiIf>
           <Messages />
+          <OtherQuestions />
         </ThreadPrimitive.Viewport>
         <RunError />
         <Composer />

@@ -1,37 +1,30 @@
-/** Where the user writes. A run can be stopped, and what is sent while it goes on waits for its end. */
-import { AuiIf, ComposerPrimitive, useAui } from "@assistant-ui/react";
-import { useEffect, type KeyboardEvent } from "react";
-import { unsent } from "../agent/failure";
-import { useSignal } from "../agent/signal";
-import { SendIcon, StopIcon } from "../icons";
+/** Where the user writes. A run can be stopped, and the server queues what is sent while it goes on. */
+import { AttachmentPrimitive, AuiIf, ComposerPrimitive } from "@assistant-ui/react";
+import { AttachIcon, CloseIcon, SendIcon, StopIcon } from "../icons";
 
-/** A message that was never delivered goes back where it was written, unless something new stands there. */
-function TakeBack() {
-  const aui = useAui();
-  const text = useSignal(unsent);
-  useEffect(() => {
-    if (text === null) return;
-    unsent.set(null);
-    if (!aui.composer.getState().text) aui.composer.setText(text);
-  }, [aui, text]);
-  return null;
+/** A file that goes with the message, as soon as it is uploaded. */
+function Attachment() {
+  return (
+    <AttachmentPrimitive.Root className="attachment" data-testid="attachment">
+      <AttachmentPrimitive.Name />
+      <AttachmentPrimitive.Remove className="icon-button" aria-label="Remove the file">
+        <CloseIcon />
+      </AttachmentPrimitive.Remove>
+    </AttachmentPrimitive.Root>
+  );
 }
 
 export function Composer() {
-  const aui = useAui();
-  // The client queues by itself, but its composer keeps quiet while a run goes on.
-  const queue = (): void => {
-    if (aui.composer.getState().canSend) void aui.composer.send();
-  };
-  const queueOnEnter = (event: KeyboardEvent<HTMLTextAreaElement>): void => {
-    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
-    if (!aui.thread.getState().isRunning) return;
-    event.preventDefault();
-    queue();
-  };
   return (
     <ComposerPrimitive.Root className="composer">
-      <TakeBack />
+      <AuiIf condition={(s) => s.composer.attachments.length > 0}>
+        <div className="attachments">
+          <ComposerPrimitive.Attachments>{() => <Attachment />}</ComposerPrimitive.Attachments>
+        </div>
+      </AuiIf>
+      <ComposerPrimitive.AddAttachment className="icon-button attach" aria-label="Attach a file" title="Attach a file" data-testid="composer-attach">
+        <AttachIcon />
+      </ComposerPrimitive.AddAttachment>
       <ComposerPrimitive.Input
         className="composer-input"
         placeholder="Write a message"
@@ -40,26 +33,13 @@ export function Composer() {
         rows={1}
         maxRows={8}
         autoFocus
-        onKeyDown={queueOnEnter}
       />
       <AuiIf condition={(s) => s.thread.isRunning}>
         <ComposerPrimitive.Cancel className="round-button stop" aria-label="Stop the run" title="Stop the run" data-testid="composer-stop">
           <StopIcon />
         </ComposerPrimitive.Cancel>
       </AuiIf>
-      <AuiIf condition={(s) => s.thread.isRunning && s.composer.canSend}>
-        <button
-          type="button"
-          className="round-button"
-          aria-label="Send when the run has ended"
-          title="Send when the run has ended"
-          data-testid="composer-queue"
-          onClick={queue}
-        >
-          <SendIcon />
-        </button>
-      </AuiIf>
-      <AuiIf condition={(s) => !s.thread.isRunning}>
+      <AuiIf condition={(s) => !s.thread.isRunning || s.composer.canSend}>
         <ComposerPrimitive.Send className="round-button" aria-label="Send" data-testid="composer-send">
           <SendIcon />
         </ComposerPrimitive.Send>

@@ -2,7 +2,6 @@
 import type { EnrichedPartState } from "@assistant-ui/react";
 import { useState } from "react";
 import { ChevronIcon } from "../icons";
-import { AskUser } from "./ask-user";
 import { Inline } from "./inline";
 import { ToolCall } from "./tool-call";
 import { isWebAddress } from "./web-address";
@@ -17,6 +16,30 @@ function Reasoning({ text, growing }: { text: string; growing: boolean }) {
         {growing ? "Thinking…" : "Reasoning"}
       </summary>
       <p>{text}</p>
+    </details>
+  );
+}
+
+function File({ name, mimeType, data }: { name: string | undefined; mimeType: string; data: string }) {
+  const shown = name ?? mimeType;
+  return isWebAddress(data) ? (
+    <a className="source" href={data} target="_blank" rel="noreferrer">
+      {shown}
+    </a>
+  ) : (
+    <span className="source">{shown}</span>
+  );
+}
+
+/** Data of the agent's own, which this page knows nothing of. */
+function Data({ name, data }: { name: string; data: unknown }) {
+  return (
+    <details className="tool-call">
+      <summary>
+        <ChevronIcon />
+        <code>{name}</code>
+      </summary>
+      <pre>{JSON.stringify(data, null, 2)}</pre>
     </details>
   );
 }
@@ -42,7 +65,11 @@ export function Part({ part }: { part: EnrichedPartState }) {
         <span className="source">{part.title}</span>
       );
     case "tool-call":
-      return part.toolName === "ask_user" ? <AskUser part={part} /> : <ToolCall part={part} />;
+      return <ToolCall part={part} />;
+    case "file":
+      return <File name={part.filename} mimeType={part.mimeType} data={part.data} />;
+    case "data":
+      return <Data name={part.name} data={part.data} />;
     default:
       return null;
   }

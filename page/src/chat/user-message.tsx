@@ -1,6 +1,7 @@
 /** A message of the user, and its composer while it is being edited. */
 import { ActionBarPrimitive, AuiIf, ComposerPrimitive, MessagePrimitive, useAuiState } from "@assistant-ui/react";
 import { EditIcon } from "../icons";
+import { Branches } from "./branches";
 import { Part } from "./part";
 
 function EditComposer() {
@@ -47,6 +48,7 @@ export function UserMessage() {
               <ActionBarPrimitive.Edit className="icon-button" aria-label="Edit message" data-testid="message-edit">
                 <EditIcon />
               </ActionBarPrimitive.Edit>
+              <Branches />
             </ActionBarPrimitive.Root>
           </AuiIf>
         </>

@@ -1,11 +1,8 @@
 /** The form of one custom command. */
-import { useAssistantTransportSendCommand, useAuiState } from "@assistant-ui/react";
 import { useState, type SyntheticEvent } from "react";
 import type { Declared } from "../agent/declared";
-import { requests, wasSent } from "../agent/delivery";
 import { readForm, Unreadable } from "../agent/fields";
-import { useSignal } from "../agent/signal";
-import type { CustomCommand } from "../agent/state";
+import { useSession } from "../agent/session";
 import { FieldInput } from "./field-input";
 
 const complain = (form: HTMLFormElement, { field, message }: Unreadable): void => {
@@ -16,20 +13,22 @@ const complain = (form: HTMLFormElement, { field, message }: Unreadable): void =
 };
 
 export function CommandForm({ declared: { type, form } }: { declared: Declared }) {
-  const send = useAssistantTransportSendCommand();
-  const running = useAuiState((s) => s.thread.isRunning);
-  const [given, setGiven] = useState<CustomCommand | null>(null);
-  useSignal(requests);
-  // The client holds one request open at a time; what is given meanwhile goes with the next, or back after a stop.
-  const stage = given === null ? "" : wasSent(given) ? "Sent" : running ? "Queued" : "";
+  const { send, queued } = useSession();
+  /** The run that the command led to; null while it is on its way; undefined: nothing was sent. */
+  const [led, setLed] = useState<string | null>();
+  const isQueued = queued.some(({ runId }) => runId === led);
+  const stage = led === undefined ? "" : led === null ? "Sending…" : isQueued ? "Queued" : "Sent";
 
   const submit = (event: SyntheticEvent<HTMLFormElement>): void => {
     event.preventDefault();
     const element = event.currentTarget;
     try {
       const command = { ...readForm(form, new FormData(element)), type };
-      send(command);
-      setGiven(command);
+      setLed(null);
+      send(command).then(
+        ({ runId }) => setLed(runId ?? ""),
+        () => setLed(undefined), // what was refused is said beside the composer
+      );
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
       complain(element, error);
@@ -51,7 +50,7 @@ export function CommandForm({ declared: { type, form } }: { declared: Declared }
       data-testid={`command-form-${type}`}
       aria-label={type}
       onSubmit={submit}
-      onInput={() => setGiven(null)}
+      onInput={() => setLed(undefined)}
     >
       <div className="command-head">
         <h3>

@@ -1,6 +1,6 @@
 /** The conversation as it was at a revision: to read, and nothing in it can be sent. */
 import { AssistantRuntimeProvider, ThreadPrimitive, useExternalStoreRuntime, type ThreadMessage } from "@assistant-ui/react";
-import { converter } from "../agent/converter";
+import { messagesOf } from "@statecast/react";
 import type { DemoState } from "../agent/state";
 import { Messages } from "../chat/chat";
 import type { Moment } from "../log/recording";
@@ -8,9 +8,8 @@ import type { Moment } from "../log/recording";
 const same = (message: ThreadMessage): ThreadMessage => message;
 const nothing = (): Promise<void> => Promise.resolve();
 
-export function PastChat({ moment: { state, run } }: { readonly moment: Moment }) {
-  const isSending = run?.status === "running";
-  const { messages } = converter(state as DemoState, { pendingCommands: [], isSending, toolStatuses: {} });
+export function PastChat({ moment: { state } }: { readonly moment: Moment }) {
+  const messages = messagesOf(state as DemoState);
   const runtime = useExternalStoreRuntime({ messages, convertMessage: same, onNew: nothing, isDisabled: true });
   return (
     <AssistantRuntimeProvider runtime={runtime}>

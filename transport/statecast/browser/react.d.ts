@@ -112,6 +112,8 @@ export type Options<State = DeclaredState> = {
   readonly url?: string | undefined;
   /** The thread to show. Without one the hook makes an id, and opens other threads by itself. */
   readonly threadId?: string | undefined;
+  /** Whether the page has made `threadId` up, and the server does not know it: so nothing is asked before something is sent. */
+  readonly isNew?: boolean | undefined;
   /** Called where the user opens another thread. With `threadId` the page then sets that. */
   readonly onThreadChange?: ((threadId: string) => void) | undefined;
   /** Keep the id in this parameter of the page's address, so that a reload or a second tab opens the same thread. */

@@ -367,12 +367,19 @@ var addressOf = (param, id) => {
 	else address.searchParams.set(param, id);
 	return address;
 };
-function useIdentity(given, param, onChange) {
+function useIdentity(given, isNew, param, onChange) {
 	const [own, setOwn] = useState(() => placeIn(param));
-	const place = useMemo(() => given === void 0 ? own : {
-		id: given,
-		isNew: given === own.id && own.isNew
-	}, [given, own]);
+	const place = useMemo(() => {
+		if (given === void 0) return own;
+		return {
+			id: given,
+			isNew: isNew || given === own.id && own.isNew
+		};
+	}, [
+		given,
+		isNew,
+		own
+	]);
 	useEffect(() => {
 		if (param === void 0 || given !== void 0) return void 0;
 		const moved = () => setOwn((now) => inAddress(param) === now.id ? now : placeIn(param));
@@ -786,10 +793,11 @@ var ENDED = /* @__PURE__ */ new Set([
 	"interrupted"
 ]);
 function useStatecast$1(options = {}) {
-	const { url, threadId, urlParam, onThreadChange, threads: isListed = false, attachments = false, branchCommand } = options;
+	const { url, threadId, isNew = false, urlParam, onThreadChange } = options;
+	const { threads: isListed = false, attachments = false, branchCommand } = options;
 	const { messages: messagesIn = usualMessages, pending: pendingIn = usualPending } = options;
 	const latest = useLatest(options);
-	const identity = useIdentity(threadId, urlParam, onThreadChange);
+	const identity = useIdentity(threadId, isNew, urlParam, onThreadChange);
 	const isHydrated = useIsHydrated();
 	const { thread, snapshot } = useThread(options, identity);
 	const { state, run, isRunning, pending } = snapshot;
@@ -822,8 +830,10 @@ function useStatecast$1(options = {}) {
 		setRefusal(null);
 		said.current = thread;
 		keep();
+		const known = thread.getSnapshot();
 		const sent = thread.send(commands, {
 			...context.current(),
+			...known.connection === "unknown" && known.state !== null && { state: known.state },
 			...latest.current.fields,
 			...fields
 		});
