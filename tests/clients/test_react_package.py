@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from statecast.http.endpoints.client_module import BROWSER
+from tests.clients.installed import DRIVERS
 from tests.clients.node import need_node
 from tests.page.installed import page_packages
 from tests.page.sources import ROOT, npm
@@ -83,3 +84,14 @@ def test_uses_that_are_right_pass_and_others_do_not(tmp_path: Path) -> None:
     # What other packages declare is theirs.
     ours = [line for line in answer.stdout.splitlines() if "@statecast" in line or line.startswith("react_usage")]
     assert ours == []
+
+
+def test_a_server_renders_it_without_asking_for_anything() -> None:
+    command = [need_node(), "react_server.mjs", (BROWSER / "react.js").as_uri()]
+    answer = subprocess.run(command, cwd=DRIVERS, capture_output=True, text=True, timeout=120)
+
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stderr == ""
+    told = json.loads(answer.stdout)
+    assert told["requests"] == []
+    assert [page.count("[null,&quot;&quot;,&quot;idle&quot;]") for page in told["pages"]] == [1, 1, 1]

@@ -99,7 +99,12 @@ def test_every_snippet_passes_the_strictest_type_check(packages: Path, tmp_path:
     pinned = json.loads((PINNED / "package.json").read_text(encoding="utf-8"))["dependencies"]
     clients = json.loads((CLIENTS.source / "package.json").read_text(encoding="utf-8"))["dependencies"]
     others = clients.keys() - pinned.keys()
-    config["compilerOptions"]["paths"] = {name: [str(CLIENTS.modules / name)] for name in others}
+    hook = folder / "statecast"
+    hook.mkdir()
+    for types in BROWSER.glob("*.d.ts"):
+        shutil.copy(types, hook)
+    paths = {name: [str(CLIENTS.modules / name)] for name in others}
+    config["compilerOptions"]["paths"] = paths | {"@statecast/react": [str(hook / "react.d.ts")]}
     (folder / "tsconfig.json").write_text(json.dumps({**config, "include": ["src", "vite.config.ts"]}))
     tsc = [need_node(), str(packages / ".bin" / "tsc"), "--noEmit"]
     answer = subprocess.run(tsc, cwd=folder, capture_output=True, text=True, timeout=BUILD_TIMEOUT)
