@@ -164,7 +164,7 @@ def test_a_message_written_during_a_run_waits_in_the_server(open_page: Open) -> 
         page.wait(f"{USER}[data-queued]", text="fail")
         page.click(part("composer-stop"))
         page.wait(part("state-title"), text="Queued as well")
-        page.wait(f"{part('unfinished')} >> nth=1")
+        page.rest()
         page.assert_shows_the_servers_messages()
 
 

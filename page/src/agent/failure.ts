@@ -1,6 +1,6 @@
 /** What went wrong with the last request or run, in words. */
 import type { Statecast } from "@statecast/react";
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useState } from "react";
 import { Signal } from "./signal";
 
 /** `lost`: the server cannot be reached, and the run may well go on. `note`: nothing failed, but the user should know. */
@@ -17,32 +17,31 @@ const INTERRUPTED = "The server stopped before the run had ended.";
 
 type Watched = Pick<Statecast<unknown>, "run" | "error" | "connection" | "pending" | "thread">;
 
-/** Say what goes wrong: a refusal, a failed run, a server that is out of reach, or that has forgotten the thread. */
-export function useFailures({ run, error, connection, pending, thread }: Watched): void {
+/** Whether the server is out of reach. A stream that ends is opened again at once; only where that fails, it is. */
+const useIsLost = (connection: string, error: Error | null): boolean => {
+  const [isLost, setIsLost] = useState(false);
   const broken = useRef<Error | null>(null); // what broke the connection, or the last attempt to have one
+  useEffect(() => {
+    const isAgain = connection === "connecting" && error !== null && broken.current !== null && error !== broken.current;
+    broken.current = connection === "connecting" ? error : null;
+    setIsLost((was) => connection === "connecting" && (was || isAgain));
+  }, [connection, error]);
+  return isLost;
+};
+
+const failed = (text: string): Failure => ({ kind: "failed", text });
+
+/** Say what is wrong now: a server that is out of reach, or has forgotten the thread, a refusal, or a failed run. */
+export function useFailures({ run, error, connection, pending, thread }: Watched): void {
+  const isLost = useIsLost(connection, error);
   const problem = run?.error?.message ?? (run?.status === "interrupted" ? INTERRUPTED : undefined);
-  const isUnderWay = run?.status === "running" || run?.status === "queued";
-  useEffect(() => {
-    if (problem !== undefined) failure.set({ kind: "failed", text: problem });
-    else if (isUnderWay && failure.get()?.kind === "failed") failure.set(null);
-  }, [run?.id, problem, isUnderWay]);
-
-  const isSending = pending.length > 0;
-  useEffect(() => {
-    if (isSending && failure.get()?.kind !== "lost") failure.set(null);
-  }, [isSending]);
-
-  useEffect(() => {
-    const { cursor } = thread.getSnapshot();
-    if (connection === "open" && failure.get()?.kind === "lost") failure.set(null);
-    if (connection === "unknown") failure.set(cursor === null ? null : GONE);
-    if (connection === "connecting") {
-      // A stream that ends is opened again at once; only where that fails is the server out of reach.
-      if (error && broken.current && error !== broken.current) failure.set(LOST);
-      broken.current = error;
-    } else {
-      broken.current = null;
-      if (error) failure.set({ kind: "failed", text: error.message });
-    }
-  }, [connection, error, thread]);
+  const problemOf = (): Failure | null => {
+    if (isLost) return LOST;
+    if (connection === "unknown" && thread.getSnapshot().cursor !== null) return GONE;
+    if (connection !== "connecting" && error) return failed(error.message);
+    return problem !== undefined && pending.length === 0 ? failed(problem) : null;
+  };
+  const now = problemOf();
+  // What the user has dismissed comes back only where something else goes wrong.
+  useEffect(() => failure.set(now), [now?.text, run?.id]);
 }

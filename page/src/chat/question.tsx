@@ -14,10 +14,10 @@ const APPROVE = [
 const VALUE = "value";
 
 /** Return the schema of a form for a question; a value that is no object is its one field. */
-const schemaOf = ({ kind, schema = {}, prompt }: Question): Schema => {
+const schemaOf = ({ kind, schema = {} }: Question): Schema => {
   if (kind === "input" && schema["properties"] !== undefined) return schema;
   const field = kind === "input" ? schema : { type: "string" };
-  return { type: "object", properties: { [VALUE]: { title: prompt ?? "Answer", ...field } }, required: [VALUE] };
+  return { type: "object", properties: { [VALUE]: { title: "Your answer", ...field } }, required: [VALUE] };
 };
 
 function Decision({ question: { kind, options, answer } }: { readonly question: Question }) {
