@@ -403,7 +403,7 @@ def test_the_command_line_refuses_what_makes_no_sense(
 
     monkeypatch.setattr(Server, "run", run)
     try:
-        status: object = cli.main(["demo", *arguments])
+        status: object = cli.main(["demo", "--no-reload", *arguments])
     except SystemExit as error:
         status = error.code
     assert (status, "expected" in capsys.readouterr().err or arguments[1] in ("x", "soon")) == (2, True)

@@ -135,7 +135,8 @@ def _is_here(options: argparse.Namespace) -> bool:
 
 
 def _new_app(options: argparse.Namespace, agents: Sequence[Agent]) -> App:
-    store = options.store or ("memory" if options.command == "demo" else STORES[options.command])
+    default = "memory" if options.command == "demo" else STORES[options.command]
+    store = default if options.store is None else options.store
     return create_app(
         agents,
         cors_origins=options.cors_origin,
