@@ -44,6 +44,20 @@ def test_uniform_rows_of_the_state_are_a_table_with_a_chart(open_page: Open) -> 
         page.shoot("table")
 
 
+def test_each_run_has_its_times_and_a_failed_one_is_tried_again(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.say("now fail")
+        page.wait(part("run-error"))
+        page.open("runs")
+        failed = f'{part("run")}[data-status="failed"]'
+        page.wait(failed, text="demo_failed")
+        page.wait(f"{failed} dt", text="first operation")
+        page.shoot("runs-failed")
+        page.click(f"{failed} >> {part('run-retry')}")
+        page.watch(f"() => document.querySelectorAll('{part('run')}').length === 2 || null")
+        page.rest("failed")
+
+
 @pytest.mark.parametrize("protocol", ["ui-message-stream", "ag-ui", "events", "snapshots"])
 def test_a_second_client_reads_the_same_answer_in_another_protocol(open_page: Open, protocol: str) -> None:
     with open_page(viewport=WIDE) as page:
@@ -83,3 +97,12 @@ def test_a_killed_server_is_back_and_nothing_is_lost(open_page: Open, chromium: 
         page.shoot("restarted")
         page.rest("failed")
         page.watch_until_it_shows_the_servers_messages()
+
+
+def test_an_empty_thread_offers_what_the_agent_suggests(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.wait(part("suggestion"))
+        page.shoot("suggestions")
+        [last] = page.texts(f"{part('suggestion')} >> nth=2 >> strong")
+        page.click(f"{part('suggestion')} >> nth=2")
+        page.wait('[data-role="user"]', text=last)
