@@ -66,12 +66,7 @@ class RunHistory:
             if isinstance(run, Execution):
                 found[run.id] = record_of(run)
             else:
-                known = (
-                    kept[run.id].run
-                    if run.id in kept
-                    else RunRecord(id=run.id, agent=thread.agent.name, status="queued")
-                )
-                found[run.id] = msgspec.structs.replace(known, status=run.state.status, error=None)
+                found[run.id] = _elsewhere(run, thread, kept.get(run.id))
         newest = sorted(found.values(), key=lambda run: -(run.queued_at or math.inf))[:MOST_RUNS]
         return [self._as_shown(run, thread) for run in newest]
 
