@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from statecast import AddMessage, AddToolResult, Agent, AgentError, App, Run, UntypedCommand, create_app
 from statecast.parts import Usage
 from statecast.stores import RecordErased
-from statecast.testing import Result, TestClient
+from statecast.testing import Response, Result, TestClient
 from statecast.threads.records import run_history
-from tests.transport.followers import until_status
+from tests.transport.followers import store_of, until_status
 
 pytestmark = pytest.mark.anyio
 
@@ -130,6 +132,24 @@ async def test_a_failed_answer_is_replaced_by_another_try() -> None:
         "failed",
     ]
     assert (again.status, again.json()["error"]["code"]) == (409, "run_not_retryable")
+
+
+async def test_of_requests_to_retry_a_run_that_come_at_once_one_begins_a_run(tmp_path: Path) -> None:
+    async with TestClient(create_app(failing(ValueError()), store=store_of("sqlite", tmp_path))) as client:
+        failed = run_of(await client.run("hi", thread_id="t"))
+        answers: list[Response] = []
+
+        async def retry() -> None:
+            answers.append(await client.post("/threads/t/retry", json={"runId": failed}))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(retry)
+        await until_status(client, "completed")
+        begun = {answer.json()["runId"] for answer in answers if answer.status == 202}
+        assert {answer.status for answer in answers} <= {202, 409}
+        assert [run["id"] for run in await runs(client)] == [*begun, failed]
+        assert (await client.post("/threads/t/retry", json={"runId": failed})).status == 409
 
 
 async def test_a_tool_result_stays_and_its_run_is_tried_again() -> None:

@@ -37,7 +37,7 @@ from .recording import BATCH, RunRecord
 from .records.cascade import Cascade
 from .records.deletion import Deletion
 from .records.directory import Directory
-from .records.run_history import RunHistory, again
+from .records.run_history import RunHistory, again, retry_of
 from .registry import Registry
 from .resuming import resume, resume_point
 from .rules import Posted
@@ -328,7 +328,7 @@ class Hub:
             RequestError: Nothing was applied.
         """
         await self._start()
-        if self._elsewhere is not None:
+        if self._elsewhere is not None and posted.run_id is None:
             posted = msgspec.structs.replace(posted, run_id=new_id("run"))
         while True:
             try:
@@ -412,6 +412,8 @@ class Hub:
     ) -> tuple[str, Submission]:
         """Run the commands of a run again that failed or was stopped; return its id, and what the new run is.
 
+        Of requests to retry one run that come at once, one begins a run, and the others return the same.
+
         Args:
             thread_id: The thread.
             run_id: The run; None: the last one.
@@ -437,6 +439,7 @@ class Hub:
             trace=dict(trace or {}),
             applied=applied,
             says_again=True,
+            run_id=retry_of(kept.run.id),
         )
         submission = await self.submit(posted)
         await self.directory.record(thread.key, RecordErased(thread.key, BATCH, kept.run.id))  # it is the new run's now

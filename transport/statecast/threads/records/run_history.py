@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from typing import Final
@@ -22,7 +23,7 @@ from statecast_agents.commands import AnyCommand
 
 from .directory import Directory
 
-__all__ = ["RunHistory", "again"]
+__all__ = ["RunHistory", "again", "retry_of"]
 
 #: Runs of a thread that are kept, and batches of those that may run again.
 MOST_RUNS: Final = 100
@@ -136,6 +137,11 @@ def again(kept: KeptBatch, thread: Thread) -> tuple[Batch, bool]:
             return msgspec.structs.replace(batch, commands=commands), not said or has_answers
         commands = _said_again(commands, ids)
     return msgspec.structs.replace(batch, commands=commands), False
+
+
+def retry_of(run_id: str) -> str:
+    """Return the id of the run that runs the commands of a run again: the same in every process, so that there is one."""
+    return f"run_{hashlib.blake2b(run_id.encode(), digest_size=10).hexdigest()}"
 
 
 def _ids_of(said: Sequence[AddMessage], until: int, thread: Thread) -> list[str]:
