@@ -13,6 +13,7 @@ from statecast import AddMessage, AddToolResult, Agent, AgentError, App, Run, Un
 from statecast.parts import Usage
 from statecast.stores import RecordErased
 from statecast.testing import Response, Result, TestClient
+from statecast.threads import thread as thread_module
 from statecast.threads.records import run_history
 from tests.transport.followers import store_of, until_status
 
@@ -225,6 +226,23 @@ async def test_only_the_last_runs_are_kept(monkeypatch: pytest.MonkeyPatch) -> N
         kept = [[id for id, _ in await hub.directory.records(thread.key, kind)] for kind in ("run", "run-batch")]
 
     assert kept == [ids[-3:], ids[-1:]]
+
+
+async def test_so_it_is_for_a_thread_that_is_unloaded_after_each_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_history, "MOST_RUNS", 3)
+    for module in (run_history, thread_module):
+        monkeypatch.setattr(module, "ERASED_AFTER", 2)
+    kept: list[int] = []
+    lives = 20
+    for _ in range(lives):  # in every second one, on average, old runs are erased
+        async with TestClient(create_app(failing(), store=store_of("sqlite", tmp_path))) as client:
+            await client.run("hi", thread_id="t")
+            hub = _app(client).hub
+            await hub._history.erase_old()
+            kept.append(len(await hub.directory.records((await hub.find("t")).key, "run")))
+    assert 3 <= kept[-1] < lives
 
 
 def _app(client: TestClient) -> App:

@@ -17,7 +17,7 @@ from statecast.threads.registry import Registry
 from statecast.threads.runs.batch import Batch
 from statecast.threads.runs.execution import INTERRUPTED, Execution
 from statecast.threads.runs.run_elsewhere import RunElsewhere
-from statecast.threads.thread import Thread
+from statecast.threads.thread import ERASED_AFTER, Thread
 from statecast_agents import AddMessage, AddToolResult, Answer
 from statecast_agents.commands import AnyCommand
 
@@ -28,9 +28,6 @@ __all__ = ["RunHistory", "again", "retry_of"]
 #: Runs of a thread that are kept, and batches of those that may run again.
 MOST_RUNS: Final = 100
 MOST_BATCHES: Final = 20
-
-#: Runs that end on a thread until the records of old ones are erased.
-ERASED_AFTER: Final = 16
 
 _decode_run: Final = msgspec.json.Decoder(RunRecord).decode
 _decode_batch: Final = msgspec.json.Decoder(KeptBatch).decode
@@ -140,7 +137,7 @@ def again(kept: KeptBatch, thread: Thread) -> tuple[Batch, bool]:
 
 
 def retry_of(run_id: str) -> str:
-    """Return the id of the run that runs the commands of a run again: the same in every process, so that there is one."""
+    """Return the id of the run that retries a run: the same in every process, so that only one does."""
     return f"run_{hashlib.blake2b(run_id.encode(), digest_size=10).hexdigest()}"
 
 
