@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,16 @@ from tests.transport.followers import following, served, state_of, store_of, unt
 from tests.transport.travels import SHORT, first_answer, fork, read_history, rewind, said, states_of, writer
 
 pytestmark = pytest.mark.anyio
+
+#: A message as a page has written it into a history, in an exported document.
+WRITTEN: Final[dict[str, Any]] = {
+    "id": "m",
+    "parent_id": None,
+    "format": "aui/v0",
+    "content": {"role": "user", "content": []},
+    "created": 1.0,
+    "updated": 1.0,
+}
 
 STORES: Final = ["memory", "shared", "sqlite"]
 
@@ -256,6 +267,37 @@ async def test_a_thread_is_made_of_what_another_was_exported_as(store: Store) ->
         assert (await client.get("/threads/copy")).json()["title"] == "Bees"
         for wrong in ({}, {**document, "statecast": 2}, {**document, "messages": [1], "threadId": "x"}):
             assert (await client.post("/threads/import", json=wrong)).status == 422
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"title": "x" * 1_001},
+        {"messages": [{**WRITTEN, "id": "x" * 129}]},
+        {"messages": [{**WRITTEN, "id": ""}]},
+        {"messages": [{**WRITTEN, "parent_id": ""}]},
+        {"messages": [{**WRITTEN, "external_id": "x" * 256}]},
+        {"messages": [{**WRITTEN, "format": "x" * 101}]},
+        {"messages": [{**WRITTEN, "created": -1.0}]},
+        {"messages": [WRITTEN, WRITTEN]},
+    ],
+    ids=lambda wrong: str(wrong)[:60],
+)
+async def test_a_document_keeps_within_what_a_page_may_write(wrong: dict[str, Any]) -> None:
+    async with TestClient(create_app(writer())) as client:
+        document = {"statecast": 1, "threadId": "t", "state": {}}
+        answer = await client.post("/threads/import", json={**document, **wrong})
+        assert (answer.status, answer.json()["error"]["code"]) == (422, "invalid_request")
+        assert (await client.get("/threads/t")).status == 404
+
+
+async def test_a_message_of_the_future_is_imported_as_of_now() -> None:
+    async with TestClient(create_app(writer())) as client:
+        future = {**WRITTEN, "created": 1e300, "updated": 1e300}
+        document = {"statecast": 1, "threadId": "t", "state": {}, "messages": [future]}
+        assert (await client.post("/threads/import", json=document)).status == 201
+        (message,) = (await client.get("/threads/t/messages")).json()["messages"]
+        assert message["message"]["createdAt"] <= datetime.now(UTC).isoformat()
 
 
 async def test_an_agent_that_adopts_nothing_imports_nothing() -> None:

@@ -16,7 +16,7 @@ from statecast.threads import MAX_FIELD
 from statecast.threads.errors import FieldTooLarge
 from statecast_agents import Json
 
-__all__ = ["MOST", "fitting", "limit_of", "seconds", "summary_change", "timestamp"]
+__all__ = ["MOST", "check_title", "fitting", "limit_of", "seconds", "summary_change", "timestamp"]
 
 #: Things in an answer, at most.
 MOST: Final = 200
@@ -49,10 +49,9 @@ def summary_change(
             f"expected at most {MAX_FIELD} bytes of data in a thread's card, got {len(data)}; use the state for more"
         )
         raise FieldTooLarge(message, limit=MAX_FIELD)
-    for name, value, most in (("title", title, MAX_TITLE), ("external id", external_id, MAX_EXTERNAL_ID)):
-        if isinstance(value, str) and len(value) > most:
-            message = f"expected the {name} to have at most {most} characters, got {len(value)}"
-            raise InvalidRequest(message, limit=most)
+    check_title(title)
+    if isinstance(external_id, str):
+        _check_length("external id", external_id, MAX_EXTERNAL_ID)
     return SummaryChanged(
         key=key,
         at=time.time(),
@@ -62,6 +61,22 @@ def summary_change(
         archived=archived,
         last=last,
     )
+
+
+def check_title(title: str | UnsetType | None) -> None:
+    """Check that a title is no longer than lists can show.
+
+    Raises:
+        RequestError: `invalid_request`.
+    """
+    if isinstance(title, str):
+        _check_length("title", title, MAX_TITLE)
+
+
+def _check_length(name: str, value: str, most: int) -> None:
+    if len(value) > most:
+        message = f"expected the {name} to have at most {most} characters, got {len(value)}"
+        raise InvalidRequest(message, limit=most)
 
 
 def fitting(summaries: Sequence[Summary]) -> Sequence[Summary]:

@@ -27,6 +27,7 @@ from .errors import NotAdopted, UnknownThread
 from .offload import offload
 from .past import Past
 from .records.cascade import DELETED, MESSAGE, NAMED, RELATED
+from .records.client_messages import check_names
 from .records.directory import Directory
 from .thread import Thread
 
@@ -109,17 +110,15 @@ class Copies:
         """
         if not agent.adopt:
             raise NotAdopted(f'the agent "{agent.name}" takes no states of clients: it has Agent(adopt=False)')
-        if sum(len(bytes(message)) for message in messages) > limit:
+        size = sum(len(bytes(message)) for message in messages)
+        if size > limit:
             raise StateLimitExceeded(f"expected messages of at most {limit} bytes, got more", limit=limit)
         document, _ = await adopt(state, agent, limit=limit)
-        changes: list[Change] = []
-        for message in messages:
-            try:
-                written = _message(bytes(message))
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                raise InvalidRequest(f"expected messages as an export has them: {error}") from None
-            changes.append(RecordWritten(key, MESSAGE, written.id, bytes(message)))
         now = time.time()
+        changes: list[Change] = [
+            RecordWritten(key, MESSAGE, message.id, msgspec.json.encode(message))
+            for message in await offload(size, _read, messages, now)
+        ]
         if title is not None:
             changes.append(SummaryChanged(key=key, at=now, last=now, title=title))
         return await self._admission.create(key, agent, document, [], changes)
@@ -168,6 +167,27 @@ class Copies:
             with contextlib.suppress(UnknownThread):  # one that is gone needs no files
                 await self._directory.record(one, RecordWritten(one, RELATED, key.thread_id, b"{}"))
         return [RecordWritten(key, RELATED, id, b"{}") for id in related]
+
+
+def _read(messages: Sequence[msgspec.Raw], now: float) -> list[ClientMessage]:
+    """Return messages of a document; none is of the future, or it would come after whatever is written next.
+
+    Raises:
+        RequestError: `invalid_request`.
+    """
+    found: dict[str, ClientMessage] = {}
+    for message in messages:
+        try:
+            read = _message(bytes(message))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InvalidRequest(f"expected messages as an export has them: {error}") from None
+        check_names(id=read.id, parent_id=read.parent_id, external_id=read.external_id, format=read.format)
+        if read.id in found:
+            raise InvalidRequest(f'expected messages with an id each, got two with the id "{read.id}"')
+        if min(read.created, read.updated) < 0:
+            raise InvalidRequest(f'expected times since 1970, got earlier ones in the message "{read.id}"')
+        found[read.id] = msgspec.structs.replace(read, created=min(read.created, now), updated=min(read.updated, now))
+    return list(found.values())
 
 
 def _decoded(*texts: bytes) -> list[Json]:

@@ -19,7 +19,7 @@ from statecast.history.client_message import ClientMessage
 from statecast.history.formats import read_message
 from statecast.history.matching import Alias, match, same_message
 from statecast.history.tree import HistoryMessage, joined, moved_up, state_messages, without
-from statecast.protocol.errors import InvalidRequest, StateLimitExceeded
+from statecast.protocol.errors import StateLimitExceeded
 from statecast.protocol.messages.state_messages import items_in
 from statecast.stores import Key, RecordErased, RecordWritten, Summary
 from statecast_agents import About, Agent, Feedback, Json, new_id
@@ -29,7 +29,7 @@ from .hub import Hub
 from .offload import offload
 from .records.aliases import Aliases
 from .records.cascade import DELETED, MESSAGE, NAMED
-from .records.client_messages import can_follow, check_written, has_only
+from .records.client_messages import MAX_ID, can_follow, check_names, check_written, has_only
 from .records.directory import MAX_FIELD
 from .runs.hook_calls import HookFailed
 
@@ -41,10 +41,6 @@ LEASE: Final = "lease"  #: of a message that its client still makes
 
 #: Bytes, about, of a message in a history, where nobody has counted them.
 EACH: Final = 1_024
-
-MAX_ID: Final = 128  #: characters of a message's id
-MAX_EXTERNAL_ID: Final = 255  #: likewise, of one from elsewhere
-MAX_FORMAT: Final = 100  #: characters of a form's name
 
 _log: Final = logging.getLogger("statecast")
 
@@ -126,13 +122,7 @@ class History:
         id: str | None,
         external_id: str | None,
     ) -> str:
-        for name, most in ((id, MAX_ID), (parent_id, MAX_ID), (external_id, MAX_EXTERNAL_ID)):
-            if name is not None and not 0 < len(name) <= most:
-                text = f"expected ids of messages of 1 to {most} characters, got {len(name)}"
-                raise InvalidRequest(text, limit=most)
-        if not 0 < len(format) <= MAX_FORMAT:
-            text = f"expected a format's name of 1 to {MAX_FORMAT} characters, got {len(format)}"
-            raise InvalidRequest(text, limit=MAX_FORMAT)
+        check_names(id=id, parent_id=parent_id, external_id=external_id, format=format)
         now = time.time()
         records = dict(await self._hub.directory.records(key, MESSAGE))
         if external_id is not None:

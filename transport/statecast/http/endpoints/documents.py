@@ -17,6 +17,7 @@ from statecast.http.request.body import read_json
 from statecast.http.request.fields import check_thread_id, named_agent
 from statecast.http.response.errors import json_response
 from statecast.http.service import Service
+from statecast.http.summaries import check_title
 from statecast.protocol import Cursor, RunEntry, RunState
 from statecast.protocol.errors import RequestError
 from statecast.protocol.thread_events.encoder import EventsEncoder
@@ -116,6 +117,7 @@ class _Documents:
         given: Imported = await read_json(request.scope, request.receive, self._hub.limits, Imported)
         if given.thread_id is not None:
             check_thread_id(given.thread_id)
+        check_title(given.title)
         owner = await self._service.owner(request.scope)
         agent = named_agent(given.agent, self._hub)
         thread = await self._hub.import_thread(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from statecast.protocol.errors import RequestError, StateLimitExceeded
+from statecast.protocol.errors import InvalidRequest, RequestError, StateLimitExceeded
 from statecast.protocol.messages.state_messages import items_in
 from statecast.threads.errors import LeaseLost
 from statecast.threads.offload import offload
@@ -26,8 +26,10 @@ from statecast_agents import (
 )
 
 __all__ = [
+    "MAX_ID",
     "append",
     "can_follow",
+    "check_names",
     "check_written",
     "follows",
     "has_only",
@@ -36,6 +38,25 @@ __all__ = [
     "with_messages",
     "written",
 ]
+
+MAX_ID: Final = 128  #: characters of a message's id
+MAX_EXTERNAL_ID: Final = 255  #: likewise, of one from elsewhere
+MAX_FORMAT: Final = 100  #: characters of a form's name
+
+
+def check_names(*, id: str | None, parent_id: str | None, external_id: str | None, format: str) -> None:
+    """Check the names in a message that a client has written.
+
+    Raises:
+        RequestError: `invalid_request`.
+    """
+    for name, most in ((id, MAX_ID), (parent_id, MAX_ID), (external_id, MAX_EXTERNAL_ID)):
+        if name is not None and not 0 < len(name) <= most:
+            text = f"expected ids of messages of 1 to {most} characters, got {len(name)}"
+            raise InvalidRequest(text, limit=most)
+    if not 0 < len(format) <= MAX_FORMAT:
+        text = f"expected a format's name of 1 to {MAX_FORMAT} characters, got {len(format)}"
+        raise InvalidRequest(text, limit=MAX_FORMAT)
 
 
 def with_messages(state: Json, path: Sequence[str], messages: Sequence[Json]) -> Any:
