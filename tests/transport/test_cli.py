@@ -173,6 +173,16 @@ def test_a_bad_target_is_a_plain_message(folder: Path, target: str, message: str
     assert err.count("\n") == 1
 
 
+def test_a_file_that_is_not_there_is_a_plain_message_of_all_that_serve_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for arguments in (["dev", "no_such.py"], ["serve", "--reload", "no_such.py"], ["types", "no_such.py"]):
+        port = [] if arguments[0] == "types" else ["--port", "0"]
+        assert cli.main([*arguments, *port]) == 2
+        out, err = capsys.readouterr()
+        assert (out, err) == ("", 'statecast: expected a file with an agent, got "no_such.py", which is no file\n')
+
+
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [

@@ -160,7 +160,10 @@ def _serve_workers(options: argparse.Namespace) -> int:
 
 
 def _serve_reloading(options: argparse.Namespace) -> int:
-    folders = [Path.cwd(), *(folder_of(target) for target in getattr(options, "target", []))]
+    try:
+        folders = [Path.cwd(), *(folder_of(target) for target in getattr(options, "target", []))]
+    except ImportError as error:
+        return fail(error)
     try:
         with listening_at(options.host, options.port, 1) as (listening,):
             port = listening[0].getsockname()[1]
