@@ -96,6 +96,10 @@ def test_a_thread_is_exported(url: str, tmp_path: Path) -> None:
     assert (status, printed, about) == (0, "", f"{file}: {file.stat().st_size} bytes\n")
     assert json.loads(file.read_text()) == json.loads(document)
 
+    nowhere = tmp_path / "no" / "first.json"
+    unwritten = ran("export", "first", "--url", url, "--to", str(nowhere))
+    assert unwritten == (1, "", f"statecast: {nowhere} cannot be written: No such file or directory\n")
+
 
 @pytest.mark.parametrize("command", [["show"], ["cancel"], ["export"]])
 def test_an_unknown_thread_is_one_line(url: str, command: list[str]) -> None:

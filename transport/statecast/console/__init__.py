@@ -8,7 +8,7 @@ Rule 2: what an agent writes can't steer a terminal. Control characters are made
 try:
     import rich  # noqa: F401
 except ImportError:
-    raise ImportError("statecast send and statecast watch need rich: pip install 'statecast[client]'") from None
+    raise ImportError("this command needs rich: pip install 'statecast[client]'") from None
 
 from .commands import run, send, watch
 

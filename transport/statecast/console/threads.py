@@ -87,7 +87,11 @@ async def export(open: Callable[[], AbstractAsyncContextManager[Server]], thread
     if to is None:
         write(document)
     else:
-        await asyncio.to_thread(to.write_text, document, encoding="utf-8")
+        try:
+            await asyncio.to_thread(to.write_text, document, encoding="utf-8")
+        except OSError as error:
+            report(f"statecast: {to} cannot be written: {error.strerror}")
+            return FAILED
         report(f"{to}: {len(document.encode())} bytes")
     return OK
 
