@@ -176,7 +176,7 @@ async def test_a_budget_that_changes_meanwhile_changes_the_trip(monkeypatch: pyt
     assert changed.status == 200
     assert rich.state["choice"]["total"] > 240 >= asked.state["choice"]["total"]
     assert max(trip["total"] for trip in asked.state["table"]) <= 240
-    assert "The budget is 240 euros now" in str(parts_of(asked))
+    assert "The budget is 240 euros now, so I compare again. The best is" in str(parts_of(asked))
 
 
 async def test_a_budget_for_which_there_is_no_trip_is_said() -> None:

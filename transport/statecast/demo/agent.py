@@ -181,7 +181,7 @@ async def _search(run: Run, question: str, pace: float) -> list[Passage]:
 
 
 async def _write(grow: Callable[[str], None], text: str, pace: float) -> None:
-    for word in re.findall(r"\s*\S+", text):
+    for word in re.findall(r"\s*\S+(?:\s+\Z)?", text):
         grow(word)
         await asyncio.sleep(pace)
 
