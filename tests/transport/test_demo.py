@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from statecast import AddToolResult, create_app, demo
-from statecast.demo import trips
+from statecast.demo import library, trips
 from statecast.testing import Result, TestClient
 from statecast_agents.document import to_json
 
@@ -221,3 +221,10 @@ async def test_it_is_served_with_its_page() -> None:
         assert b"<html" in page.content
         assert "Content-Security-Policy" in page.content.decode()
         assert (await client.get("/client.js")).status == 200
+
+
+def test_a_list_is_one_passage_without_its_dashes() -> None:
+    found = library.passages(
+        "list.md", "- The first item is a sentence.\n- The second one is, too.\n\n```\n- code\n```\n"
+    )
+    assert [passage.text for passage in found] == ["The first item is a sentence. The second one is, too."]

@@ -37,9 +37,10 @@ def documents() -> dict[str, str]:
 
 
 def passages(name: str, text: str) -> list[Passage]:
-    """Split a document into paragraphs and items of lists, without code, headings and tables."""
+    """Split a document into paragraphs, without code, headings and tables, and without the dashes of lists."""
     prose = re.sub(r"```.*?(```|\Z)", "", text, flags=re.DOTALL)
-    blocks = (" ".join(block.split()) for block in re.split(r"\n\s*\n|^ *(?:[-*]|\d+\.) ", prose, flags=re.MULTILINE))
+    prose = re.sub(r"^ *[-*] ", "", prose, flags=re.MULTILINE)
+    blocks = (" ".join(block.split()) for block in re.split(r"\n\s*\n", prose))
     return [Passage(name, block) for block in blocks if len(block) > 40 and block[0] not in "#|<"]
 
 
