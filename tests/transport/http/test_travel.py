@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 
 from statecast import Agent, Limits, Run, UntypedCommand, Uploads, create_app
 from statecast.client import Client
-from statecast.stores import Store
+from statecast.stores import Key, MemoryStore, Store
 from statecast.testing import TestClient
 from tests.transport.followers import following, served, state_of, store_of, until_status
 from tests.transport.travels import SHORT, first_answer, fork, read_history, rewind, said, states_of, writer
@@ -320,6 +320,22 @@ async def test_the_client_forks_and_rewinds() -> None:
             assert (await thread.state()).state == first.state
             copy = await client.import_thread(await thread.export())
             assert (await copy.state()).state == first.state
+
+
+async def test_a_thread_without_files_is_deleted_without_a_look_at_its_copies() -> None:
+    looked: list[str] = []
+
+    class Watched(MemoryStore):
+        async def records(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
+            looked.append(key.thread_id)
+            return await super().records(key, kind)
+
+    async with TestClient(create_app(writer(), store=Watched(), uploads=Uploads())) as client:
+        await said(client, "one")
+        made = [(await fork(client, 0)).json()["threadId"] for _ in range(3)]
+        looked.clear()
+        assert (await client.request("DELETE", "/threads/t")).status == 204
+        assert not set(looked) & set(made)
 
 
 async def test_a_file_stays_until_the_last_thread_with_it_is_deleted(store: Store) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Awaitable, Collection, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Collection, Iterable
 from secrets import token_bytes
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -117,19 +118,20 @@ class Attachments:
         await _checked(self._files.delete(name))
 
     async def delete_named(
-        self, texts: Iterable[bytes], owners: Collection[str | None], spared: Iterable[bytes] = ()
+        self, texts: Iterable[bytes], owners: Collection[str | None], spared: AsyncGenerator[bytes, None]
     ) -> None:
-        """Delete the files that these texts name and one of these owners has, but not those of other texts.
+        """Delete the files that these texts name and one of these owners has, but not those that spared texts name.
 
-        Up to a limit of files.
+        Up to a limit of files. Spared texts are read only as long as there is a file to delete.
 
         Raises:
             StoreUnavailable: Some are not deleted.
         """
         found = dict.fromkeys(name for text in texts for name in names_among(text.decode(errors="replace")))
-        for text in spared:
-            for name in names_among(text.decode(errors="replace")):
-                found.pop(name, None)
+        async with contextlib.aclosing(spared):
+            while found and (text := await anext(spared, None)) is not None:
+                for name in names_among(text.decode(errors="replace")):
+                    found.pop(name, None)
         for name in itertools.islice(found, MOST):
             file = await self._files.find(name)
             if file is not None and file.owner in owners:

@@ -5,7 +5,7 @@ This module does not know what the data is: its owner receives all texts of a th
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable
 from typing import Final, TypeVar
 
 from statecast.stores import Damaged, Key, RecordWritten
@@ -28,7 +28,7 @@ RELATED: Final = "related"
 _T = TypeVar("_T")
 
 #: Drops what texts (JSON) name and one of some owners has, but for what other texts name as well.
-DeleteNamed = Callable[[Iterable[bytes], Collection[str | None], Iterable[bytes]], Awaitable[None]]
+DeleteNamed = Callable[[Iterable[bytes], Collection[str | None], AsyncGenerator[bytes, None]], Awaitable[None]]
 
 
 class Cascade:
@@ -52,10 +52,13 @@ class Cascade:
             return
         store = self._registry.store
         owners = [key.owner, *(id for id, _ in await _readable(store.records(key, FORMER)) or ())]
-        spared: list[bytes] = []
-        for id, _ in await _readable(store.records(key, RELATED)) or ():
-            spared += await self._texts(Key(key.owner, id))
-        await self.delete_named(await self._texts(key), owners, spared)
+        await self.delete_named(await self._texts(key), owners, self._spared(key))
+
+    async def _spared(self, key: Key) -> AsyncGenerator[bytes, None]:
+        """Yield the texts of the threads that share files with a thread, one thread's at a time."""
+        for id, _ in await _readable(self._registry.store.records(key, RELATED)) or ():
+            for text in await self._texts(Key(key.owner, id)):
+                yield text
 
     async def _texts(self, key: Key) -> list[bytes]:
         """Return all texts of a thread, as far as it can be read."""
