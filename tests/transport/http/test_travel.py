@@ -297,7 +297,7 @@ async def test_a_message_of_the_future_is_imported_as_of_now() -> None:
         document = {"statecast": 1, "threadId": "t", "state": {}, "messages": [future]}
         assert (await client.post("/threads/import", json=document)).status == 201
         (message,) = (await client.get("/threads/t/messages")).json()["messages"]
-        assert message["message"]["createdAt"] <= datetime.now(UTC).isoformat()
+        assert datetime.fromisoformat(message["message"]["createdAt"]) <= datetime.now(UTC)
 
 
 async def test_an_agent_that_adopts_nothing_imports_nothing() -> None:
