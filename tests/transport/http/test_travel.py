@@ -291,6 +291,23 @@ async def test_a_document_keeps_within_what_a_page_may_write(wrong: dict[str, An
         assert (await client.get("/threads/t")).status == 404
 
 
+async def test_a_message_that_a_page_has_deleted_stays_deleted_in_an_import(store: Store) -> None:
+    async with TestClient(create_app(writer(), store=store)) as client:
+        await said(client, "one", "two")
+        messages = (await client.get("/threads/t/messages")).json()["messages"]
+        for item in messages:
+            await client.post("/threads/t/messages", json=item)
+        last = messages[-1]["message"]["id"]
+        assert (await client.request("DELETE", f"/threads/t/messages/{last}")).status == 204
+        document = (await client.get("/threads/t/export")).json()
+        assert document["deleted"] == [last]
+        await client.post("/threads/import", json={**document, "threadId": "copy"})
+        left = (await client.get("/threads/copy/messages")).json()["messages"]
+        assert [item["message"]["id"] for item in left] == [item["message"]["id"] for item in messages[:-1]]
+        again = (await client.get("/threads/copy/export")).json()
+        assert (again["messages"], again["deleted"]) == (document["messages"], document["deleted"])
+
+
 async def test_a_message_of_the_future_is_imported_as_of_now() -> None:
     async with TestClient(create_app(writer())) as client:
         future = {**WRITTEN, "created": 1e300, "updated": 1e300}

@@ -86,7 +86,9 @@ class Client:
         """
         made = thread_id or new_id("thr")
         known = {
-            name: document[name] for name in ("statecast", "state", "title", "agent", "messages") if name in document
+            name: document[name]
+            for name in ("statecast", "state", "title", "agent", "messages", "deleted")
+            if name in document
         }
         try:
             await self._connection.request("POST", "/threads/import", {**known, "threadId": made})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -26,7 +26,7 @@ from .earlier import asked_then, memory_then, written_then
 from .errors import NotAdopted, UnknownThread
 from .offload import offload
 from .past import Past
-from .records.cascade import DELETED, MESSAGE, NAMED, RELATED
+from .records.cascade import DELETED, MESSAGE, NAMED, RELATED, named_mark
 from .records.client_messages import check_names
 from .records.directory import Directory
 from .thread import Thread
@@ -83,12 +83,17 @@ class Copies:
         """Return what clients have written into a thread's history, each message as JSON."""
         return [data for _, data in await self._directory.records(thread.key, MESSAGE)]
 
+    async def deleted(self, thread: Thread) -> list[str]:
+        """Return the ids of messages that clients have deleted from a thread's history; its state still has them."""
+        return [id for id, _ in await self._directory.records(thread.key, DELETED)]
+
     async def restore(
         self,
         key: Key,
         agent: Agent,
         state: msgspec.Raw,
         messages: Sequence[msgspec.Raw],
+        deleted: Collection[str],
         *,
         title: str | None,
         limit: int,
@@ -100,6 +105,7 @@ class Copies:
             agent: Its agent, which must adopt states.
             state: The state, as JSON. Its questions are left out: nobody has asked them here.
             messages: The messages, each as `written` returns it.
+            deleted: The ids of those that are deleted.
             title: Its title; None: it has none.
             limit: Bytes that the state may have, and the messages together.
 
@@ -114,11 +120,15 @@ class Copies:
         if size > limit:
             raise StateLimitExceeded(f"expected messages of at most {limit} bytes, got more", limit=limit)
         document, _ = await adopt(state, agent, limit=limit)
-        now = time.time()
-        changes: list[Change] = [
-            RecordWritten(key, MESSAGE, message.id, msgspec.json.encode(message))
-            for message in await offload(size, _read, messages, now)
-        ]
+        now, gone = time.time(), frozenset(deleted)
+        changes: list[Change] = []
+        for message in await offload(size, _read, messages, now):
+            changes.append(RecordWritten(key, MESSAGE, message.id, msgspec.json.encode(message)))
+            if message.external_id is not None:
+                mark = named_mark(message.external_id, message.format)
+                changes.append(RecordWritten(key, NAMED, mark, message.id.encode()))
+            if message.id in gone:
+                changes.append(RecordWritten(key, DELETED, message.id, b"{}"))
         if title is not None:
             changes.append(SummaryChanged(key=key, at=now, last=now, title=title))
         return await self._admission.create(key, agent, document, [], changes)

@@ -28,7 +28,7 @@ from .errors import AgentFailed, AgentsMessage, FieldTooLarge, UnknownMessage
 from .hub import Hub
 from .offload import offload
 from .records.aliases import Aliases
-from .records.cascade import DELETED, MESSAGE, NAMED
+from .records.cascade import DELETED, MESSAGE, NAMED, named_mark
 from .records.client_messages import MAX_ID, can_follow, check_names, check_written, has_only
 from .records.directory import MAX_FIELD
 from .runs.hook_calls import HookFailed
@@ -143,7 +143,7 @@ class History:
         if before is not None and before.content != content:  # it may be another message by now
             changes += await self._aliases.deletions(key, id)
         if external_id is not None:
-            changes.append(RecordWritten(key, NAMED, _mark(external_id, format), id.encode()))
+            changes.append(RecordWritten(key, NAMED, named_mark(external_id, format), id.encode()))
         await self._hub.directory.change(key, *changes)
         if before is not None or not await self._extend(key, message, records, len(record)):
             await self._update_state(key)
@@ -188,7 +188,7 @@ class History:
         Raises:
             RequestError: `store_unavailable`.
         """
-        known = dict(await self._hub.directory.records(key, NAMED)).get(_mark(external_id, format))
+        known = dict(await self._hub.directory.records(key, NAMED)).get(named_mark(external_id, format))
         if known is not None:
             return self._hub.directory.decoded(key, bytes.decode, known)
         in_state = (await self._state(key))[1]
@@ -229,7 +229,9 @@ class History:
         ]
         if await self._has_only_written(key, gone=known):
             gone = {id: written.pop(id) for id in known}
-            marks = [_mark(message.external_id, message.format) for message in gone.values() if message.external_id]
+            marks = [
+                named_mark(message.external_id, message.format) for message in gone.values() if message.external_id
+            ]
             changes += [RecordErased(key, MESSAGE, id) for id in known]
             changes += [RecordErased(key, NAMED, mark) for mark in marks]
             changes += [
@@ -367,8 +369,3 @@ class History:
             messages = await offload(size, state_messages, written)
             agent = next(iter(self._hub.agents.values()))
             await self._hub.write(key.thread_id, messages, agent, owner=key.owner)
-
-
-def _mark(id: str, format: str) -> str:
-    """Return the id of the record that says which message has an external id."""
-    return f"{format} {id}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -518,11 +518,20 @@ class Hub:
         """
         return await self._copies.written(thread)
 
+    async def deleted_messages(self, thread: Thread) -> Sequence[str]:
+        """Return the ids of messages that clients have deleted from a thread's history; its state still has them.
+
+        Raises:
+            RequestError: `store_unavailable`; `thread_damaged`.
+        """
+        return await self._copies.deleted(thread)
+
     async def import_thread(
         self,
         agent: Agent,
         state: msgspec.Raw,
         messages: Sequence[msgspec.Raw] = (),
+        deleted: Collection[str] = (),
         *,
         owner: str | None = None,
         to: str | None = None,
@@ -534,6 +543,7 @@ class Hub:
             agent: Its agent.
             state: The state, as JSON.
             messages: The messages, as `written_messages` returns them.
+            deleted: Those that are deleted, as `deleted_messages` returns them.
             owner: Whose it is to be.
             to: Its id; None: any.
             title: Its title; None: it has none.
@@ -545,7 +555,7 @@ class Hub:
         await self._start()
         key, limit = Key(owner, to or new_id("thr")), self.limits.state
         return await self._made(
-            key, lambda: self._copies.restore(key, agent, state, messages, title=title, limit=limit)
+            key, lambda: self._copies.restore(key, agent, state, messages, deleted, title=title, limit=limit)
         )
 
     async def _made(self, key: Key, make: Callable[[], Awaitable[Thread]]) -> Thread:

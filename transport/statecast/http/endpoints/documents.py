@@ -46,6 +46,7 @@ class Exported(msgspec.Struct, rename="camel"):
     state: msgspec.Raw
     run: RunState | None
     messages: list[msgspec.Raw]  #: what pages have written into its history
+    deleted: list[str]  #: the ids of messages that pages have deleted from it, and that the state still has
     history: list[dict[str, Any]]  #: the frames of its events, from the first revision that is kept on
 
 
@@ -58,6 +59,7 @@ class Imported(msgspec.Struct, rename="camel"):
     agent: str | None = None
     title: str | None = None
     messages: list[msgspec.Raw] = []
+    deleted: list[str] = []
 
 
 class _Documents:
@@ -80,6 +82,7 @@ class _Documents:
             "state": msgspec.Raw(state),
             "run": thread.last_run,
             "messages": [msgspec.Raw(data) for data in await self._hub.written_messages(thread)],
+            "deleted": await self._hub.deleted_messages(thread),
         }
         return StreamingResponse(
             self._pieces(thread, revision, msgspec.json.encode(head)), media_type="application/json"
@@ -121,7 +124,7 @@ class _Documents:
         owner = await self._service.owner(request.scope)
         agent = named_agent(given.agent, self._hub)
         thread = await self._hub.import_thread(
-            agent, given.state, given.messages, owner=owner, to=given.thread_id, title=given.title
+            agent, given.state, given.messages, given.deleted, owner=owner, to=given.thread_id, title=given.title
         )
         return json_response(Place(thread.id, thread.log.revision, str(thread.cursor)), status=201)
 

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from statecast.stores import Damaged, Key, RecordWritten
 from statecast.threads.registry import Registry
 
-__all__ = ["DELETED", "FORMER", "MESSAGE", "NAMED", "RELATED", "Cascade", "DeleteNamed", "former"]
+__all__ = ["DELETED", "FORMER", "MESSAGE", "NAMED", "RELATED", "Cascade", "DeleteNamed", "former", "named_mark"]
 
 #: Kinds of records: what clients have written of messages, and whose a thread was before it became its owner's.
 MESSAGE: Final = "message"
@@ -81,3 +81,8 @@ async def _readable(reading: Awaitable[_T]) -> _T | None:
 def former(key: Key, to: Key) -> list[RecordWritten]:
     """Return the record that a moved thread's data still belongs to its former owner."""
     return [] if key.owner is None else [RecordWritten(to, FORMER, key.owner, b"{}")]
+
+
+def named_mark(external_id: str, format: str) -> str:
+    """Return the id of the record that says which message has an id from elsewhere."""
+    return f"{format} {external_id}"
