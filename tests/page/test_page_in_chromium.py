@@ -123,6 +123,48 @@ def test_a_question_of_the_agent_is_answered_and_the_run_goes_on(open_page: Open
         assert (call["toolName"], call["result"], call["isError"]) == ("ask_user", "the operations", False)
 
 
+MARKDOWN = """# Steps
+- **first**
+  - inner
+1. one
+> quoted
+
+| city | euros |
+|---|---:|
+| Bonn | `90` |
+
+```html
+<b>- no item</b>
+
+```
+<img src=x> [safe](https://example.org/) [not](javascript:alert(1))"""
+
+
+def test_markdown_is_drawn_in_blocks_and_its_text_stays_whole(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.say(MARKDOWN)
+        page.wait(f"{AGENT} .text")
+        page.rest()
+        page.assert_shows_the_servers_messages()
+        for selector, texts in {
+            "[role=heading]": ["# Steps\n"],
+            ".item": ["- **first**\n", "  - inner\n"],
+            ".quotation": ["> quoted\n"],
+            "[role=columnheader]": ["| city |", " euros |\n|---|---:|\n"],
+            "[role=cell] code": ["`90`"],
+            ".fence": ["```html\n<b>- no item</b>\n\n```\n"],
+            ".text a": ["[safe](https://example.org/)"],
+        }.items():
+            found = f"[...document.querySelectorAll('{USER} {selector}')]"
+            assert page.script(f"() => {found}.map((one) => one.textContent)") == texts
+        assert page.script(f"() => document.querySelectorAll('{USER} img').length") == 0
+        # Two lines of code, the second of them empty, and no other for the fences.
+        height = "() => { const { lineHeight, paddingTop } = getComputedStyle(document.querySelector('.fence'));"
+        height += " const inside = document.querySelector('.fence').clientHeight - 2 * parseFloat(paddingTop);"
+        assert page.script(f"{height} return Math.round(inside / parseFloat(lineHeight)); }}") == 2
+        page.shoot("markdown")
+
+
 def test_a_failed_run_says_why_until_the_next_one(open_page: Open) -> None:
     with open_page(viewport=WIDE) as page:
         page.say("now fail")

@@ -7,9 +7,11 @@
 import { memo, type ReactNode } from "react";
 import { isWebAddress } from "./web-address";
 
-const MARKED = /(`)([^`\n]+)(`)|(\*\*)([^*\n]+)(\*\*)|(\[)([^\]\n]+)(\]\(([^)\s]+)\))/g;
+/** An address has a bound, and a link none within it: so a text is read in a time that its length bounds. */
+const MARKED = /(`)([^`\n]+)(`)|(\*\*)([^*\n]+)(\*\*)|(\[)([^[\]\n]+)(\]\(([^()\s]{1,2000})\))/g;
 
-const mark = (text: string): ReactNode => (
+/** Characters that take no room. */
+export const mark = (text: string): ReactNode => (
   <span className="mark" aria-hidden="true">
     {text}
   </span>

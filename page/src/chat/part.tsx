@@ -2,7 +2,7 @@
 import type { EnrichedPartState } from "@assistant-ui/react";
 import { useState } from "react";
 import { ChevronIcon } from "../icons";
-import { Inline } from "./inline";
+import { Markdown } from "./markdown";
 import { ToolCall } from "./tool-call";
 import { isWebAddress } from "./web-address";
 
@@ -49,7 +49,7 @@ export function Part({ part }: { part: EnrichedPartState }) {
     case "text":
       return (
         <p className="text" data-running={part.status.type === "running" || undefined}>
-          <Inline text={part.text} />
+          <Markdown text={part.text} />
         </p>
       );
     case "reasoning":
