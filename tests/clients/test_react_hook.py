@@ -62,6 +62,9 @@ def make(gate: Gate) -> Agent:
 
     @agent.on(SetTitle)
     async def set_title(run: Run, command: SetTitle) -> None:
+        if command.title == "second try" and run.state["title"] != "first try":
+            run.state["title"] = "first try"
+            raise AgentError("Not yet.", code="not_yet")
         run.state["title"] = command.title
 
     @agent.on(Answer)
@@ -165,6 +168,21 @@ def test_a_failed_answer_says_why_and_can_be_tried_again(url: str) -> None:
         hook.do("hook.retry()")
         hook.wait(f"hook.run.id !== {first['id']!r} && !hook.isRunning")
         assert texts(hook.rest(2)) == ["fail", "You said: fail "]
+        sound(hook)
+
+
+def test_a_failed_command_of_the_app_is_tried_again_and_no_message_with_it(url: str) -> None:
+    with Hook({"url": url}) as hook:
+        hook.say("one")
+        hook.rest(2)
+        hook.do("hook.send({type: 'set-title', title: 'second try'})")
+        failed = hook.wait("hook.run.status === 'failed' && !hook.isRunning")
+        assert failed["run"]["error"]["code"] == "not_yet"
+        hook.do("Promise.all([hook.retry(), hook.retry()])")  # a second click does nothing more
+        hook.wait("hook.state.title === 'second try' && hook.run.status === 'completed' && !hook.isRunning")
+        assert texts(hook.rest(2)) == ["one", "You said: one "]
+        hook.do("hook.retry()")
+        hook.wait(f"hook.run.status === 'completed' && hook.run.id !== {failed['run']['id']!r} && !hook.isRunning")
         sound(hook)
 
 

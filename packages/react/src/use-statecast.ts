@@ -2,7 +2,7 @@
 import type { ThreadMessage } from "@assistant-ui/react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { createAdapters, type Adapters } from "statecast/adapters.js";
-import type { Command } from "statecast/client.js";
+import { Refused, type Command } from "statecast/client.js";
 import type { Options, Statecast } from "statecast/react.js";
 import { branchesOf, Tree } from "./branches";
 import { addressOf, headersOf, useLatest, useThread } from "./connection";
@@ -13,7 +13,11 @@ import { questionsOf, usualPending } from "./questions";
 import { useRuntime } from "./runtime";
 import { useThreadList, useThreadListAdapter } from "./thread-list";
 
-const ENDED = new Set(["completed", "failed", "cancelled", "interrupted"]);
+const UNFINISHED = new Set(["failed", "cancelled", "interrupted"]);
+const ENDED = new Set(["completed", ...UNFINISHED]);
+
+/** Refusals of a retry where the server has the run's commands no more, and the user's last message may do. */
+const NOT_KEPT = new Set(["run_not_retryable", "unknown_run", "unknown_thread"]);
 
 export function useStatecast<State, Commands extends { readonly type: string }>(
   options: Options<State> = {},
@@ -103,7 +107,7 @@ export function useStatecast<State, Commands extends { readonly type: string }>(
     void nameThread(adapters, thread.id, conversation.map(({ message }) => message)).then(threads.reload, () => {});
   }, [isUntitled, adapters, thread, conversation, threads.reload]);
 
-  const { runtime, retry } = useRuntime({
+  const { runtime, retry: answerAgain } = useRuntime({
     repository,
     stored,
     isRunning: isBusy,
@@ -119,6 +123,21 @@ export function useStatecast<State, Commands extends { readonly type: string }>(
   useEffect(() => {
     context.current = () => contextFields(runtime);
   }, [runtime]);
+
+  const retried = useRef<string | null>(null); // the run whose commands run again, until that one is shown
+  const retry = useCallback(async () => {
+    if (run === null || !UNFINISHED.has(run.status)) return answerAgain();
+    if (retried.current === run.id) return;
+    retried.current = run.id;
+    setRefusal(null);
+    try {
+      await thread.retry(run.id);
+    } catch (error) {
+      retried.current = null;
+      if (error instanceof Refused && NOT_KEPT.has(error.code)) await answerAgain();
+      else report(error);
+    }
+  }, [thread, run, answerAgain, report]);
 
   const dismiss = useCallback(() => setRefusal(null), []);
   return {

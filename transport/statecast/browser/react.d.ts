@@ -160,7 +160,7 @@ export type Statecast<State = DeclaredState, Commands extends { readonly type: s
   ) => Promise<Accepted>;
   /** Stop the active run; resolves with whether there was one. */
   readonly cancel: () => Promise<boolean>;
-  /** Answer the last message of the user once more. */
+  /** Run the commands of the last run again if it failed or was stopped, else answer the last message of the user again. */
   readonly retry: () => Promise<void>;
   /** What the agent wants to know before it goes on. */
   readonly questions: readonly Question[];

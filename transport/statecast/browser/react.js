@@ -4,7 +4,7 @@
 import { fromThreadMessageLike, useExternalStoreRuntime } from "@assistant-ui/react";
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { createAdapters } from "./adapters.js";
-import { Refused, connect } from "./client.js";
+import { Refused, Refused as Refused$1, connect } from "./client.js";
 // src/messages.ts
 /**
 * From a thread to the messages that assistant-ui shows: those of its state, those that wait in the server's queue, and those
@@ -786,11 +786,17 @@ function useThreadListAdapter(threads, id, isWanted) {
 	]);
 }
 // src/use-statecast.ts
-var ENDED = /* @__PURE__ */ new Set([
-	"completed",
+var UNFINISHED = /* @__PURE__ */ new Set([
 	"failed",
 	"cancelled",
 	"interrupted"
+]);
+var ENDED = /* @__PURE__ */ new Set(["completed", ...UNFINISHED]);
+/** Refusals of a retry where the server has the run's commands no more, and the user's last message may do. */
+var NOT_KEPT = /* @__PURE__ */ new Set([
+	"run_not_retryable",
+	"unknown_run",
+	"unknown_thread"
 ]);
 function useStatecast$1(options = {}) {
 	const { url, threadId, isNew = false, urlParam, onThreadChange } = options;
@@ -884,7 +890,7 @@ function useStatecast$1(options = {}) {
 		conversation,
 		threads.reload
 	]);
-	const { runtime, retry } = useRuntime({
+	const { runtime, retry: answerAgain } = useRuntime({
 		repository,
 		stored,
 		isRunning: isBusy,
@@ -900,6 +906,25 @@ function useStatecast$1(options = {}) {
 	useEffect(() => {
 		context.current = () => contextFields(runtime);
 	}, [runtime]);
+	const retried = useRef(null);
+	const retry = useCallback(async () => {
+		if (run === null || !UNFINISHED.has(run.status)) return answerAgain();
+		if (retried.current === run.id) return;
+		retried.current = run.id;
+		setRefusal(null);
+		try {
+			await thread.retry(run.id);
+		} catch (error) {
+			retried.current = null;
+			if (error instanceof Refused$1 && NOT_KEPT.has(error.code)) await answerAgain();
+			else report(error);
+		}
+	}, [
+		thread,
+		run,
+		answerAgain,
+		report
+	]);
 	const dismiss = useCallback(() => setRefusal(null), []);
 	return {
 		runtime,
