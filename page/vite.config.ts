@@ -63,7 +63,7 @@ export default defineConfig({
   server: {
     fs: { allow: [".", MODULES_FOLDER, new URL(".", `file://${HOOK}`).pathname] },
     proxy: {
-      "^/(assistant|agents|cancel|attachments)(\\?|$)|^/(threads|attachments)(/|\\?|$)": { target: SERVER, changeOrigin: true },
+      "^/(assistant|agents|cancel|react\\.js)(\\?|$)|^/(threads|attachments|ag-ui|chat|dev)(/|\\?|$)": { target: SERVER, changeOrigin: true },
     },
   },
   build: {
