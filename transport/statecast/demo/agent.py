@@ -45,7 +45,7 @@ class PasteText(Command, frozen=True):
 class State(msgspec.Struct, kw_only=True):
     """What the page shows beside the messages. A state that a client posts may lack any field."""
 
-    title: str = "Untitled"
+    title: str = ""  #: of the user's own; until there is one, lists show that of the first message
     messages: list[dict[str, Json]] = []
     plan: list[dict[str, str]] = []
     progress: dict[str, Json] = {}
