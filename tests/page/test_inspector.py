@@ -99,6 +99,46 @@ def test_a_killed_server_is_back_and_nothing_is_lost(open_page: Open, chromium: 
         page.watch_until_it_shows_the_servers_messages()
 
 
+def test_a_killed_server_that_keeps_nothing_has_lost_the_thread(open_page: Open, chromium: str) -> None:
+    with Demo() as demo, open_page(url=f"{demo.url}/", viewport=WIDE) as page:
+        page.expect_complaint("ERR_|status of (404|50)")
+        page.say("what is a cursor?")
+        page.wait(f"{AGENT} .text")
+        page.rest()
+        page.open("clients")
+        page.click(part("restart"))
+        page.wait(f"{part('trial')}[data-done]", text="does not have this thread")
+
+
+def test_the_line_of_a_chart_is_clear_of_its_numbers(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.say("what is a cursor?")
+        page.wait(f"{AGENT} .text")
+        page.rest()
+        page.open("state")
+        page.wait(".line .line-high")
+        box = "document.querySelector('.line %s').getBoundingClientRect()"
+        for number in (".line-high", ".line-low"):
+            assert page.script(f"() => {box % number}.right <= {box % 'svg'}.left")
+
+
+@pytest.mark.parametrize(("choice", "said"), [("approve", "is booked"), ("deny", "Then I book nothing.")])
+def test_a_trip_is_booked_only_if_the_user_approves(open_page: Open, choice: str, said: str) -> None:
+    with open_page(viewport=WIDE) as page:
+        page.say("Plan a weekend trip for 400 euros")
+        page.wait(f"{part('thread')}[data-thread='{page.thread}']", text="Plan a weekend trip")
+        page.wait(f"{part('question')}[data-kind='approval']", text="Shall I book")
+        page.rest("waiting")
+        page.shoot("approval")
+        page.click(part(f"question-{choice}"))
+        page.wait(f"{AGENT} .text", text=said)
+        page.rest()
+        page.wait(part("question"), state="detached")
+        page.assert_shows_the_servers_messages()
+        state = page.state()
+        assert ("booking" in state, "choice" in state) == (choice == "approve", False)
+
+
 def test_an_empty_thread_offers_what_the_agent_suggests(open_page: Open) -> None:
     with open_page(viewport=WIDE) as page:
         page.wait(part("suggestion"))

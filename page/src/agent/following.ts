@@ -6,12 +6,16 @@ import type { DemoState } from "./state";
 /** Whether the events are read at this moment. */
 export const connected = new Signal(false);
 
+/** Whether the server knows nothing of the thread. */
+export const forgotten = new Signal(false);
+
 const state = new Signal<DemoState>(null);
 
 /** Take over what the hook has. */
 export const publish = (now: { readonly state: DemoState; readonly connection: string }): void => {
   state.set(now.state);
   connected.set(now.connection === "open");
+  forgotten.set(now.connection === "unknown");
 };
 
 /** Return a part of the state. */

@@ -1,18 +1,18 @@
 /** Nothing is lost: a reload in mid-run, and a server that is killed and started again. */
 import { useEffect, useState } from "react";
 import { Refused } from "statecast/client.js";
-import { connected } from "../agent/following";
+import { connected, forgotten } from "../agent/following";
 import { useSignal } from "../agent/signal";
 import { inAddress } from "../agent/thread";
 import { extent } from "../log/log";
 import { kill, serving } from "../server/dev";
 import { textOf } from "../server/requests";
 
-/** Where the thread stood, and which process served it, when that was killed; and since it is there again. */
+/** Where the thread stood, and which process served it, when that was killed; and where it is since another one serves. */
 type Trial = {
   readonly revision: number;
   readonly process: number;
-  readonly since: { readonly revision: number; readonly process: number } | null;
+  readonly since: { readonly revision: number; readonly process: number; readonly isGone: boolean } | null;
 };
 
 /** Milliseconds until it is looked again whether another process serves. */
@@ -30,12 +30,14 @@ const another = async (before: number): Promise<number> => {
 export function Trials() {
   const { revision, count } = useSignal(extent);
   const open = useSignal(connected);
+  const isGone = useSignal(forgotten);
   const [trial, setTrial] = useState<Trial | null>(null);
   const [back, setBack] = useState<number | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   useEffect(() => {
-    if (trial?.since === null && back !== null && open) setTrial({ ...trial, since: { revision, process: back } });
-  }, [trial, back, open, revision]);
+    if (trial?.since !== null || back === null || !(open || isGone)) return;
+    setTrial({ ...trial, since: { revision, process: back, isGone } });
+  }, [trial, back, open, isGone, revision]);
   const restart = async (): Promise<void> => {
     setProblem(null);
     setBack(null);
@@ -75,6 +77,11 @@ export function Trials() {
             Process {trial.process} was killed at revision <strong>{trial.revision}</strong>.{" "}
             {trial.since === null ? (
               "Waiting for the next one…"
+            ) : trial.since.isGone ? (
+              <>
+                Process {trial.since.process} does not have this thread: its server keeps threads in memory only. With{" "}
+                <code>--store sqlite:///threads.db</code> it would.
+              </>
             ) : (
               <>
                 Process {trial.since.process} continues at revision <strong>{trial.since.revision}</strong>:{" "}
