@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import anyio
 import jwt
 import pytest
 
@@ -48,6 +49,26 @@ async def test_streams_end_in_every_process(hints: bool, monkeypatch: pytest.Mon
             await after.read_until(b"You said: hello")
             await one.client.post("/assistant", json={"threadId": "t", "commands": [said("two")]}, headers=KEY)
             await after.read_until(b"You said: two")
+
+
+async def test_streams_end_of_which_the_mark_was_not_read_before() -> None:
+    async with processes(echoing(), 2, cloud=CLOUD) as (one, two):
+        await one.client.post("/assistant", json=HELLO, headers=KEY)
+        elsewhere, go = two.app.hub._elsewhere, anyio.Event()
+        assert elsewhere is not None
+        assert elsewhere.owners.read_mark is not None
+        read_mark = elsewhere.owners.read_mark
+
+        async def read_late(owner: str) -> object:
+            await go.wait()
+            return await read_mark(owner)
+
+        elsewhere.owners.read_mark = read_late
+        async with two.client.stream("GET", "/threads/t/events", headers=KEY) as stream:
+            await stream.read_until(b"You said: hello")
+            await one.app.revoke("hive")
+            go.set()
+            await stream.read()
 
 
 async def test_tokens_are_refused_and_renewed_in_every_process(monkeypatch: pytest.MonkeyPatch) -> None:

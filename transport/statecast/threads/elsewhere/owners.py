@@ -25,6 +25,9 @@ LOOK: Final = 30.0
 
 _log: Final = logging.getLogger("statecast")
 
+#: In place of a mark: this process has just ended the owner's streams.
+ENDED: Final = object()
+
 #: Returns the mark of an owner, as the store has it: another one than before ends the owner's streams.
 ReadMark: TypeAlias = Callable[[str], Awaitable[object]]
 
@@ -50,13 +53,14 @@ class Owners:
         owner = thread.owner
         if self.read_mark is not None and owner is not None and owner not in self._marks:
             self._marks[owner] = msgspec.UNSET
-            self._registry.hints.follow(_topic(owner), partial(self._look_soon, owner))
+            self._registry.hints.follow(_topic(owner), partial(self._hinted, owner))
             self._look_soon(owner)
 
     def changed(self, owner: str) -> None:
         """Tell the other processes that the mark of an owner is another by now; the streams here have ended."""
         if owner in self._marks:
-            self._marks[owner] = msgspec.UNSET
+            self._marks[owner] = ENDED
+            self._look_soon(owner)
         self._registry.hints.send([_topic(owner)])
 
     async def run(self) -> None:
@@ -92,7 +96,7 @@ class Owners:
         if owner not in self._marks or self._marks[owner] is not before:
             return  # this process has ended the streams meanwhile
         self._marks[owner] = mark
-        if before is not msgspec.UNSET and before != mark:
+        if before is not msgspec.UNSET and before is not ENDED and before != mark:
             self._end(owner)
 
     def _look_at_all(self) -> None:
@@ -104,6 +108,11 @@ class Owners:
             else:
                 del self._marks[owner]
                 self._registry.hints.unfollow(_topic(owner))
+
+    def _hinted(self, owner: str) -> None:
+        if self._marks.get(owner) is msgspec.UNSET:
+            self._end(owner)  # whether the mark is another by now cannot be told
+        self._look_soon(owner)
 
     def _look_soon(self, owner: str) -> None:
         self._due[owner] = None
