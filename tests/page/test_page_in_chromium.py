@@ -62,7 +62,7 @@ def test_a_command_from_its_form_changes_the_title(open_page: Open) -> None:
         page.wait(form("set-title"), text="Sent")
         assert page.state()["title"] == "The first title"
         page.open("operations")
-        page.wait(f"{part('operation-group')}", text="The first title")
+        page.wait(f"{part('operation-group')}[data-type='append-text']", text="title")  # it was empty
 
 
 def test_a_place_in_the_state_lights_up_when_an_operation_changes_it(open_page: Open) -> None:
