@@ -14,6 +14,8 @@ from statecast import Agent, Limits, Run, UntypedCommand, Uploads, create_app
 from statecast.client import Client
 from statecast.stores import Key, MemoryStore, Store
 from statecast.testing import TestClient
+from statecast.threads import Thread
+from statecast.threads.past import Past
 from tests.transport.followers import following, served, state_of, store_of, until_status
 from tests.transport.travels import SHORT, first_answer, fork, read_history, rewind, said, states_of, writer
 
@@ -121,6 +123,22 @@ async def test_the_history_is_bounded_and_says_where_it_begins(store: Store) -> 
             error = answer.json()["error"]
             assert (error["code"], error["begins"]) == ("revision_gone", begins)
         assert (await fork(client, begins)).status == 201
+
+
+async def test_a_history_whose_oldest_part_goes_meanwhile_is_read_from_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begins, asked = Past.begins, iter([-1])
+
+    async def late(past: Past, thread: Thread) -> int:
+        return next(asked, None) or await begins(past, thread)
+
+    async with TestClient(create_app(writer(), limits=SHORT)) as client:
+        await said(client, *["word " * 30] * 8)
+        monkeypatch.setattr(Past, "begins", late)
+        history = await read_history(client)
+    assert history.kinds.count("snapshot") == 1
+    assert history.frames[0]["revision"] == 0
 
 
 async def test_no_history_is_kept_where_none_is_wanted(store: Store) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -15,7 +16,7 @@ import msgspec
 from statecast.protocol.errors import RequestError
 from statecast.stores import Damaged
 
-from .log.segments import INDEX, pack, read_index, with_segment
+from .log.segments import INDEX, pack_within, read_index, with_segment
 from .log.stretch import Stretch
 from .offload import offload
 from .registry import Registry
@@ -79,7 +80,8 @@ class Archive:
         stretch = thread.unstored or await self._stored(thread)
         entries = [entry for entry in stretch.entries if entry[0] <= revision]
         stretch = msgspec.structs.replace(stretch, entries=entries)
-        data = await offload(stretch.size, pack, stretch)
+        pack = partial(pack_within, stretch, most=self._most, most_bytes=self._most_bytes)
+        stretch, data = await offload(stretch.size, pack)
         key = thread.key
         index = read_index(await self._registry.store.records(key, INDEX))
         if self._has(thread) and thread.losses == losses and stretch.end == revision:

@@ -41,6 +41,20 @@ class Past:
         latest = await self._latest(thread)
         return thread.log.revision if latest is None else latest.revision
 
+    async def first(self, thread: Thread) -> Stretch:
+        """Return the first stretch whose state is known.
+
+        Raises:
+            RequestError: `revision_gone`, where the oldest keep going meanwhile; `store_unavailable`; `thread_damaged`.
+        """
+        for _ in range(TRIES):
+            begins = await self.begins(thread)
+            try:
+                return await self.stretch(thread, begins)
+            except RevisionGone as error:
+                gone = error
+        raise gone
+
     async def stretch(self, thread: Thread, revision: int) -> Stretch:
         """Return a stretch that has a revision, and what follows it as far as there is anything.
 

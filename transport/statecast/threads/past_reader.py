@@ -83,8 +83,8 @@ class PastReader:
         thread, revision = self._thread, self._revision
         try:
             if revision is None:
-                revision = await self._past.begins(thread)
-                stretch = await self._past.stretch(thread, revision)
+                stretch = await self._past.first(thread)
+                revision = stretch.revision
                 self._first = self._snapshot(stretch)
             else:
                 stretch = await self._past.stretch(thread, revision)

@@ -101,8 +101,8 @@ class _Documents:
         """Yield the frames up to a revision, several at a time; those that are removed meanwhile are left out."""
         encoder = EventsEncoder(thread.epoch, _framed)
         try:
-            at = await self._hub.past.begins(thread)
-            stretch = await self._hub.past.stretch(thread, at)
+            stretch = await self._hub.past.first(thread)
+            at = stretch.revision
             run = msgspec.json.decode(stretch.run, type=RunState | None)
             yield [encoder.snapshot(stretch.state, at, [] if run is None else [RunEntry(at, run)])]
             while at < end:

@@ -16,7 +16,7 @@ from statecast.stores import Key, RecordErased, RecordWritten
 
 from .stretch import Stretch
 
-__all__ = ["INDEX", "Segment", "pack", "read_index", "segment_kind", "unpack", "with_segment"]
+__all__ = ["INDEX", "Segment", "pack", "pack_within", "read_index", "segment_kind", "unpack", "with_segment"]
 
 #: The kind of the record that is the index. What follows it in the kind of a segment's record is where that begins.
 INDEX: Final = "history"
@@ -45,6 +45,22 @@ def segment_kind(begin: int) -> str:
 def pack(stretch: Stretch) -> bytes:
     """Return a stretch as it is stored."""
     return zlib.compress(_encode(stretch), 1)
+
+
+def pack_within(stretch: Stretch, *, most: int, most_bytes: int) -> tuple[Stretch, bytes]:
+    """Return as much of the end of a stretch as a history may have, and that as it is stored.
+
+    Args:
+        stretch: The stretch.
+        most: Entries.
+        most_bytes: Bytes; one entry with the state before it may take more.
+    """
+    stretch = stretch.last(most)
+    data = pack(stretch)
+    while len(data) > most_bytes and len(stretch.entries) > 1:
+        stretch = stretch.last(len(stretch.entries) // 2)
+        data = pack(stretch)
+    return stretch, data
 
 
 def unpack(data: bytes) -> Stretch:

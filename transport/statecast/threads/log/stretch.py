@@ -46,6 +46,17 @@ class Stretch(msgspec.Struct, frozen=True, array_like=True):
         """Its bytes, about."""
         return len(self.state) + sum(len(data) for _, _, data in self.entries)
 
+    def last(self, most: int) -> Stretch:
+        """Return the part with the last entries, as many as are allowed: at least one. O(the stretch).
+
+        Damage raises any exception.
+        """
+        if len(self.entries) <= most:
+            return self
+        entries = self.entries[-most:]
+        begin = self.point(self.entries[-most - 1][0])
+        return Stretch(begin.revision, begin.state, msgspec.json.encode(begin.run), entries)
+
     def point(self, revision: int) -> Point:
         """Return the thread at a revision that the stretch has. O(the stretch).
 
