@@ -107,7 +107,7 @@ def test_the_example_is_made_of_what_is_tested() -> None:
     ours, pinned = (json.loads((page / "package.json").read_text("utf-8")) for page in (EXAMPLE, PAGE))
 
     for kind in ("dependencies", "devDependencies"):
-        assert ours[kind] == pinned[kind]
+        assert ours[kind] == {name: pinned[kind][name] for name in ours[kind]}
 
 
 def test_a_conversation_with_edits_reloads_branches_tools_a_stop_and_a_failure(

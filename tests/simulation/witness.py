@@ -10,7 +10,7 @@ import msgspec
 from statecast.protocol import Cursor, OperationsEntry, RunEntry
 from statecast.stores import Appended, Key, SavedThread, read_entry
 from statecast_agents import OperationError, operations
-from tests.cluster.history import Acked, Answer, Ended, Entry, Event, Executed, Saw, digest
+from tests.cluster.history import Acked, Answer, Ended, Entry, Event, Executed, Fault, Saw, digest
 
 from .engine import Engine
 from .loop import SimulatedLoop
@@ -56,9 +56,11 @@ class Witness:
     def forgive(self) -> None:
         """Note that the engine has lost what it wrote last, which it may have confirmed.
 
-        A process that has not noticed yet may confirm it once more to whoever asks again.
+        A process that has not noticed yet may confirm it once more to whoever asks again; one that is paused, when it
+        goes on.
         """
-        self._forgiven = self.now + NOTICED
+        pauses = [event.end for event in self.events if isinstance(event, Fault) and event.kind == "paused"]
+        self._forgiven = max(self.now, *pauses, 0.0) + NOTICED
         self.events = [event for event in self.events if not isinstance(event, Ended | Executed)]
         self._ended.clear()
 
