@@ -146,7 +146,7 @@ async def test_where_a_worker_cannot_start_the_other_one_answers_everything(fold
         before = server.workers()
         (folder / "broken").touch()
         os.kill(before[0], signal.SIGKILL)
-        await server.until(lambda: sum("ended with status 1" in line for line in server.lines) > 1)
+        await server.until(lambda: sum("ended with status 2" in line for line in server.lines) > 1)
         for _ in range(20):
             async with httpx.AsyncClient(timeout=PATIENCE / 10) as client:
                 assert (await client.get(f"{url}/health/live")).status_code == 200
