@@ -185,7 +185,9 @@ class Registry:
 
     def one_at_a_time(self, key: Key) -> AbstractAsyncContextManager[None]:
         """Let one request at a time look up and open a thread: of two first requests, one is adopted."""
-        return _FREE if key in self._threads and key not in self._turns else self._turns.of(key)
+        thread = self._threads.get(key)
+        is_here = thread is not None and thread.owned  # what another process had may turn out to be gone
+        return _FREE if is_here and key not in self._turns else self._turns.of(key)
 
     def alone(self, key: Key) -> AbstractAsyncContextManager[None]:
         """Keep requests from opening a thread or writing to it."""

@@ -69,6 +69,20 @@ async def test_a_thread_that_another_process_made_in_a_pause_is_found_before_its
         await until(lambda: b.notes() == ["noted", "noted"])
 
 
+async def test_of_several_requests_for_a_thread_that_the_store_has_lost_one_makes_it_anew() -> None:
+    async with processes() as all:
+        agent, _ = held()
+        a, b = await all.start(agent), await all.start(agent)
+        await noted(a)
+        await b.hub.find("t")
+        a.line.cut = True
+        all.expire()
+        await all.store.store.commit([Deleted(T)])
+        await asyncio.gather(*(b.send(NOTE) for _ in range(3)))
+        await until(lambda: b.status() == "completed" and b.stored)
+        assert b.notes() == ["noted"] * 3
+
+
 async def test_nobody_denies_a_new_thread_that_others_see_already() -> None:
     async with processes() as all:
         agent, _ = held()
