@@ -11,6 +11,7 @@ import pytest
 from statecast.protocol.errors import RequestError
 from statecast.stores import Assigned, BatchAccepted, Deleted, Key, SavedThread, StoreUnavailable
 from statecast.stores.shared import SharedChange
+from statecast.threads.admission import Admission
 from statecast.threads.offload import offload
 from statecast.threads.records.client_messages import rewrite
 from tests.transport.followers import Connection
@@ -69,7 +70,13 @@ async def test_a_thread_that_another_process_made_in_a_pause_is_found_before_its
         await until(lambda: b.notes() == ["noted", "noted"])
 
 
-async def test_of_several_requests_for_a_thread_that_the_store_has_lost_one_makes_it_anew() -> None:
+async def test_of_several_requests_for_a_thread_that_the_store_has_lost_one_makes_it_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def take_a_turn(self: Admission, key: Key) -> None:
+        await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(Admission, "check_free", take_a_turn)
     async with processes() as all:
         agent, _ = held()
         a, b = await all.start(agent), await all.start(agent)
