@@ -492,3 +492,18 @@ async def test_a_hint_at_entries_is_sent_with_them_and_not_again() -> None:
         await wake.aclose()
     await store.aclose()
     await other.aclose()
+
+
+async def test_a_call_that_comes_after_the_end_leaves_no_connection_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    connect = node.connected
+
+    async def connected(*args: Any) -> Any:
+        made.append(await connect(*args))
+        return made[-1]
+
+    monkeypatch.setattr(node, "connected", connected)
+    store = await opened(valkey.fresh_url(valkey.server()))
+    await store.aclose()
+    assert await store.load(KEY) is None
+    assert not any(connection.is_connected for connection in made)

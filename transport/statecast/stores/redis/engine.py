@@ -84,7 +84,7 @@ class Engine:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._node.reset()
+        await self._node.aclose()
 
     @property
     def nodes(self) -> Iterable[Node]:
@@ -204,7 +204,7 @@ class Engine:
             if isinstance(replies[1], NoScriptError):
                 replies = await _sent(there, [("ASKING",), with_text(command)], confirm)
         finally:
-            await there.reset()
+            await there.aclose()
         return replies[1]
 
 
@@ -243,7 +243,7 @@ class _Cluster(Engine):
 
     async def aclose(self) -> None:
         for node in self._masters.values():
-            await node.reset()
+            await node.aclose()
         self._masters = {}
 
     @property
@@ -277,7 +277,7 @@ class _Cluster(Engine):
             else:
                 return
             finally:
-                await node.reset()
+                await node.aclose()
         raise error or StoreUnavailable("no node of the cluster answers")
 
     async def _take(self, ranges: Reply, asked: Host) -> None:
@@ -290,7 +290,7 @@ class _Cluster(Engine):
         self._hosts = hosts
         gone = set(self._masters) - set(hosts)
         for host in gone:
-            await self._masters.pop(host).reset()
+            await self._masters.pop(host).aclose()
         for master in set(hosts) - {None}:
             if master is not None and master not in self._masters:
                 self._masters[master] = Node(self.address, partial(self.find, master))

@@ -84,6 +84,7 @@ class Node:
         self._find = find
         self._idle: list[Connection] = []
         self._generation = 0  #: connections of an earlier one are not used again
+        self._closed = False  #: whether a connection that is still made is closed after its use
         self._room = asyncio.Semaphore(AT_ONCE)
 
     async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
@@ -119,7 +120,7 @@ class Node:
         except (RedisError, OSError, TimeoutError) as error:
             await self.reset()  # the others lead to the same server
             raise StoreUnavailable(f"Redis failed: {str(error) or type(error).__name__}") from error
-        if generation == self._generation:
+        if generation == self._generation and not self._closed:
             self._idle.append(connection)
         else:
             await connection.disconnect(nowait=True)
@@ -130,6 +131,11 @@ class Node:
             return await connected(self._address, await self._find())
         except (RedisError, OSError) as error:
             raise NotSent(f"Redis cannot be reached: {str(error) or type(error).__name__}") from error
+
+    async def aclose(self) -> None:
+        """Close the connections, and keep none that is made later."""
+        self._closed = True
+        await self.reset()
 
     async def reset(self) -> None:
         """Close the connections, so that the next ones are made to whatever server is there then."""
