@@ -95,7 +95,7 @@ $(STAMP): pyproject.toml tools/setup.sh
 	@tools/setup.sh "$(PYTHON)" $@
 
 $(STAMP)-dev: $(STAMP)
-	@tools/setup.sh "$(PYTHON)" $@ dev,frameworks
+	@tools/setup.sh "$(PYTHON)" $@ dev,docs,frameworks
 
 $(STAMP)-bench: $(STAMP)-dev
 	@tools/setup.sh "$(PYTHON)" $@ bench
