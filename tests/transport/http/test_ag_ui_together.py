@@ -116,13 +116,15 @@ def calls_in(state: Json) -> set[str]:
 
 
 def turns(text: str) -> list[tuple[str, str, str, int]]:
-    """Return turns that were written down."""
-    return [(*one.split(), 0) for one in text.split(", ")]  # type: ignore[misc]  # three words each
+    """Return turns that were written down, each in three words, or in four with the message that it is about."""
+    words = [one.split() for one in text.split(", ")]
+    return [(who, what, script, int(at[0]) if at else 0) for who, what, script, *at in words]
 
 
 @example(turns("ann say both, bob say text, ann say think, bob answer text, ann look text"))
 @example(turns("ann say both, ann say look, bob say text, bob answer text, ann look text"))
 @example(turns("ann say wait, bob join text, bob answer text, bob edit text, ann resume text"))
+@example(turns("ann say text, bob say text, ann say title, bob again text 1"))
 @given(st.lists(turn, min_size=2, max_size=12))
 @settings(max_examples=80, deadline=None)
 def test_after_each_turn_a_client_shows_what_the_thread_has(turns: list[tuple[str, str, str, int]]) -> None:

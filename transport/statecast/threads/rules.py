@@ -187,7 +187,8 @@ def is_applied(thread: Thread, message_id: str) -> bool:
 def without_spent_id(thread: Thread, command: AnyCommand) -> AnyCommand:
     """Return a command without its message's id, if that was the id of a message which the thread has dropped.
 
-    The client says the message again, and it is another one.
+    The client sends the message again, and the thread takes it as another message. A command that was named after its
+    message loses that id too.
     """
     if not isinstance(command, AddMessage):
         return command
@@ -196,7 +197,8 @@ def without_spent_id(thread: Thread, command: AnyCommand) -> AnyCommand:
         return command
     if any(id_of(item) == id for item in thread.document.list_at(thread.agent.messages)):
         return command
-    return msgspec.structs.replace(command, message=msgspec.structs.replace(command.message, id=msgspec.UNSET))
+    message = msgspec.structs.replace(command.message, id=msgspec.UNSET)
+    return msgspec.structs.replace(command, id=None if command.id == id else command.id, message=message)
 
 
 def marks_of(command: AnyCommand) -> list[Mark]:
