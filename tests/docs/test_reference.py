@@ -363,7 +363,7 @@ def test_the_headers_of_a_stream_are_documented() -> None:
     ("question", "words"),
     [
         ("What is Statecast?", "Python server and library that streams the state"),
-        ("How do I start it?", "make demo"),
+        ("How do I start the demo?", "make demo"),
         ("How do I start an agent?", "statecast serve"),
         ("What is a cursor?", "A **cursor** is a place in a thread's log"),
         ("What is a run?", "A **run** is one execution of an agent"),

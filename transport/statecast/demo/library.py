@@ -14,6 +14,7 @@ import msgspec
 __all__ = ["Passage", "best", "documents", "passages", "words"]
 
 _WORD: Final = re.compile(r"[a-z0-9][a-z0-9_-]+")
+_DEFINED: Final = re.compile(r"\*\*(.+?)\*\*")  #: what a passage defines is in bold
 _COMMON: Final = frozenset(
     """a about and are as at be by can do does for from has have how i in is it its of on or so that the there this to
     was what when where which who why will with you your""".split()  # noqa: SIM905  # a list would fill the page
@@ -50,14 +51,16 @@ def words(text: str) -> list[str]:
 
 
 def best(question: str, among: Iterable[Passage], *, count: int = 2) -> list[Passage]:
-    """Return the passages that share the rarest words with a question, best first."""
+    """Return the passages that share the rarest words with a question, best first; a definition counts twice."""
     everything = [(passage, Counter(words(passage.text))) for passage in among]
     seen = Counter(word for _, counted in everything for word in counted)
     wanted = set(words(question))
 
-    def score(counted: Counter[str]) -> float:
-        rare = sum(math.log(1 + len(everything) / seen[word]) for word in wanted if word in counted)
+    def score(passage: Passage, counted: Counter[str]) -> float:
+        defined = words(" ".join(_DEFINED.findall(passage.text)))
+        rarities = {word: math.log(1 + len(everything) / seen[word]) for word in wanted if word in counted}
+        rare = sum(rarity * (2 if word in defined else 1) for word, rarity in rarities.items())
         return rare / math.sqrt(1 + counted.total() / 40)
 
-    ranked = sorted(((score(counted), passage) for passage, counted in everything), key=lambda pair: -pair[0])
+    ranked = sorted(((score(passage, counted), passage) for passage, counted in everything), key=lambda pair: -pair[0])
     return [passage for points, passage in ranked[:count] if points > 0]
