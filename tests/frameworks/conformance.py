@@ -62,7 +62,7 @@ async def text(stage: Stage) -> None:
         assert (await page.messages())[1].get("status", {}).get("type") != "incomplete"
 
 
-@case("A page that is loaded in the middle sees the same as one that was there")
+@case("A page reloaded mid-run shows the same thread as one that stayed open")
 async def reload(stage: Stage) -> None:
     async with stage.serve(call("c1", "weather", '{"city": "Bonn"}'), [*BYE, Hang(), Text("!")]) as page:
         async with page.saying("Weather?") as response:
@@ -73,7 +73,7 @@ async def reload(stage: Stage) -> None:
         assert (await response).state == await page.state()
 
 
-@case("Reasoning is a part of its own")
+@case("Reasoning appears as a separate part")
 async def reasoning(stage: Stage) -> None:
     async with stage.serve([Reasoning("Let me "), Reasoning("see."), *HELLO]) as page:
         await page.say("Hi")
@@ -82,7 +82,7 @@ async def reasoning(stage: Stage) -> None:
     assert [(part["type"], part["text"]) for part in parts] == [("reasoning", "Let me see."), ("text", "Hello")]
 
 
-@case("The tokens of each answer are in the message's metadata")
+@case("Token counts of each answer are in the message's metadata")
 async def usage(stage: Stage) -> None:
     async with stage.serve(call("c1", "weather", '{"city": "Bonn"}'), BYE) as page:
         await page.say("Weather?")
@@ -92,7 +92,7 @@ async def usage(stage: Stage) -> None:
     assert all(step["inputTokens"] > 0 and step["outputTokens"] > 0 for step in steps)
 
 
-@case("The model is given the conversation so far, also after a restart")
+@case("The model gets the conversation so far, also after a restart")
 async def history(stage: Stage) -> None:
     async with stage.serve(HELLO) as page:
         await page.say("Hi")
@@ -104,7 +104,7 @@ async def history(stage: Stage) -> None:
     assert (request.of("user"), request.of("assistant")) == (["Hi", "Bye"], ["Hello"])
 
 
-@case("A tool of the server runs, its call and its result are shown")
+@case("Server tools run, and their calls and results appear")
 async def backend_tool(stage: Stage) -> None:
     async with stage.serve(call("c1", "weather", '{"city": "Bonn"}'), BYE) as page:
         await page.say("Weather?")
@@ -117,7 +117,7 @@ async def backend_tool(stage: Stage) -> None:
     assert "sunny in Bonn" in second.of("tool")[0]
 
 
-@case("The arguments of two calls stream interleaved")
+@case("Arguments of two parallel calls stream interleaved")
 async def interleaved_calls(stage: Stage) -> None:
     answer: list[Step] = [
         CallBegin("c1", "weather", 0),
@@ -136,7 +136,7 @@ async def interleaved_calls(stage: Stage) -> None:
     assert "Rome" in str(second["result"])
 
 
-@case("A tool of the page is offered to the model, and answered after a restart")
+@case("The model can call frontend tools, which can be answered after a restart")
 async def client_tool(stage: Stage) -> None:
     async with stage.serve([*HELLO, *call("c1", "pick_color", '{"of": "walls"}')]) as page:
         await page.say("Paint")
@@ -158,7 +158,7 @@ async def client_tool(stage: Stage) -> None:
 TWO_ROOMS = [*call("c1", "book", '{"room": "A"}', 0), *call("c2", "book", '{"room": "B"}', 1)]
 
 
-@case("Two approvals are answered apart, with a restart between")
+@case("Two approvals can be answered separately, with a restart in between")
 async def approvals(stage: Stage) -> None:
     async with stage.serve(TWO_ROOMS) as page:
         await page.say("Book both")
@@ -178,7 +178,7 @@ async def approvals(stage: Stage) -> None:
         assert (await page.said())[-1] == ("assistant", "Goodbye")
 
 
-@case("Of two approvals one is denied")
+@case("One of two approvals can be denied")
 async def denial(stage: Stage) -> None:
     async with stage.serve(TWO_ROOMS, BYE) as page:
         await page.say("Book both")
@@ -191,7 +191,7 @@ async def denial(stage: Stage) -> None:
         assert len(page.provider.requests[1].of("tool")) == 2, "the model is told of both"
 
 
-@case("A tool of the server, an approval and a tool of the page mix in one answer")
+@case("One answer can mix server tools, frontend tools and approvals")
 async def mixed_calls(stage: Stage) -> None:
     answer = [
         *call("c1", "weather", '{"city": "Bonn"}', 0),
@@ -211,7 +211,7 @@ async def mixed_calls(stage: Stage) -> None:
         assert len(page.provider.requests[1].of("tool")) == 3
 
 
-@case("A message instead of an answer is answered, and the question is closed")
+@case("A new message dismisses an open question, and the agent replies to it")
 async def message_instead(stage: Stage) -> None:
     async with stage.serve(call("c1", "book", '{"room": "A"}'), BYE) as page:
         await page.say("Book")
@@ -222,7 +222,7 @@ async def message_instead(stage: Stage) -> None:
         assert page.provider.requests[1].of("user")[-1] == "Never mind"
 
 
-@case("A sub-agent's conversation is shown in its call, and nowhere else")
+@case("A sub-agent's conversation appears inside its call, and nowhere else")
 async def sub_agent(stage: Stage) -> None:
     asks = call("c1", "expert", '{"question": "Why?"}')
     async with stage.serve(asks, [Text("Be"), Text("cause")], BYE) as page:
@@ -235,7 +235,7 @@ async def sub_agent(stage: Stage) -> None:
     assert "Because" in str(shown["result"])
 
 
-@case("A stop reaches the provider, and the next message is answered")
+@case("Stop cancels the request to the provider, and the next message is answered")
 async def cancel(stage: Stage) -> None:
     async with stage.serve([*HELLO, Hang()], BYE) as page:
         async with page.saying("Hi") as response:
@@ -250,7 +250,7 @@ async def cancel(stage: Stage) -> None:
         assert page.provider.requests[-1].of("user")[-1] == "Bye"
 
 
-@case("A stop within a blocking tool ends the run, and what the tool still does is refused")
+@case("Stop ends a run inside a blocking tool, and later writes of the tool are rejected")
 async def cancel_in_tool(stage: Stage) -> None:
     async with stage.serve(call("c1", "block"), BYE) as page:
         async with page.saying("Block"):
@@ -264,7 +264,7 @@ async def cancel_in_tool(stage: Stage) -> None:
         assert (await page.said())[-1] == ("assistant", "Goodbye")
 
 
-@case("A provider that fails before its first token fails the run, and the next message is answered")
+@case("If the provider fails before its first token, the run fails, and the next message is answered")
 async def error_at_once(stage: Stage) -> None:
     async with stage.serve([Fail()], BYE) as page:
         failed = await page.say("Hi")
@@ -276,7 +276,7 @@ async def error_at_once(stage: Stage) -> None:
         page.keeps_the_secret()
 
 
-@case("A provider that fails in the middle leaves what it said, marked as incomplete")
+@case("If the provider fails mid-answer, the partial answer stays, marked as incomplete")
 async def error_in_the_middle(stage: Stage) -> None:
     async with stage.serve([*HELLO, Fail()], BYE) as page:
         failed = await page.say("Hi")
@@ -288,7 +288,7 @@ async def error_in_the_middle(stage: Stage) -> None:
         page.keeps_the_secret()
 
 
-@case("What a tool's exception says reaches no page")
+@case("The text of a tool's exception never reaches a page")
 async def secret(stage: Stage) -> None:
     async with stage.serve(call("c1", "fails"), BYE) as page:
         await page.say("Fail")
@@ -296,7 +296,7 @@ async def secret(stage: Stage) -> None:
         page.keeps_the_secret()
 
 
-@case("An edited message is answered without what followed it")
+@case("Editing a message removes what followed it before the agent answers")
 async def edit(stage: Stage) -> None:
     async with stage.serve([Text("One")], [Text("Two")], [Text("Three")], [Text("Four")]) as page:
         await page.say("First", id="u1")
@@ -311,7 +311,7 @@ async def edit(stage: Stage) -> None:
         assert (request.of("user"), request.of("assistant")) == (["Anew"], [])
 
 
-@case("A message is answered again")
+@case("An answer can be regenerated")
 async def regenerate(stage: Stage) -> None:
     async with stage.serve([Text("One")], [Text("Two")], [Text("Three")]) as page:
         await page.say("First", id="u1")
@@ -323,7 +323,7 @@ async def regenerate(stage: Stage) -> None:
     assert (request.of("user"), request.of("assistant")) == (["First", "Second"], ["One"])
 
 
-@case("After `kill -9` in the middle, what was shown is there, and the next message is answered", slow=True)
+@case("After `kill -9` mid-run, everything shown is still there, and the next message is answered", slow=True)
 async def killed(stage: Stage) -> None:
     """Only a process that dies without a word shows what the store has at that moment."""
     command = [sys.executable, "-m", "tests.frameworks.killed", stage.rig.__name__, str(stage.folder)]

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 TITLE = "smolagents"
 
-_SYNCHRONOUS = "Its agents are synchronous, and hold a thread while they wait, which does not survive the server."
+_SYNCHRONOUS = "Its agents are synchronous: they would wait in a worker thread, which a restart would lose."
 
 GAPS: Mapping[str, str] = {
-    "reasoning": "Its models' streams have no reasoning; what they write beside the answer is shown as reasoning.",
+    "reasoning": "Its model streams carry no reasoning. Text the model writes besides its answer appears as reasoning.",
     "client_tool": _SYNCHRONOUS,
     "approvals": _SYNCHRONOUS,
     "denial": _SYNCHRONOUS,
     "mixed_calls": _SYNCHRONOUS,
     "message_instead": _SYNCHRONOUS,
-    "sub_agent": "A managed agent runs in one piece, and its report is the result of its call.",
-    "cancel": "Its agents are synchronous: a stop acts when the model's next piece comes.",
+    "sub_agent": "A managed agent does not stream; its report is the result of the call.",
+    "cancel": "Its agents are synchronous: a stop takes effect when the model produces its next piece.",
 }
 
 
