@@ -134,7 +134,7 @@ def test_what_did_not_change_is_the_same_object(url: str, gate: Gate) -> None:
 def test_what_is_written_during_a_run_waits_in_the_server_and_a_reload_loses_none(url: str, gate: Gate) -> None:
     with Hook({"url": url, "urlParam": "thread"}) as hook:
         hook.say("hold this")
-        hook.wait("messages.at(-1).status === 'running' && hook.run?.status === 'running'")
+        hook.wait("messages.at(-1)?.status === 'running' && hook.run?.status === 'running'")
         hook.say("second")
         hook.say("third")
         queued = hook.wait("hook.queued.length === 2 && hook.pending.length === 0")["messages"]
@@ -147,6 +147,17 @@ def test_what_is_written_during_a_run_waits_in_the_server_and_a_reload_loses_non
         assert texts(hook.rest(6))[2:] == ["second", "You said: second ", "third", "You said: third "]
         report = sound(hook)
         assert f"thread={report.requests[-1]['url'].split('/')[4]}" in report.address
+
+
+def test_a_new_address_keeps_what_the_router_of_the_page_has_in_its_entry(url: str) -> None:
+    """Next.js takes a state with its mark for a call of its own, and would put the old address back later."""
+    with Hook({"url": url, "urlParam": "thread"}) as hook:
+        hook.do("history.replaceState({ __NA: true, key: 'a' }, '', location.href)")
+        hook.say("one")
+        hook.rest(2)
+        entry = hook.do("[history.state, location.search === `?thread=${hook.threadId}`]")["value"]
+        assert entry == [{"key": "a"}, True]
+        sound(hook)
 
 
 def test_a_stop_stops_the_run_and_the_answer_says_so(url: str) -> None:

@@ -42,6 +42,17 @@ const addressOf = (param: string, id: string | null): URL => {
   return address;
 };
 
+/**
+ * The state of the history entry, as the page's router finds it again behind a new address.
+ *
+ * Next.js takes a state with its mark for one of its own calls: it would not note the new address, and later put the old
+ * one back. It adds the mark by itself.
+ */
+const keptState = (): unknown => {
+  const state: unknown = history.state;
+  return typeof state === "object" && state !== null && "__NA" in state ? { ...state, __NA: undefined } : state;
+};
+
 export function useIdentity(
   given: string | undefined,
   isNew: boolean,
@@ -62,7 +73,7 @@ export function useIdentity(
   }, [param, given]);
 
   const keep = useCallback(() => {
-    if (param !== undefined && inAddress(param) !== place.id) history.replaceState(history.state, "", addressOf(param, place.id));
+    if (param !== undefined && inAddress(param) !== place.id) history.replaceState(keptState(), "", addressOf(param, place.id));
   }, [param, place.id]);
 
   const go = useCallback(

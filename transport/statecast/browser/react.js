@@ -367,6 +367,19 @@ var addressOf = (param, id) => {
 	else address.searchParams.set(param, id);
 	return address;
 };
+/**
+* The state of the history entry, as the page's router finds it again behind a new address.
+*
+* Next.js takes a state with its mark for one of its own calls: it would not note the new address, and later put the old
+* one back. It adds the mark by itself.
+*/
+var keptState = () => {
+	const state = history.state;
+	return typeof state === "object" && state !== null && "__NA" in state ? {
+		...state,
+		__NA: void 0
+	} : state;
+};
 function useIdentity(given, isNew, param, onChange) {
 	const [own, setOwn] = useState(() => placeIn(param));
 	const place = useMemo(() => {
@@ -387,7 +400,7 @@ function useIdentity(given, isNew, param, onChange) {
 		return () => window.removeEventListener("popstate", moved);
 	}, [param, given]);
 	const keep = useCallback(() => {
-		if (param !== void 0 && inAddress(param) !== place.id) history.replaceState(history.state, "", addressOf(param, place.id));
+		if (param !== void 0 && inAddress(param) !== place.id) history.replaceState(keptState(), "", addressOf(param, place.id));
 	}, [param, place.id]);
 	const go = useCallback((next) => {
 		setOwn(next);
