@@ -148,7 +148,7 @@ const STEPS = {
   offline: ({ offline }) => context.setOffline(offline ?? true),
 };
 
-const open = async ({ executable, viewport, headers, locale, colorScheme }) => {
+const open = async ({ executable, viewport, headers, locale, colorScheme, ignoreHTTPSErrors }) => {
   browser ??= await chromium.launch({ executablePath: executable, args: ARGUMENTS, headless: true });
   seen = { console: [], pageErrors: [], network: [] };
   tabs.clear();
@@ -157,6 +157,7 @@ const open = async ({ executable, viewport, headers, locale, colorScheme }) => {
     ...(headers && { extraHTTPHeaders: headers }),
     ...(locale && { locale }),
     ...(colorScheme && { colorScheme }),
+    ...(ignoreHTTPSErrors && { ignoreHTTPSErrors }),
   });
   watch("first", await context.newPage());
 };
