@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
@@ -11,16 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from statecast.http.endpoints.client_module import BROWSER
+from statecast import Agent, create_app
+from statecast.http.npm_package import BROWSER, react_package
 from tests.clients.installed import DRIVERS
 from tests.clients.node import need_node
-from tests.page.installed import page_packages
+from tests.clients.serving import served
+from tests.page.installed import install_packages, page_packages
 from tests.page.sources import ROOT, npm
 
 PACKAGE = ROOT / "packages" / "react"
 USAGE = Path(__file__).parent / "react_usage.tsx"
 ADVICE = "run `make react` and commit what it builds"
-MODULES = ["adapters", "client", "react"]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     packages = page_packages()
     root = tmp_path_factory.mktemp("react")
     folder = root / "packages" / "react"
-    shutil.copytree(PACKAGE, folder, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    shutil.copytree(PACKAGE, folder, ignore=shutil.ignore_patterns("node_modules"))
     shutil.copytree(BROWSER, root / "transport" / "statecast" / "browser")
     (folder / "node_modules").symlink_to(packages)
     return folder
@@ -42,43 +44,59 @@ def test_the_sources_make_what_is_served(sources: Path) -> None:
     assert built.read_text("utf-8") == (BROWSER / "react.js").read_text("utf-8"), ADVICE
 
 
-def test_the_package_has_what_is_served(sources: Path, tmp_path: Path) -> None:
-    npm("pack", "--pack-destination", str(tmp_path), cwd=sources)
+def test_npm_packs_the_files_that_the_server_packs(tmp_path: Path) -> None:
+    need_node()
+    npm("pack", str(BROWSER), "--pack-destination", str(tmp_path), cwd=tmp_path)
     (archive,) = tmp_path.glob("*.tgz")
-    with tarfile.open(archive) as package:
-        names = sorted(package.getnames())
-        package.extractall(tmp_path, filter="data")
 
-    files = [f"package/dist/{module}.{kind}" for module in MODULES for kind in ("d.ts", "js")]
-    assert names == sorted(["package/README.md", "package/package.json", *files])
-    for file in files:
-        assert (tmp_path / file).read_bytes() == (BROWSER / Path(file).name).read_bytes()
+    assert archive.name == f"statecast-react-{version('statecast')}.tgz"
+    assert files_of(archive.read_bytes()) == files_of(react_package())
+
+
+def files_of(archive: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as package:
+        return {name: extracted.read() for name in package.getnames() if (extracted := package.extractfile(name))}
+
+
+def test_npm_installs_it_from_any_server_and_from_a_file(tmp_path: Path) -> None:
+    need_node()
+    (tmp_path / "package.json").write_text("{}", "utf-8")
+    installed = tmp_path / "node_modules" / "@statecast" / "react"
+    without_peers = ["--legacy-peer-deps", "--no-audit", "--no-fund"]
+    with served(create_app(Agent())) as url:
+        npm("install", f"{url}/react.tgz", *without_peers, cwd=tmp_path)
+    assert json.loads((tmp_path / "package.json").read_text("utf-8"))["dependencies"] == {
+        "@statecast/react": f"{url}/react.tgz"
+    }
+    assert {file.name for file in installed.iterdir()} == {file.name for file in BROWSER.iterdir()}
+
+    (tmp_path / "react.tgz").write_bytes(react_package())
+    npm("install", "./react.tgz", *without_peers, cwd=tmp_path)
+    shutil.rmtree(installed)
+    npm("ci", *without_peers, cwd=tmp_path)  # the server is gone
+    assert (installed / "react.js").read_bytes() == (BROWSER / "react.js").read_bytes()
 
 
 def test_its_version_is_that_of_the_server_and_it_depends_on_peers_only() -> None:
-    package = json.loads((PACKAGE / "package.json").read_text("utf-8"))
+    package = json.loads((BROWSER / "package.json").read_text("utf-8"))
     assert package["version"] == version("statecast")
     assert "dependencies" not in package
     assert sorted(package["peerDependencies"]) == ["@assistant-ui/react", "react"]
     assert '"resolved"' not in (PACKAGE / "package-lock.json").read_text("utf-8")
 
 
-def test_uses_that_are_right_pass_and_others_do_not(tmp_path: Path) -> None:
-    packages = page_packages()
+@pytest.mark.parametrize(
+    ("module", "resolution"), [("ESNext", "bundler"), ("Node16", "Node16"), ("NodeNext", "NodeNext")]
+)
+def test_uses_that_are_right_pass_and_others_do_not(tmp_path: Path, module: str, resolution: str) -> None:
+    install_packages(tmp_path)
     shutil.copy(USAGE, tmp_path)
-    installed = tmp_path / "node_modules"
-    (installed / "@statecast" / "react" / "dist").mkdir(parents=True)
-    shutil.copy(PACKAGE / "package.json", installed / "@statecast" / "react")
-    for module in MODULES:
-        shutil.copy(BROWSER / f"{module}.d.ts", installed / "@statecast" / "react" / "dist")
-    for package in packages.iterdir():
-        if package.name != ".bin":
-            (installed / package.name).symlink_to(package)
+    (tmp_path / "package.json").write_text('{"type": "module"}', "utf-8")
     config = json.loads((PACKAGE / "tsconfig.json").read_text("utf-8"))["compilerOptions"]
     del config["paths"]
-    config |= {"jsx": "react-jsx", "skipLibCheck": False}
+    config |= {"jsx": "react-jsx", "skipLibCheck": False, "module": module, "moduleResolution": resolution}
     (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": config, "include": ["*.tsx"]}), "utf-8")
-    tsc = [need_node(), str(packages / ".bin" / "tsc"), "--noEmit"]
+    tsc = [need_node(), str(tmp_path / "node_modules" / ".bin" / "tsc"), "--noEmit"]
     answer = subprocess.run(tsc, cwd=tmp_path, capture_output=True, text=True, timeout=120)
 
     # What other packages declare is theirs.

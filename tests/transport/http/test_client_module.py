@@ -1,6 +1,9 @@
-"""`GET /client.js`, `/adapters.js`, `/react.js` and their types: what is served, who keeps it, and for whom it is."""
+"""`GET /client.js`, `/adapters.js`, `/react.js`, `/react.tgz` and types: what is served, who keeps it, and for whom."""
 
 from __future__ import annotations
+
+import io
+import tarfile
 
 import pytest
 from starlette.applications import Starlette
@@ -8,6 +11,7 @@ from starlette.routing import Mount
 
 from statecast import Agent, create_app
 from statecast.http.endpoints.client_module import BROWSER
+from statecast.http.npm_package import react_package
 from statecast.testing import TestClient
 from tests.transport.http.test_requests import code_of
 
@@ -38,7 +42,26 @@ async def test_the_file_is_served_as_it_is(path: str, media: str) -> None:
         assert answer.headers["etag"] == response.headers["etag"]
 
 
-@pytest.mark.parametrize("path", FILES)
+async def test_the_package_has_every_file_and_is_the_same_each_time() -> None:
+    async with TestClient(create_app(Agent())) as client:
+        response = await client.get("/react.tgz")
+        head = await client.request("HEAD", "/react.tgz")
+    react_package.cache_clear()  # as in another process
+    with tarfile.open(fileobj=io.BytesIO(response.content), mode="r:gz") as package:
+        files = {name: extracted.read() for name in package.getnames() if (extracted := package.extractfile(name))}
+
+    assert files == {f"package/{file.name}": file.read_bytes() for file in BROWSER.iterdir()}
+    assert {f"package{path}" for path in FILES} | {"package/package.json", "package/README.md"} == set(files)
+    assert response.content == react_package()
+    for answer in (response, head):
+        assert answer.headers["content-type"] == "application/gzip"
+        assert answer.headers["content-length"] == str(len(response.content))
+        assert answer.headers["cache-control"] == "no-cache"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["etag"] == response.headers["etag"]
+
+
+@pytest.mark.parametrize("path", [*FILES, "/react.tgz"])
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*"])
 async def test_who_has_it_is_told_so(path: str, form: str) -> None:
     async with TestClient(create_app(Agent())) as client:
@@ -53,9 +76,9 @@ async def test_who_has_it_is_told_so(path: str, form: str) -> None:
 
 async def test_the_files_are_told_apart_by_their_etags() -> None:
     async with TestClient(create_app(Agent())) as client:
-        etags = {(await client.get(path)).headers["etag"] for path in FILES}
+        etags = {(await client.get(path)).headers["etag"] for path in [*FILES, "/react.tgz"]}
 
-    assert len(etags) == len(FILES)
+    assert len(etags) == len(FILES) + 1
 
 
 @pytest.mark.parametrize("asked", ["x", "bytes=", "bytes=-", "bytes=5-2", "bytes=0-1,3-4", "lines=0-1"])

@@ -1,22 +1,23 @@
-"""`GET /client.js`, `GET /adapters.js` and `GET /react.js`: ES modules for pages, with their types."""
+"""`GET /client.js`, `/adapters.js` and `/react.js`: ES modules for pages, with their types; and all of them for npm."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import hashlib
 from typing import Final
 
+from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
+from statecast.http.npm_package import BROWSER, react_package
 from statecast.http.operation import UNCHANGED, Operation, Reply
 from statecast.http.response.static import Folder
 
 __all__ = ["BROWSER", "module_operations"]
 
-BROWSER: Final = Path(__file__).parents[2] / "browser"  #: where the files are
-
 _SCRIPT: Final = {"text/javascript": "an ES module"}
 _TYPES: Final = {"application/typescript": "its types"}
+_PACKAGE: Final = {"application/gzip": "an npm package"}
 
 FILES: Final = {
     "client.js": ("A client of a thread, as an ES module", _SCRIPT),
@@ -35,7 +36,22 @@ def module_operations() -> list[Operation]:
     async def get(request: Request) -> Response:
         return await folder.get_response(request.scope["path"].rpartition("/")[2], request.scope)
 
-    return [
+    async def get_package(request: Request) -> Response:
+        content = await to_thread.run_sync(react_package)
+        headers = {
+            "etag": f'"{hashlib.sha256(content).hexdigest()[:32]}"',
+            "cache-control": "no-cache",
+            "x-content-type-options": "nosniff",
+        }
+        response = Response(content, media_type="application/gzip", headers=headers)
+        if folder.is_not_modified(response.headers, request.headers):
+            return Response(status_code=304, headers=headers)
+        return response
+
+    operations = [
         Operation("GET", f"/{name}", get, summary, {200: Reply(media=media), 304: UNCHANGED})
         for name, (summary, media) in FILES.items()
     ]
+    summary = "All of them as the npm package @statecast/react"
+    package = Operation("GET", "/react.tgz", get_package, summary, {200: Reply(media=_PACKAGE), 304: UNCHANGED})
+    return [*operations, package]
