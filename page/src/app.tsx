@@ -2,9 +2,10 @@
 import { Activity, useEffect, type ComponentType } from "react";
 import { Session } from "./agent/session";
 import { useSignal } from "./agent/signal";
+import { inAddress } from "./agent/thread";
 import { Chat } from "./chat/chat";
 import { ChatIcon, ClientsIcon, CommandsIcon, OperationsIcon, RunsIcon, StateIcon } from "./icons";
-import { useMoment } from "./log/log";
+import { useMoment, useRunChanges } from "./log/log";
 import { Clients } from "./panels/clients";
 import { Commands } from "./panels/commands";
 import { Header } from "./panels/header";
@@ -18,6 +19,7 @@ import { StateView } from "./panels/state-view";
 import { panelId, tabId, Tabs, type Tab } from "./panels/tabs";
 import { ThreadList } from "./panels/thread-list";
 import { Timeline } from "./panels/timeline";
+import { followThreads, readThreads } from "./server/threads";
 import { threadsOpen, view, type View } from "./panels/views";
 
 const CHAT: Tab<View> = { name: "chat", label: "Chat", Icon: ChatIcon };
@@ -30,7 +32,15 @@ const INSPECTOR: readonly (Tab<View> & { readonly Content: ComponentType })[] = 
   { name: "clients", label: "Clients", Icon: ClientsIcon, Content: Clients },
 ];
 
+/** Read the list of threads: the header needs it too, where the list is closed. */
+const useThreads = (): void => {
+  const changes = useRunChanges();
+  useEffect(followThreads, []);
+  useEffect(() => void (changes !== null && inAddress() && readThreads()), [changes]);
+};
+
 function Layout() {
+  useThreads();
   const screen = useScreen();
   const open = useSignal(threadsOpen) ?? screen === "wide";
   const chosen = useSignal(view);

@@ -123,9 +123,9 @@ def test_a_question_of_the_agent_is_answered_and_the_run_goes_on(open_page: Open
         assert (call["toolName"], call["result"], call["isError"]) == ("ask_user", "the operations", False)
 
 
-MARKDOWN = """# Steps
-- **first**
-  - inner
+MARKDOWN = """# Steps of `f`
+- **first *of* all**
+  - _inner_ snake_case_name 2 * 3 * 4 ~~old~~
 1. one
 > quoted
 
@@ -137,7 +137,7 @@ MARKDOWN = """# Steps
 <b>- no item</b>
 
 ```
-<img src=x> [safe](https://example.org/) [not](javascript:alert(1))"""
+<img src=x> [safe](https://example.org/) [not](javascript:alert(1)) (https://example.org/a_b)."""
 
 
 def test_markdown_is_drawn_in_blocks_and_its_text_stays_whole(open_page: Open) -> None:
@@ -147,13 +147,18 @@ def test_markdown_is_drawn_in_blocks_and_its_text_stays_whole(open_page: Open) -
         page.rest()
         page.assert_shows_the_servers_messages()
         for selector, texts in {
-            "[role=heading]": ["# Steps\n"],
-            ".item": ["- **first**\n", "  - inner\n"],
+            "[role=heading]": ["# Steps of `f`\n"],
+            "[role=heading] code": ["`f`"],
+            "[role=list] > .item": ["- **first *of* all**\n", "  - _inner_ snake_case_name 2 * 3 * 4 ~~old~~\n"],
+            '.item[aria-level="2"]': ["  - _inner_ snake_case_name 2 * 3 * 4 ~~old~~\n"],
+            "strong": ["# Steps of `f`\n", "**first *of* all**"],
+            "em": ["*of*", "_inner_"],
+            "del": ["~~old~~"],
             ".quotation": ["> quoted\n"],
             "[role=columnheader]": ["| city |", " euros |\n|---|---:|\n"],
             "[role=cell] code": ["`90`"],
             ".fence": ["```html\n<b>- no item</b>\n\n```\n"],
-            ".text a": ["[safe](https://example.org/)"],
+            ".text a": ["[safe](https://example.org/)", "https://example.org/a_b"],
         }.items():
             found = f"[...document.querySelectorAll('{USER} {selector}')]"
             assert page.script(f"() => {found}.map((one) => one.textContent)") == texts
@@ -163,6 +168,18 @@ def test_markdown_is_drawn_in_blocks_and_its_text_stays_whole(open_page: Open) -
         height += " const inside = document.querySelector('.fence').clientHeight - 2 * parseFloat(paddingTop);"
         assert page.script(f"{height} return Math.round(inside / parseFloat(lineHeight)); }}") == 2
         page.shoot("markdown")
+
+
+def test_a_question_that_a_new_message_passed_over_is_at_work_no_more(open_page: Open) -> None:
+    with open_page() as page:
+        page.say("use a tool")
+        page.wait(part("question"))
+        page.rest("waiting")
+        page.say("what is a cursor?")
+        page.wait(f"{AGENT} >> nth=1")
+        page.rest()
+        page.wait(part("question"), state="detached")
+        page.wait(f"{part('tool-call')}[data-status='no answer']")
 
 
 def test_a_failed_run_says_why_until_the_next_one(open_page: Open) -> None:

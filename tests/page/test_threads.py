@@ -55,6 +55,15 @@ def test_threads_are_listed_found_and_opened_and_the_back_button_leads_back(open
         page.arrive(f"() => location.search.includes('{carrots}')")
 
 
+def test_a_title_that_a_command_sets_is_that_of_the_list_in_every_tab(open_page: Open) -> None:
+    with open_page(viewport=WIDE) as page:
+        thread = begun(page, "Zebras at night")
+        with open_page(viewport=WIDE) as other:
+            other.wait(entry(thread), text="Zebras at night")
+            page.command("set-title", title="Zebras by day")
+            other.wait(entry(thread), text="Zebras by day")
+
+
 def test_a_thread_is_deleted_once_that_is_confirmed(open_page: Open) -> None:
     with open_page(viewport=WIDE) as page:
         page.expect_complaint("status of 404")

@@ -1,19 +1,13 @@
 /** The commands that the server's agent declares. */
-import { toForm, type Form, type Schema } from "./fields";
-import { at } from "../server/address";
+import type { Agent } from "../server/agents";
+import { toForm, type Form } from "./fields";
 
 /** Commands that are not the agent's own. */
 const BUILT_IN: ReadonlySet<string> = new Set(["add-message", "add-tool-result", "answer"]);
 
 export type Declared = { readonly type: string; readonly form: Form };
 
-type Answer = { readonly agents?: readonly { readonly commands?: Readonly<Record<string, Schema>> }[] };
-
-export const loadCommands = async (): Promise<readonly Declared[]> => {
-  const response = await fetch(at("agents"));
-  if (!response.ok) throw new Error(`the server answered with status ${response.status}`);
-  const { agents } = (await response.json()) as Answer;
-  return Object.entries(agents?.[0]?.commands ?? {})
+export const declaredBy = ({ commands }: Agent): readonly Declared[] =>
+  Object.entries(commands)
     .filter(([type]) => !BUILT_IN.has(type))
     .map(([type, schema]) => ({ type, form: toForm(schema) }));
-};

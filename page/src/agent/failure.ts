@@ -1,10 +1,18 @@
 /** What went wrong with the last request or run, in words. */
 import type { Statecast } from "@statecast/react";
 import { useEffect, useRef, useState } from "react";
-import { Signal } from "./signal";
+import { noteError, unloaded } from "../server/requests";
+import { Signal, useSignal } from "./signal";
 
-/** `lost`: the server cannot be reached, and the run may well go on. `note`: nothing failed, but the user should know. */
-export type Failure = { readonly kind: "failed" | "lost" | "note"; readonly text: string };
+/**
+ * `lost`: the server cannot be reached, and the run may well go on. `unloaded`: the agent's code does not load. `note`:
+ * nothing failed, but the user should know.
+ */
+export type Failure = {
+  readonly kind: "failed" | "lost" | "unloaded" | "note";
+  readonly text: string;
+  readonly traceback?: string;
+};
 
 export const failure = new Signal<Failure | null>(null);
 
@@ -31,11 +39,23 @@ const useIsLost = (connection: string, error: Error | null): boolean => {
 
 const failed = (text: string): Failure => ({ kind: "failed", text });
 
-/** Say what is wrong now: a server that is out of reach, or has forgotten the thread, a refusal, or a failed run. */
+/** Return why the agent's code does not load, whichever request was told so. */
+const useUnloaded = (connection: string, error: Error | null): Failure | null => {
+  const now = useSignal(unloaded);
+  useEffect(() => noteError(error), [error]);
+  useEffect(() => {
+    if (connection === "open") unloaded.set(null);
+  }, [connection]);
+  return now && { kind: "unloaded", text: now.message, traceback: now.traceback };
+};
+
+/** Say what is wrong now: no agent, no server, one that has forgotten the thread, a refusal, or a failed run. */
 export function useFailures({ run, error, connection, pending, thread }: Watched): void {
   const isLost = useIsLost(connection, error);
+  const isUnloaded = useUnloaded(connection, error);
   const problem = run?.error?.message ?? (run?.status === "interrupted" ? INTERRUPTED : undefined);
   const problemOf = (): Failure | null => {
+    if (isUnloaded) return isUnloaded;
     if (isLost) return LOST;
     if (connection === "unknown" && thread.getSnapshot().cursor !== null) return GONE;
     if (connection !== "connecting" && error) return failed(error.message);
@@ -43,5 +63,5 @@ export function useFailures({ run, error, connection, pending, thread }: Watched
   };
   const now = problemOf();
   // What the user has dismissed comes back only where something else goes wrong.
-  useEffect(() => failure.set(now), [now?.text, run?.id]);
+  useEffect(() => failure.set(now), [now?.kind, now?.text, run?.id]);
 }

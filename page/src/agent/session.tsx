@@ -1,12 +1,14 @@
 /** The page's one thread, on the hook that any page would use. */
 import { AssistantRuntimeProvider } from "@assistant-ui/react";
 import { useStatecast, type Statecast } from "@statecast/react";
-import { createContext, useContext, useEffect, useState, type ReactNode } from "react";
+import { createContext, useContext, useEffect, type ReactNode } from "react";
 import { take } from "../log/log";
+import { loaded, readAgents } from "../server/agents";
 import { server } from "../server/address";
-import { loadCommands } from "./declared";
 import { useFailures } from "./failure";
 import { publish } from "./following";
+import { useNaming } from "./naming";
+import { useSignal } from "./signal";
 import type { CustomCommand, DemoState } from "./state";
 import { reopened, threadId } from "./thread";
 
@@ -24,29 +26,28 @@ export const useSession = (): Session => {
   return session;
 };
 
-const useHasBranches = (): boolean => {
-  const [has, setHas] = useState(false);
-  useEffect(() => {
-    loadCommands().then(
-      (commands) => setHas(commands.some(({ type }) => type === SHOW_BRANCH)),
-      () => {}, // the panel of the commands says so
-    );
-  }, []);
-  return has;
+
+/** Read what the agent is at first, and whenever the connection is back: its server may be another process. */
+const useAgents = (connection: string): void => {
+  const isOpen = connection === "open";
+  useEffect(() => void readAgents(), [isOpen]);
 };
 
 export function Session({ children }: { readonly children: ReactNode }) {
+  const hasBranches = SHOW_BRANCH in (useSignal(loaded).agent?.commands ?? {});
   const session = useStatecast<DemoState, CustomCommand>({
     url: server,
     threadId,
     isNew: !reopened,
     urlParam: "thread",
     attachments: true,
-    branchCommand: useHasBranches() ? SHOW_BRANCH : undefined,
+    branchCommand: hasBranches ? SHOW_BRANCH : undefined,
     onFrame: take,
   });
   useEffect(() => publish(session));
+  useAgents(session.connection);
   useFailures(session);
+  useNaming();
   return (
     <Context value={session}>
       <AssistantRuntimeProvider runtime={session.runtime}>{children}</AssistantRuntimeProvider>

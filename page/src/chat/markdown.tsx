@@ -74,6 +74,7 @@ const drawn = (text: string, start: RegExp, rest: (text: string) => ReactNode): 
 
 const inline = (text: string): ReactNode => <Inline text={text} />;
 
+/** How deep an item stands in others. */
 const depthOf = (text: string): number => Math.min(DEEPEST, Math.floor((/^ */.exec(text)?.[0].length ?? 0) / 2));
 
 function Code({ text }: { readonly text: string }) {
@@ -147,13 +148,13 @@ const Piece = memo(function Piece({ kind, text }: Block) {
       );
     case "item":
       return (
-        <span className="block item" data-depth={depthOf(text)}>
+        <span className="block item" role="listitem" aria-level={depthOf(text) + 1} data-depth={depthOf(text)}>
           {drawn(text, BULLET, inline)}
         </span>
       );
     case "numbered":
       return (
-        <span className="block numbered" data-depth={depthOf(text)}>
+        <span className="block numbered" role="listitem" aria-level={depthOf(text) + 1} data-depth={depthOf(text)}>
           {drawn(text, NUMBER, inline)}
         </span>
       );
@@ -162,6 +163,27 @@ const Piece = memo(function Piece({ kind, text }: Block) {
   }
 });
 
+const isItem = ({ kind }: Block): boolean => kind === "item" || kind === "numbered";
+
+/** Put neighbouring items together, which are a list. */
+const listed = (blocks: readonly Block[]): readonly (readonly Block[])[] => {
+  const groups: Block[][] = [];
+  for (const block of blocks) {
+    const last = groups.at(-1);
+    if (last?.[0] && isItem(last[0]) && isItem(block)) last.push(block);
+    else groups.push([block]);
+  }
+  return groups;
+};
+
 export function Markdown({ text }: { readonly text: string }) {
-  return blocksOf(text).map(({ kind, text }, index) => <Piece key={index} kind={kind} text={text} />);
+  return listed(blocksOf(text)).map((blocks, index) => {
+    const pieces = blocks.map((block, place) => <Piece key={place} {...block} />);
+    const isList = blocks.some(isItem);
+    return (
+      <span key={index} role={isList ? "list" : undefined}>
+        {pieces}
+      </span>
+    );
+  });
 }

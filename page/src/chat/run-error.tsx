@@ -1,7 +1,7 @@
 /** What went wrong, until the next run starts or the user has read it. */
 import { failure } from "../agent/failure";
 import { useSignal } from "../agent/signal";
-import { AlertIcon, CloseIcon } from "../icons";
+import { AlertIcon, ChevronIcon, CloseIcon } from "../icons";
 
 export function RunError() {
   const problem = useSignal(failure);
@@ -10,7 +10,19 @@ export function RunError() {
       {problem !== null && (
         <div className="run-error" data-testid="run-error" data-kind={problem.kind}>
           <AlertIcon />
-          <p>{problem.text}</p>
+          <div>
+            <p>{problem.text}</p>
+            {problem.traceback && (
+              <details>
+                <summary>
+                  <ChevronIcon />
+                  Traceback
+                </summary>
+                <pre tabIndex={0}>{problem.traceback}</pre>
+              </details>
+            )}
+            {problem.kind === "unloaded" && <p className="hint">The page continues as soon as the code loads again.</p>}
+          </div>
           <button type="button" className="icon-button" aria-label="Dismiss" onClick={() => failure.set(null)}>
             <CloseIcon />
           </button>

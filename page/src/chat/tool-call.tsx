@@ -1,18 +1,32 @@
 /** A call of a tool: its name, on demand what went in and came out, and the question that it waits for. */
-import type { ToolCallMessagePart } from "@assistant-ui/react";
+import { useAuiState, type ToolCallMessagePart } from "@assistant-ui/react";
 import { useSession } from "../agent/session";
 import { ChevronIcon } from "../icons";
+import { useMoment } from "../log/log";
 import { OpenQuestion } from "./question";
 
 const pretty = (value: unknown): string => JSON.stringify(value, null, 2);
 
-const dismissed = (result: unknown): boolean => (result as { dismissed?: unknown } | null)?.dismissed === true;
+/** What a result says of itself, where it is no value: those of approvals, and of questions that were passed over. */
+const outcomeOf = (result: unknown): string | undefined => {
+  const { dismissed, approved } = (result ?? {}) as { readonly dismissed?: unknown; readonly approved?: unknown };
+  if (dismissed === true) return "dismissed";
+  return typeof approved === "boolean" ? (approved ? "approved" : "denied") : undefined;
+};
+
+/** Return what became of a call that has no result: its run works on it, waits for its user, or has left it behind. */
+const useUnanswered = (): string => {
+  const type = useAuiState((s) => s.message.status?.type);
+  return type === "running" ? "running" : type === "requires-action" ? "waiting for you" : "no answer";
+};
 
 export function ToolCall({ part }: { readonly part: ToolCallMessagePart }) {
-  const question = useSession().questions.find(({ call }) => call?.id === part.toolCallId);
+  const isPast = useMoment() !== null;
+  const open = useSession().questions.find(({ call }) => call?.id === part.toolCallId);
+  const question = isPast ? undefined : open;
+  const unanswered = useUnanswered();
   const { result, isError } = part;
-  const status =
-    result === undefined ? (question ? "waiting for you" : "running") : dismissed(result) ? "dismissed" : isError ? "failed" : "done";
+  const status = result === undefined ? unanswered : (outcomeOf(result) ?? (isError ? "failed" : "done"));
   const answer = typeof result === "string" && result.length < 200 ? result : null;
   return (
     <>

@@ -1,7 +1,7 @@
 /** What an empty chat offers: things to try, in the agent's words, and what to look at. */
 import { ThreadPrimitive } from "@assistant-ui/react";
-import { useEffect, useState } from "react";
-import { loadSuggestions, type Suggestion } from "../server/suggestions";
+import { useSignal } from "../agent/signal";
+import { loaded, type Suggestion } from "../server/agents";
 
 /** For an agent that suggests nothing. */
 const LOOK_AT = [
@@ -39,10 +39,8 @@ function Look() {
 }
 
 export function Welcome() {
-  const [suggestions, setSuggestions] = useState<readonly Suggestion[] | null>(null);
-  useEffect(() => {
-    loadSuggestions().then(setSuggestions, () => setSuggestions([]));
-  }, []);
+  const { agent, problem } = useSignal(loaded);
+  const suggestions = agent?.suggestions ?? (problem === null ? null : []);
   return (
     <div className="welcome">
       <h2>Say something, and watch the state change</h2>

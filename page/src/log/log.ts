@@ -1,4 +1,5 @@
 /** The log of the open thread, and the revision that the page shows. */
+import { useSyncExternalStore } from "react";
 import { light } from "../agent/changes";
 import { Signal, useSignal } from "../agent/signal";
 import { readHistory } from "./history";
@@ -65,5 +66,13 @@ export const useMoment = (): Moment | null => {
   return revision === null ? null : recording.at(revision);
 };
 
-/** Return the extent of the log. */
-export const useExtent = (): Extent => useSignal(extent);
+/** Return the id of the last run; empty where there was none. */
+export const useRunId = (): string =>
+  useSyncExternalStore(extent.subscribe, () => recording.at(recording.revision)?.run?.id ?? "");
+
+/** Return a text that changes whenever a run begins, waits or ends; null: there is no thread yet. */
+export const useRunChanges = (): string | null =>
+  useSyncExternalStore(extent.subscribe, () => {
+    const now = recording.at(recording.revision);
+    return now && `${now.run?.id ?? ""} ${now.run?.status ?? ""}`;
+  });

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "react";
 import { useSignal } from "../agent/signal";
 import { inAddress } from "../agent/thread";
-import { extent, recording } from "../log/log";
+import { extent, useRunId } from "../log/log";
 import { PROTOCOLS, type Protocol } from "../log/protocols";
 import { listen, NOTHING, type Heard } from "../log/second-client";
 import { Panel } from "./panel";
@@ -14,12 +14,6 @@ import { bytes, count } from "./times";
 const FRAME_LENGTH = 400;
 
 const CONNECTIONS = { connecting: "connecting…", open: "reading", ended: "its run has ended", failed: "failed" } as const;
-
-/** Return a text that changes with each run that begins. */
-const useRunId = (): string => {
-  useSignal(extent);
-  return recording.at(recording.revision)?.run?.id ?? "";
-};
 
 function SecondClient({ protocol }: { readonly protocol: Protocol }) {
   const [heard, setHeard] = useState<Heard>(NOTHING);

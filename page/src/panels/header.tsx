@@ -20,13 +20,16 @@ function RunStatus() {
     return last?.role === "assistant" && last.status.type === "requires-action";
   });
   const problem = useSignal(failure)?.kind;
-  const [status, text] = running
-    ? ["running", "Running"]
-    : problem === "failed" || problem === "lost"
-      ? ["failed", problem === "lost" ? "Disconnected" : "Failed"]
-      : asking
-        ? ["waiting", "Waiting for you"]
-        : ["idle", "Ready"];
+  const [status, text] =
+    problem === "unloaded"
+      ? ["failed", "Code does not load"]
+      : running
+        ? ["running", "Running"]
+        : problem === "failed" || problem === "lost"
+          ? ["failed", problem === "lost" ? "Disconnected" : "Failed"]
+          : asking
+            ? ["waiting", "Waiting for you"]
+            : ["idle", "Ready"];
   return (
     <span className="run-status" role="status" data-testid="run-status" data-status={status}>
       {text}

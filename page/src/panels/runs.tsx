@@ -1,7 +1,7 @@
 /** The thread's runs as bars over time: the wait in the queue, the wait for the first operation, and the rest. */
 import { useEffect, useState } from "react";
 import { useSignal } from "../agent/signal";
-import { extent, recording } from "../log/log";
+import { useRunChanges } from "../log/log";
 import { isOver, readRuns, retry, runs, type RunRecord } from "../server/runs";
 import { textOf } from "../server/requests";
 import { Panel } from "./panel";
@@ -124,18 +124,11 @@ function RunRow({ run, longest, now }: { readonly run: RunRecord; readonly longe
   );
 }
 
-/** Return a text that changes whenever a run begins, waits or ends. */
-const useRunChanges = (): string => {
-  useSignal(extent);
-  const { revision, run } = recording.at(recording.revision) ?? { revision: 0, run: null };
-  return run === null ? `${revision > 0}` : `${run.id} ${run.status}`;
-};
-
 export function Runs() {
   const { runs: all, problem } = useSignal(runs);
   const changes = useRunChanges();
   useEffect(() => {
-    if (changes !== "false") void readRuns();
+    if (changes !== null) void readRuns();
   }, [changes]);
   const now = useNow(all?.some((run) => !isOver(run)) ?? false);
   const longest = Math.max(1, ...(all ?? []).map((run) => Object.values(spanned(run, now)).reduce((a, b) => a + b, 0)));

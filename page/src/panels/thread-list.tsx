@@ -1,14 +1,12 @@
 /** The threads of the server: search, status, delete. */
-import { useEffect, useId, useRef, useState, type RefObject } from "react";
-import { useThreadState } from "../agent/following";
+import { useId, useRef, useState, type RefObject } from "react";
 import { useSignal } from "../agent/signal";
-import { inAddress, threadId } from "../agent/thread";
+import { threadId } from "../agent/thread";
 import { PlusIcon, SearchIcon, TrashIcon } from "../icons";
 import { pageWith } from "../server/address";
-import { textOf } from "../server/requests";
-import { deleteThread, followThreads, listed, nameThread, readThreads, type Summary } from "../server/threads";
+import { textOf, unloaded } from "../server/requests";
+import { deleteThread, listed, type Summary } from "../server/threads";
 import { useShownState } from "../log/shown";
-import { extent } from "../log/log";
 import { ago } from "./times";
 
 const STATUS_NAMES: Readonly<Record<string, string>> = {
@@ -101,17 +99,7 @@ export function ThreadList() {
   const [search, setSearch] = useState("");
   const [deleting, setDeleting] = useState<Doomed | null>(null);
   const dialog = useRef<HTMLDialogElement>(null);
-  const fresh = useSignal(extent).count > 0;
-  useEffect(followThreads, []);
-  // A thread that was just made is not in the list yet.
-  useEffect(() => void (fresh && inAddress() && readThreads()), [fresh]);
-  const isNamed = threads?.find(({ remoteId }) => remoteId === threadId)?.title !== undefined;
-  const answered = useThreadState((state) => state?.messages?.at(-1)?.role === "assistant");
-  useEffect(() => void (threads !== null && !isNamed && answered && nameThread(threadId).catch(() => {})), [
-    threads === null,
-    isNamed,
-    answered,
-  ]);
+  const isUnloaded = useSignal(unloaded) !== null; // which is said beside the composer
   const found = threads?.filter((summary) => matches(summary, search));
   return (
     <nav className="threads" aria-labelledby={id} data-testid="threads">
@@ -134,7 +122,7 @@ export function ThreadList() {
           onChange={({ target }) => setSearch(target.value)}
         />
       </label>
-      {problem !== null && <p className="empty">The list is not available: {problem}</p>}
+      {problem !== null && !isUnloaded && <p className="empty">The list is not available: {problem}</p>}
       {problem === null && found?.length === 0 && (
         <p className="empty">{search ? "No thread has that in its title." : "Threads appear here with their first message."}</p>
       )}

@@ -1,7 +1,7 @@
-/** The list of threads, read again while somebody looks at it and whenever a run of this thread begins or ends. */
+/** The list of threads, read again while the page is seen, and whenever a run of this thread begins, waits or ends. */
 import { Signal } from "../agent/signal";
 import { at } from "./address";
-import { get, remove, textOf } from "./requests";
+import { change, get, remove, textOf } from "./requests";
 
 /** A thread in the list. */
 export type Summary = {
@@ -40,6 +40,12 @@ export const readThreads = async (): Promise<void> => {
 /** Delete a thread with all that it has. */
 export const deleteThread = async (id: string): Promise<void> => {
   await remove(`threads/${encodeURIComponent(id)}`);
+  await readThreads();
+};
+
+/** Give a thread a title. */
+export const renameThread = async (id: string, title: string): Promise<void> => {
+  await change(`threads/${encodeURIComponent(id)}`, { title });
   await readThreads();
 };
 

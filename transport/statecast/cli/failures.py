@@ -11,7 +11,7 @@ from typing import Final
 from statecast.colors import painted
 from statecast.threads.tracebacks import from_the_users, is_the_users
 
-__all__ = ["check_port", "fail", "fail_loading"]
+__all__ = ["check_port", "fail", "fail_loading", "loading_failure"]
 
 USAGE: Final = 2  #: the exit status: something is wrong with what was asked for
 
@@ -27,15 +27,22 @@ def fail_loading(error: BaseException) -> int:
 
     What was raised by the user's own code, which importing runs, is printed with its traceback from there on.
     """
+    reason, trace = loading_failure(error)
+    print(trace, end="", file=sys.stderr)
+    return fail(reason)
+
+
+def loading_failure(error: BaseException) -> tuple[str, str]:
+    """Return why the app of a target could not be made, and the traceback of the user's own code, if there is one."""
     if isinstance(error, SyntaxError) and error.filename is not None:
-        print("".join(traceback.format_exception(type(error), error, None)), end="", file=sys.stderr)
-        return fail(f"cannot import {error.filename}, line {error.lineno}")
+        trace = "".join(traceback.format_exception(type(error), error, None))
+        return f"cannot import {error.filename}, line {error.lineno}", trace
     if not is_the_users(error):
-        return fail(error)
+        return str(error), ""
     kind, raised, frames = from_the_users(error)
-    print("".join(traceback.format_exception(kind, raised, frames)), end="", file=sys.stderr)
     first = traceback.extract_tb(frames)[0]
-    return fail(f"cannot import {first.filename}, line {first.lineno}")
+    trace = "".join(traceback.format_exception(kind, raised, frames))
+    return f"cannot import {first.filename}, line {first.lineno}", trace
 
 
 def check_port(host: str, port: int) -> str | None:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from statecast.http import GRACE
+from statecast.http import GRACE, unloaded_app
 from statecast.http.counted import count_with
 from statecast.logs import FORMATS, LEVELS, set_up_logging
 from statecast.server import Server, config_for
 from statecast.stores import Store, StoreUnavailable, is_shared
 from statecast.stores.here import convert_stores
 from statecast.targets import folder_of
-from statecast.workers import WORKER_TIMEOUT, Parent, Reloading, attached, listening_at
+from statecast.workers import WORKER_TIMEOUT, Attached, Parent, Reloading, attached, listening_at
 
 from .arguments import port, seconds, workers
-from .failures import check_port, fail, fail_loading
+from .failures import check_port, fail, fail_loading, loading_failure
 from .settings import STORES, add_settings, app_of, page_hint
 
 __all__ = ["TARGET", "add_commands", "add_options", "serve_agents"]
@@ -37,6 +39,8 @@ NOT_SHARED: Final = (
     "expected a store that several workers can share, got one in memory: give --store sqlite:///statecast.db, "
     "postgresql://… or redis://…, or serve with one worker"
 )
+
+_log: Final = logging.getLogger("statecast")
 
 
 def add_commands(commands: Any) -> None:
@@ -112,7 +116,8 @@ def serve_agents(options: argparse.Namespace) -> int:
         if is_one_of_several and not is_shared(app.hub.registry.store):
             raise ValueError(NOT_SHARED)
     except Exception as error:  # importing runs the user's code, which may raise anything
-        return fail_loading(error)
+        status = fail_loading(error)
+        return status if parent is None or not parent.again else _serve_failure(error, options, parent)
     try:
         asyncio.run(_try(app.hub.registry.store))
     except StoreUnavailable as error:
@@ -139,6 +144,23 @@ def serve_agents(options: argparse.Namespace) -> int:
     server.run(None if parent is None else parent.listening)
     if parent is not None:
         parent.say_counts()
+    return 0 if server.started else 1
+
+
+def _serve_failure(error: Exception, options: argparse.Namespace, parent: Attached) -> int:
+    """Serve the page with the reason why the code does not load, until the parent ends this process."""
+    reason, trace = loading_failure(error)
+    raised = traceback.format_exception_only(error)[-1].strip() if trace else ""
+    message = f"{reason}: {raised}" if raised else reason
+    app = unloaded_app(message, trace, allowed_hosts=[*options.allowed_host, options.host])
+
+    def announce(port: int) -> None:
+        parent.ready([], 0.0)
+        _log.error("the code does not load; it is tried again when a file changes")
+
+    config = config_for(app, host=options.host, port=options.port, log_config=None, log_level="warning")
+    server = Server(config, grace=0.0, on_started=announce)
+    server.run(parent.listening)
     return 0 if server.started else 1
 
 

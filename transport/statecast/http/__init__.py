@@ -2,7 +2,7 @@
 
 from .app import App, AppSettings, create_app
 from .cloud import Cloud, CloudReport, CloudUser, Issuer
-from .developing import add_restart
+from .developing import add_restart, unloaded_app
 from .lifespan import GRACE
 from .traces import Traces
 
@@ -17,4 +17,5 @@ __all__ = [
     "Traces",
     "add_restart",
     "create_app",
+    "unloaded_app",
 ]

@@ -21,6 +21,7 @@ from statecast.protocol.errors import (
 )
 
 __all__ = [
+    "AgentNotLoaded",
     "BodyIncomplete",
     "BodyTimeout",
     "BodyTooLarge",
@@ -357,6 +358,25 @@ class RunFailed(Failed):
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class AgentNotLoaded(Unavailable):
+    """The agent's code does not load; only `statecast dev` serves then.
+
+    Args:
+        message: What is wrong, with the file and the line.
+        traceback: Of the user's own code.
+    """
+
+    code = "agent_not_loaded"
+
+    def __init__(self, message: str, traceback: str) -> None:
+        super().__init__(message, retry_after=1)
+        self.traceback = traceback
+
+    def fields(self) -> dict[str, object]:
+        """Return the traceback, if there is one."""
+        return super().fields() | ({"traceback": self.traceback} if self.traceback else {})
 
 
 class RunInterrupted(Unavailable):

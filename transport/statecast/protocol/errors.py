@@ -52,7 +52,7 @@
     ├── Unavailable                   it may succeed later
     │   ├── threads: LeaseLost, ServerFull, ServerStopping
     │   ├── stores: StoreUnavailable
-    │   ├── http: RunInterrupted
+    │   ├── http: AgentNotLoaded, RunInterrupted
     │   └── cloud: IssuerUnavailable
     ├── http: HttpError               starlette's, or the app's own
     │   └── http: HttpInvalid, HttpUnauthorized, HttpForbidden, HttpTimedOut, HttpTooMany, HttpFailed, HttpUnavailable

@@ -53,6 +53,7 @@ class Attached:
             os.set_inheritable(number, False)
         self.listening = [socket.socket(fileno=number) for number in started.listening]
         self._control = socket.socket(fileno=started.control)
+        self.again = started.again  #: whether another process has served before this one
         self._seconds = started.beat
         self._sending = threading.Lock()
         self._writers: queue.SimpleQueue[WriterAt | None] = queue.SimpleQueue()  #: None: the parent has ended

@@ -39,6 +39,7 @@ class Started(msgspec.Struct, frozen=True):
     listening: list[int]  #: the descriptors of the sockets on which it accepts connections
     control: int  #: that of its end of the socket
     path: list[str]  #: where Python looks for modules
+    again: bool = False  #: whether one has served before it, so that it serves also where its code does not load
 
 
 class WriterNeeded(msgspec.Struct, frozen=True, tag=True):

@@ -76,7 +76,7 @@ class Reloading:
         backoff = Backoff()
         has_served = False
         while True:
-            worker = self._worker = await Worker.start(self._command, self._listening, Writers({}))
+            worker = self._worker = await Worker.start(self._command, self._listening, Writers({}), again=has_served)
             if await worker.ready():
                 if not has_served:
                     self._on_ready(worker.agents)

@@ -83,8 +83,11 @@ class Worker:
         *,
         together: Together | None = None,
         timeout: float = 0.0,
+        again: bool = False,
     ) -> Worker:
         """Start a worker that accepts connections on some sockets; without the others, it counts alone.
+
+        `again`: one has served before it, so that it serves also where its code does not load.
 
         Raises:
             OSError: The system has nothing left for it.
@@ -93,7 +96,9 @@ class Worker:
         beat = min(timeout / BEATS, BEAT) or BEAT
         process = await Process.start(
             lambda control: command,
-            environment=lambda control: {ENVIRONMENT: encode(Started(beat, numbers, control, sys.path)).decode()},
+            environment=lambda control: {
+                ENVIRONMENT: encode(Started(beat, numbers, control, sys.path, again)).decode()
+            },
             passed=numbers,
         )
         return cls(process, writers, together or Together(), timeout)
