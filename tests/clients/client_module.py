@@ -26,10 +26,10 @@ class Module:
     scenario: _Node
     console: list[str] = field(default_factory=list)
 
-    async def thread(self, url: str, thread: str = "t", *, name: str = "thread", **options: Json) -> Thread:
+    async def thread(self, url: str, thread: str | None = "t", *, name: str = "thread", **options: Json) -> Thread:
         """Connect to a thread; `socket` for a WebSocket, and the options of `connect`."""
         made = Thread(self, name)
-        await made.do("connect", url=url, thread=thread, **options)
+        made.id = (await made.do("connect", url=url, thread=thread, **options))["id"]
         return made
 
     def apply(self, initial: Json, batches: Sequence[Sequence[Json]]) -> Json:
@@ -37,12 +37,13 @@ class Module:
         return self.scenario.step("apply", initial=initial, batches=[list(batch) for batch in batches])
 
 
-@dataclass(frozen=True)
+@dataclass
 class Thread:
     """A thread that the module is connected to."""
 
     module: Module
     name: str
+    id: str = ""  #: known once it is connected
 
     async def do(self, step: str, **fields: Json) -> Any:
         """Do a step of `thread.mjs`, and return what it saw."""

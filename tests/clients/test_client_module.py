@@ -338,7 +338,7 @@ async def test_an_answer_that_is_none_of_ours_is_told_as_it_is(node: Module) -> 
     assert (answer["refused"], answer["status"], answer["message"]) == (
         "http_error",
         403,
-        "the answer was 403 Forbidden",
+        f"expected an answer of Statecast, got 403 Forbidden from {server.url}/assistant",
     )
 
 

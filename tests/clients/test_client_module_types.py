@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from pathlib import Path
 
 from tests.clients.client_module import MODULE
 from tests.clients.node import need_node
@@ -57,3 +58,13 @@ def test_every_option_is_read() -> None:
     names = re.findall(r"(\w+)(?: = [^,]+)?(?:,|$)", ", ".join(each.strip() for each in read))
 
     assert sorted(names) == declared("Options")
+
+
+def test_the_usage_uses_every_public_name() -> None:
+    usage = (Path(__file__).parent / "client_usage.ts").read_text("utf-8")
+    types = TYPES.read_text("utf-8")
+    names = set(re.findall(r"^export (?:type|class|function) (\w+)", types, re.MULTILINE))
+    fields = {name for kind in ("Thread", "Snapshot", "Refused", "Options", "Accepted") for name in declared(kind)}
+
+    assert len(names) > 10
+    assert [name for name in sorted(names | fields) if re.search(rf"\b{name}\b", usage) is None] == []

@@ -99,6 +99,7 @@ const STEPS = {
       },
     });
     threads.set(name, record);
+    return { id: record.thread.id };
   },
   subscribe: (_, record) => {
     let last = record.thread.getSnapshot();
@@ -132,6 +133,8 @@ const STEPS = {
   },
   finish: ({ as }, { sent }) => sent.get(as),
   cancel: ({ which }, { thread }) => settled(thread.cancel(which)),
+  fork: ({ revision, id }, { thread }) => settled(thread.fork(revision, id)),
+  rewind: ({ revision, cancel }, { thread }) => settled(thread.rewind(revision, { cancel })),
   runs: (_, { thread }) => settled(thread.runs()),
   retry: ({ runId }, { thread }) => settled(thread.retry(runId)),
   reconnect: (_, { thread }) => thread.reconnect(),

@@ -296,6 +296,22 @@ async def test_a_socket_goes_on_from_a_cursor() -> None:
     assert third.kinds == ["snapshot"]
 
 
+async def test_a_socket_reads_a_history_from_its_start_and_goes_on() -> None:
+    async with served(create_app(held()[0])) as server:
+        await make(server)
+        await make(server)
+        async with connected(server) as now:
+            await now.until(lambda view: view.frames)
+        async with connected(server, cursor="start") as socket:
+            await socket.until(lambda view: view.revision >= now.revision)
+            assert (await socket.ask(commands(NOTE)))["type"] == "ack"
+            await socket.until(lambda view: view.statuses.count("completed") == 3)
+    assert (socket.frames[0]["type"], socket.frames[0]["revision"]) == ("snapshot", 0)
+    assert [frame["revision"] for frame in socket.frames] == list(range(socket.revision + 1))
+    assert socket.kinds == ["snapshot", *["run", "update-state", "run"] * 3]
+    assert socket.state == {"notes": ["noted"] * 3}
+
+
 async def test_two_sockets_and_a_stream_see_the_same_frames() -> None:
     agent = Agent()
 

@@ -77,7 +77,7 @@ export type Snapshot<State = Json> = {
 export type Options = {
   /** Who answers on a new thread, where the server has several agents. */
   readonly agent?: string;
-  /** Whether the thread is made here, by the first commands: so nothing is asked of the server before. */
+  /** Whether the thread is made here, by the first commands: so nothing is asked of the server before. True without an id. */
   readonly isNew?: boolean;
   /** Sent with every request, such as `Authorization`; a function is asked each time. Not on a WebSocket. */
   readonly headers?: HeadersInit | (() => HeadersInit | Promise<HeadersInit>);
@@ -146,9 +146,10 @@ export type Thread<State = Json> = {
 /**
  * Return a thread of a server. Nothing is asked of it before `subscribe` or `send`.
  *
- * `url` is the server's, with the path where it is mounted; an empty one is that of the page.
+ * `url` is the server's, with the path where it is mounted; an empty one is that of the page. Without a `threadId`, null,
+ * the thread is a new one: its id is made here, and its first commands make it.
  */
-export function connect<State = Json>(url: string, threadId: string, options?: Options): Thread<State>;
+export function connect<State = Json>(url: string, threadId: string | null, options?: Options): Thread<State>;
 
 /**
  * Return what operations make of a state: frozen where it is new, and with all that did not change.

@@ -42,7 +42,9 @@ export class Refused extends Error {
   }
   static async of(response) {
     const text = await response.text();
-    let error = { code: "http_error", message: `the answer was ${response.status} ${response.statusText}`.trim() };
+    const status = `${response.status} ${response.statusText}`.trim();
+    const where = response.url && ` from ${response.url.split("?")[0]}`;
+    let error = { code: "http_error", message: `expected an answer of Statecast, got ${status}${where}` };
     try {
       const said = JSON.parse(text).error;
       if (typeof said.code === "string") error = said;
@@ -57,10 +59,12 @@ export class OperationError extends Error {
   name = "OperationError";
 }
 
-export function connect(url, threadId, options = {}) {
-  const { agent, headers, webSocket = false, isNew = false, silence = SILENCE, onFrame } = options;
+export function connect(url, id, options = {}) {
+  const { agent, headers, webSocket = false, isNew = id === null, silence = SILENCE, onFrame } = options;
   const { fetch = globalThis.fetch } = options;
-  const base = new URL(url || "/", globalThis.location?.href).href.replace(/\/+$/, "");
+  const threadId = id ?? newId("thr");
+  const page = globalThis.location;
+  const base = new URL(url || "/", page?.href).href.replace(/\/+$/, "");
   const path = `${base}/threads/${encodeURIComponent(threadId)}`;
   const Socket = webSocket === true ? globalThis.WebSocket : webSocket;
   if (Socket === undefined) throw new TypeError("expected the class of a WebSocket: there is none here");
@@ -201,8 +205,9 @@ export function connect(url, threadId, options = {}) {
         tell();
       };
       socket.onclose = ({ code }) => {
-        const unknown = { code: "unknown_thread", message: `the server does not know the thread "${threadId}"` };
-        end(code === 4404 ? new Refused(unknown, 404) : new Error(`the socket was closed (${code})`));
+        const message = `expected the id of a thread, got "${threadId}", which this server does not know`;
+        if (code === 4404) end(new Refused({ code: "unknown_thread", message }, 404));
+        else end(link === socket ? new Error(`the socket was closed (${code})`) : unreachable());
       };
       socket.onerror = () => {}; // the close that follows says it
       signal.addEventListener("abort", () => end(signal.reason), { once: true });
@@ -243,13 +248,16 @@ export function connect(url, threadId, options = {}) {
         isAbsent = false;
         item.resolve(answer);
         wake(); // a thread that was not there is there now
+        void follow(); // one that was refused may be allowed now, as this was
         item.shows = answer.shows;
         await shown(item);
       } catch (error) {
         if (!isFinal(error)) {
+          reached(error);
           await pause(delay(tries++, error));
           continue;
         }
+        reached(null);
         item.reject(error);
       }
       outbox.shift();
@@ -259,6 +267,12 @@ export function connect(url, threadId, options = {}) {
     delivering = false;
     stop();
   }
+
+  /** Show whether the server is there, of which only the first commands of a thread tell that is not followed yet. */
+  const reached = (error) => {
+    if (Socket || !isAbsent || !following) return;
+    tell({ connection: error === null ? "unknown" : "connecting", error });
+  };
 
   const post = ({ type, body, key }) =>
     watched("deliver", PATIENCE, async (signal) => {
@@ -293,11 +307,22 @@ export function connect(url, threadId, options = {}) {
     given.set("accept", kind);
     if (init.body !== undefined) given.set("content-type", JSON_TYPE);
     if (key !== undefined) given.set("idempotency-key", key); // so it happens once, however often it is sent
-    const response = await fetch(address, { cache: "no-store", ...init, headers: given });
+    const response = await fetch(address, { cache: "no-store", ...init, headers: given }).catch((error) => {
+      throw error instanceof TypeError ? unreachable(error) : error;
+    });
     if (!response.ok) throw await Refused.of(response);
-    if (response.headers.get("content-type")?.startsWith(kind)) return response;
-    throw new Refused({ code: "not_statecast", message: `${base} serves something else` }, response.status);
+    const type = response.headers.get("content-type") ?? "nothing";
+    if (type.startsWith(kind)) return response;
+    const message = `expected a Statecast server at ${base}, got ${type} from ${address.split("?")[0]}`;
+    throw new Refused({ code: "not_statecast", message }, response.status);
   }
+
+  /** A browser does not say why a request got no answer: say what there is to look at. */
+  const unreachable = (cause) => {
+    const isForeign = page?.origin !== undefined && page.origin !== new URL(base).origin;
+    const allowed = isForeign ? `, and is ${page.origin} one of its cors_origins` : "";
+    return new Error(`expected an answer from ${base}, got none: is the server running${allowed}?`, { cause });
+  };
 
   // Time
 
