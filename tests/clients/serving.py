@@ -109,11 +109,13 @@ class Restarting:
             self._process.kill()
             self._process.wait()
 
-    def stop(self, grace: float = PATIENCE) -> None:
-        """Ask it to end, and wait until it has; killed after `grace` seconds."""
-        if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(grace)
-            except subprocess.TimeoutExpired:
-                self.kill()
+    def stop(self, grace: float = PATIENCE) -> int | None:
+        """Ask it to end, wait until it has, and return its exit status; killed after `grace` seconds."""
+        if self._process is None:
+            return None
+        self._process.terminate()
+        try:
+            self._process.wait(grace)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        return self._process.returncode
