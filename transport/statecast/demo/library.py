@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ __all__ = ["Passage", "best", "documents", "passages", "words"]
 _WORD: Final = re.compile(r"[a-z0-9][a-z0-9_-]+")
 _DEFINED: Final = re.compile(r"\*\*(.+?)\*\*")  #: what a passage defines is in bold
 _COMMON: Final = frozenset(
-    """a about and are as at be by can do does for from has have how i in is it its of on or so that the there this to
+    """a about an and are as at be by can do does for from has have how i in is it its of on or so that the there this to
     was what when where which who why will with you your""".split()  # noqa: SIM905  # a list would fill the page
 )
 _HERE: Final = Path(__file__).parent
@@ -51,16 +52,20 @@ def words(text: str) -> list[str]:
 
 
 def best(question: str, among: Iterable[Passage], *, count: int = 2) -> list[Passage]:
-    """Return the passages that share the rarest words with a question, best first; a definition counts twice."""
-    everything = [(passage, Counter(words(passage.text))) for passage in among]
-    seen = Counter(word for _, counted in everything for word in counted)
-    wanted = set(words(question))
+    """Return the passages that share the rarest words with a question, best first.
 
-    def score(passage: Passage, counted: Counter[str]) -> float:
-        defined = words(" ".join(_DEFINED.findall(passage.text)))
-        rarities = {word: math.log(1 + len(everything) / seen[word]) for word in wanted if word in counted}
-        rare = sum(rarity * (2 if word in defined else 1) for word, rarity in rarities.items())
-        return rare / math.sqrt(1 + counted.total() / 40)
+    A word that the passage defines counts twice, and so does all of a passage with two words of the question in a row.
+    """
+    everything = [(passage, words(passage.text)) for passage in among]
+    seen = Counter(word for _, said in everything for word in set(said))
+    asked = words(question)
+    rarity = {word: math.log(1 + len(everything) / seen[word]) for word in asked if word in seen}
+    pairs = set(pairwise(asked))
 
-    ranked = sorted(((score(passage, counted), passage) for passage, counted in everything), key=lambda pair: -pair[0])
+    def score(passage: Passage, said: list[str]) -> float:
+        defined = set(words(" ".join(_DEFINED.findall(passage.text))))
+        rare = sum(rarity[word] * (2 if word in defined else 1) for word in rarity.keys() & set(said))
+        return rare * (1 if pairs.isdisjoint(pairwise(said)) else 2) / math.sqrt(1 + len(said) / 40)
+
+    ranked = sorted(((score(passage, said), passage) for passage, said in everything), key=lambda pair: -pair[0])
     return [passage for points, passage in ranked[:count] if points > 0]
