@@ -17,8 +17,8 @@ __all__ = ["Passage", "best", "documents", "passages", "words"]
 _WORD: Final = re.compile(r"[a-z0-9][a-z0-9_-]+")
 _DEFINED: Final = re.compile(r"\*\*(.+?)\*\*")  #: what a passage defines is in bold
 _COMMON: Final = frozenset(
-    """a about an and are as at be by can do does for from has have how i in is it its of on or so that the there this to
-    was what when where which who why will with you your""".split()  # noqa: SIM905  # a list would fill the page
+    """a about an and are as at be by can do does for from has have how i in is it its of on or so that the there this
+    to was what when where which who why will with you your""".split()  # noqa: SIM905  # a list would fill the page
 )
 _HERE: Final = Path(__file__).parent
 
