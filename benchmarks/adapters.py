@@ -60,10 +60,10 @@ def measure_adapter(name: str, options: Options) -> list[Result]:
     def line(title: str, target: float, ours: str = "ours", limit: str = "limit") -> Result:
         return compare(f"Q. {name}, {title}", "µs", samples, target=target, ours=ours, limit=limit, scale=1e6)
 
-    results = [line(f"a token of an answer of {ANSWER}, to one by hand", 1.3)]
+    results = [line(f"a token in an answer of {ANSWER}, vs appending by hand", 1.3)]
     if flat:
-        results.append(line("a token behind 1 MB, to behind 10 KB", 1.2, "1 MB", "10 KB"))
-        results.append(line("a token after 2,000 messages, to after 20", 1.2, "2,000", "20"))
+        results.append(line("a token after 1 MB of text, vs after 10 KB", 1.2, "1 MB", "10 KB"))
+        results.append(line("a token after 2,000 messages, vs after 20", 1.2, "2,000", "20"))
     return results
 
 

@@ -56,7 +56,7 @@ def measure(options: Options) -> list[Result]:
     title = f"T. {FOLLOWERS:,} followers of a run"
     return [
         within(f"{title}, until the last one has a token", "ms", figures["last"]["ours"], LAST, scale=1e3),
-        compare(f"{title}, the same, to one loop that sends to all", "ms", figures["last"], scale=1e3),
+        compare(f"{title}, the same, vs one loop that sends to all", "ms", figures["last"], scale=1e3),
         within(f"{title}, the pause of another thread's stream", "ms", figures["others"]["ours"], OTHERS, scale=1e3),
     ]
 

@@ -47,10 +47,10 @@ def measure(options: Options) -> list[Result]:
                     if index:
                         figures[what][name] += values
     lines = (
-        ("list", f"L. listing what there is to do of {MANY:,} threads, to of {FEW}, time", 1e6, "µs"),
-        ("open", f"L. opening one of {MANY:,} threads, to of {FEW}, server CPU", 1e6, "µs"),
-        ("wait", f"L. opening one of {MANY:,} threads, to of {FEW}, time", 1e3, "ms"),
-        ("append", f"L. a token with {MANY:,} threads, to with {FEW}, server CPU", 1e6, "µs"),
+        ("list", f"L. listing the pending work of {MANY:,} threads, vs {FEW}, time", 1e6, "µs"),
+        ("open", f"L. opening one of {MANY:,} threads, vs {FEW}, server CPU", 1e6, "µs"),
+        ("wait", f"L. opening one of {MANY:,} threads, vs {FEW}, time", 1e3, "ms"),
+        ("append", f"L. a token with {MANY:,} threads, vs with {FEW}, server CPU", 1e6, "µs"),
     )
     return [compare(title, unit, figures[what], target=1.3, scale=scale) for what, title, scale, unit in lines]
 

@@ -70,7 +70,7 @@ def _lines(title: str, found: list[tuple[dict[str, float], dict[str, float]]]) -
             "limit": [limit[figure] for _, limit in found[1:]],
         }
         results.append(within(f"{title}, to a follower elsewhere, {figure}", "ms", samples["ours"], allowed, scale=1e3))
-        results.append(compare(f"{title}, to bare writes and reads, {figure}", "ms", samples, scale=1e3))
+        results.append(compare(f"{title}, vs bare writes and reads, {figure}", "ms", samples, scale=1e3))
     for figure, what in (("here", "the process that runs"), ("there", "the process that follows")):
         busy: Samples = {"ours": [ours[figure] for ours, _ in found[1:]], "limit": [1.0]}
         results.append(compare(f"{title}, {what}, cores", "", busy))

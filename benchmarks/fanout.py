@@ -60,7 +60,7 @@ def measure(options: Options) -> list[Result]:
             results.append(
                 compare(f"{title}, server CPU per frame", "µs", figures["cpu"], target=1.5, scale=1e6),
             )
-            handed = compare(f"{title}, to a task per stream", "µs", figures["cpu"], limit="handed", scale=1e6)
+            handed = compare(f"{title}, vs a task per stream", "µs", figures["cpu"], limit="handed", scale=1e6)
             results += [handed, compare(f"{title}, the server's core in use", "share", figures["busy"])]
             for figure in ("p50", "p99"):
                 results.append(compare(f"{title}, latency {figure}", "ms", figures[figure], scale=1e3))
@@ -68,13 +68,13 @@ def measure(options: Options) -> list[Result]:
         for _ in range(options.of(3)):
             for name, stalls in (("limit", False), ("ours", True)):
                 tail[name].append(sample(ours, FOLLOWERS[-1], stalls=stalls)["p99"])
-        title = f"I. latency p99 of {FOLLOWERS[-1]}, with one that stalls among them, to without"
+        title = f"I. latency p99 of {FOLLOWERS[-1]} followers with one stalled, vs with none"
         results.append(compare(title, "ms", tail, target=1.2, scale=1e3))
     cost: Samples = {"ours": [], "limit": [ALLOWED]}
     for _ in range(options.of(3)):
         usual, stalled = (_memory(stalls=stalls) for stalls in (False, True))
         cost["ours"].append((stalled - usual) / STALLED / 1e3)
-    results.append(compare("I. a follower that stalls, beyond the socket's buffers", "KB", cost, target=1.0))
+    results.append(compare("I. memory of a stalled follower beyond the socket's buffers", "KB", cost, target=1.0))
     return results
 
 

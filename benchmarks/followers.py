@@ -21,7 +21,7 @@ def measure(options: Options) -> list[Result]:
     """Measure followers on threads, and G's streams in between."""
     allow_sockets(2 * FOLLOWERS + 500)
     samples = interleave({"ours": _follower, "limit": lambda: each("ours")}, options.of(2), warm=0)
-    title = f"M. each of {FOLLOWERS:,} idle followers, to an idle stream of G"
+    title = f"M. each of {FOLLOWERS:,} idle followers, vs an idle stream of G"
     return [compare(title, "KB", samples, target=1.25, scale=1e-3)]
 
 

@@ -52,9 +52,14 @@ def measure(options: Options) -> list[Result]:
     ours, own_ag_ui, peer, lean = (asyncio.run(bytes_of(kind)) for kind in kinds)
     what = f"O. LangGraph, {TOKENS} tokens after {QUESTIONS} questions"
     return [
-        Result(measure=f"{what}, to {PEER}", unit="KB", ours=ours, limit=peer, ratio=ours / peer, target=1.0),
+        Result(measure=f"{what}, vs {PEER}", unit="KB", ours=ours, limit=peer, ratio=ours / peer, target=1.0),
         Result(
-            measure="O. the same, its raw events off", unit="KB", ours=ours, limit=lean, ratio=ours / lean, target=1.0
+            measure="O. the same, vs ag-ui-langgraph without raw events",
+            unit="KB",
+            ours=ours,
+            limit=lean,
+            ratio=ours / lean,
+            target=1.0,
         ),
         Result(measure="O. the same, both over AG-UI", unit="KB", ours=own_ag_ui, limit=lean, ratio=own_ag_ui / lean),
     ]

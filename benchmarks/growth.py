@@ -15,8 +15,8 @@ def measure(options: Options) -> list[Result]:
     small, large = state_of(text="x" * 10_000), state_of(text="x" * 1_000_000)
     few, many = state_of(messages=10, text="x"), state_of(messages=10_000, text="x")
     return [
-        *_compare("B. append at 1 MB of text, to at 10 KB", small, large, options),
-        *_compare("B. append behind 10,000 messages, to behind 10", few, many, options),
+        *_compare("B. append at 1 MB of text, vs at 10 KB", small, large, options),
+        *_compare("B. append after 10,000 messages, vs after 10", few, many, options),
     ]
 
 

@@ -109,7 +109,7 @@ def within(measure: str, unit: str, samples: Iterable[float], allowed: float, *,
 def table(results: Iterable[Result]) -> str:
     """Return results as a table, in Markdown; the ratios' spread has a column where there is one."""
     results = list(results)
-    heads = ["measure", "unit", "ours", "limit", "ratio", "spread", "target", "", PEER]
+    heads = ["measure", "unit", "Statecast", "limit", "ratio", "spread", "target", "", PEER]
     rows = [
         [
             result.measure,

@@ -27,7 +27,7 @@ def measure(options: Options) -> list[Result]:
         samples = interleave(sides, options.of(5))
         results += [
             compare(
-                f"W. {title} at {name} of text, to at {SMALL}",
+                f"W. {title} at {name} of text, vs at {SMALL}",
                 "µs",
                 samples,
                 target=1.5,
@@ -42,7 +42,7 @@ def measure(options: Options) -> list[Result]:
     rooms = {"ours": NEAR, "limit": FAR}
     near = {name: partial(cost_of, append, large, LAST, room) for name, room in rooms.items()}
     samples = interleave(near, options.of(3))
-    title = "W. append to 10 MB of state near its limit, to far from it"
+    title = "W. append to 10 MB of state near its maximum, vs far from it"
     return [*results, compare(title, "µs", samples, target=1.5, scale=1e6)]
 
 

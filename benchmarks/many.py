@@ -45,7 +45,7 @@ def measure(options: Options) -> list[Result]:
             what = "server CPU per token" if figure == "cpu" else f"latency {figure}"
             only = target if streams == LOADS[0] else None
             results.append(compare(f"E. {streams} streams, {what}", unit, figures[figure], target=only, scale=scale))
-        results.append(compare(f"E. {streams} streams, tokens through", "/s", figures["rate"], better="more"))
+        results.append(compare(f"E. {streams} streams, tokens delivered", "/s", figures["rate"], better="more"))
         results.append(compare(f"E. {streams} streams, the server's core in use", "share", figures["busy"]))
     return results
 

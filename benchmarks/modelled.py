@@ -67,7 +67,7 @@ def measure(options: Options) -> list[Result]:
                 said = cores(found, workload, mirrors=mirrors) + engine_cores(found, workload, mirrors=mirrors)
                 samples["ours"].append(said)
                 samples["limit"].append((used.owners + used.engine) / SECONDS)
-            title = f"AD. the model's cores of {processes} processes and their engine, to those used"
+            title = f"AD. cores of {processes} processes and their engine, predicted vs used"
             results.append(compare(title, "", samples, target=TARGET))
     return results
 

@@ -34,7 +34,7 @@ def measure(options: Options) -> list[Result]:
     opening = interleave(sides, options.of(3), warm=0)
     return [
         within("U. opening a stream, server CPU", "ms", opening["ours"], OPENING, scale=1e3),
-        compare("U. the same, to StreamingResponse", "ms", opening, scale=1e3),
+        compare("U. the same, vs StreamingResponse", "ms", opening, scale=1e3),
         *_short_runs(options),
     ]
 
@@ -72,7 +72,7 @@ def _short_runs(options: Options) -> list[Result]:
             for store in STORES
             for on in (NEW, KNOWN)
         ),
-        compare(f"{title} {NEW}, {STORES[0]}, to one frame sent", "ms", figures[NEW], ours=STORES[0], scale=1e3),
+        compare(f"{title} {NEW}, {STORES[0]}, vs sending one frame", "ms", figures[NEW], ours=STORES[0], scale=1e3),
     ]
 
 

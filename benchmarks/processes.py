@@ -38,7 +38,7 @@ def measure(options: Options) -> list[Result]:
             for _ in range(options.of(3)):
                 samples["limit"].append(_most(url, 1))
                 samples["ours"].append(_most(url, PROCESSES))
-        title = f"AA. {engine}, streams of {PROCESSES} processes at p99 ≤ {LATEST * 1e3:g} ms, to one process"
+        title = f"AA. {engine}, streams of {PROCESSES} processes at p99 ≤ {LATEST * 1e3:g} ms, vs one process"
         results.append(compare(title, "", samples, target=TARGET, better="more"))
     return results
 

@@ -40,7 +40,7 @@ ASKED = b"""{"threadId":"t","runId":"r","state":{},"messages":[{"id":"u","role":
 Make = Callable[[Json], Encoder]
 
 #: How much of the answer there is before the first token that counts, by name.
-BEHIND = {"": 1, ", behind 1 MB": 1_000_000}
+BEHIND = {"": 1, ", after 1 MB": 1_000_000}
 
 
 def measure(options: Options) -> list[Result]:

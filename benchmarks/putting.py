@@ -74,7 +74,7 @@ def _token(options: Options) -> Result:
         "limit": lambda: cost_of(append, {"messages": [_message("parts")]}),
     }
     samples = interleave(sides, options.of(9))
-    return compare("P. a token of a sub-agent, to one of the agent", "µs", samples, target=1.2, scale=1e6)
+    return compare("P. a token of a sub-agent, vs one of the agent", "µs", samples, target=1.2, scale=1e6)
 
 
 def append_below(state: Any, index: int) -> None:

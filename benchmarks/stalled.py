@@ -43,7 +43,7 @@ def measure(options: Options) -> list[Result]:
             cost["limit"].append(ALLOWED)
         results.append(compare(f"F. a client that stopped reading, {title}", "MB", cost, target=1.0))
         results.append(
-            compare("F. its agent's pace, to that of one whose client reads", "/s", rate, target=0.95, better="more")
+            compare("F. its agent's speed, vs with a client that reads", "/s", rate, target=0.95, better="more")
         )
     return results
 

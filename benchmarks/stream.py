@@ -46,9 +46,15 @@ def measure(options: Options) -> list[Result]:
     return [
         line("D. one stream, append, a frame per turn", "ours", PEER, 0.85),
         line("D. one stream, +=, a frame per turn", "ours +=", "peer +=", 0.85),
-        line("D. the first, to a producer that sends itself", "ours", PEER, None, "direct"),
-        line(f"D. the agent outruns the socket ({BURST} frames a turn)", "ours, outrun", "peer, outrun", 2.0),
-        line(f"D. the same, the limit also {BURST} a turn", "ours, outrun", "peer, outrun", None, "limit, outrun"),
+        line("D. append, vs a producer that sends itself", "ours", PEER, None, "direct"),
+        line(f"D. the agent outruns the socket ({BURST} frames per turn)", "ours, outrun", "peer, outrun", 2.0),
+        line(
+            f"D. the same, vs a limit with {BURST} frames per turn",
+            "ours, outrun",
+            "peer, outrun",
+            None,
+            "limit, outrun",
+        ),
     ]
 
 

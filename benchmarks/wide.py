@@ -29,7 +29,7 @@ def measure(options: Options) -> list[Result]:
                 for figure, samples in figures.items():
                     if index:
                         samples[name].append(found[figure])
-    title = f"S. {STREAMS:,} streams at the rate of {LIKE}"
+    title = f"S. {STREAMS:,} streams at the total rate of {LIKE}"
     return [
         compare(f"{title}, server CPU per token", "µs", figures["cpu"], target=1.25, scale=1e6),
         compare(f"{title}, latency p99", "ms", figures["p99"], scale=1e3),
