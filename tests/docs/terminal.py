@@ -78,6 +78,8 @@ class Terminal:
                 self._npm(rest)
             case ["statecast", "send" | "watch", *_]:
                 return self._ask(words[1:])
+            case ["statecast", "types", target, ">", file]:
+                (self.here / file).write_text(self._cli(["types", target]), encoding="utf-8")
             case ["statecast", *rest]:
                 self._serve(rest)
             case ["curl", *rest]:
@@ -127,8 +129,11 @@ class Terminal:
         self._curl(["--retry", "50", "--retry-delay", "0", "--retry-connrefused", url])
 
     def _ask(self, words: list[str]) -> str:
+        return self._cli([words[0], "--url", f"http://127.0.0.1:{self._port}", *words[1:]])
+
+    def _cli(self, words: list[str]) -> str:
         answer = subprocess.run(
-            [*_CLI, words[0], "--url", f"http://127.0.0.1:{self._port}", *words[1:]],
+            [*_CLI, *words],
             cwd=self.here,
             capture_output=True,
             text=True,

@@ -1,9 +1,11 @@
-"""The TypeScript of the documentation is type-checked, built with the packages it names, and tried in a browser."""
+"""The TypeScript of the documentation is type-checked; the page of the first guide is built and tried in a browser."""
 
 from __future__ import annotations
 
 import importlib
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,12 +17,13 @@ import httpx
 import pytest
 
 from statecast import create_app
-from statecast.http.endpoints.client_module import BROWSER
+from statecast.http.npm_package import BROWSER
+from statecast.typescript import declarations
 from tests.clients.installed import CLIENTS
-from tests.clients.node import need_chromium, need_node, run_browser
+from tests.clients.node import Browser, need_chromium, need_node
 from tests.clients.serving import served
 from tests.docs.pages import PAGES, ROOT, Block, load
-from tests.page.installed import page_packages
+from tests.page.installed import install_packages, page_packages
 
 PINNED = ROOT / "page"
 BUILD_TIMEOUT = 120  # seconds
@@ -36,44 +39,51 @@ def packages() -> Path:
 
 
 @pytest.fixture
-def guide(packages: Path, tmp_path: Path) -> Path:
+def guide(tmp_path: Path) -> Path:
     """Return a folder with the files of the guide, as the reader has them at the end."""
-    return _written(GUIDE.blocks, tmp_path, packages)
+    return _written(GUIDE.blocks, tmp_path)
 
 
 @pytest.fixture
 def guide_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Yield the agent of the guide."""
     monkeypatch.syspath_prepend(tmp_path)
-    (source,) = (block.text for block in GUIDE.blocks if block.file == "my_agent.py")
+    *_, source = (block.text for block in GUIDE.blocks if block.file == "my_agent.py")
     (tmp_path / "my_agent.py").write_text(source, encoding="utf-8")
     importlib.invalidate_caches()
     yield importlib.import_module("my_agent").agent
     del sys.modules["my_agent"]
 
 
-def _written(blocks: Any, folder: Path, packages: Path) -> Path:
+def _written(blocks: list[Block], folder: Path) -> Path:
     for block in blocks:
         if block.file is not None and block.file.startswith("page/"):
             path = folder / block.file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block.text, encoding="utf-8")
-    (folder / "page" / "node_modules").symlink_to(packages)
+    install_packages(folder / "page")
     return folder
 
 
-def _build(folder: Path) -> Path:
-    command = [shutil.which("npm") or "npm", "run", "build"]
-    page = folder / "page"
-    answer = subprocess.run(command, cwd=page, capture_output=True, text=True, timeout=BUILD_TIMEOUT)
+def _build(folder: Path, mode: str = "production") -> Path:
+    command = [shutil.which("npm") or "npm", "run", "build", "--", "--mode", mode]
+    answer = subprocess.run(
+        command,
+        cwd=folder / "page",
+        env={**os.environ, "NODE_ENV": mode},
+        capture_output=True,
+        text=True,
+        timeout=BUILD_TIMEOUT,
+    )
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    return page / "dist"
+    return folder / "page" / "dist"
 
 
 def test_the_packages_of_the_guide_are_those_that_are_tested() -> None:
     (written,) = (json.loads(block.text) for block in GUIDE.blocks if block.file == "page/package.json")
     pinned = json.loads((PINNED / "package.json").read_text(encoding="utf-8"))
 
+    assert written["dependencies"].pop("@statecast/react") == "http://127.0.0.1:8000/react.tgz"
     for kind in ("dependencies", "devDependencies"):
         assert written[kind] == {name: pinned[kind][name] for name in written[kind]}
 
@@ -87,8 +97,8 @@ def _place(block: Block, folder: Path) -> None:
     (folder / name).write_text(block.text, encoding="utf-8")
 
 
-def test_every_snippet_passes_the_strictest_type_check(packages: Path, tmp_path: Path) -> None:
-    folder = _written(GUIDE.blocks, tmp_path, packages) / "page"
+def test_every_snippet_passes_the_strictest_type_check(tmp_path: Path) -> None:
+    folder = _written(GUIDE.blocks, tmp_path) / "page"
     for index, page in enumerate(PAGES):
         if page.path == GUIDE.path or (page.path.name in NEWEST and not CLIENTS.newest):
             continue
@@ -99,47 +109,82 @@ def test_every_snippet_passes_the_strictest_type_check(packages: Path, tmp_path:
     pinned = json.loads((PINNED / "package.json").read_text(encoding="utf-8"))["dependencies"]
     clients = json.loads((CLIENTS.source / "package.json").read_text(encoding="utf-8"))["dependencies"]
     others = clients.keys() - pinned.keys()
-    hook = folder / "statecast"
-    hook.mkdir()
-    for types in BROWSER.glob("*.d.ts"):
-        shutil.copy(types, hook)
-    paths = {name: [str(CLIENTS.modules / name)] for name in others}
-    config["compilerOptions"]["paths"] = paths | {"@statecast/react": [str(hook / "react.d.ts")]}
+    config["compilerOptions"]["paths"] = {name: [str(CLIENTS.modules / name)] for name in others}
     (folder / "tsconfig.json").write_text(json.dumps({**config, "include": ["src", "vite.config.ts"]}))
-    tsc = [need_node(), str(packages / ".bin" / "tsc"), "--noEmit"]
-    answer = subprocess.run(tsc, cwd=folder, capture_output=True, text=True, timeout=BUILD_TIMEOUT)
+    answer = _type_check(folder)
 
     assert answer.returncode == 0, answer.stdout
 
 
-def test_the_page_of_the_guide_streams_reloads_and_stops(guide: Path, guide_agent: Any) -> None:
+def _type_check(folder: Path) -> subprocess.CompletedProcess[str]:
+    tsc = [need_node(), str(folder / "node_modules" / ".bin" / "tsc"), "--noEmit"]
+    return subprocess.run(tsc, cwd=folder, capture_output=True, text=True, timeout=BUILD_TIMEOUT)
+
+
+def test_the_types_of_the_guide_are_those_that_statecast_makes_and_refuse_a_misspelled_field(
+    guide: Path, guide_agent: Any
+) -> None:
+    app = guide / "page" / "src" / "App.tsx"
+    written = app.read_text("utf-8")
+    untyped = written.replace("useStatecast<{ words?: number }>(", "useStatecast(")
+    app.write_text(untyped, "utf-8")
+    right = _type_check(guide / "page")
+    app.write_text(untyped.replace("state?.words", "state?.wrods"), "utf-8")
+    wrong = _type_check(guide / "page")
+
+    assert (guide / "page" / "src" / "agent.d.ts").read_text("utf-8") == declarations([guide_agent])
+    assert untyped != written
+    assert right.returncode == 0, right.stdout
+    assert "Property 'wrods' does not exist on type 'Chat'" in wrong.stdout
+
+
+@pytest.mark.parametrize("mode", ["production", "development"])
+def test_the_page_of_the_guide_streams_queues_reloads_follows_and_stops(
+    guide: Path, guide_agent: Any, mode: str
+) -> None:
+    """In the mode for development React's StrictMode renders and mounts everything twice."""
     need_chromium()
     text = " ".join(f"word{number}" for number in range(40))
-    with served(create_app(guide_agent, page=_build(guide))) as base:
-        address = f"{base}/?thread=guide"
-        report = run_browser(
-            [
-                {"do": "goto", "url": address},
-                {"do": "fill", "selector": "textarea", "text": text},
-                {"do": "click", "selector": "button", "text": "Send"},
-                {"do": "wait", "selector": ".assistant", "text": "You said: word0 word1"},
-                {"do": "tab", "name": "second", "url": address},
-                {"do": "wait", "selector": ".assistant", "text": "You said: word0 word1"},
-                {"do": "reload"},
-                {"do": "wait", "selector": ".assistant", "text": text},
-                {"do": "wait", "selector": "#words", "text": "Words so far: 42"},
-                {"do": "tab", "name": "first"},
-                {"do": "wait", "selector": ".assistant", "text": text},
-                {"do": "fill", "selector": "textarea", "text": text},
-                {"do": "click", "selector": "button", "text": "Send"},
-                {"do": "wait", "selector": "#words", "text": "Words so far: 3"},
-                {"do": "click", "selector": "button", "text": "Stop"},
-                {"do": "wait", "selector": "button", "text": "Send"},
-            ]
-        )
-        # Joins the run if it is not over yet, and ends with it.
-        httpx.post(f"{base}/resume", json={"threadId": "guide"}, timeout=30)
-        status = httpx.get(f"{base}/status/guide").json()["status"]
+
+    with served(create_app(guide_agent, page=_build(guide, mode))) as base, Browser({}) as browser:
+
+        def say(text: str) -> Any:
+            browser.step("fill", selector="textarea", text=text)
+            return browser.step("click", selector="button", text="Send")
+
+        def shows(selector: str, text: str) -> None:
+            browser.step("wait", selector=selector, text=text)
+
+        browser.step("goto", url=base)
+        say(text)
+        shows(".assistant", "You said: word0 word1")
+        address = say("Queued")["url"]
+        shows(".user", "Queued")
+        browser.step("reload")
+        shows(".user", "Queued")
+        shows(".assistant", text)
+        shows(".assistant", "You said: Queued")
+        shows("#words", "Words so far: 3")
+        browser.step("tab", name="second", url=address)
+        shows(".assistant", "You said: Queued")
+        say("From the second tab")
+        browser.step("tab", name="first")
+        shows(".assistant", "You said: From the second tab")
+        (shown,) = browser.step("read", selector="#root")["texts"]
+        say("word " * 400)
+        shows("#words", "Words so far: 1")
+        browser.step("click", selector="button:enabled", text="Stop")
+        browser.step("wait", function="() => document.querySelectorAll('button:disabled').length === 2")
+        thread_id = address.removeprefix(f"{base}/?thread=")
+        runs = httpx.get(f"{base}/threads/{thread_id}/runs").json()["runs"]
+        report = browser.report()
 
     assert report.complaints == []
-    assert status == "cancelled"
+    assert [run["status"] for run in runs] == ["cancelled", "completed", "completed", "completed"]
+    assert [shown.count(each) for each in ("You said: ", "Queued", "From the second tab")] == [3, 2, 2]
+    asked = [entry["url"].removeprefix(base).partition("?")[0] for entry in report.network]
+    assert [path for path in asked if path == "/assistant"] == ["/assistant"] * 4
+    assert asked.count(f"/threads/{thread_id}/events") == 3  # one for each time that the page was loaded
+    (proxied,) = re.findall(r'proxy: { "(.+)": "http', (guide / "page" / "vite.config.ts").read_text("utf-8"))
+    own = [path for path in asked if path != "/" and not path.startswith("/assets/")]
+    assert [path for path in own if re.match(proxied, path) is None] == []
