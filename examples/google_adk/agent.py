@@ -1,4 +1,4 @@
-"""A travel agent made with Google ADK. Its plan is the session's state, and it asks before it books.
+"""A gardener made with Google ADK. The beds are the session's state, and it asks before it waters.
 
 pip install 'statecast[google-adk]'
 export GOOGLE_API_KEY=…
@@ -21,36 +21,36 @@ from statecast.frameworks import GoogleADKAgent
 MODEL = os.environ.get("MODEL", "gemini-flash-latest")
 
 
-def add_stop(city: str, nights: int, tool_context: ToolContext) -> str:
-    """Add a stop to the plan."""
-    stops = [*tool_context.state.get("stops", []), {"city": city, "nights": nights, "booked": False}]
-    tool_context.state["stops"] = stops
-    return f"{city} is stop {len(stops)}."
+def add_bed(plant: str, area: float, tool_context: ToolContext) -> str:
+    """Add a bed to the greenhouse: what grows in it, and its area in square metres."""
+    beds = [*tool_context.state.get("beds", []), {"plant": plant, "area": area, "watered": False}]
+    tool_context.state["beds"] = beds
+    return f"Bed {len(beds)} has {plant}."
 
 
-def book(city: str, tool_context: ToolContext) -> str:
-    """Book a stop of the plan."""
-    stops = tool_context.state.get("stops", [])
-    tool_context.state["stops"] = [stop | {"booked": stop["booked"] or stop["city"] == city} for stop in stops]
-    return f"Booked {city}."
+def water(plant: str, tool_context: ToolContext) -> str:
+    """Water a bed."""
+    beds = tool_context.state.get("beds", [])
+    tool_context.state["beds"] = [bed | {"watered": bed["watered"] or bed["plant"] == plant} for bed in beds]
+    return f"Watered the {plant}."
 
 
-guide = LlmAgent(
-    name="guide",
+botanist = LlmAgent(
+    name="botanist",
     model=MODEL,
     mode="single_turn",
-    description="Knows what to see in a city.",
-    instruction="You know every city. Answer in two sentences.",
+    description="Knows what a plant needs.",
+    instruction="You know every plant. Answer in two sentences.",
 )
-travel = LlmAgent(
-    name="travel",
+gardener = LlmAgent(
+    name="gardener",
     model=MODEL,
-    instruction="You plan trips. Ask the guide what to see, add every stop to the plan, and book what the user wants.",
-    tools=[add_stop, FunctionTool(book, require_confirmation=True)],
-    sub_agents=[guide],
+    instruction="You keep a greenhouse. Ask the botanist for advice, add every bed, and water what the user wants.",
+    tools=[add_bed, FunctionTool(water, require_confirmation=True)],
+    sub_agents=[botanist],
 )
 
-agent = GoogleADKAgent(travel, "travel", values="plan")
+agent = GoogleADKAgent(gardener, "gardener", values="greenhouse")
 
 if __name__ == "__main__":
     serve(agent)

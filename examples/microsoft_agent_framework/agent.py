@@ -1,4 +1,4 @@
-"""A travel agent made with Microsoft Agent Framework. Its plan is in the state, and it asks before it books.
+"""A helpdesk made with Microsoft Agent Framework. Its tickets are in the state, and it asks before a restart.
 
 pip install 'statecast[agent-framework]' agent-framework-openai
 export OPENAI_API_KEY=…
@@ -20,37 +20,37 @@ from statecast.frameworks import MicrosoftAgent, show_agent_updates
 MODEL = os.environ.get("MODEL", "gpt-5-mini")
 
 
-def add_stop(city: str, nights: int) -> str:
-    """Add a stop to the plan."""
-    plan = current_run().state.setdefault("plan", [])
-    plan.append({"city": city, "nights": nights, "booked": False})
-    return f"{city} is stop {len(plan)}."
+def open_ticket(server: str, problem: str) -> str:
+    """Open a ticket for a server."""
+    tickets = current_run().state.setdefault("tickets", [])
+    tickets.append({"server": server, "problem": problem, "solved": False})
+    return f"Opened ticket {len(tickets)}."
 
 
 @tool(approval_mode="always_require")
-def book(city: str) -> str:
-    """Book a stop of the plan."""
-    for stop in current_run().state.get("plan", []):
-        if stop["city"] == city:
-            stop["booked"] = True
-    return f"Booked {city}."
+def restart(server: str) -> str:
+    """Restart a server, which solves its tickets."""
+    for ticket in current_run().state.get("tickets", []):
+        if ticket["server"] == server:
+            ticket["solved"] = True
+    return f"Restarted {server}."
 
 
 client = OpenAIChatClient(model=MODEL, api_key=os.environ.get("OPENAI_API_KEY", "missing"))
-guide = Agent(
+expert = Agent(
     client,
-    "You know every city. Answer in two sentences.",
-    name="ask_guide",
-    description="Ask the guide about a city.",
+    "You know mail servers. Answer in two sentences.",
+    name="ask_expert",
+    description="Ask the expert for mail servers.",
 )
-travel = Agent(
+helpdesk = Agent(
     client,
-    "You plan trips. Ask the guide what to see, add every stop to the plan, and book what the user wants.",
-    name="travel",
-    tools=[add_stop, book, guide.as_tool(arg_name="question", stream_callback=show_agent_updates)],
+    "You are a helpdesk. Ask the expert, open a ticket for every problem, and restart the server if that helps.",
+    name="helpdesk",
+    tools=[open_ticket, restart, expert.as_tool(arg_name="question", stream_callback=show_agent_updates)],
 )
 
-agent = MicrosoftAgent(travel, "travel")
+agent = MicrosoftAgent(helpdesk, "helpdesk")
 
 if __name__ == "__main__":
     serve(agent)
