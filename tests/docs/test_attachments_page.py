@@ -1,7 +1,8 @@
-"""The page of the guide to attachments, built as the guide says and tried in a browser."""
+"""The pages of the guide to attachments, built as the guide says and tried in a browser."""
 
 from __future__ import annotations
 
+import base64
 import importlib
 import sys
 from collections.abc import Iterator
@@ -21,10 +22,14 @@ from tests.docs.test_client_snippets import snippets
 GUIDE = snippets("attachments.md")
 ORIGIN = "http://localhost:5173"
 PICTURE = {"name": "red bee.png", "type": "image/png", "data": RED}
+REPORT = {"name": "report.pdf", "type": "application/pdf", "data": "JVBERi0xLjQ="}
+PROGRAM = {"name": "bees.exe", "type": "application/x-msdownload", "data": "TVo="}
+LARGE = {"name": "large.txt", "type": "text/plain", "data": base64.b64encode(bytes(5 * 2**20 + 1)).decode()}
 NOTES = {"name": "notes.txt", "type": "text/plain", "data": "SG9uZXk="}
 ATTACHED = """
 (count) => [...document.querySelectorAll("button")].filter((one) => one.innerText === "Remove").length === count
 """
+DELETED = '() => performance.getEntriesByType("resource").some(({ name }) => name.includes("/attachments/file_"))'
 SOURCES = {
     "App.tsx": 'export { Bees as default } from "./Bees";\n',
     "Bees.tsx": GUIDE["src/Bees.tsx"],
@@ -53,6 +58,12 @@ def attach(*files: Json) -> list[Json]:
     return steps
 
 
+def remove(*, leaving: int) -> list[Json]:
+    """Remove the first of the files that are attached."""
+    click = {"do": "click", "selector": "button", "text": "Remove"}
+    return [click, {"do": "wait", "function": ATTACHED, "argument": leaving}]
+
+
 def say(text: str) -> list[Json]:
     send = {"do": "click", "selector": "button:enabled", "text": "Send"}
     return [{"do": "fill", "selector": "textarea", "text": text}, send] if text else [send]
@@ -62,7 +73,71 @@ def shows(text: str) -> Json:
     return {"do": "wait", "selector": "body", "text": text}
 
 
-def test_the_page_of_the_guide_attaches_files_of_every_kind_and_shows_them(guides_app: Any, tmp_path: Path) -> None:
+def test_the_page_of_the_hook_attaches_files_of_every_kind_and_shows_them_again(
+    guides_app: Any, tmp_path: Path
+) -> None:
+    need_chromium()
+    sources = {"App.tsx": GUIDE["src/App.tsx"]}
+    picture_is_shown = {"do": "wait", "function": "() => document.images[0]?.naturalWidth === 1"}
+    with (
+        served(guides_app) as server,
+        served(create_app(Agent(), page=built(tmp_path / "guide", server, sources))) as page,
+    ):
+        report = run_browser(
+            [
+                {"do": "goto", "url": page},
+                *say("Only words"),
+                shows("You attached no file."),
+                *attach(PICTURE, NOTES, REPORT),
+                *say("All three"),
+                shows("red_bee.png has 70 bytes. notes.txt has 5 bytes. report.pdf has 8 bytes."),
+                picture_is_shown,
+                *attach(NOTES),
+                *say(""),  # a file without words
+                {"do": "wait", "selector": "a", "count": 3},
+                {"do": "read", "selector": "a", "attribute": "href"},
+                {"do": "reload"},
+                shows("All three"),
+                {"do": "wait", "selector": "a", "count": 3},
+                picture_is_shown,
+            ]
+        )
+        links = next(step["texts"] for step in report.steps if "texts" in step)
+        loaded = [httpx.get(link).text for link in links]
+
+    assert report.complaints == []
+    assert loaded == ["Honey", "%PDF-1.4", "Honey"]
+
+
+def test_the_page_of_the_hook_removes_files_and_says_why_one_is_refused(guides_app: Any, tmp_path: Path) -> None:
+    need_chromium()
+    sources = {"App.tsx": GUIDE["src/App.tsx"]}
+    with (
+        served(guides_app) as server,
+        served(create_app(Agent(), page=built(tmp_path / "guide", server, sources))) as page,
+    ):
+        report = run_browser(
+            [
+                {"do": "goto", "url": f"{page}/?thread=bees"},
+                *attach(PICTURE, PROGRAM, LARGE),
+                {"do": "wait", "selector": "[role=alert]", "text": "expected the bytes of a file"},
+                {"do": "wait", "selector": "[role=alert]", "text": "5242880"},
+                *remove(leaving=2),
+                *remove(leaving=1),
+                *remove(leaving=0),
+                {"do": "wait", "function": DELETED},
+                *say("None of them"),
+                shows("You attached no file."),
+            ]
+        )
+
+    assert report.page_errors == []
+    files = [(entry["method"], entry["status"]) for entry in report.network if "/attachments/" in entry["url"]]
+    assert files.count(("DELETE", 204)) == 1
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_the_page_of_the_adapter_attaches_files_of_every_kind_and_shows_them(guides_app: Any, tmp_path: Path) -> None:
     need_chromium()
     with (
         served(guides_app) as server,
