@@ -9,6 +9,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
 
+from statecast.http.npm_package import react_package
+
 from .failures import fail
 
 __all__ = ["add_commands"]
@@ -20,6 +22,9 @@ EXAMPLES: Final = """
 
 #: What files of the template end with, so that no tool takes them for code of this package; `gitignore` gets its dot.
 SUFFIX: Final = ".template"
+
+#: Where the page's `package.json` says that `@statecast/react` is.
+PACKAGE: Final = "page/statecast-react.tgz"
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -38,6 +43,7 @@ def _make(options: argparse.Namespace) -> int:
     if folder.exists():
         return fail(f'expected a new folder, got "{name}", which is there already')
     _write(files("statecast.cli").joinpath("template"), folder, name)
+    (folder / PACKAGE).write_bytes(react_package())
     print(
         f"{name}: an agent (agent.py), its tests and a page\n\n"
         f"  cd {name}\n"
