@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.clients.node import Json, need_chromium, run_browser
+from tests.clients.node import Browser, Json, need_chromium, run_browser
 from tests.clients.serving import served
 from tests.docs.pages import ROOT, load
 
@@ -20,8 +20,8 @@ MODULES = ("main", "my_agent")
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Yield the app of the guide, from its files."""
+def main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Yield the module of the guide's app, from its files."""
     for block in GUIDE.blocks:
         if block.file is not None:
             (tmp_path / block.file).write_text(block.text, encoding="utf-8")
@@ -29,7 +29,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
-    yield importlib.import_module("main").app
+    yield importlib.import_module("main")
     for name in MODULES:
         sys.modules.pop(name, None)
 
@@ -42,9 +42,9 @@ def sign_in(name: str, password: str) -> list[Json]:
     ]
 
 
-def test_users_sign_in_and_the_agent_knows_them(app: Any) -> None:
+def test_users_sign_in_and_the_agent_knows_them(main: Any) -> None:
     need_chromium()
-    with served(app) as url:
+    with served(main.app) as url:
         report = run_browser(
             [
                 {"do": "goto", "url": url},
@@ -69,3 +69,27 @@ def test_users_sign_in_and_the_agent_knows_them(app: Any) -> None:
     assert report.page_errors == []
     assert (stolen.status_code, stolen.json()["error"]["code"]) == (404, "unknown_thread")
     assert nobody.status_code == 401
+
+
+def test_a_page_whose_token_expires_asks_for_the_password_and_continues_where_it_was(main: Any) -> None:
+    """Takes the ten seconds that the token is valid."""
+    need_chromium()
+    main.MINUTES = 10 / 60
+    with served(main.app) as url, Browser({"steps": []}) as page:
+        page.step("goto", url=url)
+        for step in sign_in("grace", "navy"):
+            page.step(**step)
+        page.step("fill", selector="input[name=text]", text="A train to Arlington")
+        page.step("click", selector="button", text="Send")
+        page.step("wait", selector="li", text="Grace, I noted: A train")
+        page.step("wait", selector="[role=alert]", text="Your session has expired")
+        main.MINUTES = 15
+        token = httpx.post(f"{url}/token", json={"name": "grace", "password": "navy"}).json()["token"]
+        message = {"role": "user", "parts": [{"type": "text", "text": "A hotel"}]}
+        body = {"threadId": "expenses-grace", "commands": [{"type": "add-message", "message": message}]}
+        httpx.post(f"{url}/agents/assistant", json=body, headers={"Authorization": f"Bearer {token}"})
+        for step in sign_in("grace", "navy"):
+            page.step(**step)
+        page.step("wait", selector="li", text="Grace, I noted: A hotel")
+        page.step("wait", selector="li", text="Grace, I noted: A train")
+        assert page.report().page_errors == []
