@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 #: The folders whose files take longest, in the order in which they start: none of them is to be the last one running.
-LONG_FIRST = ("stories", "chaos", "cluster", "page", "docs", "clients", "examples", "client", "web")
+LONG_FIRST = ("stories", "chaos", "cluster", "nextjs", "page", "docs", "clients", "examples", "client", "web")
 
 # How long an example takes says how busy the machine is, and nothing about the code.
 settings.register_profile("statecast", deadline=None)

@@ -1,0 +1,22 @@
+import { cookies } from "next/headers";
+
+const SERVER = process.env.STATECAST_URL ?? "http://127.0.0.1:8000";
+
+/** Headers that belong to the connection with the browser, and the cookies, which are none of the agents' business. */
+const OURS = ["accept-encoding", "connection", "content-length", "cookie", "host", "transfer-encoding"];
+
+/** Forward a request to the agents with the user's token, and the response as it arrives. */
+async function forward(request: Request, { params }: RouteContext<"/agent/[...path]">): Promise<Response> {
+  const { path } = await params;
+  const headers = new Headers(request.headers);
+  for (const name of OURS) headers.delete(name);
+  const token = (await cookies()).get("token")?.value;
+  if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
+  const { method, signal } = request;
+  const body = method === "GET" || method === "HEAD" ? null : await request.arrayBuffer();
+  const address = new URL(path.map(encodeURIComponent).join("/") + new URL(request.url).search, `${SERVER}/`);
+  const { body: stream, status, headers: answered } = await fetch(address, { method, headers, body, signal });
+  return new Response(stream, { status, headers: answered });
+}
+
+export { forward as DELETE, forward as GET, forward as PATCH, forward as POST, forward as PUT };
