@@ -8,6 +8,7 @@ import { server } from "../server/address";
 import { useFailures } from "./failure";
 import { publish } from "./following";
 import { useNaming } from "./naming";
+import { recentIn } from "./recent";
 import { useSignal } from "./signal";
 import type { CustomCommand, DemoState } from "./state";
 import { reopened, threadId } from "./thread";
@@ -43,6 +44,7 @@ export function Session({ children }: { readonly children: ReactNode }) {
     attachments: true,
     branchCommand: hasBranches ? SHOW_BRANCH : undefined,
     onFrame: take,
+    messages: recentIn,
   });
   useEffect(() => publish(session));
   useAgents(session.connection);

@@ -3,6 +3,7 @@ import { ActionBarPrimitive, AuiIf, MessagePrimitive, useAuiState } from "@assis
 import { useSession } from "../agent/session";
 import { CheckIcon, CopyIcon, RetryIcon } from "../icons";
 import { Branches } from "./branches";
+import { useIsFree } from "./free";
 import { Part } from "./part";
 
 const ENDED: Readonly<Record<string, string>> = {
@@ -30,6 +31,7 @@ function Unfinished() {
 }
 
 export function AssistantMessage() {
+  const isFree = useIsFree();
   return (
     <MessagePrimitive.Root className="message assistant" data-testid="message" data-role="assistant">
       <span className="visually-hidden">The agent said:</span>
@@ -52,9 +54,16 @@ export function AssistantMessage() {
               <CopyIcon />
             </AuiIf>
           </ActionBarPrimitive.Copy>
-          <ActionBarPrimitive.Reload className="icon-button" aria-label="Answer again" title="Answer again" data-testid="message-reload">
-            <RetryIcon />
-          </ActionBarPrimitive.Reload>
+          {isFree && (
+            <ActionBarPrimitive.Reload
+              className="icon-button"
+              aria-label="Answer again"
+              title="Answer again"
+              data-testid="message-reload"
+            >
+              <RetryIcon />
+            </ActionBarPrimitive.Reload>
+          )}
           <Branches />
         </ActionBarPrimitive.Root>
       </AuiIf>

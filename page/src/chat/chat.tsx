@@ -1,24 +1,15 @@
 /** The conversation: messages, what went wrong, and the composer. */
 import { AuiIf, ThreadPrimitive } from "@assistant-ui/react";
-import { AssistantMessage } from "./assistant-message";
+import { useSession } from "../agent/session";
 import { Composer } from "./composer";
+import { EarlierMessages } from "./earlier-messages";
+import { Messages } from "./messages";
 import { OtherQuestions } from "./question";
 import { RunError } from "./run-error";
-import { UserMessage } from "./user-message";
 import { Welcome } from "./welcome";
 
-/** The messages of the runtime around it. */
-export function Messages() {
-  return (
-    <div className="messages" role="log" aria-label="Messages" aria-live="polite">
-      <ThreadPrimitive.Messages>
-        {({ message }) => (message.role === "user" ? <UserMessage /> : <AssistantMessage />)}
-      </ThreadPrimitive.Messages>
-    </div>
-  );
-}
-
 export function Chat() {
+  const { state } = useSession();
   return (
     <ThreadPrimitive.Root asChild>
       <section className="chat" aria-label="Chat">
@@ -26,7 +17,10 @@ export function Chat() {
           <AuiIf condition={(s) => s.thread.messages.length === 0}>
             <Welcome />
           </AuiIf>
-          <Messages />
+          <EarlierMessages state={state} />
+          <div role="log" aria-label="Messages" aria-live="polite">
+            <Messages />
+          </div>
           <OtherQuestions />
         </ThreadPrimitive.Viewport>
         <RunError />

@@ -2,6 +2,7 @@
 import { ActionBarPrimitive, AuiIf, ComposerPrimitive, MessagePrimitive, useAuiState } from "@assistant-ui/react";
 import { EditIcon } from "../icons";
 import { Branches } from "./branches";
+import { useIsFree } from "./free";
 import { Part } from "./part";
 
 function EditComposer() {
@@ -24,6 +25,7 @@ export function UserMessage() {
   const editing = useAuiState((s) => s.message.composer.isEditing);
   const pending = useAuiState((s) => s.message.metadata.isOptimistic === true);
   const queued = useAuiState((s) => s.message.metadata.custom["queued"] === true);
+  const isFree = useIsFree();
   return (
     <MessagePrimitive.Root
       className="message user"
@@ -45,9 +47,16 @@ export function UserMessage() {
           </div>
           <AuiIf condition={(s) => !s.thread.isRunning}>
             <ActionBarPrimitive.Root className="message-actions">
-              <ActionBarPrimitive.Edit className="icon-button" aria-label="Edit message" data-testid="message-edit">
-                <EditIcon />
-              </ActionBarPrimitive.Edit>
+              {isFree && (
+                <ActionBarPrimitive.Edit
+                  className="icon-button"
+                  aria-label="Edit message"
+                  title="Edit message"
+                  data-testid="message-edit"
+                >
+                  <EditIcon />
+                </ActionBarPrimitive.Edit>
+              )}
               <Branches />
             </ActionBarPrimitive.Root>
           </AuiIf>

@@ -10,6 +10,8 @@ type ChartProps = {
 const BARS = 12;
 const WIDTH = 300;
 const HEIGHT = 80;
+/** Values that a line has at most: more than it has pixels say nothing more. */
+const POINTS = 600;
 /** Room for the line's own width. */
 const INSET = 3;
 
@@ -32,13 +34,30 @@ function Bars({ values, labels }: { readonly values: readonly number[]; readonly
   );
 }
 
-function Line({ name, values }: { readonly name: string; readonly values: readonly number[] }) {
-  const low = Math.min(0, ...values);
-  const high = Math.max(...values, low + Number.MIN_VALUE);
+/** Return the least and the largest of a list, of any length. */
+const extremes = (values: readonly number[]): readonly [number, number] => [
+  values.reduce((least, value) => Math.min(least, value), Infinity),
+  values.reduce((most, value) => Math.max(most, value), -Infinity),
+];
+
+/** Return as many values as a line has at most: of each stretch, the largest. */
+const thinned = (values: readonly number[]): readonly number[] => {
+  const width = Math.ceil(values.length / POINTS);
+  if (width < 2) return values;
+  return Array.from({ length: Math.ceil(values.length / width) }, (_, index) =>
+    Math.max(...values.slice(index * width, (index + 1) * width)),
+  );
+};
+
+function Line({ name, values: all }: { readonly name: string; readonly values: readonly number[] }) {
+  const [least, most] = extremes(all);
+  const values = thinned(all);
+  const low = Math.min(0, least);
+  const high = Math.max(most, low + Number.MIN_VALUE);
   const x = (index: number): number => INSET + ((WIDTH - 2 * INSET) * index) / Math.max(1, values.length - 1);
   const y = (value: number): number => HEIGHT - INSET - ((HEIGHT - 2 * INSET) * (value - low)) / (high - low);
   const points = values.map((value, index) => `${x(index).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
-  const said = `${name}: ${values.length} values from ${written(Math.min(...values))} to ${written(Math.max(...values))}, the last ${written(values.at(-1) ?? 0)}`;
+  const said = `${name}: ${all.length} values from ${written(least)} to ${written(most)}, the last ${written(all.at(-1) ?? 0)}`;
   return (
     <div className="line">
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={said}>

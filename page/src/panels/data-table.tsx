@@ -1,5 +1,5 @@
 /** A list of the state as a table, with a chart of one of its columns. */
-import { useState } from "react";
+import { memo, useState } from "react";
 import { ChevronIcon } from "../icons";
 import { Chart } from "./chart";
 import { useEnd } from "./scroll";
@@ -13,7 +13,7 @@ const spoken = (column: string): string => column.replace(/([a-z])([A-Z])/g, "$1
 const shown = (value: unknown): string =>
   typeof value === "number" ? value.toLocaleString("en") : value === null ? "" : String(value);
 
-export function DataTable({ table }: { readonly table: Table }) {
+export const DataTable = memo(function DataTable({ table }: { readonly table: Table }) {
   const { path, columns, numeric, label, rows } = table;
   const box = useEnd<HTMLDivElement>(rows.length);
   const [chosen, choose] = useState<string | null>(null);
@@ -80,4 +80,4 @@ export function DataTable({ table }: { readonly table: Table }) {
       </div>
     </details>
   );
-}
+});

@@ -1,17 +1,16 @@
 /** The conversation as it was at a revision: to read, and nothing in it can be sent. */
-import { AssistantRuntimeProvider, ThreadPrimitive, useExternalStoreRuntime, type ThreadMessage } from "@assistant-ui/react";
+import type { ThreadMessage } from "@assistant-ui/react";
 import { messagesOf } from "@statecast/react";
 import { useMemo } from "react";
+import { recentIn } from "../agent/recent";
 import type { DemoState } from "../agent/state";
-import { Messages } from "../chat/chat";
+import { EarlierMessages, ReadOnly } from "../chat/earlier-messages";
 import type { Moment } from "../log/recording";
+import { useEnd } from "./scroll";
 
-const same = (message: ThreadMessage): ThreadMessage => message;
-const nothing = (): Promise<void> => Promise.resolve();
-
-/** Return the messages of a moment. Its run may have been at work on the last one, or have waited for its user. */
+/** Return the latest messages of a moment. Its run may have been at work on the last one, or have waited for its user. */
 const messagesAt = ({ state, run }: Moment): readonly ThreadMessage[] => {
-  const messages = messagesOf(state as DemoState);
+  const messages = messagesOf({ messages: recentIn(state as DemoState) });
   const last = messages.at(-1);
   if (last?.role !== "assistant") return messages;
   if (run?.status === "running") return [...messages.slice(0, -1), { ...last, status: { type: "running" } }];
@@ -21,19 +20,14 @@ const messagesAt = ({ state, run }: Moment): readonly ThreadMessage[] => {
 
 export function PastChat({ moment }: { readonly moment: Moment }) {
   const messages = useMemo(() => messagesAt(moment), [moment]);
-  const runtime = useExternalStoreRuntime({ messages, convertMessage: same, onNew: nothing, isDisabled: true });
+  const viewport = useEnd<HTMLDivElement>(messages);
   return (
-    <AssistantRuntimeProvider runtime={runtime}>
-      <ThreadPrimitive.Root asChild>
-        <section className="chat past" aria-label="Chat, as it was" data-testid="past-chat">
-          <ThreadPrimitive.Viewport className="chat-viewport" tabIndex={0}>
-            {messages.length === 0 && <p className="empty">There were no messages yet.</p>}
-            <fieldset disabled>
-              <Messages />
-            </fieldset>
-          </ThreadPrimitive.Viewport>
-        </section>
-      </ThreadPrimitive.Root>
-    </AssistantRuntimeProvider>
+    <section className="chat past" aria-label="Chat, as it was" data-testid="past-chat">
+      <div {...viewport} className="chat-viewport" role="group" aria-label="Messages" tabIndex={0}>
+        {messages.length === 0 && <p className="empty">There were no messages yet.</p>}
+        <EarlierMessages state={moment.state as DemoState} />
+        <ReadOnly messages={messages} />
+      </div>
+    </section>
   );
 }

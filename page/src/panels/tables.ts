@@ -27,6 +27,17 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const isScalar = (value: unknown): value is Scalar => value === null || typeof value !== "object";
 
+const read = new WeakMap<readonly unknown[], Table | null>();
+
+/** A state shares with the one before it what did not change, so a long list is looked at once. */
+const tableOf = (path: string, list: readonly unknown[]): Table | null => {
+  const known = read.get(list);
+  if (known !== undefined && (known === null || known.path === path)) return known;
+  const table = asTable(path, list);
+  read.set(list, table);
+  return table;
+};
+
 const asTable = (path: string, list: readonly unknown[]): Table | null => {
   const [first] = list;
   if (list.length < ROWS || !isObject(first)) return null;
@@ -48,7 +59,7 @@ const asTable = (path: string, list: readonly unknown[]): Table | null => {
 /** Return the tables in a state, in its order. */
 export const tablesIn = (state: unknown, path: readonly string[] = []): readonly Table[] => {
   if (Array.isArray(state)) {
-    const table = asTable(path.join("/"), state);
+    const table = tableOf(path.join("/"), state);
     return table === null ? [] : [table];
   }
   if (!isObject(state) || path.length >= DEPTH) return [];
