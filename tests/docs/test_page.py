@@ -99,7 +99,8 @@ def _place(block: Block, folder: Path) -> None:
 
 
 def test_every_snippet_passes_the_strictest_type_check(tmp_path: Path) -> None:
-    folder = _written(GUIDE.blocks, tmp_path) / "page"
+    # Another guide declares an agent as well; one page has the types of one.
+    folder = _written([block for block in GUIDE.blocks if block.file != "page/src/agent.d.ts"], tmp_path) / "page"
     for index, page in enumerate(PAGES):
         if page.path == GUIDE.path or (page.path.name in NEWEST and not CLIENTS.newest):
             continue
