@@ -105,4 +105,5 @@ clean: ## Remove the virtual environment, node_modules and all caches
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf page/node_modules packages/*/node_modules tests/clients/node_modules tests/clients/newest tests/types/node_modules
 	rm -rf tests/nextjs/node_modules tests/nextjs/apps examples/*/*/node_modules examples/*/*/.next
+	rm -rf examples/*/node_modules examples/*/dist
 	find agents transport tests examples benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["CLIENTS", "DRIVERS", "PAGE", "Packages", "environment"]
+__all__ = ["CLIENTS", "DRIVERS", "FRAMEWORKS", "PAGE", "Packages", "environment"]
 
 HERE = Path(__file__).parent
 INSTALL_TIMEOUT = 600  # seconds: an empty cache and a slow network
@@ -135,6 +135,8 @@ def _packages(source: Path, name: str) -> Packages:
 
 CLIENTS = _packages(HERE, "clients")
 PAGE = _packages(HERE.parents[1] / "page", "page")  #: what pages are built with
+#: What the pages in `examples/` are built with that use another framework than React, by its name.
+FRAMEWORKS = {name: _packages(HERE.parents[1] / "examples" / name, name) for name in ("vue", "svelte")}
 DRIVERS = CLIENTS.folder  #: where the drivers run; see `place_drivers`
 
 
@@ -152,7 +154,7 @@ def place_drivers() -> None:
 
 def main() -> int:
     """Install the selected set; return the exit status."""
-    for packages in (CLIENTS, PAGE):
+    for packages in (CLIENTS, PAGE, *FRAMEWORKS.values()):
         problem = packages.install()
         if problem:
             print(f"The {SELECTED} clients cannot be installed: {problem}", file=sys.stderr)

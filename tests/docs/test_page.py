@@ -27,7 +27,7 @@ from tests.page.installed import install_packages, page_packages
 
 PINNED = ROOT / "page"
 BUILD_TIMEOUT = 120  # seconds
-BUILT = {"nextjs.md"}  #: guides whose files are an app that other tests build
+BUILT = {"nextjs.md", "vue-svelte-plain.md"}  #: guides whose files are an app that other tests build
 NEWEST = {"assistant-cloud.md"}  #: guides that need the newest clients; `make test-newest` checks them
 
 GUIDE = load(ROOT / "docs" / "guides" / "getting-started.md")

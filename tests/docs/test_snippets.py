@@ -28,7 +28,7 @@ from tests.docs.pages import API, PAGES, Block, Page
 from tests.docs.terminal import Terminal, same_but_ids
 
 #: Languages whose blocks need nothing done, or have it done in test_page.py or test_run_states.py.
-ELSEWHERE = {"text", "html", "css", "ts", "tsx", "mermaid"}
+ELSEWHERE = {"text", "html", "css", "ts", "tsx", "vue", "svelte", "mermaid"}
 
 #: Modules of other libraries that pages use, and that no release may have for the newest Python.
 FRAMEWORKS = {
