@@ -1,4 +1,4 @@
-"""Agents: handlers for commands, and what they declare about their state, messages and commands."""
+"""Agents: handlers for commands, and declarations of their state, messages and commands."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from .values import Json
 
 __all__ = ["Agent", "Policy"]
 
-#: What happens to a batch that comes while a run is under way, as far as the run is not listening for its commands:
-#: `enqueue`, it runs afterwards; `reject`, it is refused; `interrupt`, the run is stopped and the batch runs next;
-#: `rollback`, likewise, and the state is put back to what it was before the stopped run; `deliver`, it is refused.
+#: What happens to a batch that arrives mid-run, unless the run listens for its commands: `enqueue` runs it afterwards;
+#: `reject` refuses it; `interrupt` stops the run and runs the batch next; `rollback` does the same and restores the
+#: state from before the stopped run; `deliver` refuses it.
 Policy = Literal["enqueue", "reject", "interrupt", "rollback", "deliver"]
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
@@ -67,41 +67,41 @@ class _Called(NamedTuple):
 
 
 class Agent(Generic[StateT]):
-    """An agent: handlers for commands, over a state.
+    """An agent: handlers for commands that work on a state.
 
-    `Agent[State]("name")` declares the type of the state as `Agent("name", state=State)` does, and its runs, which are
-    `Run[State]`, read and write the state by the fields of the type: `run.state.topic`.
+    `Agent[State]("name")` declares the type of the state, like `Agent("name", state=State)`. In addition, its runs are
+    `Run[State]` and access the state by the fields of the type: `run.state.topic`.
 
-    Handlers are `async def`, or plain `def`, which then runs in a worker thread. Either the agent has handlers per
-    command (`on`), called one after the other in the order of the batch, or one function over the batch (`batch`).
+    Handlers are `async def`, or plain `def`, which runs in a worker thread. An agent has either handlers per command
+    (`on`), called one after the other in the order of the batch, or one function for the whole batch (`batch`).
 
     Args:
-        name: How requests choose it where an app serves several: `?agent=name`.
-        state: The state's type: a msgspec struct, dataclass, TypedDict or pydantic model. States that clients send
-            are validated against it, and its JSON Schema is published. None: any JSON.
-        initial: The first state of a thread whose client sends none: a value, or a function that makes one.
-            Default: an instance of `state` made of its defaults, or None.
-        messages: Where in the state the messages are: a key, or several. None: the agent keeps messages in its own
-            form, and applies `add-message` and `add-tool-result` itself.
-        pending: Where in the state the questions are that `ToolCall.ask` and `Run.ask` put: a key, or several. The list
-            is there from the first question on. None: the agent asks none. A declared state type need not have it.
-        commands: Further command types; those with a handler are known already.
+        name: The name by which requests choose the agent if an app serves several: `?agent=name`.
+        state: The state's type: a msgspec struct, dataclass, TypedDict or pydantic model. The server validates states
+            that clients send against it and publishes its JSON Schema. None: any JSON.
+        initial: The first state of a thread whose client sends none: a value, or a function that returns one.
+            Default: an instance of `state` with its defaults, or None.
+        messages: The key of the messages in the state, or the keys that lead there. None: the agent stores messages in
+            its own format, and applies `add-message` and `add-tool-result` itself.
+        pending: The key of the open questions in the state, or the keys that lead there. The list exists from the first
+            `ToolCall.ask` or `Run.ask` on. None: the agent asks no questions. A declared state type may omit the field.
+        commands: Further command types. Those with a handler are included automatically.
         adopt: Whether a client may supply the state of a thread that is new to the server.
-        allow_assistant: Whether a client may add messages in the role of the assistant.
+        allow_assistant: Whether a client may add messages with the role of the assistant.
         accept_base_url: Whether `config.baseUrl` of a request reaches the agent.
-        policy: What happens to a batch that comes while a run is under way, see `Policy`. A request may ask otherwise.
-        waiting_policy: What happens instead where a run or the thread waits for its client, and the batch has a message
-            that it does not wait for. By default the run is stopped, and what was asked is dismissed.
+        policy: What happens to a batch that arrives mid-run, see `Policy`. A request may choose another policy.
+        waiting_policy: What happens instead if a run or the thread waits for its client and the batch contains a
+            message that it does not wait for. By default the run is stopped and its questions are dismissed.
         writable: Parts of the state that clients may patch, as JSON Pointers: `/title`, `/settings`. Default: none.
-        suggestions: What a page offers the user to say first: texts, or texts with a hint at what to look at.
-        restartable: Whether a run that a crash cut off is run again, rather than marked as interrupted.
+        suggestions: Messages that a page offers the user at the start: texts, or texts with a hint what to watch.
+        restartable: Whether a run that was cut off by a crash starts again, rather than being marked as interrupted.
         cancel_grace: Seconds between `run.cancelled` turning true and the handler being cancelled at its next await.
-        cancel_seconds: Seconds that a cancelled handler then gets to clean up, with as many awaits as it likes. One
-            that has not ended by then is cancelled again and again, and at last left behind.
+        cancel_seconds: Seconds that a cancelled handler gets for cleanup, with any number of awaits. A handler that has
+            not ended by then is cancelled repeatedly, and finally abandoned.
 
     Raises:
-        TypeError, ValueError: One of these makes no sense; the text names it.
-        NotJson: `initial` is not something a state can hold.
+        TypeError, ValueError: An argument is invalid; the message names it.
+        NotJson: A state cannot hold `initial`.
     """
 
     _parameter: ClassVar[Any] = None  #: `State` of `Agent[State]`
@@ -179,8 +179,8 @@ class Agent(Generic[StateT]):
         """Register the decorated `handler(run, command)` for command types, or for names of untyped commands.
 
         Raises:
-            TypeError: There is no command, one has a handler already, the agent has a `batch` function, or the handler
-                is no function, or has a `yield`.
+            TypeError: No command is given, one already has a handler, the agent has a `batch` function, or the handler
+                is not a function or contains a `yield`.
         """
         if not commands:
             raise TypeError("expected commands to handle, such as on(AddMessage), got none")
@@ -202,7 +202,7 @@ class Agent(Generic[StateT]):
         """Register the decorated `function(run)`, which handles all of `run.commands` itself.
 
         Raises:
-            TypeError: The agent has handlers already, or it is no function, or has a `yield`.
+            TypeError: The agent already has handlers, or `function` is not a function or contains a `yield`.
         """
         _check_returns(function)
         if self._batch is not None or self._handlers:
@@ -214,15 +214,15 @@ class Agent(Generic[StateT]):
         """Register the decorated `hook(about)`, which returns a thread's title, or yields it piece by piece.
 
         Raises:
-            TypeError: The agent has one already.
+            TypeError: The agent already has one.
         """
         return self.hooks.set("title", hook)
 
     def suggest(self, hook: _Handler) -> _Handler:
-        """Register the decorated `hook(about)`, which suggests what the user may say next, as texts or `{"prompt"}`.
+        """Register the decorated `hook(about)`, which suggests the user's next messages, as texts or `{"prompt"}`.
 
         Raises:
-            TypeError: The agent has one already.
+            TypeError: The agent already has one.
         """
         return self.hooks.set("suggest", hook)
 
@@ -230,7 +230,7 @@ class Agent(Generic[StateT]):
         """Register the decorated `hook(feedback)`, which receives users' ratings of messages.
 
         Raises:
-            TypeError: The agent has one already.
+            TypeError: The agent already has one.
         """
         return self.hooks.set("feedback", hook)
 
@@ -238,7 +238,7 @@ class Agent(Generic[StateT]):
         """Return the first state of a thread whose client sent none, as plain JSON.
 
         Raises:
-            NotJson: The declared initial state is not something a state can hold.
+            NotJson: A state cannot hold the declared initial value.
         """
         value = self._initial() if callable(self._initial) else self._initial
         return to_json(self.state_type.initial() if value is None else value)

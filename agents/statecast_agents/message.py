@@ -90,8 +90,8 @@ class AssistantMessage(PartWriter, MetadataWriter, Message):
     def rename(self, id: str) -> bool:  # the field's name
         """Give the message another id, and return whether it has that id now.
 
-        It keeps its own if another message of the list has `id`, or if `id` is empty. A stream in another protocol than
-        the state's goes on under the id that it began with.
+        The message keeps its id if another message of the list has `id`, or if `id` is empty. A stream in a message
+        protocol continues with the id with which it began.
         """
         with self.message._document.lock:
             siblings = container_of(self.message) or ()
@@ -164,7 +164,7 @@ class ToolCall:
 
     @property
     def messages(self) -> CallMessages:
-        """The conversation of the sub-agent that the call began, which is written like `run.messages`."""
+        """The conversation of the sub-agent that the call started, written like `run.messages`."""
         return CallMessages(self.part)
 
     def append_args(self, delta: str) -> None:
@@ -172,15 +172,15 @@ class ToolCall:
 
         Raises:
             TypeError: `delta` is not a str.
-            NotJson: `delta` holds a lone surrogate; a high one at its end waits for the low one.
+            NotJson: `delta` contains a lone surrogate. A high surrogate at its end waits for the low one.
         """
         self.part.append_text("argsText", delta)
 
     def finish_args(self) -> Json:
         """Decode the streamed arguments into `args`, and return them. If none were streamed, they are `{}`.
 
-        If a state cannot hold them, because of an integer that JavaScript would round, they are returned and stay in
-        `argsText`, and `args` is `{}`.
+        A state may be unable to hold them, because of an integer that JavaScript would round. Then they are returned
+        and stay in `argsText`, and `args` is `{}`.
 
         Raises:
             OperationError: The streamed text is not JSON.
@@ -199,7 +199,7 @@ class ToolCall:
         return self.part["args"]
 
     def set_result(self, result: Json, *, is_error: bool = False, artifact: Json = UNSET) -> None:
-        """Set the call's result. `artifact` is for the UI and not for the model."""
+        """Set the call's result. `artifact` is for the UI, not for the model."""
         self.part.update(
             {"result": result, "isError": is_error} | ({} if artifact is UNSET else {"artifact": artifact}),
         )
@@ -215,22 +215,22 @@ class ToolCall:
         details: Json = None,
         id: str | None = None,  # the field's name
     ) -> str:
-        """Ask the user about this call, and return the question's id. The answer comes to a later run.
+        """Ask the user about this call, and return the question's id. A later run gets the answer.
 
-        The call's result stays free. Return from the handler when everything is asked: the thread then waits, and holds
-        nothing, until the user answers; `Run.answers` of the next run has the answer.
+        The call has no result yet. After asking, return from the handler: the thread then waits, without holding any
+        resources, until the user answers. `Run.answers` of the next run contains the answer.
 
         Args:
-            prompt: What the user is asked; default: the page asks by the call's name and arguments.
-            options: What the user may choose, as texts or as `{"id", "kind"?, "label"?, …}`.
-            schema: JSON Schema of the value that the answer carries.
-            kind: What is asked for: `approval`, `choice`, `text`, or `input`, a value that fits `schema`.
-            details: Whatever else the page needs to ask, as it is in the question in the state.
-            id: The question's id; default: a new one. A question that is open under it already is replaced.
+            prompt: The text of the question; default: the page uses the call's name and arguments.
+            options: The choices, as texts or as `{"id", "kind"?, "label"?, …}`.
+            schema: JSON Schema of the answer's value.
+            kind: The kind of answer: `approval`, `choice`, `text`, or `input`, a value that fits `schema`.
+            details: Further data for the page, stored in the question unchanged.
+            id: The question's id; default: a new one. An open question with this id is replaced.
 
         Raises:
-            ValueError: The kind or the options make no sense; the text names them.
-            AgentError: `no_pending`: the agent's state has no place for questions.
+            ValueError: The kind or the options are invalid; the message names them.
+            AgentError: `no_pending`: the agent has no place for questions in its state.
             RunEnded: The run has ended.
         """
         document = self.part._document
@@ -245,7 +245,7 @@ class ToolCall:
         return name
 
     def dismiss(self) -> None:
-        """Set a result that says that the user left the question unanswered."""
+        """Set a result that says that the user did not answer the question."""
         self.set_result(DISMISSED, is_error=True)
 
     def cut_off(self) -> None:
@@ -264,10 +264,10 @@ class MessageList(ABC):
     @property
     @abstractmethod
     def items(self) -> TrackedList:
-        """The list itself, as part of the state; created if there is none yet.
+        """The list itself, as part of the state; created on first use.
 
         Raises:
-            MessageConflict: The state has something else where the messages should be.
+            MessageConflict: The state has another value in the place of the messages.
         """
 
     @abstractmethod
@@ -294,9 +294,9 @@ class MessageList(ABC):
         return None if at is None else self[at]
 
     def assistant(self, *, id: str | None = None) -> AssistantMessage:  # the field's name
-        """Append a message of the assistant, and return it for writing.
+        """Append an assistant message, and return it for writing.
 
-        If another message has `id` already, the new one gets a new id.
+        If another message already has `id`, the new one gets a new id.
         """
         named = id if id and not self._has(id, len(self)) else new_id("msg")
         self.items.append({"id": named, "role": "assistant", self.field: [], **self._more()})

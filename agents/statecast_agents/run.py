@@ -1,7 +1,7 @@
 """Run: one execution of an agent over a batch of commands, as the agent sees it.
 
-It offers the state and the request, and takes what the agent emits. The engine that executes it passes in where that
-goes: `emit` and `flush`.
+A run gives the agent its state and its request, and accepts what the agent emits. The engine passes in the functions
+that receive it: `emit` and `flush`.
 """
 
 from __future__ import annotations
@@ -52,26 +52,26 @@ class TaskGroup(Protocol):
 
 
 class Run(Generic[StateT]):
-    """One execution of an agent. `Run[State]` is one of an agent that was made as `Agent[State](…)`.
+    """One execution of an agent. `Run[State]` belongs to an agent created as `Agent[State](…)`.
 
     Args:
         id: The run's id.
         thread_id: The thread's id.
         document: The thread's state.
         commands: The batch, in the order the client sent it.
-        request: What else the request carried.
-        user: Whom it is for, as the app's `identify` returned them.
-        messages: The path of the messages in the state; None if the agent keeps its own form.
-        pending: The path of the open questions in the state; None if it has no place for any.
-        memory: Returns what is kept on the thread, when the run first needs it; default: an empty memory.
-        emit: Takes chunks, in order, from any thread.
-        flush: Sends what has changed, from any thread.
-        waits: Called with whether the run waits for a client, when that changes.
-        known: The commands that can come while it goes on; None: any.
+        request: The rest of the request.
+        user: The user that the app's `identify` returned.
+        messages: The path of the messages in the state; None if the agent uses its own format.
+        pending: The path of the open questions in the state; None if the agent asks none.
+        memory: Returns the thread's memory when the run first needs it; default: an empty memory.
+        emit: Accepts chunks, in order, from any thread.
+        flush: Sends pending changes, from any thread.
+        waits: Called with whether the run waits for a client, whenever that changes.
+        known: The commands that can arrive during the run; None: any.
         taken: Called with each command that the agent receives from a listener, from any thread.
         in_thread: Calls a function in a worker thread.
-        left_out: Takes what `put` leaves out.
-        view: Makes the view of the state by the fields of its type; None: the state is read as it is.
+        left_out: Accepts reports of values that `put` omits.
+        view: Creates the view of the state by the fields of its type; None: the state is used directly.
     """
 
     def __init__(
@@ -98,11 +98,11 @@ class Run(Generic[StateT]):
         self.id = id  #: `run_…`
         self.thread_id = thread_id  #: the thread it runs on
         self.commands = list(commands)  #: the batch
-        self.request = request or Request()  #: system, tools, call settings, config, and whatever else was sent
-        #: whom it is for: what the app's `identify` returned; None where nobody is known. No client ever gets it
+        self.request = request or Request()  #: system, tools, call settings, config, and further fields of the request
+        #: the user that the app's `identify` returned; None if there is none. It is never sent to a client
         self.user = user
         self.cancelled = False  #: whether someone asked the run to stop; see `Agent.cancel_grace`
-        self.tasks: TaskGroup | None = None  #: while it is under way
+        self.tasks: TaskGroup | None = None  #: set while the run is active
         self.waiting = Waiting(waits, known, taken)
         self.in_thread = in_thread
         self.questions = Pending(document, pending)
@@ -120,14 +120,13 @@ class Run(Generic[StateT]):
 
     @property
     def state(self) -> StateT:
-        """The thread's state: change it as plain Python. Assigning replaces it whole.
+        """The thread's state. Change it like any Python value; an assignment replaces the whole state.
 
-        It is made of dicts and lists, or shows them by the fields of their type if the agent was made as
-        `Agent[State](…)`.
+        It consists of dicts and lists. If the agent was created as `Agent[State](…)`, it has the fields of the type.
 
         Raises:
-            NotJson: The assigned value is not something a state can hold; the state is unchanged.
-            RunEnded: The run has ended; the state can still be read. So does whatever else changes the state.
+            NotJson: A state cannot hold the assigned value; the state is unchanged.
+            RunEnded: The run has ended; the state can still be read. Every other change to the state raises it too.
         """
         root = self._document.root
         return cast("StateT", root if self._view is None or root is None else self._view(root))
@@ -145,13 +144,13 @@ class Run(Generic[StateT]):
             return self._parts
 
     def close_parts(self) -> None:
-        """Close the parts that are open, if there are any."""
+        """Close all open parts."""
         if self._parts is not None:
             self._parts.close()
 
     @property
     def memory(self) -> Memory:
-        """What the agent keeps for itself on the thread: JSON values or bytes, under names. No client ever gets it."""
+        """The agent's private data on the thread: JSON values or bytes, under names. It is never sent to a client."""
         with self._document._lock:  # as `parts`
             if self._memory is None:
                 opens = None if self._document.ended else self._open_memory
@@ -160,7 +159,7 @@ class Run(Generic[StateT]):
 
     @property
     def given(self) -> Answers:
-        """The answers that no run has taken yet, and those that this run took."""
+        """The answers that no run has taken yet, and those that this run has taken."""
         with self._document._lock:
             if self._given is None:
                 self._given = Answers(self.memory.slots)
@@ -176,7 +175,7 @@ class Run(Generic[StateT]):
         """The messages in the state.
 
         Raises:
-            AgentError: The agent was declared with `messages=None` and keeps its own.
+            AgentError: The agent was created with `messages=None`.
         """
         if self._messages is None:
             raise AgentError("this agent keeps its messages in its own form")
@@ -184,27 +183,28 @@ class Run(Generic[StateT]):
 
     @property
     def shown_messages(self) -> Sequence[Json]:
-        """The messages as part of the state; none if the agent keeps its own."""
+        """The messages as part of the state; empty if the agent uses its own format."""
         return () if self._messages is None else self._messages._peek()
 
     @property
     def pending(self) -> list[dict[str, Json]]:
-        """The open questions: `{"id", "callId"?, "kind", "prompt"?, …}`, the oldest first.
+        """The open questions: `{"id", "callId"?, "kind", "prompt"?, …}`, oldest first.
 
-        If there are any when the handler returns, the run ends, and the thread waits for their answers.
+        If questions are open when the handler returns, the run ends and the thread waits for their answers.
         """
         return self.questions.questions
 
     @property
     def answers(self) -> Mapping[str, dict[str, Json]]:
-        """The answers that questions of the thread have got, by the question's id. Reading them takes them.
+        """The answers to the thread's questions, by the question's id. Reading them takes them.
 
         An answer is `{"approved", "optionId"?, "text"?, "reason"?, "value"?, "dismissed"?}`. `approved` is true only if
-        the user gave what the question accepts. A question that was left for a message, or stopped, is `dismissed`.
+        the user gave an answer that the question accepts. If the user sent a message instead, or stopped the thread,
+        the answer is `dismissed`.
 
-        The next run finds those that none has taken. A run that a message or an answer began takes them all when it has
-        completed, nothing is asked any more, and no call is open. One that needs all answers at once returns while
-        `pending` is not empty, without reading them.
+        Answers that no run has taken stay for the next run. A run started by a message or an answer takes all of them
+        when it completes without open questions or calls. If you need all answers at once, return while `pending` is
+        not empty, without reading them.
         """
         return self.given.take(self.id)
 
@@ -219,20 +219,20 @@ class Run(Generic[StateT]):
         call: ToolCall | None = None,
         id: str | None = None,  # the field's name
     ) -> str:
-        """Ask the user something, and return the question's id. The answer comes to a later run, see `answers`.
+        """Ask the user a question, and return its id. A later run gets the answer, see `answers`.
 
         Args:
-            prompt: What the user is asked.
-            kind: What is asked for: `approval`, `choice`, `text`, or `input`, a value that fits `schema`.
-            schema: JSON Schema of the value that the answer carries.
-            options: What the user may choose, as texts or as `{"id", "kind"?, "label"?, …}`.
-            details: Whatever else the page needs to ask, as it is in the question in the state.
-            call: The tool call that it is about; None: none.
-            id: The question's id; default: a new one. A question that is open under it already is replaced.
+            prompt: The text of the question.
+            kind: The kind of answer: `approval`, `choice`, `text`, or `input`, a value that fits `schema`.
+            schema: JSON Schema of the answer's value.
+            options: The choices, as texts or as `{"id", "kind"?, "label"?, …}`.
+            details: Further data for the page, stored in the question unchanged.
+            call: The tool call that the question is about; None: none.
+            id: The question's id; default: a new one. An open question with this id is replaced.
 
         Raises:
-            ValueError: The kind or the options make no sense; the text names them.
-            AgentError: `no_pending`: the agent's state has no place for questions.
+            ValueError: The kind or the options are invalid; the message names them.
+            AgentError: `no_pending`: the agent has no place for questions in its state.
             RunEnded: The run has ended.
         """
         if call is not None:
@@ -245,38 +245,38 @@ class Run(Generic[StateT]):
         """Append `delta` to the text at `path` of the state. O(delta), however long the text is.
 
         Raises:
-            OperationError: There is no text there.
-            NotJson: `delta` holds a lone surrogate; a high one at its end waits for the low one.
+            OperationError: The value at `path` is not a text.
+            NotJson: `delta` contains a lone surrogate. A high surrogate at its end waits for the low one.
             TypeError: `delta` is not a str.
         """
         self._document.append_text(delta, path)
 
     def apply(self, *operations: Operation) -> None:
-        """Apply operations, such as those of `operations.diff` of two whole states.
+        """Apply operations, such as the difference of two whole states from `operations.diff`.
 
         Raises:
-            OperationError: One does not fit; those before it are applied.
-            NotJson: A value is not something a state can hold.
+            OperationError: An operation does not fit the state; those before it are applied.
+            NotJson: A state cannot hold one of the values.
         """
         for operation in operations:
             self._document.apply(operation)
 
     def put(self, path: str | Sequence[str | int], value: object, select: Select | None = None) -> None:
-        """Make what is at `path` of the state equal to `value`, and send only what differs.
+        """Make the value at `path` of the state equal to `value`, and send only the difference.
 
-        For the states of agent frameworks. `value` may be any object: it is converted as `to_state` says, and what JSON
-        cannot express is left out, which the log says once. Text that has grown is appended to. It costs what `value`
-        holds, whatever has changed: call it once per step of a framework, not once per token.
+        Use it for the states of agent frameworks. `value` may be any object: `to_state` converts it. Parts that JSON
+        cannot express are omitted, and the log reports them once. Text that has grown is appended to. The cost depends
+        on the size of `value`, not on what has changed: call it once per step of a framework, not once per token.
 
         Args:
-            path: A key, or the keys and indexes that lead to the place; parents that are missing are made.
-            value: What is to be there.
-            select: Which keys of `value` are taken: these, or those for which a function returns true; None: all.
+            path: A key, or the keys and indexes that lead to the place; missing parents are created.
+            value: The new value.
+            select: The keys of `value` to use, or a function that returns true for them; None: all.
 
         Raises:
-            OperationError: Something else than a dict or list is above `path`; the state is unchanged.
+            OperationError: A parent of `path` is neither a dict nor a list; the state is unchanged.
             StateTooLarge: The value, or the state with it, would be too large; the state is unchanged.
-            TypeError: `select` is given for a value that has no keys.
+            TypeError: `select` is given for a value without keys.
             RunEnded: The run has ended.
         """
         keys = (path,) if isinstance(path, str) else tuple(map(str, path))
@@ -284,7 +284,7 @@ class Run(Generic[StateT]):
         self._document.put(keys, to_state(value, select=select, path=keys, left_out=self._left_out.report, **limit))
 
     def flush(self) -> None:
-        """Send changes now, rather than at the end of the event loop's turn.
+        """Send changes now, rather than at the end of the turn of the event loop.
 
         Raises:
             RunEnded: The run has ended.
@@ -293,25 +293,25 @@ class Run(Generic[StateT]):
             self._flush()
 
     def start_soon(self, function: Callable[[*_Args], Coroutine[Any, Any, Any]], *args: *_Args) -> None:
-        """Run `function` as a task next to the handler. The run ends after all of its tasks; stopping it stops them.
+        """Run `function` as a task beside the handler. The run ends when all of its tasks have; stopping it stops them.
 
         Raises:
-            RuntimeError: The run is not under way.
+            RuntimeError: The run is not active.
         """
         if self.tasks is None:
             raise RuntimeError("expected a run that is under way: start tasks from within a handler")
         self.tasks.start_soon(self._run_task, Activity(self).begin(), function, *args)
 
     async def wait_for(self, *kinds: type[_Command] | str, where: Callable[[_Command], bool] | None = None) -> _Command:
-        """Wait for a command of one of these kinds. The client's response ends meanwhile, so that it can send one.
+        """Wait for a command of one of these kinds. The client's response ends first, so that the client can send one.
 
         Args:
             kinds: Command types, or names of untyped commands.
-            where: Which of them; default: any.
+            where: Returns true for the commands to accept; default: all.
 
         Raises:
-            RuntimeError: The run is not under way.
-            ValueError: The agent does not understand commands of such a kind, so none could come.
+            RuntimeError: The run is not active.
+            ValueError: The agent does not know commands of such a kind, so none could arrive.
         """
         if self.tasks is None:
             raise RuntimeError("expected a run that is under way: wait from within a handler")
@@ -322,29 +322,29 @@ class Run(Generic[StateT]):
             listener.close()
 
     def listen(self, *kinds: type[Command] | str, where: Callable[[Any], bool] | None = None) -> Listener:
-        """Return a listener that receives commands of these kinds while the run goes on.
+        """Return a listener that receives commands of these kinds during the run.
 
         Args:
             kinds: Command types, or names of untyped commands.
-            where: Which of them; default: any.
+            where: Returns true for the commands to accept; default: all.
 
         Raises:
-            ValueError: The agent does not understand commands of such a kind, so none could come.
+            ValueError: The agent does not know commands of such a kind, so none could arrive.
             RunEnded: The run has ended.
         """
         with self._document.lock:
             return self.waiting.listen(kinds, where)
 
     async def call_tool(self, name: str, args: Json = None, *, message: AssistantMessage | None = None) -> Json:
-        """Call a tool of the frontend, and return its result.
+        """Call a frontend tool, and return its result.
 
         Args:
             name: The tool's name in the page.
             args: Its arguments, a dict.
-            message: The message of the assistant to show the call in; default: the last one, or a new one.
+            message: The assistant's message that shows the call; default: the last one, or a new one.
 
         Raises:
-            ToolFailed: The tool answered with an error.
+            ToolFailed: The tool returned an error.
         """
         call = (message or self.messages.last_assistant()).add_tool_call(name, {} if args is None else args)
         answer = await self.wait_for(AddToolResult, where=lambda command: command.tool_call_id == call.id)
@@ -353,13 +353,13 @@ class Run(Generic[StateT]):
         return answer.result
 
     async def approval(self, question: str, **details: Json) -> bool:
-        """Ask the user for approval by calling the frontend tool `approval`; return whether it was given.
+        """Ask the user for approval by calling the frontend tool `approval`; return whether the user approved.
 
-        The answer `true`, or an object whose `approved` is `true`, gives it. Anything else denies it: the text "true",
-        too.
+        The answer `true`, or an object whose `approved` is `true`, approves. Anything else denies, including the text
+        "true".
 
         Args:
-            question: What the user is asked.
+            question: The text of the question.
             details: Further arguments of the call.
         """
         try:
@@ -369,11 +369,11 @@ class Run(Generic[StateT]):
         return (result.get("approved") if isinstance(result, dict) else result) is True
 
     def activity(self) -> Activity:
-        """Return an activity, for one of several tools that work at the same time: `with run.activity(): …`.
+        """Return an activity, for one of several tools that work concurrently: `with run.activity(): …`.
 
-        The run waits for its client when all of its activities do. Without this, all tools that a handler calls are
-        one activity, and the run waits as soon as one of them does. Enter it in the task or the thread in which the
-        tool works. The code that began it is assumed to wait for it.
+        The run waits for its client when all of its activities wait. Without this method, all tools that a handler
+        calls are one activity, and the run waits as soon as one of them does. Enter the activity in the task or thread
+        in which the tool works. The code that started it is assumed to wait for it.
         """
         return Activity(self, self.waiting.activities.current())
 
@@ -385,13 +385,13 @@ class Run(Generic[StateT]):
 
 
 def current_run() -> Run:
-    """Return the run that the caller works for: in a handler, its tasks and threads, and the tools that they call.
+    """Return the current run. Works in a handler, in its tasks and threads, and in the tools that they call.
 
-    It follows Python's context variables, which `asyncio` tasks, `asyncio.to_thread`, `run.in_thread` and the executors
-    of agent frameworks copy.
+    It uses Python's context variables, which `asyncio` tasks, `asyncio.to_thread`, `run.in_thread` and the executors of
+    agent frameworks copy.
 
     Raises:
-        NoRun: The caller works for none.
+        NoRun: The caller does not work for a run.
     """
     activity = current_activity()
     if activity is None:

@@ -1,8 +1,8 @@
-"""Generators and callbacks: any function that yields, or emits, what a page is to see.
+"""Generators and callbacks: any function that yields, or emits, items for a page to show.
 
-What it yields is a text, a part of a message as a dict, or a `State`. Texts grow: that of a `text` and a `reasoning`
-part, and the `argsText` of a `tool-call`. A call is known by its `toolCallId`: yielded again, with `args` or with a
-`result`, it gets them. Every other part is added as it is.
+An item is a text, a part of a message as a dict, or a `State`. Texts are appended: strings, the `text` of a `text` or
+`reasoning` part, and the `argsText` of a `tool-call`. A call is identified by its `toolCallId`: yield it again to set
+its `args` or its `result`. Every other part is added as is.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ SHARE: Final = 0.8
 
 @dataclass(frozen=True)
 class State:
-    """The state as a library has it, to be shown in the thread's: only what differs is sent.
+    """A library's whole state, to show in the thread's state. Only the difference is sent.
 
-    Yield it once per step of the library, not once per token: comparing costs what `value` holds.
+    Yield it once per step of the library, not once per token: the cost depends on the size of `value`.
     """
 
-    #: a mapping, or an object with fields; what JSON cannot express is left out, see `Run.put`
+    #: a mapping, or an object with fields; values that JSON cannot express are omitted, see `Run.put`
     value: object
-    #: where in the thread's state it is; (): its keys are keys of the thread's state, and go when it has them no more
+    #: its place in the thread's state; (): its keys are keys of the thread's state, and are removed when it drops them
     path: tuple[str | int, ...] = ()
 
 
@@ -59,16 +59,16 @@ WithCallback: TypeAlias = Callable[[Run, Emit], Any]
 
 
 class GeneratorAgent(Agent):
-    """An agent that is a generator: `function(run)` yields what its page sees.
+    """An agent defined by a generator: `function(run)` yields the items for the page.
 
     Args:
-        function: A generator or an async generator. A plain one runs in a worker thread, and is closed at its next
+        function: A generator function, plain or async. A plain one runs in a worker thread, and is closed at its next
             `yield` when the run is stopped.
         name: The agent's name.
-        settings: Of `Agent`.
+        settings: As in `Agent`.
 
     Raises:
-        TypeError: It is not a generator function.
+        TypeError: `function` is not a generator function.
     """
 
     def __init__(self, function: Generator, name: str = "agent", **settings: Any) -> None:
@@ -83,16 +83,16 @@ class GeneratorAgent(Agent):
 
 
 class CallbackAgent(Agent):
-    """An agent that is a function with a callback: `function(run, emit)` calls `emit` with what its page sees.
+    """An agent defined by a function with a callback: `function(run, emit)` calls `emit` with items for the page.
 
     Args:
         function: A function or a coroutine function. A plain one runs in a worker thread. `emit` may be called from any
-            thread; once the run was stopped, it raises RunEnded, which ends most libraries at their next piece.
+            thread. After a stop it raises RunEnded, which ends most libraries at their next output.
         name: The agent's name.
-        settings: Of `Agent`.
+        settings: As in `Agent`.
 
     Raises:
-        TypeError: It is no function.
+        TypeError: `function` is not a function.
     """
 
     def __init__(self, function: WithCallback, name: str = "agent", **settings: Any) -> None:
@@ -112,18 +112,18 @@ async def run_generator(
     bound: float = CLEANUP_SECONDS,
     stop: Callable[[], object] | None = None,
 ) -> None:
-    """Show what `function(run)` yields, within a handler of one's own.
+    """Show the items that `function(run)` yields. Call it in your own handler.
 
     Args:
         run: The run.
         function: A generator function, plain or async.
-        bound: Seconds that it gets to clean up when the run is stopped.
-        stop: Called when the run is stopped: for a library that has a switch of its own.
+        bound: Seconds for cleanup after a stop.
+        stop: Called when the run is stopped, for a library with its own way to stop.
 
     Raises:
-        TypeError: It yields something else than an `Item`.
-        NotJson: It yields something that a state cannot hold.
-        AgentError: What it raised, if the user may read of it, see `explained`.
+        TypeError: The function yields something that is not an `Item`.
+        NotJson: The function yields something that a state cannot hold.
+        AgentError: The function raised an exception that users may read about, see `explained`.
     """
 
     async def copy() -> None:
@@ -155,7 +155,7 @@ async def run_callbacks(
     bound: float = CLEANUP_SECONDS,
     stop: Callable[[], object] | None = None,
 ) -> None:
-    """Show what `function(run, emit)` emits, within a handler of one's own. Arguments and errors: `run_generator`."""
+    """Show the items that `function(run, emit)` emits. Arguments and errors are those of `run_generator`."""
 
     async def call() -> None:
         await function(run, show.emit)

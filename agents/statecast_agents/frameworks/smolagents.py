@@ -1,8 +1,8 @@
-"""smolagents: its agents as agents of Statecast.
+"""Serve agents of smolagents.
 
-They are synchronous, so they run in a worker thread. What a model writes beside its final answer is shown as reasoning;
-the answer is the argument of a tool call, and streams as the model writes it. An agent's memory is made anew for each
-run, of the messages in the thread.
+They are synchronous, so they run in a worker thread. The final answer is the argument of a tool call, and streams as
+the model writes it. Anything else that the model writes appears as reasoning. For each run, an agent's memory is built
+from the messages in the thread.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ FAILED: Final = "The tool failed."
 
 
 class SmolagentsAgent(Agent):
-    """An agent of smolagents. Make it with `stream_outputs=True`, or its answers come in one piece.
+    """An agent of smolagents. Create it with `stream_outputs=True`; otherwise its answers do not stream.
 
     Args:
-        make: Returns the agent for a run: one that no other run uses, because it has one conversation at a time.
+        make: Returns a new agent for a run. Runs cannot share one, because an agent has one conversation at a time.
         name: The agent's name.
-        settings: Of `Agent`.
+        settings: As in `Agent`.
 
     Raises:
-        TypeError: `make` is no function.
+        TypeError: `make` is not a function.
     """
 
     def __init__(self, make: Callable[[], MultiStepAgent], name: str = "agent", **settings: Any) -> None:
@@ -65,15 +65,15 @@ class SmolagentsAgent(Agent):
 
 
 async def run_smolagents(run: Run, make: Callable[[], MultiStepAgent], *, bound: float = CLEANUP_SECONDS) -> None:
-    """Run an agent of smolagents on the thread's new messages, within a handler of one's own.
+    """Run an agent of smolagents on the thread's new messages. Call it in your own handler.
 
     Args:
-        run: The run. If it has no new message, nothing happens.
+        run: The run. Without a new message, nothing happens.
         make: Returns the agent, see `SmolagentsAgent`; called in the worker thread.
-        bound: Seconds that the agent gets to end when the run is stopped.
+        bound: Seconds for the agent to end after a stop.
 
     Raises:
-        AgentError: What it raised, if the user may read of it, see `explained`.
+        AgentError: The agent raised an exception that users may read about, see `explained`.
     """
     agents: list[MultiStepAgent] = []
 

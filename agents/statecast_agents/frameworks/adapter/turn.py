@@ -1,8 +1,8 @@
-"""A turn: what a framework's run shows in the thread, written as its events come.
+"""A turn: what a framework's run shows in the thread, written as its events arrive.
 
-Writers are found by namespace, message id and part. The namespace "" is the conversation; any other is the id of the
-tool call that a sub-agent works for, whose messages stand in that call's `messages`, or a name that was given to a list
-of messages elsewhere in the state (`Turn.show_in`).
+Writers are found by namespace, message id and part. The namespace "" is the conversation. Any other is the id of the
+tool call that a sub-agent works for, whose messages are in that call's `messages`, or a name given to a list of
+messages elsewhere in the state (`Turn.show_in`).
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _LAST: Final = None
 
 
 class Turn:
-    """The messages that a framework's run shows. Enter it for the time of the framework's work: `with Turn(run)`.
+    """The messages that a framework's run shows. Run the framework's work inside the block `with Turn(run)`.
 
-    When the block is left by an exception, the messages under way are marked as incomplete, as `status` with the
-    `reason` "cancelled" or "error", and an exception of a framework or a provider becomes an `AgentError` with a text
-    for the user (`explain.py`). After a crash, the next turn of the thread marks them, with the reason "other".
+    If an exception leaves the block, unfinished messages are marked as incomplete, with the `reason` "cancelled" or
+    "error" in their `status`. An exception of a framework or a provider becomes an `AgentError` with a message for the
+    user (`explain.py`). After a crash, the next turn of the thread marks unfinished messages, with the reason "other".
 
-    Message ids are those of the framework, and become those in the state: they must be unique within the thread. A
-    message that is in the state already is continued.
+    Message ids come from the framework and are used in the state, so they must be unique within the thread. A message
+    that is already in the state is continued.
 
     Args:
         run: The run.
@@ -84,19 +84,19 @@ class Turn:
 
     @property
     def open_calls(self) -> list[ToolCall]:
-        """The tool calls of this turn that have no result yet, in the order in which they began."""
+        """The tool calls of this turn without a result, in the order in which they began."""
         return [call for shown, call in self._calls.values() if shown.listed and call.open]
 
     def show_in(self, ns: str, messages: MessageList) -> None:
-        """Show the messages of a namespace in a list of the state: those of a part that no tool call has begun."""
+        """Show a namespace in a list of messages in the state, for sub-agents that no tool call has started."""
         self._lists[ns] = messages
 
     def message(self, id: str, ns: str = "") -> AssistantMessage:  # the field's name
-        """Return the message with an id for writing, and add it if the namespace has none.
+        """Return the message with an id for writing; add it if the namespace has none.
 
         Raises:
             OperationError: No tool call has the id `ns`.
-            MessageConflict: The message is not the assistant's.
+            MessageConflict: The message with that id is not the assistant's.
         """
         return self._open(id, ns).message
 
@@ -104,15 +104,15 @@ class Turn:
         """Append to a text. An empty delta changes nothing.
 
         Args:
-            id: The message's.
-            delta: What to append.
-            part: The part's key within the message, for frameworks that number them; None: the last part, if it is a
+            id: The message's id.
+            delta: The text to append.
+            part: The part's key within the message, for frameworks that number parts; None: the last part if it is a
                 text, else a new one.
             ns: The namespace.
 
         Raises:
             OperationError: No tool call has the id `ns`.
-            NotJson: `delta` holds a lone surrogate.
+            NotJson: `delta` contains a lone surrogate.
         """
         if delta:
             shown = self._open(id, ns)
@@ -139,13 +139,13 @@ class Turn:
         part: Part | None = None,
         ns: str = "",
     ) -> ToolCall:
-        """Add a tool call to a message, and return it; one that the message has already is returned.
+        """Add a tool call to a message, and return it. If the message already has the call, return that one.
 
         Args:
-            id: The message's.
-            call_id: The call's; None: it gets one.
-            name: The tool's.
-            args: The whole arguments; left out: they are streamed with `args`.
+            id: The message's id.
+            call_id: The call's id; None: a new one.
+            name: The tool's name.
+            args: The whole arguments; omitted: stream them with `args`.
             part: The part's key within the message, for `args`.
             ns: The namespace.
 
@@ -166,7 +166,7 @@ class Turn:
         return call
 
     def args(self, id: str, delta: str | None, part: Part | None = None, ns: str = "") -> None:  # the field's name
-        """Append to the arguments of a call; None as its part: of the call that the message got last.
+        """Append to the arguments of a call; with None as `part`, to those of the message's latest call.
 
         Raises:
             OperationError: There is no such call.
@@ -175,7 +175,7 @@ class Turn:
             self._call_of(id, part, ns).append_args(delta)
 
     def finish_args(self, id: str, part: Part | None = None, ns: str = "") -> Json:  # the field's name
-        """Read the streamed arguments of a call, and return them. If a model wrote no JSON, they stay text.
+        """Decode the streamed arguments of a call, and return them. If the model did not write JSON, they stay text.
 
         Raises:
             OperationError: There is no such call.
@@ -185,18 +185,18 @@ class Turn:
     def result(
         self, call_id: str, result: object, *, is_error: bool = False, artifact: Json = UNSET, ns: str = ""
     ) -> None:
-        """Set the result of a call, of this turn or an earlier one. A call that is not shown has none.
+        """Set the result of a call of this turn or an earlier one. Do nothing if the call is not shown.
 
         Args:
-            call_id: The call's.
-            result: What the tool returned: any object, of which a state gets what it can hold, see `Run.put`.
-            is_error: Whether it failed.
-            artifact: For the UI, not for the model.
-            ns: The namespace that the call is in.
+            call_id: The call's id.
+            result: The tool's return value: any object. Parts that a state cannot hold are omitted, see `Run.put`.
+            is_error: Whether the tool failed.
+            artifact: A value for the UI, not for the model.
+            ns: The namespace of the call.
 
         Raises:
             StateTooLarge: The state has no room for the result.
-            NotJson: The artifact is not something a state can hold.
+            NotJson: A state cannot hold the artifact.
         """
         call = self.find_call(call_id, ns)
         if call is None:
@@ -209,18 +209,18 @@ class Turn:
             call.set_result(result, is_error=is_error, artifact=artifact)
 
     def find_call(self, call_id: str, ns: str = "") -> ToolCall | None:
-        """Return the call with an id, of this turn or an earlier one; None if none is shown."""
+        """Return the call with an id, of this turn or an earlier one; None if it is not shown."""
         known = self._calls.get(call_id)
         if known is not None and known[0].ns == ns:
             return known[1]
         return self._messages(ns).find_tool_call(call_id)
 
     def replace(self, id: str, parts: Sequence[Mapping[str, Json]], ns: str = "") -> None:  # the field's name
-        """Make `parts` the content of a message. Only what differs is sent.
+        """Make `parts` the content of a message. Only the difference is sent.
 
         Raises:
             OperationError: No tool call has the id `ns`.
-            NotJson: A part is not something a state can hold.
+            NotJson: A state cannot hold one of the parts.
         """
         shown = self._open(id, ns)
         write_parts(shown.message.message[shown.message.field], parts)
@@ -229,7 +229,7 @@ class Turn:
             self._calls[call.id] = shown, call
 
     def rename(self, old: str, new: str, ns: str = "") -> None:
-        """Give a message another id. If the namespace has a message of the new id, the old one goes."""
+        """Give a message another id. If the namespace already has a message with that id, remove the old one."""
         shown = self._shown.get((ns, old))
         if shown is None or old == new:
             return
@@ -241,7 +241,7 @@ class Turn:
             _remove(self._messages(ns).items, shown)
 
     def finish(self, id: str, ns: str = "") -> None:  # the field's name
-        """Note that a message is complete, for frameworks that do not `commit`."""
+        """Mark a message as complete, for frameworks that do not `commit`."""
         shown = self._shown.get((ns, id))
         if shown is not None:
             shown.complete = True
@@ -250,20 +250,20 @@ class Turn:
                 shown.message.message["status"] = COMPLETE
 
     def commit(self, messages: Sequence[Mapping[str, Json]], ns: str = "") -> None:
-        """Bring the conversation in line with the framework's own messages, see `commit.py`.
+        """Make the conversation match the framework's own messages, see `commit.py`.
 
-        A message of this turn that is not among them leaves the state, unless it has an open call; it comes back if
-        the framework goes on writing it. Messages of earlier runs stay where they were, unless this turn has seen them
-        committed.
+        A message of this turn that is not among them is removed from the state, unless it has an open call. It returns
+        if the framework continues to write it. Messages of earlier runs stay where they were, unless this turn has seen
+        them committed.
 
         Args:
-            messages: All of them, in order. One that is the same object as in the commit before, and that the turn has
-                not written itself, is not compared again.
+            messages: All of the framework's messages, in order. A message is not compared again if it is the same
+                object as in the previous commit and the turn has not written it itself.
             ns: The namespace.
 
         Raises:
             OperationError: No tool call has the id `ns`.
-            NotJson: A message is not something a state can hold.
+            NotJson: A state cannot hold one of the messages.
         """
         shown = {id: each for (namespace, id), each in self._shown.items() if namespace == ns}
         ids = {message["id"] for message in messages}
@@ -279,13 +279,13 @@ class Turn:
         self._note()
 
     def take_over(self, ids: Iterable[str], ns: str = "") -> None:
-        """Treat messages that an earlier try of the run has shown as this turn's: a commit without them drops them."""
+        """Treat messages shown by an earlier attempt at the run as this turn's: a commit without them removes them."""
         self._committed.setdefault(ns, set()).update(ids)
 
     def suspend(self) -> None:
-        """Mark what the framework has not committed as incomplete, where it waits and may write it anew.
+        """Mark uncommitted messages as incomplete, because the framework waits and may write them again.
 
-        Messages with open calls are left as they are: their calls are what is waited for.
+        Messages with open calls stay unchanged, because the framework waits for their results.
         """
         for shown in self._shown.values():
             if shown.listed and not shown.complete and not has_open_call(shown.message):

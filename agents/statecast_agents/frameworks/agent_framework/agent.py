@@ -1,4 +1,4 @@
-"""`MicrosoftAgent`: an agent of Microsoft Agent Framework; `run_microsoft_agent`: within a handler of one's own."""
+"""Serve a Microsoft Agent Framework agent (`MicrosoftAgent`), or run one in a handler (`run_microsoft_agent`)."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class MicrosoftAgent(Agent):
     """An agent of Microsoft Agent Framework.
 
     Args:
-        agent: The framework's `Agent`, or what a workflow's `as_agent()` returns.
+        agent: The framework's `Agent`, or the result of a workflow's `as_agent()`.
         name: As in `Agent`.
-        options: Makes further arguments of the agent's `run` for a run, such as `options` or `middleware`.
-        settings: As in `Agent`. With `restartable=True`, a run that a crash cut off begins anew, and its tools are
-            called again.
+        options: Returns further arguments of the agent's `run` for a run, such as `options` or `middleware`.
+        settings: As in `Agent`. With `restartable=True`, a run cut off by a crash starts over, and its tools are called
+            again.
 
     Raises:
-        TypeError, ValueError: One of these makes no sense; the text names it.
+        TypeError, ValueError: An argument is invalid; the message names it.
     """
 
     def __init__(
@@ -57,10 +57,10 @@ class MicrosoftAgent(Agent):
 
 
 async def run_microsoft_agent(run: Run, agent: Framework, **options: Any) -> AgentResponse[Any] | None:
-    """Run an agent of Microsoft Agent Framework for the commands of a run, and show in the thread what it does.
+    """Run a Microsoft Agent Framework agent for the commands of a run, and show its work in the thread.
 
-    Call it in a function over the batch (`@agent.batch`), because answers to approvals and to the page's tools continue
-    the work like messages.
+    Call it in a function for the whole batch (`@agent.batch`), because answers to approvals and results of frontend
+    tools continue the agent as messages do.
 
     Args:
         run: The run.
@@ -68,11 +68,11 @@ async def run_microsoft_agent(run: Run, agent: Framework, **options: Any) -> Age
         options: Arguments of the agent's `run`, such as `options` or `middleware`.
 
     Returns:
-        The agent's response; None if there is nothing to do yet, because the user has more calls to answer.
+        The agent's response; None if the user still has calls to answer.
 
     Raises:
-        AgentError: The agent failed for a reason that users may read, such as `rate_limited`.
-        Exception: Whatever else the agent raises.
+        AgentError: The agent failed with an error that users may read, such as `rate_limited`.
+        Exception: Any other exception of the agent.
     """
     from .performing import AgentRun
 
@@ -81,9 +81,9 @@ async def run_microsoft_agent(run: Run, agent: Framework, **options: Any) -> Age
 
 
 def show_agent_updates(update: AgentResponseUpdate) -> None:
-    """Show an agent that works as a tool under its call: `expert.as_tool(stream_callback=show_agent_updates)`.
+    """Show an agent used as a tool inside its call: `expert.as_tool(stream_callback=show_agent_updates)`.
 
-    Outside of a run it shows nothing.
+    Outside a run, it shows nothing.
     """
     updates = working.get()
     if updates is not None:

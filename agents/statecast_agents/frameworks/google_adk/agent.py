@@ -1,4 +1,4 @@
-"""`GoogleADKAgent`: an agent of Google ADK; `run_google_adk`: the same for a handler of one's own."""
+"""Serve a Google ADK agent (`GoogleADKAgent`), or run one in a handler (`run_google_adk`)."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ class GoogleADKAgent(Agent):
     """An agent of Google ADK.
 
     Args:
-        agent: ADK's root agent, or its `App`, whose plugins and settings then hold.
+        agent: ADK's root agent, or its `App`, with its plugins and settings.
         name: As in `Agent`.
-        values: The field of the thread's state that gets what tools and agents change in the state of ADK's session;
-            keys with a prefix, such as `user:`, are left out. None: none does.
-        shown: The field of the thread's state that has the current agent's name; None: none has.
-        session_service: ADK's session service, whose sessions have the threads' ids. None: the session is kept in
-            `run.memory`. Both go back with edits.
+        values: The key in the thread's state for what tools and agents change in the state of ADK's session. Keys with
+            a prefix, such as `user:`, are omitted. None: the session's state is not shown.
+        shown: The key in the thread's state for the current agent's name; None: the name is not shown.
+        session_service: ADK's session service, whose sessions have the threads' ids. None: the session is stored in
+            `run.memory`. Both follow edits.
         services: Further arguments of ADK's `Runner`, such as `artifact_service` or `memory_service`.
-        user_id: Makes ADK's id of the user for a run; default: `run.user` if it is a string, else "user".
-        run_config: ADK's `RunConfig`. Its answers stream, whatever it says; synchronous tools run in threads, unless it
-            has a `tool_thread_pool_config`.
-        settings: As in `Agent`. With `restartable=True`, a run that a crash cut off begins anew, and its tools are
-            called again.
+        user_id: Returns ADK's user id for a run; default: `run.user` if it is a string, else "user".
+        run_config: ADK's `RunConfig`. Answers always stream. Synchronous tools run in worker threads, in the pool of
+            its `tool_thread_pool_config` or of ADK's default one.
+        settings: As in `Agent`. With `restartable=True`, a run cut off by a crash starts over, and its tools are called
+            again.
 
     Raises:
-        TypeError, ValueError: One of these makes no sense; the text names it.
+        TypeError, ValueError: An argument is invalid; the message names it.
     """
 
     def __init__(
@@ -89,24 +89,24 @@ async def run_google_adk(
     user_id: str | None = None,
     run_config: Any = None,
 ) -> None:
-    """Run an agent of Google ADK for the commands of a run, and show in the thread what it does.
+    """Run a Google ADK agent for the commands of a run, and show its work in the thread.
 
-    Call it in a function over the batch (`@agent.batch`), because answers to confirmations and to the page's tools
-    continue the work like messages.
+    Call it in a function for the whole batch (`@agent.batch`), because answers to confirmations and results of frontend
+    tools continue the agent as messages do.
 
     Args:
         run: The run.
         agent: ADK's root agent, or its `App`.
-        values: As in `GoogleADKAgent`, like the following.
-        shown: The field of the thread's state that has the current agent's name.
+        values: As in `GoogleADKAgent`, like the following arguments.
+        shown: The key in the thread's state for the current agent's name.
         session_service: ADK's session service.
         services: Further arguments of ADK's `Runner`.
-        user_id: ADK's id of the user itself.
+        user_id: ADK's user id itself, not a function.
         run_config: ADK's `RunConfig`.
 
     Raises:
-        AgentError: The agent failed for a reason that users may read, such as `rate_limited`.
-        Exception: Whatever else the agent raises.
+        AgentError: The agent failed with an error that users may read, such as `rate_limited`.
+        Exception: Any other exception of the agent.
     """
     options = Options(
         values=values,

@@ -1,4 +1,4 @@
-"""`LangGraphAgent`: an agent that is a graph; `run_graph`: the same for a handler of one's own."""
+"""Serve a LangGraph graph as an agent (`LangGraphAgent`), or run one in a handler (`run_graph`)."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ __all__ = ["LangGraphAgent", "page_tools_middleware", "run_graph"]
 
 
 class LangGraphAgent(Agent):
-    """An agent that is a LangGraph graph: also what `create_agent` and `create_deep_agent` return.
+    """An agent that runs a LangGraph graph, including those of `create_agent` and `create_deep_agent`.
 
     Args:
         graph: The compiled graph.
         name: As in `Agent`.
-        channel: Where the graph's state has its messages.
-        values: Where in the thread's state the graph's state goes after each of its steps: a key, or several. What JSON
-            cannot express is left out. None: nowhere.
-        select: Which keys of the graph's state go there: these, or those for which a function returns true; default:
-            all but the messages.
-        custom: Where in the thread's state the values go that nodes and tools stream: the fields of a dict each to a
-            field of their own, any other value in place of the one before. None: nowhere.
-        subgraphs: Where in the thread's state the messages go of subgraphs that have a conversation of their own, and
-            that no tool call has begun: `{namespace: {"name", "messages"}}`, of the latest run. None: nowhere.
-        input: Makes the graph's input of the run and of the messages that are new to the graph; default:
+        channel: The key of the messages in the graph's state.
+        values: The key, or keys, in the thread's state that show the graph's state after each step. Values that JSON
+            cannot express are omitted. None: the graph's state is not shown.
+        select: The keys of the graph's state to show, or a function that returns true for them; default: all but the
+            messages.
+        custom: The key in the thread's state for values that nodes and tools stream. A dict is merged into it; any
+            other value replaces it. None: these values are not shown.
+        subgraphs: The key in the thread's state for messages of subgraphs that have their own conversation and were not
+            started by a tool call: `{namespace: {"name", "messages"}}`, of the latest run. None: they are not shown.
+        input: Returns the graph's input for the run and the messages that are new to the graph; default:
             `{channel: messages}`.
-        config: LangGraph's config, or a function that makes it for a run. The thread's id is added.
-        context: Makes the context for the graph's nodes and tools, for a run.
-        restartable: As in `Agent`, but true: a graph goes on from its last checkpoint after a crash.
+        config: LangGraph's config, or a function that returns it for a run. The thread's id is added.
+        context: Returns the context of the graph's nodes and tools for a run.
+        restartable: As in `Agent`, but true by default: after a crash, a graph continues from its last checkpoint.
         settings: As in `Agent`.
 
     Raises:
-        TypeError, ValueError: One of these makes no sense; the text names it.
+        TypeError, ValueError: An argument is invalid; the message names it.
     """
 
     def __init__(
@@ -107,26 +107,26 @@ async def run_graph(
     config: Mapping[str, Any] | None = None,
     context: Any = None,
 ) -> None:
-    """Run a compiled graph for the commands of a run, and show in the thread what it does.
+    """Run a compiled graph for the commands of a run, and show its work in the thread.
 
-    A new message, an edit and another answer go on from the checkpoint that ends with what the page has kept. A run
-    that had begun before a crash goes on where the graph stopped.
+    For a new message, an edit or a regenerated answer, the graph continues from the checkpoint that ends with the
+    messages the page still has. A run that had begun before a crash continues where the graph stopped.
 
     Args:
         run: The run.
         graph: The graph.
-        channel: As in `LangGraphAgent`, like the following.
-        values: Where the graph's state goes.
-        select: Which keys of it.
-        custom: Where the values go that nodes and tools stream.
-        subgraphs: Where the messages of subgraphs go.
-        input: Makes the graph's input.
+        channel: As in `LangGraphAgent`, like the following arguments.
+        values: The key for the graph's state.
+        select: The keys of the graph's state to show.
+        custom: The key for values that nodes and tools stream.
+        subgraphs: The key for messages of subgraphs.
+        input: Returns the graph's input.
         config: LangGraph's config.
-        context: The context itself.
+        context: The context itself, not a function.
 
     Raises:
-        AgentError: The graph failed for a reason that users may read, such as `rate_limited`.
-        Exception: Whatever else the graph raises.
+        AgentError: The graph failed with an error that users may read, such as `rate_limited`.
+        Exception: Any other exception of the graph.
     """
     options = GraphOptions(
         channel=channel,
@@ -142,12 +142,12 @@ async def run_graph(
 
 
 def page_tools_middleware() -> AgentMiddleware[Any, Any]:
-    """Return a middleware for `create_agent` that offers the tools of the page to the model.
+    """Return a middleware for `create_agent` that offers the page's frontend tools to the model.
 
-    A call of one ends the run. The page performs it, and its result begins the next run, in which the agent goes on.
+    A call to one ends the run. The page executes it, and its result starts the next run, in which the agent continues.
 
     Raises:
-        ModuleNotFoundError: LangChain is not installed; the text says what to do.
+        ModuleNotFoundError: LangChain is not installed; the message tells how to install it.
     """
     try:
         from .page_tools import PageTools

@@ -1,4 +1,4 @@
-"""`open_mcp`: connect to an MCP server for the time of a run."""
+"""Connect to an MCP server for the duration of a run (`open_mcp`)."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ Server: TypeAlias = "str | StdioServerParameters | Transport | MCPServer[Any]"
 async def open_mcp(
     server: Server, *, name: str | None = None, prefix: str = "", needs_approval: Approval = False, **options: Any
 ) -> AsyncIterator[list[MCPTool]]:
-    """Connect to an MCP server, and return its tools for the time of the block.
+    """Connect to an MCP server, and return its tools for the duration of the block.
 
-    `async with open_mcp("https://example.com/mcp") as tools` goes around `run_tools`. A call of one of the tools shows
-    on the tool call in the state how far it is, what the server asks the user, and the app of the tool, if it has one.
+    Use `async with open_mcp("https://example.com/mcp") as tools` around `run_tools`. In the state, each tool call shows
+    its progress, the server's questions to the user, and the tool's app, if it has one.
 
-    A server of the protocol of 2026-07-28 asks by ending the call. The question waits in the state, also over a
-    restart, and the answer repeats the call. An older server asks within the call, and the run waits for the answer.
+    A server that speaks MCP 2026-07-28 asks by ending the call. The question waits in the state, even across a restart,
+    and the answer repeats the call. An older server asks within the call, and the run waits for the answer.
 
     Args:
         server: A URL, `mcp.StdioServerParameters` to start a command, or an `MCPServer` in this process.
-        name: The server's name, which pages get with its apps.
-        prefix: Put in front of the names of the tools, where several servers have tools of one name.
-        needs_approval: Whether the user must approve a call first, or a function that decides it from the arguments.
+        name: The server's name, which pages receive with its apps.
+        prefix: Prefix for the tools' names, in case several servers use the same names.
+        needs_approval: Whether the user must approve a call first, or a function that decides from the arguments.
         options: Further arguments of `mcp.Client`.
 
     Raises:
         ImportError: The package `mcp` is not installed.
-        AgentError: "connection_failed": the server cannot be reached, or does not speak MCP.
+        AgentError: "connection_failed": the server is unreachable, or does not speak MCP.
     """
     try:
         from mcp import Client

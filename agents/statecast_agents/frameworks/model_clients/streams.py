@@ -1,7 +1,7 @@
 """Copy a model's stream into a message: `calls = await copy_stream(run, stream)`.
 
-The stream is that of the OpenAI package (chat completions or responses), of the Anthropic package, of LiteLLM, or of
-any client whose chunks have the same attributes. Its first chunk tells which.
+The stream may come from the OpenAI package (chat completions or responses), the Anthropic package, LiteLLM, or any
+client whose chunks have the same attributes. The first chunk shows which.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ class Reader(Protocol):
 
 
 async def copy_stream(run: Run, stream: ModelStream, *, ns: str = "") -> list[ToolCall]:
-    """Copy a model's stream into a new message, and return the tool calls that it makes.
+    """Copy a model's stream into a new message, and return its tool calls.
 
-    Text, reasoning, calls, sources, usage and the finish reason appear in the message as they arrive. A call whose
-    arguments are not JSON gets an error as its result, and is not returned. When the run is stopped, the connection
-    to the provider is closed.
+    Text, reasoning, tool calls, sources, usage and the finish reason appear in the message as they arrive. A call whose
+    arguments are not JSON gets an error as its result, and is not returned. A stop closes the connection to the
+    provider.
 
     Args:
         run: The run.
-        stream: What the client's method returns with `stream=True`, awaited or not.
-        ns: The id of the tool call whose sub-agent answers; "": the answer is one of the thread.
+        stream: The result of the client's method with `stream=True`, awaited or not.
+        ns: The id of the tool call whose sub-agent answers; "": the answer belongs to the thread.
 
     Raises:
-        AgentError: The provider refused the request, failed, or cut the stream off; the text is for the user.
-        TypeError: It is not a stream of an asynchronous client, or its chunks are those of no API that is known here.
+        AgentError: The provider refused the request, failed, or cut off the stream; the message is for the user.
+        TypeError: `stream` is not the stream of an asynchronous client, or its chunks belong to no supported API.
     """
     with Turn(run) as turn:
         return await copy_answer(stream, Answer(turn, ns))
 
 
 async def copy_answer(stream: ModelStream, answer: Answer) -> list[ToolCall]:
-    """Copy a model's stream into an answer, and return the tool calls that it makes. The caller has entered the turn.
+    """Copy a model's stream into an answer, and return its tool calls. The caller has entered the turn.
 
     Raises:
         AgentError: "model_cut_off": the stream ended before the model had finished.

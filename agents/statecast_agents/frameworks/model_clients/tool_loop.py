@@ -1,10 +1,10 @@
-"""The tool loop: a model is asked, its calls are answered, and it is asked again until it calls nothing more.
+"""The tool loop: ask a model, answer its tool calls, and ask again until it makes no more calls.
 
-Calls of Python functions are answered here, several at once. Calls of the page's tools, and calls that need the user's
-approval, end the run; the page's answers begin the next one, which continues the loop, also after a restart.
+Calls to Python functions are answered here, concurrently. Calls to frontend tools, and calls that need the user's
+approval, end the run. The page's answers start the next run, which continues the loop, also after a restart.
 
-Rule: a function is called only by the run that the model's call or the user's approval reached, so that nothing is done
-twice. A call that a crash cut off gets an error as its result.
+Rule: only the run that received the model's call or the user's approval calls the function, so nothing is done twice. A
+call cut off by a crash gets an error as its result.
 """
 
 from __future__ import annotations
@@ -37,20 +37,21 @@ async def run_tools(
     *,
     max_steps: int = 20,
 ) -> None:
-    """Ask a model, answer its calls, and ask it again until it calls nothing more.
+    """Ask a model, answer its tool calls, and ask it again until it makes no more calls.
 
-    Call it in a function over the batch (`@agent.batch`), because the page's answers continue the loop like messages.
+    Call it in a function for the whole batch (`@agent.batch`), because the page's answers continue the loop as messages
+    do.
 
     Args:
         run: The run.
-        ask: Asks the model: receives the tools to offer, and returns the client's stream, awaited or not.
-        tools: Python functions, or tools made of them with `tool`. The page's tools are offered as well, under the
-            names that no function has.
-        max_steps: How often a run asks the model at most.
+        ask: Receives the tools to offer, and returns the client's stream, awaited or not.
+        tools: Python functions, or tools created from them with `tool`. Frontend tools are offered as well, unless a
+            function has the same name.
+        max_steps: The maximum number of model calls in a run.
 
     Raises:
         AgentError: As `copy_stream`; "step_limit_reached": the model still calls tools after `max_steps` answers.
-        TypeError: A parameter of a function has a type without a JSON Schema.
+        TypeError: A function has a parameter whose type has no JSON Schema.
     """
     own = {one.name: one for one in (_tool(given) for given in tools)}
     offered = [*own.values(), *(one for one in page_tools(run.request.tools) if one.name not in own)]

@@ -1,4 +1,4 @@
-"""`OpenAIAgentsAgent`: an agent of the OpenAI Agents SDK; `run_openai_agents`: the same for a handler of one's own."""
+"""Serve an agent of the OpenAI Agents SDK (`OpenAIAgentsAgent`), or run one in a handler (`run_openai_agents`)."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class OpenAIAgentsAgent(Agent):
     """An agent of the OpenAI Agents SDK.
 
     Args:
-        agent: The SDK's agent that begins a conversation. After a handoff, the agent that answered last goes on.
+        agent: The SDK's agent that begins a conversation. After a handoff, the agent that answered last continues.
         name: As in `Agent`.
-        context: Makes the SDK's context, which its tools receive, for a run.
-        session: Makes the SDK's session for a run. None: the conversation is kept in `run.memory`, and goes back with
+        context: Returns the SDK's context for a run, which tools receive.
+        session: Returns the SDK's session for a run. None: the conversation is stored in `run.memory` and follows
             edits.
-        shown: The field of the thread's state that has the current agent's name; None: none has.
-        max_turns: How often a run asks the model at most; None: as often as the SDK allows.
+        shown: The key in the thread's state for the current agent's name; None: the name is not shown.
+        max_turns: The maximum number of model calls in a run; None: the SDK's default.
         run_config: The SDK's `RunConfig`.
         settings: As in `Agent`.
 
     Raises:
-        TypeError, ValueError: One of these makes no sense; the text names it.
+        TypeError, ValueError: An argument is invalid; the message names it.
     """
 
     def __init__(
@@ -77,23 +77,23 @@ async def run_openai_agents(
     max_turns: int | None = None,
     run_config: Any = None,
 ) -> None:
-    """Run an agent of the OpenAI Agents SDK for the commands of a run, and show in the thread what it does.
+    """Run an agent of the OpenAI Agents SDK for the commands of a run, and show its work in the thread.
 
-    Call it in a function over the batch (`@agent.batch`), because answers to approvals and to the page's tools continue
-    the work like messages.
+    Call it in a function for the whole batch (`@agent.batch`), because answers to approvals and results of frontend
+    tools continue the agent as messages do.
 
     Args:
         run: The run.
         agent: The SDK's agent that begins a conversation.
-        context: The SDK's context itself.
-        session: The SDK's session itself.
-        shown: As in `OpenAIAgentsAgent`, like the following.
-        max_turns: How often a run asks the model at most.
+        context: The SDK's context itself, not a function.
+        session: The SDK's session itself, not a function.
+        shown: As in `OpenAIAgentsAgent`, like the following arguments.
+        max_turns: The maximum number of model calls in a run.
         run_config: The SDK's `RunConfig`.
 
     Raises:
-        AgentError: The agent failed for a reason that users may read, such as `rate_limited`.
-        Exception: Whatever else the agent raises.
+        AgentError: The agent failed with an error that users may read, such as `rate_limited`.
+        Exception: Any other exception of the agent.
     """
     options = Options(
         context=lambda run: context,

@@ -1,4 +1,4 @@
-"""`PydanticAgent`: an agent of Pydantic AI; `run_pydantic_ai`: the same for a handler of one's own."""
+"""Serve a Pydantic AI agent (`PydanticAgent`), or run one in a handler (`run_pydantic_ai`)."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class PydanticAgent(Agent):
     Args:
         agent: The agent.
         name: As in `Agent`.
-        deps: Makes the agent's dependencies for a run: `deps=lambda run: Deps(state=run.state)`. Tools may change the
-            state that they hold.
-        options: Makes further arguments of the agent's `run_stream_events` for a run, such as `model_settings`,
+        deps: Returns the agent's dependencies for a run: `deps=lambda run: Deps(state=run.state)`. Tools may change the
+            state in them.
+        options: Returns further arguments of the agent's `run_stream_events` for a run, such as `model_settings`,
             `instructions`, `usage_limits` or `toolsets`.
-        settings: As in `Agent`. With `restartable=True`, a run that a crash cut off goes on after the last answer of
-            the model that was complete; tools that it called since then are called again.
+        settings: As in `Agent`. With `restartable=True`, a run cut off by a crash continues after the model's last
+            complete response; tools called since then are called again.
 
     Raises:
-        TypeError, ValueError: One of these makes no sense; the text names it.
+        TypeError, ValueError: An argument is invalid; the message names it.
     """
 
     def __init__(
@@ -64,9 +64,9 @@ class PydanticAgent(Agent):
 
 
 async def run_pydantic_ai(run: Run, agent: Framework, **options: Any) -> AgentRunResult[Any] | None:
-    """Run an agent of Pydantic AI for the new messages or answers of a run, and show in the thread what it does.
+    """Run a Pydantic AI agent for the new messages or answers of a run, and show its work in the thread.
 
-    Call it in a function over the batch (`@agent.batch`), because answers continue the agent like messages.
+    Call it in a function for the whole batch (`@agent.batch`), because answers continue the agent as messages do.
 
     Args:
         run: The run.
@@ -74,11 +74,11 @@ async def run_pydantic_ai(run: Run, agent: Framework, **options: Any) -> AgentRu
         options: Arguments of the agent's `run_stream_events`, such as `deps` or `model_settings`.
 
     Returns:
-        The agent's result; None if there is nothing to do yet, because the user has more calls to answer.
+        The agent's result; None if the user still has calls to answer.
 
     Raises:
-        AgentError: The agent failed for a reason that users may read, such as `rate_limited`.
-        Exception: Whatever else the agent raises.
+        AgentError: The agent failed with an error that users may read, such as `rate_limited`.
+        Exception: Any other exception of the agent.
     """
     from .history import History
     from .performing import AgentRun
@@ -92,10 +92,10 @@ async def run_pydantic_ai(run: Run, agent: Framework, **options: Any) -> AgentRu
 
 
 def sub_agent_events(ctx: RunContext[Any]) -> EventStreamHandler[Any]:
-    """Return an `event_stream_handler` that shows the run of a sub-agent under the tool call that runs it.
+    """Return an `event_stream_handler` that shows a sub-agent's work inside the tool call that runs it.
 
-    Pass it to the sub-agent's `run`: `await helper.run(prompt, event_stream_handler=sub_agent_events(ctx))`. What the
-    sub-agent says and calls becomes a conversation in the `messages` of the call. Outside of a run it shows nothing.
+    Pass it to the sub-agent's `run`: `await helper.run(prompt, event_stream_handler=sub_agent_events(ctx))`. The
+    sub-agent's texts and tool calls appear in the `messages` of the call. Outside a run, it shows nothing.
 
     Args:
         ctx: The context of the tool that runs the sub-agent.
