@@ -40,6 +40,10 @@ def test_an_answer_is_on_stdout_and_what_became_of_it_on_stderr(url: str) -> Non
     assert ran("send", "--url", url, "--thread", "a1", "hello") == (0, 'You said "hello".\n', "completed, thread a1\n")
 
 
+def test_words_without_quotes_are_one_message(url: str) -> None:
+    assert ran("send", "--url", url, "hello", "there")[:2] == (0, 'You said "hello there".\n')
+
+
 def test_of_a_thread_only_what_is_new_is_shown(url: str) -> None:
     ran("send", "--url", url, "--thread", "a2", "hello")
     assert ran("send", "--url", url, "--thread", "a2", "bye")[1] == 'You said "bye".\n'
@@ -95,7 +99,7 @@ def test_without_a_server_it_is_said_how_to_start_one(command: list[str]) -> Non
     assert (status, answer) == (2, "")
     assert said.count("\n") == 1
     assert said.startswith("statecast: no answer from http://127.0.0.1:9")
-    assert "statecast serve module:agent" in said
+    assert "statecast serve my_agent.py" in said
 
 
 @pytest.mark.parametrize(
@@ -126,11 +130,15 @@ def test_what_is_refused_is_one_line(url: str, command: list[str], text: str) ->
         ["watch"],
     ],
 )
-def test_bad_arguments_are_answered_with_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_arguments_are_answered_with_where_to_look(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(arguments)
     assert ended.value.code == 2
-    assert capsys.readouterr().err.startswith(f"usage: statecast {arguments[0]}")
+    said, where = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"statecast {arguments[0]}: ")
+    assert f"statecast {arguments[0]} --help" in where
 
 
 def test_a_url_that_is_none_is_one_line() -> None:

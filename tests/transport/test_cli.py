@@ -1,4 +1,4 @@
-"""The command line, as a process of its own: `statecast serve module:agent`, `statecast demo`."""
+"""The command line, as a process of its own: `statecast serve my_agent.py`, `statecast demo`."""
 
 from __future__ import annotations
 
@@ -158,7 +158,10 @@ def test_the_demo_is_served_with_its_page(folder: Path) -> None:
         ("my_agent:", 'got "my_agent:"'),
         (":agent", "expected a file or a module"),
         ("no_such.py", 'expected a file with an agent, got "no_such.py", which is no file'),
-        ("no_such:agent", "No module named 'no_such'"),
+        ("my_agnet.py", 'which is no file (did you mean "my_agent.py"?)'),
+        ("no_such:agent", 'expected a file or a module with an agent, found no "no_such"'),
+        ("my_agents", 'found no "my_agents" (did you mean "my_agent.py"?)'),
+        (".", 'expected a Python file or a module, as in "my_agent.py" or "my_agent", got "."'),
         ("my_agent:missing", 'the module "my_agent" has no "missing"; it has agent, other, app\n'),
         ("my_agent:agnet", 'it has agent, other, app (did you mean "my_agent:agent"?)'),
         ("my_agent:number", "to be an Agent, a list of them, or an App, got int"),
@@ -205,14 +208,52 @@ def test_a_failing_import_shows_the_users_own_file_and_line(folder: Path, text: 
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [[], ["serve"], ["brew"], ["demo", "--port", "x"], ["demo", "--port", "70000"], ["demo", "--on-disconnect", "x"]],
+    ("arguments", "text"),
+    [
+        (["serve"], "serve: the following arguments are required: target"),
+        (["sevre", "a.py"], '(did you mean "serve"?)'),
+        (["serve", "a.py", "--prot", "9"], 'serve: there is no option "--prot" (did you mean "--port"?)'),
+        (["send", "Hello", "--thread", "t", "there"], 'got "there": quote text that has spaces'),
+        (["demo", "--port", "x"], "--port: expected a port from 0 to 65535, got x"),
+        (["demo", "--port", "70000"], "--port: expected a port from 0 to 65535, got 70000"),
+        (["demo", "--grace", "soon"], "--grace: expected a number of seconds, 0 or more, got soon"),
+        (["demo", "--on-disconnect", "x"], '--on-disconnect: expected one of continue, cancel, got "x"'),
+    ],
 )
-def test_bad_arguments_are_answered_with_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_arguments_are_answered_with_what_to_do(
+    arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(arguments)
+    said, where = capsys.readouterr().err.splitlines()
     assert ended.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: statecast")
+    assert said.startswith("statecast")
+    assert text in said
+    assert where.startswith('See "statecast ')
+
+
+def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    assert "statecast new shop" in capsys.readouterr().err
+
+
+def test_a_store_that_cannot_be_opened_is_a_plain_message(folder: Path) -> None:
+    for store, text in {
+        "agents.db": '(did you mean "sqlite:///agents.db"?)',
+        "sqlite:///no/such.db": "the store no/such.db needs the folder no, which is missing",
+    }.items():
+        with start(folder, "serve", "my_agent:agent", "--port", "0", "--store", store) as process:
+            out, err = process.communicate(timeout=PATIENCE)
+        assert (process.returncode in (1, 2), out, err.count("\n")) == (True, "", 1)
+        assert text in err
+
+
+def test_python_runs_it_as_a_module(folder: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "statecast", "serve", "no_such.py"], cwd=folder, capture_output=True, text=True
+    )
+    assert told.returncode == 2
+    assert told.stderr.startswith("statecast: expected a file with an agent")
 
 
 def test_a_port_in_use_is_a_plain_message(folder: Path) -> None:

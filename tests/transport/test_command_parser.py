@@ -39,7 +39,7 @@ def test_a_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
         ("PORT", "70000", "STATECAST_PORT: expected a port from 0 to 65535"),
         ("PORT", "x", "STATECAST_PORT: "),
         ("DEBUG", "perhaps", "STATECAST_DEBUG: expected one of 1, true"),
-        ("MODE", "c", "STATECAST_MODE: invalid choice: 'c'"),
+        ("MODE", "c", 'STATECAST_MODE: expected one of a, b, got "c"'),
     ],
 )
 def test_a_bad_variable_is_answered_with_the_usage(

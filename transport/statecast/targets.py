@@ -59,20 +59,35 @@ def _is_file(place: str) -> bool:
 
 def _module_at(place: str) -> ModuleType:
     folder, name = _file_at(place) if _is_file(place) else (Path.cwd(), place)
+    if not all(name.split(".")):
+        raise ValueError(f'expected a Python file or a module, as in "my_agent.py" or "my_agent", got "{place}"')
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
-    return importlib.import_module(name)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise  # the module imports one that is missing
+        raise ImportError(f'expected a file or a module with an agent, found no "{place}"{_near(place)}') from None
 
 
 def _file_at(place: str) -> tuple[Path, str]:
     """Return the folder from which a file is imported, and the name of its module, with those of its packages."""
     file = Path(place).resolve()
     if not file.is_file():
-        raise ImportError(f'expected a file with an agent, got "{place}", which is no file')
+        raise ImportError(f'expected a file with an agent, got "{place}", which is no file{_near(place)}')
     folder, name = file.parent, file.stem
     while (folder / "__init__.py").is_file():
         folder, name = folder.parent, f"{folder.name}.{name}"
     return folder, name.removesuffix(".__init__")
+
+
+def _near(place: str) -> str:
+    """Return the question whether one of the Python files beside a missing one is meant, if one is near."""
+    folder = Path(place).parent
+    names = [file.stem for file in folder.glob("*.py")] if folder.is_dir() else []
+    near = get_close_matches(Path(place).name.removesuffix(".py"), names, 1)
+    return f' (did you mean "{folder / near[0]}.py"?)' if near else ""
 
 
 def _found_in(module: ModuleType, wanted: str) -> str:
@@ -96,5 +111,8 @@ def _served_by(module: ModuleType, place: str) -> Sequence[Agent] | App:
         raise TypeError(f'expected one App in "{place}", got {len(apps)}; name the one to serve, as in "{place}:app"')
     agents = {id(value): value for value in named if isinstance(value, Agent)}
     if not agents:
-        raise TypeError(f'expected an Agent or an App in "{place}", found none')
+        raise TypeError(
+            f'expected an Agent or an App in "{place}", found none: assign one to a name of the module, as in '
+            'agent = Agent("my-agent")'
+        )
     return list(agents.values())

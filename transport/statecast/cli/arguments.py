@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from argparse import ArgumentTypeError
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 from statecast_agents import Json
 
 __all__ = ["URL", "command", "number", "port", "seconds", "workers"]
+
+_T = TypeVar("_T")
 
 #: Of the option `--url`.
 URL: Final[Mapping[str, Any]] = {
@@ -33,7 +35,7 @@ def command(text: str) -> dict[str, Json]:
 
 def seconds(text: str) -> float:
     """Read a number of seconds."""
-    seconds = float(text)
+    seconds = _read(float, text, -1.0)
     if not 0 <= seconds < math.inf:
         raise ArgumentTypeError(f"expected a number of seconds, 0 or more, got {text}")
     return seconds
@@ -41,23 +43,31 @@ def seconds(text: str) -> float:
 
 def workers(text: str) -> int:
     """Read a number of processes."""
-    workers = int(text)
+    workers = _read(int, text, 0)
     if workers < 1:
-        raise ArgumentTypeError(f"expected 1 process or more, got {workers}")
+        raise ArgumentTypeError(f"expected 1 process or more, got {text}")
     return workers
 
 
 def port(text: str) -> int:
     """Read a port; 0 stands for any."""
-    port = int(text)
+    port = _read(int, text, -1)
     if not 0 <= port <= 65_535:
-        raise ArgumentTypeError(f"expected a port from 0 to 65535, got {port}")
+        raise ArgumentTypeError(f"expected a port from 0 to 65535, got {text}")
     return port
 
 
 def number(text: str) -> int:
     """Read a number of things, 1 or more."""
-    number = int(text)
+    number = _read(int, text, 0)
     if number < 1:
-        raise ArgumentTypeError(f"expected 1 or more, got {number}")
+        raise ArgumentTypeError(f"expected a number, 1 or more, got {text}")
     return number
+
+
+def _read(kind: Callable[[str], _T], text: str, other: _T) -> _T:
+    """Read a number; a text that is none becomes a number that is refused as well."""
+    try:
+        return kind(text)
+    except ValueError:
+        return other

@@ -11,7 +11,7 @@ from .failures import fail
 __all__ = ["add_commands"]
 
 SEND = """
-  statecast send "What is an epoch?"
+  statecast send What is an epoch
   statecast send --thread t-1 --agent shop "Buy tea"
   statecast send --thread t-1 --command '{"type": "set-title", "title": "Tea"}'
 """
@@ -33,7 +33,7 @@ def add_commands(commands: Any) -> None:
     send.add_argument("--thread", metavar="ID", help="the thread (default: a new one)")
     send.add_argument("--agent", metavar="NAME", help="the agent (default: the server's first one)")
     what = send.add_mutually_exclusive_group(required=True)
-    what.add_argument("text", nargs="?", metavar="TEXT", help="the user's message")
+    what.add_argument("text", nargs="*", default=[], metavar="TEXT", help="the user's message; several words are one")
     what.add_argument(
         "--command", dest="json", action="append", type=command, metavar="JSON", help="a command; may be repeated"
     )
@@ -48,6 +48,6 @@ def _run(options: argparse.Namespace) -> int:
     except ImportError as error:
         return fail(error)
     if options.command == "send":
-        commands = [options.text] if options.text is not None else options.json
+        commands = [" ".join(options.text)] if options.text else options.json
         return console.run(console.send(options.url, options.thread, options.agent, commands))
     return console.run(console.watch(options.url, options.thread, once=options.once, lines=options.json))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from . import clients, completion, declarations, developing, new, serving, store_files, threads
+from .failures import USAGE
 from .parser import CommandParser
 
 __all__ = ["main", "parser"]
@@ -24,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     commands = parser()
+    if not given:
+        commands.print_help(sys.stderr)
+        return USAGE
     options = commands.parse_args(given)
     options.arguments, options.parser = given, commands
     status: int = options.run(options)

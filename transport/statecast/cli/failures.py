@@ -11,7 +11,7 @@ from typing import Final
 from statecast.colors import painted
 from statecast.threads.tracebacks import from_the_users, is_the_users
 
-__all__ = ["check_port", "fail", "fail_loading", "loading_failure"]
+__all__ = ["USAGE", "check_port", "fail", "fail_loading", "loading_failure"]
 
 USAGE: Final = 2  #: the exit status: something is wrong with what was asked for
 

@@ -1,4 +1,4 @@
-"""`CommandParser`: argparse with examples, and with settings that the environment has as well.
+"""`CommandParser`: argparse with examples, with settings from the environment, and with errors that say what to do.
 
 Rule: what is on the command line counts more than the environment, and that more than the default.
 """
@@ -8,7 +8,10 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from typing import Any, Final
+from difflib import get_close_matches
+from typing import Any, Final, NoReturn
+
+from .failures import USAGE
 
 __all__ = ["CommandParser", "variable_of"]
 
@@ -40,7 +43,30 @@ class CommandParser(argparse.ArgumentParser):
             text = os.environ.get(variable_of(action))
             if text is not None:
                 self._set_default(action, text, args or ())
-        return super().parse_known_args(args, namespace)
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(self._unknown(unknown))
+        return options, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong, and where to look; exit."""
+        self.exit(USAGE, f'{self.prog}: {message}\nSee "{self.prog} --help" for its arguments and examples.\n')
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            choices = [str(choice) for choice in action.choices]
+            raise argparse.ArgumentError(
+                action, f'expected one of {", ".join(choices)}, got "{value}"{_meant(str(value), choices)}'
+            )
+
+    def _unknown(self, arguments: Sequence[str]) -> str:
+        """Return what to do about arguments that nothing takes."""
+        first = arguments[0]
+        if not first.startswith("-"):
+            return f'expected no further argument, got "{first}": quote text that has spaces, and put options behind it'
+        name = first.partition("=")[0]
+        known = [option for action in self._actions for option in action.option_strings]
+        return f'there is no option "{name}"{_meant(name, known)}'
 
     def settings(self) -> list[argparse.Action]:
         """Return the options that the environment may have."""
@@ -72,3 +98,9 @@ class CommandParser(argparse.ArgumentParser):
 def variable_of(action: argparse.Action) -> str:
     """Return the environment variable of an option: `STATECAST_CORS_ORIGIN` of `--cors-origin`."""
     return PREFIX + action.dest.upper()
+
+
+def _meant(text: str, known: Sequence[str]) -> str:
+    """Return the question whether one of the known names is meant, if one is near."""
+    near = get_close_matches(text, known, 1)
+    return f' (did you mean "{near[0]}"?)' if near else ""

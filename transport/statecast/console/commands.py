@@ -41,7 +41,7 @@ def run(command: Coroutine[Any, Any, int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except ConnectionLost as lost:
-        report(f"statecast: {lost}; to start a server: statecast serve module:agent, or statecast demo")
+        report(f"statecast: {lost}; to start a server: statecast serve my_agent.py, or statecast demo")
     except (StatecastError, ImportError, ValueError) as error:
         report(f"statecast: {error}")
     return REFUSED

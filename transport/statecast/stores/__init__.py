@@ -110,8 +110,14 @@ def store_of(url: str, *, durable: bool = False) -> Store:
         return SqliteStore(place.removeprefix("sqlite:///"), durable=durable)
     raise ValueError(
         'expected a store such as "memory", "sqlite:///statecast.db", "postgresql://user@host/database" or '
-        f'"redis://host:6379/0", got "{_without_user(url)}"'
+        f'"redis://host:6379/0", got "{_without_user(url)}"{_meant(url)}'
     )
+
+
+def _meant(url: str) -> str:
+    """Return the question whether a store in a file is meant, if only the name of a file is given."""
+    named = url.endswith((".db", ".sqlite", ".sqlite3")) and ":" not in url
+    return f' (did you mean "sqlite:///{url}"?)' if named else ""
 
 
 def _without_user(url: str) -> str:

@@ -28,6 +28,7 @@ class RunLog(Observer):
             "queued_seconds": round(run.queued_seconds, 6),
             "seconds": round(run.seconds, 6),
             "entries": run.entries,
+            "operations": run.operations,
         }
         if run.answered is not None and run.begun is not None:
             fields["first_entry_seconds"] = round(run.answered - run.begun, 6)

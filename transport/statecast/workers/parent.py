@@ -48,7 +48,7 @@ class Parent:
         timeout: float = WORKER_TIMEOUT,
         logs: Mapping[str, str] | None = None,
     ) -> None:
-        self._command = [sys.executable, "-m", "statecast.cli", *arguments]
+        self._command = [sys.executable, "-m", "statecast", *arguments]
         self._slots = [_Slot(sockets) for sockets in listening]
         self._on_ready = on_ready
         self._timeout = timeout

@@ -46,7 +46,7 @@ class Reloading:
         folders: Iterable[Path],
         on_ready: Callable[[Sequence[str]], None],
     ) -> None:
-        self._command = [sys.executable, "-m", "statecast.cli", *arguments]
+        self._command = [sys.executable, "-m", "statecast", *arguments]
         self._listening = listening
         self._sources = Sources(folders)
         self._on_ready = on_ready

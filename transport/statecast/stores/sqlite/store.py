@@ -435,6 +435,8 @@ class SqliteStore:
 
     def _open(self) -> None:
         if self._database is None:
+            if not self._place.parent.is_dir():
+                raise StoreUnavailable(f"the store {self.path} needs the folder {self.path.parent}, which is missing")
             database = OpenDatabase(self._place, durable=self.durable, patience=self._patience, clock=self._clock)
             self._gone = 0
             self._backlog = Backlog(era=database.era, last_row=database.last_row, refused=database.writing.refused)
