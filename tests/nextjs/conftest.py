@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,19 @@ class Pace:
             self._left -= 1
 
 
+@contextmanager
+def served_to_grace() -> Iterator[str]:
+    """Serve the agent to one user, who has a token, and to no page of another origin; yields where."""
+
+    async def identify(connection: HTTPConnection) -> str:
+        if connection.headers.get("authorization") != "Bearer of-grace" or "cookie" in connection.headers:
+            raise HTTPException(401, "expected a token, and no cookie")
+        return "grace"
+
+    with served(create_app(example.agent, identify=identify)) as url:
+        yield url
+
+
 @pytest.fixture(scope="module")
 def whole_pace() -> Iterator[Pace]:
     """Yield what holds the agent, for all tests of the module."""
@@ -69,19 +83,6 @@ def server(whole_pace: Pace) -> Iterator[str]:
     """Yield where the agent is served to pages of other origins."""
     need_chromium()
     with served(create_app(example.agent, cors_origins=["*"])) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def signed_in_server(whole_pace: Pace) -> Iterator[str]:
-    """Yield where the agent is served to users with a token, and to no other origin."""
-
-    async def identify(connection: HTTPConnection) -> str:
-        if connection.headers.get("authorization") != "Bearer of-grace" or "cookie" in connection.headers:
-            raise HTTPException(401, "expected a token, and no cookie")
-        return "grace"
-
-    with served(create_app(example.agent, identify=identify)) as url:
         yield url
 
 

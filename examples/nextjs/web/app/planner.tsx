@@ -8,7 +8,8 @@ import { Questions } from "./questions";
 
 /** A thread: the chat, and beside it the state. */
 export function Planner({ url }: { url: string }) {
-  const { runtime, state, send, isRunning, questions, error } = useStatecast({ url, urlParam: "thread" });
+  const { runtime, state, send, run, isRunning, questions, error } = useStatecast({ url, urlParam: "thread" });
+  const problem = error?.message ?? run?.error?.message;
   return (
     <AssistantRuntimeProvider runtime={runtime}>
       <div className="columns">
@@ -21,7 +22,7 @@ export function Planner({ url }: { url: string }) {
           add={(name) => void send({ type: "add-guest", name })}
         />
       </div>
-      {error !== null && <p role="alert">{error.message}</p>}
+      {problem !== undefined && <p role="alert">{problem}</p>}
     </AssistantRuntimeProvider>
   );
 }

@@ -15,8 +15,12 @@ async function forward(request: Request, { params }: RouteContext<"/agent/[...pa
   const { method, signal } = request;
   const body = method === "GET" || method === "HEAD" ? null : await request.arrayBuffer();
   const address = new URL(path.map(encodeURIComponent).join("/") + new URL(request.url).search, `${SERVER}/`);
-  const { body: stream, status, headers: answered } = await fetch(address, { method, headers, body, signal });
-  return new Response(stream, { status, headers: answered });
+  try {
+    const answer = await fetch(address, { method, headers, body, signal });
+    return new Response(answer.body, answer);
+  } catch {
+    return new Response(null, { status: 502 }); // the hook tries again, so a restart of the server loses nothing
+  }
 }
 
 export { forward as DELETE, forward as GET, forward as PATCH, forward as POST, forward as PUT };
