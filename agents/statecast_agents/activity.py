@@ -1,9 +1,9 @@
-"""Activities: what a run does at once. Each is at work, or waits for the client.
+"""Activities: the things that a run does at once. Each one works, or waits for the client.
 
 The handlers of a run are one activity, and so is each task of `run.start_soon`. An agent adds others with
-`run.activity()`, such as one for each of several tools that work at the same time.
+`run.activity()`, for example one for each of several concurrent tools.
 
-Rule: an activity that began others is assumed to wait for them, so that only those count. When the last of them has
+Rule: an activity that started others is assumed to wait for them, so only the others count. When the last of them has
 ended, it counts again.
 """
 

@@ -1,7 +1,7 @@
-"""The answers in a batch: checked against the questions that are open, and applied to them.
+"""Check the answers in a batch against the open questions, and apply them.
 
-An answer comes as an `answer` command, or as the result of the call that a question is about. A message that begins a
-run dismisses what is open. Source: docs/protocol/questions.md, "Questions".
+An answer arrives as an `answer` command, or as the result of the tool call that a question is about. A message that
+starts a run dismisses the open questions. Source: docs/protocol/questions.md, "Questions".
 """
 
 from __future__ import annotations

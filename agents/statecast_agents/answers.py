@@ -1,11 +1,11 @@
-"""The answers that a thread's questions have got, until a run takes them.
+"""The answers to a thread's questions, stored until a run takes them.
 
-Rule 1: an answer is there from the moment it is applied, in one entry with what it changes in the state. A run that
-reads the answers takes them; they leave when another run begins. So a run that a crash cut off and that begins again
-finds what it had taken, and no other run does.
-Rule 2: a run that a message or an answer began takes what it did not read, too, once it has completed, nothing is asked
-any more, and no call is open. So the answers of an agent that reads its commands only do not pile up, and an agent that
-needs the results of the page's tools as well finds them together.
+Rule 1: an answer is stored when it is applied, in one entry with its changes to the state. A run that reads the answers
+takes them. They are removed when another run begins. So a run that starts again after a crash finds the answers it had
+taken, and no other run does.
+Rule 2: a run started by a message or an answer also takes the answers that it did not read, once it has completed, no
+question is open, and no call is open. So answers do not pile up for an agent that reads only its commands. An agent
+that also needs results of frontend tools finds all of them together.
 Source: docs/protocol/questions.md, "Questions".
 """
 

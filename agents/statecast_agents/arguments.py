@@ -1,7 +1,7 @@
 """The arguments of a tool call, which a state stores twice: as the model's text, and as the value of that text.
 
-A model may write valid JSON that a state cannot hold, such as an integer that JavaScript would round. The run goes on:
-the text is stored as written, and the value is `{}`. Source: docs/protocol/messages.md, "Messages".
+A model may write valid JSON that a state cannot hold, such as an integer that JavaScript would round. The run
+continues: the text is stored as written, and the value is `{}`. Source: docs/protocol/messages.md, "Messages".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finding the tool calls of messages by id: through an index for a batch of results, by a scan for one."""
+"""Find the tool calls of messages by id: with an index for a batch of results, with a scan for one."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Recording what changes in a state between two flushes, and encoding it as operations.
+"""Record the changes to a state between two flushes, and encode them as operations.
 
-Mutations leave slots behind, `(node, key, delta)`; `flush` turns them into the smallest operations that bring a client
-from the last flush to now. A slot without a delta is a `set`, encoded from the value in place at the flush, so any
-number of mutations beneath it are part of it already and are dropped, as are those of nodes that left the state.
+Mutations record slots, `(node, key, delta)`. `flush` turns them into the smallest operations that take a client from
+the last flush to the current state. A slot without a delta becomes a `set` with the value in place at the flush. It
+includes all mutations beneath it, so their slots are dropped, as are those of nodes that left the state.
 
-Rule 1: nodes (`tracked.py`) know this module, and it knows of nodes only what both kinds have: `_parent`, `_key` and
+Rule 1: nodes (`tracked.py`) know this module. It knows only what both kinds of nodes have: `_parent`, `_key` and
 `_cache`.
 """
 

@@ -1,7 +1,7 @@
-"""Chunks: what an agent emits outside its state, for protocols that carry messages in parts.
+"""Chunks: the message parts that an agent emits outside its state, for protocols that carry messages in parts.
 
-They follow one shape whatever the protocol: a part is opened, grows, may get a result, and is closed; some chunks
-concern the message as a whole. `part` numbers the parts of a run from 0, in the order they were opened.
+They have the same shape in every protocol: a part opens, grows, may get a result, and closes. Some chunks concern the
+whole message. `part` numbers the parts of a run from 0, in the order in which they opened.
 Source: docs/protocol/messages.md, "Message parts".
 """
 

@@ -137,7 +137,7 @@ class CommandSet:
         """Add a command type, and return its name on the wire.
 
         Raises:
-            TypeError: Another class has that name, or `kind` is no command.
+            TypeError: Another class has that name, or `kind` is not a command.
         """
         if isinstance(kind, str):
             self._types.setdefault(kind, None)

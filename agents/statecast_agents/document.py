@@ -1,10 +1,10 @@
 """The state of a thread: a JSON value that can be mutated as plain Python.
 
-It is held in one of three forms: as JSON text while it rests, decoded until somebody looks at it, and then as nodes, of
-what was looked at. Between two runs it is decoded, and both hold what neither has changed.
+A state has one of three forms: JSON text while the thread is idle, decoded until somebody reads it, and then nodes for
+the parts that were read. Between two runs the decoded form stays in memory, and both runs share its unchanged parts.
 
-A document is made of four classes, each of which extends the one before: `SizeBudget` limits its size, `ChangeRecorder`
-records changes, `NodeFactory` makes nodes of assigned values, and `Document` holds the root.
+A document consists of four classes, each of which extends the one before: `SizeBudget` limits its size,
+`ChangeRecorder` records changes, `NodeFactory` creates nodes from assigned values, and `Document` holds the root.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Document(NodeFactory):
         wake: Called, from whichever thread mutates, when there is something to flush and there was nothing before.
 
     Raises:
-        NotJson: `value` is not something a state can hold.
+        NotJson: A state cannot hold `value`.
     """
 
     __slots__ = ("_decoded", "_pieces", "_resting", "messages_at", "questions_at")
@@ -83,7 +83,7 @@ class Document(NodeFactory):
         """The state itself: a tracked dict or list, or a scalar. Assigning replaces it whole.
 
         Raises:
-            NotJson: The assigned value is not something a state can hold; the state is unchanged.
+            NotJson: A state cannot hold the assigned value; the state is unchanged.
         """
         root = self._root  # another thread may end the run, and take this away, at any moment
         if root is None or type(root) is SplitDict:
@@ -158,7 +158,7 @@ class Document(NodeFactory):
 
         Raises:
             OperationError: It does not fit; the state is unchanged.
-            NotJson: Its value is not something a state can hold; the state is unchanged.
+            NotJson: A state cannot hold its value; the state is unchanged.
         """
         with self.lock:
             if isinstance(operation, AppendText):
@@ -185,7 +185,7 @@ class Document(NodeFactory):
 
         Raises:
             OperationError: Nothing can be at `path`; the state is unchanged.
-            NotJson: `value` is not something a state can hold; the state is unchanged.
+            NotJson: A state cannot hold `value`; the state is unchanged.
             StateTooLarge: The state would be larger than its limit; it is unchanged.
         """
         with self.lock:
@@ -370,7 +370,7 @@ def to_json(value: Json) -> Json:
     """Return `value` as plain JSON, converted and checked as if it were assigned to a state.
 
     Raises:
-        NotJson: It is not something a state can hold.
+        NotJson: A state cannot hold `value`.
     """
     return plain_copy(Document(value).root)
 

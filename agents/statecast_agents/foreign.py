@@ -1,12 +1,12 @@
-"""Foreign values: what an agent framework has in its state, converted to JSON as far as JSON can express it.
+"""Foreign values: the state of an agent framework, converted to JSON as far as JSON can express it.
 
-Assigning to a state refuses what JSON cannot express, because it is a mistake in the agent's own code. The values of a
-framework are nobody's mistake: here they are converted generously, and what cannot be converted is left out.
+An assignment to a state rejects values that JSON cannot express, because they are mistakes in the agent's code. The
+values of a framework are nobody's mistake. So this module converts generously, and omits what it cannot convert.
 Source: docs/guides/state.md, "States of frameworks".
 
-Rule 1: nothing in a value makes the conversion raise, except its size. Values may have code of their own, such as a
-pydantic serializer, and a failure in it leaves out that value only.
-Rule 2: equal values convert to equal JSON, so that a set is sorted: what has not changed is not sent again.
+Rule 1: nothing in a value makes the conversion raise, except its size. Values may contain code, such as a pydantic
+serializer; if it fails, only that value is omitted.
+Rule 2: equal values convert to equal JSON, so that unchanged values are not sent again. Sets are therefore sorted.
 """
 
 from __future__ import annotations

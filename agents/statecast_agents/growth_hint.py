@@ -1,8 +1,8 @@
-"""A hint in the log for code that makes a long text longer by assigning it, as `+=` does.
+"""Write a hint to the log if code extends a long text by assignment, as `+=` does.
 
 Python copies the text each time. At a million characters that takes about 25 µs if the allocator keeps the memory in
 between. By default glibc returns it to the system, unless the process has freed a larger block before, and the copy
-takes about 280 µs. `append_text` costs what it adds.
+takes about 280 µs. `append_text` costs only what it adds.
 """
 
 from __future__ import annotations

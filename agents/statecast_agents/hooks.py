@@ -1,6 +1,6 @@
 """Hooks: optional functions of an agent for a thread's title, for suggestions and for feedback.
 
-A hook is plain or `async`, and returns its answer or yields it piece by piece.
+A hook may be plain or `async`. It returns its answer, or yields it piece by piece.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Hooks:
         """Register a hook.
 
         Raises:
-            TypeError: It is no function, or there is one already.
+            TypeError: The hook is not a function, or is already registered.
         """
         check_function(f'the hook for "{name}"', hook)
         if getattr(self, f"_{name}") is not None:

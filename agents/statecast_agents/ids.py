@@ -1,4 +1,4 @@
-"""Ids of messages, calls and sources: making one, and reading that of a message."""
+"""Create ids of messages, calls and sources, and read those of messages."""
 
 from __future__ import annotations
 

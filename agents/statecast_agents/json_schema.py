@@ -1,4 +1,4 @@
-"""Checking a value against a JSON Schema: the keywords that forms use. Keywords that are not listed here check nothing.
+"""Check a value against a JSON Schema, using the keywords that forms use. All other keywords are ignored.
 
 Source: JSON Schema 2020-12, "Validation"; docs/protocol/questions.md, "Questions".
 """

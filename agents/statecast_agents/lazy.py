@@ -1,16 +1,16 @@
-"""Nodes whose children are made where somebody looks at them, so that a large state costs what is looked at.
+"""Nodes that create their child nodes on first read, so that a large state costs only what is read.
 
-A decoded container becomes a node by a shallow copy. Its storage then holds the plain decoded children, and a child
-becomes a node, in its place in the storage, when a method of Python hands it out. What C reads past the methods (json,
-msgspec, comparison) sees dicts, lists and scalars all the way down, as ever.
+A decoded container becomes a node by a shallow copy. Its storage then holds the plain decoded children. When a Python
+method returns a child, the child becomes a node, in its place in the storage. C code that reads past the methods (json,
+msgspec, comparison) always sees dicts, lists and scalars all the way down.
 
-Rule 1: a plain child is never handed out and never changed. It may be part of other states as well: those of the runs
-before and after (`Document.end`).
-Rule 2: a child becomes a node under the document's lock, so that there is only one of it.
+Rule 1: a plain child is never returned and never changed, because other states may share it: those of the runs before
+and after (`Document.end`).
+Rule 2: a child becomes a node under the document's lock, so that there is only one node for it.
 Rule 3: when all children of a node are nodes, the node's class becomes that of its base, whose reads are those of C. So
-no method calls `super()` after a look.
-Rule 4: dict(), list(), unpacking, `|` and `+` read a subclass through its methods only if it has an `__iter__` of its
-own; so each class has one.
+no method calls `super()` after a read.
+Rule 4: dict(), list(), unpacking, `|` and `+` read a subclass through its methods only if it defines `__iter__`, so
+each class does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The memory of a thread: what its agent keeps for itself under names, such as a framework's own history.
+"""The memory of a thread: private data that its agent stores under names, such as a framework's own history.
 
-It is stored with the log, before the entries that follow, and no client sees it. It goes back with the conversation: an
-edit takes it back to what it was at the message before, and a rollback to what the run found.
+It is stored with the log, before the entries that follow, and no client sees it. It follows the conversation: an edit
+reverts it to its content at the message before, and a rollback to its content when the run began.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Versions of a memory: what it held at each message of the conversation, so that an edit can take it back.
+"""Versions of a memory: its content at each message of the conversation, so that an edit can revert it.
 
-A version has only what changed since the one before, and of a value only the bytes between those that stayed at its
-start and at its end. So a history that grows is stored once, however many versions there are.
+A version stores only the changes since the one before, and of a changed value only the bytes between its unchanged
+start and end. So a growing history is stored once, however many versions there are.
 
-A version belongs to the message that was the last when it was written; one that was written after a message of the
-user, before the answer began, belongs to the answer.
+A version belongs to the message that was the last when it was written. One that was written after a user message,
+before the answer began, belongs to the answer.
 """
 
 from __future__ import annotations

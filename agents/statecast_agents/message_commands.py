@@ -1,8 +1,9 @@
-"""The two built-in commands, `add-message` and `add-tool-result`, applied to the messages in a state.
+"""Apply the two built-in commands, `add-message` and `add-tool-result`, to the messages in a state.
 
-A message with `source_id` is an edit: what follows `parent_id` is dropped. Without, it is dropped only if the client
-had seen the state as it is (`agrees`); a stale tab never deletes what it has not seen. Nor does the second message of a
-batch, whose parent is the same as the first's: no client has seen what its own batch adds.
+A message with `source_id` is an edit: the messages after `parent_id` are removed. Without `source_id`, they are removed
+only if the client had seen the current state (`agrees`), so a stale tab never deletes messages it has not seen. The
+second message of a batch, whose parent is the same as the first's, removes nothing either: no client has seen what its
+own batch adds.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def apply_commands(
 
     Raises:
         MessageConflict: As in `check_commands`; nothing was applied.
-        NotJson: A message or a result is not something a state can hold; it was not applied.
+        NotJson: A state cannot hold a message or a result; it was not applied.
     """
     index = _index(messages, commands)
     _check(messages, commands, agrees, index)

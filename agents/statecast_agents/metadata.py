@@ -1,4 +1,4 @@
-"""The metadata of an assistant's message: tokens, model, finish reason, and timing.
+"""The metadata of an assistant's message: token counts, model, finish reason, and timing.
 
 It has assistant-ui's own shape, `{"steps": [{"usage"}], "timing", "custom": {"modelId", "finishReason", …}}`. The usage
 of a message is the sum of its steps. Source: docs/protocol/messages.md, "Metadata".
@@ -82,7 +82,7 @@ class MetadataWriter:
             custom: Further fields of the application.
 
         Raises:
-            NotJson: A custom field is not something a state can hold.
+            NotJson: A state cannot hold a custom field.
         """
         given: dict[str, Json] = {"modelId": model, "finishReason": finish_reason}
         more = {name: value for name, value in given.items() if value is not None} | to_json(dict(custom or {}))

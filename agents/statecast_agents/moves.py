@@ -1,14 +1,14 @@
 """Moves: when an assignment puts a part of a state elsewhere in it, the part stays the same object.
 
-`state["messages"] = state["messages"][-10:]` assigns a plain list of ten nodes that leave the state with the list they
-were in. Copies of them would leave whoever writes into a message with an object that is no part of the state any more.
-So a node that leaves with what an assignment replaces, or that has left before, moves. A node cannot be in two places:
-one that stays in its place is copied. When it leaves that place after all, writing to it is refused, since the state
-holds only the copy.
+`state["messages"] = state["messages"][-10:]` assigns a plain list of ten nodes that leave the state together with their
+old list. If they were copied, code that still writes into a message would hold an object outside the state. So a node
+moves if the assignment removes it from the state, or if it has left the state before. A node cannot be in two places,
+so one that stays in its place is copied. If it leaves that place later, writes to it are refused, since the state
+contains only the copy.
 
-Rule 1: nothing moves until the whole assignment is known to be good (`commit`).
-Rule 2: a container in the state holds a node only if it is the node's parent. One that has left may hold nodes that
-moved out of it; it never comes back itself, it is copied.
+Rule 1: nothing moves until the whole assignment is known to be valid (`commit`).
+Rule 2: a container in the state holds a node only if it is the node's parent. A container that has left may hold nodes
+that moved out of it. It never returns itself; it is copied.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Taking assigned values into a state: scalars are checked, containers copied into nodes, and leaving nodes moved."""
+"""Take assigned values into a state: check scalars, copy containers into nodes, and move nodes that leave."""
 
 from __future__ import annotations
 

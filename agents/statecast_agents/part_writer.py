@@ -1,4 +1,4 @@
-"""The parts of a message of the assistant that are written in one piece or grow: all but its tool calls."""
+"""Write the parts of an assistant message, except its tool calls."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Message parts outside the state, for protocols that carry an answer as parts rather than as state.
 
-`run.parts` numbers what it opens and closes what it leaves, so that every protocol gets a well-formed sequence: a text
-ends where something else begins, a tool call's arguments are finished before its result.
+`run.parts` numbers the parts and closes those left open, so that every protocol gets a well-formed sequence. A text
+ends where another part begins, and a tool call's arguments are finished before its result.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The questions that a thread waits for: their list in the state, and what they do to the calls that they are about.
+"""The open questions of a thread: their list in the state, and their effects on the calls that they are about.
 
-Rule: the list has open questions only. What is in it, and nothing else, can be answered.
+Rule: the list contains open questions only, and only these can be answered.
 Source: docs/protocol/questions.md, "Questions".
 """
 

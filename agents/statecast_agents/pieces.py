@@ -1,8 +1,8 @@
-"""The JSON of a large container in pieces, so that to write it again costs what has changed, and a copy of the text.
+"""The JSON of a large container in pieces, so that encoding it again costs only the changes and a copy of the text.
 
 A plain container that nobody may change (`plain_of`) is the same object for as long as nothing in it changes. So the
-text of some items is right for as long as they are the same objects. A container is cut into pieces of about `PIECE`
-bytes when it has changed for the first time; an item that is large by itself is cut as well.
+text of a group of items is valid for as long as they are the same objects. A container is cut into pieces of about
+`PIECE` bytes when it has changed for the first time. A large item is cut as well.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Questions to the user that outlive the run which asks them: what they hold, and which answers they accept.
+"""Questions to the user that outlive the run that asks them: their content, and the answers that they accept.
 
-A question is `{"id", "callId"?, "kind", "prompt"?, "options"?, "schema"?, "details"?}` in the state. An answer, as the
-next run gets it, is always `{"approved", "optionId"?, "text"?, "reason"?, "value"?, "dismissed"?}`.
+A question is `{"id", "callId"?, "kind", "prompt"?, "options"?, "schema"?, "details"?}` in the state. The next run
+always gets an answer as `{"approved", "optionId"?, "text"?, "reason"?, "value"?, "dismissed"?}`.
 
-Rule: it fails closed. `approved` is true only where the user gave exactly what the question accepts.
+Rule: fail closed. `approved` is true only if the user gave exactly what the question accepts.
 Source: docs/protocol/questions.md, "Questions".
 """
 

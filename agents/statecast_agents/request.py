@@ -1,4 +1,4 @@
-"""What a request carries beside its commands and its state: what the page says of the model and of its tools."""
+"""The content of a request besides its commands and its state: the page's settings for the model, and its tools."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Declared state types: they validate the states that clients send, make the first one, and have a JSON Schema.
+"""Declared state types: they validate the states that clients send, create the first state, and have a JSON Schema.
 
-A msgspec struct, a dataclass, a TypedDict or any other type msgspec knows; or a pydantic model or dataclass. A type is
-looked at where it is declared: one whose own defaults would be no state of that type is refused there, rather than in
-every request.
+A type is a msgspec struct, a dataclass, a TypedDict or any other type msgspec supports, or a pydantic model or
+dataclass. It is checked where it is declared. A type whose own defaults are not a valid state is refused there, rather
+than in every request.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class StateType:
         """Return an instance of only defaults, as JSON; None if the type needs values, or none is declared.
 
         Raises:
-            NotJson: A default is not something a state can hold.
+            NotJson: A state cannot hold a default.
         """
         origin = typing.get_origin(self.declared)
         kind = origin or self.declared

@@ -1,6 +1,6 @@
-"""Settings are checked where they are made: a wrong one raises an error that names it, before anything runs.
+"""Check settings where they are created: an invalid one raises an error that names it, before anything runs.
 
-A wrong type is a TypeError, a wrong value a ValueError. Both say what was expected, and what was given.
+A wrong type is a TypeError, a wrong value a ValueError. Both name the expected and the given value.
 """
 
 from __future__ import annotations

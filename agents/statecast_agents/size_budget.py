@@ -1,10 +1,10 @@
 """The size limit of a state.
 
-A bounded state adds up an upper estimate of what is assigned to it. Within `NEAR` bytes of the limit it counts exactly
-instead: what the new value takes, less what the old one took. The state itself is measured only where that count
-reaches the limit although it may be too high. So a change costs what it changes, however full the state is.
-A value that does not fit is refused before anything changes, so that nothing of it reaches the log, and every frame
-with the whole state stays within the clients' limit.
+A limited state sums up an upper estimate of the assigned values. Within `NEAR` bytes of the limit it counts exactly
+instead: the size of the new value, less that of the old one. The state itself is measured only if that count reaches
+the limit and may be too high. So a change costs only what it changes, however full the state is.
+A value that does not fit is refused before anything changes. So nothing of it reaches the log, and every frame with the
+whole state stays within the clients' limit.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """The dicts and lists of a state, which record their mutations.
 
 Rule 1: the storage is the dict's or list's own, always current, so that everything written in C (json, msgspec, copy,
-sorting, comparison) sees plain containers. Only mutations pass through here.
-Rule 2: what is assigned is copied (`ownership.py`) before anything changes, so a refused value leaves no trace.
-Rule 3: a mutation records the slot it touched, `(node, key)`, and nothing else; the operations are made at the flush,
-from the values then in place (`changes.py`). A value may therefore be recorded many times and is encoded once.
+sorting, comparison) sees plain containers. Only mutations use the methods here.
+Rule 2: an assigned value is copied (`ownership.py`) before anything changes, so a refused value leaves no trace.
+Rule 3: a mutation records only the slot that it changed, `(node, key)`. The operations are created at the flush, from
+the values then in place (`changes.py`). A value may therefore be recorded many times and is encoded once.
 Rule 4: a node knows its parent. A node that left the tree has none, and is an ordinary dict or list until it is
-assigned to the tree again: then it is the same object that comes back (`moves.py`).
+assigned to the tree again: then the same object returns (`moves.py`).
 """
 
 from __future__ import annotations

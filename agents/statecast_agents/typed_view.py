@@ -1,7 +1,7 @@
 """Views of a state by the fields of its declared type: `run.state.plan[0].status = "done"`.
 
-A view holds nothing: it reads and writes the dicts and lists of the state, under the names that they have in JSON. So
-every change is tracked, and the same part may have several views.
+A view stores nothing: it reads and writes the dicts and lists of the state, under their names in JSON. So every change
+is tracked, and the same part may have several views.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The values that a state can hold: JSON, checked where it is assigned.
 
-Python has more values than JSON, and JSON has more than the published clients accept. Both differences are refused
-here, at the line that assigned them, so that what a client computes is always what the server holds.
+Python has more values than JSON, and JSON has more than the published clients accept. Both differences are refused at
+the line that assigns them. So a client always computes the same state as the server.
 Source: docs/protocol/state-and-operations.md, "What a state can hold".
 """
 

@@ -1,7 +1,7 @@
-"""Waiting for commands within a run: a user's answer, a frontend tool's result, a word mid-run.
+"""Wait for commands within a run: a user's answer, a frontend tool's result, a message mid-run.
 
 The client's response ends while the run waits, because a client sends nothing more before that. The engine then
-delivers the next command that the run listens for here, rather than starting another run.
+delivers the next command for which the run listens, rather than starting another run.
 """
 
 from __future__ import annotations

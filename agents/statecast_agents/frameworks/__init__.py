@@ -1,4 +1,4 @@
-"""Adapters for agent frameworks, a folder or a file each; `adapter` has what they have in common.
+"""Adapters for agent frameworks, one folder or file each; `adapter` contains their shared code.
 
 A framework is imported on first use.
 """

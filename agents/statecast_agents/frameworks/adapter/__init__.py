@@ -1,1 +1,1 @@
-"""What adapters are made of: turns, inputs, foreign work, explained errors, tools, and the conversation to send on."""
+"""The building blocks of adapters: turns, inputs, foreign work, explained errors, tools, and model conversations."""

@@ -1,8 +1,8 @@
-"""Answer: one answer of a model while it is streamed into a message.
+"""One answer of a model, while it streams into a message.
 
-The readers in `openai_chat`, `openai_responses` and `anthropic_messages` understand a provider's events; this module
-knows what becomes of their content. The first content opens the message, so a model that fails before its first token
-leaves no empty message.
+The readers in `openai_chat`, `openai_responses` and `anthropic_messages` parse a provider's events; this module writes
+their content. The first content opens the message, so a model that fails before its first token leaves no empty
+message.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Check the arguments of adapters when an agent is made, rather than in its first run."""
+"""Check the arguments of adapters when an agent is created, rather than in its first run."""
 
 from __future__ import annotations
 

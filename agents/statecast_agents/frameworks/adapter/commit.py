@@ -1,11 +1,10 @@
-"""Committing: bringing the messages that a page sees in line with those that a framework keeps.
+"""Commit: make the messages in the thread match the framework's own messages.
 
-Rule: the framework's messages decide order and content. A message that the page was shown and that is not among them
-stays where it was, unless it may go (`droppable`): it was shown or committed in this very run, which goes on without
-it, and it has no open call.
+Rule: the framework's messages decide order and content. A message that was shown and is not among them stays where it
+was, unless it is `droppable`: this run has shown or committed it, continues without it, and it has no open call.
 
-Only what differs is written, and a text that continues what is shown travels as what was added. Part kinds that models
-do not write, such as data or sources, stay unless the framework commits some of that kind.
+Only the difference is written, and a text that continues the shown one is sent as an addition. Kinds of parts that
+models do not write, such as data or sources, stay unless the framework commits parts of that kind.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def commit(
         unchanged: The ids of messages whose content is in the state already, and need not be compared.
 
     Raises:
-        NotJson: A message is not something a state can hold.
+        NotJson: A state cannot hold one of the messages.
     """
     items = shown.items
     given = {message["id"]: message for message in messages}
@@ -77,7 +76,7 @@ def write_parts(parts: TrackedList, given: Sequence[Mapping[str, Json]]) -> None
         given: The framework's, in order. Calls are matched by `toolCallId`, others by their kind and order.
 
     Raises:
-        NotJson: A part is not something a state can hold.
+        NotJson: A state cannot hold one of the parts.
     """
     if parts == given:
         return

@@ -1,7 +1,7 @@
-"""The thread's messages as rounds of a conversation with a model, before they take a provider's form.
+"""The thread's messages as rounds of a conversation with a model, independent of a provider's format.
 
-A message of the assistant is one round or several: text, then calls with their results, then text again. Every call has
-a result in the end, because providers refuse a call without one.
+An assistant message consists of one or more rounds: text, then tool calls with their results, then text again. Every
+call gets a result, because providers reject a call without one.
 """
 
 from __future__ import annotations

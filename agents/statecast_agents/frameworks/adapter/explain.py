@@ -1,7 +1,7 @@
-"""Exceptions of frameworks and model providers, as errors that users may read.
+"""Turn exceptions of frameworks and model providers into errors that users may read.
 
-A class is known by its package and its name, so that no framework is imported for it. The texts are ours: an
-exception's own text may hold keys, prompts or addresses, and goes to the log only.
+A class is recognized by its package and name, so no framework is imported for it. The messages are written here. An
+exception's own text may contain keys, prompts or addresses, and goes only to the log.
 """
 
 from __future__ import annotations

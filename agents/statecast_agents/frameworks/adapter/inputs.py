@@ -1,7 +1,7 @@
-"""Inputs: the commands of a run, as what a framework is given.
+"""Inputs: the commands of a run, as a framework needs them.
 
-The engine has applied the commands to the messages already; here they are found again, with the ids that they have in
-the state, so that a framework can know messages by the same ids.
+The engine has already applied the commands to the messages. This module finds those messages again, with their ids in
+the state, so a framework can use the same ids.
 """
 
 from __future__ import annotations

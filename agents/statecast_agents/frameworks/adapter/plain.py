@@ -1,4 +1,4 @@
-"""Read values of the providers' packages, whatever their classes."""
+"""Read values from the providers' packages, independent of their classes."""
 
 from __future__ import annotations
 

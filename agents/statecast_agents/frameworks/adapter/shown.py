@@ -1,4 +1,4 @@
-"""A message that a turn writes, and where its parts are."""
+"""A message that a turn writes, and the places of its parts."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Tools that a model may call: Python functions, and those that the page registers.
+"""Tools that a model may call: Python functions, and frontend tools that the page registers.
 
-A function's parameters become the JSON Schema that the model sees, and the model's arguments are checked against them
-before the function is called. Parameters annotated with `Run` and `ToolCall` receive the run and the call; no model
-sees them.
+A function's parameters become the JSON Schema that the model sees. The model's arguments are checked against it before
+the function is called. Parameters annotated with `Run` and `ToolCall` receive the run and the call, and are hidden from
+the model.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Tool:
         """Call the tool, and set the result of the call. A tool that asks the user on the call leaves it open.
 
         Raises:
-            NotJson: The result is not something a state can hold.
+            NotJson: A state cannot hold the result.
             Exception: As `call`.
         """
         call.set_result(to_json(await self.call(run, call, args)))

@@ -1,4 +1,4 @@
-"""Which messages a run is writing, in the thread's memory: after a crash, the next run knows which are incomplete."""
+"""Store in the thread's memory which messages a run is writing, to know the incomplete ones after a crash."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Foreign work: a framework's code, run in an asyncio task of its own.
+"""Foreign work: a framework's code, run in a separate asyncio task.
 
-Frameworks clean up with awaits, and some start tasks that end only if their caller's cancellation arrives once. An
-anyio scope cancels again at every await. So the work has its own task, which is cancelled once, and which is awaited
-within a shield.
+Frameworks use awaits for cleanup, and some start tasks that end only if their caller is cancelled exactly once. An
+anyio scope cancels again at every await. So the work has its own task, which is cancelled once and awaited within a
+shield.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Microsoft Agent Framework: its agents as agents of Statecast.
+"""Serve agents of Microsoft Agent Framework.
 
-Rule: nothing here imports the framework when it is imported; `input`, `performing` and `session` do, and are imported
-when an agent runs.
+Rule: importing this package does not import the framework. Only `input`, `performing` and `session` do, and they are
+imported when an agent runs.
 """
 
 from .agent import MicrosoftAgent, run_microsoft_agent, show_agent_updates

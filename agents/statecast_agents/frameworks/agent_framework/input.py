@@ -1,4 +1,4 @@
-"""What the framework is given: messages of the page as its messages, and the page's tools."""
+"""Convert the page's messages and tools for the framework."""
 
 from __future__ import annotations
 

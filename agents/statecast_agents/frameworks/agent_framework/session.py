@@ -1,6 +1,7 @@
 """The framework's session over `run.memory`.
 
-Its messages are stored by runs, so that a turn costs what it adds. Edits take the memory back, and the session with it.
+Each run's messages are stored separately, so a turn costs only what it adds. Edits revert the memory, and with it the
+session.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The updates of an agent, as they appear in the thread.
+"""Show an agent's updates in the thread.
 
-What an agent says in answer to one message is one message of the thread, whose parts follow one another; in a workflow,
-each of its agents has one. The ids of the framework's messages repeat, so they are not used.
+An agent's whole answer to one message is one message of the thread, with consecutive parts. In a workflow, each agent
+has its own message. The ids of the framework's messages repeat, so they are not used.
 """
 
 from __future__ import annotations

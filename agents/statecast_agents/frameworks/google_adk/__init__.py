@@ -1,7 +1,7 @@
-"""Google ADK: its agents as agents of Statecast.
+"""Serve agents of Google ADK.
 
-Rule: nothing here imports ADK when it is imported; `input`, `performing` and `session` do, and are imported when an
-agent runs.
+Rule: importing this package does not import ADK. Only `input`, `performing` and `session` do, and they are imported
+when an agent runs.
 """
 
 from .agent import GoogleADKAgent, run_google_adk

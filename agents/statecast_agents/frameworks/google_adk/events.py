@@ -1,7 +1,7 @@
-"""ADK's events, as they appear in the thread.
+"""Show ADK's events in the thread.
 
-Events of one id are one message: first pieces of its text, then all of it once more. The branch of an event names the
-call that a sub-agent works for. ADK asks its questions as calls of tools that nobody has.
+Events with the same id are one message: first pieces of its text, then the whole text again. The branch of an event
+names the call that a sub-agent works for. ADK asks questions as calls to tools that do not exist.
 """
 
 from __future__ import annotations

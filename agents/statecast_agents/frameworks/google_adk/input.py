@@ -1,6 +1,6 @@
-"""What ADK is given: messages of the page as its contents, and the page's tools.
+"""Convert the page's messages and tools for ADK.
 
-A call of a page's tool is a long-running one to ADK: it ends the run, and the page's answer begins the next.
+To ADK, a frontend tool is a long-running tool: a call to it ends the run, and the page's answer starts the next one.
 """
 
 from __future__ import annotations

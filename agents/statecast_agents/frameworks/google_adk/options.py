@@ -1,4 +1,4 @@
-"""How an agent of ADK is run."""
+"""The options for running an agent of ADK."""
 
 from __future__ import annotations
 

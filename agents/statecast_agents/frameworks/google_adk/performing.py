@@ -1,4 +1,4 @@
-"""One run of an agent of ADK: what it is given, what it does, and what it waits for."""
+"""Perform one run of an agent of ADK: its input, its work, and its open questions."""
 
 from __future__ import annotations
 

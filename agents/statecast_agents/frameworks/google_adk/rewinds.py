@@ -1,6 +1,6 @@
-"""Edits in sessions that do not go back with the thread.
+"""Apply edits to sessions that are not stored with the thread.
 
-ADK notes a rewind as an event of the session, and skips what it takes out.
+ADK records a rewind as an event of the session, and skips the events that it removes.
 """
 
 from __future__ import annotations

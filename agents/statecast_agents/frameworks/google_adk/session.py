@@ -1,6 +1,6 @@
 """ADK's session over `run.memory`: its events, from which its state follows.
 
-Each event is a value of its own, so that a turn costs what it adds. Edits take the memory back, with the session.
+Each event is a separate value, so a turn costs only what it adds. Edits revert the memory, and with it the session.
 """
 
 from __future__ import annotations

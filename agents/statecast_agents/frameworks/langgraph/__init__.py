@@ -1,7 +1,7 @@
-"""LangGraph: graphs, LangChain's agents and deep agents as agents of Statecast.
+"""Serve graphs of LangGraph, agents of LangChain, and deep agents.
 
-Rule: nothing here imports LangGraph when it is imported; the other modules of this folder do, and are imported when a
-graph runs.
+Rule: importing this package does not import LangGraph. The other modules of this folder do, and they are imported when
+a graph runs.
 """
 
 from .agent import LangGraphAgent, page_tools_middleware, run_graph

@@ -1,10 +1,11 @@
-"""`SlotSaver`: a LangGraph checkpointer over one slot of a thread, for graphs that were compiled without one.
+"""`SlotSaver`: a LangGraph checkpointer over one slot of a thread, for graphs compiled without a checkpointer.
 
-It is LangGraph's own saver in memory, read from the slot when a run begins and written to it with every change. It
-keeps the newest checkpoint and what that one needs: older ones are the slot's affair, which goes back with edits.
+It is LangGraph's in-memory saver, read from the slot when a run begins and written to it with every change. It contains
+only the newest checkpoint and its dependencies. Earlier checkpoints are earlier versions of the slot, which edits
+revert.
 
-Rule: what a conversation appends comes first in the slot, and what changes with every step last, so that each version
-of the slot repeats the one before as far as possible.
+Rule: in the slot, data that a conversation appends comes first, and data that changes with every step comes last. So
+each version of the slot repeats as much as possible of the one before.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""A graph's interrupts as questions of the thread, and their answers as what the graph is resumed with.
+"""Turn a graph's interrupts into questions of the thread, and their answers into values to resume with.
 
-A question has the id of its interrupt, so nothing else needs to be remembered between the run that asks and the one
-that goes on. The graph is resumed when everything that it waits for has its answer: each resumption repeats the nodes
-that are still waiting.
+A question has the id of its interrupt, so the run that continues needs no other information about the run that asked.
+The graph is resumed when all of its interrupts have answers, because each resumption repeats the nodes that still wait.
 
-Source: LangChain's `HumanInTheLoopMiddleware`, for what its interrupts hold and which decisions it takes.
+Source: LangChain's `HumanInTheLoopMiddleware`, for the content of its interrupts and the decisions it accepts.
 """
 
 from __future__ import annotations

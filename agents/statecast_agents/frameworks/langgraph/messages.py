@@ -1,6 +1,6 @@
-"""LangChain's messages as a page's, and a page's as LangChain's.
+"""Convert LangChain's messages to a page's, and a page's to LangChain's.
 
-A page has one message for each of the model's; the results of tools are at their calls. A message of the user has the
+A page has one message for each message of the model; the results of tools are in their calls. A user message has the
 same id on both sides.
 """
 

@@ -1,4 +1,4 @@
-"""What a model reports of an answer, as the metadata of its message, in assistant-ui's shape."""
+"""Convert a model's report about an answer to the metadata of its message, in assistant-ui's shape."""
 
 from __future__ import annotations
 

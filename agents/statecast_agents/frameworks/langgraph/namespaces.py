@@ -1,7 +1,7 @@
-"""Where the messages of a graph's namespaces are shown: in the conversation, at a tool call, or in a list of their own.
+"""The places where messages of a graph's namespaces appear: in the conversation, in a tool call, or in a separate list.
 
-A namespace of LangGraph names the tasks that lead to a subgraph. The one link from a sub-agent to the tool call that it
-works for is the input of the task that performs the call.
+A namespace of LangGraph names the tasks that lead to a subgraph. The only link from a sub-agent to its tool call is the
+input of the task that performs the call.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a graph is run, and what of it is shown."""
+"""The options for running a graph and showing its state."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`page_tools_middleware`: the tools of a page as tools of a LangChain agent.
+"""Offer the page's frontend tools to a LangChain agent (`page_tools_middleware`).
 
-The model sees them beside the agent's own. A call of one interrupts the graph: the page performs it, and its result is
-what the graph goes on with, in another run, perhaps of another process.
+The model sees them together with the agent's own tools. A call to one interrupts the graph. The page executes it, and
+the graph continues with the result in another run, possibly in another process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A run of a graph: from the commands of a run to the end of the graph's stream."""
+"""Perform a run of a graph: from the commands of a run to the end of the graph's stream."""
 
 from __future__ import annotations
 

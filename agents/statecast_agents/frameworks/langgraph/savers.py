@@ -1,4 +1,4 @@
-"""`ThreadSaver`: a synchronous checkpointer for an asynchronous graph; LangGraph's own refuse to be used so."""
+"""`ThreadSaver`: use a synchronous checkpointer with an asynchronous graph; LangGraph's own refuse that."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Where a graph goes on for a run: from its newest checkpoint, or from an earlier one that the page went back to.
+"""Find where a graph continues for a run: at its newest checkpoint, or at an earlier one after an edit.
 
-The page decides which messages come before the new ones, the graph what it knows of them. A message has one id on both
-sides, so comparing ids is enough: a new message, an edit, another answer and a run after a crash are one case each.
+The page decides which messages precede the new ones. The graph decides what it knows of them. A message has the same id
+on both sides, so comparing ids is enough: a new message, an edit, a regenerated answer and a run after a crash are one
+case each.
 """
 
 from __future__ import annotations

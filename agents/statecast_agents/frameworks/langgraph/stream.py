@@ -1,6 +1,6 @@
-"""What a graph's stream shows in a run: tokens, calls and results as they come, and the state after each step.
+"""Show a graph's stream in a run: tokens, calls and results as they arrive, and the state after each step.
 
-Rule: a token costs a few dictionary look-ups. What depends on the length of the conversation happens once a step.
+Rule: a token costs a few dictionary look-ups. Work that depends on the length of the conversation is done once a step.
 """
 
 from __future__ import annotations

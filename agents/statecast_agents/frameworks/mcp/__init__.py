@@ -1,7 +1,7 @@
-"""MCP: the tools of servers, offered to an agent.
+"""Offer the tools of MCP servers to an agent.
 
-Rule: nothing here imports the package `mcp` when it is imported; the other modules of this folder do, and are imported
-when a server is opened.
+Rule: importing this package does not import the package `mcp`. The other modules of this folder do, and they are
+imported when a server is opened.
 """
 
 from .opening import open_mcp

@@ -1,6 +1,6 @@
 """The tools of an MCP server, as tools that models may call.
 
-The package's client hides what a failed tool raised. What a server says of other errors goes to the log only.
+The package's client hides the exceptions of failed tools. The server's messages about other errors go only to the log.
 """
 
 from __future__ import annotations

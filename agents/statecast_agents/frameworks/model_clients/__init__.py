@@ -1,4 +1,4 @@
-"""The clients of model providers: OpenAI's, Anthropic's and LiteLLM's streams, requests, and a loop with tools.
+"""Use the clients of model providers: streams of OpenAI, Anthropic and LiteLLM, their requests, and a loop with tools.
 
-Rule: nothing here imports a provider's package; what a stream yields is read by its shape.
+Rule: nothing here imports a provider's package; the chunks of a stream are recognized by their shape.
 """

@@ -1,4 +1,4 @@
-"""Requests of Anthropic's Messages API: `client.messages.create(model=…, **to_anthropic(run, tools))`."""
+"""Build requests of Anthropic's Messages API: `client.messages.create(model=…, **to_anthropic(run, tools))`."""
 
 from __future__ import annotations
 

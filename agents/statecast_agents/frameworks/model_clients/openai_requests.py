@@ -1,4 +1,4 @@
-"""Requests of OpenAI's two APIs, from a thread: `client.chat.completions.create(model=…, **to_openai(run, tools))`."""
+"""Build requests of OpenAI's two APIs: `client.chat.completions.create(model=…, **to_openai(run, tools))`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The OpenAI Agents SDK: its agents as agents of Statecast.
+"""Serve agents of the OpenAI Agents SDK.
 
-Rule: nothing here imports the SDK when it is imported. Its import name is `agents`.
+Rule: importing this package does not import the SDK, whose import name is `agents`.
 """
 
 from .agent import OpenAIAgentsAgent, run_openai_agents

@@ -1,7 +1,7 @@
-"""The SDK's events, as they appear in the thread: those of a run, and those of agents that work as tools.
+"""Show the SDK's events in the thread: those of a run, and those of agents used as tools.
 
-The model's events are those of the Responses API, whatever the model. Item ids may repeat from turn to turn, so each
-response is a message of its own, and its items are known by their place in it.
+The model's events are those of the Responses API, whatever the model. Item ids may repeat from turn to turn. So each
+response is a separate message, and its items are identified by their position in it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The agents that can work in a run: the one that begins, and those that it can hand over to, with the page's tools.
+"""The agents that can work in a run: the first one, and those that it can hand over to, with the frontend tools.
 
-A call of a page's tool waits like a call that needs approval: the run ends with it open, and when the page has
-answered, the agent goes on, and "calls" a function that returns the page's answer.
+A call to a frontend tool waits like a call that needs approval: the run ends with the call open. When the page has
+answered, the agent continues and "calls" a function that returns the page's answer.
 """
 
 from __future__ import annotations

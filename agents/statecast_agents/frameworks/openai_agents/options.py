@@ -1,4 +1,4 @@
-"""How an agent of the SDK is run."""
+"""The options for running an agent of the SDK."""
 
 from __future__ import annotations
 

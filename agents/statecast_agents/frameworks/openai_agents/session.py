@@ -1,7 +1,7 @@
 """The SDK's session over `run.memory`: the conversation as the model reads it.
 
-Each `add_items` is a value of its own, so that a turn costs what it adds. Edits take the memory back, and with it the
-conversation. A message of the user is stored as its id, since the thread's state has its texts and files.
+Each `add_items` is stored as a separate value, so a turn costs only what it adds. Edits revert the memory, and with it
+the conversation. A user message is stored as its id, since the thread's state has its texts and files.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Pydantic AI: its agents as agents of Statecast.
+"""Serve agents of Pydantic AI.
 
-Rule: nothing here imports Pydantic AI when it is imported; the other modules of this folder do, and are imported when
-an agent runs.
+Rule: importing this package does not import Pydantic AI. The other modules of this folder do, and they are imported
+when an agent runs.
 """
 
 from .agent import PydanticAgent, run_pydantic_ai, sub_agent_events

@@ -1,10 +1,11 @@
 """Copy the events of a Pydantic AI run into a turn.
 
-One object copies one conversation: the agent's own, or a sub-agent's under the call that runs it. The model's responses
-to one prompt are parts of one message. Calls of output tools are not shown: their arguments are the run's output.
+One object copies one conversation: the agent's own, or a sub-agent's inside the call that runs it. The model's
+responses to one prompt are parts of one message. Calls to output tools are not shown: their arguments are the run's
+output.
 
-Pydantic AI ends a part when the next one begins, even if the part's arguments go on, so the arguments of a call are
-read when the call is made. A response has ended when its last part ends with no part to follow.
+Pydantic AI ends a part when the next one begins, even if the part's arguments continue. So the arguments of a call are
+read when the call is made. A response has ended when its last part ends without a following part.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The history of a Pydantic AI agent in a thread, and what a run is to give the agent next.
+"""The history of a Pydantic AI agent in a thread, and the input of the next run.
 
-The history is private, in `run.memory`, because it holds what the messages of a page lack, such as signatures and
-provider details. What a page's messages have more than the history, after a crash or in a thread that is new to the
-server, is added to it as texts, files and calls.
+The history is private, in `run.memory`, because it contains data that the messages of a page lack, such as signatures
+and provider details. After a crash, or in a thread that is new to the server, the page's messages may contain more than
+the history. The rest is then added to the history as texts, files and calls.
 
-A call that waits for its approval or its result ends the run. The next run goes on when all answers are there, or when
-the user writes a message instead; then the calls without an answer are denied.
+A call that waits for its approval or its result ends the run. The next run continues when all answers are there. If the
+user writes a message instead, it continues as well, and the calls without an answer are denied.
 """
 
 from __future__ import annotations

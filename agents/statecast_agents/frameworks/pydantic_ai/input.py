@@ -1,7 +1,7 @@
 """Convert a page's messages and tools for Pydantic AI.
 
-Parts that a model cannot read, such as data parts and images without a type, are left out. Files at a URL are passed on
-as URLs: Pydantic AI downloads them only for providers that cannot, and never from private addresses.
+Parts that a model cannot read, such as data parts and images without a type, are omitted. Files at a URL are passed on
+as URLs. Pydantic AI downloads them only for providers that cannot, and never from private addresses.
 """
 
 from __future__ import annotations
