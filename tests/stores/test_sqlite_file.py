@@ -119,9 +119,11 @@ async def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: Pat
     assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize("name", ["missing/threads.db", "."])
-async def test_a_path_where_no_file_can_be_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(StoreUnavailable, match="unable to open"):
+@pytest.mark.parametrize(
+    ("name", "why"), [("missing/threads.db", "needs the folder .*missing, which is missing"), (".", "unable to open")]
+)
+async def test_a_path_where_no_file_can_be_is_refused(tmp_path: Path, name: str, why: str) -> None:
+    with pytest.raises(StoreUnavailable, match=why):
         await opened(tmp_path / name)
 
 
