@@ -8,7 +8,7 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from tests.client.network import Serving, http, scripted, serving
+from tests.client.network import Serving, http, proxied, scripted, serving, until
 from tests.clients.client_module import Module, running
 from tests.clients.node import Json, need_node
 from tests.clients.test_client_module import app, check, note, state_of
@@ -135,3 +135,23 @@ async def test_a_thread_that_is_not_there_is_said_to_be_unknown_and_may_be_made(
         assert (await state_of(server.url, "gone"))["state"]["notes"] == ["a"]
 
     assert seen["error"]["message"] == 'expected the id of a thread, got "gone", which this server does not know'
+
+
+async def test_a_connection_that_died_in_its_sleep_is_left_when_the_browser_is_online(node: Module, wire: Json) -> None:
+    silence = 600_000  # ms: nothing else notices it
+    async with serving(app()) as server, proxied(server) as proxy:
+        thread = await (await node.thread(proxy.url, silence=silence, **wire)).subscribe()
+        await thread.send(note("a"))
+        await thread.wait('s.state?.notes.length === 1 && s.run.status === "completed"')
+        before = proxy.connections
+        await thread.do("awake", after=1_000)
+        proxy.frozen = True
+        await (await node.thread(server.url, name="other")).send(note("b"))
+        await thread.do("awake", after=silence)
+        await until(lambda: proxy.connections > before)
+        proxy.frozen = False
+        await thread.wait("s.state.notes.length === 2")
+        await check(thread, server.url)
+        frames = (await thread.told())["frames"]
+
+    assert frames.count("snapshot") == 1

@@ -20,6 +20,11 @@ for (const event of ["uncaughtException", "unhandledRejection"]) {
   });
 }
 
+// What a browser has: the module hears there that the network is back.
+const page = new EventTarget();
+globalThis.addEventListener ??= page.addEventListener.bind(page);
+globalThis.removeEventListener ??= page.removeEventListener.bind(page);
+
 let client;
 const threads = new Map(); // by name: {thread, told, frames, unsubscribe, sent, marks, store}
 
@@ -138,6 +143,13 @@ const STEPS = {
   runs: (_, { thread }) => settled(thread.runs()),
   retry: ({ runId }, { thread }) => settled(thread.retry(runId)),
   reconnect: (_, { thread }) => thread.reconnect(),
+  /** Be online again, after some milliseconds of sleep. */
+  awake: ({ after }) => {
+    const { now } = Date;
+    Date.now = () => now() + after;
+    page.dispatchEvent(new Event("online"));
+    Date.now = now;
+  },
   close: (_, { thread }) => thread.close(),
   wait: async ({ for: source, timeout }, { thread, told, frames, store }) => {
     const holds = new Function(`return (${source})`)();

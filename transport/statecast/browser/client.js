@@ -81,6 +81,7 @@ export function connect(url, id, options = {}) {
   let isAbsent = isNew; // until the first commands are accepted
   let latest; // the run that the commands accepted last led to
   let link = null; // a socket that is open
+  let heard = 0; // when the connection was alive last, by the clock that goes on while a laptop sleeps
   let following = false;
   let delivering = false;
   let closed = false;
@@ -127,7 +128,8 @@ export function connect(url, id, options = {}) {
   async function follow() {
     if (following || !isWanted()) return;
     following = true;
-    globalThis.addEventListener?.("online", wake);
+    globalThis.addEventListener?.("online", resumed);
+    globalThis.document?.addEventListener("visibilitychange", resumed);
     if (isAbsent && !(Socket && outbox.length > 0)) {
       tell({ connection: "unknown" });
       await pause(FOREVER); // until its first commands are accepted, or a socket is wanted for them
@@ -137,7 +139,9 @@ export function connect(url, id, options = {}) {
       tell({ connection: snapshot.connection === "unknown" ? "unknown" : "connecting" });
       try {
         const work = Socket ? readSocket : readEvents;
-        await watched("follow", silence, (signal, alive) => work(signal, () => (alive(), (tries = 0))));
+        heard = Date.now();
+        const told = (alive) => () => (alive(), (heard = Date.now()), (tries = 0));
+        await watched("follow", silence, (signal, alive) => work(signal, told(alive)));
       } catch (error) {
         if (!isWanted()) break;
         const unknown = error.code === "unknown_thread";
@@ -147,9 +151,16 @@ export function connect(url, id, options = {}) {
       }
     }
     following = false;
-    globalThis.removeEventListener?.("online", wake);
+    globalThis.removeEventListener?.("online", resumed);
+    globalThis.document?.removeEventListener("visibilitychange", resumed);
     if (!closed && snapshot.connection !== "refused") tell({ connection: "idle", error: null });
   }
+
+  /** Try at once what waits; a connection that was silent for long is most likely dead, though nothing has told so. */
+  const resumed = () => {
+    if (Date.now() - heard > silence / 2) controls.get("follow")?.abort(new Error("the server is silent"));
+    wake();
+  };
 
   async function readEvents(signal, alive) {
     const response = await request(`${path}/events${place()}`, EVENTS, { signal });
