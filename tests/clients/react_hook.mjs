@@ -63,7 +63,8 @@ const mount = async ({ module, options = {}, strict = true, tools = {} }) => {
   made.root.render(strict ? h(StrictMode, null, h(App)) : h(App));
   await until(() => made.hook !== undefined, TIMEOUT, "the first render");
   const { runtime } = made.hook;
-  made.leave = runtime.thread.subscribe(noted);
+  const leaves = [runtime.thread.subscribe(noted), runtime.thread.composer.subscribe(noted)];
+  made.leave = () => leaves.forEach((leave) => leave());
   await settle();
 };
 

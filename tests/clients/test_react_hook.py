@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from anyio import to_thread
 
@@ -307,3 +309,37 @@ def test_branches_that_an_agent_keeps_are_shown_and_switched(tmp_path: Any) -> N
             hook.wait("hook.state.messages[0].parts[0].text === 'one' && !hook.isRunning")
             assert texts(hook.rest(2)) == ["one", "You said: one "]
             sound(hook)
+
+
+def test_files_are_uploaded_sent_removed_and_still_there_after_a_reload(url: str) -> None:
+    options: Json = {"url": url, "urlParam": "thread", "attachments": True}
+    with Hook(options) as hook:
+
+        def attach(name: str, type: str) -> None:
+            file = f"new File(['Honey'], {name!r}, {{type: {type!r}}})"
+            hook.do(f"hook.runtime.thread.composer.addAttachment({file})")
+
+        def attached(*expected: tuple[str, str]) -> None:
+            listed = "hook.runtime.thread.composer.getState().attachments"
+            shown = json.dumps([list(each) for each in expected], separators=(",", ":"))
+            hook.wait(f"JSON.stringify({listed}.map(({{name, status}}) => [name, status.type])) === {shown!r}")
+
+        attach("notes.txt", "text/plain")
+        attach("bees.exe", "application/x-msdownload")
+        attached(("notes.txt", "requires-action"), ("bees.exe", "incomplete"))
+        refused = hook.do("hook.runtime.thread.composer.getState().attachments[1].status.message")["value"]
+        hook.do("hook.runtime.thread.composer.getAttachmentByIndex(1).remove()")
+        attached(("notes.txt", "requires-action"))
+        hook.say("Read it")
+        hook.rest(2)
+        parts = "hook.state.messages[0].parts"
+        sent = hook.do(parts)["value"]
+        hook.reload()
+        hook.rest(2)
+        again = hook.do(parts)["value"]
+        attached()
+
+    assert "application/x-msdownload" in refused
+    assert again == sent
+    assert [part["type"] for part in sent] == ["text", "file"]
+    assert httpx.get(sent[1]["data"]).text == "Honey"

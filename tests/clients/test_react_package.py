@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import tarfile
@@ -17,10 +18,12 @@ from statecast.http.npm_package import BROWSER, react_package
 from tests.clients.installed import DRIVERS
 from tests.clients.node import need_node
 from tests.clients.serving import served
+from tests.docs.pages import load
 from tests.page.installed import install_packages, page_packages
 from tests.page.sources import ROOT, npm
 
 PACKAGE = ROOT / "packages" / "react"
+GUIDE = load(ROOT / "docs" / "guides" / "react.md")
 USAGE = Path(__file__).parent / "react_usage.tsx"
 ADVICE = "run `make react` and commit what it builds"
 
@@ -102,6 +105,19 @@ def test_uses_that_are_right_pass_and_others_do_not(tmp_path: Path, module: str,
     # What other packages declare is theirs.
     ours = [line for line in answer.stdout.splitlines() if "@statecast" in line or line.startswith("react_usage")]
     assert ours == []
+
+
+def test_its_bundle_has_the_size_that_the_guide_states(tmp_path: Path) -> None:
+    install_packages(tmp_path)
+    command = [need_node(), str(Path(__file__).parent / "bundle_size.mjs")]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert answer.returncode == 0, answer.stderr
+    measured = json.loads(answer.stdout)
+    stated = re.search(r"package is ([\d.]+) KB, .*: ([\d.]+) KB for the hook", GUIDE.section("Size"))
+
+    assert stated is not None, measured
+    for size, text in zip((measured["whole"], measured["hook"]), stated.groups(), strict=True):
+        assert float(text) * 1000 == pytest.approx(size, rel=0.1), f"{GUIDE.name} states {text} KB of {measured}"
 
 
 def test_a_server_renders_it_without_asking_for_anything() -> None:
