@@ -49,7 +49,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_
 
 
 def text_of(parts: Sequence[Json]) -> str:
-    """Return the text parts of a message, joined by line ends."""
+    """Return the text parts of a message, joined by line breaks."""
     texts = (part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text")
     return "\n".join(text for text in texts if isinstance(text, str))
 
@@ -67,7 +67,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def text(self) -> str:
-        """The text parts, joined by line ends."""
+        """The text parts, joined by line breaks."""
         return text_of(self.parts)
 
 

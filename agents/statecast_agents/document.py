@@ -41,8 +41,8 @@ class Document(NodeFactory):
     """A JSON value that can be mutated as plain Python, and the operations that made it.
 
     Args:
-        value: What the state holds at first; copied, as every assigned value is.
-        wake: Called, from whichever thread mutates, when there is something to flush and there was nothing before.
+        value: The first state; copied, like every assigned value.
+        wake: Called when there is something to flush and there was nothing before, in the thread of the mutation.
 
     Raises:
         NotJson: A state cannot hold `value`.
@@ -111,7 +111,7 @@ class Document(NodeFactory):
             self.record(self, None, None)
 
     def at(self, path: Sequence[str]) -> Json:
-        """Return what the state has at keys; None if it has nothing there. Of a resting state, decode only that.
+        """Return the value at keys of the state; None if there is none. Decode only that value of a resting state.
 
         Args:
             path: Keys of dicts.
@@ -130,7 +130,7 @@ class Document(NodeFactory):
         return at
 
     def list_at(self, path: Sequence[str] | None) -> Sequence[Json]:
-        """Return the list that the state has at keys, as part of it; an empty one if there is none, or no path."""
+        """Return the list at keys of the state, as part of it; an empty one if there is none, or no path."""
         found = None if path is None else self.at(path)
         return found if isinstance(found, list) else []
 
@@ -138,8 +138,8 @@ class Document(NodeFactory):
         """Append `delta` to the text at `path`. O(delta), however long the text is.
 
         Raises:
-            OperationError: There is no text there.
-            NotJson: `delta` holds a lone surrogate; a high one at its end waits for the low one, see `surrogates.py`.
+            OperationError: The value at `path` is not a text.
+            NotJson: `delta` contains a lone surrogate. A high one at its end waits for the low one (`surrogates.py`).
             TypeError: `delta` is not a str.
         """
         with self.lock:
@@ -157,7 +157,7 @@ class Document(NodeFactory):
         """Apply an operation in place, as a strict client does.
 
         Raises:
-            OperationError: It does not fit; the state is unchanged.
+            OperationError: The operation does not fit the state, which is unchanged.
             NotJson: A state cannot hold its value; the state is unchanged.
         """
         with self.lock:
@@ -179,12 +179,12 @@ class Document(NodeFactory):
                     _put(at, keys[depth], value)
 
     def put(self, path: Sequence[str], value: Json) -> None:
-        """Make what is at `path` equal to `value`, by the smallest operations; missing parents are made.
+        """Make the value at `path` equal to `value`, with the smallest operations; create missing parents.
 
-        A text that has grown is appended to, and what has not changed is not sent. Compares all of `value`.
+        Text that has grown is appended to, and unchanged parts are not sent. Compares all of `value`.
 
         Raises:
-            OperationError: Nothing can be at `path`; the state is unchanged.
+            OperationError: The state can have no value at `path`; it is unchanged.
             NotJson: A state cannot hold `value`; the state is unchanged.
             StateTooLarge: The state would be larger than its limit; it is unchanged.
         """
@@ -223,11 +223,11 @@ class Document(NodeFactory):
     def end(self, refusal: Callable[[], Exception]) -> Document:
         """Refuse every further change, also through nodes taken earlier. Flush first.
 
-        The state can still be read. Return the document that continues with it: O(what has changed), since both hold
-        what was not looked at, or not changed.
+        The state can still be read. Return the document that continues with it. This is O(changes), since both
+        documents share the parts that were not read or not changed.
 
         Args:
-            refusal: Makes the error that is raised at a line that writes.
+            refusal: Returns the error to raise at a line that writes.
         """
         with self._lock:
             following = Document()
@@ -247,7 +247,7 @@ class Document(NodeFactory):
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the lock for a write beside the state. After the run, raise what a change would raise."""
+        """Hold the lock for a write outside the state. After the run, raise what a change would raise."""
         with self.lock:
             if self.ended:  # while this waited for the lock
                 self._pending.append((self, None, None))
@@ -255,20 +255,20 @@ class Document(NodeFactory):
 
     @property
     def ended(self) -> bool:
-        """Whether it refuses every change."""
+        """Whether the document refuses every change."""
         return self.lock is not self._lock
 
     @property
     def rests(self) -> bool:
-        """Whether the state is JSON text, which is decoded when somebody looks at it; see `prepare`."""
+        """Whether the state is JSON text, which is decoded on first read; see `prepare`."""
         return self._resting is not None
 
     def prepare(self, text: bytes | None = None, value: Json = None) -> None:
-        """Decode a resting state, from any thread, without holding the lock meanwhile.
+        """Decode a resting state, in any thread, without holding the lock.
 
         Args:
-            text: The resting state, if the caller has decoded it already.
-            value: `text`, decoded; nobody may change it from here on.
+            text: The resting state, if the caller has already decoded it.
+            value: `text`, decoded; the caller must not change it afterwards.
         """
         resting = self._resting
         if resting is not None:
@@ -278,7 +278,7 @@ class Document(NodeFactory):
                     self._wake_up(value)
 
     def plain(self) -> Json:
-        """Return the state as plain JSON, to be read only. O(what has changed) since it was last called."""
+        """Return the state as plain JSON, for reading only. O(changes) since the last call."""
         with self._lock:
             if self._resting is not None:
                 return _decode(self._resting)
@@ -351,7 +351,7 @@ class Document(NodeFactory):
                 raise OperationError(f"expected a text at {'/'.join(map(str, path))!r}, got nothing there")
 
     def encode(self) -> bytes:
-        """Return the state as JSON. Flush first where it must match a revision."""
+        """Return the state as JSON text. Flush first if it must match a revision."""
         with self._lock:
             if self._resting is not None:
                 return self._resting

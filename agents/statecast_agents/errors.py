@@ -1,9 +1,9 @@
-"""Every error of the agent's side, and the codes they carry on the wire.
+"""All errors of the agent's side, and their codes on the wire.
 
     StatecastError
     ├── NotJson               a value that the state cannot hold
     ├── OperationError        an operation that does not fit the value it is applied to
-    ├── RequestError          what a client asked for was refused; nothing was applied
+    ├── RequestError          a refused request of a client; nothing was applied
     │   ├── CommandError      a command that was refused
     │   │   ├── UnknownCommand
     │   │   ├── InvalidCommand
@@ -14,12 +14,12 @@
     │   ├── StateTooLarge     a change that would make the state larger than it may be
     │   ├── PartTooLarge      a piece of a message outside the state
     │   └── MemoryTooLarge    a write that would make a memory larger than it may be
-    ├── RunEnded              a write by what is left of a run that has ended
-    ├── NoRun                 code that needs a run, and works for none
-    └── AgentError            raised by an agent to fail its run with a text for the user
-        └── ToolFailed        a frontend tool answered with an error
+    ├── RunEnded              a write by code of a run that has ended
+    ├── NoRun                 code that needs a run, called outside one
+    └── AgentError            raised by an agent to fail its run with a message for the user
+        └── ToolFailed        a frontend tool returned an error
 
-An error holds fields and builds its text from them. `code` is stable and goes on the wire; the text is for people.
+An error builds its message from its fields. `code` is stable and is sent to clients; the message is for people.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class StatecastError(Exception):
 
 
 class NotJson(StatecastError, ValueError):
-    """A value that JSON, or the published clients, cannot carry. The state is unchanged."""
+    """A value that JSON, or the published clients, cannot express. The state is unchanged."""
 
     code = "not_json"
 
@@ -156,7 +156,7 @@ class InvalidAnswer(CommandError):
 
 
 class MessageConflict(CommandError):
-    """A command, or a handler, that names a message, call or question which is unknown, settled, or of another kind."""
+    """A command or a handler names a message, call or question that is unknown, answered, or of another kind."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -164,7 +164,7 @@ class MessageConflict(CommandError):
 
 
 class TooLarge(StatecastError, ValueError):
-    """A value larger than it may be. Nothing changes."""
+    """A value that exceeds a limit. Nothing changes."""
 
     WHAT: ClassVar = "value"
     UNIT: ClassVar = "bytes as JSON"
@@ -229,7 +229,7 @@ class RunEnded(StatecastError, RuntimeError):
 
 
 class NoRun(StatecastError, RuntimeError):
-    """`current_run()` was called in code that works for no run."""
+    """`current_run()` was called outside a run."""
 
     code = "no_run"
 
@@ -242,9 +242,9 @@ class NoRun(StatecastError, RuntimeError):
 
 
 class AgentError(StatecastError):
-    """Fail the run with a text that the user may read.
+    """Fail the run with a message that the user may read.
 
-    Any other exception fails the run too, but its text stays in the server's log.
+    Any other exception fails the run too, but its message stays in the server's log.
     """
 
     code: str = "agent_failed"
@@ -255,7 +255,7 @@ class AgentError(StatecastError):
 
 
 class ToolFailed(AgentError):
-    """A tool of the frontend answered with an error."""
+    """A frontend tool returned an error."""
 
     def __init__(self, tool: str, result: object) -> None:
         super().__init__(f'the tool "{tool}" failed', code="tool_failed")

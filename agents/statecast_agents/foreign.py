@@ -72,25 +72,28 @@ def to_state(
     left_out: Callable[[Sequence[str], object], object] = lambda path, value: None,
     limit: int = MAX_BYTES,
 ) -> Json:
-    """Return a value as JSON that a state can hold, without what JSON cannot express.
+    """Return a value as JSON that a state can hold, without the parts that JSON cannot express.
 
-    Dataclasses, msgspec structs, attrs classes and whatever has a `model_dump`, as pydantic models and LangChain's
-    messages do, become dicts; mappings become dicts, with their keys as text; sequences and numpy arrays become lists,
-    and sets sorted lists; datetimes, dates, times, timedeltas, UUIDs, decimals and paths become text, enums their
-    values, numpy's scalars numbers. A number that is not finite becomes None, an integer that JavaScript would round
-    its digits, and a lone surrogate U+FFFD. Bytes, generators, functions and other objects are left out, as are
-    reserved keys, cycles, and what nests deeper than `MAX_DEPTH`. If nothing is left, the result is None.
+    - Dataclasses, msgspec structs, attrs classes and objects with a `model_dump`, such as pydantic models and
+      LangChain's messages, become dicts. Mappings become dicts with their keys as text.
+    - Sequences and numpy arrays become lists, and sets sorted lists.
+    - Datetimes, dates, times, timedeltas, UUIDs, decimals and paths become text, enums their values, and numpy's
+      scalars numbers.
+    - A number that is not finite becomes None, an integer that JavaScript would round becomes its digits, and a lone
+      surrogate becomes U+FFFD.
+    - Bytes, generators, functions and other objects are omitted, as are reserved keys, cycles, and values nested deeper
+      than `MAX_DEPTH`. If nothing is left, the result is None.
 
     Args:
-        value: The value; it is not changed, and the result shares nothing with it that could change.
-        select: Which keys of the value are converted; None: all. Others are not looked at.
-        path: Where in the state the value belongs.
-        left_out: Called with the path of what is left out, with "*" for an index, and with what was there.
-        limit: Bytes of JSON; the conversion stops there.
+        value: The value. It is not changed, and the result shares no mutable part with it.
+        select: The keys of the value to convert; None: all. Other keys are not read.
+        path: The place of the value in the state.
+        left_out: Called with the path of each omitted part, with "*" for an index, and with the part itself.
+        limit: The maximum number of bytes of JSON; the conversion stops there.
 
     Raises:
         StateTooLarge: The value has more than `limit` bytes.
-        TypeError: `select` is given for a value that has no keys.
+        TypeError: `select` is given for a value without keys.
     """
     conversion = _Conversion(path, left_out, limit)
     if select is not None:

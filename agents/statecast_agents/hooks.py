@@ -28,7 +28,7 @@ _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
-    """The thread that a hook is called for. Changing it changes nothing."""
+    """The thread for which a hook is called. Changes to it have no effect."""
 
     thread_id: str
     messages: Sequence[Json]  #: as in a state, the oldest first

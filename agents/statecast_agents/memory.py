@@ -31,16 +31,16 @@ NAME: Final = 64
 
 
 class Memory(MutableMapping[str, Json]):
-    """What the agent keeps for itself on a thread: JSON values or bytes, under names.
+    """An agent's private data on a thread: JSON values or bytes, under names.
 
-    What is read is a copy: to change a value, assign it again. Any thread may read and write.
+    Reading returns a copy: to change a value, assign it again. Worker threads may read and write too.
 
     Args:
         document: The thread's state, until the run ends.
-        messages: The conversation; None: the agent keeps it in its own form, and no edit takes the memory back.
+        messages: The conversation; None: the agent uses its own format, and edits do not revert the memory.
         records: The stored versions.
-        limit: Bytes that it may have.
-        versions: How many messages it can be taken back to, as long as that takes no more than `limit` bytes as well.
+        limit: Its maximum size in bytes.
+        versions: The number of messages to which it can be reverted, within another `limit` bytes.
     """
 
     __slots__ = (
@@ -132,20 +132,20 @@ class Memory(MutableMapping[str, Json]):
         return _Slots(self)
 
     def following(self, document: Document, messages: Messages | None) -> Memory:
-        """Return the memory of the run that follows, over the same records. Nothing may be left to `take`."""
+        """Return the memory of the next run, over the same records. Call `take` first."""
         memory = Memory(document, messages, limit=self._limit, versions=self._versions)
         memory._records, memory._bytes = self._records.copy(), self._bytes
         return memory
 
     @property
     def records(self) -> list[Record]:
-        """The versions as they are now; `restore` takes the memory back to them."""
+        """The current versions; `restore` reverts the memory to them."""
         with self._lock:
             self._close()
             return self._records.copy()
 
     def restore(self, records: Sequence[Record]) -> None:
-        """Take the memory back to what it was at `records`.
+        """Revert the memory to its content at `records`.
 
         Raises:
             RunEnded: The run has ended.
@@ -156,13 +156,13 @@ class Memory(MutableMapping[str, Json]):
             self._wake()
 
     def cut(self, ids: Sequence[Json], keep: int) -> None:
-        """Take the memory back to what it was when only the first `keep` messages were there.
+        """Revert the memory to its content when only the first `keep` messages existed.
 
-        What a run wrote before its first message goes with that message.
+        Values that a run wrote before its first message are removed with that message.
 
         Args:
-            ids: Those of the messages before the cut.
-            keep: How many of them stay.
+            ids: The ids of the messages before the cut.
+            keep: The number of messages that stay.
 
         Raises:
             RunEnded: The run has ended.
@@ -175,9 +175,9 @@ class Memory(MutableMapping[str, Json]):
                 self._wake()
 
     def take(self) -> list[tuple[int, bytes | None]]:
-        """Return what the store must write to have what was written so far: numbers of records, and their data.
+        """Return the records that the store must write to be current: their numbers and data.
 
-        Without data, the record is to be deleted.
+        A record without data must be deleted.
         """
         with self._lock:
             self.changed = False

@@ -45,7 +45,7 @@ class Message:
 
     Args:
         message: The message itself, as part of the state.
-        field: Where it has its parts: "parts", or "content" if it is in a tool call.
+        field: The key of its parts: "parts", or "content" if it is in a tool call.
     """
 
     def __init__(self, message: Json, field: str = "parts") -> None:
@@ -70,7 +70,7 @@ class Message:
 
     @property
     def text(self) -> str:
-        """The text parts, joined by line ends as in `NewMessage.text`."""
+        """The text parts, joined by line breaks as in `NewMessage.text`."""
         return text_of(self.parts)
 
     @property
@@ -83,7 +83,7 @@ class Message:
 
 
 class AssistantMessage(PartWriter, MetadataWriter, Message):
-    """A message of the assistant, written part by part."""
+    """An assistant message, written part by part."""
 
     message: TrackedDict
 
@@ -144,7 +144,7 @@ class ToolCall:
 
     @property
     def args_text(self) -> str:
-        """The arguments' JSON text, as far as it has been streamed."""
+        """The arguments' JSON text, as streamed so far."""
         return str(self.part.get("argsText", ""))
 
     @property
@@ -353,7 +353,7 @@ class MessageList(ABC):
 class CallMessages(MessageList):
     """The messages in a tool call: a sub-agent's conversation.
 
-    The last message of the assistant is shown as running until another one follows it, or the call has its result.
+    The last assistant message is shown as running until another one follows it, or the call has its result.
 
     Args:
         part: The call, as part of the state.
@@ -367,9 +367,9 @@ class CallMessages(MessageList):
         self._part = part
 
     def user(self, text: str, *, id: str | None = None) -> Message:  # the field's name
-        """Append what the sub-agent was asked, as a message of the user, and return it.
+        """Append the sub-agent's question as a user message, and return it.
 
-        If another message has `id` already, the new one gets a new id.
+        If another message already has `id`, the new one gets a new id.
         """
         named = id if id and not self._has(id, len(self)) else new_id("msg")
         parts = [{"type": "text", "text": text}]
@@ -378,7 +378,7 @@ class CallMessages(MessageList):
         return self[-1]
 
     def end(self, status: dict[str, Json]) -> None:
-        """Set the status of the last message, unless that has ended or there is none."""
+        """Set the status of the last message, unless it has ended or does not exist."""
         last = self._peek()[-1:]
         if last and isinstance(last[0], TrackedDict) and last[0].get("status") == RUNNING:
             last[0]["status"] = status

@@ -40,10 +40,10 @@ class Messages(MessageList):
 
     @property
     def items(self) -> TrackedList:
-        """The list itself, as part of the state; created if there is none yet.
+        """The list itself, as part of the state; created on first use.
 
         Raises:
-            MessageConflict: The state has something else where the messages should be.
+            MessageConflict: The state has another value in the place of the messages.
         """
         found = self._peek()
         if isinstance(found, TrackedList):
@@ -55,7 +55,7 @@ class Messages(MessageList):
         """Append a message, or create the list with it.
 
         Raises:
-            MessageConflict: The state has something else where the messages should be.
+            MessageConflict: The state has another value in the place of the messages.
         """
         found = self._peek()
         if isinstance(found, TrackedList):

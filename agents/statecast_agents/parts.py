@@ -32,7 +32,7 @@ class Parts:
     """The parts of one run's message.
 
     Args:
-        emit: Takes each chunk, in order.
+        emit: Accepts each chunk, in order.
     """
 
     __slots__ = (
@@ -55,7 +55,7 @@ class Parts:
 
         Raises:
             TypeError: `delta` is not a str.
-            NotJson: `delta` holds a lone surrogate; a high one at its end waits for the low one.
+            NotJson: `delta` contains a lone surrogate. A high surrogate at its end waits for the low one.
         """
         self._grow("text", delta, parent_id)
 
@@ -145,7 +145,7 @@ class Parts:
         self._send(chunks.MessageFinished(finish_reason=reason, usage=usage or chunks.Usage()))
 
     def close(self) -> None:
-        """Close every part that is open. The run does so at its end."""
+        """Close all open parts. The run does so at its end."""
         self._close_text()
         for call in list(self._calls.values()):
             call.close()
@@ -192,7 +192,7 @@ class Parts:
 
 
 class CallStream:
-    """A tool call among the parts: takes its arguments piece by piece, then its result."""
+    """A tool call among the parts. It accepts its arguments piece by piece, then its result."""
 
     def __init__(self, parts: Parts, number: int, id: str) -> None:  # the field's name
         self.id = id  #: the call's id
@@ -209,7 +209,7 @@ class CallStream:
         Raises:
             OperationError: The arguments are finished.
             TypeError: `delta` is not a str.
-            NotJson: `delta` holds a lone surrogate; a high one at its end waits for the low one.
+            NotJson: `delta` contains a lone surrogate. A high surrogate at its end waits for the low one.
         """
         if self._args_finished:
             raise OperationError(f'the arguments of the tool call "{self.id}" are finished')
@@ -255,7 +255,7 @@ class CallStream:
         self.close()
 
     def close(self) -> None:
-        """Close the part; without a result the call is left for the client to answer."""
+        """Close the part. A call without a result stays open for the client to answer."""
         if not self._closed:
             self.finish_args()
             self._closed = True

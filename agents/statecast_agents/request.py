@@ -12,7 +12,7 @@ __all__ = ["CallSettings", "Config", "Request"]
 
 
 class CallSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The page's wishes for the model call."""
+    """The page's settings for the model call."""
 
     max_tokens: int | None = None
     temperature: float | None = None
@@ -40,7 +40,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A request's fields, without its commands and its state."""
+    """The fields of a request, without its commands and its state."""
 
     system: str | None = None
     tools: dict[str, Json] = {}  #: the frontend's tools: name → `{"description"?, "parameters": JSON Schema}`

@@ -34,7 +34,7 @@ def _wanting(kinds: Kinds, predicate: Callable[[Any], bool] | None) -> Wanted:
 
 
 class Listener:
-    """Receive commands of some kinds while the run goes on: `async for command in listener`, or `drain()`."""
+    """Receive commands of some kinds during the run: `async for command in listener`, or `drain()`."""
 
     def __init__(self, wanted: Wanted, waiting: Waiting, *, once: bool = False) -> None:
         self.once = once  #: whether it takes one command only, and leaves the next to other listeners
@@ -48,7 +48,7 @@ class Listener:
         return [self._take() for _ in range(len(self._commands))]
 
     async def receive(self) -> Any:
-        """Return the next command. The run counts as waiting meanwhile, unless another activity of it is at work."""
+        """Return the next command. Meanwhile the run counts as waiting, unless another of its activities works."""
         while not self._commands:
             receiver = anyio.Event(), self._waiting.activities.current()
             self._receivers.append(receiver)
@@ -80,15 +80,15 @@ class Listener:
                 self._waiting.closed.append(self)
 
     def clear(self) -> None:
-        """Discard the commands that have arrived, which the engine handles otherwise."""
+        """Discard the commands that have arrived; the engine handles them otherwise."""
         self._commands.clear()
 
     def wants(self, command: AnyCommand) -> bool:
-        """Return whether it would take a command."""
+        """Return whether the listener would accept a command."""
         return not (self.once and self._commands) and self._wanted(command)
 
     def offer(self, command: AnyCommand) -> bool:
-        """Take a command if it wants it, and return whether it did. Its receiver counts as at work from now on."""
+        """Accept a command if the listener wants it, and return whether it did. Its receiver then counts as working."""
         if not self.wants(command):
             return False
         self._commands.append(command)

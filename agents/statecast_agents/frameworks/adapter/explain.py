@@ -156,10 +156,10 @@ _DEPTH: Final = 32
 
 
 def explained(error: BaseException) -> AgentError | None:
-    """Return what users read of an exception; None if it is not known, and is the server's log's affair only.
+    """Return the error that users read for an exception; None if it is unknown and belongs only in the server's log.
 
-    The causes of an exception, and the members of a group, are looked at too. An error of Statecast itself is None:
-    it says already what users read.
+    Causes of an exception and members of a group are checked too. For an error of Statecast itself, return None,
+    because its message is already for users.
     """
     for place, cause in enumerate(_causes(error)):
         if isinstance(cause, StatecastError) or place == _DEPTH:

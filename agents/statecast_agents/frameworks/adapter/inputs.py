@@ -21,7 +21,7 @@ __all__ = ["Inputs", "inputs"]
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What the client asked a run for."""
+    """A run's commands, as a framework needs them."""
 
     messages: Sequence[Message]  #: the new messages, as they are in the state
     after: str | None  #: the id of the message that the first new one follows; None: it is the first
@@ -37,7 +37,7 @@ class Inputs:
 
 
 def inputs(run: Run) -> Inputs:
-    """Return what the client asked the run for. It takes the answers, if none is missing."""
+    """Return the run's commands as a framework needs them. Takes the answers, if none is missing."""
     added = [command for command in run.commands if isinstance(command, AddMessage)]
     places = _places(run, added)
     first = places[0] if places else len(run.messages)

@@ -30,10 +30,10 @@ class Tool:
     """A tool that a model may call.
 
     Args:
-        name: Its name.
-        description: What it does, for the model.
+        name: The tool's name.
+        description: Its description for the model.
         parameters: The JSON Schema of its arguments, an object.
-        function: What it calls with the arguments; None: the page answers its calls.
+        function: The function to call with the arguments; None: the page answers its calls.
         needs_approval: Whether the user must approve a call first.
     """
 
@@ -74,7 +74,7 @@ class Tool:
         return await result if inspect.isawaitable(result) else result
 
     async def settle(self, run: Run, call: ToolCall, args: dict[str, Json]) -> None:
-        """Call the tool, and set the result of the call. A tool that asks the user on the call leaves it open.
+        """Call the tool, and set the result of the call. A tool that asks the user about the call leaves it open.
 
         Raises:
             NotJson: A state cannot hold the result.
@@ -83,16 +83,16 @@ class Tool:
         call.set_result(to_json(await self.call(run, call, args)))
 
     def holds(self, run: Run, call: ToolCall) -> bool:
-        """Return whether the tool itself has left a call open, and continues it with `resume`."""
+        """Return whether the tool itself left a call open, to continue it with `resume`."""
         return False
 
     async def resume(self, run: Run, call: ToolCall, answers: Mapping[str, Mapping[str, Json]]) -> None:
-        """Continue a call that the tool holds.
+        """Continue a call that the tool left open.
 
         Args:
             run: The run.
             call: The call.
-            answers: What the run has got, by the question's id.
+            answers: The run's answers, by the question's id.
 
         Raises:
             Exception: As `settle`.
@@ -143,7 +143,7 @@ def tool(function: Callable[..., Any], /) -> FunctionTool: ...
 @typing.overload
 def tool(*, needs_approval: Approval = False) -> Callable[[Callable[..., Any]], FunctionTool]: ...
 def tool(function: Callable[..., Any] | None = None, /, *, needs_approval: Approval = False) -> Any:
-    """Make a tool of the decorated function: `@tool`, or `@tool(needs_approval=True)`.
+    """Turn the decorated function into a tool: `@tool`, or `@tool(needs_approval=True)`.
 
     Raises:
         TypeError: A parameter has a type without a JSON Schema, or cannot be passed by name.

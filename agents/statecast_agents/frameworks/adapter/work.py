@@ -38,20 +38,20 @@ async def foreign(
     bound: float = CLEANUP_SECONDS,
     stop: Callable[[], object] | None = None,
 ) -> _T:
-    """Run `function(*args)` in a task of its own, with a copy of the caller's context variables; return its result.
+    """Run `function(*args)` in a separate task, with a copy of the caller's context variables; return its result.
 
-    When the caller is cancelled, the task is cancelled once, and awaited for up to `bound` seconds; then it is left
-    behind, and can no longer change the state. When the caller is cancelled again meanwhile, this stops waiting.
+    When the caller is cancelled, the task is cancelled once and awaited for up to `bound` seconds. Then it is abandoned
+    and can no longer change the state. If the caller is cancelled again meanwhile, this function stops waiting.
 
     Args:
         run: The run that the work belongs to.
         function: A coroutine function of the framework, or one that calls it.
         args: Its arguments.
-        bound: Seconds that cancelled work gets to clean up.
-        stop: Called when the caller is cancelled, before the task is: for a framework that has a switch of its own.
+        bound: Seconds for cleanup after a cancellation.
+        stop: Called when the caller is cancelled, before the task is, for a framework with its own way to stop.
 
     Raises:
-        BaseException: Whatever the function raises.
+        BaseException: Any exception of the function.
     """
     task = asyncio.create_task(function(*args))
     try:

@@ -23,13 +23,13 @@ def to_anthropic(
 ) -> dict[str, Any]:
     """Return a thread as a request of the Messages API: `{"messages", "stream", "system"?, "tools"?}`.
 
-    Thinking goes back with its signature, and the blocks of hosted tools as Anthropic sent them. Every call has a
-    result: one that nobody answered has a text that says so.
+    Thinking is sent back with its signature, and blocks of hosted tools as Anthropic sent them. Every call has a
+    result; an unanswered call has a text that says so.
 
     Args:
         run: The run.
-        tools: What the model may call; a dict, such as that of the web search, is passed on as it is.
-        system: The system prompt. What the page sends is in `run.request.system`, which only a trusted page may set.
+        tools: The tools that the model may call; a dict, such as that of the web search, is passed on unchanged.
+        system: The system prompt. The page's own is in `run.request.system`; use it only if you trust the page.
         messages: The messages to send; None: all of the thread.
     """
     listed: list[dict[str, Any]] = []

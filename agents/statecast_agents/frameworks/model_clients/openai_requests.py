@@ -26,12 +26,12 @@ def to_openai(
 ) -> dict[str, Any]:
     """Return a thread as a request for chat completions: `{"messages", "stream", "stream_options", "tools"?}`.
 
-    Every call has a result: one that nobody answered has a text that says so.
+    Every call has a result; an unanswered call has a text that says so.
 
     Args:
         run: The run.
-        tools: What the model may call; a dict is passed on as it is.
-        system: The system prompt. What the page sends is in `run.request.system`, which only a trusted page may set.
+        tools: The tools that the model may call; a dict is passed on unchanged.
+        system: The system prompt. The page's own is in `run.request.system`; use it only if you trust the page.
         messages: The messages to send; None: all of the thread.
         reasoning: Whether to send the reasoning back as `reasoning_content`, which some servers require.
     """
@@ -61,8 +61,8 @@ def to_responses(
 
     Args:
         run: The run.
-        tools: What the model may call; a dict, such as `{"type": "web_search"}`, is passed on as it is.
-        system: The instructions. What the page sends is in `run.request.system`, which only a trusted page may set.
+        tools: The tools that the model may call; a dict, such as `{"type": "web_search"}`, is passed on unchanged.
+        system: The instructions. The page's own are in `run.request.system`; use them only if you trust the page.
         messages: The messages to send; None: all of the thread.
     """
     items: list[Json] = []

@@ -71,7 +71,7 @@ current: Final[ContextVar[Conversation | None]] = ContextVar("statecast_openai_a
 
 
 async def show_sub_agent(event: Mapping[str, Any]) -> None:
-    """Show an agent that works as a tool under its call: `agent.as_tool("search", "…", on_stream=show_sub_agent)`."""
+    """Show an agent used as a tool inside its call: `agent.as_tool("search", "…", on_stream=show_sub_agent)`."""
     outer, call = current.get(), event["tool_call"]
     if outer is not None and call is not None:
         inner = outer.inner.get(call.call_id)
