@@ -282,4 +282,4 @@ def _check_returns(function: Callable[..., Any]) -> None:
     if yields(function):
         name = getattr(function, "__qualname__", repr(function))
         message = f"expected a handler that returns, got {name}, which has a `yield` in it"
-        raise TypeError(f"{message}; write to `run.state`, `run.messages` or `run.parts` what it would yield")
+        raise TypeError(f"{message}; write its output to `run.state`, `run.messages` or `run.parts` instead")

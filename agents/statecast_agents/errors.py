@@ -223,7 +223,7 @@ class RunEnded(StatecastError, RuntimeError):
 
     def __str__(self) -> str:
         return (
-            f'expected the run "{self.run_id}" to be under way, but it has ended; nothing can be changed through it. '
+            f'expected the run "{self.run_id}" to be active, but it has ended, and can change nothing. '
             "Wait for tasks and threads before the handler returns, or start tasks with run.start_soon()"
         )
 

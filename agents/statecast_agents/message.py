@@ -190,7 +190,7 @@ class ToolCall:
         try:
             args = msgspec.json.decode(self.part["argsText"])
         except (msgspec.DecodeError, RecursionError) as error:
-            raise OperationError(f'the arguments of the tool call "{self.id}" are no JSON: {error}') from error
+            raise OperationError(f'the arguments of the tool call "{self.id}" are not JSON: {error}') from error
         try:
             self.part["args"] = args
         except NotJson:
@@ -235,7 +235,7 @@ class ToolCall:
         """
         document = self.part._document
         if not isinstance(document, Document) or document.questions_at is None:
-            raise AgentError("expected a call in the state of a run whose agent keeps questions", code="no_pending")
+            raise AgentError("expected a tool call of a run whose agent has a place for questions", code="no_pending")
         name = id or new_id("ask")
         call_id = self.id or None
         asked = question(

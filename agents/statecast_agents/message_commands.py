@@ -157,7 +157,11 @@ def _open_call(
     if part is None:
         raise MessageConflict("unknown_tool_call", f'expected toolCallId to name a tool call, got "{name[:100]}"')
     if "result" in part or (command.message_id, name) in settled:
-        raise MessageConflict("tool_call_settled", f'the tool call "{name[:100]}" has its result already')
+        raise MessageConflict(
+            "tool_call_settled", f'expected an open tool call, got "{name[:100]}", which has a result already'
+        )
     if CUT_OFF in part:
-        raise MessageConflict("tool_call_settled", f'the tool call "{name[:100]}" was stopped, with its run')
+        raise MessageConflict(
+            "tool_call_settled", f'expected an open tool call, got "{name[:100]}", which was stopped with its run'
+        )
     return part

@@ -152,4 +152,4 @@ def _note_copy(node: Any, copy: Node) -> None:
 
 def _check_depth(depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise NotJson(f"at most {MAX_DEPTH} containers within one another", "more of them, or a cycle")
+        raise NotJson(f"at most {MAX_DEPTH} nested containers", "more of them, or a cycle")

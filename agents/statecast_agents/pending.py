@@ -136,7 +136,7 @@ class Pending:
     def _list(self) -> TrackedList:
         path, document = self._path, self._document
         if path is None:
-            text = 'this agent keeps no questions: declare where they are in its state, as in Agent(pending="pending")'
+            text = 'this agent has no place for questions in its state; declare one: Agent(pending="pending")'
             raise AgentError(text, code="no_pending")
         if document.root is None:
             document.root = {}
@@ -195,7 +195,9 @@ def _show(call: TrackedDict, field: str, asked: Mapping[str, Json], answer: Mapp
 def conflict(id: str, *, known: bool) -> MessageConflict:
     """Return the error for an answer to a question that is not open; `known`: it was answered, or dismissed."""
     if known:
-        return MessageConflict("question_answered", f'the question "{id[:100]}" has its answer already')
+        return MessageConflict(
+            "question_answered", f'expected an open question, got "{id[:100]}", which was answered or dismissed'
+        )
     return MessageConflict("unknown_question", f'expected the id of an open question, got "{id[:100]}"')
 
 

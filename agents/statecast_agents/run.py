@@ -178,7 +178,7 @@ class Run(Generic[StateT]):
             AgentError: The agent was created with `messages=None`.
         """
         if self._messages is None:
-            raise AgentError("this agent keeps its messages in its own form")
+            raise AgentError("expected an agent with messages in its state, got one with messages=None")
         return self._messages
 
     @property
@@ -299,7 +299,7 @@ class Run(Generic[StateT]):
             RuntimeError: The run is not active.
         """
         if self.tasks is None:
-            raise RuntimeError("expected a run that is under way: start tasks from within a handler")
+            raise RuntimeError("expected an active run: start tasks in a handler")
         self.tasks.start_soon(self._run_task, Activity(self).begin(), function, *args)
 
     async def wait_for(self, *kinds: type[_Command] | str, where: Callable[[_Command], bool] | None = None) -> _Command:
@@ -314,7 +314,7 @@ class Run(Generic[StateT]):
             ValueError: The agent does not know commands of such a kind, so none could arrive.
         """
         if self.tasks is None:
-            raise RuntimeError("expected a run that is under way: wait from within a handler")
+            raise RuntimeError("expected an active run: wait in a handler")
         listener = self.waiting.listen(kinds, where, once=True)
         try:
             return await listener.receive()  # type: ignore[no-any-return]  # of one of `kinds`

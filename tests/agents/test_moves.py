@@ -142,7 +142,7 @@ def test_a_part_that_would_nest_too_deep_stays_where_it_is() -> None:
         deep = {"in": deep}
     document = Document({"deep": deep, "low": {"er": {"still": {}}}})
     taken = document.root["deep"]
-    with pytest.raises(NotJson, match="containers within one another"):
+    with pytest.raises(NotJson, match="nested containers"):
         document.root["low"]["er"]["still"] = document.root.pop("deep")
     assert document.root == {"low": {"er": {"still": {}}}}
     document.root["deep"] = taken

@@ -79,8 +79,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "key, __proto__": ({"__proto__": {}}, "got the reserved name '__proto__'"),
     "key, constructor": ({"constructor": {}}, "got the reserved name 'constructor'"),
     "key, prototype": ({"prototype": {}}, "got the reserved name 'prototype'"),
-    "cycle": (cycle(), f"expected at most {MAX_DEPTH} containers within one another"),
-    "depth": (nested(MAX_DEPTH + 1), f"expected at most {MAX_DEPTH} containers within one another"),
+    "cycle": (cycle(), f"expected at most {MAX_DEPTH} nested containers"),
+    "depth": (nested(MAX_DEPTH + 1), f"expected at most {MAX_DEPTH} nested containers"),
 }
 
 # Every way into a state; `v` is the value that comes.

@@ -68,7 +68,7 @@ def test_an_agent_that_keeps_its_own_messages_has_none_here() -> None:
     _, run = run_on({}, messages=None)
 
     assert not run.keeps_messages
-    with pytest.raises(AgentError, match="keeps its messages in its own form"):
+    with pytest.raises(AgentError, match="messages=None"):
         _ = run.messages
 
 

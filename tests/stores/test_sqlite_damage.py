@@ -267,7 +267,7 @@ async def test_a_copy_of_a_store_in_use_has_all_of_it(path: Path, capsys: pytest
     assert {file.name for file in path.parent.glob("*copy*")} == {"copy.db"}
     assert main(["check", str(to)]) == 0
     assert main(["backup", str(path), str(to)]) == 1
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     async with TestClient(app_of(to)) as client:
         after = (await client.get("/threads/good/state")).json()
     assert after["state"] == before["state"]

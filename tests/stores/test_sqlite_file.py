@@ -131,7 +131,7 @@ async def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(path: Path
     await made(path)
     changed(path, f"PRAGMA user_version = {len(MIGRATIONS) + 1}", "ALTER TABLE threads ADD COLUMN mood TEXT")
     before = path.read_bytes()
-    expected = f"newer version: it has schema {len(MIGRATIONS) + 1}, this one {len(MIGRATIONS)}"
+    expected = f"at most schema {len(MIGRATIONS)}, got {len(MIGRATIONS) + 1}, of a newer version"
     with pytest.raises(StoreUnavailable, match=expected):
         await opened(path)
     assert path.read_bytes() == before

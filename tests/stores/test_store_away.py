@@ -258,7 +258,7 @@ async def test_a_server_that_stops_while_the_store_is_away_stops(store: Away, ca
         before = stream.content
         await app.hub.aclose()
         assert await stream.read() == before  # cut off: nothing unkept is shown
-        assert "could not be kept" in caplog.text
+        assert "could not be stored" in caplog.text
 
 
 async def test_a_message_is_said_once_however_often_the_store_fails(store: Away) -> None:

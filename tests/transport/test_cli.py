@@ -157,8 +157,8 @@ def test_the_demo_is_served_with_its_page(folder: Path) -> None:
     [
         ("my_agent:", 'got "my_agent:"'),
         (":agent", "expected a file or a module"),
-        ("no_such.py", 'expected a file with an agent, got "no_such.py", which is no file'),
-        ("my_agnet.py", 'which is no file (did you mean "my_agent.py"?)'),
+        ("no_such.py", 'expected a file with an agent, got "no_such.py", which is not a file'),
+        ("my_agnet.py", 'which is not a file (did you mean "my_agent.py"?)'),
         ("no_such:agent", 'expected a file or a module with an agent, found no "no_such"'),
         ("my_agents", 'found no "my_agents" (did you mean "my_agent.py"?)'),
         (".", 'expected a Python file or a module, as in "my_agent.py" or "my_agent", got "."'),
@@ -183,7 +183,7 @@ def test_a_file_that_is_not_there_is_a_plain_message_of_all_that_serve_it(
         port = [] if arguments[0] == "types" else ["--port", "0"]
         assert cli.main([*arguments, *port]) == 2
         out, err = capsys.readouterr()
-        assert (out, err) == ("", 'statecast: expected a file with an agent, got "no_such.py", which is no file\n')
+        assert (out, err) == ("", 'statecast: expected a file with an agent, got "no_such.py", which is not a file\n')
 
 
 @pytest.mark.parametrize(

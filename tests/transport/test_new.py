@@ -31,7 +31,8 @@ def test_a_project_has_its_files(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("My Shop", "lower-case letters"), ("../up", "lower-case letters"), ("my-shop", "there already")]
+    ("name", "text"),
+    [("My Shop", "lower-case letters"), ("../up", "lower-case letters"), ("my-shop", "already exists")],
 )
 def test_a_name_that_cannot_be_is_one_line(
     project: Path, name: str, text: str, capsys: pytest.CaptureFixture[str]

@@ -84,7 +84,7 @@ async def test_workers_go_on_where_none_can_replace_them(folder: Path) -> None:
         await server.url()
         with no_descriptor_left(server.process.pid):
             server.process.send_signal(signal.SIGHUP)
-            await server.until(lambda: "ERROR: a new worker did not start, so the old ones go on" in server.lines)
+            await server.until(lambda: "ERROR: a new worker did not start, so the old ones stay" in server.lines)
         server.process.send_signal(signal.SIGHUP)
         await server.until(lambda: "INFO: all workers were replaced" in server.lines)
         assert await server.stop() == 0

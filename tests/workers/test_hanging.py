@@ -45,7 +45,7 @@ async def test_a_worker_that_hangs_is_replaced(tmp_path: Path) -> None:
             with contextlib.suppress(httpx.TransportError):  # its connection ends with the worker
                 body = {"threadId": "t", "commands": [{"type": "block"}], "state": None}
                 await client.post(f"{url}/assistant?protocol=assistant-transport", json=body)
-            said = re.compile(r"ERROR: worker (\d+) hangs: its event loop has not turned for 4 seconds")
+            said = re.compile(r"ERROR: worker (\d+) hangs: its event loop was blocked for 4 seconds")
             (hung, *_) = await server.until(
                 lambda: [int(found[1]) for line in server.lines if (found := said.match(line))]
             )

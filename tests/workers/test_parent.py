@@ -93,7 +93,7 @@ async def test_workers_are_started_again_replaced_and_stopped(folder: Path) -> N
 
         (folder / "my_agent.py").write_text("raise ValueError('a mistake')", encoding="utf-8")
         server.process.send_signal(signal.SIGHUP)
-        await server.until(lambda: "ERROR: a new worker did not start, so the old ones go on" in server.lines)
+        await server.until(lambda: "ERROR: a new worker did not start, so the old ones stay" in server.lines)
         assert "ValueError: a mistake" in server.lines
         await answering(url, fresh)
 

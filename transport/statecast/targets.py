@@ -75,7 +75,7 @@ def _file_at(place: str) -> tuple[Path, str]:
     """Return the folder from which a file is imported, and the name of its module, with those of its packages."""
     file = Path(place).resolve()
     if not file.is_file():
-        raise ImportError(f'expected a file with an agent, got "{place}", which is no file{_near(place)}')
+        raise ImportError(f'expected a file with an agent, got "{place}", which is not a file{_near(place)}')
     folder, name = file.parent, file.stem
     while (folder / "__init__.py").is_file():
         folder, name = folder.parent, f"{folder.name}.{name}"

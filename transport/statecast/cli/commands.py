@@ -15,8 +15,8 @@ __all__ = ["main", "parser"]
 EXAMPLES = """
   statecast demo                        see what it is
   statecast new shop                    make a project
-  statecast dev agent.py                write an agent, with a page beside
-  statecast serve agent.py              serve it
+  statecast dev agent.py                write an agent, and try it in a page
+  statecast serve agent.py              serve it to your own app
   statecast COMMAND --help              options and examples of a command
 """
 

@@ -22,7 +22,7 @@ EXAMPLES = """
 def add_commands(commands: Any) -> None:
     """Add the command to a parser."""
     types = commands.add_parser(
-        "types", help="print the TypeScript declarations of agents: states and commands", examples=EXAMPLES
+        "types", help="print TypeScript types of an agent's state and commands", examples=EXAMPLES
     )
     types.add_argument(
         "target", nargs="+", help="my_agent.py, or my_agent:agent: an agent, a list of agents, or an app"

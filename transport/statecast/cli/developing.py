@@ -36,7 +36,7 @@ def add_commands(commands: Any) -> None:
     """Add the commands to a parser."""
     dev = commands.add_parser(
         "dev",
-        help="serve your agents with a page, and start again when the code changes",
+        help="serve your agents with a page, and restart when the code changes",
         examples=DEV,
         environment=True,
     )
@@ -44,16 +44,16 @@ def add_commands(commands: Any) -> None:
     dev.add_argument(
         "--page",
         action="store_true",
-        help="serve the page also where other machines reach the server, which needs an app with `identify`",
+        help="serve the page also if other machines can reach the server; needs an app with `identify`",
     )
-    demo = commands.add_parser("demo", help="the same with the demo agent", examples=DEMO, environment=True)
+    demo = commands.add_parser("demo", help="run dev with the demo agent", examples=DEMO, environment=True)
     demo.set_defaults(page=False)
     for name, command in {"dev": dev, "demo": demo}.items():
         command.add_argument(
             "--reload",
             action=argparse.BooleanOptionalAction,
             default=sys.platform != "win32",  # where processes cannot share a socket
-            help="restart when the code changes, or when the server dies (default: yes)",
+            help="restart when the code changes or the server crashes (default: yes)",
         )
         add_options(command, store=STORES[name])
         command.set_defaults(workers=1, grace=GRACE)

@@ -32,7 +32,7 @@ NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 def add_commands(commands: Any) -> None:
     """Add the command to a parser."""
     new = commands.add_parser("new", help="create a project: an agent, its tests, and a page", examples=EXAMPLES)
-    new.add_argument("name", metavar="NAME", help="the project's name, and that of its folder")
+    new.add_argument("name", metavar="NAME", help="the name of the project and its folder")
     new.set_defaults(run=_make)
 
 
@@ -41,7 +41,7 @@ def _make(options: argparse.Namespace) -> int:
     if NAME.fullmatch(name) is None:
         return fail(f'expected a name of lower-case letters, digits and hyphens, such as "my-agent", got "{name}"')
     if folder.exists():
-        return fail(f'expected a new folder, got "{name}", which is there already')
+        return fail(f'expected a new folder, got "{name}", which already exists')
     _write(files("statecast.cli").joinpath("template"), folder, name)
     (folder / PACKAGE).write_bytes(react_package())
     print(

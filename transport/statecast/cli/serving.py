@@ -32,7 +32,7 @@ EXAMPLES: Final = """
   statecast serve my_agent:app --host 0.0.0.0 --workers 4
   STATECAST_STORE=postgresql://user@host/database statecast serve my_agent.py
 
-  Each option may be given as an environment variable: STATECAST_LOG_LEVEL for --log-level. Options count more.
+  Each option can be set by an environment variable: --log-level by STATECAST_LOG_LEVEL. Options override variables.
 """
 
 NOT_SHARED: Final = (
@@ -52,16 +52,18 @@ def add_commands(commands: Any) -> None:
         type=workers,
         default=1,
         metavar="NUMBER",
-        help="number of processes; several need a store in a file or a database (default: %(default)s)",
+        help="number of processes; more than one need a store in a file or a database (default: %(default)s)",
     )
     serve.add_argument(
         "--worker-timeout",
         type=seconds,
         default=WORKER_TIMEOUT,
         metavar="SECONDS",
-        help="replace a worker whose event loop stands still for this long; 0: never (default: %(default)g)",
+        help="replace a worker whose event loop is blocked for this long; 0: never (default: %(default)g)",
     )
-    serve.add_argument("--reload", action="store_true", help="restart when the code changes, or when the server dies")
+    serve.add_argument(
+        "--reload", action="store_true", help="restart when the code changes, or when the server crashes"
+    )
     serve.add_argument("--page", action="store_true", help="serve the page for every agent at /")
     add_options(serve, store=STORES["serve"])
     serve.set_defaults(run=serve_agents)
@@ -156,7 +158,7 @@ def _serve_failure(error: Exception, options: argparse.Namespace, parent: Attach
 
     def announce(port: int) -> None:
         parent.ready([], 0.0)
-        _log.error("the code does not load; it is tried again when a file changes")
+        _log.error("the code does not load; Statecast tries again when a file changes")
 
     config = config_for(app, host=options.host, port=options.port, log_config=None, log_level="warning")
     server = Server(config, grace=0.0, on_started=announce)
@@ -166,7 +168,7 @@ def _serve_failure(error: Exception, options: argparse.Namespace, parent: Attach
 
 def _serve_workers(options: argparse.Namespace) -> int:
     if options.reload:
-        return fail("expected one worker with --reload, which has a process of its own")
+        return fail(f"expected one worker with --reload, got --workers {options.workers}")
     try:
         with listening_at(options.host, options.port, options.workers) as listening:
             port = listening[0][0].getsockname()[1]

@@ -39,7 +39,7 @@ def add_settings(command: argparse.ArgumentParser, *, store: str) -> None:
     command.add_argument(
         "--durable",
         action="store_true",
-        help="wait for the disk on every commit, so that a power failure loses nothing that was shown",
+        help="wait for the disk on every commit, so that a power failure loses no confirmed change",
     )
     command.add_argument("--debug", action="store_true", help="send clients the errors of the agent's code")
     command.add_argument(
@@ -61,18 +61,18 @@ def add_settings(command: argparse.ArgumentParser, *, store: str) -> None:
     command.add_argument(
         "--open-list",
         action="store_true",
-        help="list all threads to anyone who asks directly, not through a proxy",
+        help="list threads without a user to anyone who connects directly, not through a proxy",
     )
     command.add_argument(
         "--cloud",
         action="store_true",
-        help=f"serve the cloud API to anyone; API keys for your own servers come from {API_KEYS}",
+        help=f"serve the cloud API, with anonymous users; {API_KEYS} has the API keys of your own servers",
     )
     command.add_argument(
         "--metrics",
         action="store_true",
-        help=f"serve /metrics for Prometheus, to scrapers that send the token in {METRICS_TOKEN}, or, without one, "
-        "to anyone who asks directly",
+        help=f"serve /metrics for Prometheus, to scrapers that send the token in {METRICS_TOKEN}, or, without a token, "
+        "to anyone who connects directly",
     )
     command.add_argument(
         "--traces",

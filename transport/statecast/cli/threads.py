@@ -50,7 +50,7 @@ def add_commands(commands: Any) -> None:
         command.add_argument(
             "--owner",
             metavar="ID",
-            help="the user whose threads to read from a store (default: threads without a user)",
+            help="the user whose threads are read from the store (default: threads without a user)",
         )
     for command in (threads, show, cancel, export):
         command.add_argument("--url", **URL)
@@ -69,7 +69,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "export":
         return console.run(threads.export(server, options.thread, options.to))
     if options.owner is not None and options.store is None:
-        return fail("expected --owner beside --store: a server shows the threads of who asks")
+        return fail("expected --owner together with --store; a server knows the user from the request")
     open: Open = server if options.store is None else partial(sources.in_store, options.store, options.owner)
     if options.command == "threads":
         return console.run(threads.list_threads(open, limit=options.limit, lines=options.json))

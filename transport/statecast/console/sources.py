@@ -167,7 +167,7 @@ def _check_file(url: str) -> None:
     """Check that a store in a file is there: to look at it must not make it."""
     file = Path(url.removeprefix("sqlite:///").partition("?")[0])
     if url.startswith("sqlite:///") and not file.is_file():
-        raise ValueError(f'expected the file of a store, got "{file}", which is no file')
+        raise ValueError(f'expected the file of a store, got "{file}", which is not a file')
 
 
 def _listed(summary: Summary) -> Listed:

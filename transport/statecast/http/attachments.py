@@ -160,13 +160,13 @@ class Attachments:
         given = request.headers.get("content-type", "")
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding != "identity":
-            message = f'expected a file as it is, got one encoded as "{encoding[:40]}"'
+            message = f'expected an uncompressed file, got one encoded as "{encoding[:40]}"'
             raise UnsupportedMediaType(message)
         kind = media_type(given, filename)
         if kind is None or kind.startswith("multipart/") or not is_among(kind, self.uploads.types):
             expected = ", ".join(self.uploads.types)
             got = kind or given[:80]
-            message = f'expected the bytes of a file as the body, of a type out of {expected}; got "{got}"'
+            message = f'expected the bytes of a file as the body, with one of the types {expected}; got "{got}"'
             raise UnsupportedMediaType(message, types=list(self.uploads.types))
         return kind
 

@@ -143,7 +143,7 @@ def check_page(page: bool | str | PathLike[str] | None) -> None:
     if not isinstance(page, str | PathLike):
         raise TypeError(f"expected page to be True, False or the path of a folder, got {page!r}")
     if not Path(page).is_dir():
-        raise ValueError(f"expected page to be a folder with an index.html, got {str(page)!r}, which is no folder")
+        raise ValueError(f"expected page to be a folder with an index.html, got {str(page)!r}, which is not a folder")
 
 
 def _is_address(host: str) -> bool:

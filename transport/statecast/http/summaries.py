@@ -46,7 +46,7 @@ def summary_change(
     data = UNSET if custom is UNSET else msgspec.json.encode(custom)
     if isinstance(data, bytes) and len(data) > MAX_FIELD:
         message = (
-            f"expected at most {MAX_FIELD} bytes of data in a thread's card, got {len(data)}; use the state for more"
+            f"expected at most {MAX_FIELD} bytes of custom data for a thread, got {len(data)}; use the state for more"
         )
         raise FieldTooLarge(message, limit=MAX_FIELD)
     check_title(title)

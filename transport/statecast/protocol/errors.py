@@ -243,7 +243,7 @@ class TooDeep(Invalid):
     def __init__(self, limit: int | None = None) -> None:
         most = "fewer" if limit is None else f"at most {limit}"
         got = "very many" if limit is None else "more"
-        super().__init__(f"expected {most} containers within one another, got {got}", limit=limit)
+        super().__init__(f"expected {most} nested containers, got {got}", limit=limit)
 
 
 class InvalidResume(Invalid):

@@ -115,7 +115,7 @@ class Copies:
                 posted state; `invalid_request`; `store_unavailable`.
         """
         if not agent.adopt:
-            raise NotAdopted(f'the agent "{agent.name}" takes no states of clients: it has Agent(adopt=False)')
+            raise NotAdopted(f'the agent "{agent.name}" accepts no states from clients: it has Agent(adopt=False)')
         size = sum(len(bytes(message)) for message in messages)
         if size > limit:
             raise StateLimitExceeded(f"expected messages of at most {limit} bytes, got more", limit=limit)

@@ -110,7 +110,7 @@ class ThreadExists(Conflict):
     code = "thread_exists"
 
     def __init__(self, thread_id: str) -> None:
-        super().__init__(f'expected an id that no thread has, got "{thread_id[:128]}"')
+        super().__init__(f'expected an id that is not in use, got "{thread_id[:128]}"')
         self.thread_id = thread_id
 
 
@@ -175,7 +175,7 @@ class RunActive(RunConflict):
 
 
 class RunNotRetryable(Conflict):
-    """The run completed, or its commands are not kept any more."""
+    """The run completed, or its commands are no longer stored."""
 
     code = "run_not_retryable"
 

@@ -70,7 +70,9 @@ class Past:
             if index and revision < index[0].begin:
                 break
         begins = await self.begins(thread)
-        raise RevisionGone(f"expected a revision from {begins} on, got {revision}, which is not kept", begins=begins)
+        raise RevisionGone(
+            f"expected a revision from {begins} on, got {revision}, which is no longer stored", begins=begins
+        )
 
     async def point(self, thread: Thread, revision: int) -> Point:
         """Return what a thread was at a revision.

@@ -324,10 +324,10 @@ def check_policy(thread: Thread, posted: Posted, commands: Sequence[AnyCommand])
     if policy == "reject" and active.asks:
         raise RunActive("the thread waits for answers; answer its questions, or dismiss them", run_id=active.id)
     if policy == "reject":
-        raise RunActive(f'the run "{active.id}" is under way; wait for its end', run_id=active.id)
+        raise RunActive(f'the run "{active.id}" is active; wait for its end', run_id=active.id)
     if policy == "deliver":
         message = f'the run "{active.id}" does not listen for these commands'
         raise NotListening(message, run_id=active.id)
     if policy == "rollback" and "rollback" not in (posted.agent.policy, posted.agent.waiting_policy):
-        message = f'the agent "{posted.agent.name}" does not keep what a rollback needs; it must declare the policy'
+        message = f'expected an agent that declares the policy "rollback", got "{posted.agent.name}"'
         raise PolicyNotAvailable(message)

@@ -152,7 +152,7 @@ class Supervisor:
         try:
             await self._registry.journal.wait_stored()
         except StoreUnavailable as error:
-            _log.error("what happened last could not be kept: %s", error)
+            _log.error("the last changes could not be stored: %s", error)
 
     async def _keep_up(self) -> None:
         """Stop runs that are out of time, unload idle threads, and delete expired ones."""

@@ -166,7 +166,7 @@ class Parent:
                 async with slot.changing:
                     old, new = slot.worker, await self._started(slot)
                     if new is None or not await new.ready():
-                        _log.error("a new worker did not start, so the old ones go on")
+                        _log.error("a new worker did not start, so the old ones stay")
                         return
                     slot.worker = new
                 if old is not None:

@@ -82,13 +82,13 @@ class Reloading:
                     self._on_ready(worker.agents)
                 has_served = True
                 if not await self._until_changed(worker):
-                    _log.error("the server ended, and is started again")
+                    _log.error("the server ended; restarting it")
                     await backoff.wait()
                 continue
             status = await worker.process.ended()
             if not has_served:
                 return max(status, 1)
-            _log.error("the server did not start; it is tried again when a file changes")
+            _log.error("the server did not start; Statecast tries again when a file changes")
             await self._sources.changed()
 
     async def _until_changed(self, worker: Worker) -> bool:
@@ -98,7 +98,7 @@ class Reloading:
             await asyncio.wait({changed, worker.over}, return_when=asyncio.FIRST_COMPLETED)
             if not changed.done():
                 return False
-            _log.info("%s has changed, so the server is started again", changed.result())
+            _log.info("%s changed; restarting the server", changed.result())
             await worker.stop(PATIENCE)
             return True
         finally:

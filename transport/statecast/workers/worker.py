@@ -157,7 +157,7 @@ class Worker:
             except TimeoutError:
                 continue
         _log.error(
-            "worker %d hangs: its event loop has not turned for %g seconds, so it is ended; look for blocking code in "
+            "worker %d hangs: its event loop was blocked for %g seconds, so it is replaced; look for blocking code in "
             "an async function",
             self.process.pid,
             self._timeout,

@@ -63,7 +63,11 @@ async def foreign(
             task.cancel()
             await _end(task, bound)
         if not task.done():
-            _log.error("run %s on thread %s: the framework does not stop, and is left behind", run.id, run.thread_id)
+            _log.error(
+                "run %s on thread %s ends without its framework, which ignores the stop",
+                run.id,
+                run.thread_id,
+            )
             _abandoned.add(task)
             task.add_done_callback(_forget)
         elif not task.cancelled():

@@ -78,7 +78,7 @@ class History:
         try:
             self._stored = [*_stored(run.memory)]
         except ValidationError:  # of another version of Pydantic AI, perhaps
-            _log.exception("the history of thread %s cannot be read; its messages stand for it", run.thread_id)
+            _log.exception("cannot read the history of thread %s; continuing from its messages", run.thread_id)
             self._stored, progress = [], {}
         self._last: str | None = progress.get("last")
         self._waiting: dict[str, dict[str, Json]] = dict(progress.get("waiting") or {})

@@ -35,7 +35,7 @@ def auth_operations(authenticator: Authenticator, limits: Limits) -> list[Operat
 
     async def anonymous(request: Request) -> Response:
         if not authenticator.cloud.anonymous:
-            raise AnonymousNotAllowed("this server gives no identity to whoever asks; sign in")
+            raise AnonymousNotAllowed("this server issues no anonymous identities; sign in")
         return json_response(await authenticator.new_user())
 
     async def refresh(request: Request) -> Response:

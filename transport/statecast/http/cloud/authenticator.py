@@ -259,4 +259,4 @@ def _revoked_is_invalid() -> Iterator[None]:
 
 
 def _invalid(reason: object) -> RequestError:
-    return InvalidToken(f"the token is not good: {reason}")
+    return InvalidToken(f"expected a valid token: {reason}")

@@ -146,7 +146,7 @@ class _CloudFiles:
         return await self._attachments.serve(request, name)
 
     async def _store(self, name: str, owner: str | None, incoming: UploadBody, request: Request) -> Found:
-        used = FileExists("expected a URL that nothing was put to, got one that was used; ask for another")
+        used = FileExists("expected a signed URL without a file, got a used one; request a new one")
         if name in self._coming:
             raise used
         self._coming.add(name)
@@ -179,9 +179,9 @@ class _CloudFiles:
         signer = await self._attachments.signer()
         until = int(expires) if expires.isascii() and expires.isdigit() and len(expires) < 16 else -1
         if not signer.agrees(given, use, name, until, owner, self._uploads.limit):
-            raise InvalidSignature("expected a URL as this server has signed it, got another")
+            raise InvalidSignature("expected a URL that this server signed, got a changed one")
         if time.time() >= until:
-            raise UrlExpired("the URL has expired; ask for another")
+            raise UrlExpired("the URL has expired; request a new one")
 
 
 def _name_of(posted: DownloadUrlRequest) -> str:

@@ -82,7 +82,7 @@ class _Control:
         body = await read_body(request.scope, request.receive, self._service.hub.limits)
         thread_id = thread_id_of(body)
         if thread_id is None:
-            raise ThreadIdRequired("expected the threadId of what to cancel, got none")
+            raise ThreadIdRequired("expected a threadId, got none")
         run_id, cancelled = await self._service.hub.cancel(
             thread_id,
             owner=await self._service.owner(request.scope),

@@ -58,4 +58,4 @@ def _check(scope: Scope, token: str | None) -> None:
         return
     given = header_of(scope, b"authorization") or ""
     if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
-        raise Unauthorized("expected the token of metrics in Authorization: Bearer …")
+        raise Unauthorized("expected the metrics token as Authorization: Bearer …")

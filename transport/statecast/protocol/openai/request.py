@@ -88,7 +88,7 @@ def read_completion(data: bytes, *, thread_id: str | None = None) -> CompletionR
     for name, fine in _REFUSED.items():
         given = fields.get(name)
         if given is not None and not any(given == value and type(given) is type(value) for value in fine):
-            message = f"this server cannot do what {name} asks for: {given!r:.80}"
+            message = f"expected no {name}, which this server does not support, got {given!r:.80}"
             raise UnsupportedParameter(message, param=name)
     body: CompletionBody = decode(data, CompletionBody)
     if thread_id is None and body.metadata is not None:

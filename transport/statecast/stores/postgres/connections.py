@@ -156,7 +156,7 @@ class Connections:
                 await self._places.acquire()
         except TimeoutError:
             raise StoreUnavailable(
-                f"the store {self.address.name} has lent all of its {self.address.pool} connections"
+                f"all {self.address.pool} connections of the store {self.address.name} are in use"
             ) from None
 
     async def _connect(self) -> Connection:

@@ -175,7 +175,9 @@ class PostgresWake:
                 reported, pause = True, RETRY_POOLED
             except (psycopg.Error, OSError) as error:
                 if not reported:
-                    _log.warning("hints of other processes do not arrive, and are looked for instead: %s", error)
+                    _log.warning(
+                        "notifications of other processes do not arrive, so this process polls for changes: %s", error
+                    )
                 reported = True
             await asyncio.sleep(pause)
             pause = max(pause, min(2 * pause, RETRY[1]))

@@ -40,9 +40,9 @@ async def check(engine: Engine) -> None:
         if tuple(map(int, version.split(".")[:2])) < OLDEST:
             raise StoreUnavailable(f"the store needs Redis 7.0 or newer, or Valkey, and found Redis {version}")
         if "dragonfly_version" in server:
-            _log.warning("Dragonfly has no append-only file: what was written since its last snapshot is lost with it")
+            _log.warning("Dragonfly has no append-only file: a stop loses writes since the last snapshot")
         if isinstance(policy, ResponseError):
-            _log.warning("Redis does not say its maxmemory-policy, which must be noeviction: %s", policy)
+            _log.warning("cannot read maxmemory-policy from Redis, which must be noeviction: %s", policy)
         elif policy and policy[1] != b"noeviction":
             raise StoreUnavailable(
                 f"Redis deletes keys when its memory is full, and threads with them: its maxmemory-policy is "
@@ -50,7 +50,7 @@ async def check(engine: Engine) -> None:
                 "or the same line in redis.conf)"
             )
         if _fields(value_of(persistence)).get("aof_enabled") == "0":
-            _log.warning("Redis has no append-only file (appendonly no): what it did not save is lost when it stops")
+            _log.warning("Redis has no append-only file (appendonly no): a stop loses writes since the last snapshot")
 
 
 async def durability_of(engine: Engine) -> tuple[Durability, Confirm | None]:

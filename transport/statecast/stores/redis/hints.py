@@ -86,7 +86,9 @@ class RedisHints:
                 break
             except StoreUnavailable as error:
                 if not reported:
-                    _log.warning("hints of other processes do not arrive, and are looked for instead: %s", error)
+                    _log.warning(
+                        "notifications of other processes do not arrive, so this process polls for changes: %s", error
+                    )
                 reported = True
                 await asyncio.sleep(RETRY)
         await self._wake.open(on_hint, on_lost)

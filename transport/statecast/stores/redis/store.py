@@ -107,7 +107,9 @@ class RedisStore:
         ]
         form, stored = await self._engine.ask(commands)
         if form not in (None, FORM):
-            raise StoreUnavailable(f"a newer version of Statecast wrote to Redis (form {form.decode()}, expected 1)")
+            raise StoreUnavailable(
+                f"expected data of version 1 in Redis, got version {form.decode()}; upgrade Statecast"
+            )
         if stored:
             self._clock = Clock(stored.decode(), clock=self._monotonic)
         self._level, confirm = await durability_of(self._engine)

@@ -221,7 +221,8 @@ def era_of(connection: sqlite3.Connection) -> str:
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(MIGRATIONS):
-        message = f"{path} was written by a newer version: it has schema {version}, this one {len(MIGRATIONS)}"
+        expected = f"expected {path} to have at most schema {len(MIGRATIONS)}"
+        message = f"{expected}, got {version}, of a newer version; upgrade Statecast"
         raise StoreUnavailable(message)
     for number, script in enumerate(MIGRATIONS[version:], version):
         if number == WITHOUT_LATEST and move_latest(connection, path):
@@ -259,7 +260,9 @@ class OpenFiles:
             except FileNotFoundError:
                 there = False
             if not there:
-                raise StoreUnavailable(f"{path} was deleted or replaced while it was open; put it back, or start again")
+                raise StoreUnavailable(
+                    f"{path} was deleted or replaced while it was open; restore it, or restart the server"
+                )
         return size
 
 

@@ -115,7 +115,7 @@ def back_up(path: Path, to: Path) -> None:
         FileExistsError: There is something of that name already.
     """
     if to.exists():
-        raise FileExistsError(f"expected the name of a new file, got {to}, which is there already")
+        raise FileExistsError(f"expected the name of a new file, got {to}, which already exists")
     part = to.with_name(f".{to.name}-{secrets.token_hex(4)}")
     with _reading(path) as connection:
         try:
@@ -145,7 +145,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
         StoreUnavailable: It cannot be opened, or holds no store.
     """
     if not path.is_file():
-        raise StoreUnavailable(f"expected the file of a store, got {path}, where there is none")
+        raise StoreUnavailable(f"expected the file of a store, got {path}, which does not exist")
     try:
         with contextlib.closing(_connected(path)) as connection:
             connection.text_factory = as_text

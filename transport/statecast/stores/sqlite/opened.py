@@ -91,7 +91,7 @@ class OpenDatabase:
         connection = self.connection
         left = left_beside(connection, self._place)
         for path in left.foreign:
-            _log.warning("%s belongs to another database than %s, and is left as it is", path, self._place)
+            _log.warning("%s belongs to another database than %s, and is not read", path, self._place)
         if left.damage:
             _log.error(
                 "the store %s is damaged, and some threads have lost their last entries: %s",

@@ -165,7 +165,7 @@ def secret(connection: sqlite3.Connection, name: str, fresh: bytes) -> bytes:
     if found is not None and isinstance(found[0], bytes) and len(found[0]) >= len(fresh):
         return bytes(found[0])
     if found is not None:
-        _log.error('the secret "%s" was damaged, and is another now: what it signed is not valid any more', name)
+        _log.error('the secret "%s" was damaged and was replaced: what it signed is no longer valid', name)
     connection.execute("INSERT OR REPLACE INTO secrets VALUES (?, ?)", (name, fresh))
     return fresh
 

@@ -78,7 +78,7 @@ class Segment:
             there = False
         if not there:
             raise StoreUnavailable(
-                f"{self.path} was deleted or replaced while it was open; put it back, or start again"
+                f"{self.path} was deleted or replaced while it was open; restore it, or restart the server"
             )
 
     def append(self, commit: bytes, *, sync: bool = False) -> None:

@@ -171,7 +171,7 @@ class Performer:
             return await self._stored(thread, Patched(thread.epoch, thread.log.revision), taken)
         self._admission.check_open()
         if thread.active is not None or thread.inbox:
-            raise RunActive("a run is under way; send a command, or patch when it has ended")
+            raise RunActive("a run is active; send a command, or patch when it has ended")
         patch(thread, call.steps, self._limits)
         if call.key is not None:
             remember_mark(thread, patch_mark(call.key, call.steps), NO_RUN)
@@ -188,7 +188,7 @@ class Performer:
             if call.cancel:
                 await self._deletion.stop(thread)
             elif thread.active is not None or thread.inbox:
-                raise RunActive('a run is under way; wait for its end, or send "cancel": true to stop it')
+                raise RunActive('a run is active; wait for its end, or send "cancel": true to stop it')
             point = await self._past.point(thread, call.revision)
             state = await offload(len(point.state), msgspec.json.decode, point.state)
             if thread.gone:

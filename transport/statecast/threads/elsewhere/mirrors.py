@@ -168,7 +168,7 @@ class Mirrors:
         self._tasks.discard(task)
         self._reading.difference_update(keys)
         if not task.cancelled() and task.exception() is not None:
-            _log.error("what other processes wrote could not be read", exc_info=task.exception())
+            _log.error("the changes of other processes could not be read", exc_info=task.exception())
         if not task.cancelled():
             self._read_soon()
 

@@ -158,7 +158,7 @@ class Journal:
     def failed(self, error: StoreUnavailable, fault: Exception | None = None) -> None:
         """Record that the store took nothing; `fault` is an error that the store itself knows nothing of."""
         if not self._reported:
-            _log.error("nothing is shown or accepted until the store works again: %s", error, exc_info=fault)
+            _log.error("the store does not work; nothing is sent or accepted until it does: %s", error, exc_info=fault)
         self._reported = True
         self.failing = error
 

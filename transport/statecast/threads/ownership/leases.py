@@ -235,7 +235,7 @@ class Leases:
     def _found(self, identity: str) -> None:
         before, self.identity = self.identity, identity
         if before and before != identity:
-            _log.warning("the store has failed over, or was restored: all threads are loaded anew")
+            _log.warning("the store has failed over, or was restored: all threads are loaded again")
             self._lose(list(self._held))
 
     async def confirm(self, keys: Iterable[Key]) -> None:

@@ -78,7 +78,7 @@ class Takeover:
             except StoreUnavailable:
                 continue
             except Exception:  # one error is not to leave everything undone that others leave
-                _log.exception("what other processes have left could not be taken over")
+                _log.exception("the threads of other processes could not be taken over")
 
     async def take(self, keys: Collection[Key]) -> None:
         """Take over threads, except those of which that failed a moment ago."""

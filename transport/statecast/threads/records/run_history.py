@@ -83,12 +83,12 @@ class RunHistory:
         if run is None:
             raise UnknownRun(run_id)
         if thread.busy:
-            raise RunActive("a run is under way; wait for its end, or cancel it", run_id=runs[0].id)
+            raise RunActive("a run is active; wait for its end, or cancel it", run_id=runs[0].id)
         if run.status not in AGAIN:
             raise RunNotRetryable(f'expected a run that failed or was stopped, got "{run.id}", which is {run.status}')
         found = dict(await self._directory.read(thread.key, BATCH, _decode_batch)).get(run.id)
         if found is None or bytes(found.batch) == bytes(TOO_LARGE):
-            raise RunNotRetryable(f'the commands of the run "{run.id}" are not kept any more')
+            raise RunNotRetryable(f'the commands of the run "{run.id}" are no longer stored')
         return found
 
     async def erase_old(self) -> None:

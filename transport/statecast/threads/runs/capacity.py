@@ -36,13 +36,13 @@ class Capacity:
         """
         limits = self._limits
         if self._all - min(self._waiting, limits.waiting) >= limits.runs:
-            message = f"the server already has {limits.runs} runs queued or under way; try again soon"
+            message = f"the server already has {limits.runs} queued and active runs; try again soon"
             raise ServerFull(message, retry_after=5, limit=limits.runs)
         if owner is None:
             return
         working = self._of[owner] - min(self._waiting_of[owner], limits.waiting_per_owner)
         if working >= limits.runs_per_owner:
-            message = f"you have {working} runs under way; wait for one to end, or stop it"
+            message = f"you have {working} active runs; wait for one to end, or stop it"
             raise TooManyRuns(message, retry_after=5, limit=limits.runs_per_owner)
 
     def enter(self, owner: str | None) -> None:

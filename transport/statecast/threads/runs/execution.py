@@ -454,7 +454,7 @@ class Execution:
         failures = list(self._tasks.failures)
         self._tasks.failures.clear()  # their tracebacks hold all that the agent held
         if self._tasks.abandoned:
-            _log.error("run %s on thread %s does not stop, and is left behind", self.id, self.thread.id)
+            _log.error("run %s on thread %s ends without its handler, which ignores the stop", self.id, self.thread.id)
         if self._failure is not None:
             return "failed", self._failure
         if self._stop is not None:

@@ -22,8 +22,8 @@ _log: Final = logging.getLogger("statecast")
 async def count_try(thread: LoggedState, run_id: str, batch: Batch) -> RunError | None:
     """Store which try of a batch begins, before it can end the process once more; or return why it is given up."""
     if batch.tries > TRIES:
-        _log.error("run %s on thread %s is given up: the server ended %d times during it", run_id, thread.id, TRIES)
-        return RunError("too_many_tries", f"The server ended {TRIES} times while the run was under way.")
+        _log.error("run %s on thread %s failed: the server ended %d times during it", run_id, thread.id, TRIES)
+        return RunError("too_many_tries", f"The server ended {TRIES} times while the run was active.")
     thread.journal.add(BatchChanged(thread.key, run_id, batch.encode()))
     with contextlib.suppress(StoreUnavailable):  # then the run is not stored either
         await thread.journal.wait_stored()
