@@ -194,7 +194,7 @@ def test_tasks_need_a_run_that_is_under_way() -> None:
     async def nothing() -> None:
         """Never called."""
 
-    with pytest.raises(RuntimeError, match="under way"):
+    with pytest.raises(RuntimeError, match="an active run"):
         run.start_soon(nothing)
 
 

@@ -280,7 +280,7 @@ async def test_who_closed_gets_nothing_more() -> None:
 async def test_waiting_needs_a_run_that_is_under_way() -> None:
     run = Run(id="run", thread_id="t", document=Document({}))
 
-    with pytest.raises(RuntimeError, match="under way"):
+    with pytest.raises(RuntimeError, match="an active run"):
         await run.wait_for("go")
 
 
