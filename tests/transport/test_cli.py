@@ -168,7 +168,7 @@ def test_the_demo_is_served_with_its_page(folder: Path) -> None:
     ],
 )
 def test_a_bad_target_is_a_plain_message(folder: Path, target: str, message: str) -> None:
-    with start(folder, "serve", target) as process:
+    with start(folder, "serve", target, "--port", "0") as process:
         out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (2, "")
     assert err.startswith("statecast: ")
