@@ -8,7 +8,7 @@ import { ChatIcon, ClientsIcon, CommandsIcon, OperationsIcon, RunsIcon, StateIco
 import { useMoment, useRunChanges } from "./log/log";
 import { Clients } from "./panels/clients";
 import { Commands } from "./panels/commands";
-import { Header } from "./panels/header";
+import { Header, THREADS_TOGGLE } from "./panels/header";
 import { Operations } from "./panels/operations";
 import { Overview } from "./panels/overview";
 import { PastBanner } from "./panels/past-banner";
@@ -50,11 +50,14 @@ function Layout() {
   useEffect(() => {
     if (!open || screen === "wide") return;
     const close = ({ key }: KeyboardEvent): void => {
-      if (key === "Escape") threadsOpen.set(null);
+      if (key !== "Escape") return;
+      threadsOpen.set(null);
+      document.getElementById(THREADS_TOGGLE)?.focus();
     };
     addEventListener("keydown", close);
     return () => removeEventListener("keydown", close);
   }, [open, screen]);
+  const isCovered = open && screen !== "wide";
   const isTab = phone ? { role: "tabpanel", id: panelId("chat"), "aria-labelledby": tabId("chat") } : {};
   return (
     <div className="page" data-past={moment ? "" : undefined} data-threads={open ? "open" : undefined}>
@@ -74,14 +77,14 @@ function Layout() {
             <ThreadList />
           </>
         )}
-        <div className="middle" hidden={phone && selected !== "chat"} {...isTab}>
+        <div className="middle" hidden={phone && selected !== "chat"} inert={isCovered} {...isTab}>
           <Overview />
           <div className="live" hidden={moment !== null}>
             <Chat />
           </div>
           {moment && <PastChat moment={moment} />}
         </div>
-        <aside className="inspector" aria-label="Inspector">
+        <aside className="inspector" aria-label="Inspector" inert={isCovered}>
           <Tabs
             label={phone ? "Views" : "Inspector"}
             tabs={phone ? [CHAT, ...INSPECTOR] : INSPECTOR}

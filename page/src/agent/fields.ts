@@ -120,7 +120,7 @@ const controlOf = (name: string, schema: Schema): Control => {
 };
 
 /** `dueDate` and `due_date` read as "Due date". */
-const spoken = (name: string): string => {
+export const spoken = (name: string): string => {
   const words = name.replace(/([a-z])([A-Z])/g, "$1 $2").replace(/[_-]+/g, " ").toLowerCase();
   return words.charAt(0).toUpperCase() + words.slice(1);
 };

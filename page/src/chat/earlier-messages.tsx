@@ -1,33 +1,21 @@
 /** Messages before the latest, some at a time: to read, and nothing in them can be sent. */
-import { AssistantRuntimeProvider, useExternalStoreRuntime, type ThreadMessage } from "@assistant-ui/react";
 import { messagesOf } from "@statecast/react";
 import { useMemo, useState } from "react";
 import { earlierIn } from "../agent/recent";
 import type { DemoState } from "../agent/state";
-import { Messages } from "./messages";
+import { ReadOnly } from "./read-only";
 
 /** Messages that a click shows. */
 const STEP = 60;
 
-const same = (message: ThreadMessage): ThreadMessage => message;
-const nothing = (): Promise<void> => Promise.resolve();
-
-/** Messages in a runtime that sends nothing. */
-export function ReadOnly({ messages }: { readonly messages: readonly ThreadMessage[] }) {
-  const runtime = useExternalStoreRuntime({ messages, convertMessage: same, onNew: nothing, isDisabled: true });
-  return (
-    <AssistantRuntimeProvider runtime={runtime}>
-      <fieldset disabled>
-        <Messages />
-      </fieldset>
-    </AssistantRuntimeProvider>
-  );
-}
-
 function Stretch({ state, from, to }: { readonly state: DemoState; readonly from: number; readonly to: number }) {
   const stored = state?.messages;
   const messages = useMemo(() => messagesOf({ messages: stored?.slice(from, to) ?? [] }), [stored, from, to]);
-  return <ReadOnly messages={messages} />;
+  return (
+    <fieldset disabled>
+      <ReadOnly messages={messages} />
+    </fieldset>
+  );
 }
 
 export function EarlierMessages({ state }: { readonly state: DemoState }) {

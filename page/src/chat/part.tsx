@@ -47,6 +47,7 @@ function Data({ name, data }: { name: string; data: unknown }) {
 export function Part({ part }: { part: EnrichedPartState }) {
   switch (part.type) {
     case "text":
+      if (part.text === "") return null; // the sign of life says enough
       return (
         <p className="text" data-running={part.status.type === "running" || undefined}>
           <Markdown text={part.text} />

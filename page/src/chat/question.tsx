@@ -1,7 +1,7 @@
 /** An open question of the agent, whatever its tool is called: buttons where it can be decided, else a form. */
 import type { Question } from "@statecast/react";
-import { useId, useState, type SyntheticEvent } from "react";
-import { readForm, toForm, Unreadable, type Schema } from "../agent/fields";
+import { Fragment, useId, useState, type SyntheticEvent } from "react";
+import { readForm, spoken, toForm, Unreadable, type Schema } from "../agent/fields";
 import { useSession } from "../agent/session";
 import { FieldInput } from "../panels/field-input";
 
@@ -78,6 +78,24 @@ const Decline = ({ question }: { readonly question: Question }) => (
   </button>
 );
 
+const isScalar = (value: unknown): value is string | number | boolean | null => value === null || typeof value !== "object";
+
+/** What the question is about: names and values, or whatever else it is as JSON. */
+function Details({ details }: { readonly details: unknown }) {
+  const fields = Object.entries(typeof details === "object" && !Array.isArray(details) ? (details ?? {}) : {});
+  if (fields.length === 0 || !fields.every(([, value]) => isScalar(value))) return <pre>{JSON.stringify(details, null, 2)}</pre>;
+  return (
+    <dl className="question-details">
+      {fields.map(([name, value]) => (
+        <Fragment key={name}>
+          <dt>{spoken(name)}</dt>
+          <dd>{String(value)}</dd>
+        </Fragment>
+      ))}
+    </dl>
+  );
+}
+
 export function OpenQuestion({ question }: { readonly question: Question }) {
   const { kind, prompt, options, details, call } = question;
   const id = useId();
@@ -87,7 +105,7 @@ export function OpenQuestion({ question }: { readonly question: Question }) {
       <p id={id} className="question-prompt">
         {prompt ?? (call ? `${call.name} needs an answer.` : "The agent has a question.")}
       </p>
-      {details !== undefined && <pre>{JSON.stringify(details, null, 2)}</pre>}
+      {details !== undefined && <Details details={details} />}
       {isDecision ? (
         <div className="question-actions">
           <Decision question={question} />

@@ -1,9 +1,12 @@
 /** A call of a tool: its name, on demand what went in and came out, and the question that it waits for. */
 import { useAuiState, type ToolCallMessagePart } from "@assistant-ui/react";
+import { messagesOf } from "@statecast/react";
+import { useMemo } from "react";
 import { useSession } from "../agent/session";
 import { ChevronIcon } from "../icons";
 import { useMoment } from "../log/log";
 import { OpenQuestion } from "./question";
+import { ReadOnly } from "./read-only";
 
 const pretty = (value: unknown): string => JSON.stringify(value, null, 2);
 
@@ -19,6 +22,16 @@ const useUnanswered = (): string => {
   const type = useAuiState((s) => s.message.status?.type);
   return type === "running" ? "running" : type === "requires-action" ? "waiting for you" : "no answer";
 };
+
+/** The conversation of an agent that works within a call. */
+function SubAgent({ stored, name }: { readonly stored: readonly unknown[]; readonly name: string }) {
+  const messages = useMemo(() => messagesOf({ messages: stored }), [stored]);
+  return (
+    <section className="sub-agent" aria-label={`Messages of ${name}`} data-testid="sub-agent">
+      <ReadOnly messages={messages} />
+    </section>
+  );
+}
 
 export function ToolCall({ part }: { readonly part: ToolCallMessagePart }) {
   const isPast = useMoment() !== null;
@@ -39,6 +52,9 @@ export function ToolCall({ part }: { readonly part: ToolCallMessagePart }) {
         <pre>{part.argsText || pretty(part.args)}</pre>
         {result !== undefined && <pre>{pretty(result)}</pre>}
       </details>
+      {part.messages !== undefined && part.messages.length > 0 && (
+        <SubAgent stored={part.messages} name={part.toolName} />
+      )}
       {question && <OpenQuestion question={question} />}
     </>
   );

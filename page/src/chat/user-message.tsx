@@ -1,9 +1,12 @@
 /** A message of the user, and its composer while it is being edited. */
 import { ActionBarPrimitive, AuiIf, ComposerPrimitive, MessagePrimitive, useAuiState } from "@assistant-ui/react";
+import { useEffect, useRef } from "react";
 import { EditIcon } from "../icons";
 import { Branches } from "./branches";
 import { useIsFree } from "./free";
 import { Part } from "./part";
+
+const composer = (): HTMLElement | null => document.querySelector(".composer-input");
 
 function EditComposer() {
   return (
@@ -26,8 +29,17 @@ export function UserMessage() {
   const pending = useAuiState((s) => s.message.metadata.isOptimistic === true);
   const queued = useAuiState((s) => s.message.metadata.custom["queued"] === true);
   const isFree = useIsFree();
+  const root = useRef<HTMLDivElement>(null);
+  const wasEditing = useRef(false);
+  useEffect(() => {
+    // The keyboard goes on where it was: the field that had the focus is gone.
+    const isLost = document.activeElement === document.body;
+    if (wasEditing.current && !editing && isLost) (root.current?.querySelector("button") ?? composer())?.focus();
+    wasEditing.current = editing;
+  }, [editing]);
   return (
     <MessagePrimitive.Root
+      ref={root}
       className="message user"
       data-testid="message"
       data-role="user"

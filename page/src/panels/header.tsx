@@ -13,6 +13,8 @@ import { ThemeSwitch } from "./theme";
 import { ThreadMenu } from "./thread-menu";
 import { threadsOpen } from "./views";
 
+export const THREADS_TOGGLE = "threads-toggle";
+
 function RunStatus() {
   const running = useAuiState((s) => s.thread.isRunning);
   const asking = useAuiState((s) => {
@@ -57,6 +59,7 @@ export function Header() {
       <button
         type="button"
         className="icon-button"
+        id={THREADS_TOGGLE}
         aria-label="Threads"
         title="Threads"
         aria-expanded={open}

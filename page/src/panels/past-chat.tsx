@@ -4,7 +4,8 @@ import { messagesOf } from "@statecast/react";
 import { useMemo } from "react";
 import { recentIn } from "../agent/recent";
 import type { DemoState } from "../agent/state";
-import { EarlierMessages, ReadOnly } from "../chat/earlier-messages";
+import { EarlierMessages } from "../chat/earlier-messages";
+import { ReadOnly } from "../chat/read-only";
 import type { Moment } from "../log/recording";
 import { useEnd } from "./scroll";
 
@@ -26,7 +27,9 @@ export function PastChat({ moment }: { readonly moment: Moment }) {
       <div {...viewport} className="chat-viewport" role="group" aria-label="Messages" tabIndex={0}>
         {messages.length === 0 && <p className="empty">There were no messages yet.</p>}
         <EarlierMessages state={moment.state as DemoState} />
-        <ReadOnly messages={messages} />
+        <fieldset disabled>
+          <ReadOnly messages={messages} />
+        </fieldset>
       </div>
     </section>
   );

@@ -7,6 +7,7 @@ import { pageWith } from "../server/address";
 import { textOf, unloaded } from "../server/requests";
 import { deleteThread, listed, type Summary } from "../server/threads";
 import { useShownState } from "../log/shown";
+import { useScreen } from "./screen";
 import { ago } from "./times";
 
 const STATUS_NAMES: Readonly<Record<string, string>> = {
@@ -95,6 +96,7 @@ function Row({ summary, onDelete }: { readonly summary: Summary; readonly onDele
 
 export function ThreadList() {
   const id = useId();
+  const screen = useScreen();
   const { threads, problem } = useSignal(listed);
   const [search, setSearch] = useState("");
   const [deleting, setDeleting] = useState<Doomed | null>(null);
@@ -115,6 +117,7 @@ export function ThreadList() {
         <span className="visually-hidden">Search threads</span>
         <input
           type="search"
+          autoFocus={screen !== "wide"}
           className="input"
           placeholder="Search"
           value={search}
