@@ -9,7 +9,7 @@ from examples.external_store.agent import agent as branching
 from statecast import AddMessage, Agent, Run, create_app
 from tests.clients.serving import served
 
-from .demo_page import AGENT, USER, Page, part
+from .demo_page import AGENT, USER, Page, form, part
 
 Open = Callable[..., Page]
 
@@ -171,3 +171,31 @@ def test_a_sub_agent_speaks_within_its_call(open_page: Open) -> None:
         page.wait(f"{part('sub-agent')} {USER}", text="Where are the bees?")
         page.rest()
         page.shoot("sub-agent")
+
+
+def test_one_of_several_agents_is_chosen_for_a_new_thread(open_page: Open) -> None:
+    def saying(name: str) -> Agent:
+        agent = Agent(name)
+
+        @agent.on(AddMessage)
+        async def answer(run: Run, command: AddMessage) -> None:
+            run.messages.assistant().append_text(f"I am {name}.")
+
+        @agent.on(f"ring-{name}")
+        async def ring(run: Run, command: object) -> None: ...
+
+        return agent
+
+    agents = [saying("owl"), saying("fox")]
+    with served(create_app(agents, open_list=True, page=True)) as url, open_page(url=f"{url}/", viewport=WIDE) as page:
+        page.wait(part("agent"))
+        page.shoot("agents")
+        page.do("press", selector=part("agent"), key="ArrowDown")
+        page.watch(f"() => document.querySelector('{part('agent')}').value === 'fox' || null")
+        answered(page, "Hello")
+        assert page.reply() == "I am fox."
+        page.do("reload")
+        page.open("commands")
+        page.wait(form("ring-fox"))
+        answered(page, "And now?", 1)
+        assert page.reply() == "I am fox."

@@ -3,7 +3,7 @@ import { AssistantRuntimeProvider } from "@assistant-ui/react";
 import { useStatecast, type Statecast } from "@statecast/react";
 import { createContext, useContext, useEffect, type ReactNode } from "react";
 import { take } from "../log/log";
-import { loaded, readAgents } from "../server/agents";
+import { answering, loaded, readAgents, readAnswering, useAgent } from "../server/agents";
 import { server } from "../server/address";
 import { useFailures } from "./failure";
 import { publish } from "./following";
@@ -31,15 +31,21 @@ export const useSession = (): Session => {
 /** Read what the agent is at first, and whenever the connection is back: its server may be another process. */
 const useAgents = (connection: string): void => {
   const isOpen = connection === "open";
+  const isOneOfSeveral = (useSignal(loaded).agents?.length ?? 0) > 1;
   useEffect(() => void readAgents(), [isOpen]);
+  useEffect(() => {
+    if (reopened && isOneOfSeveral) readAnswering().catch(() => {}); // then the first one's commands are shown
+  }, [isOneOfSeveral]);
 };
 
 export function Session({ children }: { readonly children: ReactNode }) {
-  const hasBranches = SHOW_BRANCH in (useSignal(loaded).agent?.commands ?? {});
+  const hasBranches = SHOW_BRANCH in (useAgent()?.commands ?? {});
+  const chosen = useSignal(answering) ?? undefined;
   const session = useStatecast<DemoState, CustomCommand>({
     url: server,
     threadId,
     isNew: !reopened,
+    agent: chosen,
     urlParam: "thread",
     attachments: true,
     branchCommand: hasBranches ? SHOW_BRANCH : undefined,

@@ -1,7 +1,7 @@
 /** What an empty chat offers: things to try, in the agent's words, and what to look at. */
 import { ThreadPrimitive } from "@assistant-ui/react";
 import { useSignal } from "../agent/signal";
-import { loaded, type Suggestion } from "../server/agents";
+import { answering, loaded, useAgent, type Suggestion } from "../server/agents";
 
 /** For an agent that suggests nothing. */
 const LOOK_AT = [
@@ -39,11 +39,27 @@ function Look() {
 }
 
 export function Welcome() {
-  const { agent, problem } = useSignal(loaded);
+  const agent = useAgent();
+  const { agents, problem } = useSignal(loaded);
   const suggestions = agent?.suggestions ?? (problem === null ? null : []);
   return (
     <div className="welcome">
       <h2>Say something, and watch the state change</h2>
+      {agent !== null && (agents?.length ?? 0) > 1 && (
+        <label className="agent-choice">
+          Agent
+          <select
+            className="input small"
+            value={agent.name}
+            data-testid="agent"
+            onChange={({ target }) => answering.set(target.value)}
+          >
+            {agents?.map(({ name }) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        </label>
+      )}
       <p>
         Everything on this page comes from one JSON document on the server. Each change arrives as a small operation.
         {suggestions?.length ? " Things to try:" : ""}

@@ -2,12 +2,13 @@
 import { useMemo } from "react";
 import { declaredBy } from "../agent/declared";
 import { useSignal } from "../agent/signal";
-import { loaded } from "../server/agents";
+import { loaded, useAgent } from "../server/agents";
 import { CommandForm } from "./command-form";
 import { Panel } from "./panel";
 
 export function Commands() {
-  const { agent, problem } = useSignal(loaded);
+  const agent = useAgent();
+  const { problem } = useSignal(loaded);
   const commands = useMemo(() => (agent === null ? null : declaredBy(agent)), [agent]);
   return (
     <Panel title="Commands" note="made from the agent's schemas" className="commands">
