@@ -21,7 +21,7 @@ from statecast.workers import WORKER_TIMEOUT, Attached, Parent, Reloading, attac
 
 from .arguments import port, seconds, workers
 from .failures import check_port, fail, fail_loading, loading_failure
-from .settings import STORES, add_settings, app_of, page_hint
+from .settings import STORES, add_settings, app_of, is_here, page_hint
 
 __all__ = ["TARGET", "add_commands", "add_options", "serve_agents"]
 
@@ -119,7 +119,9 @@ def serve_agents(options: argparse.Namespace) -> int:
             raise ValueError(NOT_SHARED)
     except Exception as error:  # importing runs the user's code, which may raise anything
         status = fail_loading(error)
-        return status if parent is None or not parent.again else _serve_failure(error, options, parent)
+        if parent is None or not parent.again or not is_here(options):
+            return status
+        return _serve_failure(error, options, parent)
     try:
         asyncio.run(_try(app.hub.registry.store))
     except StoreUnavailable as error:

@@ -15,7 +15,17 @@ from statecast.stores import store_of
 from statecast.targets import agents_in, load
 from statecast_agents import Agent
 
-__all__ = ["API_KEYS", "METRICS_TOKEN", "STORES", "TRACE_CONTENT", "add_settings", "app_of", "has_page", "page_hint"]
+__all__ = [
+    "API_KEYS",
+    "METRICS_TOKEN",
+    "STORES",
+    "TRACE_CONTENT",
+    "add_settings",
+    "app_of",
+    "has_page",
+    "is_here",
+    "page_hint",
+]
 
 API_KEYS: Final = "STATECAST_API_KEYS"  #: the environment variable: keys of the cloud API, with commas between
 
@@ -101,19 +111,19 @@ def app_of(options: argparse.Namespace) -> App:
         _check_settings(options, options.target)
         if has_page(options):
             app.add_page()
-    if options.command != "serve" and options.page and not _is_here(options) and not app.hub.knows_owners:
+    if options.command != "serve" and options.page and not is_here(options) and not app.hub.knows_owners:
         raise ValueError(
             f"expected an app with `identify` for --page on {options.host}, which other machines reach; or bind to "
             "127.0.0.1, where the page is on"
         )
-    if _is_here(options) and options.reload:
+    if is_here(options) and options.reload:
         add_restart(app)
     return app
 
 
 def has_page(options: argparse.Namespace) -> bool:
     """Return whether a command serves the page: by an option, or for whoever writes an agent on this machine."""
-    return options.page or _is_here(options)
+    return options.page or is_here(options)
 
 
 def page_hint(options: argparse.Namespace) -> str:
@@ -125,7 +135,7 @@ def page_hint(options: argparse.Namespace) -> str:
     return "The page is off, because other machines reach this address; --page turns it on for apps with `identify`"
 
 
-def _is_here(options: argparse.Namespace) -> bool:
+def is_here(options: argparse.Namespace) -> bool:
     """Return whether it is `dev` or `demo`, on an address that only this machine reaches."""
     host = options.host
     try:
@@ -143,12 +153,12 @@ def _new_app(options: argparse.Namespace, agents: Sequence[Agent]) -> App:
         allowed_hosts=[*options.allowed_host, options.host],
         on_disconnect=options.on_disconnect,
         store=store_of(store, durable=options.durable),
-        open_list=options.open_list or _is_here(options),
+        open_list=options.open_list or is_here(options),
         cloud=_cloud() if options.cloud else False,
         page=has_page(options),
         traces=Traces(content=os.environ.get(TRACE_CONTENT, "").lower() == "true") if options.traces else False,
         metrics=options.metrics and (os.environ.get(METRICS_TOKEN) or True),
-        debug=options.debug or _is_here(options),
+        debug=options.debug or is_here(options),
     )
 
 
