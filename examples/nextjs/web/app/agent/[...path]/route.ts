@@ -2,7 +2,7 @@ import { cookies } from "next/headers";
 
 const SERVER = process.env.STATECAST_URL ?? "http://127.0.0.1:8000";
 
-/** Headers that belong to the connection with the browser, and the cookies, which are none of the agents' business. */
+/** Headers of the connection with the browser, and its cookies, are not forwarded. */
 const OURS = ["accept-encoding", "connection", "content-length", "cookie", "host", "transfer-encoding"];
 
 /** Forward a request to the agents with the user's token, and the response as it arrives. */
@@ -14,12 +14,12 @@ async function forward(request: Request, { params }: RouteContext<"/agent/[...pa
   if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
   const { method, signal } = request;
   const body = method === "GET" || method === "HEAD" ? null : await request.arrayBuffer();
-  const address = new URL(path.map(encodeURIComponent).join("/") + new URL(request.url).search, `${SERVER}/`);
+  const address = `${SERVER}/${path.map(encodeURIComponent).join("/")}${new URL(request.url).search}`;
   try {
     const answer = await fetch(address, { method, headers, body, signal });
     return new Response(answer.body, answer);
   } catch {
-    return new Response(null, { status: 502 }); // the hook tries again, so a restart of the server loses nothing
+    return new Response(null, { status: 502 }); // the hook tries again
   }
 }
 
