@@ -1,4 +1,4 @@
-"""`statecast threads`, `show`, `cancel` and `export`, as processes of their own."""
+"""`statecast threads`, `show`, `cancel`, `export` and `import`, as processes of their own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.client.terminal import PATIENCE, Terminal, out, ran, running
+from tests.transport.travels import without_ids
 
 pytestmark = pytest.mark.slow
 
@@ -101,6 +102,25 @@ def test_a_thread_is_exported(url: str, tmp_path: Path) -> None:
     assert unwritten == (1, "", f"statecast: {nowhere} cannot be written: No such file or directory\n")
 
 
+def test_a_thread_is_imported(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "first.json"
+    ran("export", "first", "--url", url, "--to", str(file))
+    assert ran("import", str(file), "--url", url, "--thread", "copy") == (0, "copy\n", "")
+    _, made, _ = ran("import", str(file), STATECAST_URL=url)
+    for thread in ("copy", made.strip()):
+        document = json.loads(ran("export", thread, "--url", url)[1])
+        assert (document["threadId"], without_ids(document)) == (thread, without_ids(json.loads(file.read_text())))
+
+    status, _, taken = ran("import", str(file), "--url", url, "--thread", "copy")
+    assert (status, taken.count("\n")) == (2, 1)
+    assert "thread_exists" in taken
+    file.write_text("no document")
+    for path in (file, tmp_path / "no.json"):
+        status, _, error = ran("import", str(path), "--url", url)
+        assert (status, error.count("\n")) == (1, 1)
+        assert "expected a document that `statecast export` wrote" in error
+
+
 @pytest.mark.parametrize("command", [["show"], ["cancel"], ["export"]])
 def test_an_unknown_thread_is_one_line(url: str, command: list[str]) -> None:
     status, shown, error = ran(*command, "nowhere", "--url", url)
@@ -127,5 +147,11 @@ def test_a_store_is_read_without_a_server(tmp_path: Path) -> None:
     assert (status, shown.startswith("user: hello\n")) == (0, True)
     assert about.startswith("completed")
     assert ran("threads", "--store", database, "--owner", "ada") == (0, "", "there are no threads\n")
-    status, _, unknown = ran("show", "nowhere", "--store", database)
-    assert (status, unknown) == (2, 'statecast: expected the id of a thread in the store, got "nowhere"\n')
+    status, document, error = ran("export", "kept", "--store", database)
+    assert (status, error) == (0, "")
+    kept = json.loads(document)
+    assert (kept["threadId"], kept["run"]["status"], len(kept["runs"])) == ("kept", "completed", 1)
+    assert kept["history"][-1]["revision"] == kept["revision"]
+    for command in ("show", "export"):
+        status, _, unknown = ran(command, "nowhere", "--store", database)
+        assert (status, unknown) == (2, 'statecast: expected the id of a thread in the store, got "nowhere"\n')

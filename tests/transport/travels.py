@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from typing import Any, Final
 
 import anyio
@@ -68,3 +70,12 @@ def states_of(view: View) -> dict[int, Json]:
 def first_answer(states: dict[int, Json]) -> int:
     """Return the first revision at which the first message, a word, is answered."""
     return min(at for at, state in states.items() if state and state["words"] == 1 and "memory" in state)
+
+
+def without_ids(document: dict[str, Any]) -> dict[str, Any]:
+    """Return an exported thread without its id, and with numbers in place of the ids of its runs."""
+    text = json.dumps({name: value for name, value in document.items() if name != "threadId"})
+    for number, id in enumerate(dict.fromkeys(re.findall(r"run_\w+", text))):
+        text = text.replace(f'"{id}"', f'"run {number}"')
+    numbered: dict[str, Any] = json.loads(text)
+    return numbered

@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 
 from statecast import Agent, Limits, Run, UntypedCommand, Uploads, create_app
 from statecast.client import Client
-from statecast.stores import Key, MemoryStore, Store
+from statecast.stores import Key, MemoryStore, Store, StoreUnavailable
 from statecast.testing import TestClient
 from statecast.threads import Thread
 from statecast.threads.past import Past
@@ -391,3 +391,22 @@ async def test_a_file_stays_until_the_last_thread_with_it_is_deleted(store: Stor
         for thread_id, status in (("t", 200), (first, 200), (second, 404)):
             assert (await client.request("DELETE", f"/threads/{thread_id}")).status == 204
             assert (await client.get(path)).status == status
+
+
+async def test_a_history_that_cannot_be_read_now_is_not_damaged() -> None:
+    class Away(MemoryStore):
+        away = False
+
+        async def records(self, key: Key, kind: str) -> list[tuple[str, bytes]]:
+            if self.away and kind.startswith("history"):
+                raise StoreUnavailable("the store is away")
+            return await super().records(key, kind)
+
+    store = Away()
+    async with TestClient(create_app(writer(), store=store)) as client:
+        await said(client, "one")
+        store.away = True
+        for answer in (await fork(client, 1), await rewind(client, 1)):
+            assert (answer.status, answer.json()["error"]["code"]) == (503, "store_unavailable")
+        store.away = False
+        assert (await fork(client, 1)).status == 201

@@ -78,7 +78,7 @@ class Client:
     async def import_thread(self, document: Mapping[str, Json], thread_id: str | None = None) -> Thread:
         """Make a new thread of a document that `Thread.export` has returned, and return it.
 
-        It has the state, the title, the agent, and what pages have written of messages.
+        It has the state, its history and its runs, the title, the agent, and what pages have written of messages.
 
         Args:
             document: The document.
@@ -87,7 +87,7 @@ class Client:
         made = thread_id or new_id("thr")
         known = {
             name: document[name]
-            for name in ("statecast", "state", "title", "agent", "messages", "deleted")
+            for name in ("statecast", "state", "title", "agent", "messages", "deleted", "runs", "history")
             if name in document
         }
         try:

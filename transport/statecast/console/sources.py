@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 from urllib.parse import quote
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from statecast.client.connection import Connection
 from statecast.protocol import RunEntry, RunState
 from statecast.stores import Key, Store, StoreUnavailable, Summary, store_of
+from statecast.threads.exports import exported
 from statecast.threads.log.restore import restore
 from statecast_agents import Json, StatecastError
 
@@ -56,6 +57,9 @@ class Source(Protocol):
     async def thread(self, thread_id: str) -> Thread:
         """Return a thread."""
 
+    async def export(self, thread_id: str) -> dict[str, Json]:
+        """Return a thread as one document."""
+
 
 class Server:
     """The threads of a server.
@@ -91,6 +95,10 @@ class Server:
         """Return a thread as one document."""
         return await self.connection.request("GET", f"{path_of(thread_id)}/export")
 
+    async def import_(self, document: dict[str, Json]) -> str:
+        """Make a thread of a document; return its id."""
+        return str((await self.connection.request("POST", "/threads/import", document))["threadId"])
+
 
 class Stored:
     """The threads of a store that belong to nobody in particular, or to one owner.
@@ -119,11 +127,21 @@ class Stored:
         """Return a thread."""
         saved = await self._store.load(Key(self._owner, thread_id))
         if saved is None:
-            raise UnknownThread(f'expected the id of a thread in the store, got "{thread_id}"')
+            raise self._unknown(thread_id)
         restored = restore(saved)
         runs = [entry.run for entry in restored.entries if isinstance(entry, RunEntry)]
         revision = restored.entries[-1].revision if restored.entries else saved.revision
         return Thread(thread_id, revision, restored.document.plain(), runs[-1] if runs else restored.run)
+
+    async def export(self, thread_id: str) -> dict[str, Json]:
+        """Return a thread as one document."""
+        document = await exported(self._store, Key(self._owner, thread_id))
+        if document is None:
+            raise self._unknown(thread_id)
+        return cast("dict[str, Json]", msgspec.json.decode(document))
+
+    def _unknown(self, thread_id: str) -> UnknownThread:
+        return UnknownThread(f'expected the id of a thread in the store, got "{thread_id}"')
 
 
 @asynccontextmanager

@@ -1,12 +1,13 @@
-"""`statecast threads`, `show`, `cancel` and `export`: what they print."""
+"""`statecast threads`, `show`, `cancel`, `export` and `import`: what they print."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from rich.text import Text
@@ -17,7 +18,7 @@ from .answer import text_of
 from .output import OUT, STATUS_STYLES, report, visible, write
 from .sources import Listed, Server, Source
 
-__all__ = ["Open", "cancel", "export", "list_threads", "show"]
+__all__ = ["Open", "cancel", "export", "import_", "list_threads", "show"]
 
 #: Opens where the threads are.
 Open: TypeAlias = Callable[[], AbstractAsyncContextManager[Source]]
@@ -80,10 +81,10 @@ async def cancel(open: Callable[[], AbstractAsyncContextManager[Server]], thread
     return OK if cancelled else FAILED
 
 
-async def export(open: Callable[[], AbstractAsyncContextManager[Server]], thread_id: str, to: Path | None) -> int:
+async def export(open: Open, thread_id: str, to: Path | None) -> int:
     """Print a thread as one document of JSON, or write it into a file."""
-    async with open() as server:
-        document = _json(await server.export(thread_id))
+    async with open() as source:
+        document = _json(await source.export(thread_id))
     if to is None:
         write(document)
     else:
@@ -93,6 +94,29 @@ async def export(open: Callable[[], AbstractAsyncContextManager[Server]], thread
             report(f"statecast: {to} cannot be written: {error.strerror}")
             return FAILED
         report(f"{to}: {len(document.encode())} bytes")
+    return OK
+
+
+async def import_(
+    open: Callable[[], AbstractAsyncContextManager[Server]], file: Path | None, thread_id: str | None
+) -> int:
+    """Make a thread of a document on a server, and print its id.
+
+    Args:
+        open: Opens the server.
+        file: Where the document is; None: on the standard input.
+        thread_id: The id of the new thread; None: any.
+    """
+    try:
+        read = sys.stdin.buffer.read if file is None else file.read_bytes
+        document = msgspec.json.decode(await asyncio.to_thread(read), type=dict[str, Any])
+    except (OSError, msgspec.DecodeError) as error:
+        report(f"statecast: expected a document that `statecast export` wrote: {error}")
+        return FAILED
+    document.pop("threadId", None)  # it becomes a thread beside the one that it was
+    async with open() as server:
+        made = await server.import_(document if thread_id is None else {**document, "threadId": thread_id})
+    write(f"{made}\n")
     return OK
 
 

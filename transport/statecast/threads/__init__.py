@@ -4,6 +4,7 @@ from .admission import AnyRun
 from .connection_limits import Connections
 from .history import EACH, LEASE, History
 from .hub import Hub, Submission
+from .imports import Imported
 from .limits import Limits
 from .log.reader import Reader
 from .observer import Answered, ObservedRun, Observer
@@ -33,6 +34,7 @@ __all__ = [
     "HookCalls",
     "HookFailed",
     "Hub",
+    "Imported",
     "Limits",
     "ObservedRun",
     "Observer",

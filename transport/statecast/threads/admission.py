@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from statecast import stores
-from statecast.protocol import Cursor
+from statecast.protocol import Cursor, RunState
 from statecast.protocol.errors import RequestError, Unauthorized
 from statecast.stores import Key, StoreUnavailable
 from statecast_agents import Agent, Document, new_id
@@ -138,7 +138,7 @@ class Admission:
             check_questions(thread, commands)
             check_messages(thread, commands, agrees=agreed)
             fresh, _ = unapplied(thread, commands)
-            return await self._accept(thread, posted, fresh, agreed=agreed, created=[thread.created()])
+            return await self._accept(thread, posted, fresh, agreed=agreed, created=thread.created())
 
     async def check_free(self, key: Key) -> None:
         """Check that a request without an owner creates no thread under an id that belongs to an owner.
@@ -343,11 +343,18 @@ class Admission:
                 await self._registry.summary(key)
                 thread = self._registry.make(key, agent, document)
                 posted = Posted(agent=agent, commands=[], thread_id=key.thread_id, owner=key.owner)
-                await self._accept(thread, posted, [], agreed=True, created=[thread.created()])
+                await self._accept(thread, posted, [], agreed=True, created=thread.created())
             return thread
 
     async def create(
-        self, key: Key, agent: Agent, document: Document, memory: Sequence[Record], changes: Sequence[stores.Change]
+        self,
+        key: Key,
+        agent: Agent,
+        document: Document,
+        memory: Sequence[Record],
+        changes: Sequence[stores.Change],
+        *,
+        end: tuple[int, RunState | None] = (0, None),
     ) -> Thread:
         """Make a new thread, and return it once it is stored.
 
@@ -357,6 +364,7 @@ class Admission:
             document: Its state.
             memory: The versions of its agent's memory.
             changes: What is stored with it: its memory, and other records.
+            end: The revision that its history ends with, and the latest run there, which has ended.
 
         Raises:
             HeldElsewhere: Another process has a thread of that id, or just makes it.
@@ -368,9 +376,10 @@ class Admission:
                 raise ThreadExists(key.thread_id)
             await self.check_free(key)
             thread = self._registry.make(key, agent, document)
+            thread.begin_at(*end)
             thread.remember(memory)
             posted = Posted(agent=agent, commands=[], thread_id=key.thread_id, owner=key.owner)
-            await self._accept(thread, posted, [], agreed=True, created=[thread.created(), *changes])
+            await self._accept(thread, posted, [], agreed=True, created=[*thread.created(), *changes])
             return thread
 
     def assign(self, thread: Thread, agent: Agent) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -26,8 +26,11 @@ from .claims import Claim
 from .copies import Copies
 from .elsewhere.elsewhere import Elsewhere
 from .elsewhere.owners import ReadMark
-from .errors import LeaseLost, ServerStopping, ThreadExists, UnknownThread
+from .errors import LeaseLost, ServerStopping, UnknownThread
+from .exports import Exports
+from .imports import Imports
 from .limits import Limits
+from .making import AGAIN, Making
 from .observer import Observers
 from .ownership.leases import HeldElsewhere
 from .ownership.registry import SharedRegistry
@@ -61,9 +64,6 @@ NO_LIFESPAN: Final = (
 
 #: Seconds between two looks whether the streams of runs elsewhere have ended, while the server stops.
 LOOK: Final = 0.05
-
-#: Seconds until what another process has fenced is tried again.
-AGAIN: Final = 0.02
 
 _log: Final = logging.getLogger("statecast")
 
@@ -107,7 +107,10 @@ class Hub:
         self.registry.cascade = self.cascade.go
         self._readiness = ReadinessCheck(self.registry)
         self.past = Past(self.registry)  #: what threads were
-        self._copies = Copies(self.directory, self._admission, self.past)
+        making = Making(self.registry, lambda key: self.known(key.thread_id, owner=key.owner))
+        self.copies = Copies(self.directory, self._admission, self.past, making)  #: makes threads of others
+        self.exports = Exports(self.registry, self.directory, self.past, self._history)  #: writes them as documents
+        self.imports = Imports(self._admission, making, self.limits, self._start)  #: makes threads of documents
         self._performer = Performer(
             self.registry, self._runs, self._admission, self._deletion, self.past, self.agents, self.limits
         )
@@ -490,89 +493,11 @@ class Hub:
             RequestError: `unknown_thread`; `run_active`; `unknown_revision`, `revision_gone`; `store_unavailable`.
         """
         thread = await self.find(thread_id, owner=owner)
+        if key is None and self._elsewhere is not None:
+            key = new_id("rewind")  # for `_perform`, which repeats it where its outcome is not known
         reply = await self._perform(thread.key, Rewind(revision, cancel, key))
         assert isinstance(reply, Patched), "it is what a rewind is answered with"
         return Cursor(reply.epoch, reply.revision)
-
-    async def fork(self, thread_id: str, revision: int, *, owner: str | None = None, to: str | None = None) -> Thread:
-        """Make a new thread of what a thread was at a revision, and return it.
-
-        Args:
-            thread_id: The thread.
-            revision: The revision.
-            owner: Whose both are.
-            to: The id of the new one; None: any.
-
-        Raises:
-            RequestError: `unknown_thread`; `thread_exists`; `unknown_revision`, `revision_gone`; `store_unavailable`.
-        """
-        thread = await self.find(thread_id, owner=owner)
-        key = Key(owner, to or new_id("thr"))
-        return await self._made(key, lambda: self._copies.fork(thread, revision, key))
-
-    async def written_messages(self, thread: Thread) -> Sequence[bytes]:
-        """Return what clients have written into a thread's history, each message as JSON.
-
-        Raises:
-            RequestError: `store_unavailable`; `thread_damaged`.
-        """
-        return await self._copies.written(thread)
-
-    async def deleted_messages(self, thread: Thread) -> Sequence[str]:
-        """Return the ids of messages that clients have deleted from a thread's history; its state still has them.
-
-        Raises:
-            RequestError: `store_unavailable`; `thread_damaged`.
-        """
-        return await self._copies.deleted(thread)
-
-    async def import_thread(
-        self,
-        agent: Agent,
-        state: msgspec.Raw,
-        messages: Sequence[msgspec.Raw] = (),
-        deleted: Collection[str] = (),
-        *,
-        owner: str | None = None,
-        to: str | None = None,
-        title: str | None = None,
-    ) -> Thread:
-        """Make a new thread of a state and of messages that clients have written, and return it.
-
-        Args:
-            agent: Its agent.
-            state: The state, as JSON.
-            messages: The messages, as `written_messages` returns them.
-            deleted: Those that are deleted, as `deleted_messages` returns them.
-            owner: Whose it is to be.
-            to: Its id; None: any.
-            title: Its title; None: it has none.
-
-        Raises:
-            RequestError: `thread_exists`; `not_adopted`; `state_too_large`, `invalid_state` and others, as for a
-                posted state; `store_unavailable`.
-        """
-        await self._start()
-        key, limit = Key(owner, to or new_id("thr")), self.limits.state
-        return await self._made(
-            key, lambda: self._copies.restore(key, agent, state, messages, deleted, title=title, limit=limit)
-        )
-
-    async def _made(self, key: Key, make: Callable[[], Awaitable[Thread]]) -> Thread:
-        """Make a new thread, and return it once all of it is stored.
-
-        Raises:
-            RequestError: `thread_exists`; whatever `make` raises.
-        """
-        while True:
-            try:
-                thread = await make()
-                await self.registry.wait_stored(key)
-                return thread
-            except HeldElsewhere:
-                if await self.known(key.thread_id, owner=key.owner) is not None:
-                    raise ThreadExists(key.thread_id) from None
-                await asyncio.sleep(AGAIN)
 
     async def write(self, thread_id: str, messages: Sequence[Json], agent: Agent, *, owner: str | None = None) -> None:
         """Set the messages of a thread, unless an agent has run on it: then the state is the agent's.

@@ -9,9 +9,11 @@ from functools import partial
 from typing import Final
 from zlib import crc32
 
+import msgspec
+
 from statecast.protocol import Cursor, Encoder, RunEntry, RunState
 from statecast.protocol.entries import size_of
-from statecast.stores import Created, Key, SavedThread
+from statecast.stores import Change, Compacted, Created, Key, SavedThread
 from statecast_agents import Agent, Document
 
 from .errors import UnknownThread
@@ -202,12 +204,24 @@ class Thread(LoggedState):
         self.flush()
         return since.epoch == self.epoch and not self.log.changed_after(since.revision)
 
-    def created(self) -> Created:
+    def begin_at(self, revision: int, run: RunState | None) -> None:
+        """Begin the log of a new thread at a later revision than 0.
+
+        Args:
+            revision: Which one.
+            run: The latest run there, which has ended.
+        """
+        self.log.restore(revision, [], [] if run is None else [RunEntry(revision, run)])
+        self.last_run = run
+
+    def created(self) -> list[Change]:
         """Return the changes that create this thread in a store."""
-        _, state = self.snapshot()
+        revision, state = self.snapshot()
+        run = msgspec.json.encode(self.last_run)
         if self._archive is not None:
-            self._hold(0, state, b"null", written=0)
-        return Created(self.key, self.agent.name, self.epoch, self.lasting, state)
+            self._hold(revision, state, run, written=revision)
+        made = Created(self.key, self.agent.name, self.epoch, self.lasting, state)
+        return [made, Compacted(self.key, revision, state, run)] if revision else [made]
 
     def _shorten(self) -> None:
         if self._archive is None:

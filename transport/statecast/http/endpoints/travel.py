@@ -51,7 +51,8 @@ class _Travel:
         if given.thread_id is not None:
             check_thread_id(given.thread_id)
         owner = await self._service.owner(request.scope)
-        thread = await self._hub.fork(thread_id, given.revision, owner=owner, to=given.thread_id)
+        source = await self._hub.find(thread_id, owner=owner)
+        thread = await self._hub.copies.fork(source, given.revision, given.thread_id)
         return json_response(Place(thread.id, thread.log.revision, str(thread.cursor)), status=201)
 
     async def rewind(self, request: Request) -> Response:

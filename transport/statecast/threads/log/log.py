@@ -181,7 +181,7 @@ class Log:
     def unhide(self) -> None:
         """Make the log visible: the store has the thread."""
         if self.hidden:
-            self.show(0)
+            self.show(self.start)
 
     def next(self, revision: int) -> Entry | None:
         """Return the entry after `revision`, which is before the last one; None if it is gone."""

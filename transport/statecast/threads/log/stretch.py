@@ -46,6 +46,12 @@ class Stretch(msgspec.Struct, frozen=True, array_like=True):
         """Its bytes, about."""
         return len(self.state) + sum(len(data) for _, _, data in self.entries)
 
+    @property
+    def final(self) -> tuple[int, RunState | None]:
+        """The revision of the last entry, and the latest run there."""
+        runs = [data for _, kind, data in self.entries if kind == "run"]
+        return self.end, msgspec.json.decode(runs[-1] if runs else self.run, type=RunState | None)
+
     def last(self, most: int) -> Stretch:
         """Return the part with the last entries, as many as are allowed: at least one. O(the stretch).
 
