@@ -22,7 +22,7 @@ from tests.cluster.history import Acked, Sent
 from .servers import WAY, ConnectionLost, Server, Servers
 from .witness import Witness
 
-__all__ = ["Client", "Follower"]
+__all__ = ["AGAIN", "LATER", "Client", "Follower"]
 
 #: Seconds until a client tries again.
 AGAIN: Final = (0.05, 0.4)

@@ -30,7 +30,8 @@ from .engine import Engine
 from .loop import SimulatedLoop, Stuck
 from .people import Client, Follower
 from .servers import ConnectionLost, Server, Servers
-from .witness import Witness
+from .travellers import Traveller
+from .witness import THREAD, Witness
 
 __all__ = ["LEASE", "Story", "Trouble", "tell"]
 
@@ -56,6 +57,9 @@ LIKELY: Final[Mapping[Trouble, int]] = {
     "failover": 1,
     "replace": 2,
 }
+
+#: The part of the stories in which somebody goes back on a thread, and forks it.
+TRAVELLED: Final = 0.4
 
 #: Seconds between two looks whether all is quiet.
 LOOK: Final = 0.25
@@ -119,12 +123,19 @@ class _Scene:
         self._network = Network(engine, Random(f"{seed} network"), hints=random.choice((0.0, 0.7, 1.0)))
         self._servers = Servers(loop, self._network, Random(f"{seed} servers"))
         self._threads = [("t", "once"), ("u", "again")][:: random.choice((1, -1))][: random.choice((1, 1, 2))]
+        self._traveller: Traveller | None = None
+        travels = Random(f"{seed} travels")
+        if travels.random() < TRAVELLED:
+            self._traveller = Traveller(self._servers, witness, travels)
         self._names = iter(f"s{number}" for number in range(1_000))
         self._followers = [
             Follower(f"{thread}/{number}", thread, self._servers, witness, Random(f"{seed} {thread} {number}"))
             for thread, _ in self._threads
             for number in range(2)
         ]
+        if self._traveller is not None:
+            reads = Random(f"{seed} travels along")
+            self._followers.append(Follower(f"{THREAD}/0", THREAD, self._servers, witness, reads))
         self._clients = [
             Client(f"{thread[0]}-{number}", thread, self._servers, witness, Random(f"{seed} {thread} c {number}"))
             for thread in self._threads
@@ -137,6 +148,8 @@ class _Scene:
             self._servers.add(next(self._names))
         following = [asyncio.create_task(follower.follow()) for follower in self._followers]
         using = [asyncio.create_task(client.use(self._random.randrange(1, 4), TROUBLES)) for client in self._clients]
+        if self._traveller is not None:
+            using.append(asyncio.create_task(self._traveller.use(8, TROUBLES)))
         await self._trouble()
         await self._heal()
         try:
@@ -313,7 +326,7 @@ class _Scene:
 
     def _all_is_quiet(self) -> bool:
         stored = all(server.hub.registry.journal.all_stored for server in self._servers.all)
-        return stored and all(self._is_quiet(thread) for thread, _ in self._threads)
+        return stored and all(map(self._is_quiet, {follower.thread for follower in self._followers}))
 
     def _is_quiet(self, thread: str) -> bool:
         key = Key(None, thread)
@@ -336,18 +349,42 @@ class _Scene:
             self._witness.replay(self._engine, saved)
             for server in self._servers.all:
                 await self._note_answer(server, key, restartable=agent == "again")
+        if self._traveller is not None:
+            await self._note_travels(self._traveller)
 
     async def _note_answer(self, server: Server, key: Key, *, restartable: bool) -> None:
-        """Note what a server answers for a thread; one that was paused until now may have to be asked again."""
+        """Note what a server answers for a thread."""
+        answer = await self._answer(server, key.thread_id)
+        if answer is not None:
+            cursor, text, run = answer
+            self._witness.answer(server.name, key, cursor, text, run, restartable=restartable)
+
+    async def _answer(self, server: Server, thread: str) -> tuple[Cursor, bytes, Any] | None:
+        """Return what a server answers for a thread; one that was paused until now may have to be asked again."""
         for _ in range(3):
             try:
-                cursor, text, run = await server.ask(self._loop, _state_of(key.thread_id), seconds=10.0)
+                return await server.ask(self._loop, _state_of(thread), seconds=10.0)
             except (ConnectionLost, RequestError) as failure:
                 error = failure
-            else:
-                self._witness.answer(server.name, key, cursor, text, run, restartable=restartable)
-                return
-        self._witness.fault(f"{server.name} does not answer for {key.thread_id}: {error!r}")
+        self._witness.fault(f"{server.name} does not answer for {thread}: {error!r}")
+        return None
+
+    async def _note_travels(self, traveller: Traveller) -> None:
+        """Note the thread on which a traveller was, and check where it has gone."""
+        saved = self._engine.read("load", Key(None, THREAD))
+        if saved is None:
+            if self._witness.forgives:
+                self._witness.forget(THREAD)
+            return
+        self._witness.replay(self._engine, saved)
+        for server in self._servers.all:
+            await self._note_answer(server, saved.key, restartable=False)
+
+        async def answers(thread: str) -> list[bytes]:
+            found = [await self._answer(server, thread) for server in self._servers.all]
+            return [answer[1] for answer in found if answer is not None]
+
+        await traveller.check(self._engine, answers)
 
     async def close(self) -> None:
         """End all servers; those that were killed end now as well, where nobody hears of it."""

@@ -15,7 +15,10 @@ from tests.cluster.history import Acked, Answer, Ended, Entry, Event, Executed, 
 from .engine import Engine
 from .loop import SimulatedLoop
 
-__all__ = ["Witness"]
+__all__ = ["THREAD", "Witness"]
+
+#: The thread on which a traveller goes back, so that what was carried out on it may be taken back.
+THREAD: Final = "w"
 
 #: Seconds until each process that runs has noticed that the engine is another one: it renews its claims that often.
 NOTICED: Final = 1.0
@@ -91,8 +94,10 @@ class Witness:
         self.add(Saw(self.now, reader, thread, cursor.epoch, cursor.revision, digest(state, run), told))
 
     def written(self, change: Appended) -> None:
-        """Note what an entry that the engine has written tells of runs."""
+        """Note what an entry that the engine has written tells of runs; a rewind tells what was once more."""
         thread = change.key.thread_id
+        if thread == THREAD:
+            return
         entry = read_entry(change.revision, change.kind, change.data)
         if isinstance(entry, RunEntry):
             run = entry.run
@@ -122,7 +127,8 @@ class Witness:
                     return
             elif isinstance(entry, RunEntry):
                 run = msgspec.to_builtins(entry.run)
-            writers = list(dict.fromkeys(piece.rpartition(".")[0] for piece in state["text"][known:].split()))
+            written = "" if thread == THREAD else state["text"][known:]
+            writers = list(dict.fromkeys(piece.rpartition(".")[0] for piece in written.split()))
             token = engine.token_of(saved.key, revision, data)
             self.add(Entry(thread, saved.epoch, revision, digest(state, run), writers, token))
         self.take_back(saved, state["counts"])

@@ -250,7 +250,7 @@ async def _live_through(acts: Sequence[str], *, lagging: bool) -> None:
     key = Key(None, "t")
     thread = Thread(key, Agent(), Document({"text": ""}), journal=Journal(store), limits=TIGHT)
     if not lagging:
-        store.commit_nowait([thread.created()])
+        store.commit_nowait(thread.created())
     state = thread.document.root
     witness = Connection(thread)
     readers = [Connection(thread), Connection(thread), Connection(thread, form="json-patch")]

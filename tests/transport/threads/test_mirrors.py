@@ -129,7 +129,7 @@ async def test_what_was_never_stored_is_gone_from_a_thread_that_is_lost() -> Non
     agent = Agent()
     store = Sharing(MemoryStore())
     thread = Thread(T, agent, Document({"n": 0}), journal=Journal(store), limits=Limits())
-    await store.commit([thread.created()])
+    await store.commit(thread.created())
     reader = thread.follow(EventsEncoder(thread.epoch), revision=0, endless=True)
     late = thread.follow(EventsEncoder(thread.epoch), revision=0, snapshot=True, endless=True)
     thread.document.root["n"] = 1
@@ -148,7 +148,7 @@ async def test_readers_of_another_epoch_get_a_snapshot() -> None:
     agent = Agent()
     store = Sharing(MemoryStore())
     thread = Thread(T, agent, Document({"n": 0}), journal=Journal(store), limits=Limits())
-    await store.commit([thread.created()])
+    await store.commit(thread.created())
     reader = thread.follow(EventsEncoder(thread.epoch), revision=0, endless=True)
     saved = await store.load(T)
     assert saved is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from statecast.stores import Damaged, Key
+from statecast.stores import Damaged, Key, StoreUnavailable
 
 from .errors import RevisionGone, UnknownRevision
 from .log.segments import INDEX, Segment, read_index, segment_kind, unpack
@@ -105,7 +105,9 @@ class Past:
     async def _index(self, key: Key) -> list[Segment]:
         try:
             return read_index(await self._registry.store.records(key, INDEX))
-        except Exception as error:
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # as of what is read
             raise self._registry.damaged(key, error) from None
 
     async def _segment(self, key: Key, segment: Segment) -> Stretch | None:
@@ -113,5 +115,7 @@ class Past:
         try:
             found = await self._registry.store.records(key, segment_kind(segment.begin))
             return await offload(segment.size, unpack, found[0][1]) if found else None
-        except Exception as error:
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # as of what is read
             raise self._registry.damaged(key, error) from None
