@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import hashlib
-import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Final, Literal
-from unittest.mock import patch
 
 import msgspec
 
@@ -25,6 +21,7 @@ from statecast.threads.hub import Hub
 from tests.cluster.checker import check
 from tests.cluster.history import Event, Fault
 
+from .chance import nothing_else_is_random
 from .connection import Network, Way
 from .engine import Engine
 from .loop import SimulatedLoop, Stuck
@@ -92,7 +89,7 @@ def tell(
     loop = SimulatedLoop(Random(f"{seed} turns"))
     turns = 0
     witness = Witness(loop)
-    with _nothing_else_is_random(seed, loop):
+    with nothing_else_is_random(seed, loop):
         try:
             scene = _Scene(seed, loop, witness, engine(loop), troubles)
             loop.run_until_complete(scene.play())
@@ -416,23 +413,3 @@ def _state_of(thread: str) -> Callable[[Hub], Awaitable[tuple[Cursor, bytes, Any
         return Cursor(found.epoch, revision), text, run
 
     return state
-
-
-@contextmanager
-def _nothing_else_is_random(seed: int, loop: SimulatedLoop) -> Iterator[None]:
-    """Let ids, epochs and dates come from the seed, and the log of the servers be quiet."""
-    ids = Random(f"{seed} ids")
-    logger = logging.getLogger("statecast")
-    before, logger.disabled = logger.disabled, True
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        with (
-            patch("os.urandom", ids.randbytes),
-            patch("time.time", lambda: 1_700_000_000.0 + loop.time()),
-        ):
-            yield
-    finally:
-        logger.disabled = before
-        if collects:
-            gc.enable()
