@@ -22,8 +22,10 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each look be a new one, and wait for the disk of a busy machine; a test of what is silent sets less."""
     monkeypatch.setattr(readiness, "FRESH", 0.0)
+    monkeypatch.setattr(readiness, "PATIENCE", 30.0)
 
 
 async def ready(client: TestClient) -> tuple[int, dict[str, Any]]:
