@@ -68,7 +68,7 @@ export function createAdapters({
     const response = await ask(method, path, options);
     if (response.status === 204) return undefined;
     if (response.headers.get("content-type")?.startsWith(JSON_TYPE)) return response.json();
-    throw new Refused({ code: "not_statecast", message: `${base} serves something else` }, response.status);
+    throw new Refused({ code: "not_statecast", message: `expected a Statecast server at ${base}, got another` }, response.status);
   }
 
   /** Delete something; what is gone already, perhaps because it was deleted before, is no failure. */

@@ -145,7 +145,9 @@ class Connection:
                 if not found.get("content-type", "").startswith(kind) or (
                     events and "statecast-thread-id" not in found
                 ):
-                    raise Refused(response.status_code, "not_statecast", f"{self.url} serves something else", {}, 0)
+                    got = found.get("content-type", "no content type")
+                    message = f"expected a Statecast server at {self.url}, got {got} from {response.url.path}"
+                    raise Refused(response.status_code, "not_statecast", message, {}, 0)
                 yield response
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError):
             raise  # a mistake of the caller's, which no further try mends
