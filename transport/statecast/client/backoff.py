@@ -64,7 +64,9 @@ class Backoff:
             delay = max(delay, error.retry_after)
         if self._patience is not None and time.monotonic() + delay - self._since > self._patience:
             raise error
-        _log.info("%s; trying again in %.1f s", error, delay)
+        # A script that nobody watches would wait without a word for a server that is not there.
+        is_news = self._on_trouble is None and str(error) != str(self._reported)
+        _log.log(logging.WARNING if is_news else logging.INFO, "%s; trying again in %.1f s", error, delay)
         self._report(error)
         await anyio.sleep(delay)
 

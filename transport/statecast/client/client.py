@@ -29,6 +29,7 @@ class Client:
         timeout: Seconds for a connection, and for the answer to a request.
         silence: Seconds without a byte after which a stream is taken for dead. The server's heartbeat comes every 15.
         on_trouble: Called with what went wrong, where something is to be tried again, and with None when it goes well.
+            Without it, each new error is a warning in the log `statecast.client`.
         http: Makes the requests: with its proxies, certificates and limits. It stays open; default: one of its own.
 
     Raises:
