@@ -88,6 +88,15 @@ async def test_a_run_is_remembered_with_its_times_tokens_and_cost() -> None:
     assert run["cost"] == 0.25
 
 
+async def test_a_run_behind_an_answer_counts_only_what_it_has_cost_itself() -> None:
+    async with TestClient(failing()) as client:
+        await client.run("hi", thread_id="t")
+        await client.run({"type": "tell"}, thread_id="t")
+        later, earlier = await runs(client)
+
+    assert (earlier["cost"], later["cost"]) == (0.25, None)
+
+
 @pytest.mark.parametrize("debug", [True, False])
 async def test_the_traceback_is_for_those_who_debug(debug: bool) -> None:
     async with TestClient(create_app(failing(LookupError("a detail")), debug=debug)) as client:

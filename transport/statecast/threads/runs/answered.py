@@ -15,7 +15,7 @@ from statecast.threads.log.logged_state import LoggedState
 from statecast.threads.observer import Answered, ObservedCall
 from statecast_agents import Json
 from statecast_agents.chunks import Chunk, MessageFinished, PartStarted, StepFinished, ToolCallPart, ToolResult, Usage
-from statecast_agents.metadata import report_of, steps_in
+from statecast_agents.metadata import Report, report_of, steps_in
 
 __all__ = ["Place", "answered_since", "place_of"]
 
@@ -27,6 +27,7 @@ class Place(msgspec.Struct, frozen=True):
     messages: int = 0
     parts: int = 0  #: of the last message
     steps: Sequence[Json] = ()  #: likewise
+    cost: float | None = None  #: likewise, if the agent has told one
 
 
 def place_of(thread: LoggedState) -> Place:
@@ -35,7 +36,9 @@ def place_of(thread: LoggedState) -> Place:
     if not shown:
         return Place(thread.log.revision)
     last = shown[-1]
-    return Place(thread.log.revision, len(shown), len(parts_of(last)), list(steps_in(_metadata(last))))
+    metadata = _metadata(last)
+    cost = _cost(report_of(metadata))
+    return Place(thread.log.revision, len(shown), len(parts_of(last)), list(steps_in(metadata)), cost)
 
 
 def answered_since(thread: LoggedState, place: Place, run_id: str) -> Answered:
@@ -54,9 +57,9 @@ def answered_since(thread: LoggedState, place: Place, run_id: str) -> Answered:
         if report.usage is not None:
             usages.append(report.usage)
         steps += max(0, len(steps_in(_metadata(message))) - len(known.steps))
-        cost = report.more.get("cost")
-        if isinstance(cost, int | float) and not isinstance(cost, bool):
-            costs.append(cost)
+        cost = _cost(report)
+        if cost is not None and cost != known.cost:
+            costs.append(cost - (known.cost or 0))
     entries = thread.log.rest(place.revision)
     chunks = [entry.chunk for entry in entries if isinstance(entry, ChunkEntry) and entry.run_id == run_id]
     calls += _calls_in(chunks)
@@ -74,6 +77,11 @@ def answered_since(thread: LoggedState, place: Place, run_id: str) -> Answered:
 
 def _metadata(message: Json) -> Json:
     return message.get("metadata") if isinstance(message, dict) else None
+
+
+def _cost(report: Report) -> float | None:
+    cost = report.more.get("cost")
+    return cost if isinstance(cost, int | float) and not isinstance(cost, bool) else None
 
 
 def _call(part: dict[str, Json]) -> ObservedCall:
