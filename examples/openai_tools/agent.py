@@ -21,6 +21,8 @@ from statecast.frameworks import Tool, run_tools, to_openai, tool
 
 SYSTEM = "You are a concierge. Look restaurants up before you suggest one. Book what the user wants."
 TABLES = {"Trattoria Bella": ["19:00", "21:00"], "Sushi Kai": ["20:00"]}
+MODEL = os.environ.get("OPENAI_MODEL", "gpt-5-mini")
+PRICES = {"inputTokens": 0.25e-6, "outputTokens": 2e-6}  # dollars for a token of your model
 
 agent = Agent("concierge", initial={"bookings": []}, adopt=False)
 
@@ -39,16 +41,29 @@ def book_table(restaurant: str, time: str, run: Run) -> str:
     return "Booked."
 
 
+def note_cost(message: dict[str, Any]) -> None:
+    """Add to a message's metadata what its tokens cost."""
+    metadata = message.get("metadata", {})
+    usages = [step["usage"] for step in metadata.get("steps", [])]
+    if usages:
+        cost = sum(PRICES[kind] * usage.get(kind, 0) for usage in usages for kind in PRICES)
+        metadata["custom"]["cost"] = cost
+
+
 @agent.batch  # also the page's answers reach it: a tool's result, an approval
 async def answer(run: Run) -> None:
+    known = len(run.messages)
     client = AsyncOpenAI(api_key=os.environ.get("OPENAI_API_KEY", "none"))
-    model = os.environ.get("OPENAI_MODEL", "gpt-5-mini")
 
     def ask(tools: Sequence[Tool]) -> Any:
-        return client.chat.completions.create(model=model, **to_openai(run, tools, system=SYSTEM))
+        return client.chat.completions.create(model=MODEL, **to_openai(run, tools, system=SYSTEM))
 
-    async with client:
-        await run_tools(run, ask, [find_restaurants, book_table])
+    try:
+        async with client:
+            await run_tools(run, ask, [find_restaurants, book_table])
+    finally:
+        for message in run.state["messages"][known:]:
+            note_cost(message)
 
 
 if __name__ == "__main__":
