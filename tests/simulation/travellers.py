@@ -19,7 +19,7 @@ from statecast.protocol.errors import RequestError
 from statecast.stores import Key, SavedThread
 from statecast.threads.hub import Hub
 from statecast.threads.rules import Posted
-from statecast_agents import operations
+from statecast_agents import OperationError, operations
 
 from .engine import Engine
 from .people import AGAIN, LATER
@@ -137,7 +137,10 @@ class Traveller:
         saved = engine.read("load", Key(None, THREAD))
         if saved is None:
             return
-        states = dict(_states(saved))
+        try:
+            states = dict(_states(saved))
+        except OperationError:
+            return  # the witness has noted that the log does not lead anywhere
         for revision, state in states.items():
             twice = [name for name, count in (state or {}).get("counts", {}).items() if count > 1]
             if twice:
@@ -145,9 +148,9 @@ class Traveller:
         if self._witness.forgives:
             return  # what it went to may be lost, and other entries have its revisions
         for went in self.went:
-            then = states[went.at]
+            then = states.get(went.at)
             if went.made is None:
-                if then not in [states[revision] for revision in range(went.since, went.until + 1)]:
+                if then not in [states.get(revision) for revision in range(went.since, went.until + 1)]:
                     self._witness.fault(f"a rewind to {went.at} does not lead there: {went}")
                 continue
             for state in await answers(went.made):
