@@ -87,6 +87,7 @@ def test_every_view_fits_and_shuts_nobody_out(open_page: Open, screen: str, colo
         page.shoot(f"{name}-threads")
         assert page.script(_FITS)
         assert faults(page) == []
+        assert page.script("() => document.querySelectorAll(':is(ul, ol):not([role=list])').length") == 0
 
 
 def test_the_tabs_follow_the_arrow_keys(open_page: Open) -> None:

@@ -12,7 +12,7 @@ const LOOK_AT = [
 
 function Try({ suggestions }: { readonly suggestions: readonly Suggestion[] }) {
   return (
-    <ul className="suggestions" aria-label="Suggestions">
+    <ul role="list" className="suggestions" aria-label="Suggestions">
       {suggestions.map(({ prompt, hint }) => (
         <li key={prompt}>
           <ThreadPrimitive.Suggestion className="suggestion" prompt={prompt} send data-testid="suggestion">
@@ -27,7 +27,7 @@ function Try({ suggestions }: { readonly suggestions: readonly Suggestion[] }) {
 
 function Look() {
   return (
-    <ul className="suggestions" aria-label="What to look at">
+    <ul role="list" className="suggestions" aria-label="What to look at">
       {LOOK_AT.map(({ name, hint }) => (
         <li key={name} className="look-at">
           <strong>{name}</strong>

@@ -20,7 +20,7 @@ const written = (value: number): string => value.toLocaleString("en", { maximumF
 function Bars({ values, labels }: { readonly values: readonly number[]; readonly labels: readonly string[] }) {
   const most = Math.max(...values.map(Math.abs), Number.MIN_VALUE);
   return (
-    <ol className="bars">
+    <ol role="list" className="bars">
       {values.map((value, index) => (
         <li key={index}>
           <span className="bar-name">{labels[index]}</span>

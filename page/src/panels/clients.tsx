@@ -39,7 +39,7 @@ function SecondClient({ protocol }: { readonly protocol: Protocol }) {
           {problem}
         </p>
       )}
-      <ol {...list} className="frames" data-testid="second-frames" tabIndex={0} aria-label="Frames">
+      <ol {...list} role="list" className="frames" data-testid="second-frames" tabIndex={0} aria-label="Frames">
         {frames.map(({ number, text }) => (
           <li key={number}>
             {text.length > FRAME_LENGTH ? `${text.slice(0, FRAME_LENGTH)}… (${bytes(text.length)})` : text}

@@ -66,7 +66,7 @@ function Rows({ group }: { readonly group: Group }) {
         <span className="times">{operations.length > 1 && `×${operations.length.toLocaleString("en")}`}</span>
       </button>
       {open && (
-        <ol className="operation-list">
+        <ol role="list" className="operation-list">
           {hidden > 0 && <li className="more">{count(hidden, "earlier operation")} not shown</li>}
           {operations.slice(-OPERATIONS).map((operation, index) => (
             <Row key={hidden > 0 ? hidden + index : index} operation={operation} />
@@ -109,7 +109,7 @@ export function Operations() {
       onScroll={body.onScroll}
     >
       {all.length === 0 && <p className="empty">Each change of the state appears here as it arrives.</p>}
-      <ol className="group-list" data-testid="operations">
+      <ol role="list" className="group-list" data-testid="operations">
         {all.slice(-GROUPS).map((group) => (
           <Rows key={group.key} group={group} />
         ))}

@@ -25,7 +25,7 @@ function Plan({ steps }: { steps: readonly Step[] }) {
   // A step that was under way when its run was stopped or failed stands still.
   const still = moment === null ? resting : moment.run?.status !== "running" && moment.run?.status !== "waiting";
   return (
-    <ol className="plan" data-testid="plan" aria-label="Plan">
+    <ol role="list" className="plan" data-testid="plan" aria-label="Plan">
       {steps.map(({ title, status }, index) => {
         const shown = status === "running" && still ? "stopped" : status;
         return (

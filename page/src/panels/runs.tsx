@@ -142,7 +142,7 @@ export function Runs() {
           <span className="key-rest" /> the rest
         </p>
       )}
-      <ol className="run-list" data-testid="runs">
+      <ol role="list" className="run-list" data-testid="runs">
         {all?.map((run) => (
           <RunRow key={run.id} run={run} longest={longest} now={now} />
         ))}

@@ -88,7 +88,7 @@ const Children = ({ value, pointer, depth }: ChildrenProps) => {
     return !list || Number(key) >= keys.length - OPEN_ITEMS || (earlier.length === 0 && isFlat(value[key]));
   };
   return (
-    <ul>
+    <ul role="list">
       {earlier.length > 0 && (
         <Earlier keys={earlier} pointer={pointer} depth={depth} open={unfolded} toggle={() => unfold(!unfolded)} />
       )}
@@ -146,7 +146,7 @@ const Node = memo(function Node({ name, value, pointer, depth, opens }: NodeProp
 
 export function StateTree({ state }: { readonly state: unknown }) {
   return (
-    <ul className="tree" data-testid="state-tree">
+    <ul role="list" className="tree" data-testid="state-tree">
       <Node name="state" value={state ?? null} pointer="" depth={0} opens />
     </ul>
   );

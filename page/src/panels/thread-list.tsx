@@ -129,7 +129,7 @@ export function ThreadList() {
       {problem === null && found?.length === 0 && (
         <p className="empty">{search ? "No thread has that in its title." : "Threads appear here with their first message."}</p>
       )}
-      <ul className="thread-list">
+      <ul role="list" className="thread-list">
         {found?.map((summary) => (
           <Row
             key={summary.remoteId}
