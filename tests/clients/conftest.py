@@ -8,13 +8,19 @@ import pytest
 
 from statecast import create_app
 from tests.clients.ag_ui import Version
+from tests.clients.client_module_fixtures import module, module_of_file, wire
 from tests.clients.conversing_agent import conversing
 from tests.clients.fixtures import accumulator, chromium, node
 from tests.clients.node import need_node
 from tests.clients.scenes import Gates
 from tests.clients.serving import served
 
-__all__ = ["accumulator", "chromium", "node"]
+__all__ = ["accumulator", "chromium", "module", "module_of_file", "node", "wire"]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 @pytest.fixture(scope="module")

@@ -36,11 +36,6 @@ STREAMS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def speaking(go_on: asyncio.Event) -> App:
     """Return an app whose agent says one word, and another when it may."""
     agent = Agent(initial={"messages": []})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,35 +19,9 @@ from statecast.threads.rules import Posted
 from tests.client.agents import HOLD, make
 from tests.client.network import Proxy, events, http, proxied, scripted, serving, until
 from tests.clients.client_module import Module, Thread, running
-from tests.clients.node import Json, need_node
+from tests.clients.node import Json
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(params=["events", "socket"])
-def wire(request: pytest.FixtureRequest) -> Json:
-    need_node()
-    return {"socket": request.param == "socket"}
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Module]:
-    need_node()
-    with running() as module:
-        yield module
-    assert module.console == []
-
-
-@pytest.fixture
-def node(shared: Module) -> Iterator[Module]:
-    """Yield the module in a process that all tests of this file share, without any threads."""
-    yield shared
-    shared.scenario.step("clear")
 
 
 def app(**settings: Any) -> App:
@@ -77,9 +50,9 @@ async def check(thread: Thread, url: str, id: str = "t") -> Json:
 # Following
 
 
-async def test_a_thread_is_there_first_and_then_its_changes(node: Module, wire: Json) -> None:
+async def test_a_thread_is_there_first_and_then_its_changes(module: Module, wire: Json) -> None:
     async with serving(app()) as server:
-        thread = await node.thread(server.url, **wire)
+        thread = await module.thread(server.url, **wire)
         assert (await thread.snapshot())["connection"] == "idle"
         await thread.send(note("a"))
         await thread.subscribe()
@@ -96,9 +69,9 @@ async def test_a_thread_is_there_first_and_then_its_changes(node: Module, wire: 
     assert told["told"][-1] == {**told["told"][-1], "isRunning": False, "connection": "open", "error": None}
 
 
-async def test_what_did_not_change_is_the_same_object(node: Module, wire: Json) -> None:
+async def test_what_did_not_change_is_the_same_object(module: Module, wire: Json) -> None:
     async with serving(app()) as server:
-        thread = await (await node.thread(server.url, **wire)).subscribe()
+        thread = await (await module.thread(server.url, **wire)).subscribe()
         await thread.send("Hello")
         await thread.wait('s.run?.status === "completed" && s.pending.length === 0')
         await thread.do("mark", path=["state", "messages"])
@@ -117,11 +90,11 @@ async def test_what_did_not_change_is_the_same_object(node: Module, wire: Json) 
         await check(thread, server.url)
 
 
-async def test_what_a_new_snapshot_does_not_change_is_the_same_object(node: Module) -> None:
+async def test_what_a_new_snapshot_does_not_change_is_the_same_object(module: Module) -> None:
     states = [{"deep": {"a": [1]}, "text": text} for text in "ab"]
     answers = [events(frame("snapshot", revision, state=state)) for revision, state in enumerate(states)]
     async with scripted(*answers) as server:
-        thread = await (await node.thread(server.url)).subscribe()
+        thread = await (await module.thread(server.url)).subscribe()
         await thread.wait('s.state?.text === "a"')
         await thread.do("mark", path=["state", "deep"])
         await thread.wait('s.state.text === "b"')
@@ -129,13 +102,13 @@ async def test_what_a_new_snapshot_does_not_change_is_the_same_object(node: Modu
         await thread.do("close")
 
 
-async def test_message_parts_grow_and_come_to_who_joins_late(node: Module, wire: Json) -> None:
+async def test_message_parts_grow_and_come_to_who_joins_late(module: Module, wire: Json) -> None:
     agent, gate = make()
     async with serving(create_app(agent)) as server:
-        first = await (await node.thread(server.url, name="first", **wire)).subscribe()
+        first = await (await module.thread(server.url, name="first", **wire)).subscribe()
         await first.send({"type": "speak"})
         await first.wait('s.parts.length === 2 && s.parts[1].text.includes("5 ")')
-        second = await (await node.thread(server.url, name="second", **wire)).subscribe()
+        second = await (await module.thread(server.url, name="second", **wire)).subscribe()
         await second.wait('s.parts.length === 2 && s.parts[1].text.includes("5 ")')
         gate.set()
         for thread in (first, second):
@@ -150,9 +123,9 @@ async def test_message_parts_grow_and_come_to_who_joins_late(node: Module, wire:
         await second.wait("s.state.notes.length === 1 && s.parts.length === 0")
 
 
-async def test_nobody_is_followed_when_nobody_is_subscribed(node: Module, wire: Json) -> None:
+async def test_nobody_is_followed_when_nobody_is_subscribed(module: Module, wire: Json) -> None:
     async with serving(app()) as server:
-        thread = await (await node.thread(server.url, **wire)).subscribe()
+        thread = await (await module.thread(server.url, **wire)).subscribe()
         await thread.send(note("a"))
         await thread.wait("s.state?.notes.length === 1 && s.pending.length === 0")
         await thread.do("unsubscribe")
@@ -168,21 +141,21 @@ async def test_nobody_is_followed_when_nobody_is_subscribed(node: Module, wire: 
     assert told["frames"].count("snapshot") == 1  # it went on from where it was
 
 
-async def test_an_unknown_thread_is_looked_for_and_found(node: Module, wire: Json) -> None:
+async def test_an_unknown_thread_is_looked_for_and_found(module: Module, wire: Json) -> None:
     async with serving(app()) as server:
-        thread = await (await node.thread(server.url, **wire)).subscribe()
+        thread = await (await module.thread(server.url, **wire)).subscribe()
         seen = await thread.wait('s.connection === "unknown"')
         assert seen["error"]["refused"] == "unknown_thread"
         assert seen["state"] is None
-        other = await node.thread(server.url, name="other", **wire)
+        other = await module.thread(server.url, name="other", **wire)
         await other.send(note("a"))
         await thread.do("reconnect")  # rather than wait for the next look
         await thread.wait('s.connection === "open" && s.error === null && s.state?.notes.length === 1')
 
 
-async def test_nothing_is_asked_for_a_new_thread_before_its_first_commands(node: Module, wire: Json) -> None:
+async def test_nothing_is_asked_for_a_new_thread_before_its_first_commands(module: Module, wire: Json) -> None:
     async with serving(app()) as server, proxied(server) as proxy:
-        thread = await (await node.thread(proxy.url, isNew=True, **wire)).subscribe()
+        thread = await (await module.thread(proxy.url, isNew=True, **wire)).subscribe()
         await thread.wait('s.connection === "unknown" && s.error === null')
         assert proxy.connections == 0
         await thread.send(note("a"))
@@ -193,9 +166,9 @@ async def test_nothing_is_asked_for_a_new_thread_before_its_first_commands(node:
 # Sending
 
 
-async def test_commands_get_ids_and_are_pending_until_the_state_shows_them(node: Module, wire: Json) -> None:
+async def test_commands_get_ids_and_are_pending_until_the_state_shows_them(module: Module, wire: Json) -> None:
     async with serving(app()) as server:
-        thread = await (await node.thread(server.url, isNew=True, **wire)).subscribe()
+        thread = await (await module.thread(server.url, isNew=True, **wire)).subscribe()
         await thread.send("Hello", {"type": "note", "text": "a", "id": "mine"})
         await thread.wait('s.run?.status === "completed" && s.pending.length === 0')
         told = (await check(thread, server.url))["told"]
@@ -212,9 +185,9 @@ async def test_commands_get_ids_and_are_pending_until_the_state_shows_them(node:
         assert message["id"] in [*in_state, *(it["message"]["id"] for it in snapshot["pending"] if "message" in it)]
 
 
-async def test_what_is_sent_is_sent_in_order(node: Module, wire: Json) -> None:
+async def test_what_is_sent_is_sent_in_order(module: Module, wire: Json) -> None:
     async with serving(app()) as server:
-        thread = await (await node.thread(server.url, **wire)).subscribe()
+        thread = await (await module.thread(server.url, **wire)).subscribe()
         for number in range(8):
             await thread.do("begin", **{"as": str(number)}, commands=note(str(number)))
         await thread.do("begin", **{"as": "stop"}, cancel=True)
@@ -225,9 +198,9 @@ async def test_what_is_sent_is_sent_in_order(node: Module, wire: Json) -> None:
     assert (await thread.snapshot())["state"]["notes"] == [str(number) for number in range(8)]
 
 
-async def test_a_refusal_is_told_and_what_follows_goes_on(node: Module, wire: Json) -> None:
+async def test_a_refusal_is_told_and_what_follows_goes_on(module: Module, wire: Json) -> None:
     async with serving(app(limits=Limits(commands=2))) as server:
-        thread = await (await node.thread(server.url, **wire)).subscribe()
+        thread = await (await module.thread(server.url, **wire)).subscribe()
         unknown = await thread.send({"type": "nothing"})
         many = await thread.send(note("a"), note("b"), note("c"))
         await thread.send(note("d"))
@@ -238,7 +211,9 @@ async def test_a_refusal_is_told_and_what_follows_goes_on(node: Module, wire: Js
     assert (many["refused"], many["details"]) == ("too_many_commands", {"limit": 2})
 
 
-async def test_a_refusal_that_passes_is_tried_again(node: Module, wire: Json, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refusal_that_passes_is_tried_again(
+    module: Module, wire: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
     submit = Hub.submit
     refused: list[Posted] = []
 
@@ -250,16 +225,16 @@ async def test_a_refusal_that_passes_is_tried_again(node: Module, wire: Json, mo
 
     monkeypatch.setattr(Hub, "submit", lose)
     async with serving(app()) as server:
-        thread = await (await node.thread(server.url, **wire)).subscribe()
+        thread = await (await module.thread(server.url, **wire)).subscribe()
         assert "value" in await thread.send(note("a"))
         await thread.wait("s.state?.notes.length === 1")
 
     assert len(refused) == 1
 
 
-async def test_fields_of_a_request_reach_the_server(node: Module, wire: Json) -> None:
+async def test_fields_of_a_request_reach_the_server(module: Module, wire: Json) -> None:
     async with serving(app()) as server:
-        thread = await node.thread(server.url, **wire)
+        thread = await module.thread(server.url, **wire)
         await thread.send(HOLD, state={"notes": ["adopted"], "text": ""})
         rejected = await thread.send(note("a"), policy="reject")
         server_side = await state_of(server.url)
@@ -283,9 +258,9 @@ async def lose_the_answer(proxy: Proxy, thread: Thread, url: str, *, socket: boo
     proxy.frozen = False
 
 
-async def test_what_was_lost_on_the_way_back_is_not_done_twice(node: Module, wire: Json) -> None:
+async def test_what_was_lost_on_the_way_back_is_not_done_twice(module: Module, wire: Json) -> None:
     async with serving(app()) as server, proxied(server) as proxy:
-        thread = await (await node.thread(proxy.url, **wire)).subscribe()
+        thread = await (await module.thread(proxy.url, **wire)).subscribe()
         await thread.send({"type": "grow", "text": "!"})
         await thread.wait('s.run?.status === "completed"')
         await lose_the_answer(proxy, thread, server.url, **wire)
@@ -298,11 +273,11 @@ async def test_what_was_lost_on_the_way_back_is_not_done_twice(node: Module, wir
 
 
 @pytest.mark.parametrize("code", ["store_unavailable", "server_full"])
-async def test_a_server_that_is_busy_is_asked_again(node: Module, code: str) -> None:
+async def test_a_server_that_is_busy_is_asked_again(module: Module, code: str) -> None:
     error = f'{{"error": {{"code": "{code}", "message": "later"}}}}'
     accepted = http("200 OK", content_type="text/event-stream", statecast_run_id="run_1", statecast_cursor="e-0")
     async with scripted(http("503 Busy", error), http("502 Bad Gateway", "<html>"), accepted) as server:
-        thread = await node.thread(server.url)
+        thread = await module.thread(server.url)
         answer = await thread.send(note("a"))
         await thread.do("close")
 
@@ -310,23 +285,23 @@ async def test_a_server_that_is_busy_is_asked_again(node: Module, code: str) -> 
     assert len(server.heads) == 3
 
 
-async def test_a_refusal_that_is_cut_off_is_no_answer(node: Module) -> None:
+async def test_a_refusal_that_is_cut_off_is_no_answer(module: Module) -> None:
     whole = http(
         "404 Not Found", '{"error": {"code": "unknown_thread", "message": "there is none"}}', content_length="65"
     )
     accepted = http("200 OK", content_type="text/event-stream", statecast_run_id="run_1", statecast_cursor="e-0")
     async with scripted(whole[:-10], accepted) as server:
-        thread = await node.thread(server.url)
+        thread = await module.thread(server.url)
         answer = await thread.send(note("a"))
         await thread.do("close")
 
     assert answer["value"]["runId"] == "run_1"
 
 
-async def test_an_answer_that_is_none_of_ours_is_told_as_it_is(node: Module) -> None:
+async def test_an_answer_that_is_none_of_ours_is_told_as_it_is(module: Module) -> None:
     page = http("200 OK", "<html>", content_type="text/html")
     async with scripted(http("404 Not Found", "<html>"), http("403 Forbidden", '{"error": "no"}'), page) as server:
-        thread = await node.thread(server.url)
+        thread = await module.thread(server.url)
         await thread.subscribe()
         seen = await thread.wait('s.connection === "refused"')
         answer = await thread.send(note("a"))
@@ -345,9 +320,9 @@ async def test_an_answer_that_is_none_of_ours_is_told_as_it_is(node: Module) -> 
 # Stopping
 
 
-async def test_a_run_is_stopped(node: Module, wire: Json) -> None:
+async def test_a_run_is_stopped(module: Module, wire: Json) -> None:
     async with serving(app()) as server:
-        thread = await (await node.thread(server.url, **wire)).subscribe()
+        thread = await (await module.thread(server.url, **wire)).subscribe()
         # Together: what was sent before is stopped, though nothing has come of it yet.
         await thread.do("begin", **{"as": "sent"}, commands=HOLD)
         assert (await thread.do("cancel"))["value"] is True
@@ -359,9 +334,9 @@ async def test_a_run_is_stopped(node: Module, wire: Json) -> None:
     assert told["told"][-1]["run"]["id"] == accepted["runId"]
 
 
-async def test_a_run_that_failed_is_listed_and_runs_again(node: Module) -> None:
+async def test_a_run_that_failed_is_listed_and_runs_again(module: Module) -> None:
     async with serving(app()) as server:
-        thread = await (await node.thread(server.url)).subscribe()
+        thread = await (await module.thread(server.url)).subscribe()
         failed = (await thread.send({"type": "fail"}))["value"]["runId"]
         await thread.wait('s.run?.status === "failed" && !s.isRunning')
         again = (await thread.do("retry"))["value"]
@@ -374,9 +349,9 @@ async def test_a_run_that_failed_is_listed_and_runs_again(node: Module) -> None:
     assert refused["refused"] == "unknown_run"
 
 
-async def test_another_run_than_the_one_that_is_meant_is_left_alone(node: Module, wire: Json) -> None:
+async def test_another_run_than_the_one_that_is_meant_is_left_alone(module: Module, wire: Json) -> None:
     async with serving(app()) as server:
-        thread = await (await node.thread(server.url, **wire)).subscribe()
+        thread = await (await module.thread(server.url, **wire)).subscribe()
         await thread.send(HOLD)
         answer = await thread.do("cancel", which={"runId": "run_other"})
         assert answer["refused"] == "run_mismatch"
@@ -388,15 +363,15 @@ async def test_another_run_than_the_one_that_is_meant_is_left_alone(node: Module
     assert (await thread.snapshot())["state"]["notes"] == ["held"]
 
 
-async def test_what_waits_behind_a_run_is_shown_also_to_who_comes_later(node: Module, wire: Json) -> None:
+async def test_what_waits_behind_a_run_is_shown_also_to_who_comes_later(module: Module, wire: Json) -> None:
     agent, gate = make()
     async with serving(create_app(agent)) as server:
-        thread = await (await node.thread(server.url, **wire)).subscribe()
+        thread = await (await module.thread(server.url, **wire)).subscribe()
         await thread.send(HOLD)
         behind = (await thread.send(note("behind")))["value"]["runId"]
         queued = (await thread.wait("s.queued.length === 1"))["queued"]
         assert (queued[0]["runId"], queued[0]["commands"][0]["text"]) == (behind, "behind")
-        late = await (await node.thread(server.url, name="late", **wire)).subscribe()
+        late = await (await module.thread(server.url, name="late", **wire)).subscribe()
         assert (await late.wait("s.queued.length === 1"))["queued"] == queued
         gate.set()
         for one in (thread, late):
@@ -404,9 +379,9 @@ async def test_what_waits_behind_a_run_is_shown_also_to_who_comes_later(node: Mo
         await check(thread, server.url)
 
 
-async def test_a_stop_that_is_tried_again_stops_no_later_run(node: Module) -> None:
+async def test_a_stop_that_is_tried_again_stops_no_later_run(module: Module) -> None:
     async with serving(app()) as server, proxied(server) as proxy:
-        thread = await (await node.thread(proxy.url)).subscribe()
+        thread = await (await module.thread(proxy.url)).subscribe()
         first = (await thread.send(HOLD))["value"]["runId"]
         second = (await thread.send(HOLD))["value"]["runId"]
         await thread.wait(f's.run?.id === "{first}"')
@@ -423,11 +398,11 @@ async def test_a_stop_that_is_tried_again_stops_no_later_run(node: Module) -> No
 # Connections that break
 
 
-async def test_a_stream_that_is_cut_again_and_again_is_one_stream(node: Module, wire: Json) -> None:
+async def test_a_stream_that_is_cut_again_and_again_is_one_stream(module: Module, wire: Json) -> None:
     async with serving(app()) as server, proxied(server) as proxy:
-        writer = await node.thread(server.url, name="writer")
+        writer = await module.thread(server.url, name="writer")
         await writer.send(note("begin"))
-        thread = await (await node.thread(proxy.url, **wire)).subscribe()
+        thread = await (await module.thread(proxy.url, **wire)).subscribe()
         await thread.wait("s.state !== null")
         for number in range(6):
             pieces = proxy.pieces
@@ -447,25 +422,25 @@ async def more(proxy: Proxy, pieces: int) -> None:
     await until(lambda: proxy.pieces > pieces)
 
 
-async def test_a_silent_server_is_left_for_another_try(node: Module, wire: Json) -> None:
+async def test_a_silent_server_is_left_for_another_try(module: Module, wire: Json) -> None:
     async with serving(app()) as server, proxied(server) as proxy:
-        thread = await (await node.thread(proxy.url, silence=400, **wire)).subscribe()
+        thread = await (await module.thread(proxy.url, silence=400, **wire)).subscribe()
         await thread.send(note("a"))
         await thread.wait("s.state?.notes.length === 1")
         proxy.frozen = True
         before = proxy.connections
-        await (await node.thread(server.url, name="other")).send(note("b"))
+        await (await module.thread(server.url, name="other")).send(note("b"))
         await until(lambda: proxy.connections > before)
         proxy.frozen = False
         await thread.wait("s.state.notes.length === 2")
         await check(thread, server.url)
 
 
-async def test_a_server_may_stop_in_mid_run_and_come_back(node: Module, wire: Json, tmp_path: Path) -> None:
+async def test_a_server_may_stop_in_mid_run_and_come_back(module: Module, wire: Json, tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path / 'threads.db'}"
     gate = threading.Event()
     async with serving(app(store=store)) as server:
-        thread = await (await node.thread(server.url, **wire)).subscribe()
+        thread = await (await module.thread(server.url, **wire)).subscribe()
         await thread.send(HOLD)
         await thread.wait("s.state?.notes.length === 1")
         await server.stop()
@@ -486,9 +461,9 @@ async def test_a_server_may_stop_in_mid_run_and_come_back(node: Module, wire: Js
     assert "interrupted" in [snapshot["run"]["status"] for snapshot in told["told"] if snapshot["run"]]
 
 
-async def test_a_thread_that_was_made_anew_replaces_the_old(node: Module, wire: Json) -> None:
+async def test_a_thread_that_was_made_anew_replaces_the_old(module: Module, wire: Json) -> None:
     async with serving(app()) as server:
-        thread = await (await node.thread(server.url, **wire)).subscribe()
+        thread = await (await module.thread(server.url, **wire)).subscribe()
         for text in "abc":
             await thread.send(note(text))
         await thread.wait("s.state?.notes.length === 3")
@@ -513,10 +488,10 @@ def paths_asked(heads: list[str]) -> list[str]:
     return [head.partition(" ")[2].partition(" ")[0] for head in heads]
 
 
-async def test_a_frame_that_does_not_fit_is_mended_by_a_snapshot(node: Module) -> None:
+async def test_a_frame_that_does_not_fit_is_mended_by_a_snapshot(module: Module) -> None:
     first = events(frame("snapshot", 1, state={}), frame("update-state", 2, operations=SHOUT))
     async with scripted(first, events(frame("snapshot", 2, state={"text": "!"})), events()) as server:
-        thread = await (await node.thread(server.url)).subscribe()
+        thread = await (await module.thread(server.url)).subscribe()
         await thread.wait('s.state?.text === "!"')
         await until(lambda: len(server.heads) == 3)
         told = await thread.told()
@@ -527,11 +502,11 @@ async def test_a_frame_that_does_not_fit_is_mended_by_a_snapshot(node: Module) -
     assert errors[0]["failed"] == "OperationError"
 
 
-async def test_a_frame_that_comes_twice_counts_once(node: Module) -> None:
+async def test_a_frame_that_comes_twice_counts_once(module: Module) -> None:
     first = events(frame("snapshot", 1, state={"text": ""}), frame("update-state", 2, operations=SHOUT))
     again = events(*[frame("update-state", revision, operations=SHOUT) for revision in (2, 3, 3)])
     async with scripted(first, again, events()) as server:
-        thread = await (await node.thread(server.url)).subscribe()
+        thread = await (await module.thread(server.url)).subscribe()
         await until(lambda: len(server.heads) == 3)
         text = (await thread.snapshot())["state"]["text"]
         await thread.do("close")
@@ -543,14 +518,14 @@ async def test_a_frame_that_comes_twice_counts_once(node: Module) -> None:
 # The rest
 
 
-async def test_headers_are_asked_for_each_time_and_a_refusal_ends_the_tries(node: Module) -> None:
+async def test_headers_are_asked_for_each_time_and_a_refusal_ends_the_tries(module: Module) -> None:
     async def identify(connection: HTTPConnection) -> str | None:
         if int(connection.headers["x-asked"]) < 3:
             raise HTTPException(401, "who are you?")
         return connection.headers["authorization"]
 
     async with serving(app(identify=identify)) as server:
-        thread = await node.thread(server.url, headers={"authorization": "me"})
+        thread = await module.thread(server.url, headers={"authorization": "me"})
         await thread.subscribe()
         seen = await thread.wait('s.connection === "refused"')
         assert (await thread.send(note("a")))["status"] == 401
@@ -561,9 +536,9 @@ async def test_headers_are_asked_for_each_time_and_a_refusal_ends_the_tries(node
     assert (seen["error"]["refused"], seen["error"]["status"]) == ("http_error", 401)
 
 
-async def test_a_closed_thread_lets_go_of_everything(node: Module, wire: Json) -> None:
+async def test_a_closed_thread_lets_go_of_everything(module: Module, wire: Json) -> None:
     async with serving(app()) as server, proxied(server) as proxy:
-        thread = await (await node.thread(proxy.url, **wire)).subscribe()
+        thread = await (await module.thread(proxy.url, **wire)).subscribe()
         await thread.send(note("a"))
         await thread.wait("s.state?.notes.length === 1")
         proxy.close()
@@ -577,9 +552,9 @@ async def test_a_closed_thread_lets_go_of_everything(node: Module, wire: Json) -
 
 
 async def test_a_listener_that_fails_harms_no_other(wire: Json) -> None:
-    with running() as node:
+    with running() as module:
         async with serving(app()) as server:
-            thread = await node.thread(server.url, **wire)
+            thread = await module.thread(server.url, **wire)
             await thread.do("fail")
             await thread.subscribe()
             await thread.send({"type": "write", "count": 20})
@@ -587,19 +562,19 @@ async def test_a_listener_that_fails_harms_no_other(wire: Json) -> None:
             told = await check(thread, server.url)
 
     assert told["frames"].count("snapshot") <= 1
-    assert any("a listener that fails" in line for line in node.console)
+    assert any("a listener that fails" in line for line in module.console)
 
 
-async def test_a_socket_that_cannot_be_had_is_told_at_once(node: Module) -> None:
-    seen = node.scenario.step("wrong", options={"webSocket": True})  # in Node, the class has to be given
+async def test_a_socket_that_cannot_be_had_is_told_at_once(module: Module) -> None:
+    seen = module.scenario.step("wrong", options={"webSocket": True})  # in Node, the class has to be given
 
     assert seen["failed"] in (None, "TypeError")  # newer ones have it
 
 
 @pytest.mark.parametrize("kind", ["zustand", "redux"])
-async def test_a_store_holds_the_thread(node: Module, wire: Json, kind: str) -> None:
+async def test_a_store_holds_the_thread(module: Module, wire: Json, kind: str) -> None:
     async with serving(app()) as server:
-        thread = await node.thread(server.url, **wire)
+        thread = await module.thread(server.url, **wire)
         await thread.do("store", kind=kind)
         await thread.send("Hello")
         await thread.wait('s.run?.status === "completed" && s.pending.length === 0')

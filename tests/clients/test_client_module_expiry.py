@@ -18,11 +18,6 @@ from tests.transport.held_agent import until
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.parametrize("socket", [False, True], ids=["events", "socket"])
 async def test_the_module_goes_on_with_new_credentials(socket: bool) -> None:
     agent, release, asked = Agent("slow", initial={"messages": []}), anyio.Event(), list[str]()

@@ -19,11 +19,6 @@ NOTES = 25
 SILENCE = 1_500  # ms: what is stalled for good is noticed soon
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def node() -> Iterator[Module]:
     need_node()

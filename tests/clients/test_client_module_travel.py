@@ -2,44 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from statecast import create_app
 from tests.client.agents import HOLD, make
 from tests.client.network import proxied, serving
-from tests.clients.client_module import Module, Thread, running
-from tests.clients.node import Json, need_node
+from tests.clients.client_module import Module, Thread
+from tests.clients.node import Json
 from tests.clients.test_client_module import app, check, note, state_of
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(params=["events", "socket"])
-def wire(request: pytest.FixtureRequest) -> Json:
-    need_node()
-    return {"socket": request.param == "socket"}
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Module]:
-    need_node()
-    with running() as module:
-        yield module
-    assert module.console == []
-
-
-@pytest.fixture
-def node(shared: Module) -> Iterator[Module]:
-    """Yield the module in a process that all tests of this file share, without any threads."""
-    yield shared
-    shared.scenario.step("clear")
 
 
 async def noted(thread: Thread, *texts: str) -> int:
@@ -51,14 +23,14 @@ async def noted(thread: Thread, *texts: str) -> int:
     return revision
 
 
-async def test_a_fork_is_a_thread_of_its_own_that_goes_on_from_the_revision(node: Module, wire: Json) -> None:
+async def test_a_fork_is_a_thread_of_its_own_that_goes_on_from_the_revision(module: Module, wire: Json) -> None:
     async with serving(app()) as server:
-        thread = await (await node.thread(server.url, **wire)).subscribe()
+        thread = await (await module.thread(server.url, **wire)).subscribe()
         early = await noted(thread, "a")
         await noted(thread, "b")
         made = (await thread.do("fork", revision=early))["value"]
         named = (await thread.do("fork", revision=early, id="copy"))["value"]
-        fork = await (await node.thread(server.url, made, name="fork", **wire)).subscribe()
+        fork = await (await module.thread(server.url, made, name="fork", **wire)).subscribe()
         await noted(fork, "c")
         await check(fork, server.url, made)
         notes = {id: (await state_of(server.url, id))["state"]["notes"] for id in ("t", made, named)}
@@ -71,9 +43,9 @@ async def test_a_fork_is_a_thread_of_its_own_that_goes_on_from_the_revision(node
     assert (beyond["refused"], beyond["status"]) == ("unknown_revision", 404)
 
 
-async def test_a_fork_whose_answer_is_lost_is_made_once(node: Module) -> None:
+async def test_a_fork_whose_answer_is_lost_is_made_once(module: Module) -> None:
     async with serving(app(open_list=True)) as server, proxied(server) as proxy:
-        thread = await (await node.thread(proxy.url)).subscribe()
+        thread = await (await module.thread(proxy.url)).subscribe()
         early = await noted(thread, "a")
         proxy.eat("/fork")
         made = (await thread.do("fork", revision=early))["value"]
@@ -83,12 +55,12 @@ async def test_a_fork_whose_answer_is_lost_is_made_once(node: Module) -> None:
     assert state["notes"] == ["a"]
 
 
-async def test_a_rewind_is_seen_by_every_follower(node: Module, wire: Json) -> None:
+async def test_a_rewind_is_seen_by_every_follower(module: Module, wire: Json) -> None:
     async with serving(app()) as server:
-        thread = await (await node.thread(server.url, **wire)).subscribe()
+        thread = await (await module.thread(server.url, **wire)).subscribe()
         early = await noted(thread, "a")
         await noted(thread, "b", "c")
-        other = await (await node.thread(server.url, name="other", **wire)).subscribe()
+        other = await (await module.thread(server.url, name="other", **wire)).subscribe()
         await other.wait("s.state?.notes.length === 3")
         cursor = (await thread.do("rewind", revision=early))["value"]
         for one in (thread, other):
@@ -100,9 +72,9 @@ async def test_a_rewind_is_seen_by_every_follower(node: Module, wire: Json) -> N
         await other.wait('s.state.notes.join() === "a,d"')
 
 
-async def test_a_rewind_whose_answer_is_lost_happens_once(node: Module) -> None:
+async def test_a_rewind_whose_answer_is_lost_happens_once(module: Module) -> None:
     async with serving(app()) as server, proxied(server) as proxy:
-        thread = await (await node.thread(proxy.url)).subscribe()
+        thread = await (await module.thread(proxy.url)).subscribe()
         early = await noted(thread, "a")
         await noted(thread, "b")
         proxy.eat("/rewind")
@@ -113,9 +85,9 @@ async def test_a_rewind_whose_answer_is_lost_happens_once(node: Module) -> None:
     assert (after["cursor"], after["state"]["notes"]) == (cursor, ["a"])
 
 
-async def test_a_rewind_stops_a_run_only_where_it_says_so(node: Module, wire: Json) -> None:
+async def test_a_rewind_stops_a_run_only_where_it_says_so(module: Module, wire: Json) -> None:
     async with serving(app()) as server:
-        thread = await (await node.thread(server.url, **wire)).subscribe()
+        thread = await (await module.thread(server.url, **wire)).subscribe()
         early = await noted(thread, "a")
         await thread.send(HOLD)
         await thread.send(note("behind"))
@@ -128,10 +100,10 @@ async def test_a_rewind_stops_a_run_only_where_it_says_so(node: Module, wire: Js
     assert (refused["refused"], refused["status"]) == ("run_active", 409)
 
 
-async def test_runs_tell_what_became_of_each_and_a_stopped_one_runs_again(node: Module, wire: Json) -> None:
+async def test_runs_tell_what_became_of_each_and_a_stopped_one_runs_again(module: Module, wire: Json) -> None:
     agent, gate = make()
     async with serving(create_app(agent)) as server:
-        thread = await (await node.thread(server.url, **wire)).subscribe()
+        thread = await (await module.thread(server.url, **wire)).subscribe()
         assert (await thread.do("runs"))["refused"] == "unknown_thread"
         await thread.send(HOLD)
         await thread.wait("s.state?.notes.length === 1 && s.isRunning")
@@ -150,9 +122,9 @@ async def test_runs_tell_what_became_of_each_and_a_stopped_one_runs_again(node: 
     assert (completed["refused"], completed["status"]) == ("run_not_retryable", 409)
 
 
-async def test_what_is_queued_is_dropped_by_a_stop_that_says_so(node: Module, wire: Json) -> None:
+async def test_what_is_queued_is_dropped_by_a_stop_that_says_so(module: Module, wire: Json) -> None:
     async with serving(app()) as server:
-        thread = await (await node.thread(server.url, **wire)).subscribe()
+        thread = await (await module.thread(server.url, **wire)).subscribe()
         await thread.send(HOLD)
         await thread.send("Later", note("b"))
         await thread.send(note("c"))
