@@ -78,6 +78,14 @@ const Decline = ({ question }: { readonly question: Question }) => (
   </button>
 );
 
+/** What the question calls itself where the agent gave it no prompt. */
+const promptOf = ({ kind, call }: Question): string =>
+  call === undefined ? "The agent has a question." : kind === "approval" ? `Allow ${call.name}?` : `${call.name} needs an answer.`;
+
+/** What a user has to see to decide: the details, or for the approval of a call its arguments. */
+const detailsOf = ({ kind, details, call }: Question): unknown =>
+  details ?? (kind === "approval" && Object.keys(call?.args ?? {}).length > 0 ? call?.args : undefined);
+
 const isScalar = (value: unknown): value is string | number | boolean | null => value === null || typeof value !== "object";
 
 /** What the question is about: names and values, or whatever else it is as JSON. */
@@ -97,13 +105,14 @@ function Details({ details }: { readonly details: unknown }) {
 }
 
 export function OpenQuestion({ question }: { readonly question: Question }) {
-  const { kind, prompt, options, details, call } = question;
+  const { kind, prompt, options } = question;
+  const details = detailsOf(question);
   const id = useId();
   const isDecision = kind === "approval" || options.length > 0;
   return (
     <section className="question" data-testid="question" data-kind={kind} aria-labelledby={id}>
       <p id={id} className="question-prompt">
-        {prompt ?? (call ? `${call.name} needs an answer.` : "The agent has a question.")}
+        {prompt ?? promptOf(question)}
       </p>
       {details !== undefined && <Details details={details} />}
       {isDecision ? (

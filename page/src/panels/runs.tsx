@@ -49,8 +49,11 @@ const usageOf = (usage: RunRecord["usage"]): readonly (readonly [string, string]
     .filter((pair): pair is [string, number] => typeof pair[1] === "number" && pair[1] > 0)
     .map(([name, value]) => [spoken(name), value.toLocaleString("en")]);
 
-const dollars = (cost: number): string =>
-  cost.toLocaleString("en", { style: "currency", currency: "USD", maximumSignificantDigits: 3 });
+/** Cents where there are any, else the first two digits that are not zero. */
+const dollars = (cost: number): string => {
+  const digits = cost < 0.1 ? { maximumSignificantDigits: 2 } : {};
+  return cost.toLocaleString("en", { style: "currency", currency: "USD", ...digits });
+};
 
 function Failed({ error }: { readonly error: NonNullable<RunRecord["error"]> }) {
   return (
