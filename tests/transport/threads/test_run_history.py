@@ -88,6 +88,15 @@ async def test_a_run_is_remembered_with_its_times_tokens_and_cost() -> None:
     assert run["cost"] == 0.25
 
 
+@pytest.mark.parametrize("kind", ["memory", "shared", "sqlite"])
+async def test_runs_of_one_millisecond_are_listed_the_newest_first(kind: str, tmp_path: Path) -> None:
+    async with TestClient(create_app(failing(), store=store_of(kind, tmp_path))) as client:
+        ids = [run_of(await client.run({"type": "tell"}, thread_id="t")) for _ in range(20)]
+        listed = [run["id"] for run in await runs(client)]
+
+    assert listed == ids[::-1]
+
+
 async def test_a_run_behind_an_answer_counts_only_what_it_has_cost_itself() -> None:
     async with TestClient(failing()) as client:
         await client.run("hi", thread_id="t")

@@ -59,13 +59,14 @@ class RunHistory:
             ended = dict(await self._directory.read(thread.key, RUN, _decode_run))
             if live == [run.id for run in thread.queue.live]:
                 break  # else one has begun or ended while the records were read
-        found = {id: _cut_off(batch.run) for id, batch in kept.items()} | ended
+        found = ended | {id: _cut_off(batch.run) for id, batch in kept.items() if id not in ended}
         for run in thread.queue.live:
             if isinstance(run, Execution):
                 found[run.id] = record_of(run)
             else:
                 found[run.id] = _elsewhere(run, thread, kept.get(run.id))
-        newest = sorted(found.values(), key=lambda run: -(run.queued_at or math.inf))[:MOST_RUNS]
+        latest_first = reversed(found.values())  # of those of one millisecond, too
+        newest = sorted(latest_first, key=lambda run: -(run.queued_at or math.inf))[:MOST_RUNS]
         return [self._as_shown(run, thread) for run in newest]
 
     async def kept(self, thread: Thread, run_id: str | None) -> KeptBatch:
