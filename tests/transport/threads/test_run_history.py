@@ -106,6 +106,23 @@ async def test_a_run_behind_an_answer_counts_only_what_it_has_cost_itself() -> N
     assert (earlier["cost"], later["cost"]) == (0.25, None)
 
 
+async def test_a_run_that_gives_a_continued_message_a_lower_cost_has_that_cost() -> None:
+    agent = Agent("poet", initial={})
+
+    @agent.on("tell")
+    async def tell(run: Run, command: UntypedCommand) -> None:
+        message = run.messages.last_assistant()
+        message.append_text("and ")
+        message.set_metadata(custom={"cost": command.body["cost"]})
+
+    async with TestClient(agent) as client:
+        for cost in (0.5, 0.25, 0.75):
+            await client.run({"type": "tell", "cost": cost}, thread_id="t")
+        costs = [run["cost"] for run in await runs(client)]
+
+    assert costs == [0.5, 0.25, 0.5]
+
+
 @pytest.mark.parametrize("debug", [True, False])
 async def test_the_traceback_is_for_those_who_debug(debug: bool) -> None:
     async with TestClient(create_app(failing(LookupError("a detail")), debug=debug)) as client:

@@ -59,7 +59,8 @@ def answered_since(thread: LoggedState, place: Place, run_id: str) -> Answered:
         steps += max(0, len(steps_in(_metadata(message))) - len(known.steps))
         cost = _cost(report)
         if cost is not None and cost != known.cost:
-            costs.append(cost - (known.cost or 0))
+            earlier = known.cost or 0
+            costs.append(cost - earlier if cost > earlier else cost)  # a lower one is that of this answer alone
     entries = thread.log.rest(place.revision)
     chunks = [entry.chunk for entry in entries if isinstance(entry, ChunkEntry) and entry.run_id == run_id]
     calls += _calls_in(chunks)
