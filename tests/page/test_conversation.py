@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable
 
@@ -25,8 +26,11 @@ _LISTEN = """
 }
 """
 
-#: The name of what has the focus, for tests or for people.
-_FOCUSED = "() => document.activeElement.dataset.testid ?? document.activeElement.ariaLabel"
+
+def focused(page: Page, name: str) -> None:
+    """Wait until the focus is on what has this name for tests, or a name for people that begins with it."""
+    look = "document.activeElement.dataset.testid ?? document.activeElement.ariaLabel ?? ''"
+    page.arrive(f"() => ({look}).startsWith('{name}')")
 
 
 def answered(page: Page, text: str, number: int = 0) -> None:
@@ -97,8 +101,20 @@ def test_a_file_goes_with_a_message_and_can_be_opened_afterwards(open_page: Open
 
 
 def test_a_stopped_answer_is_tried_again(open_page: Open) -> None:
-    with open_page(viewport=WIDE) as page:
-        page.say("slow: what is a cursor?")
+    endless = Agent("endless")
+
+    @endless.on(AddMessage)
+    async def answer(run: Run, command: AddMessage) -> None:
+        message = run.messages.assistant()
+        while True:
+            message.append_text("and ")
+            await asyncio.sleep(0.1)
+
+    with (
+        served(create_app(endless, open_list=True, page=True)) as url,
+        open_page(url=f"{url}/", viewport=WIDE) as page,
+    ):
+        page.say("Count the bees")
         page.growth(steps=2)
         page.click(part("composer-stop"))
         page.rest()
@@ -117,23 +133,23 @@ def test_the_keyboard_reaches_everything_and_comes_back_from_what_it_opened(open
         page.do("press", selector=part("thread-menu"), key="Enter")  # a popover
         page.wait(part("export"))
         page.do("press", key="Tab")
-        assert page.script(_FOCUSED) == "export"
+        focused(page, "export")
         page.do("press", key="Escape")
         page.wait(part("export"), state="hidden")
-        assert page.script(_FOCUSED) == "thread-menu"
+        focused(page, "thread-menu")
 
         delete = f"{part('thread')}[data-thread='{page.thread}'] button"  # a dialog
         page.do("press", selector=delete, key="Enter")
         page.wait(part("delete-dialog"))
         page.do("press", key="Escape")
         page.wait(part("delete-dialog"), state="hidden")
-        assert str(page.script(_FOCUSED)).startswith("Delete ")
+        focused(page, "Delete ")
 
         page.do("press", selector=part("message-edit"), key="Enter")  # a field in place of a message
         page.wait(part("edit-input"))
         page.do("press", selector=part("edit-input"), key="Escape")
         page.wait(part("edit-input"), state="detached")
-        page.watch(f"() => ({_FOCUSED})() === 'message-edit' || null")
+        focused(page, "message-edit")
 
         page.do("press", selector=part("tab-state"), key="ArrowRight")  # a view of the inspector, and what is in it
         page.do("press", key="Tab")
@@ -148,11 +164,11 @@ def test_the_list_of_threads_over_the_page_takes_the_keyboard_and_gives_it_back(
     with open_page(viewport=TABLET) as page:
         page.do("press", selector=part("threads-toggle"), key="Enter")
         page.wait(part("threads"))
-        page.watch(f"() => ({_FOCUSED})() === 'thread-search' || null")
+        focused(page, "thread-search")
         assert page.script("() => document.querySelector('.middle').inert")
         page.do("press", key="Escape")
         page.wait(part("threads"), state="detached")
-        assert page.script(_FOCUSED) == "threads-toggle"
+        focused(page, "threads-toggle")
 
 
 def test_a_sub_agent_speaks_within_its_call(open_page: Open) -> None:
@@ -191,7 +207,7 @@ def test_one_of_several_agents_is_chosen_for_a_new_thread(open_page: Open) -> No
         page.wait(part("agent"))
         page.shoot("agents")
         page.do("press", selector=part("agent"), key="ArrowDown")
-        page.watch(f"() => document.querySelector('{part('agent')}').value === 'fox' || null")
+        page.arrive(f"() => document.querySelector('{part('agent')}').value === 'fox'")
         answered(page, "Hello")
         assert page.reply() == "I am fox."
         page.do("reload")
