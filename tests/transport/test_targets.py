@@ -66,6 +66,14 @@ def test_a_file_elsewhere_is_found_with_its_packages(write: Callable[[str, str],
     assert folder_of("project/target_package/agents.py:mine") == tmp_path / "project"
 
 
+def test_what_is_offered_in_place_of_a_mistyped_name_is_a_target(write: Callable[[str, str], None]) -> None:
+    write("project/target_app.py", APP)
+
+    with pytest.raises(AttributeError, match=r'\(did you mean "project/target_app.py:agent"\?\)$'):
+        load("project/target_app.py:agnt")
+    assert isinstance(load("project/target_app.py:agent"), Agent)
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "message"),
     [

@@ -34,7 +34,8 @@ def load(target: str) -> Agent | Sequence[Agent] | App:
     if not attribute:
         return _served_by(module, place)
     if not hasattr(module, attribute):
-        raise AttributeError(f'the module "{module.__name__}" has no "{attribute}"; {_found_in(module, attribute)}')
+        found_there = _found_in(module, place, attribute)
+        raise AttributeError(f'the module "{module.__name__}" has no "{attribute}"; {found_there}')
     found: Agent | Sequence[Agent] | App = getattr(module, attribute)
     several = isinstance(found, (list, tuple)) and all(isinstance(item, Agent) for item in found)
     if not (isinstance(found, (Agent, App)) or several):
@@ -90,15 +91,15 @@ def _near(place: str) -> str:
     return f' (did you mean "{folder / near[0]}.py"?)' if near else ""
 
 
-def _found_in(module: ModuleType, wanted: str) -> str:
-    """Return what a module has that can be served, and which of it may be meant."""
+def _found_in(module: ModuleType, place: str, wanted: str) -> str:
+    """Return what the module at a place has that can be served, and which of it may be meant."""
     names = [
         name for name, value in vars(module).items() if isinstance(value, Agent | App) and not name.startswith("_")
     ]
     if not names:
         return "it has no Agent and no App either"
     near = get_close_matches(wanted, names, 1)
-    return f"it has {', '.join(names)}" + (f' (did you mean "{module.__name__}:{near[0]}"?)' if near else "")
+    return f"it has {', '.join(names)}" + (f' (did you mean "{place}:{near[0]}"?)' if near else "")
 
 
 def _served_by(module: ModuleType, place: str) -> Sequence[Agent] | App:
