@@ -235,6 +235,14 @@ async def test_a_document_with_something_wrong_makes_nothing(name: str) -> None:
         assert (await client.post("/threads/import", json=SMALL)).status == 201
 
 
+async def test_a_refusal_is_short_however_long_what_is_refused() -> None:
+    document = json.loads(json.dumps(SMALL))
+    document["history"][0]["type"] = "x" * 100_000
+    async with TestClient(create_app(writer())) as client:
+        answer = await client.post("/threads/import", json=document)
+    assert (answer.status, len(answer.content) < 1_000) == (422, True)
+
+
 async def test_times_of_the_future_are_those_of_now() -> None:
     document = json.loads(json.dumps(SMALL))
     document["runs"][0]["queuedAt"] = 10**15

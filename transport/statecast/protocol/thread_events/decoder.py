@@ -55,7 +55,9 @@ def read_history(frames: Sequence[msgspec.Raw]) -> tuple[Snapshot, list[Entry]]:
     """
     kind: _Frame = _read(frames[0], _Frame)
     if kind.type != "snapshot" or not 0 <= kind.revision <= MOST:
-        raise InvalidRequest(f'expected a history that begins with a snapshot, got "{kind.type}" at {kind.revision}')
+        raise InvalidRequest(
+            f'expected a history that begins with a snapshot, got "{kind.type[:80]}" at {kind.revision}'
+        )
     snapshot: Snapshot = _read(frames[0], Snapshot)
     entries: list[Entry] = []
     parts: dict[str, int] = {}
