@@ -47,8 +47,8 @@ def _make(options: argparse.Namespace) -> int:
     print(
         f"{name}: an agent (agent.py), its tests and a page\n\n"
         f"  cd {name}\n"
-        "  statecast dev agent.py              serve the agent, with a page for every agent\n"
-        "  pytest                              run the tests\n"
+        "  statecast dev agent.py              serve the agent, with a page to try it in\n"
+        "  pip install pytest && pytest        run the tests\n"
         "  cd page && npm install && npm run dev   work on your own page"
     )
     return 0
