@@ -114,9 +114,9 @@ def test_a_thread_is_imported(url: str, tmp_path: Path) -> None:
     status, _, taken = ran("import", str(file), "--url", url, "--thread", "copy")
     assert (status, taken.count("\n")) == (2, 1)
     assert "thread_exists" in taken
-    file.write_text("no document")
-    for path in (file, tmp_path / "no.json"):
-        status, _, error = ran("import", str(path), "--url", url)
+    for content in (b"no document", b'{"title": "\xff"}', b'{"state": ' + b"[" * 5_000, None):
+        file.unlink() if content is None else file.write_bytes(content)
+        status, _, error = ran("import", str(file), "--url", url)
         assert (status, error.count("\n")) == (1, 1)
         assert "expected a document that `statecast export` wrote" in error
 

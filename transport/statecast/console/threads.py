@@ -110,7 +110,7 @@ async def import_(
     try:
         read = sys.stdin.buffer.read if file is None else file.read_bytes
         document = msgspec.json.decode(await asyncio.to_thread(read), type=dict[str, Any])
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         report(f"statecast: expected a document that `statecast export` wrote: {error}")
         return FAILED
     document.pop("threadId", None)  # it becomes a thread beside the one that it was
