@@ -11,6 +11,7 @@ import pytest
 
 from statecast import Agent, AgentError, Limits, Run, UntypedCommand, create_app
 from statecast.testing import TestClient
+from statecast.threads.runs.failures import MAX_TEXT
 from tests.transport.held_agent import HOLD, NOTE, held, note, said
 
 pytestmark = pytest.mark.anyio
@@ -278,4 +279,19 @@ async def test_the_cause_of_an_agents_own_error_is_logged(caplog: pytest.LogCapt
     assert failed.error == {"code": "busy", "message": "The provider is busy."}
     assert "hunter2" in caplog.text
     assert shown.code == "busy"
+    assert (shown.error or {})["message"].startswith("The provider is busy.\n\nLookupError")
     assert "hunter2" in (shown.error or {})["message"]
+
+
+async def long_winded(run: Run) -> None:
+    raise AgentError("Busy. " * 10_000, code="busy") from LookupError("hunter2 " * 10_000)
+
+
+async def test_under_debug_the_text_and_the_end_of_its_traceback_fit_into_the_bound() -> None:
+    async with TestClient(create_app(agent_that(long_winded), debug=True)) as client:
+        failed = await client.run(WORK)
+
+    message = (failed.error or {})["message"]
+    assert len(message) == MAX_TEXT
+    assert message.startswith("Busy. ")
+    assert message.endswith("Busy. \n")

@@ -49,7 +49,7 @@ def explain(failure: BaseException, what: str, *, debug: bool) -> RunError:
             if cause.__cause__ is None:
                 return error
             _log.error("%s failed", what, exc_info=from_the_users(failure))
-            return RunError(error.code, _details(failure)) if debug else error
+            return RunError(error.code, _details(failure, error.message)) if debug else error
         except Exception as unreadable:  # an agent's own `__str__`, which may raise anything
             failure = unreadable
     _log.error("%s failed", what, exc_info=from_the_users(failure))
@@ -126,9 +126,11 @@ def _code(code: object) -> str:
     return code if isinstance(code, str) and 0 < len(code) <= MAX_CODE and code.isprintable() else "agent_failed"
 
 
-def _details(failure: BaseException) -> str:
-    """Return the traceback of an exception, with those of its causes."""
-    return _sendable("".join(traceback.format_exception(*from_the_users(failure)))[-MAX_TEXT:])
+def _details(failure: BaseException, text: str = "") -> str:
+    """Return the traceback of an exception, with those of its causes, after the beginning of its text for users."""
+    first = f"{text[: MAX_TEXT // 10]}\n\n" if text else ""
+    trace = "".join(traceback.format_exception(*from_the_users(failure)))
+    return _sendable(first + trace[len(first) - MAX_TEXT :])
 
 
 def _sendable(text: str) -> str:
