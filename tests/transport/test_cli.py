@@ -57,7 +57,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", "import sys; from statecast.cli import main; sys.exit(main())", *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "STATECAST_PORT": "0"},  # 8000 may be taken here
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -250,7 +250,10 @@ def test_a_store_that_cannot_be_opened_is_a_plain_message(folder: Path) -> None:
 
 def test_python_runs_it_as_a_module(folder: Path) -> None:
     told = subprocess.run(
-        [sys.executable, "-m", "statecast", "serve", "no_such.py"], cwd=folder, capture_output=True, text=True
+        [sys.executable, "-m", "statecast", "serve", "no_such.py", "--port", "0"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
     )
     assert told.returncode == 2
     assert told.stderr.startswith("statecast: expected a file with an agent")
