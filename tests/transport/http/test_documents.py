@@ -10,8 +10,11 @@ from typing import Any, Final
 import pytest
 
 from statecast import Agent, Limits, Run, UntypedCommand, create_app
-from statecast.stores import Store
+from statecast.stores import Store, StoreUnavailable
 from statecast.testing import TestClient
+from statecast.threads import Thread
+from statecast.threads.log.stretch import Stretch
+from statecast.threads.past import Past
 from tests.transport.followers import state_of, store_of, until_status
 from tests.transport.travels import SHORT, fork, read_history, rewind, said, states_of, without_ids, writer
 
@@ -42,6 +45,27 @@ SMALL: Final[Document] = {
 @pytest.fixture(params=["memory", "shared", "sqlite"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return store_of(request.param, tmp_path)
+
+
+async def test_a_document_breaks_off_where_its_history_cannot_be_read_on(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stretch = Past.stretch
+    asked = iter([False])
+
+    async def away(past: Past, thread: Thread, revision: int) -> Stretch:
+        if next(asked, True):
+            raise StoreUnavailable("the store is away")
+        return await stretch(past, thread, revision)
+
+    app = create_app(writer(), store=store, limits=SHORT)
+    async with TestClient(app) as client:
+        await said(client, *["word " * 30] * 8)
+        thread = await app.hub.find("t", owner=None)
+        pieces = await app.hub.exports.begin(thread)
+        monkeypatch.setattr(Past, "stretch", away)
+        with pytest.raises(StoreUnavailable):
+            b"".join([piece async for piece in pieces])
 
 
 async def exported(client: TestClient, thread_id: str) -> Document:

@@ -11,11 +11,11 @@ from typing import Final
 import msgspec
 
 from statecast.protocol import Cursor, RunEntry, RunState
-from statecast.protocol.errors import RequestError
 from statecast.protocol.thread_events.encoder import EventsEncoder
 from statecast.stores import Key, Store, read_entry
 from statecast_agents import Agent
 
+from .errors import RevisionGone
 from .limits import Limits
 from .past import Past
 from .records.cascade import DELETED, MESSAGE
@@ -53,7 +53,7 @@ class Exports:
         """Return the document of a thread, a piece at a time: its history may be many times as large as the state.
 
         Raises:
-            RequestError: `store_unavailable`; `thread_damaged`.
+            RequestError: `store_unavailable`; `thread_damaged`. Reading the pieces raises them, too.
         """
         revision, state = await self._registry.snapshot(thread)
         summary = await self._directory.find(thread.key)
@@ -80,23 +80,28 @@ class Exports:
         yield b"]}"
 
     async def _history(self, thread: Thread, end: int) -> AsyncIterator[list[bytes]]:
-        """Yield the frames up to a revision, several at a time; those that are removed meanwhile are left out."""
+        """Yield the frames up to a revision, several at a time. What was removed before the first is left out.
+
+        Raises:
+            RequestError: `store_unavailable`; `thread_damaged`; `revision_gone`, if parts are removed faster than they
+                are read. The document breaks off, so that nobody takes a part of it for the whole.
+        """
         encoder = EventsEncoder(thread.epoch, _framed)
         try:
             stretch = await self._past.first(thread)
-            at = stretch.revision
-            run = msgspec.json.decode(stretch.run, type=RunState | None)
-            yield [encoder.snapshot(stretch.state, at, [] if run is None else [RunEntry(at, run)])]
-            while at < end:
-                entries = [entry for entry in stretch.entries if at < entry[0] <= end]
-                for start in range(0, len(entries), PIECE):
-                    yield [encoder.encode(read_entry(*entry)) for entry in entries[start : start + PIECE]]
-                if not entries:
-                    return
-                at = entries[-1][0]
-                stretch = await self._past.stretch(thread, at)
-        except RequestError:
+        except RevisionGone:  # nothing stays long enough to be read
             return
+        at = stretch.revision
+        run = msgspec.json.decode(stretch.run, type=RunState | None)
+        yield [encoder.snapshot(stretch.state, at, [] if run is None else [RunEntry(at, run)])]
+        while at < end:
+            entries = [entry for entry in stretch.entries if at < entry[0] <= end]
+            for start in range(0, len(entries), PIECE):
+                yield [encoder.encode(read_entry(*entry)) for entry in entries[start : start + PIECE]]
+            if not entries:
+                return
+            at = entries[-1][0]
+            stretch = await self._past.stretch(thread, at)
 
 
 async def exported(store: Store, key: Key) -> bytes | None:
