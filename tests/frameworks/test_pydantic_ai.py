@@ -97,7 +97,7 @@ async def test_a_history_that_cannot_be_read_is_replaced_by_the_messages(caplog:
         for text in ("Hi", "Again", "Once more"):
             state = (await client.run(text, thread_id="t", state=state)).state
 
-    assert "cannot be read" in caplog.text
+    assert "cannot read the history of thread t" in caplog.text
     assert script.texts(1) == ["user-prompt: Hi", "text: Hello.", "user-prompt: Again"]
     assert script.texts(2) == [*script.texts(1), "text: Still here.", "user-prompt: Once more"]
 

@@ -110,7 +110,7 @@ async def test_work_that_swallows_its_cancellation_is_left_behind(cancel: Any, c
     with caplog.at_level(logging.ERROR):
         await cancel(work, lambda: foreign(run_on(), work.do, bound=0.01))
     assert (work.cancelled, work.tidied) == (1, 5)
-    assert "run run_1 on thread t: the framework does not stop" in caplog.text
+    assert "run run_1 on thread t ends without its framework, which ignores the stop" in caplog.text
     work.release.set()
     await work.over.wait()
 

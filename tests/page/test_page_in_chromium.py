@@ -350,7 +350,7 @@ def test_another_browser_follows_live_and_can_stop_the_run(open_page: Open) -> N
                 one.watch_until_it_shows_the_servers_messages()
 
             other.say("slow: what is a reader?")
-            page.wait(f"{USER} >> nth=1")
+            page.wait(f"{AGENT} >> nth=1 >> .text")
             assert_grows(page.growth(steps=4))
             page.click(part("composer-stop"))
             other.rest()
