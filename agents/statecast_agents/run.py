@@ -293,7 +293,7 @@ class Run(Generic[StateT]):
             self._flush()
 
     def start_soon(self, function: Callable[[*_Args], Coroutine[Any, Any, Any]], *args: *_Args) -> None:
-        """Run `function` as a task beside the handler. The run ends when all of its tasks have; stopping it stops them.
+        """Run `function` as a task beside the handler. The run ends when its tasks end; cancelling it cancels them.
 
         Raises:
             RuntimeError: The run is not active.
